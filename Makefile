@@ -1,0 +1,46 @@
+# make train   train LeNet-5 (MNIST where it can be had, else the embedded digits)
+# make test    run the test suite
+# make lint    ruff and mypy
+# make bench   the short benchmarks
+# Everything happens in .venv, made by the first of them. PYTHON chooses the interpreter (3.11 or newer).
+
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+SETUP = setup.py pyproject.toml
+
+# A checkout may have real data beside it; elsewhere the platform's cache folder is used.
+ifneq ($(wildcard ../shared/data),)
+export MINICNN_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: train test lint bench clean
+
+train: $(VENV)/installed
+	$(BIN)/minicnn train lenet5
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed-test
+	$(BIN)/python benchmarks/lenet_mnist.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "minicnn needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which one to use: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(SETUP) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/installed-test: $(SETUP) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,91 @@
+"""The geometry of sliding windows, shared by every backend: padding, output sizes, ceil mode.
+
+All sizes are in pixels, ordered (vertical, horizontal).
+"""
+
+from typing import NamedTuple
+
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+
+class Window(NamedTuple):
+    """One convolution's or pooling's geometry, every field spelled out."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Padding  # ((top, bottom), (left, right)), as asked for
+    dilation: Pair
+    output: Pair  # (H_out, W_out)
+    reach: Padding  # the padding that the windows really touch: ceil mode may overhang at the bottom and right
+
+
+def pair(value, name: str = "value", minimum: int = 1) -> Pair:
+    """`3` -> `(3, 3)`; a pair stays a pair. Raises ValueError for anything below `minimum`."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2 or any(isinstance(v, bool) or not hasattr(v, "__index__") or v < minimum for v in values):
+        raise ValueError(f"{name}={value!r}: expected an integer >= {minimum} or a pair of them")
+    return int(values[0]), int(values[1])
+
+
+def padding_pairs(padding) -> Padding:
+    """`p`, `(vertical, horizontal)` or `((top, bottom), (left, right))` -> the last form.
+
+    Raises ValueError for negative or malformed padding.
+    """
+    if isinstance(padding, (tuple, list)) and len(padding) == 2 and any(isinstance(p, (tuple, list)) for p in padding):
+        vertical, horizontal = padding
+        return pair(vertical, "padding", 0), pair(horizontal, "padding", 0)
+    vertical, horizontal = pair(padding, "padding", 0)
+    return (vertical, vertical), (horizontal, horizontal)
+
+
+def output_size(size: int, kernel: int, stride: int, padding: Pair, dilation: int = 1, ceil_mode: bool = False) -> int:
+    """Windows that fit along one axis.
+
+        floor:  o = floor((i + p - k') / s) + 1        k' = dilation * (k - 1) + 1,  p = before + after
+        ceil:   o = ceil((i + p - k') / s) + 1, less one if the last window would start beyond i + before
+
+    The clip in ceil mode is torch's rule (Caffe applies it only when p > 0); the two agree whenever k >= s.
+    Raises ValueError if not even one window fits.
+    """
+    before, after = padding
+    span = size + before + after - (dilation * (kernel - 1) + 1)
+    if span < 0:
+        raise ValueError(f"a window of {dilation * (kernel - 1) + 1} pixels does not fit into {size} + {before + after} of padding")
+    if not ceil_mode:
+        return span // stride + 1
+    count = -(-span // stride) + 1
+    if (count - 1) * stride >= size + before:
+        count -= 1
+    return count
+
+
+def window(image: Pair, kernel, stride=1, padding=0, dilation=1, ceil_mode: bool = False) -> Window:
+    """The geometry of `kernel` sliding over an image of `(H, W)` pixels.
+
+    Raises ValueError for malformed arguments, or when no window fits.
+    """
+    kernel, stride = pair(kernel, "kernel_size"), pair(stride, "stride")
+    padding, dilation = padding_pairs(padding), pair(dilation, "dilation")
+    output, reach = [], []
+    for axis in range(2):
+        count = output_size(image[axis], kernel[axis], stride[axis], padding[axis], dilation[axis], ceil_mode)
+        touched = (count - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
+        before, after = padding[axis]
+        output.append(count)
+        reach.append((before, max(after, touched - image[axis] - before)))
+    return Window(kernel, stride, padding, dilation, (output[0], output[1]), (reach[0], reach[1]))
+
+
+def pool_window(image: Pair, kernel_size, stride=None, padding=0, ceil_mode: bool = False) -> Window:
+    """`window` for pooling: stride defaults to the kernel, and padding must stay below it.
+
+    A window that lay wholly in the padding would have no maximum and no mean. Raises ValueError.
+    """
+    kernel = pair(kernel_size, "kernel_size")
+    result = window(image, kernel, kernel if stride is None else stride, padding, 1, ceil_mode)
+    for size, (before, after) in zip(kernel, result.padding, strict=True):
+        if max(before, after) >= size:
+            raise ValueError(f"padding={padding!r} must be smaller than kernel_size={kernel}")
+    return result

@@ -1,0 +1,74 @@
+"""Every operation in plain NumPy: the definition that all other backends are tested against.
+
+Any floating type; CuPy arrays work as well. Speed is not the aim here: reading is.
+"""
+
+from .activation import (
+    activate,
+    activation_grad,
+    relu,
+    relu_grad,
+    scaled_tanh,
+    scaled_tanh_grad,
+    sigmoid,
+    sigmoid_grad,
+    tanh,
+    tanh_grad,
+)
+from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
+from .dropout import dropout, dropout_grad
+from .linear import linear, linear_grad_input, linear_grad_weight, rbf, rbf_grad
+from .loss import map_loss, softmax, softmax_cross_entropy
+from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad
+from .optim import adam_update, rmsprop_update, sgd_update
+from .pool import (
+    avg_pool2d,
+    avg_pool2d_grad,
+    global_avg_pool2d,
+    global_avg_pool2d_grad,
+    max_pool2d,
+    max_pool2d_grad,
+    subsample2d,
+    subsample2d_grad,
+)
+
+__all__ = [
+    "activate",
+    "activation_grad",
+    "adam_update",
+    "avg_pool2d",
+    "avg_pool2d_grad",
+    "batch_norm",
+    "batch_norm_grad",
+    "conv2d",
+    "conv2d_grad_input",
+    "conv2d_grad_weight",
+    "dropout",
+    "dropout_grad",
+    "global_avg_pool2d",
+    "global_avg_pool2d_grad",
+    "linear",
+    "linear_grad_input",
+    "linear_grad_weight",
+    "local_response_norm",
+    "local_response_norm_grad",
+    "map_loss",
+    "max_pool2d",
+    "max_pool2d_grad",
+    "rbf",
+    "rbf_grad",
+    "relu",
+    "relu_grad",
+    "rmsprop_update",
+    "scaled_tanh",
+    "scaled_tanh_grad",
+    "sgd_update",
+    "sigmoid",
+    "sigmoid_grad",
+    "softmax",
+    "softmax_cross_entropy",
+    "subsample2d",
+    "subsample2d_grad",
+    "tanh",
+    "tanh_grad",
+]

@@ -1,0 +1,54 @@
+"""What lets one source serve NumPy and CuPy."""
+
+import sys
+
+import numpy as np
+
+
+def array_module(x):
+    """The module that `x` belongs to: `numpy` for host arrays, `cupy` for arrays on the GPU."""
+    return sys.modules[type(x).__module__.partition(".")[0]] if not isinstance(x, np.generic) else np
+
+
+def deliver(y, out):
+    """Return `y`, or copy it into `out` (a preallocated array or a slice of one) and return that."""
+    if out is None:
+        return y
+    out[...] = y
+    return out
+
+
+def windows(x, geometry, fill=0):
+    """Every window of an image batch, as a view: `(N, H, W, C)` -> `(N, H_out, W_out, kH, kW, C)`.
+
+    The border is padded with `fill`; nothing else is copied.
+    """
+    xp = array_module(x)
+    if any(amount for side in geometry.reach for amount in side):
+        x = xp.pad(x, ((0, 0), *geometry.reach, (0, 0)), constant_values=fill)
+    (height, width), (sy, sx), (dy, dx) = geometry.output, geometry.stride, geometry.dilation
+    batch, row, column, channel = x.strides
+    return xp.lib.stride_tricks.as_strided(
+        x,
+        shape=(x.shape[0], height, width, *geometry.kernel, x.shape[3]),
+        strides=(batch, row * sy, column * sx, row * dy, column * dx, channel),
+    )
+
+
+def scatter(contributions, x_shape, geometry):
+    """The adjoint of `windows`: add every window's cells back where they came from.
+
+    `contributions(i, j)` gives the `(N, H_out, W_out, C)` part of kernel cell (i, j); the result is `(N, H, W, C)`.
+    """
+    first = contributions(0, 0)
+    xp = array_module(first)
+    n, height, width, channels = x_shape
+    (top, bottom), (left, right) = geometry.reach
+    padded = xp.zeros((n, height + top + bottom, width + left + right, channels), first.dtype)
+    (h_out, w_out), (sy, sx), (dy, dx) = geometry.output, geometry.stride, geometry.dilation
+    for i in range(geometry.kernel[0]):
+        for j in range(geometry.kernel[1]):
+            rows = slice(i * dy, i * dy + (h_out - 1) * sy + 1, sy)
+            columns = slice(j * dx, j * dx + (w_out - 1) * sx + 1, sx)
+            padded[:, rows, columns] += contributions(i, j) if i or j else first
+    return padded[:, top : top + height, left : left + width]

@@ -1,0 +1,35 @@
+"""Fully connected layers: the affine map, and LeNet-5's radial basis functions."""
+
+from .activation import activate
+from .arrays import deliver
+
+
+def linear(x, w, b=None, activation=None, out=None):
+    """`y = f(x w + b)`. Shapes: x `(N, in)`, w `(in, out)`, b `(out,)` or None, y `(N, out)`."""
+    y = x @ w
+    if b is not None:
+        y += b
+    return deliver(activate(y, activation), out)
+
+
+def linear_grad_input(dy, w):
+    """`dx = dy w^T`; dy `(N, out)` is the gradient before the activation."""
+    return dy @ w.T
+
+
+def linear_grad_weight(dy, x):
+    """`dw = x^T dy` and `db = sum_n dy`. Returns dw `(in, out)`, db `(out,)`."""
+    return x.T @ dy, dy.sum(axis=0)
+
+
+def rbf(x, w, out=None):
+    """Euclidean radial basis functions: `y_i = sum_j (x_j - w_ij)^2` (LeCun et al. 1998, equation 7).
+
+    Shapes: x `(N, in)`, w `(classes, in)`, y `(N, classes)`: the squared distance from x to each class's code.
+    """
+    return deliver(((x[:, None, :] - w) ** 2).sum(axis=2), out)
+
+
+def rbf_grad(dy, x, w):
+    """`dx_j = sum_i dy_i * 2 (x_j - w_ij)`. The codes w are fixed and have no gradient."""
+    return 2 * (x * dy.sum(axis=1, keepdims=True) - dy @ w)

@@ -1,0 +1,50 @@
+"""Losses with their gradients: one pass gives both. Labels are class indices `(N,)`; losses are means over the batch."""
+
+from .arrays import array_module
+
+
+def softmax(logits):
+    """`exp(z_i) / sum_j exp(z_j)` along the last axis; the largest logit is subtracted first, so that exp cannot overflow."""
+    xp = array_module(logits)
+    exponentials = xp.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def softmax_cross_entropy(logits, labels):
+    """The mean of `-log softmax(logits)[label]`, and its gradient.
+
+        dlogits = (softmax(logits) - onehot(labels)) / N
+
+    Shapes: logits `(N, classes)`, labels `(N,)` integers. Returns the loss (a scalar array) and dlogits `(N, classes)`.
+    """
+    xp = array_module(logits)
+    rows = xp.arange(len(labels))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_sum = xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
+    loss = (log_sum[:, 0] - shifted[rows, labels]).mean()
+    dlogits = xp.exp(shifted - log_sum)
+    dlogits[rows, labels] -= 1
+    dlogits /= len(labels)
+    return loss, dlogits
+
+
+def map_loss(y, labels, j=0.1):
+    """LeNet-5's maximum a posteriori criterion (LeCun et al. 1998, equation 9), mean over the batch:
+
+        E = y_label + log( exp(-j) + sum_i exp(-y_i) )
+        dE/dy_i = [i = label] - exp(-y_i) / ( exp(-j) + sum_k exp(-y_k) )
+
+    y `(N, classes)` are the RBF distances: the first term pulls the right class's code nearer, the second pushes all others away;
+    the rubbish class at the constant distance j > 0 stops pushing those that are far enough already.
+    Returns the loss and dy `(N, classes)`.
+    """
+    xp = array_module(y)
+    rows = xp.arange(len(labels))
+    nearest = xp.minimum(y.min(axis=1, keepdims=True), j)
+    weights = xp.exp(nearest - y)
+    total = xp.exp(nearest - j) + weights.sum(axis=1, keepdims=True)
+    loss = (y[rows, labels] + xp.log(total[:, 0]) - nearest[:, 0]).mean()
+    dy = -weights / total
+    dy[rows, labels] += 1
+    dy /= len(labels)
+    return loss, dy

@@ -1,0 +1,84 @@
+"""Normalisation: local response normalisation and batch normalisation, forward and backward."""
+
+from .activation import activate
+from .arrays import array_module, deliver
+
+
+def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, out=None):
+    """Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3).
+
+        s_i = k + c * sum_{j in N(i)} x_j^2          y_i = x_i * s_i^(-beta)
+
+    N(i) holds `size` neighbouring channels at the same pixel, centred on i and clipped at the ends.
+    c = alpha as the paper prints it; with `alpha_div_n`, c = alpha / size as Caffe, cuDNN and torch have it.
+    Shapes: x, y and `scale` (= s, which the backward pass needs) are `(..., C)`.
+    """
+    c = alpha / size if alpha_div_n else alpha
+    scale = k + c * _sum_over_neighbours(x * x, size // 2, (size - 1) // 2)
+    return deliver(x * scale**-beta, out), scale
+
+
+def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alpha_div_n=False):
+    """x_i acts on its own output directly, and on every neighbour's through that neighbour's scale:
+
+    dx_i = dy_i * s_i^(-beta)  -  2 c beta x_i * sum_{j: i in N(j)} dy_j y_j / s_j
+    """
+    c = alpha / size if alpha_div_n else alpha
+    # The windows that contain i are N(i) mirrored; the two differ only when `size` is even.
+    crossed = _sum_over_neighbours(dy * y / scale, (size - 1) // 2, size // 2)
+    return dy * scale**-beta - 2 * c * beta * x * crossed
+
+
+def _sum_over_neighbours(a, before, after):
+    """`sum_{j = i - before}^{i + after} a_j` along the last axis, clipped at its ends."""
+    channels = a.shape[-1]
+    total = array_module(a).zeros_like(a)
+    for offset in range(-min(before, channels - 1), min(after, channels - 1) + 1):
+        low, high = max(0, -offset), min(channels, channels - offset)
+        total[..., low:high] += a[..., low + offset : high + offset]
+    return total
+
+
+def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, out=None):
+    """Batch normalisation per channel (Ioffe & Szegedy 2015, algorithm 1).
+
+        y = gamma * (x - mean) / sqrt(var + eps) + beta
+
+    In training, mean and (biased) var are the batch's, and the running statistics are updated in place:
+    `running = (1 - momentum) * running + momentum * batch`, with the unbiased variance. Otherwise they are the running ones.
+    Shapes: x `(..., C)`, the rest `(C,)`. Returns y, and the mean and 1 / sqrt(var + eps) that were used.
+    Raises ValueError in training if there is only one value per channel: its variance says nothing.
+    """
+    if training:
+        axes = tuple(range(x.ndim - 1))
+        count = x.size // x.shape[-1]
+        if count < 2:
+            raise ValueError(f"batch_norm needs more than one value per channel in training; the input is {x.shape}")
+        mean = x.mean(axis=axes)
+        var = ((x - mean) ** 2).mean(axis=axes)
+        running_mean += momentum * (mean - running_mean)
+        running_var += momentum * (var * (count / (count - 1)) - running_var)
+    else:
+        mean, var = running_mean.copy(), running_var
+    inv_std = 1 / array_module(x).sqrt(var + eps)
+    y = (x - mean) * (inv_std * gamma) + beta
+    return deliver(activate(y, activation), out), mean, inv_std
+
+
+def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True):
+    """With x^ = (x - mean) * inv_std and means taken over the batch:
+
+        dgamma = sum dy x^        dbeta = sum dy
+        dx = gamma * inv_std * (dy - mean(dy) - x^ * mean(dy x^))        in training: the statistics depend on x too
+        dx = gamma * inv_std * dy                                        otherwise
+
+    Returns dx, dgamma, dbeta; dy is the gradient before the activation.
+    """
+    axes = tuple(range(x.ndim - 1))
+    normalised = (x - mean) * inv_std
+    dgamma, dbeta = (dy * normalised).sum(axis=axes), dy.sum(axis=axes)
+    if not training:
+        return dy * (gamma * inv_std), dgamma, dbeta
+    count = x.size // x.shape[-1]
+    dx = (gamma * inv_std) * (dy - dbeta / count - normalised * (dgamma / count))
+    return dx, dgamma, dbeta

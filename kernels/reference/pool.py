@@ -1,0 +1,90 @@
+"""Pooling, forward and backward. Shapes: x `(N, H, W, C)` -> y `(N, H_out, W_out, C)`.
+
+Windows may overlap (Krizhevsky et al. 2012, section 3.4); `ceil_mode` lets the last ones hang over the edge (see geometry.py).
+"""
+
+from ..geometry import pool_window
+from .activation import activate
+from .arrays import array_module, deliver, scatter, windows
+
+
+def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, out=None):
+    """The largest value of every window. The border counts as -inf: padding never wins, even over negative values.
+
+    Returns y, and `argmax` `(N, H_out, W_out, C)`: the row-major index `i * kW + j` of the winner within its window.
+    Of equal values the first wins.
+    Raises ValueError if no window fits, or if a window could lie wholly in the padding.
+    """
+    geometry = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
+    xp = array_module(x)
+    cells = windows(x, geometry, fill=-xp.inf)
+    cells = cells.reshape(*cells.shape[:3], -1, x.shape[3])
+    argmax = cells.argmax(axis=3)
+    y = xp.take_along_axis(cells, argmax[:, :, :, None], axis=3)[:, :, :, 0]
+    return deliver(y, out), argmax.astype(xp.uint8 if cells.shape[3] <= 256 else xp.int32)
+
+
+def max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False):
+    """Each output sends its whole gradient to the pixel that won; overlapping windows add up. Returns dx `(N, H, W, C)`."""
+    geometry = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
+    return scatter(lambda i, j: dy * (argmax == i * geometry.kernel[1] + j), x_shape, geometry)
+
+
+def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, out=None):
+    """The mean of every window.
+
+    The divisor is the window's area inside the padded image (zeros of the padding count, what ceil mode lets hang over does not:
+    torch's and Caffe's rule); with `count_include_pad=False` it is the number of real pixels.
+    Raises ValueError if no window fits, or if a window could lie wholly in the padding.
+    """
+    geometry = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
+    divisor = _divisor(x, x.shape, geometry, count_include_pad)
+    return deliver(windows(x, geometry).sum(axis=(3, 4)) / divisor, out)
+
+
+def avg_pool2d_grad(dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """Each output shares its gradient equally among the pixels of its window. Returns dx `(N, H, W, C)`."""
+    geometry = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
+    share = dy / _divisor(dy, x_shape, geometry, count_include_pad)
+    return scatter(lambda i, j: share, x_shape, geometry)
+
+
+def global_avg_pool2d(x, out=None):
+    """The mean of every map: `(N, H, W, C)` -> `(N, C)` (Lin et al. 2013, section 3.2)."""
+    return deliver(x.mean(axis=(1, 2)), out)
+
+
+def global_avg_pool2d_grad(dy, x_shape):
+    """dy `(N, C)`, spread evenly over the H * W pixels of each map."""
+    xp = array_module(dy)
+    return xp.broadcast_to((dy / (x_shape[1] * x_shape[2]))[:, None, None, :], x_shape).copy()
+
+
+def subsample2d(x, w, b, size=2, activation=None, out=None):
+    """LeNet-5's trainable subsampling: `y = f(w[c] * (sum of the window) + b[c])`, windows side by side.
+
+    Shapes: w and b `(C,)`. Source: LeCun et al. 1998, section II.B (layers S2 and S4).
+    """
+    geometry = pool_window(x.shape[1:3], size)
+    return deliver(activate(windows(x, geometry).sum(axis=(3, 4)) * w + b, activation), out)
+
+
+def subsample2d_grad(dy, x, w, size=2):
+    """Returns dx `(N, H, W, C)`, dw `(C,)`, db `(C,)`; dy is the gradient before the activation."""
+    geometry = pool_window(x.shape[1:3], size)
+    total = windows(x, geometry).sum(axis=(3, 4))
+    dx = scatter(lambda i, j: dy * w, x.shape, geometry)
+    return dx, (dy * total).sum(axis=(0, 1, 2)), dy.sum(axis=(0, 1, 2))
+
+
+def _divisor(like, x_shape, geometry, count_include_pad):
+    """How many cells each window's mean divides by, `(H_out, W_out, 1)`."""
+    xp = array_module(like)
+    sides = []
+    for axis in range(2):
+        size, (before, after) = x_shape[1 + axis], geometry.padding[axis]
+        start = xp.arange(geometry.output[axis]) * geometry.stride[axis] - before
+        end = start + geometry.kernel[axis]
+        low, high = (-before, size + after) if count_include_pad else (0, size)
+        sides.append(xp.minimum(end, high) - xp.maximum(start, low))
+    return (sides[0][:, None] * sides[1]).astype(like.dtype)[:, :, None]

@@ -1,0 +1,42 @@
+"""minicnn: convolutional networks with every layer written out by hand, forward and backward.
+
+    import minicnn
+    from minicnn import models, data, training
+
+    model = models.create("lenet5")
+    train, test = data.mnist()
+    history = training.fit(model, train, test, epochs=3)
+    minicnn.save(model, "lenet5.safetensors")
+
+Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, data), `minicnn.models` (the papers).
+"""
+
+from importlib import metadata
+
+from . import data, errors, layers, training
+from .kernels.dispatch import use
+from .layers.base import no_grad
+from .random import seed
+from .registry import register
+from .training.losses import softmax_cross_entropy
+from .weights import load, save
+
+try:
+    __version__ = metadata.version("minicnn")
+except metadata.PackageNotFoundError:  # read from a source tree that was never installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "__version__",
+    "data",
+    "errors",
+    "layers",
+    "load",
+    "no_grad",
+    "register",
+    "save",
+    "seed",
+    "softmax_cross_entropy",
+    "training",
+    "use",
+]

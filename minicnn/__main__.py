@@ -1,0 +1,5 @@
+"""`python -m minicnn`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,344 @@
+"""The command line: `minicnn train`, `evaluate`, `predict`, `summary`, `models`, `backends`, `data`."""
+
+import shlex
+import sys
+import traceback
+import warnings
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from . import __version__, data, registry, weights
+from .errors import CheckpointError, DataError, MinicnnError
+from .kernels import dispatch
+from .layers.base import no_grad
+from .study.summary import summarize
+from .training import metrics
+from .training.callbacks import Callback, EarlyStopping, TensorBoardLog
+from .training.checkpoint import BEST, LAST
+from .training.trainer import fit
+
+app = typer.Typer(
+    help="Convolutional networks written out by hand: train them, measure them, look into them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console(highlight=False)
+complaints = Console(stderr=True, highlight=False)
+
+OptionFlags = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the network, as key=value; repeatable.")]
+DataFlag = Annotated[str | None, typer.Option("--data", help=f"{', '.join(data.NAMES)}, or a folder with four IDX files.")]
+BackendFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(dispatch.BACKENDS)}; by default the fastest available.")]
+
+
+class Format(StrEnum):
+    """How `summary` writes its table."""
+
+    terminal = "terminal"
+    markdown = "markdown"
+    json = "json"
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+):
+    if version:
+        console.print(f"minicnn {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="A network's name; `minicnn models` lists them.")],
+    data_source: DataFlag = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
+    lr: Annotated[float | None, typer.Option(min=0, help="The base learning rate.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd, adam, adamw or rmsprop.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="constant, cosine, onecycle, polynomial, inverse or plateau.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Which of the network's recipes to follow; by default the data set's.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Governs everything random.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/MODEL-DATA.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    early_stop: Annotated[int | None, typer.Option(min=1, help="Stop after this many epochs without progress.")] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard event files as well.")] = False,
+    backend: BackendFlag = None,
+    option: OptionFlags = None,
+):
+    """Train a network; what is not given comes from its recipe. Without --data and without a network, it uses the embedded digits."""
+    from .study import plots
+
+    dispatch.use(backend)
+    options = _options(option)
+    entry = registry.entry(model)
+    size = registry.create(model, **options).input_shape[0]
+    training_set, test_set = _training_data(data_source or entry.recipe(recipe).data, size, fall_back=data_source is None)
+    if "num_classes" in entry.options:
+        options.setdefault("num_classes", len(training_set.classes))
+    network = registry.create(model, seed=seed, **options)
+    network.recipe = entry.recipe(recipe, training_set.name)
+    folder = _run_folder(out, model, training_set.name, resume)
+    console.print(f"training [bold]{model}[/] on {training_set!r}; the run's folder is {folder}", markup=True)
+
+    callbacks: list[Callback] = [EarlyStopping(early_stop)] if early_stop else []
+    callbacks += [TensorBoardLog()] if tensorboard else []
+    history = fit(
+        network,
+        training_set,
+        test_set,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        optimizer=optimizer,
+        schedule=schedule,
+        seed=seed,
+        out=folder,
+        resume=resume,
+        callbacks=callbacks,
+    )
+    if history.interrupted:
+        again = [a for a in sys.argv[1:] if a != "--resume"]
+        again += [] if out else ["--out", str(folder)]
+        console.print(f"interrupted; everything is saved in {folder / LAST}. To go on: minicnn {shlex.join([*again, '--resume'])}")
+        raise typer.Exit(130)
+    result = history.evaluation
+    assert result is not None  # a run that was given a test set ends with its evaluation
+    _show_evaluation(result)
+    title = f"{model} on {training_set.name}"
+    pictures = [plots.curves(history, folder / "curves.png", title), plots.confusion(result, folder / "confusion.png", "")]
+    console.print(f"checkpoint: {folder / LAST} (best epoch, {history.best_epoch}: {folder / BEST})")
+    console.print(f"curves: {pictures[0]}   confusion matrix: {pictures[1]}   numbers: {folder / 'history.csv'}")
+    console.print(f"[bold]{model}: {result.accuracy:.2%} test accuracy on {test_set.name} ({len(test_set):,} test images)[/]")
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(help="A .safetensors file from training or minicnn.save.")],
+    data_source: DataFlag = None,
+    batch_size: Annotated[int, typer.Option(min=1)] = 256,
+    backend: BackendFlag = None,
+):
+    """Measure a trained network on a test set: loss, top-1, top-5, accuracy per class, confusion matrix."""
+    dispatch.use(backend)
+    network = weights.load(checkpoint)
+    _, test_set = data.load(data_source or network.recipe.data, network.input_shape[0], report=console.print)
+    if len(test_set.classes) > network.output_shape((1, *network.input_shape))[1]:
+        raise DataError(f"{test_set.name} has {len(test_set.classes)} classes; {checkpoint} tells fewer apart")
+    result = metrics.evaluate(network, test_set, batch_size=batch_size)
+    _show_evaluation(result, per_class=True)
+    console.print(f"[bold]{network.name}: {result.accuracy:.2%} test accuracy on {test_set.name} ({len(test_set):,} test images)[/]")
+
+
+@app.command()
+def predict(
+    checkpoint: Annotated[Path, typer.Argument(help="A .safetensors file from training or minicnn.save.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files of any common format.")],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each image.")] = 3,
+    invert: Annotated[bool | None, typer.Option(help="Turn dark-on-light into light-on-dark; by default the border decides.")] = None,
+    backend: BackendFlag = None,
+):
+    """What does the network see in these images? Prints the most probable classes of each."""
+    dispatch.use(backend)
+    network = weights.load(checkpoint)
+    preprocess, loss = metrics.preprocess_of(network), metrics.loss_of(network)
+    table = Table("image", *(f"{i + 1}." for i in range(top)), "")
+    failures = []
+    for path in images:
+        try:
+            pixels, inverted = data.read_image(path, preprocess.image_size or preprocess.size, network.input_shape[2], invert)
+        except DataError as error:
+            failures.append(error)
+            continue
+        with no_grad():
+            belief = loss.probabilities(network(preprocess(pixels[None])))[0]
+        ranked = np.argsort(-belief, kind="stable")[:top]
+        names = network.classes or tuple(map(str, range(len(belief))))
+        table.add_row(str(path), *(f"{names[i]} {belief[i]:.1%}" for i in ranked), "inverted" if inverted else "")
+    if table.row_count:
+        console.print(table)
+    for failure in failures:
+        complaints.print(str(failure), markup=False)
+    if failures:
+        raise typer.Exit(2)
+
+
+@app.command()
+def summary(
+    model: Annotated[str, typer.Argument(help="A network's name, or a .safetensors file.")],
+    input_size: Annotated[str | None, typer.Option("--input", help="H, HxW or HxWxC in pixels; by default the network's own.")] = None,
+    batch: Annotated[int, typer.Option(min=1)] = 1,
+    format: Annotated[Format, typer.Option(help="How to write the table.")] = Format.terminal,
+    option: OptionFlags = None,
+):
+    """A network's layers, with kernel, stride, padding, activation, output size, memory, parameters, MACs and connections."""
+    network = weights.load(model) if model.endswith(".safetensors") else registry.create(model, **_options(option))
+    result = summarize(network, _shape(input_size, network.input_shape), batch)
+    if format is Format.json:
+        print(result.to_json())
+    elif format is Format.markdown:
+        print(result.to_markdown())
+    else:
+        headings, lines = result.table()
+        used = [i for i in range(len(headings)) if any(line[i] for line in lines)]
+        table = Table(title=result.model, title_justify="left", header_style="bold")
+        for i in used:
+            table.add_column(headings[i], justify="right" if 7 <= i <= 10 else "left", no_wrap=True)
+        for line in lines:
+            last = line is lines[-1]
+            table.add_row(*(line[i] for i in used), style="bold" if last else None)
+            if line is lines[-2]:
+                table.add_section()
+        # A table that does not fit is better scrolled than folded.
+        Console(highlight=False, width=max(console.width, 170 if not console.is_terminal else console.width)).print(table)
+        console.print(result.footer())
+
+
+@app.command()
+def models():
+    """All networks, with their input, parameters and multiply-accumulates."""
+    table = Table("name", "input", "parameters", "MACs", "recipes", "")
+    for name in registry.names():
+        found = summarize(registry.create(name))
+        size = "x".join(map(str, found.input))
+        entry = registry.entry(name)
+        table.add_row(name, size, f"{found.parameters:,}", f"{found.macs:,}", ", ".join(entry.recipes), entry.summary)
+    console.print(table)
+
+
+@app.command()
+def backends():
+    """Which backend serves which operation, and why one is unavailable."""
+    for name, purpose in dispatch.BACKENDS.items():
+        found = dispatch.load(name)
+        state = f"[yellow]not available: {found}[/]" if isinstance(found, str) else "[green]available[/]"
+        console.print(f"[bold]{name:10}[/] {purpose}: {state}")
+    table = Table("operation", *dispatch.BACKENDS)
+    for operation, served in dispatch.table().items():
+        table.add_row(operation, *("yes" if served[name] else "" for name in dispatch.BACKENDS))
+    console.print(table)
+    console.print("Where a backend has no kernel of its own, `reference` serves. float64 arrays always go to `reference`.")
+
+
+@app.command("data")
+def data_command(
+    name: Annotated[str, typer.Argument(help=f"{', '.join(data.NAMES)}, or a folder with four IDX files.")],
+    out: Annotated[Path | None, typer.Option(help="Where to draw the samples; by default NAME.png in this folder.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many samples to draw.")] = 50,
+):
+    """Fetch a data set, verify it, count its classes, and draw some of its images."""
+    from .study import plots
+
+    training_set, test_set = data.load(name, report=console.print)
+    table = Table("class", "training images", "test images")
+    for label, title in enumerate(training_set.classes):
+        table.add_row(title, *(f"{int((part.labels == label).sum()):,}" for part in (training_set, test_set)))
+    table.add_section()
+    table.add_row("all", f"{len(training_set):,}", f"{len(test_set):,}")
+    console.print(table)
+    captions = [training_set.classes[label] for label in training_set.labels[:count]]
+    path = plots.images(training_set.images[:count], out or Path(f"{training_set.name}.png"), captions)
+    console.print(f"{training_set!r}: verified. Samples: {path}")
+
+
+def main() -> None:
+    """Run the command line: errors become one sentence and exit code 2; --debug shows the traceback."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    warnings.showwarning = lambda message, *rest, **more: complaints.print(f"warning: {message}", markup=False)
+    try:
+        app([a for a in arguments if a != "--debug"])
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (MinicnnError, ValueError, ImportError, OSError, RuntimeError, MemoryError) as error:
+        if debug:
+            traceback.print_exc()
+        text = str(error) or type(error).__name__
+        complaints.print(f"minicnn: {text}" + ("" if debug else "  (--debug shows where)"), markup=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def _training_data(source: str, size: int, fall_back: bool) -> tuple[data.Dataset, data.Dataset]:
+    """The data set; or, with `fall_back`, the embedded digits where it cannot be had."""
+    try:
+        return data.load(source, size, report=console.print)
+    except DataError as error:
+        if not fall_back:
+            raise
+        console.print(f"{source} cannot be had, so this trains on the embedded digits instead: {error}", markup=False, soft_wrap=True)
+        return data.digits(size)
+
+
+def _run_folder(out: Path | None, model: str, source: str, resume: bool) -> Path:
+    """The folder asked for, or runs/MODEL-DATA: a new numbered one, or to resume the latest."""
+    if out is not None:
+        if resume and not (out / LAST).exists():
+            console.print(f"{out} holds no checkpoint yet: starting from the beginning")
+        return out
+    existing, number = None, 1
+    while True:
+        folder = Path("runs") / (f"{model}-{source}" + (f"-{number}" if number > 1 else ""))
+        if not (folder / LAST).exists():
+            break
+        existing, number = folder, number + 1
+    if resume and existing is None:
+        raise CheckpointError(f"there is no run to resume: {folder / LAST} does not exist")
+    return existing if resume and existing else folder
+
+
+def _options(flags: list[str] | None) -> dict:
+    """`["num_classes=2"]` -> `{"num_classes": 2}`; numbers and true/false are recognised."""
+    options: dict = {}
+    for flag in flags or []:
+        key, equals, text = flag.partition("=")
+        if not equals or not key.isidentifier():
+            raise ValueError(f"--option {flag}: expected key=value")
+        words: dict = {"true": True, "false": False, "none": None}
+        if text.lower() in words:
+            options[key] = words[text.lower()]
+            continue
+        options[key] = text
+        for kind in (float, int):
+            try:
+                options[key] = kind(text)
+            except ValueError:
+                pass
+    return options
+
+
+def _shape(text: str | None, default):
+    """`"227"`, `"227x227"` or `"227x227x3"` as (H, W, C)."""
+    if text is None:
+        return default
+    parts = text.lower().split("x")
+    if not all(part.isdigit() and int(part) for part in parts) or len(parts) > 3:
+        raise ValueError(f"--input {text}: expected H, HxW or HxWxC in pixels")
+    sizes = [int(part) for part in parts]
+    height, width = sizes[0], sizes[1] if len(sizes) > 1 else sizes[0]
+    return height, width, sizes[2] if len(sizes) > 2 else default[2]
+
+
+def _show_evaluation(result: metrics.Evaluation, per_class: bool = False) -> None:
+    """The confusion matrix (where it fits a screen), and accuracies."""
+    n = len(result.classes)
+    if n <= 20:
+        table = Table("true \\ predicted", *result.classes, "accuracy", title="confusion matrix", title_justify="left")
+        for name, row, share in zip(result.classes, result.confusion, result.per_class, strict=True):
+            cells = [f"[bold]{c}[/]" if result.classes[i] == name else f"[red]{c}[/]" if c else "·" for i, c in enumerate(row)]
+            table.add_row(name, *cells, f"{share:.2%}")
+        console.print(table)
+    elif per_class:
+        table = Table("class", "images", "accuracy")
+        for name, row, share in zip(result.classes, result.confusion, result.per_class, strict=True):
+            table.add_row(name, str(row.sum()), f"{share:.2%}")
+        console.print(table)
+    top5 = f", top-5 {result.top5:.2%}" if result.top5 is not None else ""
+    console.print(f"test loss {result.loss:.4f}, top-1 {result.accuracy:.2%}{top5}")

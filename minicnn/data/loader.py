@@ -1,0 +1,69 @@
+"""Batches of a data set, in an order that a seed determines."""
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from .dataset import Dataset
+from .transforms import Augment, Preprocess
+
+
+class Loader:
+    """Iterate over a data set in batches: `for x, labels in loader`. Each iteration is one epoch.
+
+    dataset: what to read. batch_size: images per batch; the last batch of an epoch may be smaller.
+    shuffle: a new order each epoch. augment: applied to the pixels, then preprocess: to the network's input.
+
+    The order is a function of (seed, epoch) and the augmentation of (seed, epoch, batch): the position `(epoch, batch)` is all that a
+    checkpoint needs, and preparing batches ahead in another thread changes nothing. x is float32 `(n, H, W, C)`, labels int64 `(n,)`.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        preprocess: Preprocess | None = None,
+        augment: Augment | None = None,
+        shuffle: bool = False,
+        seed: int = 0,
+    ):
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}: expected at least 1")
+        self.dataset, self.batch_size, self.shuffle, self.seed = dataset, batch_size, shuffle, seed
+        self.preprocess, self.augment = preprocess, augment
+        self.epoch = 0
+        self.batch = 0
+
+    def __len__(self):
+        """Batches in an epoch."""
+        return math.ceil(len(self.dataset) / self.batch_size)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The indices of the data set in the order of that epoch."""
+        n = len(self.dataset)
+        return np.random.default_rng([self.seed, epoch]).permutation(n) if self.shuffle else np.arange(n)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """From the current position to the end of the epoch; the next batch is prepared while the caller works on this one."""
+        order = self.order(self.epoch)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            ahead = pool.submit(self._prepare, order, self.epoch, self.batch)
+            for batch in range(self.batch, len(self)):
+                x, labels = ahead.result()
+                if batch + 1 < len(self):
+                    ahead = pool.submit(self._prepare, order, self.epoch, batch + 1)
+                self.batch = batch + 1
+                if self.batch == len(self):
+                    self.epoch, self.batch = self.epoch + 1, 0
+                yield x, labels
+
+    def _prepare(self, order, epoch, batch):
+        rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        images = self.dataset.images[rows]
+        if self.augment:
+            images = self.augment(images, np.random.default_rng([self.seed, epoch, batch]))
+        if self.preprocess:
+            images = self.preprocess(images)
+        return images, self.dataset.labels[rows]

@@ -1,0 +1,34 @@
+"""What minicnn raises when something given to it is wrong: one sentence that names it, its value, and what was expected."""
+
+
+class MinicnnError(Exception):
+    """The base of all of minicnn's own errors."""
+
+
+class ShapeError(MinicnnError, ValueError):
+    """An array of the wrong shape or type; names the layer by its path in the network."""
+
+    def __init__(self, message: str):
+        super().__init__(message)
+        self.message = message
+        self.path: list[str] = []
+
+    def within(self, name: str) -> "ShapeError":
+        """The same error, seen from the container that calls this layer `name`."""
+        self.path.insert(0, name)
+        return self
+
+    def __str__(self):
+        return f"{'.'.join(self.path)}: {self.message}" if self.path else self.message
+
+
+class DataError(MinicnnError, ValueError):
+    """A file of images or labels that is missing, damaged or not what it claims to be."""
+
+
+class CheckpointError(MinicnnError, ValueError):
+    """A checkpoint that cannot be read, or does not fit the model."""
+
+
+class TrainingError(MinicnnError, RuntimeError):
+    """Training that cannot go on, such as a loss that is no longer a number."""

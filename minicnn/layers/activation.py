@@ -1,0 +1,63 @@
+"""Activations as layers of their own. Convolutions, linear layers and batch norm can carry theirs: `activation="relu"`."""
+
+from ..kernels import dispatch as K
+from ..kernels.reference.activation import ACTIVATIONS
+from .base import Layer, Shape
+
+
+def check_activation(activation: str | None) -> str | None:
+    """The name itself. Raises ValueError unless it is None or a known activation."""
+    if activation is not None and activation not in ACTIVATIONS:
+        raise ValueError(f"activation={activation!r}: expected None or one of {', '.join(ACTIVATIONS)}")
+    return activation
+
+
+class Activation(Layer):
+    """y = f(x) for any shape; f is one of relu, sigmoid, tanh, scaled_tanh (see `kernels/reference/activation.py`)."""
+
+    def __init__(self, activation: str):
+        self.activation = check_activation(activation)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def forward(self, x, out=None):
+        y = K.activate(x, self.activation, out=out)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, dy, need_dx=True):
+        (y,) = self.saved()
+        self.check_gradient(dy, y.shape)
+        return K.activation_grad(dy, y, self.activation)
+
+    def details(self):
+        return {"activation": self.activation}
+
+
+class ReLU(Activation):
+    """max(x, 0)."""
+
+    def __init__(self):
+        super().__init__("relu")
+
+
+class Sigmoid(Activation):
+    """1 / (1 + exp(-x))."""
+
+    def __init__(self):
+        super().__init__("sigmoid")
+
+
+class Tanh(Activation):
+    """tanh(x)."""
+
+    def __init__(self):
+        super().__init__("tanh")
+
+
+class ScaledTanh(Activation):
+    """1.7159 tanh(2x / 3) (LeCun et al. 1998, appendix A)."""
+
+    def __init__(self):
+        super().__init__("scaled_tanh")

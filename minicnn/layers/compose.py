@@ -1,0 +1,175 @@
+"""Composition is explicit: these three containers know how a gradient travels through them, and nothing records a tape."""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..kernels import dispatch as K
+from ..kernels.reference.arrays import array_module
+from .activation import check_activation
+from .base import Layer, Shape, join
+
+
+@contextmanager
+def _inside(name: str):
+    """A ShapeError raised in this block names the layer `name` on its path."""
+    try:
+        yield
+    except ShapeError as error:
+        raise error.within(name) from None
+
+
+class _Container(Layer):
+    """Layers by name, in order. Unnamed ones are called "0", "1", ...
+
+    Each is reachable as an attribute where its name allows, `net.conv1`, and by position or name, `net[0]`, `net["conv1"]`.
+    """
+
+    def __init__(self, *layers: Layer, **named: Layer):
+        self._layers: dict[str, Layer] = {str(i): layer for i, layer in enumerate(layers)} | named
+        for name, layer in self._layers.items():
+            if not isinstance(layer, Layer):
+                raise ValueError(f"{type(self).__name__}: {name} is {layer!r}; expected a layer")
+        if not self._layers:
+            raise ValueError(f"{type(self).__name__}: expected at least one layer")
+
+    def children(self):
+        yield from self._layers.items()
+
+    def __getattr__(self, name):
+        layers = self.__dict__.get("_layers", {})
+        if name in layers:
+            return layers[name]
+        raise AttributeError(f"{type(self).__name__} has no layer or attribute {name!r}")
+
+    def __getitem__(self, key):
+        return self._layers[key] if isinstance(key, str) else list(self._layers.values())[key]
+
+    def __len__(self):
+        return len(self._layers)
+
+    def __iter__(self):
+        return iter(self._layers.values())
+
+
+class Sequential(_Container):
+    """One layer after the other; backward walks the list backwards.
+
+    `Sequential(conv1=Conv2d(...), pool1=MaxPool2d(...))` names the layers as the paper does.
+    `input_shape` (H, W, C) is what the network was designed for; it is used when a summary or a data set is asked for without a size.
+    """
+
+    def __init__(self, *layers: Layer, input_shape: Shape = (), **named: Layer):
+        super().__init__(*layers, **named)
+        self.input_shape = input_shape
+
+    def output_shape(self, shape: Shape) -> Shape:
+        for name, layer in self.children():
+            with _inside(name):
+                shape = layer.output_shape(shape)
+        return shape
+
+    def trace(self, shape, name=""):
+        for child, layer in self.children():
+            with _inside(child):
+                yield from layer.trace(shape, join(name, child))
+                shape = layer.output_shape(shape)
+
+    def forward(self, x, out=None):
+        final = len(self) - 1
+        for position, (name, layer) in enumerate(self.children()):
+            with _inside(name):
+                x = layer(x, out=out if position == final else None)
+        return x
+
+    def backward(self, dy, need_dx=True):
+        for position, layer in reversed(list(enumerate(self))):
+            dy = layer.backward(dy, need_dx=need_dx or position > 0)
+        return dy
+
+
+class Concat(_Container):
+    """Branches side by side on the same input, their outputs joined along the channels: the Inception module's frame.
+
+        y = [branch_1(x), branch_2(x), ...]        dx = sum_i branch_i.backward(dy's channels of branch i)
+
+    Each branch writes straight into its slice of the result (Szegedy et al. 2014, figure 2).
+    Raises ShapeError if the branches' outputs differ in more than their channels.
+    """
+
+    def _branch_shapes(self, shape: Shape) -> list[Shape]:
+        shapes = []
+        for name, branch in self.children():
+            with _inside(name):
+                shapes.append(branch.output_shape(shape))
+        if len({s[:-1] for s in shapes}) > 1:
+            raise ShapeError(f"Concat: the branches give {', '.join(map(str, shapes))}; only the channels may differ")
+        return shapes
+
+    def output_shape(self, shape: Shape) -> Shape:
+        shapes = self._branch_shapes(shape)
+        return (*shapes[0][:-1], sum(s[-1] for s in shapes))
+
+    def trace(self, shape, name=""):
+        for child, branch in self.children():
+            yield from branch.trace(shape, join(name, child))
+
+    def forward(self, x, out=None):
+        shapes = self._branch_shapes(x.shape)
+        if out is None:
+            out = array_module(x).empty((*shapes[0][:-1], sum(s[-1] for s in shapes)), x.dtype)
+        ends = np.cumsum([s[-1] for s in shapes])
+        for branch, shape, end in zip(self, shapes, ends, strict=True):
+            branch(x, out=out[..., end - shape[-1] : end])
+        self.save_for_backward(ends, out.shape)
+        return out
+
+    def backward(self, dy, need_dx=True):
+        ends, shape = self.saved()
+        self.check_gradient(dy, shape)
+        starts = [0, *ends[:-1]]
+        dx = None
+        for branch, start, end in zip(self, starts, ends, strict=True):
+            part = branch.backward(dy[..., start:end], need_dx=need_dx)
+            dx = part if dx is None else dx + part
+        return dx
+
+
+class Residual(Layer):
+    """`y = f(body(x) + shortcut(x))` (He et al. 2015b, equations 1 and 2); backward sends dy down both ways and adds the two dx.
+
+    `shortcut` None is the identity. `activation` is applied after the addition; None for the pre-activation form.
+    Raises ShapeError if body and shortcut give different shapes.
+    """
+
+    def __init__(self, body: Layer, shortcut: Layer | None = None, activation: str | None = None):
+        self.body, self.shortcut = body, shortcut
+        self.activation = check_activation(activation)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        deep = self.body.output_shape(shape)
+        short = self.shortcut.output_shape(shape) if self.shortcut else shape
+        if deep != short:
+            raise ShapeError(f"Residual: the body gives {deep} and the shortcut {short}; they must be equal to be added")
+        return deep
+
+    def trace(self, shape, name=""):
+        self.output_shape(shape)
+        for child, layer in self.children():
+            yield from layer.trace(shape, join(name, child))
+
+    def forward(self, x, out=None):
+        self.output_shape(x.shape)
+        total = self.body(x) + (self.shortcut(x) if self.shortcut else x)
+        y = K.activate(total, self.activation, out=out)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, dy, need_dx=True):
+        (y,) = self.saved()
+        self.check_gradient(dy, y.shape)
+        dy = K.activation_grad(dy, y, self.activation)
+        dx = self.body.backward(dy, need_dx=need_dx)
+        other = self.shortcut.backward(dy, need_dx=need_dx) if self.shortcut else dy
+        return dx + other if need_dx else None

@@ -1,0 +1,66 @@
+"""Initial weights. Each initialiser is a function `(shape, fan_in, fan_out, generator) -> float32 array`.
+
+fan_in is the number of inputs of one unit, kH * kW * C_in / groups for a convolution; it may be an array, one value per output map
+(LeNet-5's C3). fan_out is kH * kW * C_out / groups.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+Initializer = Callable[[tuple[int, ...], object, object, np.random.Generator], np.ndarray]
+
+
+def uniform(bound: Callable) -> Initializer:
+    """U(-a, a) with `a = bound(fan_in, fan_out)`."""
+
+    def initialize(shape, fan_in, fan_out, generator):
+        return (generator.uniform(-1, 1, shape) * bound(fan_in, fan_out)).astype(np.float32)
+
+    return initialize
+
+
+def normal(std: Callable) -> Initializer:
+    """N(0, s^2) with `s = std(fan_in, fan_out)`."""
+
+    def initialize(shape, fan_in, fan_out, generator):
+        return (generator.standard_normal(shape) * std(fan_in, fan_out)).astype(np.float32)
+
+    return initialize
+
+
+def gaussian(std: float) -> Initializer:
+    """N(0, std^2): AlexNet's 0.01 (Krizhevsky et al. 2012, section 5)."""
+    return normal(lambda fan_in, fan_out: std)
+
+
+def lecun_uniform() -> Initializer:
+    """U(-2.4 / fan_in, 2.4 / fan_in) (LeCun et al. 1998, appendix A)."""
+    return uniform(lambda fan_in, fan_out: 2.4 / fan_in)
+
+
+def torch_default() -> Initializer:
+    """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)): what torch gives convolutions and linear layers, weights and biases."""
+    return uniform(lambda fan_in, fan_out: np.sqrt(1 / fan_in))
+
+
+def caffe_xavier() -> Initializer:
+    """U(-a, a), a = sqrt(3 / fan_in): Caffe's "xavier" filler, which is not Glorot's."""
+    return uniform(lambda fan_in, fan_out: np.sqrt(3 / fan_in))
+
+
+def glorot_uniform() -> Initializer:
+    """U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 16)."""
+    return uniform(lambda fan_in, fan_out: np.sqrt(6 / (fan_in + fan_out)))
+
+
+def he_normal(mode: str = "fan_in") -> Initializer:
+    """N(0, 2 / fan) (He et al. 2015a, equations 10 and 14). torchvision's ResNets use mode "fan_out"."""
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"mode={mode!r}: expected 'fan_in' or 'fan_out'")
+    return normal(lambda fan_in, fan_out: np.sqrt(2 / (fan_in if mode == "fan_in" else fan_out)))
+
+
+def constant(value: float) -> Initializer:
+    """The same value everywhere: right for biases, and for nothing that has a symmetry to break."""
+    return lambda shape, fan_in, fan_out, generator: np.full(shape, value, np.float32)

@@ -1,0 +1,92 @@
+"""Networks by name. A file in `models/` registers its constructors with `@register`; `create` makes one.
+
+Models stand above the engine: nothing here imports one, they are looked up by name when the first is asked for.
+"""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import random
+from .layers.compose import Sequential
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered network: its constructor, its recipes by name ("default" first) and its loss (None: softmax cross-entropy)."""
+
+    name: str
+    build: Callable[..., Sequential]
+    recipes: dict[str, Any]
+    loss: Any = None
+
+    def recipe(self, name: str | None = None, data: str | None = None):
+        """The recipe of that name; without one, the recipe made for that data set, or "default". Raises ValueError for an unknown name."""
+        if name is None:
+            return next((r for r in self.recipes.values() if r.data == data), self.recipes["default"])
+        if name not in self.recipes:
+            raise ValueError(f"{self.name} has no recipe {name!r}; it has {', '.join(self.recipes)}")
+        return self.recipes[name]
+
+    @property
+    def options(self) -> list[str]:
+        """The names of the constructor's options."""
+        return list(inspect.signature(self.build).parameters)
+
+    @property
+    def summary(self) -> str:
+        """The first line of the constructor's docstring."""
+        return (inspect.getdoc(self.build) or "").partition("\n")[0]
+
+
+_entries: dict[str, Entry] = {}
+
+
+def register(name: str, recipes: dict[str, Any], loss=None):
+    """Decorate a constructor so that `create(name)` finds it.
+
+    The constructor returns a `Sequential` and sets its `input_shape`, (H, W, C). `recipes` holds at least "default".
+    """
+
+    def decorate(build):
+        _entries[name] = Entry(name, build, recipes, loss)
+        return build
+
+    return decorate
+
+
+def names() -> list[str]:
+    """The names of all networks."""
+    importlib.import_module("minicnn.models")
+    return list(_entries)
+
+
+def entry(name: str) -> Entry:
+    """What is registered under that name. Raises ValueError for an unknown one, with the nearest known."""
+    known = names()
+    if name not in _entries:
+        near = difflib.get_close_matches(name, known, 3)
+        raise ValueError(f"there is no model {name!r}; {'did you mean' if near else 'known are'} {', '.join(near or known)}")
+    return _entries[name]
+
+
+def create(name: str, *, seed: int | None = None, recipe: str = "default", **options) -> Sequential:
+    """Make a network by its name, with fresh weights.
+
+    seed: governs the initial weights; None goes on with the current generator (`minicnn.seed`).
+    recipe: which of the network's recipes `training.fit` shall follow. options: the constructor's, such as num_classes.
+    The result has `name`, `options`, `recipe`, `loss` and `input_shape`. Raises ValueError for unknown names and options.
+    """
+    found = entry(name)
+    for option in options:
+        if option not in found.options:
+            raise ValueError(f"{name} has no option {option!r}; it has {', '.join(found.options) or 'none'}")
+    if seed is not None:
+        random.seed(seed)
+    model = found.build(**options)
+    model.name, model.options = name, options
+    model.recipe, model.loss = found.recipe(recipe), found.loss
+    return model

@@ -1,0 +1,106 @@
+"""Pictures, as PNG files. Drawn without a display, and without touching matplotlib's global state."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from ..training.history import History
+from ..training.metrics import Evaluation
+
+TRAIN, TEST = "#4c72b0", "#dd8452"
+
+
+def _save(figure: Figure, path) -> Path:
+    figure.savefig(path, dpi=130, facecolor="white")
+    return Path(path)
+
+
+def curves(history: History, path, title: str = "") -> Path:
+    """Loss and error rate per epoch, training and test. Raises ValueError if no epoch is finished."""
+    if not history.rows:
+        raise ValueError("there is no finished epoch to draw")
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    loss, error = figure.subplots(1, 2)
+    epochs = history.column("epoch")
+    marker = "o" if len(epochs) < 30 else None
+    for split, colour in (("train", TRAIN), ("test", TEST)):
+        if history.rows[0][f"{split}_loss"] is None:
+            continue
+        loss.plot(epochs, history.column(f"{split}_loss"), color=colour, marker=marker, markersize=4, label=split)
+        wrong = [1 - accuracy for accuracy in history.column(f"{split}_accuracy")]
+        error.plot(epochs, wrong, color=colour, marker=marker, markersize=4, label=split)
+        error.annotate(f"{wrong[-1]:.2%}", (epochs[-1], wrong[-1]), xytext=(4, 4), textcoords="offset points", color=colour, fontsize=8)
+    for axes, label in ((loss, "loss"), (error, "error rate")):
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.set_yscale("log")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25, which="both")
+        axes.spines[["top", "right"]].set_visible(False)
+    error.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    error.yaxis.set_minor_formatter(PercentFormatter(1, decimals=1))
+    error.tick_params(axis="y", which="minor", labelsize=7)
+    loss.legend(frameon=False)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return _save(figure, path)
+
+
+def confusion(evaluation: Evaluation, path, title: str = "") -> Path:
+    """The confusion matrix: rows are the true classes, columns the predictions; the shade is the share of the row."""
+    counts, classes = evaluation.confusion, evaluation.classes
+    n = len(classes)
+    side = min(14, max(4.5, 0.5 * n + 1.5))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share**0.5, cmap="Blues", vmin=0, vmax=1)  # the square root keeps rare confusions visible
+    if n <= 25:
+        for row, column in np.ndindex(n, n):
+            if counts[row, column]:
+                colour = "white" if share[row, column] > 0.4 else "black"
+                axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=7, color=colour)
+    if n <= 100:
+        axes.set_xticks(range(n), classes, rotation=90 if max(map(len, classes)) > 2 else 0, fontsize=8)
+        axes.set_yticks(range(n), classes, fontsize=8)
+    axes.set(xlabel="prediction", ylabel="true class", title=title or f"accuracy {evaluation.accuracy:.2%}")
+    return _save(figure, path)
+
+
+def images(batch: np.ndarray, path, captions=None, columns: int = 10, title: str = "") -> Path:
+    """A grid of images `(N, H, W, C)`, uint8 or any range (each then scaled to its own), with captions."""
+    rows = -(-len(batch) // columns)
+    figure = Figure(figsize=(0.85 * columns, (0.85 + 0.2 * bool(captions)) * rows + 0.4 * bool(title)), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for i, (axes, image) in enumerate(zip(grid.flat, batch, strict=False)):
+        if image.dtype != np.uint8:
+            span = np.ptp(image) or 1
+            image = (image - image.min()) / span
+        axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", interpolation="nearest")
+        if captions:
+            axes.set_title(captions[i], fontsize=7, pad=2)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return _save(figure, path)
+
+
+def filters(weight: np.ndarray, path, title: str = "") -> Path:
+    """The kernels `(kH, kW, C, K)` of a first layer: K small images, blue negative, red positive (RGB if C is 3)."""
+    kernels = np.moveaxis(weight, 3, 0)
+    if kernels.shape[3] == 3:
+        return images(kernels, path, title=title)
+    columns = min(len(kernels), 12)
+    rows = -(-len(kernels) // columns)
+    figure = Figure(figsize=(1.2 * columns, 1.2 * rows + 0.4), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, kernel in zip(grid.flat, kernels, strict=False):
+        reach = abs(kernel).max() or 1
+        axes.imshow(kernel.mean(axis=2), cmap="RdBu_r", vmin=-reach, vmax=reach)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return _save(figure, path)

@@ -1,0 +1,61 @@
+"""What to tell someone whose training goes wrong."""
+
+import math
+
+import numpy as np
+
+from ..layers.base import Layer, no_grad, observe
+
+CHANCE_WINDOW = 200  # steps over which the mean loss is compared with chance
+CHANCE_TOLERANCE = 0.01
+
+
+def first_bad_parameter(model: Layer) -> str | None:
+    """The name of the first parameter that holds a NaN or an infinity, or None."""
+    return next((name for name, p in model.named_parameters() if not np.isfinite(p.value).all()), None)
+
+
+def first_bad_layer(model: Layer, x: np.ndarray) -> str:
+    """Where in the network the first NaN or infinity appears when x goes through it, in words."""
+    if not np.isfinite(x).all():
+        return "the input already holds one"
+    parameter = first_bad_parameter(model)
+    if parameter:
+        return f"the parameter {parameter} holds one"
+    leaves = {id(layer): name for name, layer in model.named_layers() if not list(layer.children())}
+    found: list[str] = []
+
+    def look(layer, x, y):
+        if not found and id(layer) in leaves and not np.isfinite(y).all():
+            found.append(f"the first layer to give one is {leaves[id(layer)]}, {layer!r}")
+
+    with no_grad(), np.errstate(all="ignore"), observe(look):
+        model(x)
+    return found[0] if found else "every layer's output is finite: the loss itself overflowed"
+
+
+class ChanceWatch:
+    """Notice a loss that stays at ln(classes), which is what guessing costs (a VGG with too small weights starts and ends there)."""
+
+    def __init__(self, classes: int):
+        self.classes = classes
+        self.level = math.log(classes) if classes > 1 else math.inf
+        self.loss, self.accuracy, self.steps, self.said = 0.0, 0.0, 0, False
+
+    def add(self, loss: float, accuracy: float) -> str | None:
+        """Take note of one step; once, when a whole window stays at chance, return the sentence to say."""
+        self.loss += loss
+        self.accuracy += accuracy
+        self.steps += 1
+        if self.steps < CHANCE_WINDOW:
+            return None
+        mean, hits = self.loss / self.steps, self.accuracy / self.steps
+        self.loss, self.accuracy, self.steps = 0.0, 0.0, 0
+        at_chance = abs(mean - self.level) < CHANCE_TOLERANCE * self.level and hits < 2 / self.classes
+        if self.said or not at_chance:
+            return None
+        self.said = True
+        return (
+            f"the loss has stayed at {mean:.3f} = ln(classes) for {CHANCE_WINDOW} steps: the network is guessing. "
+            "Its initial weights may be too small, the learning rate too low or far too high, or the labels shuffled"
+        )

@@ -1,0 +1,63 @@
+"""Losses: from a network's outputs and the labels to one number and the gradient of the outputs.
+
+A loss is called as `loss, gradient = loss(outputs, labels)`; `probabilities(outputs)` turns outputs into what the network believes,
+`(N, classes)`, rows summing to 1, largest for the predicted class.
+"""
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..kernels import dispatch as K
+
+
+def check_labels(outputs, labels) -> np.ndarray:
+    """The labels as an array. Raises ShapeError unless they are `(N,)` integers in 0..classes-1 for outputs `(N, classes)`."""
+    labels = labels if hasattr(labels, "dtype") else np.asarray(labels)
+    if outputs.ndim != 2:
+        raise ShapeError(f"the network's output has shape {outputs.shape}; a loss expects (N, classes)")
+    if labels.shape != outputs.shape[:1] or labels.dtype.kind not in "iu":
+        raise ShapeError(f"labels are {labels.dtype} {labels.shape}; expected integers of shape ({len(outputs)},)")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= outputs.shape[1]:
+        raise ShapeError(f"labels run from {low} to {high}; the network has classes 0 to {outputs.shape[1] - 1}")
+    return labels
+
+
+def softmax_cross_entropy(logits, labels):
+    """The mean of `-log softmax(logits)[label]` over the batch, and its gradient.
+
+    logits `(N, classes)`, labels `(N,)` integers. Returns the loss (a scalar) and dlogits `(N, classes)`.
+    Raises ShapeError for labels that do not fit. See `kernels/reference/loss.py`.
+    """
+    return K.softmax_cross_entropy(logits, check_labels(logits, labels))
+
+
+class SoftmaxCrossEntropy:
+    """Softmax cross-entropy on logits: the loss of every network here but LeNet-5 of 1998."""
+
+    def __call__(self, outputs, labels):
+        return softmax_cross_entropy(outputs, labels)
+
+    def probabilities(self, outputs):
+        """softmax(logits)."""
+        return K.softmax(outputs)
+
+    def __repr__(self):
+        return "SoftmaxCrossEntropy()"
+
+
+class MAPLoss:
+    """The maximum a posteriori criterion on RBF distances (LeCun et al. 1998, equation 9); j is the rubbish class's distance."""
+
+    def __init__(self, j: float = 0.1):
+        self.j = j
+
+    def __call__(self, outputs, labels):
+        return K.map_loss(outputs, check_labels(outputs, labels), self.j)
+
+    def probabilities(self, outputs):
+        """softmax(-distance): the nearest code is the most probable class."""
+        return K.softmax(-outputs)
+
+    def __repr__(self):
+        return f"MAPLoss(j={self.j:g})"
