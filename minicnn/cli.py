@@ -46,14 +46,13 @@ class Format(StrEnum):
     json = "json"
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ):
     if version:
         console.print(f"minicnn {__version__}")
-        raise typer.Exit
 
 
 @app.command()

@@ -1,0 +1,75 @@
+"""What all benchmarks share: engines in processes of their own, turn by turn, and rows that say where they were measured."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+if "MINICNN_DATA" not in os.environ and SHARED_DATA.is_dir():
+    os.environ["MINICNN_DATA"] = str(SHARED_DATA)
+
+
+def has_torch() -> bool:
+    """Whether torch is installed; without it a benchmark prints our side alone."""
+    try:
+        metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def environment(threads: int) -> dict:
+    """The machine, the versions, the threads and the commit."""
+
+    def version(package):
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return None
+
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+    )
+    return {
+        "machine": _processor(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("numpy", "torch", "minicnn")},
+        "commit": commit.stdout.strip() or None,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def in_turn(script: str, sides: list[str], repeats: int, threads: int) -> dict[str, list]:
+    """Run `script SIDE` once for each side, `repeats` times round; each run prints one JSON value, the last line of its output.
+
+    Every run is a fresh process with `threads` threads, so that no side's idle workers spin on the other's cores.
+    """
+    limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
+    results: dict[str, list] = {side: [] for side in sides}
+    for turn in range(repeats):
+        for side in sides:
+            print(f"\r  {turn + 1}/{repeats} {side:20}", end="", file=sys.stderr, flush=True)
+            done = subprocess.run([sys.executable, script, side], env=os.environ | limits, stdout=subprocess.PIPE, text=True, check=True)
+            results[side].append(json.loads(done.stdout.splitlines()[-1]))
+    print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
+    return results
+
+
+def median_range(values: list[float], scale: float = 1.0) -> str:
+    """`median (smallest-largest)`."""
+    return f"{statistics.median(values) * scale:.1f} ({min(values) * scale:.1f}-{max(values) * scale:.1f})"

@@ -1,0 +1,32 @@
+"""What all tests share: data found through MINICNN_DATA, generators that start anew, hypothesis that repeats itself."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+import minicnn
+
+hypothesis.settings.register_profile("minicnn", deadline=None, derandomize=True, database=None, max_examples=200)
+hypothesis.settings.load_profile("minicnn")
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+if "MINICNN_DATA" not in os.environ and SHARED_DATA.is_dir():
+    os.environ["MINICNN_DATA"] = str(SHARED_DATA)
+
+
+@pytest.fixture(autouse=True)
+def _same_start():
+    minicnn.seed(0)
+    yield
+    minicnn.use(None)
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """MNIST's training and test set, from files on this machine."""
+    try:
+        return minicnn.data.mnist(allow_download=False)
+    except minicnn.errors.DataError as error:
+        pytest.skip(f"MNIST is not on this machine: {error}")

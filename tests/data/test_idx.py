@@ -1,0 +1,92 @@
+"""IDX files: read exactly, or refused with a sentence that names the file."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from minicnn import data
+from minicnn.data import idx
+from minicnn.errors import DataError
+
+
+def idx_bytes(array):
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+def write_set(folder, n=20, compress=True, seed=0):
+    """A small data set in MNIST's four files."""
+    generator = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for names in idx.FILES.values():
+        for name, array in zip(names, (generator.integers(0, 256, (n, 5, 4)), np.arange(n) % 3), strict=True):
+            raw = idx_bytes(array)
+            path = folder / (name + ".gz" * compress)
+            path.write_bytes(gzip.compress(raw, mtime=0) if compress else raw)
+    return folder
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_folder_of_idx_files(tmp_path, compress):
+    train, test = data.load(str(write_set(tmp_path / "mine", compress=compress)))
+    assert train.images.shape == (20, 5, 4, 1)
+    assert train.images.dtype == np.uint8
+    np.testing.assert_array_equal(train.labels, np.arange(20) % 3)
+    assert (train.name, train.split, test.split, train.classes) == ("mine", "train", "test", ("0", "1", "2"))
+
+
+GOOD = idx_bytes(np.arange(24).reshape(2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"", "0 bytes are too few"),
+        (b"\0\0\x08", "3 bytes are too few"),
+        (b"\x89PNG" + GOOD[4:], "the magic number is 0x89504e47; expected 0x00000803"),
+        (b"\0\0\x0d\x03" + GOOD[4:], "the magic number is 0x00000d03"),
+        (b"\0\0\x08\x01" + GOOD[4:], "the magic number is 0x00000801"),
+        (GOOD[:9], "the file ends inside its header, at byte 9"),
+        (GOOD[:-1], "is cut short: 23 bytes of values, the header promises 24"),
+        (GOOD + b"\0", "has trailing bytes: 25 bytes"),
+        (b"\0\0\x08\x03" + b"\xff" * 12 + GOOD[16:], "promises 4294967295 x 4294967295 x 4294967295 values, which cannot be right"),
+        (b"\0\0\x08\x03" + b"\0" * 12, "promises 0 x 0 x 0 values"),
+    ],
+)
+def test_deviations(contents, message):
+    with pytest.raises(DataError, match=f"some/file: .*{message}"):
+        idx.parse(contents, 3, "some/file")
+
+
+def test_damaged_gzip(tmp_path):
+    path = tmp_path / "file.gz"
+    packed = gzip.compress(GOOD)
+    for contents in (packed[:-5], packed[:15], b"not gzip at all", packed[:20] + b"\xff" + packed[21:]):
+        path.write_bytes(contents)
+        with pytest.raises(DataError, match="file.gz"):
+            idx.read_bytes(path)
+    with pytest.raises(DataError, match="No such file"):
+        idx.read_bytes(tmp_path / "missing.gz")
+
+
+def test_numbers_must_agree(tmp_path):
+    folder = write_set(tmp_path)
+    labels = folder / "train-labels-idx1-ubyte.gz"
+    labels.write_bytes(gzip.compress(idx_bytes(np.zeros(19))))
+    with pytest.raises(DataError, match="20 images but 19 labels"):
+        data.load(str(folder))
+    labels.unlink()
+    with pytest.raises(DataError, match="expected the four IDX files"):
+        data.load(str(folder))
+    with pytest.raises(DataError, match="'nothing/here' is neither a data set .mnist, fashion_mnist, digits. nor a folder"):
+        data.load("nothing/here")
+
+
+def test_real_mnist(mnist):
+    train, test = mnist
+    assert train.images.shape == (60_000, 28, 28, 1)
+    assert test.images.shape == (10_000, 28, 28, 1)
+    np.testing.assert_array_equal(np.bincount(train.labels), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949])
+    assert train.images.mean() / 255 == pytest.approx(0.1307, abs=5e-5)
+    assert (train.images / np.float32(255)).std() == pytest.approx(0.3081, abs=5e-5)

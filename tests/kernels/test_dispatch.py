@@ -1,0 +1,179 @@
+"""Choosing a backend, and running the reference on arrays that are not NumPy's."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+from minicnn.kernels import dispatch, reference
+
+import minicnn
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """A backend "cpu" that has relu alone."""
+    module = types.ModuleType("minicnn.kernels.cpu")
+    module.relu = lambda x, out=None: "fast relu"
+    monkeypatch.setitem(sys.modules, "minicnn.kernels.cpu", module)
+    original = dispatch.load
+    monkeypatch.setattr(dispatch, "load", lambda name: module if name == "cpu" else original.__wrapped__(name))
+    return module
+
+
+def test_fast_backend_serves_float32(fast):
+    x32, x64 = np.ones(3, np.float32), np.ones(3)
+    assert dispatch.relu(x32) == "fast relu"
+    assert dispatch.relu(x64) is not None and not isinstance(dispatch.relu(x64), str), "float64 belongs to the reference"
+    np.testing.assert_array_equal(dispatch.tanh(x32), np.tanh(x32))  # an operation it lacks
+    assert dispatch.table()["relu"]["cpu"] and not dispatch.table()["tanh"]["cpu"]
+
+
+def test_use_as_call_and_as_block(fast):
+    x = np.ones(3, np.float32)
+    with minicnn.use("reference"):
+        np.testing.assert_array_equal(dispatch.relu(x), x)
+        with minicnn.use("cpu"):
+            assert dispatch.relu(x) == "fast relu"
+        assert dispatch.current() == "reference"
+    assert dispatch.relu(x) == "fast relu"
+    minicnn.use("reference")
+    assert dispatch.current() == "reference"
+    np.testing.assert_array_equal(dispatch.relu(x), x)
+
+
+def test_use_restores_after_an_error():
+    with pytest.raises(ZeroDivisionError), minicnn.use("reference"):
+        1 / 0  # noqa: B018
+    assert dispatch.current() is None
+
+
+def test_unknown_and_unavailable():
+    with pytest.raises(ValueError, match="unknown backend 'tpu'; expected one of reference, cpu, cuda, numba_cuda"):
+        minicnn.use("tpu")
+    with pytest.raises(RuntimeError, match="the backend 'numba_cuda' is not available: "):
+        minicnn.use("numba_cuda")
+    assert dispatch.current() is None
+
+
+def test_every_operation_is_documented():
+    for name in reference.__all__:
+        assert (getattr(reference, name).__doc__ or "").strip(), name
+        assert getattr(dispatch, name).__doc__ == getattr(reference, name).__doc__
+
+
+class DeviceArray(np.ndarray):
+    """Stands in for a CuPy array: it refuses to be mixed with host arrays, and its module is not numpy."""
+
+    __module__ = "pretend_device"
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
+        for value in (*inputs, *out):
+            if isinstance(value, np.ndarray) and not isinstance(value, DeviceArray) and value.ndim:
+                raise TypeError(f"{ufunc.__name__}: a host array was mixed with a device array")
+
+        def host(value):
+            return value.view(np.ndarray) if isinstance(value, np.ndarray) else value
+
+        if out:
+            kwargs["out"] = tuple(map(host, out))
+        result = getattr(ufunc, method)(*map(host, inputs), **kwargs)
+        if out:
+            return out[0]
+        return to_device(result)
+
+    def __array_function__(self, function, types_, args, kwargs):
+        raise TypeError(f"numpy.{function.__name__} was called on a device array")
+
+    def __setitem__(self, key, value):
+        if isinstance(value, np.ndarray) and not isinstance(value, DeviceArray) and value.ndim:
+            raise TypeError("a host array was stored in a device array")
+        super().__setitem__(key, value)
+
+
+def to_device(x):
+    return np.asarray(x).view(DeviceArray)
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """A module like cupy, whose functions take and give device arrays."""
+
+    class Module(types.ModuleType):
+        lib = types.SimpleNamespace(
+            stride_tricks=types.SimpleNamespace(
+                as_strided=lambda x, **kw: to_device(np.lib.stride_tricks.as_strided(x.view(np.ndarray), **kw))
+            )
+        )
+
+        def __getattr__(self, name):
+            function = getattr(np, name)
+            if not callable(function) or isinstance(function, type):
+                return function
+
+            def call(*args, **kwargs):
+                def host(value):
+                    if isinstance(value, DeviceArray):
+                        return value.view(np.ndarray)
+                    return [host(v) for v in value] if isinstance(value, list) else value
+
+                result = function(*map(host, args), **{k: host(v) for k, v in kwargs.items()})
+                return to_device(result) if isinstance(result, np.ndarray | np.generic) else result
+
+            return call
+
+    module = Module("pretend_device")
+    monkeypatch.setitem(sys.modules, "pretend_device", module)
+    return module
+
+
+class Generator:
+    """A generator of the device's own."""
+
+    def random(self, shape, dtype):
+        return to_device(np.random.default_rng(0).random(shape, dtype=dtype))
+
+
+def test_reference_runs_on_device_arrays(device):
+    """Every operation, handed arrays of another module, uses that module and never NumPy's functions on them."""
+    generator = np.random.default_rng(0)
+
+    def array(*shape):
+        return to_device(generator.standard_normal(shape))
+
+    x, w, b = array(2, 6, 6, 4), array(3, 3, 2, 6), array(6)
+    r = reference
+    y = r.conv2d(x, w, b, padding=1, groups=2, activation="sigmoid")
+    results = [y, r.conv2d_grad_input(y, w, x.shape, padding=1, groups=2), *r.conv2d_grad_weight(y, x, w.shape, padding=1, groups=2)]
+    pooled, argmax = r.max_pool2d(x, 3, 2, 1, True)
+    results += [pooled, r.max_pool2d_grad(pooled, argmax, x.shape, 3, 2, 1, True)]
+    mean = r.avg_pool2d(x, 3, 2, 1, True)
+    results += [mean, r.avg_pool2d_grad(mean, x.shape, 3, 2, 1, True)]
+    maps = r.global_avg_pool2d(x)
+    results += [maps, r.global_avg_pool2d_grad(maps, x.shape), *r.subsample2d_grad(r.subsample2d(x, b[:4], b[:4]), x, b[:4])]
+    normed, scale = r.local_response_norm(x)
+    results += [normed, r.local_response_norm_grad(x, x, normed, scale)]
+    running = array(4), abs(array(4))
+    standard, batch_mean, inv_std = r.batch_norm(x, b[:4], b[:4], *running)
+    results += [standard, *r.batch_norm_grad(x, x, b[:4], batch_mean, inv_std)]
+    rows, matrix = array(5, 4), array(4, 3)
+    logits = r.linear(rows, matrix, b[:3], activation="tanh")
+    results += [logits, r.linear_grad_input(logits, matrix), *r.linear_grad_weight(logits, rows)]
+    distances = r.rbf(rows, array(3, 4))
+    results += [distances, r.rbf_grad(distances, rows, array(3, 4)), r.softmax(logits)]
+    labels = to_device(np.array([0, 1, 2, 0, 1]))
+    results += [r.softmax_cross_entropy(logits, labels)[1], r.map_loss(distances, labels)[1]]
+    dropped, keep = r.dropout(x, 0.5, Generator())
+    results += [dropped, r.dropout_grad(x, keep, 0.5), r.scaled_tanh(x), r.relu(x)]
+    r.sgd_update(w, w.copy(), array(*w.shape), 0.1, 0.9, 1e-3)
+    r.adam_update(w, w.copy(), array(*w.shape), abs(array(*w.shape)), 1, 0.1)
+    r.rmsprop_update(w, w.copy(), abs(array(*w.shape)), array(*w.shape), 0.1)
+    assert all(isinstance(result, DeviceArray) for result in results)
+
+
+def test_the_device_stand_in_refuses_host_arrays(device):
+    """The test above can fail."""
+    with pytest.raises(TypeError, match="host array"):
+        to_device(np.ones(3)) + np.ones(3)
+    with pytest.raises(TypeError, match=r"numpy\.zeros_like"):
+        np.zeros_like(to_device(np.ones(3)))

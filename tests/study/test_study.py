@@ -1,0 +1,82 @@
+"""Summaries, gradient checks and pictures."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minicnn import models
+from minicnn.errors import ShapeError
+from minicnn.layers import Conv2d, Flatten, Linear, Sequential
+from minicnn.study import check_gradients, plots, summarize
+from minicnn.training import History
+from minicnn.training.metrics import Evaluation
+
+
+def test_summary_of_batches_and_sizes():
+    model = models.create("lenet5")
+    one, eight = summarize(model), summarize(model, batch=8)
+    assert eight.memory == 8 * one.memory == 8 * 9_118
+    assert (eight.macs, eight.parameters) == (one.macs, one.parameters)
+    with pytest.raises(ShapeError, match="F6: .*expected .N, 120."):
+        summarize(model, (36, 36, 1))
+    with pytest.raises(ValueError, match="give input_shape"):
+        summarize(Sequential(Flatten()))
+    assert summarize(Sequential(Conv2d(3, 2, 3)), (9, 9, 3)).rows[0].output == (7, 7, 2)
+
+
+def test_summary_formats():
+    table = summarize(models.create("lenet5_1998"))
+    again = json.loads(table.to_json())
+    assert again["parameters"] == 60_000
+    assert [row["name"] for row in again["rows"]][:3] == ["C1", "S2", "C3"]
+    markdown = table.to_markdown().splitlines()
+    assert markdown[0].startswith("| layer | type | kernel | stride | padding | activation | output | memory |")
+    assert all(line.count("|") == markdown[0].count("|") for line in markdown[: len(table.rows) + 4])
+    assert "partial connections" in table.to_markdown()
+    assert "60,000 parameters (237.7 KiB on disk with 840 fixed values)" in table.footer()
+
+
+def test_check_gradients_sees_a_wrong_one():
+    class Wrong(Linear):
+        def backward(self, dy, need_dx=True):
+            return 1.01 * super().backward(dy, need_dx)
+
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    right = check_gradients(Linear(4, 2).astype(np.float64), x)
+    wrong = check_gradients(Wrong(4, 2).astype(np.float64), x)
+    assert max(right.values()) < 1e-8
+    assert wrong["x"] > 5e-3 > 1e-8 > wrong["weight"]
+    with pytest.raises(ValueError, match="weight is float32; expected float64"):
+        check_gradients(Linear(4, 2), x)
+
+
+def history(test=True):
+    rows = []
+    for epoch in range(1, 6):
+        row = {"epoch": epoch, "train_loss": 1 / epoch, "train_accuracy": 1 - 0.1 / epoch}
+        row |= {"test_loss": 1.1 / epoch, "test_accuracy": 1 - 0.12 / epoch} if test else {"test_loss": None, "test_accuracy": None}
+        rows.append(row)
+    return History(rows)
+
+
+def test_pictures(tmp_path):
+    """They are drawn, have the expected size and are not blank; looking at them is for people."""
+    confusion = np.diag(np.arange(3, 13)) + 1
+    evaluation = Evaluation(0.1, 0.9, 0.99, confusion, tuple("0123456789"))
+    paths = [
+        plots.curves(history(), tmp_path / "curves.png", "a title"),
+        plots.curves(history(test=False), tmp_path / "train.png"),
+        plots.confusion(evaluation, tmp_path / "confusion.png"),
+        plots.images(np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), np.uint8), tmp_path / "grid.png", list("abcdefg")),
+        plots.filters(models.create("lenet5").C1.weight.value, tmp_path / "filters.png"),
+        plots.filters(Conv2d(3, 5, 7).weight.value, tmp_path / "colour.png"),
+    ]
+    for path in paths:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("L"))
+        assert min(pixels.shape) > 80
+        assert pixels.std() > 5, path
+    with pytest.raises(ValueError, match="no finished epoch"):
+        plots.curves(History(), tmp_path / "none.png")

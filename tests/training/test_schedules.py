@@ -1,0 +1,98 @@
+"""Schedules against torch's where torch has them, and against their formula."""
+
+import math
+
+import pytest
+import torch
+
+from minicnn.training import schedules as s
+
+STEPS, EPOCHS = 10, 12
+
+
+def factors(schedule):
+    return [schedule.at(step, STEPS, EPOCHS) for step in range(0, STEPS * EPOCHS, STEPS)]
+
+
+def torch_factors(make):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = make(optimizer)
+    values = []
+    for _ in range(EPOCHS):
+        values.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return values
+
+
+lr = torch.optim.lr_scheduler
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (s.Step(4, 0.3), lambda o: lr.StepLR(o, 4, 0.3)),
+        (s.MultiStep([3, 7], 0.2), lambda o: lr.MultiStepLR(o, [3, 7], 0.2)),
+        (s.Exponential(0.9), lambda o: lr.ExponentialLR(o, 0.9)),
+        (s.Polynomial(2.0), lambda o: lr.PolynomialLR(o, EPOCHS, 2.0)),
+        (s.Cosine(0.1), lambda o: lr.CosineAnnealingLR(o, EPOCHS, 0.1)),
+    ],
+)
+def test_like_torch(ours, theirs):
+    assert factors(ours) == pytest.approx(torch_factors(theirs), rel=1e-9)
+
+
+def test_one_cycle_like_torch():
+    """Torch counts n - 1 intervals between its n steps, we count n."""
+    total = 101
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = lr.OneCycleLR(optimizer, 1.0, total, pct_start=0.3 + 0.7 / 101, cycle_momentum=False, div_factor=25, final_div_factor=1e4)
+    ours = s.OneCycle(0.3, unit="step")
+    for step in range(total - 1):
+        assert ours.factor(step, total - 1) == pytest.approx(optimizer.param_groups[0]["lr"], abs=2e-2)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_formulas():
+    assert s.Constant().at(55, STEPS, EPOCHS) == 1
+    assert s.Inverse(1e-4, 0.75).at(10_000, 938, 11) == pytest.approx(2**-0.75)
+    table = s.Table({0: 1, 2: 0.4, 5: 0.2})
+    assert [table.factor(t, 20) for t in (0, 1.9, 2, 4.9, 5, 19)] == [1, 1, 0.4, 0.4, 0.2, 0.2]
+    warm = s.WarmUp(5, s.Step(10, 0.1))
+    assert [warm.factor(t, 20) for t in (0, 2.5, 5, 10)] == pytest.approx([0, 0.5, 1, 0.1])
+    assert s.Cosine(unit="step").at(STEPS * EPOCHS // 2, STEPS, EPOCHS) == pytest.approx(0.5)
+    cycle = s.OneCycle(0.25)
+    assert [cycle.factor(t, 100) for t in (0, 25, 100)] == pytest.approx([0.04, 1, 4e-6])
+
+
+def test_plateau_like_torch():
+    losses = [1, 0.9, 0.95, 0.91, 0.92, 0.9, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    ours = s.ReduceOnPlateau(0.1, patience=2, threshold=1e-4)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = lr.ReduceLROnPlateau(optimizer, factor=0.1, patience=2, threshold=1e-4)
+    for loss in losses:
+        ours.observe(loss)
+        theirs.step(loss)
+        assert ours.factor(0, 1) == pytest.approx(optimizer.param_groups[0]["lr"])
+    copy = s.WarmUp(1, s.ReduceOnPlateau())
+    copy.load_state_dict(s.WarmUp(1, ours).state_dict())
+    assert copy.factor(5, 9) == ours.factor(5, 9) < 1
+
+
+def test_arguments():
+    with pytest.raises(ValueError, match="unit='week'"):
+        s.Constant("week")
+    with pytest.raises(ValueError, match="rise=1"):
+        s.OneCycle(1)
+    with pytest.raises(ValueError, match="expected one from time 0 on"):
+        s.Table({1: 0.5})
+    with pytest.raises(ValueError, match="length=0"):
+        s.WarmUp(0)
+
+
+def test_repr_tells_schedules_apart():
+    """A checkpoint compares them by it."""
+    assert repr(s.Step(4, 0.3)) != repr(s.Step(5, 0.3))
+    assert "Step(unit='epoch', size=4" in repr(s.WarmUp(2, s.Step(4)))
+    assert math.isfinite(s.Polynomial().factor(13, 12))
