@@ -13,9 +13,8 @@ import statistics
 import sys
 import time
 
-import numpy as np
-
 import common
+import numpy as np
 
 BATCH, STEPS, WARM_UP = 64, 100, 20
 STEPS_PER_EPOCH = 938  # 60,000 images
