@@ -17,6 +17,7 @@ from . import __version__, data, registry, weights
 from .errors import CheckpointError, DataError, MinicnnError
 from .kernels import dispatch
 from .layers.base import no_grad
+from .layers.init import skip_init
 from .study.summary import summarize
 from .training import metrics
 from .training.callbacks import Callback, EarlyStopping, TensorBoardLog
@@ -79,7 +80,8 @@ def train(
     dispatch.use(backend)
     options = _options(option)
     entry = registry.entry(model)
-    size = registry.create(model, **options).input_shape[0]
+    with skip_init():
+        size = registry.create(model, **options).input_shape[0]
     training_set, test_set = _training_data(data_source or entry.recipe(recipe).data, size, fall_back=data_source is None)
     if "num_classes" in entry.options:
         options.setdefault("num_classes", len(training_set.classes))
@@ -179,7 +181,8 @@ def summary(
     option: OptionFlags = None,
 ):
     """A network's layers, with kernel, stride, padding, activation, output size, memory, parameters, MACs and connections."""
-    network = weights.load(model) if model.endswith(".safetensors") else registry.create(model, **_options(option))
+    with skip_init():
+        network = weights.load(model) if model.endswith(".safetensors") else registry.create(model, **_options(option))
     result = summarize(network, _shape(input_size, network.input_shape), batch)
     if format is Format.json:
         print(result.to_json())
@@ -206,7 +209,8 @@ def models():
     """All networks, with their input, parameters and multiply-accumulates."""
     table = Table("name", "input", "parameters", "MACs", "recipes", "")
     for name in registry.names():
-        found = summarize(registry.create(name))
+        with skip_init():
+            found = summarize(registry.create(name))
         size = "x".join(map(str, found.input))
         entry = registry.entry(name)
         table.add_row(name, size, f"{found.parameters:,}", f"{found.macs:,}", ", ".join(entry.recipes), entry.summary)

@@ -16,12 +16,17 @@ from .layers.compose import Sequential
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered network: its constructor, its recipes by name ("default" first) and its loss (None: softmax cross-entropy)."""
+    """One registered network.
+
+    build: its constructor. recipes: by name, with at least "default". loss: None is softmax cross-entropy.
+    torch_names: translates a tensor's name here to its name in torchvision's (or the usual CIFAR) checkpoints, None if there are none.
+    """
 
     name: str
     build: Callable[..., Sequential]
     recipes: dict[str, Any]
     loss: Any = None
+    torch_names: Callable[[str], str] | None = None
 
     def recipe(self, name: str | None = None, data: str | None = None):
         """The recipe of that name; without one, the recipe made for that data set, or "default". Raises ValueError for an unknown name."""
@@ -45,14 +50,14 @@ class Entry:
 _entries: dict[str, Entry] = {}
 
 
-def register(name: str, recipes: dict[str, Any], loss=None):
+def register(name: str, recipes: dict[str, Any], loss=None, torch_names: Callable[[str], str] | None = None):
     """Decorate a constructor so that `create(name)` finds it.
 
     The constructor returns a `Sequential` and sets its `input_shape`, (H, W, C). `recipes` holds at least "default".
     """
 
     def decorate(build):
-        _entries[name] = Entry(name, build, recipes, loss)
+        _entries[name] = Entry(name, build, recipes, loss, torch_names)
         return build
 
     return decorate

@@ -2,6 +2,6 @@
 
 from minicnn.registry import create, names
 
-from . import lenet
+from . import alexnet, googlenet, inception_v4, lenet, nin, resnet, vgg, zfnet
 
-__all__ = ["create", "lenet", "names"]
+__all__ = ["alexnet", "create", "googlenet", "inception_v4", "lenet", "names", "nin", "resnet", "vgg", "zfnet"]

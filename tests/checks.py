@@ -144,6 +144,16 @@ def check_global_avg_pool2d(ops, case):
     assert_close(ops.global_avg_pool2d_grad(dy, x.shape), nhwc(tx.grad), case["dtype"], "global_avg_pool2d dx")
 
 
+def check_adaptive_avg_pool2d(ops, case):
+    (x,) = draw(case, (case["n"], case["h"], case["w"], case["c"]))
+    (dy,) = draw({**case, "seed": case["seed"] + 1}, (case["n"], *case["size"], case["c"]))
+    tx = nchw(x)
+    ty = F.adaptive_avg_pool2d(tx, case["size"])
+    ty.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
+    assert_close(ops.adaptive_avg_pool2d(x, case["size"]), nhwc(ty), case["dtype"], "adaptive_avg_pool2d")
+    assert_close(ops.adaptive_avg_pool2d_grad(dy, x.shape), nhwc(tx.grad), case["dtype"], "adaptive_avg_pool2d dx")
+
+
 def check_subsample2d(ops, case):
     size = case["size"]
     shape = (case["n"], case["h"] * size + case["rest"], case["w"] * size, case["c"])

@@ -114,6 +114,7 @@ NAMES = {
     "max_pool2d": lambda dtype: pool2d(dtype, symmetric=False),
     "avg_pool2d": lambda dtype: pool2d(dtype, symmetric=True),
     "global_avg_pool2d": images,
+    "adaptive_avg_pool2d": lambda dtype: images(dtype, size=st.tuples(st.integers(1, 8), st.integers(1, 8))),
     "subsample2d": subsample2d,
     "local_response_norm": local_response_norm,
     "batch_norm": batch_norm,

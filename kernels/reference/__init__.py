@@ -22,6 +22,8 @@ from .loss import map_loss, softmax, softmax_cross_entropy
 from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad
 from .optim import adam_update, rmsprop_update, sgd_update
 from .pool import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_grad,
     avg_pool2d,
     avg_pool2d_grad,
     global_avg_pool2d,
@@ -36,6 +38,8 @@ __all__ = [
     "activate",
     "activation_grad",
     "adam_update",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_grad",
     "avg_pool2d",
     "avg_pool2d_grad",
     "batch_norm",

@@ -49,6 +49,22 @@ def avg_pool2d_grad(dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=
     return scatter(lambda i, j: share, x_shape, geometry)
 
 
+def adaptive_avg_pool2d(x, output_size, out=None):
+    """Means over windows that divide the image as evenly as they can, `output_size` (H_out, W_out) of them (torch's rule).
+
+    window i covers rows floor(i H / H_out) .. ceil((i + 1) H / H_out) - 1
+    """
+    rows, columns = _adaptive_means(x, x.shape[1], output_size[0]), _adaptive_means(x, x.shape[2], output_size[1])
+    xp = array_module(x)
+    return deliver(xp.einsum("ph,nhwc,qw->npqc", rows, x, columns, optimize=True), out)
+
+
+def adaptive_avg_pool2d_grad(dy, x_shape):
+    """The means are linear, `y = R x C^T` on every map, so that `dx = R^T dy C`. Returns dx `(N, H, W, C)`."""
+    rows, columns = _adaptive_means(dy, x_shape[1], dy.shape[1]), _adaptive_means(dy, x_shape[2], dy.shape[2])
+    return array_module(dy).einsum("ph,npqc,qw->nhwc", rows, dy, columns, optimize=True)
+
+
 def global_avg_pool2d(x, out=None):
     """The mean of every map: `(N, H, W, C)` -> `(N, C)` (Lin et al. 2013, section 3.2)."""
     return deliver(x.mean(axis=(1, 2)), out)
@@ -75,6 +91,14 @@ def subsample2d_grad(dy, x, w, size=2):
     total = windows(x, geometry).sum(axis=(3, 4))
     dx = scatter(lambda i, j: dy * w, x.shape, geometry)
     return dx, (dy * total).sum(axis=(0, 1, 2)), dy.sum(axis=(0, 1, 2))
+
+
+def _adaptive_means(like, size, count):
+    """The `(count, size)` matrix whose row i averages the pixels of window i."""
+    xp = array_module(like)
+    pixel, window = xp.arange(size), xp.arange(count)[:, None]
+    inside = (pixel >= window * size // count) & (pixel < -(-(window + 1) * size // count))
+    return (inside / inside.sum(axis=1, keepdims=True)).astype(like.dtype)
 
 
 def _divisor(like, x_shape, geometry, count_include_pad):

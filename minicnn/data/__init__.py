@@ -11,7 +11,7 @@ from .download import cache_folder
 from .images import read_image
 from .loader import Loader
 from .mnist import fashion_mnist, mnist
-from .transforms import Preprocess, RandomShift
+from .transforms import Preprocess, RandomCropFlip, RandomShift
 
 NAMES: dict[str, Callable] = {"mnist": mnist, "fashion_mnist": fashion_mnist, "digits": digits}
 
@@ -41,6 +41,7 @@ __all__ = [
     "Dataset",
     "Loader",
     "Preprocess",
+    "RandomCropFlip",
     "RandomShift",
     "as_dataset",
     "cache_folder",

@@ -16,6 +16,7 @@ class Preprocess:
 
     size: (H, W) that the network reads; smaller images are centred in black. channels: grey images are repeated to fill 3.
     image_size: (H, W) to which an image file of any size is brought before that (MNIST: 28 within 32); None for `size`.
+    crop: whether of larger images the centre is taken; without it they are refused.
     mean, std: in units of full brightness, one number or one per channel.
     Float images are taken as normalised: only their shape is checked.
     Raises DataError for images that are larger than `size` or have the wrong channels.
@@ -26,9 +27,14 @@ class Preprocess:
     mean: float | tuple[float, ...] = 0.0
     std: float | tuple[float, ...] = 1.0
     image_size: tuple[int, int] | None = None
+    crop: bool = False
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         (height, width), (h, w, c) = self.size, images.shape[1:]
+        if self.crop and (h > height or w > width):
+            top, left = max(0, h - height) // 2, max(0, w - width) // 2
+            images = images[:, top : top + height, left : left + width]
+            h, w = images.shape[1:3]
         if h > height or w > width:
             raise DataError(f"the images are {h}x{w} pixels; the network reads at most {height}x{width}: resize them first")
         if c not in (1, self.channels):
@@ -59,3 +65,28 @@ class RandomShift:
         views = np.lib.stride_tricks.sliding_window_view(framed, (h, w), axis=(1, 2))
         offsets = generator.integers(0, 2 * p + 1, (2, n))
         return np.ascontiguousarray(views[np.arange(n), offsets[0], offsets[1]].transpose(0, 2, 3, 1))
+
+
+@dataclass(frozen=True)
+class RandomCropFlip:
+    """A `size` x `size` window at a random place, mirrored left to right half of the time.
+
+    padding: black pixels put around the image first (4 for CIFAR: He et al. 2015b, section 4.2). Images smaller than `size` stay whole.
+    """
+
+    size: int
+    padding: int = 0
+
+    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        p = self.padding
+        if p:
+            images = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
+        n, h, w, c = images.shape
+        height, width = min(self.size, h), min(self.size, w)
+        tops, lefts = generator.integers(0, h - height + 1, n), generator.integers(0, w - width + 1, n)
+        mirrored = generator.random(n) < 0.5
+        out = np.empty((n, height, width, c), images.dtype)
+        for i in range(n):
+            window = images[i, tops[i] : tops[i] + height, lefts[i] : lefts[i] + width]
+            out[i] = window[:, ::-1] if mirrored[i] else window
+        return out

@@ -3,17 +3,19 @@
 from . import init
 from .activation import Activation, ReLU, ScaledTanh, Sigmoid, Tanh
 from .base import Layer, Parameter, no_grad, observe
-from .compose import Concat, Residual, Sequential
+from .compose import AuxiliarySequential, Concat, Residual, Sequential
 from .conv import Conv2d
 from .dropout import Dropout
 from .linear import RBF, Linear
 from .norm import BatchNorm2d, LocalResponseNorm
-from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, Subsample2d
-from .shape import Flatten
+from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d, Subsample2d
+from .shape import Flatten, PadShortcut
 
 __all__ = [
     "RBF",
     "Activation",
+    "AdaptiveAvgPool2d",
+    "AuxiliarySequential",
     "AvgPool2d",
     "BatchNorm2d",
     "Concat",
@@ -25,6 +27,7 @@ __all__ = [
     "Linear",
     "LocalResponseNorm",
     "MaxPool2d",
+    "PadShortcut",
     "Parameter",
     "ReLU",
     "Residual",

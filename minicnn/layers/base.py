@@ -48,7 +48,7 @@ class Parameter:
 
     def __init__(self, value: np.ndarray, fan_in=1, fan_out=1, trainable: int | None = None):
         self.value = value
-        self.grad = np.zeros_like(value)
+        self.grad = np.zeros(value.shape, value.dtype)  # unlike zeros_like, this takes no memory before it is written to
         self.fan_in, self.fan_out = fan_in, fan_out
         self.trainable = value.size if trainable is None else trainable
         self.lr_multiplier = 1.0
@@ -218,12 +218,13 @@ class Layer:
 
     def initialize(self, weight: Initializer | None = None, bias: float | None = None):
         """Draw every weight anew with `weight` and set every bias to the constant `bias`; None leaves them. Returns the layer."""
-        for name, parameter in self.named_parameters():
-            kind = name.rpartition(".")[2]
-            if kind == "weight" and weight is not None:
+        for name, parameter in vars(self).items():
+            if name == "weight" and weight is not None:
                 parameter.value[...] = weight(parameter.value.shape, parameter.fan_in, parameter.fan_out, generator())
-            elif kind == "bias" and bias is not None:
+            elif name == "bias" and bias is not None and parameter is not None:
                 parameter.value.fill(bias)
+        for _, child in self.children():
+            child.initialize(weight, bias)
         return self
 
     # -- what `minicnn summary` prints ---------------------------------------------------------------------------------

@@ -65,26 +65,72 @@ class Sequential(_Container):
         self.input_shape = input_shape
 
     def output_shape(self, shape: Shape) -> Shape:
-        for name, layer in self.children():
+        for name, layer in self._layers.items():
             with _inside(name):
                 shape = layer.output_shape(shape)
         return shape
 
     def trace(self, shape, name=""):
-        for child, layer in self.children():
+        for child, layer in self._layers.items():
             with _inside(child):
                 yield from layer.trace(shape, join(name, child))
                 shape = layer.output_shape(shape)
 
     def forward(self, x, out=None):
         final = len(self) - 1
-        for position, (name, layer) in enumerate(self.children()):
+        for position, (name, layer) in enumerate(self._layers.items()):
             with _inside(name):
                 x = layer(x, out=out if position == final else None)
         return x
 
     def backward(self, dy, need_dx=True):
         for position, layer in reversed(list(enumerate(self))):
+            dy = layer.backward(dy, need_dx=need_dx or position > 0)
+        return dy
+
+
+class AuxiliarySequential(Sequential):
+    """A Sequential with auxiliary classifiers: in training, `heads[name]` also reads the output of the layer `name`.
+
+    In train mode forward returns `(output, auxiliary, ...)` in the order of the heads, and backward takes the matching tuple of gradients;
+    a head's dx joins the main path where it branched off. In eval mode the heads are silent (Szegedy et al. 2014, section 5).
+    Their parameters are called aux1..., aux2..., and so on.
+    """
+
+    def __init__(self, *layers: Layer, heads: dict[str, Layer], input_shape: Shape = (), **named: Layer):
+        super().__init__(*layers, input_shape=input_shape, **named)
+        for name in heads:
+            if name not in self._layers:
+                raise ValueError(f"AuxiliarySequential: there is no layer {name!r} for a head to read")
+        self._heads = dict(heads)
+
+    def children(self):
+        yield from self._layers.items()
+        for number, head in enumerate(self._heads.values(), 1):
+            yield f"aux{number}", head
+
+    def forward(self, x, out=None):
+        auxiliary = []
+        for position, (name, layer) in enumerate(self._layers.items(), 1):
+            with _inside(name):
+                x = layer(x, out=out if position == len(self) else None)
+                if self.training and name in self._heads:
+                    auxiliary.append(self._heads[name](x))
+        self.save_for_backward(bool(auxiliary))
+        return (x, *auxiliary) if auxiliary else x
+
+    def backward(self, dy, need_dx=True):
+        (with_heads,) = self.saved()
+        gradients = {}
+        if with_heads:
+            expected = 1 + len(self._heads)
+            if not isinstance(dy, tuple) or len(dy) != expected:
+                raise ShapeError(f"backward in training takes a tuple of {expected} gradients: the output's and each head's")
+            dy, *rest = dy
+            gradients = dict(zip(self._heads, rest, strict=True))
+        for position, (name, layer) in reversed(list(enumerate(self._layers.items()))):
+            if name in gradients:
+                dy = dy + self._heads[name].backward(gradients[name])
             dy = layer.backward(dy, need_dx=need_dx or position > 0)
         return dy
 

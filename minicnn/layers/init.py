@@ -5,17 +5,37 @@ fan_in is the number of inputs of one unit, kH * kW * C_in / groups for a convol
 """
 
 from collections.abc import Callable
+from contextlib import contextmanager
 
 import numpy as np
 
 Initializer = Callable[[tuple[int, ...], object, object, np.random.Generator], np.ndarray]
 
 
+_skipping = False
+
+
+@contextmanager
+def skip_init():
+    """Within this block new weights are allocated but not drawn: for networks whose weights are loaded next, or never looked at."""
+    global _skipping
+    previous, _skipping = _skipping, True
+    try:
+        yield
+    finally:
+        _skipping = previous
+
+
 def uniform(bound: Callable) -> Initializer:
     """U(-a, a) with `a = bound(fan_in, fan_out)`."""
 
     def initialize(shape, fan_in, fan_out, generator):
-        return (generator.uniform(-1, 1, shape) * bound(fan_in, fan_out)).astype(np.float32)
+        if _skipping:
+            return np.empty(shape, np.float32)
+        values = generator.random(shape, dtype=np.float32)
+        values -= 0.5
+        values *= np.asarray(2 * bound(fan_in, fan_out), np.float32)
+        return values
 
     return initialize
 
@@ -24,7 +44,11 @@ def normal(std: Callable) -> Initializer:
     """N(0, s^2) with `s = std(fan_in, fan_out)`."""
 
     def initialize(shape, fan_in, fan_out, generator):
-        return (generator.standard_normal(shape) * std(fan_in, fan_out)).astype(np.float32)
+        if _skipping:
+            return np.empty(shape, np.float32)
+        values = generator.standard_normal(shape, dtype=np.float32)
+        values *= np.asarray(std(fan_in, fan_out), np.float32)
+        return values
 
     return initialize
 

@@ -99,6 +99,33 @@ class AvgPool2d(_Pool2d):
         return super().describe() + ("" if self.count_include_pad else ", count_include_pad=False")
 
 
+class AdaptiveAvgPool2d(Layer):
+    """Means over `output_size` x `output_size` windows that divide an image of any size as evenly as they can (torch's rule).
+
+    torchvision's AlexNet and VGG have it before their classifier, where it is the identity at their own input size.
+    """
+
+    def __init__(self, output_size):
+        self.output_size = pair(output_size, "output_size")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        check_images(self, shape)
+        return (shape[0], *self.output_size, shape[3])
+
+    def forward(self, x, out=None):
+        shape = self.output_shape(x.shape)
+        self.save_for_backward(x.shape, shape)
+        return K.adaptive_avg_pool2d(x, self.output_size, out=out)
+
+    def backward(self, dy, need_dx=True):
+        x_shape, y_shape = self.saved()
+        self.check_gradient(dy, y_shape)
+        return K.adaptive_avg_pool2d_grad(dy, x_shape)
+
+    def describe(self):
+        return short(self.output_size)
+
+
 class GlobalAvgPool2d(Layer):
     """The mean of every map: `(N, H, W, C)` -> `(N, C)` (Lin et al. 2013, section 3.2)."""
 

@@ -2,7 +2,7 @@
 
 from .callbacks import Callback, CSVLog, EarlyStopping, TensorBoardLog
 from .history import History
-from .losses import MAPLoss, SoftmaxCrossEntropy, softmax_cross_entropy
+from .losses import AuxiliaryLoss, MAPLoss, SoftmaxCrossEntropy, softmax_cross_entropy
 from .metrics import Evaluation, evaluate
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from .recipe import Recipe
@@ -25,6 +25,7 @@ from .trainer import Trainer, fit
 __all__ = [
     "SGD",
     "Adam",
+    "AuxiliaryLoss",
     "AdamW",
     "CSVLog",
     "Callback",

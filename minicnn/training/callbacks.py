@@ -33,6 +33,19 @@ class EarlyStopping(Callback):
         trainer.stop |= len(losses) - 1 - losses.index(min(losses)) >= self.patience
 
 
+class RescaleFilters(Callback):
+    """After each step, scale every convolution filter whose RMS exceeds `limit` back to it (Zeiler & Fergus 2013, section 3)."""
+
+    def __init__(self, limit: float = 0.1):
+        self.limit = limit
+
+    def on_step_end(self, trainer, loss):
+        for parameter in trainer.model.parameters():
+            if parameter.value.ndim == 4:
+                rms = ((parameter.value**2).mean(axis=(0, 1, 2))) ** 0.5
+                parameter.value *= self.limit / rms.clip(min=self.limit)
+
+
 class CSVLog(Callback):
     """Keep `history.csv` in the run's folder up to date."""
 

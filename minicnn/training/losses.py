@@ -46,6 +46,30 @@ class SoftmaxCrossEntropy:
         return "SoftmaxCrossEntropy()"
 
 
+class AuxiliaryLoss:
+    """GoogLeNet's loss in training: `L = L_main + weight * (L_aux1 + L_aux2 + ...)`, softmax cross-entropy each.
+
+    Outputs that are no tuple (in evaluation) have the main loss alone. Source: Szegedy et al. 2014, section 5: weight 0.3.
+    """
+
+    def __init__(self, weight: float = 0.3):
+        self.weight = weight
+
+    def __call__(self, outputs, labels):
+        if not isinstance(outputs, tuple):
+            return softmax_cross_entropy(outputs, labels)
+        main, *auxiliary = (softmax_cross_entropy(logits, labels) for logits in outputs)
+        loss = main[0] + self.weight * sum(value for value, _ in auxiliary)
+        return loss, (main[1], *(gradient * gradient.dtype.type(self.weight) for _, gradient in auxiliary))
+
+    def probabilities(self, outputs):
+        """softmax of the main logits."""
+        return K.softmax(outputs[0] if isinstance(outputs, tuple) else outputs)
+
+    def __repr__(self):
+        return f"AuxiliaryLoss({self.weight:g})"
+
+
 class MAPLoss:
     """The maximum a posteriori criterion on RBF distances (LeCun et al. 1998, equation 9); j is the rubbish class's distance."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..data.transforms import Augment, Preprocess
 from ..layers.base import Layer
+from .callbacks import Callback
 from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import Constant, Schedule
 
@@ -15,7 +16,7 @@ class Recipe:
 
     source: where it is from. data: the data set it is meant for. preprocess: from pixels to the network's input.
     optimizer: a name in `training.optimizers.OPTIMIZERS`, with its `options`. lr: the base learning rate.
-    bias_lr, bias_decay: multipliers for biases (Caffe's zoo: 2 and 0).
+    bias_lr, bias_decay: multipliers for biases (Caffe's zoo: 2 and 0). callbacks: what else happens in its training loop.
     """
 
     source: str
@@ -30,6 +31,7 @@ class Recipe:
     augment: Augment | None = None
     bias_lr: float = 1.0
     bias_decay: float = 1.0
+    callbacks: tuple[Callback, ...] = ()
 
     def make_optimizer(self, model: Layer, lr: float | None = None) -> Optimizer:
         """The optimiser for that model, with the recipe's multipliers set on its biases."""

@@ -228,7 +228,7 @@ def fit(
         epochs=epochs,
         out=folder,
         checkpoint_seconds=checkpoint_seconds,
-        callbacks=[*extra, *callbacks],
+        callbacks=[*(recipe.callbacks if recipe else ()), *extra, *callbacks],
     )
     if folder and resume and (folder / checkpoint.LAST).exists():
         checkpoint.restore(trainer, folder / checkpoint.LAST)

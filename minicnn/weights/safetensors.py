@@ -17,6 +17,7 @@ import safetensors.numpy
 from .. import registry
 from ..errors import CheckpointError
 from ..layers.base import Layer
+from ..layers.init import skip_init
 
 DIGEST = "minicnn.sha256"
 MODEL = "minicnn.model"
@@ -91,7 +92,8 @@ def load(path, model: Layer | None = None) -> Layer:
             raise CheckpointError(f"{path}: it does not say which model it belongs to; make the model and pass it: load(path, model)")
         try:
             made = json.loads(metadata[MODEL])
-            model = registry.create(made["name"], **made["options"])
+            with skip_init():
+                model = registry.create(made["name"], **made["options"])
             model.classes = tuple(made["classes"])
         except (ValueError, TypeError, KeyError) as error:
             raise CheckpointError(f"{path}: its model cannot be made: {error}") from None

@@ -9,6 +9,7 @@ from minicnn import layers
 from minicnn.errors import ShapeError
 from minicnn.layers import (
     RBF,
+    AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm2d,
     Conv2d,
@@ -18,6 +19,7 @@ from minicnn.layers import (
     Linear,
     LocalResponseNorm,
     MaxPool2d,
+    PadShortcut,
     ReLU,
     ScaledTanh,
     Sigmoid,
@@ -38,6 +40,9 @@ CASES = {
     "max pool": (lambda: MaxPool2d(3, stride=2, padding=1, ceil_mode=True), IMAGES),
     "average pool": (lambda: AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False), IMAGES),
     "global average pool": (GlobalAvgPool2d, IMAGES),
+    "adaptive average pool": (lambda: AdaptiveAvgPool2d((3, 4)), IMAGES),
+    "padded shortcut": (lambda: PadShortcut(4, 7, stride=2), IMAGES),
+    "padded shortcut, both sides": (lambda: PadShortcut(4, 8, stride=3, both_sides=True), IMAGES),
     "subsample": (lambda: Subsample2d(4, 2, activation="scaled_tanh"), IMAGES),
     "LRN": (lambda: LocalResponseNorm(5, alpha=1.0, k=1.0), IMAGES),
     "LRN, even size": (lambda: LocalResponseNorm(4, alpha=1.0, beta=0.5, alpha_div_n=True), IMAGES),
