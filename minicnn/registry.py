@@ -7,11 +7,13 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from . import random
 from .layers.compose import Sequential
+from .layers.init import skip_init
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,17 @@ def entry(name: str) -> Entry:
     return _entries[name]
 
 
-def create(name: str, *, seed: int | None = None, recipe: str = "default", **options) -> Sequential:
-    """Make a network by its name, with fresh weights.
+def create(
+    name: str, *, seed: int | None = None, recipe: str = "default", weights=None, sha256: str | None = None, **options
+) -> Sequential:
+    """Make a network by its name, with fresh weights or with those of a file.
 
     seed: governs the initial weights; None goes on with the current generator (`minicnn.seed`).
     recipe: which of the network's recipes `training.fit` shall follow. options: the constructor's, such as num_classes.
-    The result has `name`, `options`, `recipe`, `loss` and `input_shape`. Raises ValueError for unknown names and options.
+    weights: a path or URL of a safetensors file, or of a torch checkpoint (.pth, .pt) with torchvision's names. sha256: its checksum;
+    a URL needs one unless, like torchvision's, the file's name carries its beginning (resnet50-0676ba61.pth).
+    The result has `name`, `options`, `recipe`, `loss` and `input_shape`.
+    Raises ValueError for unknown names and options, CheckpointError or DataError for weights that cannot be had or do not fit.
     """
     found = entry(name)
     for option in options:
@@ -91,7 +98,13 @@ def create(name: str, *, seed: int | None = None, recipe: str = "default", **opt
             raise ValueError(f"{name} has no option {option!r}; it has {', '.join(found.options) or 'none'}")
     if seed is not None:
         random.seed(seed)
-    model = found.build(**options)
+    chosen = found.recipe(recipe)
+    with skip_init() if weights is not None else nullcontext():
+        model = found.build(**options)
     model.name, model.options = name, options
-    model.recipe, model.loss = found.recipe(recipe), found.loss
+    model.recipe, model.loss = chosen, found.loss
+    if weights is not None:
+        from .weights.pretrained import load_into  # it imports this module
+
+        load_into(model, weights, sha256)
     return model

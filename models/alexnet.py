@@ -52,7 +52,7 @@ def _initialized(net: Sequential, fc_std: float, fc_bias: float, conv_bias: floa
     return net
 
 
-def _paper(num_classes: int, input_size: int, groups: int) -> Sequential:
+def _paper(num_classes: int, input_size: int, hidden: int, groups: int) -> Sequential:
     features = dict(
         conv1=Conv2d(3, 96, 11, stride=4, padding=conv1_padding(input_size), activation="relu"),
         norm1=LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0),
@@ -66,20 +66,20 @@ def _paper(num_classes: int, input_size: int, groups: int) -> Sequential:
         pool5=MaxPool2d(3, stride=2),
     )
     shape = (input_size, input_size, 3)
-    net = Sequential(**features, **classifier(flattened(features, shape), num_classes), input_shape=shape)
+    net = Sequential(**features, **classifier(flattened(features, shape), num_classes, hidden), input_shape=shape)
     return _initialized(net, fc_std=0.01, fc_bias=1.0, conv_bias=1.0)
 
 
 @register("alexnet", {"default": PAPER, "paper": PAPER})
-def alexnet(num_classes: int = 1000, input_size: int = 227) -> Sequential:
+def alexnet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Sequential:
     """AlexNet in a single tower: every convolution sees all channels."""
-    return _paper(num_classes, input_size, groups=1)
+    return _paper(num_classes, input_size, hidden, groups=1)
 
 
 @register("alexnet_two_gpu", {"default": PAPER, "paper": PAPER})
-def alexnet_two_gpu(num_classes: int = 1000, input_size: int = 227) -> Sequential:
+def alexnet_two_gpu(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Sequential:
     """The paper's AlexNet: conv2, 4 and 5 see the half of the channels that was on their GPU."""
-    return _paper(num_classes, input_size, groups=2)
+    return _paper(num_classes, input_size, hidden, groups=2)
 
 
 CAFFENET = Recipe(
@@ -98,7 +98,7 @@ CAFFENET = Recipe(
 
 
 @register("caffenet", {"default": CAFFENET, "paper": CAFFENET})
-def caffenet(num_classes: int = 1000, input_size: int = 227) -> Sequential:
+def caffenet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Sequential:
     """Caffe's reference net: the paper's with pooling before normalisation, and Caffe's LRN (alpha / n, k = 1)."""
     features = dict(
         conv1=Conv2d(3, 96, 11, stride=4, padding=conv1_padding(input_size), activation="relu"),
@@ -113,7 +113,7 @@ def caffenet(num_classes: int = 1000, input_size: int = 227) -> Sequential:
         pool5=MaxPool2d(3, stride=2, ceil_mode=True),
     )
     shape = (input_size, input_size, 3)
-    net = Sequential(**features, **classifier(flattened(features, shape), num_classes), input_shape=shape)
+    net = Sequential(**features, **classifier(flattened(features, shape), num_classes, hidden), input_shape=shape)
     return _initialized(net, fc_std=0.005, fc_bias=1.0, conv_bias=1.0)
 
 
@@ -135,7 +135,7 @@ TORCHVISION_NAMES = renamed(
 
 
 @register("alexnet_torchvision", {"default": TORCHVISION}, torch_names=TORCHVISION_NAMES)
-def alexnet_torchvision(num_classes: int = 1000, input_size: int = 224) -> Sequential:
+def alexnet_torchvision(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
     """What torchvision calls AlexNet: thinner, no LRN, no groups, dropout before the fully connected layers."""
     return Sequential(
         conv1=Conv2d(3, 64, 11, stride=4, padding=2, activation="relu"),
@@ -149,9 +149,9 @@ def alexnet_torchvision(num_classes: int = 1000, input_size: int = 224) -> Seque
         avgpool=AdaptiveAvgPool2d(6),
         flatten=Flatten(),
         drop6=Dropout(0.5),
-        fc6=Linear(6 * 6 * 256, 4096, activation="relu"),
+        fc6=Linear(6 * 6 * 256, hidden, activation="relu"),
         drop7=Dropout(0.5),
-        fc7=Linear(4096, 4096, activation="relu"),
-        fc8=Linear(4096, num_classes),
+        fc7=Linear(hidden, hidden, activation="relu"),
+        fc8=Linear(hidden, num_classes),
         input_shape=(input_size, input_size, 3),
     )

@@ -169,12 +169,7 @@ def googlenet_bn(num_classes: int = 1000, input_size: int = 224, aux: bool = Fal
     return _googlenet(num_classes, input_size, aux, 0.2, conv_bn_relu, 5, None, pool4, None).initialize(caffe_xavier(), 0.0)
 
 
-def _torchvision_names(name: str) -> str:
-    """Ours are torchvision's, but that its heads keep their pool out of the numbering and its modules' fourth branch does not."""
-    return name
-
-
-@register("googlenet_torchvision", {"default": QUICK}, loss=AuxiliaryLoss(0.3), torch_names=_torchvision_names)
+@register("googlenet_torchvision", {"default": QUICK}, loss=AuxiliaryLoss(0.3), torch_names=str)
 def googlenet_torchvision(num_classes: int = 1000, input_size: int = 224, aux: bool = False) -> Sequential:
     """What torchvision calls GoogLeNet: batch norm, 3x3 where the paper has 5x5, a 2x2 fourth pool."""
     pool4 = MaxPool2d(2, stride=2, ceil_mode=True)

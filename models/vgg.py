@@ -44,7 +44,7 @@ CONFIGURATIONS = {
 WIDTHS = (64, 128, 256, 512, 512)
 
 
-def _vgg(configuration: str, num_classes: int, input_size: int, batch_norm: bool) -> Sequential:
+def _vgg(configuration: str, num_classes: int, input_size: int, hidden: int, batch_norm: bool) -> Sequential:
     features: dict[str, Layer] = {}
     channels = 3
     for stage, (kinds, width) in enumerate(zip(configuration.split(), WIDTHS, strict=True), 1):
@@ -60,7 +60,7 @@ def _vgg(configuration: str, num_classes: int, input_size: int, batch_norm: bool
             channels = width
         features[f"pool{stage}"] = MaxPool2d(2)
     features["avgpool"] = AdaptiveAvgPool2d(7)  # the identity at 224
-    net = Sequential(**features, **classifier(7 * 7 * channels, num_classes), input_shape=(input_size, input_size, 3))
+    net = Sequential(**features, **classifier(7 * 7 * channels, num_classes, hidden), input_shape=(input_size, input_size, 3))
     # Section 3.1 trains A from N(0, 10^-2) and starts the deeper nets from it; Glorot's rule, it adds, needs neither.
     return net.initialize(glorot_uniform(), 0.0)
 
@@ -82,8 +82,8 @@ def _register(name: str, batch_norm: bool):
     torch_names = _torch_names(configuration, batch_norm) if in_torchvision else None
 
     @register(name, {"default": PAPER, "paper": PAPER}, torch_names=torch_names)
-    def vgg(num_classes: int = 1000, input_size: int = 224) -> Sequential:
-        return _vgg(configuration, num_classes, input_size, batch_norm)
+    def vgg(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+        return _vgg(configuration, num_classes, input_size, hidden, batch_norm)
 
     vgg.__doc__ = f"VGG with the stages {configuration!r}{' and batch norm after every convolution' * batch_norm}."
     return vgg

@@ -84,7 +84,7 @@ class RandomCropFlip:
         n, h, w, c = images.shape
         height, width = min(self.size, h), min(self.size, w)
         tops, lefts = generator.integers(0, h - height + 1, n), generator.integers(0, w - width + 1, n)
-        mirrored = generator.random(n) < 0.5
+        mirrored = np.asarray(generator.integers(0, 2, n))
         out = np.empty((n, height, width, c), images.dtype)
         for i in range(n):
             window = images[i, tops[i] : tops[i] + height, lefts[i] : lefts[i] + width]

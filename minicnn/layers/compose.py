@@ -109,6 +109,14 @@ class AuxiliarySequential(Sequential):
         for number, head in enumerate(self._heads.values(), 1):
             yield f"aux{number}", head
 
+    def trace_heads(self, shape: Shape):
+        """A `Step` for each leaf layer of the heads, as `trace` gives them for the main path."""
+        names = {id(head): name for name, head in self.children()}
+        for name, layer in self._layers.items():
+            shape = layer.output_shape(shape)
+            if name in self._heads:
+                yield from self._heads[name].trace(shape, names[id(self._heads[name])])
+
     def forward(self, x, out=None):
         auxiliary = []
         for position, (name, layer) in enumerate(self._layers.items(), 1):

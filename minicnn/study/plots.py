@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ..training.history import History
 from ..training.metrics import Evaluation
 
+LEAST_ERROR = 1e-4  # a logarithmic axis has no place for 0
 TRAIN, TEST = "#4c72b0", "#dd8452"
 
 
@@ -29,18 +30,20 @@ def curves(history: History, path, title: str = "") -> Path:
         if history.rows[0][f"{split}_loss"] is None:
             continue
         loss.plot(epochs, history.column(f"{split}_loss"), color=colour, marker=marker, markersize=4, label=split)
-        wrong = [1 - accuracy for accuracy in history.column(f"{split}_accuracy")]
+        wrong = [max(1 - accuracy, LEAST_ERROR) for accuracy in history.column(f"{split}_accuracy")]
         error.plot(epochs, wrong, color=colour, marker=marker, markersize=4, label=split)
-        error.annotate(f"{wrong[-1]:.2%}", (epochs[-1], wrong[-1]), xytext=(4, 4), textcoords="offset points", color=colour, fontsize=8)
+        last = 1 - history.rows[-1][f"{split}_accuracy"]
+        error.annotate(f"{last:.2%}", (epochs[-1], wrong[-1]), xytext=(4, 4), textcoords="offset points", color=colour, fontsize=8)
     for axes, label in ((loss, "loss"), (error, "error rate")):
         axes.set(xlabel="epoch", ylabel=label)
         axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25, which="both")
         axes.spines[["top", "right"]].set_visible(False)
-    error.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    error.yaxis.set_minor_formatter(PercentFormatter(1, decimals=1))
-    error.tick_params(axis="y", which="minor", labelsize=7)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    loss.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    error.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
     loss.legend(frameon=False)
     if title:
         figure.suptitle(title, fontsize=11)

@@ -79,7 +79,9 @@ def test_numbers_must_agree(tmp_path):
     labels.unlink()
     with pytest.raises(DataError, match="expected the four IDX files"):
         data.load(str(folder))
-    with pytest.raises(DataError, match="'nothing/here' is neither a data set .mnist, fashion_mnist, digits. nor a folder"):
+    with pytest.raises(
+        DataError, match="'nothing/here' is neither a data set .mnist, fashion_mnist, cifar10, cifar100, digits. nor a folder"
+    ):
         data.load("nothing/here")
 
 

@@ -1,0 +1,219 @@
+"""CIFAR in its three forms, and class folders of images: the same pixels and labels from each."""
+
+import io
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minicnn import data
+from minicnn.data import RandomCropFlip, cifar, folders
+from minicnn.errors import DataError
+
+N = 20
+
+
+@pytest.fixture
+def batches():
+    """Five training batches and a test batch: `{name: (images (N, 32, 32, 3), labels)}`."""
+    generator = np.random.default_rng(0)
+    names = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
+    return {name: (generator.integers(0, 256, (N, 32, 32, 3), np.uint8), np.arange(N) % 10) for name in names}
+
+
+def planes(images):
+    return images.transpose(0, 3, 1, 2).reshape(len(images), -1)
+
+
+def write_binary(folder, batches):
+    folder.mkdir(parents=True)
+    for name, (images, labels) in batches.items():
+        (folder / f"{name}.bin").write_bytes(np.hstack([labels[:, None].astype(np.uint8), planes(images)]).tobytes())
+
+
+def write_python(folder, batches, protocol=2):
+    folder.mkdir(parents=True)
+    for name, (images, labels) in batches.items():
+        contents = {"data": planes(images), "labels": [int(label) for label in labels], "batch_label": name}
+        (folder / name).write_bytes(pickle.dumps(contents, protocol=protocol))
+
+
+def write_tree(folder, batches):
+    """PNG, so that the pixels come back exactly."""
+    for split, names in (("train", list(batches)[:5]), ("test", ["test_batch"])):
+        for number, (image, label) in enumerate((i, j) for n in names for i, j in zip(*batches[n], strict=True)):
+            path = folder / split / cifar.CLASSES[label] / f"{number:04}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path)
+
+
+def tar(folder, mode="w:gz"):
+    target = folder.with_suffix(".tar.gz")
+    with tarfile.open(target, mode) as archive:
+        archive.add(folder, arcname="cifar-10-batches")
+    return target
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    "write", [write_binary, write_python, lambda f, b: write_python(f, b, 4), write_tree], ids=["bin", "py2", "py3", "png"]
+)
+def test_forms(tmp_path, batches, write, packed):
+    write(tmp_path / "cifar", batches)
+    source = tar(tmp_path / "cifar") if packed else tmp_path / "cifar"
+    train, test = data.load(str(source), size=32)
+    assert (len(train), len(test), train.classes) == (5 * N, N, cifar.CLASSES)
+    expected = np.concatenate([batches[f"data_batch_{i}"][0] for i in range(1, 6)])
+    labels = np.concatenate([batches[f"data_batch_{i}"][1] for i in range(1, 6)])
+    if write is write_tree:  # ordered by class and name
+        order = np.argsort(labels, kind="stable")
+        expected, labels = expected[order], labels[order]
+    np.testing.assert_array_equal(train.images, expected)
+    np.testing.assert_array_equal(train.labels, labels)
+    assert set(test.labels) == set(range(10))
+
+
+def test_cache(tmp_path, batches, monkeypatch):
+    monkeypatch.setenv("MINICNN_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="holds no form of cifar10"):
+        data.cifar10(allow_download=False)
+    monkeypatch.setattr(cifar, "CIFAR10_URL", "http://127.0.0.1:9/cifar-10-binary.tar.gz")
+    with pytest.raises(DataError, match="not reachable.*To work offline, put the archive"):
+        data.cifar10(report=lambda line: None)
+    write_binary(tmp_path / "cifar10" / "cifar-10-batches-bin", batches)
+    assert len(data.cifar10(allow_download=False)[0]) == 5 * N
+
+
+def test_cifar100(tmp_path):
+    generator = np.random.default_rng(0)
+    for name in ("train", "test"):
+        coarse, fine, pixels = generator.integers(0, 20, N), generator.integers(0, 100, N), generator.integers(0, 256, (N, 3072))
+        (tmp_path / f"{name}.bin").write_bytes(np.column_stack([coarse, fine, pixels]).astype(np.uint8).tobytes())
+    train, test = data.load(str(tmp_path))
+    assert len(train.classes) == 100
+    np.testing.assert_array_equal(test.labels, fine)
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("executed",)
+
+
+def test_pickles_are_not_executed(tmp_path, batches, capsys):
+    write_python(tmp_path / "c", batches)
+    (tmp_path / "c" / "test_batch").write_bytes(pickle.dumps({"data": Evil(), "labels": []}))
+    with pytest.raises(DataError, match="test_batch: it wants to execute .*print, which is refused"):
+        data.load(str(tmp_path / "c"))
+    assert capsys.readouterr().out == ""
+
+
+def test_damage(tmp_path, batches):
+    write_binary(tmp_path / "b", batches)
+    (tmp_path / "b" / "data_batch_3.bin").write_bytes(b"x" * 3072)
+    with pytest.raises(DataError, match="data_batch_3.bin: 3072 bytes are not a whole number of records of 3073"):
+        data.load(str(tmp_path / "b"))
+    (tmp_path / "b" / "data_batch_3.bin").unlink()
+    with pytest.raises(DataError, match="data_batch_3.bin is missing beside its sisters"):
+        data.load(str(tmp_path / "b"))
+    archive = tmp_path / "broken.tar.gz"
+    write_tree(tmp_path / "t", batches)
+    contents = tar(tmp_path / "t").read_bytes()
+    for damaged in (contents[: len(contents) // 2], b"no tar at all"):
+        archive.write_bytes(damaged)
+        with pytest.raises(DataError, match="broken.tar.gz"):
+            data.load(str(archive))
+    (tmp_path / "t" / "train" / "cat" / "0003.png").write_bytes(b"no png")
+    with pytest.raises(DataError, match=r"train/cat/0003\.png: it cannot be read as an image"):
+        data.load(str(tmp_path / "t"))
+
+
+def save(path, image, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+
+
+def test_one_level_of_class_folders(tmp_path):
+    """Every fifth image is a test image; small classes are in both sets; all kinds become RGB of one size."""
+    for i in range(10):
+        save(tmp_path / "many" / f"{i}.png", Image.new("L", (50, 40), i))
+    save(tmp_path / "few" / "grey.jpg", Image.new("L", (40, 60), 100))
+    save(tmp_path / "few" / "cmyk.jpg", Image.new("CMYK", (60, 40), (0, 0, 0, 0)))
+    save(tmp_path / "few" / "palette.png", Image.new("P", (40, 40), 3))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "rotate by 90 degrees", which the benchmarks ignore
+    turned = np.zeros((40, 80, 3), np.uint8)
+    turned[:, 40:] = 255
+    save(tmp_path / "few" / "turned.jpg", Image.fromarray(turned), exif=exif, quality=95)
+    said = []
+    train, test = data.load(str(tmp_path), size=32, report=said.append)
+    assert train.classes == ("few", "many")
+    assert train.images.shape == (12, 32, 32, 3)
+    np.testing.assert_array_equal(np.bincount(train.labels), [4, 8])
+    np.testing.assert_array_equal(np.bincount(test.labels), [4, 2])
+    turned = train.images[3]
+    assert turned[16, 2, 0] < 50 < 200 < turned[16, -3, 0], "left is dark, right is bright"
+
+
+def test_large_sets_are_decoded_batch_by_batch(tmp_path, monkeypatch):
+    for split in ("train", "val"):
+        for i in range(6):
+            save(tmp_path / split / "ab"[i % 2] / f"{i}.png", Image.new("RGB", (20, 30), (i, 0, 0)))
+    small, _ = data.load(str(tmp_path), size=16)
+    monkeypatch.setattr(folders, "IN_MEMORY", 0)
+    large, _ = data.load(str(tmp_path), size=16)
+    assert isinstance(large.images, folders.ImageFiles)
+    np.testing.assert_array_equal(large.images[np.array([5, 0])], small.images[[5, 0]])
+    np.testing.assert_array_equal(large.images[2], small.images[2])
+    loader = data.Loader(large.subset(slice(1, 5)), 3, data.Preprocess(size=(16, 16), channels=3))
+    assert [x.shape for x, _ in loader] == [(3, 16, 16, 3), (1, 16, 16, 3)]
+
+
+def test_real_cifar10():
+    source = data.cache_folder() / "cifar10" / "cifar10-jpg.tar.gz"
+    if not source.is_file():
+        pytest.skip(f"{source} is not on this machine")
+    files = folders.listing(source)
+    assert sum(path.endswith(".jpg") for path in files) == 60_000
+    assert folders.decode("one", files["train/cat/0000.jpg"].read, 32).shape == (32, 32, 3)
+
+
+def test_real_imagenet_sample():
+    source = data.cache_folder() / "imagenet-sample"
+    if not source.is_dir():
+        pytest.skip(f"{source} is not on this machine")
+    train, test = data.load(str(source), size=64, report=lambda line: None)
+    assert train.images.shape == test.images.shape == (63, 64, 64, 3)
+    assert train.classes[0] == "n01440764"
+
+
+def test_random_crop_and_flip():
+    image = np.arange(6 * 6, dtype=np.uint8).reshape(1, 6, 6, 1)
+    crops = RandomCropFlip(4)(np.repeat(image, 500, axis=0), np.random.default_rng(0))
+    assert crops.shape == (500, 4, 4, 1)
+    seen = {crop[..., 0].tobytes() for crop in crops}
+    expected = {
+        np.ascontiguousarray(image[0, t : t + 4, left : left + 4, 0][:, ::step]).tobytes()
+        for t in range(3)
+        for left in range(3)
+        for step in (1, -1)
+    }
+    assert seen == expected
+    padded = RandomCropFlip(6, padding=2)(image + 1, np.random.default_rng(1))
+    assert padded.shape == image.shape
+
+
+def test_archives_hold_bytes_once(tmp_path, batches):
+    """A tar file is read in a single pass."""
+    write_tree(tmp_path / "t", batches)
+    source = tar(tmp_path / "t")
+    opened = []
+    original = tarfile.open
+    try:
+        tarfile.open = lambda *a, **k: opened.append(a) or original(*a, **k)
+        data.load(str(source), size=32)
+    finally:
+        tarfile.open = original
+    assert len(opened) == 1
+    assert io.BytesIO(source.read_bytes()).getbuffer().nbytes > 0

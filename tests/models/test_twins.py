@@ -1,0 +1,205 @@
+"""Every network against its twin in torch: logits, loss, and the gradient of every parameter and of the input.
+
+In float64 at a reduced size of the input (float32 rounding hides nothing there), in train mode with fixed dropout masks, batch statistics
+and auxiliary heads, and in eval mode. float32 at full size is `test_full_size.py`.
+"""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from minicnn.models.lenet import rbf_codes
+from minicnn.models.resnet import DEPTHS
+
+from minicnn import models
+from minicnn.layers import Conv2d, Dropout
+from minicnn.layers.init import skip_init
+from minicnn.training.metrics import loss_of
+from minicnn.weights.torch_state import array_to_torch, flattened_maps
+
+from . import twins
+
+CLASSES = 7
+
+
+HIDDEN = 48  # units of AlexNet's, ZFNet's and VGG's classifiers, 4096 at full size
+
+
+def pair(name, full=False):
+    """The options and the twin's constructor (given the list of dropout masks), for a reduced input or the network's own."""
+
+    def size(small, large=224):
+        return large if full else small
+
+    hidden = 4096 if full else HIDDEN
+    if name.startswith("lenet"):
+        return {}, lambda masks: twins.lenet(name, rbf_codes())
+    if name in ("alexnet", "alexnet_two_gpu", "caffenet"):
+        side = size(99 if name == "alexnet" else 67, 224 if name == "alexnet_two_gpu" else 227)  # 224 is padded to 227
+        form = {"groups": 1 if name == "alexnet" else 2, "caffe": name == "caffenet"}
+        return {"input_size": side, "hidden": hidden}, lambda masks: twins.alexnet(masks, CLASSES, side, hidden, **form)
+    if name == "alexnet_torchvision":
+        return {"input_size": size(80), "hidden": hidden}, lambda masks: twins.alexnet_torchvision(masks, CLASSES, hidden)
+    if name.startswith("zfnet"):
+        widths = (512, 1024, 512) if "wide" in name else (384, 384, 256)
+        return {"input_size": size(96), "hidden": hidden}, lambda masks: twins.zfnet(masks, CLASSES, size(96), hidden, widths)
+    if name.startswith("vgg"):
+        return {"input_size": size(32), "hidden": hidden}, lambda masks: twins.vgg(name, masks, CLASSES, hidden)
+    if name.startswith("googlenet"):
+        kind = {"googlenet": "paper", "googlenet_bn": "bn", "googlenet_torchvision": "torchvision"}[name]
+        return {"input_size": size(96), "aux": True}, lambda masks: twins.GoogLeNet(masks, CLASSES, kind, aux=True, side=size(6, 14))
+    if name == "inception_v4":
+        return {"input_size": size(107, 299)}, lambda masks: twins.inception_v4(masks, CLASSES)
+    if name == "nin_imagenet":
+        return {"input_size": size(99)}, lambda masks: twins.nin_imagenet(masks, CLASSES)
+    if name == "nin_mnist":
+        return {}, lambda masks: twins.nin_small(masks, 1, ((96, 64, 48), (128, 96, 48), (128, 96, CLASSES)), 5)
+    if name.startswith("nin"):
+        return {}, lambda masks: twins.nin_small(masks, 3, ((192, 160, 96), (192, 192, 192), (192, 192, CLASSES)), 3)
+    pre, depth, cifar, v1 = re.fullmatch(r"(pre)?resnet(\d+)(_cifar)?(_v1)?", name).groups()
+    depth = int(depth)
+    form = {"pre": bool(pre), "v1": bool(v1) or bool(cifar), "bottleneck": depth in (164, 1001) if cifar else depth >= 50}
+    if cifar:
+        counts = [(depth - 2) // (9 if form["bottleneck"] else 6)] * 3
+        return {}, lambda masks: twins.resnet(CLASSES, counts, cifar=True, option="B" if form["bottleneck"] else "A", **form)
+    return {"input_size": size(64)}, lambda masks: twins.resnet(CLASSES, DEPTHS[depth], **form)
+
+
+def make_pair(name, dtype, options, make):
+    """Our network and its twin with the same weights, all of them away from their initial zeros and ones."""
+    classes = {} if name.startswith("lenet") else {"num_classes": CLASSES}
+    ours = models.create(name, seed=1, **classes, **options).astype(dtype)
+    masks = []
+    theirs = make(masks).to(torch.float64 if dtype == np.float64 else torch.float32)
+    generator = np.random.default_rng(0)
+    maps = flattened_maps(ours)
+    parameters, twins_ = list(ours.named_parameters()), list(theirs.parameters())
+    assert len(parameters) == len(twins_)
+    for (layer_name, p), t in zip(parameters, twins_, strict=True):
+        if p.value.ndim == 1:
+            p.value += 0.1 * generator.standard_normal(p.value.shape).astype(dtype)
+        value = array_to_torch(p.value, maps.get(layer_name.rpartition(".")[0]))
+        assert value.shape == tuple(t.shape), f"{layer_name}: {value.shape}, the twin has {tuple(t.shape)}"
+        t.data = torch.tensor(value)
+    running = [m for m in theirs.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    ordered = sorted(running, key=lambda m: [id(p) for p in theirs.parameters()].index(id(m.weight)))
+    buffers = [a for n, a in ours.named_buffers() if "running" in n]
+    for m, mean, var in zip(ordered, buffers[::2], buffers[1::2], strict=True):
+        mean += 0.1 * generator.standard_normal(mean.shape)
+        var *= generator.uniform(0.5, 1.5, var.shape)
+        m.running_mean.data, m.running_var.data = torch.tensor(mean), torch.tensor(var)
+    return ours, theirs, masks, maps, ordered, buffers
+
+
+def their_loss(name, outputs, labels):
+    if name == "lenet5_1998":
+        rows = torch.arange(len(labels))
+        rubbish = torch.full((len(labels), 1), -0.1, dtype=outputs.dtype)
+        return (outputs[rows, labels] + torch.logsumexp(torch.cat([rubbish, -outputs], 1), 1)).mean()
+    if isinstance(outputs, tuple):
+        main, aux1, aux2 = (F.cross_entropy(o, labels) for o in outputs)
+        return main + 0.3 * (aux1 + aux2)
+    return F.cross_entropy(outputs, labels)
+
+
+def relative(ours, theirs):
+    return abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)).max() / max(abs(np.asarray(theirs)).max(), 1e-30)
+
+
+def compare(name, dtype, options, make, batch=2):
+    """The largest relative errors in train and in eval mode, `{mode: (forward and loss, gradients)}`."""
+    ours, theirs, masks, maps, ordered, buffers = make_pair(name, dtype, options, make)
+    generator = np.random.default_rng(3)
+    x = generator.standard_normal((batch, *ours.input_shape)).astype(dtype)
+    labels = generator.integers(0, CLASSES, batch)
+    t = torch.tensor(np.moveaxis(x, -1, 1).copy(), requires_grad=True)
+    errors = {}
+    for mode in ("train", "eval"):
+        ours.train(mode == "train").zero_grad()
+        theirs.train(mode == "train").zero_grad()
+        t.grad = None
+        outputs = ours(x)
+        if mode == "train":
+            masks += dropout_masks(ours, maps)
+        their_outputs = theirs(t)
+        loss, gradient = loss_of(ours)(outputs, labels)
+        total = their_loss(name, their_outputs, torch.tensor(labels))
+        total.backward()
+        dx = ours.backward(gradient)
+        assert not masks, "the twin dropped fewer times"
+
+        pairs = zip(outputs, their_outputs, strict=True) if isinstance(outputs, tuple) else [(outputs, their_outputs)]
+        forward = max(relative(a, b.detach()) for a, b in pairs)
+        forward = max(forward, relative(loss, total.detach()))
+        for m, mean, var in zip(ordered, buffers[::2], buffers[1::2], strict=True):
+            forward = max(forward, relative(mean, m.running_mean), relative(var, m.running_var))
+        # A gradient that is zero by construction (a bias before batch norm) is noise on both sides: measure against the largest of all.
+        largest = max(float(p.grad.abs().max()) for p in theirs.parameters() if p.grad is not None)
+        backward = relative(np.moveaxis(dx, -1, 1), t.grad)
+        for (layer_name, p), twin in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            if twin.grad is None:  # an auxiliary head in evaluation
+                assert not p.grad.any(), layer_name
+                continue
+            mine = array_to_torch(p.grad, maps.get(layer_name.rpartition(".")[0]))
+            error = abs(mine - twin.grad.numpy()).max() / max(float(twin.grad.abs().max()), 1e-4 * largest)
+            backward = max(backward, float(error))
+        errors[mode] = forward, backward
+    return errors
+
+
+def dropout_masks(network, maps):
+    """What our dropout layers kept, in the order of the forward, in torch's layout."""
+    order = list(ours_order(network))
+    drops = [(name, layer) for name, layer in network.named_layers() if isinstance(layer, Dropout)]
+    for name, drop in sorted(drops, key=lambda d: order.index(id(d[1]))):
+        keep = drop.saved()[1]
+        if name == "drop6" and keep.shape[1:] == (9216,):  # torchvision's AlexNet drops between flattening and fc6
+            keep = keep.reshape(-1, *maps["fc6"]).transpose(0, 3, 1, 2).reshape(keep.shape)
+        yield torch.tensor(np.moveaxis(keep, -1, 1).copy())
+
+
+def ours_order(network):
+    """The layers in the order in which the forward of a network with auxiliary heads meets them."""
+    heads = getattr(network, "_heads", {})
+    for name, child in network.children():
+        if name.startswith("aux") and heads:
+            continue
+        yield from (id(layer) for _, layer in child.named_layers())
+        if name in heads:
+            yield from (id(layer) for _, layer in heads[name].named_layers())
+
+
+# Nets of a thousand layers take minutes; their shallower siblings, which the same functions build, stand for them here, and
+# `python -m tests.models.twin_table` compares them too.
+SLOW = {"resnet1202_cifar", "preresnet1001_cifar"}
+
+
+@pytest.mark.parametrize("name", [n for n in models.names() if n not in SLOW])
+def test_float64(name):
+    for mode, errors in compare(name, np.float64, *pair(name)).items():
+        assert max(errors) < 1e-9, (mode, errors)
+
+
+def test_a_wrong_network_is_noticed():
+    """A twin with one epsilon changed does not agree."""
+    options, make = pair("resnet20_cifar")
+
+    def changed(masks):
+        net = make(masks)
+        net[1].eps = 1e-4
+        return net
+
+    assert min(max(errors) for errors in compare("resnet20_cifar", np.float64, options, changed).values()) > 1e-7
+
+
+def test_layers_are_not_shared():
+    """No two places of a network hold the same layer object."""
+    for name in models.names():
+        if name in SLOW:
+            continue
+        with skip_init():
+            network = models.create(name)
+        seen = [id(layer) for _, layer in network.named_layers() if isinstance(layer, Conv2d)]
+        assert len(seen) == len(set(seen))

@@ -1,0 +1,52 @@
+"""Compare every network with its twin, and write what was found to docs/twins.json: `python -m tests.models.twin_table [NAME ...]`.
+
+float64 at a reduced input, float32 at the network's own size (those of more than 8 billion MACs at a quarter of it), train and eval mode.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from minicnn import models
+from minicnn.layers.init import skip_init
+from minicnn.study import summarize
+
+from .test_twins import compare, pair
+
+TABLE = Path(__file__).parents[2] / "docs" / "twins.json"
+LARGE = 8e9
+
+
+def measure(name):
+    with skip_init():
+        counts = summarize(models.create(name))
+    full = counts.macs < LARGE
+    row = {"parameters": counts.parameters, "macs": counts.macs, "float32_input": "own" if full else "reduced"}
+    for dtype, options in ((np.float64, pair(name)), (np.float32, pair(name, full))):
+        started = time.perf_counter()
+        errors = compare(name, dtype, *options)
+        row[dtype.__name__] = {
+            "forward": max(e[0] for e in errors.values()),
+            "gradient": max(e[1] for e in errors.values()),
+            "seconds": round(time.perf_counter() - started, 1),
+        }
+    return row
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", default=models.names())
+    rows = json.loads(TABLE.read_text())["networks"] if TABLE.exists() else {}
+    for name in parser.parse_args().names:
+        rows[name] = measure(name)
+        print(name, json.dumps(rows[name]), flush=True)
+        ordered = {n: rows[n] for n in models.names() if n in rows}
+        TABLE.write_text(json.dumps({"torch": torch.__version__, "networks": ordered}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
