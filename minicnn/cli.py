@@ -4,6 +4,7 @@ import shlex
 import sys
 import traceback
 import warnings
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from .errors import CheckpointError, DataError, MinicnnError
 from .kernels import dispatch
 from .layers.base import no_grad
 from .layers.init import skip_init
+from .study.probe import probe
 from .study.summary import summarize
 from .training import metrics
 from .training.callbacks import Callback, EarlyStopping, TensorBoardLog
@@ -35,7 +37,9 @@ console = Console(highlight=False)
 complaints = Console(stderr=True, highlight=False)
 
 OptionFlags = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the network, as key=value; repeatable.")]
-DataFlag = Annotated[str | None, typer.Option("--data", help=f"{', '.join(data.NAMES)}, or a folder with four IDX files.")]
+DataFlag = Annotated[
+    str | None, typer.Option("--data", help=f"{', '.join(data.NAMES)}, or a folder or tar file: IDX, CIFAR, class folders of images.")
+]
 BackendFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(dispatch.BACKENDS)}; by default the fastest available.")]
 
 
@@ -66,6 +70,7 @@ def train(
     optimizer: Annotated[str | None, typer.Option(help="sgd, adam, adamw or rmsprop.")] = None,
     schedule: Annotated[str | None, typer.Option(help="constant, cosine, onecycle, polynomial, inverse or plateau.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Which of the network's recipes to follow; by default the data set's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only so many of the training and test images, for a first try.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Governs everything random.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/MODEL-DATA.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
@@ -81,8 +86,10 @@ def train(
     options = _options(option)
     entry = registry.entry(model)
     with skip_init():
-        size = registry.create(model, **options).input_shape[0]
-    training_set, test_set = _training_data(data_source or entry.recipe(recipe).data, size, fall_back=data_source is None)
+        size = _image_size(registry.create(model, **options), entry.recipe(recipe).preprocess)
+    training_set, test_set = _training_data(data_source, entry.recipe(recipe).data, size)
+    if limit:
+        training_set, test_set = training_set.subset(slice(0, limit)), test_set.subset(slice(0, limit))
     if "num_classes" in entry.options:
         options.setdefault("num_classes", len(training_set.classes))
     network = registry.create(model, seed=seed, **options)
@@ -131,7 +138,8 @@ def evaluate(
     """Measure a trained network on a test set: loss, top-1, top-5, accuracy per class, confusion matrix."""
     dispatch.use(backend)
     network = weights.load(checkpoint)
-    _, test_set = data.load(data_source or network.recipe.data, network.input_shape[0], report=console.print)
+    size = _image_size(network, network.recipe.preprocess)
+    _, test_set = _training_data(data_source, network.recipe.data, size)
     if len(test_set.classes) > network.output_shape((1, *network.input_shape))[1]:
         raise DataError(f"{test_set.name} has {len(test_set.classes)} classes; {checkpoint} tells fewer apart")
     result = metrics.evaluate(network, test_set, batch_size=batch_size)
@@ -155,7 +163,10 @@ def predict(
     failures = []
     for path in images:
         try:
-            pixels, inverted = data.read_image(path, preprocess.image_size or preprocess.size, network.input_shape[2], invert)
+            if preprocess.crop:
+                pixels, inverted = data.folders.decode(str(path), path.read_bytes, preprocess.image_size[0]), False
+            else:
+                pixels, inverted = data.read_image(path, preprocess.image_size or preprocess.size, network.input_shape[2], invert)
         except DataError as error:
             failures.append(error)
             continue
@@ -178,10 +189,11 @@ def summary(
     input_size: Annotated[str | None, typer.Option("--input", help="H, HxW or HxWxC in pixels; by default the network's own.")] = None,
     batch: Annotated[int, typer.Option(min=1)] = 1,
     format: Annotated[Format, typer.Option(help="How to write the table.")] = Format.terminal,
+    with_probe: Annotated[bool, typer.Option("--probe", help="Also run one step and show each layer's scale of activations.")] = False,
     option: OptionFlags = None,
 ):
     """A network's layers, with kernel, stride, padding, activation, output size, memory, parameters, MACs and connections."""
-    with skip_init():
+    with nullcontext() if with_probe else skip_init():
         network = weights.load(model) if model.endswith(".safetensors") else registry.create(model, **_options(option))
     result = summarize(network, _shape(input_size, network.input_shape), batch)
     if format is Format.json:
@@ -202,6 +214,8 @@ def summary(
         # A table that does not fit is better scrolled than folded.
         Console(highlight=False, width=max(console.width, 170 if not console.is_terminal else console.width)).print(table)
         console.print(result.footer())
+    if with_probe:
+        _show_probe(network, max(batch, 2))
 
 
 @app.command()
@@ -269,14 +283,21 @@ def main() -> None:
         sys.exit(2)
 
 
-def _training_data(source: str, size: int, fall_back: bool) -> tuple[data.Dataset, data.Dataset]:
-    """The data set; or, with `fall_back`, the embedded digits where it cannot be had."""
+def _image_size(network, preprocess) -> int:
+    """The side in pixels to which images of any size are brought: the network's own, or what it crops from."""
+    return (preprocess.image_size if preprocess.crop else network.input_shape)[0]
+
+
+def _training_data(source: str | None, wanted: str, size: int) -> tuple[data.Dataset, data.Dataset]:
+    """The data asked for; if none was, the recipe's, or the embedded digits where MNIST cannot be had."""
+    if source is None and wanted not in data.NAMES:
+        raise DataError(f"this network's recipe is for {wanted}, which is not downloaded: give --data FOLDER with images in class folders")
     try:
-        return data.load(source, size, report=console.print)
+        return data.load(source or wanted, size, report=console.print)
     except DataError as error:
-        if not fall_back:
+        if source is not None or wanted != "mnist":
             raise
-        console.print(f"{source} cannot be had, so this trains on the embedded digits instead: {error}", markup=False, soft_wrap=True)
+        console.print(f"mnist cannot be had, so this trains on the embedded digits instead: {error}", markup=False, soft_wrap=True)
         return data.digits(size)
 
 
@@ -327,6 +348,21 @@ def _shape(text: str | None, default):
     sizes = [int(part) for part in parts]
     height, width = sizes[0], sizes[1] if len(sizes) > 1 else sizes[0]
     return height, width, sizes[2] if len(sizes) > 2 else default[2]
+
+
+def _show_probe(network, batch: int) -> None:
+    """Activation and gradient scale per layer before the first step; orders of magnitude away from 1 are marked."""
+    readings, loss = probe(network, batch)
+    table = Table(
+        "layer", "type", "activation std", "zeros", "gradient std", "weight gradient / weight", title=f"step 0, {batch} random images"
+    )
+    for r in readings:
+        faint = r.activation < 1e-3 or r.activation > 1e3 or r.gradient == 0 or not np.isfinite(r.activation + r.gradient)
+        update = "" if r.update is None else f"{r.update:.1e}"
+        table.add_row(r.name, r.layer, f"{r.activation:.2e}", f"{r.dead:.0%}", f"{r.gradient:.1e}", update, style="red" if faint else None)
+    console.print(table)
+    classes = network.output_shape((1, *network.input_shape))[1]
+    console.print(f"loss {loss:.3f}; guessing among {classes} classes costs ln({classes}) = {np.log(classes):.3f}")
 
 
 def _show_evaluation(result: metrics.Evaluation, per_class: bool = False) -> None:
