@@ -70,6 +70,16 @@ def in_turn(script: str, sides: list[str], repeats: int, threads: int) -> dict[s
     return results
 
 
+def report(name: str, table: str, threads: int, results: dict) -> None:
+    """Print the table with where it was measured, and keep both under benchmarks/results/."""
+    where = environment(threads)
+    note = ", ".join(f"{key} {value}" for key, value in where.items() if value)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps({"environment": where, **results}, indent=2) + "\n")
+    (RESULTS / f"{name}.md").write_text(f"{table}\n\n{note}\n")
+    print(f"{table}\n\n{note}")
+
+
 def median_range(values: list[float], scale: float = 1.0) -> str:
     """`median (smallest-largest)`."""
     return f"{statistics.median(values) * scale:.1f} ({min(values) * scale:.1f}-{max(values) * scale:.1f})"

@@ -98,19 +98,13 @@ def main():
         return
     sides = [side for side in SIDES if common.has_torch() or not side.startswith("torch")]
     results = common.in_turn(__file__, sides, options.repeats, options.threads)
-    where = common.environment(options.threads)
     best = min((statistics.median(v) for side, v in results.items() if side.startswith("torch")), default=None)
     lines = ["| LeNet-5, batch 64 | ms a step (min-max) | s an epoch | PyTorch's time / this |", "|---|---:|---:|---:|"]
     for side, values in results.items():
         median = statistics.median(values)
         ratio = f"{best / median:.2f}" if best else ""
         lines.append(f"| {side} | {common.median_range(values, 1e3)} | {median * STEPS_PER_EPOCH:.1f} | {ratio} |")
-    table = "\n".join(lines)
-    note = ", ".join(f"{key} {value}" for key, value in where.items() if value)
-    common.RESULTS.mkdir(exist_ok=True)
-    (common.RESULTS / "lenet_mnist.json").write_text(json.dumps({"environment": where, "seconds_per_step": results}, indent=2) + "\n")
-    (common.RESULTS / "lenet_mnist.md").write_text(f"{table}\n\n{note}\n")
-    print(f"{table}\n\n{note}")
+    common.report("lenet_mnist", "\n".join(lines), options.threads, {"seconds_per_step": results})
 
 
 if __name__ == "__main__":

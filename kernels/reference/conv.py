@@ -12,6 +12,8 @@ from ..geometry import window
 from .activation import activate
 from .arrays import array_module, deliver, scatter, windows
 
+PATCHES = 1 << 26  # bytes
+
 
 def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, out=None):
     """The convolution of a batch, with its bias and activation.
@@ -30,11 +32,13 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=N
     Raises ValueError if the kernel does not fit the padded image.
     """
     geometry = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    patches = windows(x, geometry)  # (N, H_out, W_out, kH, kW, C)
     w = _connected(w, connections)
     xp = array_module(x)
-    y = [xp.tensordot(patches[..., c], w[..., k], axes=3) for c, k in _groups(x.shape[3], w.shape[3], groups)]
-    y = y[0] if groups == 1 else xp.concatenate(y, axis=3)
+    y = xp.empty((len(x), *geometry.output, w.shape[3]), x.dtype)
+    for images in _portions(x, geometry):
+        patches = windows(x[images], geometry)  # (n, H_out, W_out, kH, kW, C)
+        for c, k in _groups(x.shape[3], w.shape[3], groups):
+            y[images, ..., k] = xp.tensordot(patches[..., c], w[..., k], axes=3)
     if b is not None:
         y += b
     return deliver(activate(y, activation), out)
@@ -67,14 +71,20 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
     Returns dw `(kH, kW, C/groups, K)` and db `(K,)`.
     """
     geometry = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
-    patches = windows(x, geometry)
-    xp = array_module(x)
-    parts = []
-    for c, k in _groups(x.shape[3], w_shape[3], groups):
-        rows = patches[..., c].reshape(-1, w_shape[0] * w_shape[1] * w_shape[2])  # one row a window
-        parts.append((rows.T @ dy[..., k].reshape(rows.shape[0], -1)).reshape(*w_shape[:3], -1))
-    dw = parts[0] if groups == 1 else xp.concatenate(parts, axis=3)
+    dw = array_module(x).zeros(w_shape, x.dtype)
+    for images in _portions(x, geometry):
+        patches = windows(x[images], geometry)
+        for c, k in _groups(x.shape[3], w_shape[3], groups):
+            rows = patches[..., c].reshape(-1, w_shape[0] * w_shape[1] * w_shape[2])  # one row a window
+            dw[..., k] += (rows.T @ dy[images, ..., k].reshape(rows.shape[0], -1)).reshape(*w_shape[:3], -1)
     return _connected(dw, connections), dy.sum(axis=(0, 1, 2))
+
+
+def _portions(x, geometry) -> list[slice]:
+    """The batch in portions whose patches fill at most PATCHES bytes: a whole VGG batch's would fill gigabytes."""
+    image = geometry.output[0] * geometry.output[1] * geometry.kernel[0] * geometry.kernel[1] * x.shape[3] * x.itemsize
+    count = max(1, PATCHES // image)
+    return [slice(start, start + count) for start in range(0, len(x), count)]
 
 
 def _groups(channels: int, filters: int, groups: int) -> list[tuple[slice, slice]]:

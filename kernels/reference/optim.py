@@ -15,7 +15,7 @@ def sgd_update(w, g, v, lr, momentum=0.0, weight_decay=0.0, nesterov=False, form
     g = g + weight_decay * w if weight_decay else g
     rate = 1 if form == "torch" else lr
     v *= momentum
-    v += rate * g
+    v += g if rate == 1 else rate * g
     step = momentum * v + rate * g if nesterov else v
     w -= (lr if form == "torch" else 1) * step
 

@@ -48,15 +48,34 @@ class Parameter:
 
     def __init__(self, value: np.ndarray, fan_in=1, fan_out=1, trainable: int | None = None):
         self.value = value
-        self.grad = np.zeros(value.shape, value.dtype)  # unlike zeros_like, this takes no memory before it is written to
+        self._grad: np.ndarray | None = None
         self.fan_in, self.fan_out = fan_in, fan_out
         self.trainable = value.size if trainable is None else trainable
         self.lr_multiplier = 1.0
         self.weight_decay_multiplier = 1.0
 
+    @property
+    def grad(self) -> np.ndarray:
+        """The gradient, zeros of the value's shape before the first backward."""
+        if self._grad is None:
+            self._grad = np.zeros(self.value.shape, self.value.dtype)
+        return self._grad
+
+    def add_grad(self, gradient: np.ndarray) -> None:
+        """Add to the gradient. The first one after `zero_grad` is kept as it is, without another copy."""
+        if self._grad is None:
+            self._grad = gradient
+        else:
+            self._grad += gradient
+
     def zero_grad(self) -> None:
-        """Set the gradient to zero, in place."""
-        self.grad.fill(0)
+        """Set the gradient to zero, by letting go of it."""
+        self._grad = None
+
+    def astype(self, dtype) -> None:
+        """Convert the value, and the gradient if there is one."""
+        self.value = self.value.astype(dtype)
+        self._grad = None if self._grad is None else self._grad.astype(dtype)
 
     def __repr__(self):
         return f"Parameter({'x'.join(map(str, self.value.shape))}, {self.value.dtype})"
@@ -123,10 +142,14 @@ class Layer:
         self._saved = values if _grad_enabled else None
 
     def saved(self) -> tuple:
-        """What forward kept. Raises RuntimeError if forward did not run, or ran under `no_grad`."""
+        """What forward kept, once: it is released, so that memory shrinks while backward proceeds.
+
+        Raises RuntimeError if forward did not run since the last backward, or ran under `no_grad`.
+        """
         if self._saved is None:
             raise RuntimeError(f"{self!r}: backward needs a forward before it, outside of no_grad()")
-        return self._saved
+        values, self._saved = self._saved, None
+        return values
 
     def check_gradient(self, dy, shape: Shape) -> None:
         """Raise ShapeError unless dy has the shape of the output."""
@@ -210,7 +233,7 @@ class Layer:
     def astype(self, dtype):
         """Convert parameters, gradients and buffers, in place; float64 serves gradient checks. Returns the layer."""
         for parameter in self.parameters():
-            parameter.value, parameter.grad = parameter.value.astype(dtype), parameter.grad.astype(dtype)
+            parameter.astype(dtype)
         for _, layer in self.named_layers():
             for name in layer.buffers:
                 setattr(layer, name, getattr(layer, name).astype(dtype))

@@ -106,9 +106,9 @@ class Conv2d(Layer):
         self.check_gradient(dy, y.shape)
         dy = K.activation_grad(dy, y, self.activation)
         dw, db = K.conv2d_grad_weight(dy, x, self.weight.value.shape, **self._geometry())
-        self.weight.grad += dw
+        self.weight.add_grad(dw)
         if self.bias:
-            self.bias.grad += db
+            self.bias.add_grad(db)
         return K.conv2d_grad_input(dy, self.weight.value, x.shape, **self._geometry()) if need_dx else None
 
     def macs(self, output):

@@ -57,9 +57,9 @@ class Linear(Layer):
         self.check_gradient(dy, y.shape)
         dy = K.activation_grad(dy, y, self.activation)
         dw, db = K.linear_grad_weight(dy, x)
-        self.weight.grad += dw
+        self.weight.add_grad(dw)
         if self.bias:
-            self.bias.grad += db
+            self.bias.add_grad(db)
         return K.linear_grad_input(dy, self.weight.value) if need_dx else None
 
     def macs(self, output):

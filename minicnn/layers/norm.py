@@ -89,8 +89,8 @@ class BatchNorm2d(Layer):
         self.check_gradient(dy, y.shape)
         dy = K.activation_grad(dy, y, self.activation)
         dx, dgamma, dbeta = K.batch_norm_grad(dy, x, self.weight.value, mean, inv_std, training=training)
-        self.weight.grad += dgamma
-        self.bias.grad += dbeta
+        self.weight.add_grad(dgamma)
+        self.bias.add_grad(dbeta)
         return dx
 
     def initialize(self, weight=None, bias=None):

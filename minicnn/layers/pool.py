@@ -175,8 +175,8 @@ class Subsample2d(Layer):
         self.check_gradient(dy, y.shape)
         dy = K.activation_grad(dy, y, self.activation)
         dx, dw, db = K.subsample2d_grad(dy, x, self.weight.value, self.size)
-        self.weight.grad += dw
-        self.bias.grad += db
+        self.weight.add_grad(dw)
+        self.bias.add_grad(db)
         return dx
 
     def connections(self, output):

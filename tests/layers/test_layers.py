@@ -118,6 +118,9 @@ def test_every_layer_alone(name):
     dx = layer.backward(dy)
     assert dx.shape == shape
     assert dx.dtype == np.float32
+    with pytest.raises(RuntimeError, match="needs a forward"):
+        layer.backward(dy)  # what forward kept has been used up
+    layer(x)
     skipped = layer.backward(dy, need_dx=False)
     assert skipped is None or skipped.shape == shape
 
@@ -127,6 +130,7 @@ def test_every_layer_alone(name):
     strided = np.repeat(x, 2, axis=-1)[..., ::2]
     np.testing.assert_allclose(layer(strided), y, rtol=1e-5, atol=1e-6)
 
+    layer(x)
     with pytest.raises(ShapeError, match="backward was given a gradient of shape"):
         layer.backward(dy[:-1])
     with minicnn.no_grad():

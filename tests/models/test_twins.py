@@ -157,7 +157,7 @@ def dropout_masks(network, maps):
     order = list(ours_order(network))
     drops = [(name, layer) for name, layer in network.named_layers() if isinstance(layer, Dropout)]
     for name, drop in sorted(drops, key=lambda d: order.index(id(d[1]))):
-        keep = drop.saved()[1]
+        keep = drop._saved[1]
         if name == "drop6" and keep.shape[1:] == (9216,):  # torchvision's AlexNet drops between flattening and fc6
             keep = keep.reshape(-1, *maps["fc6"]).transpose(0, 3, 1, 2).reshape(keep.shape)
         yield torch.tensor(np.moveaxis(keep, -1, 1).copy())
