@@ -89,7 +89,7 @@ def train(
         size = _image_size(registry.create(model, **options), entry.recipe(recipe).preprocess)
     training_set, test_set = _training_data(data_source, entry.recipe(recipe).data, size)
     if limit:
-        training_set, test_set = training_set.subset(slice(0, limit)), test_set.subset(slice(0, limit))
+        training_set, test_set = _some(training_set, limit), _some(test_set, limit)
     if "num_classes" in entry.options:
         options.setdefault("num_classes", len(training_set.classes))
     network = registry.create(model, seed=seed, **options)
@@ -211,8 +211,7 @@ def summary(
             table.add_row(*(line[i] for i in used), style="bold" if last else None)
             if line is lines[-2]:
                 table.add_section()
-        # A table that does not fit is better scrolled than folded.
-        Console(highlight=False, width=max(console.width, 170 if not console.is_terminal else console.width)).print(table)
+        _print_wide(table)
         console.print(result.footer())
     if with_probe:
         _show_probe(network, max(batch, 2))
@@ -288,6 +287,11 @@ def _image_size(network, preprocess) -> int:
     return (preprocess.image_size if preprocess.crop else network.input_shape)[0]
 
 
+def _some(dataset: data.Dataset, limit: int) -> data.Dataset:
+    """Up to `limit` images, drawn from all over the set (which may be sorted by class) and always the same."""
+    return dataset.subset(np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit]))
+
+
 def _training_data(source: str | None, wanted: str, size: int) -> tuple[data.Dataset, data.Dataset]:
     """The data asked for; if none was, the recipe's, or the embedded digits where MNIST cannot be had."""
     if source is None and wanted not in data.NAMES:
@@ -338,6 +342,11 @@ def _options(flags: list[str] | None) -> dict:
     return options
 
 
+def _print_wide(table: Table) -> None:
+    """Print a table at its natural width where that is not a terminal's: in a file it is better scrolled than folded."""
+    Console(highlight=False, width=console.width if console.is_terminal else 170).print(table)
+
+
 def _shape(text: str | None, default):
     """`"227"`, `"227x227"` or `"227x227x3"` as (H, W, C)."""
     if text is None:
@@ -369,11 +378,13 @@ def _show_evaluation(result: metrics.Evaluation, per_class: bool = False) -> Non
     """The confusion matrix (where it fits a screen), and accuracies."""
     n = len(result.classes)
     if n <= 20:
-        table = Table("true \\ predicted", *result.classes, "accuracy", title="confusion matrix", title_justify="left")
+        table = Table(title="confusion matrix (rows: true class, columns: prediction)", title_justify="left")
+        for heading in ("", *result.classes, "accuracy"):
+            table.add_column(heading, no_wrap=True)
         for name, row, share in zip(result.classes, result.confusion, result.per_class, strict=True):
             cells = [f"[bold]{c}[/]" if result.classes[i] == name else f"[red]{c}[/]" if c else "·" for i, c in enumerate(row)]
             table.add_row(name, *cells, f"{share:.2%}")
-        console.print(table)
+        _print_wide(table)
     elif per_class:
         table = Table("class", "images", "accuracy")
         for name, row, share in zip(result.classes, result.confusion, result.per_class, strict=True):
