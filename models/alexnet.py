@@ -11,13 +11,15 @@ Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convol
 Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014 (arXiv:1404.5997).
 """
 
+from dataclasses import replace
+
 from minicnn.layers import AdaptiveAvgPool2d, Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, Sequential
 from minicnn.layers.init import gaussian
 from minicnn.registry import register
 from minicnn.training.recipe import Recipe
 from minicnn.training.schedules import MultiStep, Step
 
-from .blocks import classifier, crop_and_flip, flattened, imagenet_input, renamed
+from .blocks import TORCHVISION, classifier, crop_and_flip, flattened, imagenet_input, renamed
 
 PAPER = Recipe(
     source="Krizhevsky et al. 2012, sections 4 and 5; the rate fell by 10 when the validation error stalled, three times in 90 epochs",
@@ -117,24 +119,13 @@ def caffenet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096)
     return _initialized(net, fc_std=0.005, fc_bias=1.0, conv_bias=1.0)
 
 
-TORCHVISION = Recipe(
-    source="torchvision's reference training script: 90 epochs, the rate divided by 10 every 30",
-    data="imagenet",
-    preprocess=imagenet_input(224),
-    augment=crop_and_flip(224),
-    epochs=90,
-    batch_size=256,
-    lr=0.01,
-    options={"momentum": 0.9, "weight_decay": 1e-4},
-    schedule=Step(30),
-)
 TORCHVISION_NAMES = renamed(
     {"conv1": "features.0", "conv2": "features.3", "conv3": "features.6", "conv4": "features.8", "conv5": "features.10"}
     | {"fc6": "classifier.1", "fc7": "classifier.4", "fc8": "classifier.6"}
 )
 
 
-@register("alexnet_torchvision", {"default": TORCHVISION}, torch_names=TORCHVISION_NAMES)
+@register("alexnet_torchvision", {"default": replace(TORCHVISION, lr=0.01)}, torch_names=TORCHVISION_NAMES)
 def alexnet_torchvision(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
     """What torchvision calls AlexNet: thinner, no LRN, no groups, dropout before the fully connected layers."""
     return Sequential(

@@ -5,9 +5,15 @@ from collections.abc import Callable
 
 from minicnn.data import Preprocess, RandomCropFlip
 from minicnn.layers import Dropout, Flatten, Layer, Linear, Sequential
+from minicnn.training.recipe import Recipe
+from minicnn.training.schedules import Step
 
 # torchvision's channel statistics; the mean alone is what the papers subtract (their std is 1, on a scale of 0 to 255).
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+# The mean and standard deviation of CIFAR-10's training pixels.
+CIFAR10_INPUT = Preprocess(size=(32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 
 
 def imagenet_input(size: int, resize: int = 256, std=IMAGENET_STD) -> Preprocess:
@@ -18,6 +24,20 @@ def imagenet_input(size: int, resize: int = 256, std=IMAGENET_STD) -> Preprocess
 def crop_and_flip(size: int, padding: int = 0) -> RandomCropFlip:
     """A random `size` x `size` window, mirrored half of the time (Krizhevsky et al. 2012, section 4.1)."""
     return RandomCropFlip(size, padding)
+
+
+# What torchvision's reference script does with its ResNets; other networks change the learning rate.
+TORCHVISION = Recipe(
+    source="torchvision's reference training script: 90 epochs, the rate divided by 10 every 30",
+    data="imagenet",
+    preprocess=imagenet_input(224),
+    augment=crop_and_flip(224),
+    epochs=90,
+    batch_size=256,
+    lr=0.1,
+    options={"momentum": 0.9, "weight_decay": 1e-4},
+    schedule=Step(30),
+)
 
 
 def flattened(features: dict[str, Layer], input_shape: tuple[int, int, int]) -> int:

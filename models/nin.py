@@ -10,6 +10,8 @@
 Source: Lin, Chen, Yan, "Network in network", 2013 (arXiv:1312.4400), section 3.
 """
 
+from dataclasses import replace
+
 from minicnn.data import Preprocess
 from minicnn.layers import Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, Sequential
 from minicnn.layers.init import gaussian
@@ -17,12 +19,12 @@ from minicnn.registry import register
 from minicnn.training.recipe import Recipe
 from minicnn.training.schedules import MultiStep, Step
 
-from .blocks import crop_and_flip, imagenet_input
+from .blocks import CIFAR10_INPUT, crop_and_flip, imagenet_input
 
 CIFAR = Recipe(
     source="the author's notes: 200 epochs, then 30 at a tenth and 30 at a hundredth of the rate; Caffe's gist for rate and decay",
     data="cifar10",
-    preprocess=Preprocess(size=(32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616)),
+    preprocess=CIFAR10_INPUT,
     epochs=260,
     batch_size=128,
     lr=0.01,
@@ -31,24 +33,16 @@ CIFAR = Recipe(
     bias_lr=2.0,
     bias_decay=0.0,
 )
-CIFAR_AUGMENTED = Recipe(
-    **{
-        **vars(CIFAR),
-        "source": CIFAR.source + "; with the translation and mirroring of the paper's table 1",
-        "augment": crop_and_flip(32, 4),
-    }
+CIFAR_AUGMENTED = replace(
+    CIFAR, source=f"{CIFAR.source}; with the translation and mirroring of the paper's table 1", augment=crop_and_flip(32, 4)
 )
-MNIST = Recipe(
+MNIST = replace(
+    CIFAR,
     source="as for CIFAR-10; the paper gives no separate recipe",
     data="mnist",
     preprocess=Preprocess(size=(28, 28), mean=0.1307, std=0.3081),
     epochs=20,
-    batch_size=128,
-    lr=0.01,
-    options={"momentum": 0.9, "weight_decay": 1e-4, "form": "caffe"},
     schedule=MultiStep([14, 18]),
-    bias_lr=2.0,
-    bias_decay=0.0,
 )
 IMAGENET = Recipe(
     source="Caffe model zoo, NIN-ImageNet: 450,000 iterations of 64 images, the rate divided by 10 every 200,000 (10 epochs)",

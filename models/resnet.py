@@ -15,42 +15,25 @@ Sources: He, Zhang, Ren, Sun, "Deep residual learning for image recognition", 20
 mappings in deep residual networks", 2016 (arXiv:1603.05027), section 4.
 """
 
-from minicnn.data import Preprocess
+from dataclasses import replace
+
 from minicnn.layers import BatchNorm2d, Conv2d, GlobalAvgPool2d, Layer, Linear, MaxPool2d, PadShortcut, Residual, Sequential
 from minicnn.layers.init import he_normal
 from minicnn.registry import register
 from minicnn.training.recipe import Recipe
-from minicnn.training.schedules import MultiStep, Step
+from minicnn.training.schedules import MultiStep
 
-from .blocks import crop_and_flip, imagenet_input
+from .blocks import CIFAR10_INPUT, TORCHVISION, crop_and_flip, imagenet_input
 
-PAPER = Recipe(
+PAPER = replace(
+    TORCHVISION,
     source="He et al. 2015b, section 3.4; the rate fell by 10 when the error stalled; epochs as in fb.resnet.torch",
-    data="imagenet",
     preprocess=imagenet_input(224, std=1 / 255),
-    augment=crop_and_flip(224),
-    epochs=90,
-    batch_size=256,
-    lr=0.1,
-    options={"momentum": 0.9, "weight_decay": 1e-4},
-    schedule=Step(30),
 )
-TORCHVISION = Recipe(
-    source="torchvision's reference training script: 90 epochs, the rate divided by 10 every 30",
-    data="imagenet",
-    preprocess=imagenet_input(224),
-    augment=crop_and_flip(224),
-    epochs=90,
-    batch_size=256,
-    lr=0.1,
-    options={"momentum": 0.9, "weight_decay": 1e-4},
-    schedule=Step(30),
-)
-CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # of CIFAR-10's training pixels
 CIFAR = Recipe(
     source="He et al. 2015b, section 4.2: 64,000 iterations of 128 images, the rate / 10 at 32,000 and 48,000 of them; padded by 4",
     data="cifar10",
-    preprocess=Preprocess(size=(32, 32), mean=CIFAR_MEAN, std=CIFAR_STD),
+    preprocess=CIFAR10_INPUT,
     augment=crop_and_flip(32, padding=4),
     epochs=164,
     batch_size=128,
