@@ -220,14 +220,18 @@ def summary(
 @app.command()
 def models():
     """All networks, with their input, parameters and multiply-accumulates."""
-    table = Table("name", "input", "parameters", "MACs", "recipes", "")
+    table = Table()
+    columns = (("name", 21, "left"), ("input", 9, "left"), ("parameters", 11, "right"), ("MACs", 14, "right"), ("recipes", 7, "left"))
+    for heading, width, side in columns:
+        table.add_column(heading, min_width=width, justify=side)  # type: ignore[arg-type]
+    table.add_column("", max_width=60, no_wrap=True, overflow="ellipsis")
     for name in registry.names():
         with skip_init():
             found = summarize(registry.create(name))
         size = "x".join(map(str, found.input))
         entry = registry.entry(name)
         table.add_row(name, size, f"{found.parameters:,}", f"{found.macs:,}", ", ".join(entry.recipes), entry.summary)
-    console.print(table)
+    _print_wide(table)
 
 
 @app.command()
