@@ -80,8 +80,6 @@ def train(
     option: OptionFlags = None,
 ):
     """Train a network; what is not given comes from its recipe. Without --data and without a network, it uses the embedded digits."""
-    from .study import plots
-
     dispatch.use(backend)
     options = _options(option)
     entry = registry.entry(model)
@@ -121,10 +119,8 @@ def train(
     result = history.evaluation
     assert result is not None  # a run that was given a test set ends with its evaluation
     _show_evaluation(result)
-    title = f"{model} on {training_set.name}"
-    pictures = [plots.curves(history, folder / "curves.png", title), plots.confusion(result, folder / "confusion.png", "")]
     console.print(f"checkpoint: {folder / LAST} (best epoch, {history.best_epoch}: {folder / BEST})")
-    console.print(f"curves: {pictures[0]}   confusion matrix: {pictures[1]}   numbers: {folder / 'history.csv'}")
+    console.print(f"curves: {folder / 'curves.png'}   confusion matrix: {folder / 'confusion.png'}   numbers: {folder / 'history.csv'}")
     console.print(f"[bold]{model}: {result.accuracy:.2%} test accuracy on {test_set.name} ({len(test_set):,} test images)[/]")
 
 

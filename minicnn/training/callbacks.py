@@ -28,9 +28,15 @@ class EarlyStopping(Callback):
     def __init__(self, patience: int = 5):
         self.patience = patience
 
+    def on_train_start(self, trainer):
+        self._look(trainer)  # a run that was stopped and is resumed stays stopped
+
     def on_epoch_end(self, trainer, row):
+        self._look(trainer)
+
+    def _look(self, trainer):
         losses = [r["train_loss"] if r["test_loss"] is None else r["test_loss"] for r in trainer.history.rows]
-        trainer.stop |= len(losses) - 1 - losses.index(min(losses)) >= self.patience
+        trainer.stop |= bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= self.patience
 
 
 class RescaleFilters(Callback):

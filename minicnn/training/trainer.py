@@ -190,7 +190,8 @@ def fit(
         preprocess: pixels -> input; the recipe's. augment: what is done to the pixels at random; the recipe's.
         seed: governs the order and augmentation of the data and the dropout masks. Same seed, same machine, same result.
         callbacks: more of `training.callbacks`.
-        out: a folder for `last.safetensors`, `best.safetensors`, `history.csv`; None keeps nothing on disk.
+        out: a folder for `last.safetensors`, `best.safetensors`, `history.csv`, and at the end `curves.png` and `confusion.png`;
+            None keeps nothing on disk.
         resume: go on from `out/last.safetensors` if it exists: the result is the same, bit for bit, as without the interruption.
         progress: show a bar, or lines where there is no terminal.
         checkpoint_seconds: save at least this often, besides after each epoch.
@@ -232,7 +233,19 @@ def fit(
     )
     if folder and resume and (folder / checkpoint.LAST).exists():
         checkpoint.restore(trainer, folder / checkpoint.LAST)
-    return trainer.run()
+    history = trainer.run()
+    if folder and history.rows and not history.interrupted:
+        _draw(history, folder, f"{model.name or type(model).__name__} on {train.name}")
+    return history
+
+
+def _draw(history: History, folder: Path, title: str) -> None:
+    """The pictures of a finished run."""
+    from ..study import plots  # matplotlib takes half a second to import, and training alone does not need it
+
+    plots.curves(history, folder / "curves.png", title)
+    if history.evaluation:
+        plots.confusion(history.evaluation, folder / "confusion.png")
 
 
 def _make_optimizer(optimizer, model, recipe, lr) -> Optimizer:

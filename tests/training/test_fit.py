@@ -77,6 +77,7 @@ def test_history(digits, tmp_path):
     with (tmp_path / "run" / "history.csv").open() as file:
         written = list(csv.DictReader(file))
     assert [float(r["train_loss"]) for r in written] == history.column("train_loss")
+    assert {"curves.png", "confusion.png"} <= {path.name for path in (tmp_path / "run").iterdir()}
     best = minicnn.load(tmp_path / "run" / checkpoint.BEST, small_network())
     scores = history.column("test_accuracy")
     assert scores.index(max(scores)) + 1 == history.best_epoch
@@ -271,9 +272,11 @@ def test_a_network_that_learns_is_not_called_out(digits):
     run(digits, epochs=25)  # warnings are errors
 
 
-def test_early_stopping(digits):
-    _, history = run(digits, epochs=50, lr=0.0, optimizer="sgd", callbacks=[training.EarlyStopping(3)])
-    assert len(history.rows) == 4
+def test_early_stopping(digits, tmp_path):
+    for resume in (False, True):  # resuming a run that was stopped changes nothing
+        options = {"epochs": 50, "lr": 0.0, "optimizer": "sgd", "out": tmp_path, "resume": resume}
+        _, history = run(digits, callbacks=[training.EarlyStopping(3)], **options)
+        assert len(history.rows) == 4
 
 
 def test_tensorboard(digits, tmp_path):
