@@ -9,6 +9,7 @@
 Source: Szegedy et al., "Going deeper with convolutions", 2014 (arXiv:1409.4842), table 1 and figure 3.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from minicnn.layers import (
@@ -35,19 +36,6 @@ from minicnn.training.schedules import Polynomial, Step
 
 from .blocks import crop_and_flip, flattened, imagenet_input
 
-PAPER = Recipe(
-    source="Szegedy et al. 2014, section 6: momentum 0.9, the rate times 0.96 every 8 epochs; rate, batch, decay: Caffe, bvlc_googlenet",
-    data="imagenet",
-    preprocess=imagenet_input(224, std=1 / 255),
-    augment=crop_and_flip(224),
-    epochs=250,
-    batch_size=32,
-    lr=0.01,
-    options={"momentum": 0.9, "weight_decay": 2e-4, "form": "caffe"},
-    schedule=Step(8, gamma=0.96),
-    bias_lr=2.0,
-    bias_decay=0.0,
-)
 QUICK = Recipe(
     source="Caffe, models/bvlc_googlenet/quick_solver.prototxt: 60 epochs, 68.7 / 88.9 % accuracy",
     data="imagenet",
@@ -60,6 +48,12 @@ QUICK = Recipe(
     schedule=Polynomial(0.5),
     bias_lr=2.0,
     bias_decay=0.0,
+)
+PAPER = replace(
+    QUICK,
+    source="Szegedy et al. 2014, section 6: momentum 0.9, the rate times 0.96 every 8 epochs; rate, batch, decay: Caffe, bvlc_googlenet",
+    epochs=250,
+    schedule=Step(8, gamma=0.96),
 )
 
 # Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import CheckpointError, ShapeError
 from ..random import generator
-from .init import Initializer
+from .init import Initializer, torch_default
 
 Shape = tuple[int, ...]
 
@@ -274,6 +274,12 @@ class Layer:
             return f"{type(self).__name__}({self.describe()})"
         lines = [f"  {name}: " + repr(child).replace("\n", "\n  ") for name, child in children]
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+
+def make_bias(size: int, fan_in, fan_out, value: float | None) -> Parameter:
+    """The biases of `size` units: the constant `value`, or torch's default draw if that is None."""
+    drawn = torch_default()((size,), fan_in, fan_out, generator())
+    return Parameter(drawn if value is None else np.full_like(drawn, value), fan_in, fan_out)
 
 
 def check_images(layer: Layer, shape: Shape, channels: int | None = None) -> None:

@@ -7,7 +7,7 @@ from ..kernels import dispatch as K
 from ..kernels.geometry import padding_pairs, pair, window
 from ..random import generator
 from .activation import check_activation
-from .base import Layer, Parameter, Shape, check_dtype, check_images
+from .base import Layer, Parameter, Shape, check_dtype, check_images, make_bias
 from .init import Initializer, torch_default
 
 
@@ -71,10 +71,7 @@ class Conv2d(Layer):
         if self.connected is not None:
             weight *= self.connected
         self.weight = Parameter(weight, fan_in, fan_out, trainable=area * links)
-        self.bias = None
-        if bias:
-            values = torch_default()((out_channels,), fan_in, fan_out, generator())
-            self.bias = Parameter(values if bias_init is None else np.full_like(values, bias_init), fan_in, fan_out)
+        self.bias = make_bias(out_channels, fan_in, fan_out, bias_init) if bias else None
 
     def output_shape(self, shape: Shape) -> Shape:
         check_images(self, shape, self.in_channels)

@@ -6,7 +6,7 @@ from ..errors import ShapeError
 from ..kernels import dispatch as K
 from ..random import generator
 from .activation import check_activation
-from .base import Layer, Parameter, Shape, check_dtype
+from .base import Layer, Parameter, Shape, check_dtype, make_bias
 from .init import Initializer, torch_default
 
 
@@ -33,10 +33,7 @@ class Linear(Layer):
         self.activation = check_activation(activation)
         weight = (init or torch_default())((in_features, out_features), in_features, out_features, generator())
         self.weight = Parameter(weight, in_features, out_features)
-        self.bias = None
-        if bias:
-            values = torch_default()((out_features,), in_features, out_features, generator())
-            self.bias = Parameter(values if bias_init is None else np.full_like(values, bias_init), in_features, out_features)
+        self.bias = make_bias(out_features, in_features, out_features, bias_init) if bias else None
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 2 or shape[1] != self.in_features or shape[0] == 0:

@@ -32,15 +32,16 @@ def probe(model: Layer, batch: int = 8, seed: int = 0) -> tuple[list[Reading], f
     """
     generator = np.random.default_rng(seed)
     x = generator.standard_normal((batch, *model.input_shape)).astype(np.float32)
-    leaves = {id(layer): (name, layer) for name, layer in model.named_layers() if not list(layer.children())}
+    leaves = {name: layer for name, layer in model.named_layers() if not list(layer.children())}
+    names = {id(layer): name for name, layer in leaves.items()}
     buffers = {name: array.copy() for name, array in model.named_buffers()}
     position = random.state()
     outputs: dict[str, tuple[float, float]] = {}
     gradients: dict[str, float] = {}
 
     def look(layer, x, y):
-        if id(layer) in leaves:
-            outputs[leaves[id(layer)][0]] = float(y.std()), float((y == 0).mean())
+        if id(layer) in names:
+            outputs[names[id(layer)]] = float(y.std()), float((y == 0).mean())
 
     def listening(name, layer):
         original = layer.backward
@@ -55,7 +56,7 @@ def probe(model: Layer, batch: int = 8, seed: int = 0) -> tuple[list[Reading], f
     model.train()
     model.zero_grad()
     try:
-        for name, layer in leaves.values():
+        for name, layer in leaves.items():
             layer.backward = listening(name, layer)  # type: ignore[method-assign]
         with observe(look), np.errstate(all="ignore"):
             y = model(x)
@@ -64,12 +65,12 @@ def probe(model: Layer, batch: int = 8, seed: int = 0) -> tuple[list[Reading], f
             model.backward(dy, need_dx=False)
         readings = []
         for name, (std, dead) in outputs.items():
-            layer = dict(leaves.values())[name]
+            layer = leaves[name]
             weight = getattr(layer, "weight", None)
             update = float(np.linalg.norm(weight.grad)) / max(float(np.linalg.norm(weight.value)), 1e-30) if weight is not None else None
             readings.append(Reading(name, type(layer).__name__, std, dead, gradients.get(name, 0.0), update))
     finally:
-        for _, layer in leaves.values():
+        for layer in leaves.values():
             del layer.backward
         for name, array in model.named_buffers():
             array[...] = buffers[name]

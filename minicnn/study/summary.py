@@ -1,6 +1,7 @@
 """A network as a table: the columns of the papers' and textbooks' tables, computed from shapes alone (nothing is run)."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 
 from ..layers.base import Layer, Shape
@@ -50,7 +51,7 @@ class Summary:
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows as text: the input first, the totals last. Columns that would be empty are left out."""
         headings = ["layer", "type", "kernel", "stride", "padding", "activation", "output", "memory", "parameters", "MACs", "connections"]
-        lines = [["input", "", "", "", "", "", _size(self.input), _count(self.batch * _product(self.input)), "", "", ""]]
+        lines = [["input", "", "", "", "", "", _size(self.input), _count(self.batch * math.prod(self.input)), "", "", ""]]
         for r in self.rows:
             counts = (r.memory, r.parameters, r.macs, r.connections)
             lines.append([r.name, r.layer, r.kernel, r.stride, r.padding, r.activation, _size(r.output), *map(_count, counts)])
@@ -91,7 +92,7 @@ def summarize(model: Layer, input_shape: Shape | None = None, batch: int = 1) ->
                 name=step.name,
                 layer=type(step.layer).__name__,
                 output=step.output[1:],
-                memory=_product(step.output),
+                memory=math.prod(step.output),
                 parameters=sum(p.trainable for p in step.layer.parameters()),
                 macs=step.layer.macs(step.output),
                 connections=step.layer.connections(step.output),
@@ -108,15 +109,8 @@ def summarize(model: Layer, input_shape: Shape | None = None, batch: int = 1) ->
         macs=sum(r.macs for r in rows),
         connections=sum(r.connections for r in rows),
         # Flatten is a view: it costs no memory.
-        memory=batch * _product(input_shape) + sum(r.memory for r in rows if r.layer != "Flatten"),
+        memory=batch * math.prod(input_shape) + sum(r.memory for r in rows if r.layer != "Flatten"),
     )
-
-
-def _product(shape: Shape) -> int:
-    total = 1
-    for n in shape:
-        total *= n
-    return total
 
 
 def _size(shape: Shape) -> str:
