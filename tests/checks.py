@@ -202,6 +202,11 @@ def check_batch_norm(ops, case):
     assert_close(y, nhwc(ACTIVATE[case["activation"]](linear)), case["dtype"], "batch_norm")
     assert_close(mean, tmean, case["dtype"], "batch_norm running mean")
     assert_close(var, tvar, case["dtype"], "batch_norm running var")
+    if case["fused"]:  # the gradient after the activation, taken back through it by hand
+        slope = ops.activation_grad(dy, y, case["activation"])
+        fused = ops.batch_norm_grad(dy, x, gamma, batch_mean, inv_std, case["training"], beta, case["activation"])
+        for ours, theirs in zip(fused, ops.batch_norm_grad(slope, x, gamma, batch_mean, inv_std, case["training"]), strict=True):
+            assert_close(ours, theirs, case["dtype"], "batch_norm_grad with its activation")
     dx, dgamma, dbeta = ops.batch_norm_grad(dy, x, gamma, batch_mean, inv_std, case["training"])
     assert_close(dx, nhwc(tx.grad), case["dtype"], "batch_norm dx")
     assert_close(dgamma, tgamma.grad, case["dtype"], "batch_norm dgamma")
@@ -243,6 +248,9 @@ def check_activation(ops, case):
     y = ops.activate(x, name)
     assert_close(y, ty.detach(), case["dtype"], name)
     np.testing.assert_array_equal(getattr(ops, name)(x), y)
+    assert_close(ops.add(x, dy, name), ACTIVATE[name](torch.tensor(np.ascontiguousarray(x + dy))), case["dtype"], f"add and {name}")
+    room = ops.empty(x, (2, 3))
+    assert room.shape == (2, 3) and room.dtype == x.dtype
     # In saturation f'(x) from y is a difference of nearly equal numbers: its error is relative to dy, not to the tiny result.
     assert_close(ops.activation_grad(dy, y, name), tx.grad, case["dtype"], f"{name} dx", at_least=abs(dy).max())
     np.testing.assert_array_equal(getattr(ops, f"{name}_grad")(dy, y), ops.activation_grad(dy, y, name))

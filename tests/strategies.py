@@ -102,6 +102,7 @@ def batch_norm(draw, dtype):
             momentum=st.sampled_from([0.1, 0.01, 1.0]),
             eps=st.sampled_from([1e-5, 1e-3]),
             activation=activations,
+            fused=st.booleans(),
         )
     )
     # With two or three values per channel the variance can be tiny, and torch's own rounding is then what one would measure.

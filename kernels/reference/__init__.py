@@ -6,6 +6,7 @@ Any floating type; CuPy arrays work as well. Speed is not the aim here: reading 
 from .activation import (
     activate,
     activation_grad,
+    add,
     relu,
     relu_grad,
     scaled_tanh,
@@ -15,6 +16,7 @@ from .activation import (
     tanh,
     tanh_grad,
 )
+from .arrays import empty
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .dropout import dropout, dropout_grad
 from .linear import linear, linear_grad_input, linear_grad_weight, rbf, rbf_grad
@@ -38,6 +40,7 @@ __all__ = [
     "activate",
     "activation_grad",
     "adam_update",
+    "add",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_grad",
     "avg_pool2d",
@@ -49,6 +52,7 @@ __all__ = [
     "conv2d_grad_weight",
     "dropout",
     "dropout_grad",
+    "empty",
     "global_avg_pool2d",
     "global_avg_pool2d_grad",
     "linear",

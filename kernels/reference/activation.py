@@ -70,6 +70,11 @@ def activate(x, activation=None, out=None):
     return deliver(x, out) if activation is None else ACTIVATIONS[activation][0](x, out)
 
 
+def add(a, b, activation=None, out=None):
+    """`f(a + b)`: where two ways meet, a residual block's or a gradient's."""
+    return activate(a + b, activation, out)
+
+
 def activation_grad(dy, y, activation=None):
     """The gradient before the activation, from the gradient after it and the output y."""
     return dy if activation is None else ACTIVATIONS[activation][1](dy, y)

@@ -10,6 +10,11 @@ def array_module(x):
     return sys.modules[type(x).__module__.partition(".")[0]] if not isinstance(x, np.generic) else np
 
 
+def empty(x, shape):
+    """An uninitialised array of that shape, of x's kind and type. A backend may hand out memory that was used before."""
+    return array_module(x).empty(shape, x.dtype)
+
+
 def deliver(y, out):
     """Return `y`, or copy it into `out` (a preallocated array or a slice of one) and return that."""
     if out is None:

@@ -1,6 +1,6 @@
 """Normalisation: local response normalisation and batch normalisation, forward and backward."""
 
-from .activation import activate
+from .activation import activate, activation_grad
 from .arrays import array_module, deliver
 
 
@@ -65,17 +65,20 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentu
     return deliver(activate(y, activation), out), mean, inv_std
 
 
-def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True):
+def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activation=None):
     """With x^ = (x - mean) * inv_std and means taken over the batch:
 
         dgamma = sum dy x^        dbeta = sum dy
         dx = gamma * inv_std * (dy - mean(dy) - x^ * mean(dy x^))        in training: the statistics depend on x too
         dx = gamma * inv_std * dy                                        otherwise
 
-    Returns dx, dgamma, dbeta; dy is the gradient before the activation.
+    With `activation` (and beta) dy is the gradient after it: the output is computed again from x rather than kept.
+    Returns dx, dgamma, dbeta.
     """
     axes = tuple(range(x.ndim - 1))
     normalised = (x - mean) * inv_std
+    if activation is not None:
+        dy = activation_grad(dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation)
     dgamma, dbeta = (dy * normalised).sum(axis=axes), dy.sum(axis=axes)
     if not training:
         return dy * (gamma * inv_std), dgamma, dbeta

@@ -6,7 +6,6 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..kernels import dispatch as K
-from ..kernels.reference.arrays import array_module
 from .activation import check_activation
 from .base import Layer, Shape, join
 
@@ -138,7 +137,7 @@ class AuxiliarySequential(Sequential):
             gradients = dict(zip(self._heads, rest, strict=True))
         for position, (name, layer) in reversed(list(enumerate(self._layers.items()))):
             if name in gradients:
-                dy = dy + self._heads[name].backward(gradients[name])
+                dy = K.add(dy, self._heads[name].backward(gradients[name]))
             dy = layer.backward(dy, need_dx=need_dx or position > 0)
         return dy
 
@@ -172,7 +171,7 @@ class Concat(_Container):
     def forward(self, x, out=None):
         shapes = self._branch_shapes(x.shape)
         if out is None:
-            out = array_module(x).empty((*shapes[0][:-1], sum(s[-1] for s in shapes)), x.dtype)
+            out = K.empty(x, (*shapes[0][:-1], sum(s[-1] for s in shapes)))
         ends = np.cumsum([s[-1] for s in shapes])
         for branch, shape, end in zip(self, shapes, ends, strict=True):
             branch(x, out=out[..., end - shape[-1] : end])
@@ -186,7 +185,7 @@ class Concat(_Container):
         dx = None
         for branch, start, end in zip(self, starts, ends, strict=True):
             part = branch.backward(dy[..., start:end], need_dx=need_dx)
-            dx = part if dx is None else dx + part
+            dx = part if dx is None or part is None else K.add(dx, part)
         return dx
 
 
@@ -215,8 +214,7 @@ class Residual(Layer):
 
     def forward(self, x, out=None):
         self.output_shape(x.shape)
-        total = self.body(x) + (self.shortcut(x) if self.shortcut else x)
-        y = K.activate(total, self.activation, out=out)
+        y = K.add(self.body(x), self.shortcut(x) if self.shortcut else x, self.activation, out=out)
         self.save_for_backward(y)
         return y
 
@@ -226,4 +224,4 @@ class Residual(Layer):
         dy = K.activation_grad(dy, y, self.activation)
         dx = self.body.backward(dy, need_dx=need_dx)
         other = self.shortcut.backward(dy, need_dx=need_dx) if self.shortcut else dy
-        return dx + other if need_dx else None
+        return K.add(dx, other) if need_dx else None

@@ -81,14 +81,15 @@ class BatchNorm2d(Layer):
             activation=self.activation,
             out=out,
         )
-        self.save_for_backward(x, y, mean, inv_std, self.training)
+        self.save_for_backward(x, mean, inv_std, self.training)
         return y
 
     def backward(self, dy, need_dx=True):
-        x, y, mean, inv_std, training = self.saved()
-        self.check_gradient(dy, y.shape)
-        dy = K.activation_grad(dy, y, self.activation)
-        dx, dgamma, dbeta = K.batch_norm_grad(dy, x, self.weight.value, mean, inv_std, training=training)
+        x, mean, inv_std, training = self.saved()
+        self.check_gradient(dy, x.shape)
+        dx, dgamma, dbeta = K.batch_norm_grad(
+            dy, x, self.weight.value, mean, inv_std, training=training, beta=self.bias.value, activation=self.activation
+        )
         self.weight.add_grad(dgamma)
         self.bias.add_grad(dbeta)
         return dx

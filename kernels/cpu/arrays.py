@@ -1,0 +1,45 @@
+"""Arrays as kernels take them: float32, an address, and the distance of one pixel from the next."""
+
+import numpy as np
+
+
+def is_contiguous(a: np.ndarray) -> bool:
+    """Whether kernels can take `a` as it is."""
+    return a.dtype == np.float32 and a.flags.c_contiguous
+
+
+def contiguous(a: np.ndarray) -> np.ndarray:
+    """`a`, or a float32 copy without gaps."""
+    return a if is_contiguous(a) else np.ascontiguousarray(a, np.float32)
+
+
+def pixel_step(a: np.ndarray) -> int:
+    """The distance in floats from one pixel `(..., C)` to the next, or 0 if it is not the same everywhere.
+
+    A slice of channels, such as a branch's part of a concatenation, has one.
+    """
+    if a.dtype != np.float32 or a.size == 0:
+        return 0
+    if a.flags.c_contiguous:
+        return a.shape[-1]
+    if a.ndim < 2 or (a.shape[-1] > 1 and a.strides[-1] != a.itemsize):
+        return 0
+    step, expected = 0, 0
+    for length, stride in zip(reversed(a.shape[:-1]), reversed(a.strides[:-1]), strict=True):
+        if length == 1:
+            continue
+        if not step:
+            step, expected = stride, stride
+        if stride != expected or stride % a.itemsize or stride < a.shape[-1] * a.itemsize:
+            return 0
+        expected = stride * length
+    return (step or a.shape[-1] * a.itemsize) // a.itemsize
+
+
+def pixels(a: np.ndarray) -> tuple[np.ndarray, int]:
+    """`a` and its pixel step; a copy without gaps if it has none."""
+    step = pixel_step(a)
+    if step:
+        return a, step
+    a = np.ascontiguousarray(a, np.float32)
+    return a, a.shape[-1]

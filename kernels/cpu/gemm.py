@@ -1,0 +1,95 @@
+"""Matrix products out of register tiles: the inner loops of convolution and of linear layers.
+
+A tile of ROWS x COLUMNS results stays in registers while the sum runs over k: each step loads one row of b (VECTORS vectors) and
+multiplies it by ROWS broadcast numbers of a. For that to run at the machine's peak, b is packed: panels of COLUMNS columns lie one after
+the other, each `[k][COLUMNS]`, padded by zeros; the last one is half as wide where that is enough. (Goto & van de Geijn 2008, sections 4
+and 5; here it is b's panel that stays in the nearest cache.)
+"""
+
+from numba import float32
+
+from .launch import inline
+from .simd import COLUMNS, LANES, ROWS, VECTORS, get, load_part, put, splat, store, tile_multiply, tile_store, tile_zeros
+
+FLOAT = 4  # bytes
+
+
+def packed_columns(n: int) -> int:
+    """How many columns n columns take when packed."""
+    return -(-n // LANES) * LANES
+
+
+@inline
+def panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias, relu):
+    """c[rows, n] = sum over k of a[r * row_step + k * k_step] * b[k, :], with tile_store's options; n <= COLUMNS."""
+    tile = tile_zeros(ROWS, VECTORS)
+    for _ in range(depth):
+        tile = tile_multiply(tile, ROWS, VECTORS, a, row_step, b)
+        a += FLOAT * k_step
+        b += FLOAT * COLUMNS
+    tile_store(tile, VECTORS, c, c_step, rows, n, add, bias, relu)
+
+
+@inline
+def half_panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias, relu):
+    """The same for a panel of LANES columns."""
+    tile = tile_zeros(ROWS, 1)
+    for _ in range(depth):
+        tile = tile_multiply(tile, ROWS, 1, a, row_step, b)
+        a += FLOAT * k_step
+        b += FLOAT * LANES
+    tile_store(tile, 1, c, c_step, rows, n, add, bias, relu)
+
+
+@inline
+def multiply(a, row_step, k_step, b, b_depth, k_first, depth, c, c_step, rows, columns, add, bias, relu):
+    """c[rows, columns] = a b, with tile_store's options, where b is packed, b_depth deep, and used from row k_first on, `depth` rows of it.
+
+    a has `rows` rows, and memory that may be read up to a multiple of ROWS.
+    """
+    for j in range(0, columns, COLUMNS):
+        n = columns - j
+        bias_j = bias + FLOAT * j if bias != 0 else bias
+        for r in range(0, rows, ROWS):
+            at, to = a + FLOAT * r * row_step, c + FLOAT * (r * c_step + j)
+            if n > LANES:
+                panel = b + FLOAT * (j * b_depth + k_first * COLUMNS)
+                panel_tile(at, row_step, k_step, panel, depth, to, c_step, rows - r, n, add, bias_j, relu)
+            else:
+                panel = b + FLOAT * (j * b_depth + k_first * LANES)
+                half_panel_tile(at, row_step, k_step, panel, depth, to, c_step, rows - r, n, add, bias_j, relu)
+
+
+@inline
+def pack(b, k_step, n_step, depth, columns, packed, packed_depth, k_first):
+    """Copy b, element (k, n) at b[k * k_step + n * n_step], into rows k_first... of panels that are packed_depth deep."""
+    for j in range(0, columns, COLUMNS):
+        n = columns - j
+        width = COLUMNS if n > LANES else LANES
+        panel = packed + FLOAT * (j * packed_depth + k_first * width)
+        if n_step == 1:
+            for k in range(depth):
+                for i in range(0, width, LANES):
+                    store(panel, k * width + i, load_part(b, k * k_step + j + i, n - i))
+        else:
+            for i in range(min(n, width)):
+                for k in range(depth):
+                    put(panel, k * width + i, get(b, k * k_step + (j + i) * n_step))
+            for i in range(n, width):
+                for k in range(depth):
+                    put(panel, k * width + i, 0.0)
+
+
+@inline
+def copy(source, target, n):
+    """target[:n] = source[:n]; up to LANES - 1 floats behind the target's end are overwritten."""
+    for i in range(0, n, LANES):
+        store(target, i, load_part(source, i, n - i))
+
+
+@inline
+def fill_zeros(target, n):
+    """target[:n] = 0; up to LANES - 1 floats behind the target's end are overwritten."""
+    zero = splat(float32(0.0))
+    for i in range(0, n, LANES):
+        store(target, i, zero)

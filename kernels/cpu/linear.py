@@ -1,0 +1,170 @@
+"""Fully connected layers. With many rows (images) they are blocked products; with few, the weights are what costs, and are read once."""
+
+from .activation import activate, deliver, target
+from .arrays import address, contiguous
+from .direct import tasks_for
+from .functions import constant
+from .gemm import COLUMNS, FLOAT, ROWS, multiply, pack
+from .launch import kernel, share
+from .memory import empty
+from .simd import LANES, get, load_part, put, rectify, splat, store_part, total
+
+DEPTH = 256  # rows of the weights that are packed at a time
+WIDTH = 256  # columns of them
+STRIP = 6 * ROWS  # rows of the weight gradient that are written at a time
+FEW = 12  # up to so many images, packing the weights costs more than it saves
+
+
+@kernel
+def _product(task, tasks, a, rows, depth, b, bk_step, bn_step, columns, c, bias, relu, scratch):
+    """c[rows, columns] = a b, where b's element (k, n) is at b[k * bk_step + n * bn_step]; tasks share out the columns."""
+    first, last = share((columns + COLUMNS - 1) // COLUMNS, task, tasks)
+    first, last = first * COLUMNS, min(last * COLUMNS, columns)
+    panels = scratch + FLOAT * task * DEPTH * (WIDTH + rows + ROWS)
+    left = panels + FLOAT * DEPTH * WIDTH
+    for k in range(0, depth, DEPTH):
+        steps, final = min(DEPTH, depth - k), k + DEPTH >= depth
+        for r in range(rows):
+            for i in range(0, steps, LANES):
+                store_part(left, r * steps + i, load_part(a, r * depth + k + i, steps - i), steps - i)
+        for j in range(first, last, WIDTH):
+            width = min(WIDTH, last - j)
+            pack(b + FLOAT * (k * bk_step + j * bn_step), bk_step, bn_step, steps, width, panels, steps, 0)
+            bias_j = bias + FLOAT * j if final and bias != 0 else 0
+            multiply(left, steps, 1, panels, steps, 0, steps, c + FLOAT * j, columns, rows, width, k > 0, bias_j, relu if final else 0)
+
+
+@kernel
+def _few_rows(task, tasks, a, rows, depth, b, columns, c, bias, relu):
+    """c = a b for few rows: b streams by, row after row, four at a time, while the task's columns of c stay in the nearest cache."""
+    first, last = share((columns + LANES - 1) // LANES, task, tasks)
+    first, last = first * LANES, min(last * LANES, columns)
+    for j in range(first, last, LANES):
+        start = load_part(bias, j, last - j) if bias != 0 else constant(0.0)
+        for r in range(rows):
+            store_part(c, r * columns + j, start, last - j)
+    for k in range(0, depth, 4):
+        # Past the end, the last row counts again, times zero.
+        k1, k2, k3 = min(k + 1, depth - 1), min(k + 2, depth - 1), min(k + 3, depth - 1)
+        for j in range(first, last, LANES):
+            n = last - j
+            b0, b1 = load_part(b, k * columns + j, n), load_part(b, k1 * columns + j, n)
+            b2, b3 = load_part(b, k2 * columns + j, n), load_part(b, k3 * columns + j, n)
+            for r in range(rows):
+                row = r * depth
+                sum = load_part(c, r * columns + j, n) + splat(get(a, row + k)) * b0
+                if k + 1 < depth:
+                    sum = sum + splat(get(a, row + k1)) * b1
+                if k + 2 < depth:
+                    sum = sum + splat(get(a, row + k2)) * b2
+                if k + 3 < depth:
+                    sum = sum + splat(get(a, row + k3)) * b3
+                store_part(c, r * columns + j, sum, n)
+    if relu:
+        for r in range(rows):
+            for j in range(first, last, LANES):
+                store_part(c, r * columns + j, rectify(load_part(c, r * columns + j, last - j)), last - j)
+
+
+@kernel
+def _few_rows_transposed(task, tasks, a, rows, depth, b, columns, c):
+    """c = a b^T for few rows, b `(columns, depth)`: scalar products of rows that are read in order, four rows of b at a time."""
+    first, last = share(columns, task, tasks)
+    for j in range(first, last, 4):
+        j1, j2, j3 = min(j + 1, last - 1), min(j + 2, last - 1), min(j + 3, last - 1)
+        for r in range(rows):
+            s0, s1, s2, s3 = constant(0.0), constant(0.0), constant(0.0), constant(0.0)
+            for k in range(0, depth, LANES):
+                n = depth - k
+                v = load_part(a, r * depth + k, n)
+                s0 = s0 + v * load_part(b, j * depth + k, n)
+                s1 = s1 + v * load_part(b, j1 * depth + k, n)
+                s2 = s2 + v * load_part(b, j2 * depth + k, n)
+                s3 = s3 + v * load_part(b, j3 * depth + k, n)
+            # In this order the last column's own sum is what stays.
+            put(c, r * columns + j3, total(s3))
+            put(c, r * columns + j2, total(s2))
+            put(c, r * columns + j1, total(s1))
+            put(c, r * columns + j, total(s0))
+
+
+@kernel
+def _outer_products(task, tasks, x, x_step, images, rows, dy, columns, dw, db, scratch):
+    """dw[rows, columns] = x^T dy, strip by strip of dw, so that it is written in order; tasks share out the rows."""
+    first, last = share((rows + ROWS - 1) // ROWS, task, tasks)
+    first, last = first * ROWS, min(last * ROWS, rows)
+    panels = scratch + FLOAT * task * images * WIDTH
+    for j in range(0, columns, WIDTH):
+        width = min(WIDTH, columns - j)
+        pack(dy + FLOAT * j, columns, 1, images, width, panels, images, 0)
+        for r in range(first, last, STRIP):
+            multiply(
+                x + FLOAT * r,
+                1,
+                x_step,
+                panels,
+                images,
+                0,
+                images,
+                dw + FLOAT * (r * columns + j),
+                columns,
+                min(STRIP, last - r),
+                width,
+                0,
+                0,
+                0,
+            )
+    if task == 0:
+        for j in range(0, columns, LANES):
+            sum = constant(0.0)
+            for m in range(images):
+                sum = sum + load_part(dy, m * columns + j, columns - j)
+            store_part(db, j, sum, columns - j)
+
+
+def _multiply(a, b, bk_step, bn_step, columns, c, bias=0, relu=False):
+    rows, depth = a.shape
+    tasks = tasks_for(rows * depth * columns)
+    scratch = empty(tasks * DEPTH * (WIDTH + rows + ROWS) + LANES)
+    _product(tasks, address(a), rows, depth, address(b), bk_step, bn_step, columns, address(c), bias, relu, address(scratch))
+
+
+def linear(x, w, b=None, activation=None, out=None):
+    """See `reference.linear`."""
+    x, w = contiguous(x), contiguous(w)
+    b = None if b is None else contiguous(b)
+    (rows, depth), columns = x.shape, w.shape[1]
+    y, bias, relu = target(out, (rows, columns)), 0 if b is None else address(b), activation == "relu"
+    if rows <= FEW:
+        _few_rows(tasks_for(w.size * rows), address(x), rows, depth, address(w), columns, address(y), bias, relu)
+    else:
+        _multiply(x, w, columns, 1, columns, y, bias, relu)
+    if activation not in (None, "relu"):
+        activate(y, activation, out=y)
+    return deliver(y, out)
+
+
+def linear_grad_input(dy, w):
+    """See `reference.linear_grad_input`."""
+    dy, w = contiguous(dy), contiguous(w)
+    (rows, depth), columns = dy.shape, w.shape[0]
+    dx = empty((rows, columns))
+    if rows <= FEW:
+        _few_rows_transposed(tasks_for(w.size * rows), address(dy), rows, depth, address(w), columns, address(dx))
+    else:
+        _multiply(dy, w, 1, depth, columns, dx)
+    return dx
+
+
+def linear_grad_weight(dy, x):
+    """See `reference.linear_grad_weight`."""
+    dy, x = contiguous(dy), contiguous(x)
+    (images, rows), columns = x.shape, dy.shape[1]
+    dw, db = empty((rows, columns)), empty(columns)
+    # Tiles read ROWS columns of x at a time, also where the last of them are missing.
+    left = empty((images, -(-rows // ROWS) * ROWS))
+    left[:, :rows] = x
+    tasks = tasks_for(dw.size * images)
+    scratch = empty(tasks * images * WIDTH + LANES)
+    _outer_products(tasks, address(left), left.shape[1], images, rows, address(dy), columns, address(dw), address(db), address(scratch))
+    return dw, db

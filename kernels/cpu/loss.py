@@ -1,0 +1,73 @@
+"""Softmax and its cross-entropy, a row at a time while it is in the nearest cache."""
+
+import math
+
+import numpy as np
+from numba import float32
+
+from .activation import tasks_for
+from .arrays import address, contiguous
+from .functions import constant, exp
+from .launch import inline, kernel, share
+from .memory import empty
+from .simd import LANES, get, get_index, larger, largest, load_part, load_part_or, put, splat, store_part, total
+
+
+@inline
+def exponentials(row, y, n):
+    """y[:n] = exp(row - its largest); returns the largest and the sum."""
+    top = constant(-np.inf)
+    for i in range(0, n, LANES):
+        top = larger(load_part_or(row, i, n - i, constant(-np.inf)), top)
+    high = largest(top)
+    sums = constant(0.0)
+    for i in range(0, n, LANES):
+        e = exp(load_part(row, i, n - i) - splat(high))
+        store_part(y, i, e, n - i)
+        sums = sums + load_part(y, i, n - i)
+    return high, total(sums)
+
+
+@kernel
+def _softmax(task, tasks, z, y, rows, n):
+    """y = softmax(z), row by row."""
+    first, last = share(rows, task, tasks)
+    for r in range(first, last):
+        row = y + 4 * r * n
+        _, sum = exponentials(z + 4 * r * n, row, n)
+        for i in range(0, n, LANES):
+            store_part(row, i, load_part(row, i, n - i) * splat(float32(1.0) / sum), n - i)
+
+
+@kernel
+def _cross_entropy(task, tasks, z, labels, losses, dz, rows, n):
+    """losses[r] = -log softmax(z[r])[label], dz = (softmax - onehot) / rows."""
+    first, last = share(rows, task, tasks)
+    for r in range(first, last):
+        row, label = dz + 4 * r * n, get_index(labels, r)
+        high, sum = exponentials(z + 4 * r * n, row, n)
+        put(losses, r, float32(math.log(sum)) - (get(z, r * n + label) - high))
+        scale = float32(1.0) / (sum * float32(rows))
+        for i in range(0, n, LANES):
+            store_part(row, i, load_part(row, i, n - i) * splat(scale), n - i)
+        put(row, label, get(row, label) - float32(1.0) / float32(rows))
+
+
+def softmax(logits):
+    """See `reference.softmax`."""
+    logits = contiguous(logits)
+    y, n = empty(logits.shape), logits.shape[-1]
+    _softmax(tasks_for(logits.size), address(logits), address(y), logits.size // n, n)
+    return y
+
+
+def softmax_cross_entropy(logits, labels):
+    """See `reference.softmax_cross_entropy`."""
+    logits, n = contiguous(logits), logits.shape[1]
+    labels = np.ascontiguousarray(labels, np.int64)
+    if labels.shape != (len(logits),) or labels.min() < -n or labels.max() >= n:
+        raise IndexError(f"labels of shape {labels.shape}, {labels.min()} to {labels.max()}: expected ({len(logits)},) of 0 to {n - 1}")
+    labels = np.where(labels < 0, labels + n, labels)
+    losses, dlogits = empty(len(logits)), empty(logits.shape)
+    _cross_entropy(tasks_for(logits.size), address(logits), address(labels), address(losses), address(dlogits), len(logits), n)
+    return losses.mean(), dlogits
