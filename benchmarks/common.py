@@ -41,7 +41,7 @@ def environment(threads: int) -> dict:
         "cores": os.cpu_count(),
         "threads": threads,
         "python": platform.python_version(),
-        **{package: version(package) for package in ("numpy", "torch", "minicnn")},
+        **{package: version(package) for package in ("numpy", "numba", "torch", "minicnn")},
         "commit": commit.stdout.strip() or None,
     }
 
@@ -54,8 +54,8 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def in_turn(script: str, sides: list[str], repeats: int, threads: int) -> dict[str, list]:
-    """Run `script SIDE` once for each side, `repeats` times round; each run prints one JSON value, the last line of its output.
+def in_turn(script: str, sides: list[str], repeats: int, threads: int, arguments: list[str] = ()) -> dict[str, list]:
+    """Run `script ARGUMENTS --side=SIDE` for each side, `repeats` times round; a run prints one JSON value, the last line of its output.
 
     Every run is a fresh process with `threads` threads, so that no side's idle workers spin on the other's cores.
     """
@@ -63,11 +63,19 @@ def in_turn(script: str, sides: list[str], repeats: int, threads: int) -> dict[s
     results: dict[str, list] = {side: [] for side in sides}
     for turn in range(repeats):
         for side in sides:
-            print(f"\r  {turn + 1}/{repeats} {side:20}", end="", file=sys.stderr, flush=True)
-            done = subprocess.run([sys.executable, script, side], env=os.environ | limits, stdout=subprocess.PIPE, text=True, check=True)
+            print(f"\r  {' '.join(arguments[:1])} {turn + 1}/{repeats} {side:40}", end="", file=sys.stderr, flush=True)
+            command = [sys.executable, script, *arguments, f"--side={side}"]
+            done = subprocess.run(command, env=os.environ | limits, stdout=subprocess.PIPE, text=True, check=True)
             results[side].append(json.loads(done.stdout.splitlines()[-1]))
-    print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
+    print("\r" + " " * 70 + "\r", end="", file=sys.stderr)
     return results
+
+
+def peak_flops(threads: int) -> float:
+    """Floating-point operations a second of all cores at once: multiply-adds on a register tile that never leaves the registers."""
+    command = [sys.executable, str(Path(__file__).with_name("machine.py")), f"--threads={threads}"]
+    limits = {"NUMBA_NUM_THREADS": str(threads)}
+    return json.loads(subprocess.run(command, env=os.environ | limits, stdout=subprocess.PIPE, text=True, check=True).stdout)["flops"]
 
 
 def report(name: str, table: str, threads: int, results: dict) -> None:

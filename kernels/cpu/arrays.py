@@ -3,6 +3,11 @@
 import numpy as np
 
 
+def address(a: np.ndarray) -> int:
+    """Where the array's first element lies in memory. The caller keeps the array alive while a kernel works on it."""
+    return a.ctypes.data
+
+
 def is_contiguous(a: np.ndarray) -> bool:
     """Whether kernels can take `a` as it is."""
     return a.dtype == np.float32 and a.flags.c_contiguous

@@ -24,7 +24,6 @@ import threading
 from pathlib import Path
 
 import numba
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -183,10 +182,3 @@ def set_num_threads(n: int) -> None:
         raise ValueError(f"set_num_threads({n!r}): expected 1 to {most} (set NUMBA_NUM_THREADS before starting for more)")
     _threads = int(n)
 
-
-# -- arrays ------------------------------------------------------------------------------------------------------------------
-
-
-def address(a: np.ndarray) -> int:
-    """Where the array's first element lies in memory."""
-    return a.ctypes.data

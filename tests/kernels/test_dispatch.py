@@ -177,3 +177,19 @@ def test_the_device_stand_in_refuses_host_arrays(device):
         to_device(np.ones(3)) + np.ones(3)
     with pytest.raises(TypeError, match=r"numpy\.zeros_like"):
         np.zeros_like(to_device(np.ones(3)))
+
+
+def test_cpu_is_there_and_is_the_default_for_float32():
+    """Numba comes with minicnn: if its kernels cannot be loaded, something is broken, and must not pass for a slow machine."""
+    assert isinstance(dispatch.load("cpu"), types.ModuleType), dispatch.load("cpu")
+    assert dispatch.implementation("conv2d", np.zeros(1, np.float32)).__module__ == "minicnn.kernels.cpu.conv"
+    assert dispatch.implementation("conv2d", np.zeros(1)).__module__ == "minicnn.kernels.reference.conv"
+
+
+def test_a_fault_of_our_own_is_not_an_unavailable_backend(monkeypatch):
+    def broken(name):
+        raise ImportError("cannot import name 'x'", name="minicnn.kernels.cpu.simd")
+
+    monkeypatch.setattr(dispatch.importlib, "import_module", broken)
+    with pytest.raises(ImportError, match="cannot import name"):
+        dispatch.load.__wrapped__("cpu")

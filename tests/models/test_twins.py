@@ -4,14 +4,12 @@ In float64 at a reduced size of the input (float32 rounding hides nothing there)
 and auxiliary heads, and in eval mode. float32 at full size is `test_full_size.py`.
 """
 
-import re
+
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from minicnn.models.lenet import rbf_codes
-from minicnn.models.resnet import DEPTHS
 
 from minicnn import models
 from minicnn.layers import Conv2d, Dropout
@@ -22,49 +20,6 @@ from minicnn.weights.torch_state import array_to_torch, flattened_maps
 from . import twins
 
 CLASSES = 7
-
-
-HIDDEN = 48  # units of AlexNet's, ZFNet's and VGG's classifiers, 4096 at full size
-
-
-def pair(name, full=False):
-    """The options and the twin's constructor (given the list of dropout masks), for a reduced input or the network's own."""
-
-    def size(small, large=224):
-        return large if full else small
-
-    hidden = 4096 if full else HIDDEN
-    if name.startswith("lenet"):
-        return {}, lambda masks: twins.lenet(name, rbf_codes())
-    if name in ("alexnet", "alexnet_two_gpu", "caffenet"):
-        side = size(99 if name == "alexnet" else 67, 224 if name == "alexnet_two_gpu" else 227)  # 224 is padded to 227
-        form = {"groups": 1 if name == "alexnet" else 2, "caffe": name == "caffenet"}
-        return {"input_size": side, "hidden": hidden}, lambda masks: twins.alexnet(masks, CLASSES, side, hidden, **form)
-    if name == "alexnet_torchvision":
-        return {"input_size": size(80), "hidden": hidden}, lambda masks: twins.alexnet_torchvision(masks, CLASSES, hidden)
-    if name.startswith("zfnet"):
-        widths = (512, 1024, 512) if "wide" in name else (384, 384, 256)
-        return {"input_size": size(96), "hidden": hidden}, lambda masks: twins.zfnet(masks, CLASSES, size(96), hidden, widths)
-    if name.startswith("vgg"):
-        return {"input_size": size(32), "hidden": hidden}, lambda masks: twins.vgg(name, masks, CLASSES, hidden)
-    if name.startswith("googlenet"):
-        kind = {"googlenet": "paper", "googlenet_bn": "bn", "googlenet_torchvision": "torchvision"}[name]
-        return {"input_size": size(96), "aux": True}, lambda masks: twins.GoogLeNet(masks, CLASSES, kind, aux=True, side=size(6, 14))
-    if name == "inception_v4":
-        return {"input_size": size(107, 299)}, lambda masks: twins.inception_v4(masks, CLASSES)
-    if name == "nin_imagenet":
-        return {"input_size": size(99)}, lambda masks: twins.nin_imagenet(masks, CLASSES)
-    if name == "nin_mnist":
-        return {}, lambda masks: twins.nin_small(masks, 1, ((96, 64, 48), (128, 96, 48), (128, 96, CLASSES)), 5)
-    if name.startswith("nin"):
-        return {}, lambda masks: twins.nin_small(masks, 3, ((192, 160, 96), (192, 192, 192), (192, 192, CLASSES)), 3)
-    pre, depth, cifar, v1 = re.fullmatch(r"(pre)?resnet(\d+)(_cifar)?(_v1)?", name).groups()
-    depth = int(depth)
-    form = {"pre": bool(pre), "v1": bool(v1) or bool(cifar), "bottleneck": depth in (164, 1001) if cifar else depth >= 50}
-    if cifar:
-        counts = [(depth - 2) // (9 if form["bottleneck"] else 6)] * 3
-        return {}, lambda masks: twins.resnet(CLASSES, counts, cifar=True, option="B" if form["bottleneck"] else "A", **form)
-    return {"input_size": size(64)}, lambda masks: twins.resnet(CLASSES, DEPTHS[depth], **form)
 
 
 def make_pair(name, dtype, options, make):
@@ -181,13 +136,13 @@ SLOW = {"resnet1202_cifar", "preresnet1001_cifar"}
 
 @pytest.mark.parametrize("name", [n for n in models.names() if n not in SLOW])
 def test_float64(name):
-    for mode, errors in compare(name, np.float64, *pair(name)).items():
+    for mode, errors in compare(name, np.float64, *twins.pair(name, CLASSES)).items():
         assert max(errors) < 1e-9, (mode, errors)
 
 
 def test_a_wrong_network_is_noticed():
     """A twin with one epsilon changed does not agree."""
-    options, make = pair("resnet20_cifar")
+    options, make = twins.pair("resnet20_cifar", CLASSES)
 
     def changed(masks):
         net = make(masks)

@@ -15,7 +15,8 @@ from minicnn import models
 from minicnn.layers.init import skip_init
 from minicnn.study import summarize
 
-from .test_twins import compare, pair
+from . import twins
+from .test_twins import CLASSES, compare
 
 TABLE = Path(__file__).parents[2] / "docs" / "twins.json"
 
@@ -24,7 +25,7 @@ def measure(name):
     with skip_init():
         counts = summarize(models.create(name))
     started = time.perf_counter()
-    errors = compare(name, np.float64, *pair(name)).values()
+    errors = compare(name, np.float64, *twins.pair(name, CLASSES)).values()
     found = {"forward": max(e[0] for e in errors), "gradient": max(e[1] for e in errors)}
     seconds = round(time.perf_counter() - started, 1)
     return {"parameters": counts.parameters, "macs": counts.macs, "float64": {**found, "seconds": seconds}}

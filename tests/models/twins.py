@@ -4,19 +4,25 @@ They share nothing with `models/` but the order in which parameters are created.
 test fills, so that both sides drop the same units.
 """
 
+import re
+
 import torch
 import torch.nn.functional as F
+from minicnn.models.lenet import rbf_codes
+from minicnn.models.resnet import DEPTHS
 from torch import nn
 
 
 class FixedDropout(nn.Module):
-    """Dropout with masks given from outside, `(N, ...)` in torch's layout, in the order of the calls."""
+    """Dropout with masks given from outside, `(N, ...)` in torch's layout, in the order of the calls; torch's own if that is None."""
 
     def __init__(self, p, masks):
         super().__init__()
         self.p, self.masks = p, masks
 
     def forward(self, x):
+        if self.masks is None:
+            return F.dropout(x, self.p, self.training)
         return x * self.masks.pop(0).to(x.dtype) / (1 - self.p) if self.training else x
 
 
@@ -358,3 +364,43 @@ def lenet(name, codes=None):
         body = [nn.Conv2d(1, 6, 5), Squash(), Subsample(6), Squash(), Partial(6, 16, 5), Squash(), Subsample(16), Squash()]
         body += [nn.Conv2d(16, 120, 5), Squash(), nn.Flatten(), nn.Linear(120, 84), Squash(), Distances(codes)]
     return nn.Sequential(*body)
+
+
+def pair(name, classes, full=False):
+    """The options and the twin's constructor (given the list of dropout masks), for a reduced input or the network's own."""
+
+    def size(small, large=224):
+        return large if full else small
+
+    hidden = 4096 if full else 48
+    if name.startswith("lenet"):
+        return {}, lambda masks: lenet(name, rbf_codes())
+    if name in ("alexnet", "alexnet_two_gpu", "caffenet"):
+        side = size(99 if name == "alexnet" else 67, 224 if name == "alexnet_two_gpu" else 227)  # 224 is padded to 227
+        form = {"groups": 1 if name == "alexnet" else 2, "caffe": name == "caffenet"}
+        return {"input_size": side, "hidden": hidden}, lambda masks: alexnet(masks, classes, side, hidden, **form)
+    if name == "alexnet_torchvision":
+        return {"input_size": size(80), "hidden": hidden}, lambda masks: alexnet_torchvision(masks, classes, hidden)
+    if name.startswith("zfnet"):
+        widths = (512, 1024, 512) if "wide" in name else (384, 384, 256)
+        return {"input_size": size(96), "hidden": hidden}, lambda masks: zfnet(masks, classes, size(96), hidden, widths)
+    if name.startswith("vgg"):
+        return {"input_size": size(32), "hidden": hidden}, lambda masks: vgg(name, masks, classes, hidden)
+    if name.startswith("googlenet"):
+        kind = {"googlenet": "paper", "googlenet_bn": "bn", "googlenet_torchvision": "torchvision"}[name]
+        return {"input_size": size(96), "aux": True}, lambda masks: GoogLeNet(masks, classes, kind, aux=True, side=size(6, 14))
+    if name == "inception_v4":
+        return {"input_size": size(107, 299)}, lambda masks: inception_v4(masks, classes)
+    if name == "nin_imagenet":
+        return {"input_size": size(99)}, lambda masks: nin_imagenet(masks, classes)
+    if name == "nin_mnist":
+        return {}, lambda masks: nin_small(masks, 1, ((96, 64, 48), (128, 96, 48), (128, 96, classes)), 5)
+    if name.startswith("nin"):
+        return {}, lambda masks: nin_small(masks, 3, ((192, 160, 96), (192, 192, 192), (192, 192, classes)), 3)
+    pre, depth, cifar, v1 = re.fullmatch(r"(pre)?resnet(\d+)(_cifar)?(_v1)?", name).groups()
+    depth = int(depth)
+    form = {"pre": bool(pre), "v1": bool(v1) or bool(cifar), "bottleneck": depth in (164, 1001) if cifar else depth >= 50}
+    if cifar:
+        counts = [(depth - 2) // (9 if form["bottleneck"] else 6)] * 3
+        return {}, lambda masks: resnet(classes, counts, cifar=True, option="B" if form["bottleneck"] else "A", **form)
+    return {"input_size": size(64)}, lambda masks: resnet(classes, DEPTHS[depth], **form)
