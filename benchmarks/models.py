@@ -166,7 +166,8 @@ def row(name: str, n: int, results: dict[str, list[dict]], peak_flops: float) ->
 def table(rows: list[dict]) -> str:
     """The markdown table."""
     lines = [
-        "| network, batch | train, ms (min-max) | PyTorch | ratio | of peak | inference, ms | PyTorch | ratio | memory, MiB | PyTorch | ours / torch |",
+        "| network, batch | train, ms (min-max) | PyTorch | ratio | of peak "
+        "| inference, ms | PyTorch | ratio | memory, MiB | PyTorch | ours / torch |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for r in rows:
@@ -178,14 +179,18 @@ def table(rows: list[dict]) -> str:
 
         lines.append(
             f"| {r['network']}, {r['batch']} | {span} | {number(train['torch'], 1e3)} | {number(train['ratio'], 1, 2)} "
-            f"| {train['share_of_peak']:.0%} | {number(infer['minicnn'], 1e3)} | {number(infer['torch'], 1e3)} | {number(infer['ratio'], 1, 2)} "
+            f"| {train['share_of_peak']:.0%} "
+            f"| {number(infer['minicnn'], 1e3)} | {number(infer['torch'], 1e3)} | {number(infer['ratio'], 1, 2)} "
             f"| {memory['minicnn'] / 2**20:,.0f} | {number(memory['torch'], 2**-20, 0)} | {number(memory['ratio'], 1, 2)} |"
         )
     ratios = [[r[what]["ratio"] for r in rows] for what in ("train", "inference")]
     if all(ratios[0]):
         train, infer = (statistics.geometric_mean(values) for values in ratios)
         lines.append(f"| geometric mean | | | **{train:.2f}** | | | | **{infer:.2f}** | | | |")
-    lines += ["", "Ratio: PyTorch's time over ours. Of peak: the FLOPs of the plain sums over our time, against the measured peak of the cores;"]
+    lines += [
+        "",
+        "Ratio: PyTorch's time over ours. Of peak: the FLOPs of the plain sums over our time, against the measured peak of the cores;",
+    ]
     lines += ["Winograd's algorithm needs fewer, so that it may exceed 100 %."]
     return "\n".join(lines)
 

@@ -3,6 +3,7 @@
 All sizes are in pixels, ordered (vertical, horizontal).
 """
 
+import functools
 from typing import NamedTuple
 
 Pair = tuple[int, int]
@@ -66,6 +67,14 @@ def window(image: Pair, kernel, stride=1, padding=0, dilation=1, ceil_mode: bool
 
     Raises ValueError for malformed arguments, or when no window fits.
     """
+    try:
+        return _window(tuple(image), kernel, stride, padding, dilation, ceil_mode)
+    except TypeError:  # a list cannot be looked up
+        return _window.__wrapped__(image, kernel, stride, padding, dilation, ceil_mode)
+
+
+@functools.lru_cache(maxsize=4096, typed=True)
+def _window(image, kernel, stride, padding, dilation, ceil_mode) -> Window:
     kernel, stride = pair(kernel, "kernel_size"), pair(stride, "stride")
     padding, dilation = padding_pairs(padding), pair(dilation, "dilation")
     output, reach = [], []

@@ -92,7 +92,9 @@ def check_conv2d(ops, case):
     dw, db = ops.conv2d_grad_weight(dy, x, weight.shape, connections=connections, **geometry)
     assert_close(dx, nhwc(tx.grad), case["dtype"], "conv2d dx")
     assert_close(dw, tw.grad.numpy().transpose(2, 3, 1, 0), case["dtype"], "conv2d dw")
-    assert_close(db, tb.grad.numpy() if tb is not None else dy.sum((0, 1, 2)), case["dtype"], "conv2d db")
+    # A sum that cancels is as exact as its terms, not as the little that is left.
+    theirs = tb.grad.numpy() if tb is not None else dy.sum((0, 1, 2))
+    assert_close(db, theirs, case["dtype"], "conv2d db", at_least=abs(dy).max())
 
 
 def spaced(case, shape):

@@ -9,12 +9,16 @@
 
 import functools
 from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
 
 from ..geometry import Window, window
-from . import direct, winograd
+from . import direct, linear, winograd
 from .activation import activate, deliver
 from .arrays import contiguous, pixel_step
 from .memory import empty
+from .simd import LANES
 
 ALGORITHMS = ("auto", "direct", "winograd2", "winograd4")
 
@@ -76,16 +80,63 @@ def _serve(geometry, images, channels, filters, groups):
     return None if name == "direct" else winograd.variant(int(name[-1]), geometry.kernel[0])
 
 
+class Abreast(NamedTuple):
+    """Convolutions with few filters leave lanes idle; `count` neighbouring output pixels are computed as filters of one wider kernel.
+
+    Pixel t's filter is the kernel, t strides to the right; the results `(..., count * K)` lie in memory as the pixels `(..., K)` do.
+    """
+
+    count: int
+    geometry: Window
+
+    def widen(self, w):
+        """`(kH, kW, C, K)` -> `(kH, kW + (count - 1) * stride, C, count * K)`."""
+        (rows, columns, channels, filters), step = w.shape, self.geometry.stride[1] // self.count
+        wide = np.zeros((rows, self.geometry.kernel[1], channels, self.count, filters), np.float32)
+        for t in range(self.count):
+            wide[:, t * step : t * step + columns, :, t] = w
+        return wide.reshape(rows, -1, channels, self.count * filters)
+
+    def narrow(self, dw, columns: int):
+        """The gradient of `widen`: its parts, added up."""
+        rows, _, channels, filters = dw.shape
+        parts, step = dw.reshape(rows, -1, channels, self.count, filters // self.count), self.geometry.stride[1] // self.count
+        return sum(parts[:, t * step : t * step + columns, :, t] for t in range(self.count))
+
+
+@functools.lru_cache(maxsize=1024)
+def abreast(geometry: Window, filters: int, groups: int) -> Abreast | None:
+    """As many output pixels as fill a vector and divide the row evenly, or None if that is one."""
+    count = max(n for n in range(1, max(LANES // filters, 1) + 1) if geometry.output[1] % n == 0)
+    if count == 1 or groups > 1 or geometry.dilation != (1, 1):
+        return None
+    kernel = geometry.kernel[0], geometry.kernel[1] + (count - 1) * geometry.stride[1]
+    stride = geometry.stride[0], geometry.stride[1] * count
+    return Abreast(count, geometry._replace(kernel=kernel, stride=stride, output=(geometry.output[0], geometry.output[1] // count)))
+
+
+def _is_linear(geometry: Window, image, groups: int) -> bool:
+    """Whether the kernel covers the whole image: a fully connected layer, such as LeNet-5's C5."""
+    return geometry.kernel == tuple(image) and not any(map(any, geometry.padding)) and groups == 1 and geometry.dilation == (1, 1)
+
+
 def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, out=None):
     """See `reference.conv2d`."""
     geometry = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     w = contiguous(w if connections is None else w * connections)
     b = b if b is None else contiguous(b)
     shape = (len(x), *geometry.output, w.shape[3])
+    if _is_linear(geometry, x.shape[1:3], groups):
+        y = linear.linear(x.reshape(len(x), -1), w.reshape(-1, w.shape[3]), b, activation)
+        return deliver(y.reshape(shape), out)
     y = out if out is not None and out.shape == shape and pixel_step(out) else empty(shape)
-    variant = _serve(geometry, len(x), x.shape[3], w.shape[3], groups)
+    variant, several = _serve(geometry, len(x), x.shape[3], w.shape[3], groups), abreast(geometry, w.shape[3], groups)
     if variant:
         winograd.conv2d(variant, x, w, b, geometry.padding, activation == "relu", y)
+    elif several and pixel_step(y) == w.shape[3]:
+        wide = y.reshape(*y.shape[:2], -1, several.count * w.shape[3])
+        bias = None if b is None else np.tile(b, several.count)
+        direct.conv2d(x, several.widen(w), bias, several.geometry, 1, activation == "relu", wide)
     else:
         direct.conv2d(x, w, b, geometry, groups, activation == "relu", y)
     if activation not in (None, "relu"):
@@ -97,6 +148,14 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
     """See `reference.conv2d_grad_input`."""
     geometry = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
     w = contiguous(w if connections is None else w * connections)
+    if _is_linear(geometry, x_shape[1:3], groups):
+        return linear.linear_grad_input(dy.reshape(len(dy), -1), w.reshape(-1, w.shape[3])).reshape(x_shape)
+    if geometry.stride == geometry.dilation == (1, 1) and groups == 1 and x_shape[3] <= LANES // 2:
+        # Few channels to compute: a convolution of dy with the kernel turned by 180 degrees, several pixels abreast.
+        turned = w[::-1, ::-1].transpose(0, 1, 3, 2)
+        around = [(k - 1 - before, k - 1 - after) for k, (before, after) in zip(geometry.kernel, geometry.padding, strict=True)]
+        if min(map(min, around)) >= 0:
+            return conv2d(dy, turned, padding=around)
     dx = empty(x_shape)
     variant = _serve(geometry, len(dy), x_shape[3], w.shape[3], groups)
     if variant:
@@ -109,10 +168,19 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
 def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
     """See `reference.conv2d_grad_weight`."""
     geometry = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
+    if _is_linear(geometry, x.shape[1:3], groups):
+        dw, db = linear.linear_grad_weight(dy.reshape(len(dy), -1), x.reshape(len(x), -1))
+        dw = dw.reshape(w_shape)
+        return (dw if connections is None else dw * connections), db
     dw, db = empty(w_shape), empty(w_shape[3])
-    variant = _serve(geometry, len(x), x.shape[3], w_shape[3], groups)
+    variant, several = _serve(geometry, len(x), x.shape[3], w_shape[3], groups), abreast(geometry, w_shape[3], groups)
     if variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db)
+    elif several:
+        filters = several.count * w_shape[3]
+        wide, sums = empty((*several.geometry.kernel, w_shape[2], filters)), empty(filters)
+        direct.conv2d_grad_weight(contiguous(dy).reshape(*dy.shape[:2], -1, filters), x, several.geometry, 1, wide, sums)
+        dw, db = several.narrow(wide, w_shape[1]), sums.reshape(several.count, -1).sum(axis=0)
     else:
         direct.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
     if connections is not None:

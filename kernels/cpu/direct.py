@@ -1,11 +1,15 @@
 """Convolution as a matrix product that is never written out: forward, input gradient and weight gradient.
 
 Row m of the matrix A is the patch that output pixel m sees, `kH * kW * C` numbers; forward is `y = A w`, the weight gradient
-`dw = A^T dy`. The whole of A would be kH * kW times the image, so each thread gathers a few rows of it at a time, into memory that stays
-in its second-level cache. The input gradient is a forward pass over dy: pixel h received from output p through kernel row i if
-`p * s = h + pad - i * d`. With stride s the pixels of each class h mod s have taps of their own, and each class is one dense product.
+`dw = A^T dy`. A is never made. In memory a patch is a few runs of neighbouring floats (a row of the kernel, where nothing else lies
+between its pixels) at the same distances from its first pixel, for all patches. The register tile takes ROWS pixels, knows the address of
+each, and walks along the runs of all of them at once. Borders of zeros are real: where there is padding, the image is copied into a larger
+one first, so that no pixel is special.
 
-A `Walk` says which numbers a patch consists of: runs of floats that lie side by side in memory.
+The input gradient is a forward pass over dy: pixel h received from output p through row i of the kernel if `p * s = h + pad - i * d`. With
+stride s the pixels of each class h mod s have taps of their own, and each class is one dense product.
+
+The weight gradient sums over pixels: a block of patches is gathered into rows that stay in the second-level cache.
 """
 
 import functools
@@ -16,84 +20,83 @@ import numpy as np
 
 from ..geometry import Pair, Window
 from .arrays import address, pixel_step, pixels
-from .gemm import COLUMNS, FLOAT, LANES, ROWS, copy, fill_zeros, multiply, pack, packed_columns
+from .gemm import COLUMNS, FLOAT, LANES, ROWS, copy, multiply, pack, packed_columns, zeros
 from .launch import inline, kernel, share, threads
 from .memory import empty
-from .simd import get_index, load, load_part, put, store_part
+from .simd import (
+    VECTORS,
+    addresses,
+    get_index,
+    load,
+    load_part,
+    put,
+    put_index,
+    store_part,
+    tile_multiply_at,
+    tile_store,
+    tile_zeros,
+)
 
+BLOCK = 96  # pixels that are multiplied with one panel of the filters after the other
+WEIGHT_BLOCK = 128  # pixels whose patches are gathered at a time for the weight gradient
 DEPTH = 512  # floats of a patch that are gathered at a time
-BLOCK = 96  # pixels that are gathered at a time
-WEIGHT_BLOCK = 128  # the same for the weight gradient, where they are what is summed over
 SPLIT_SIZE = 1 << 19  # floats that all tasks' own copies of dw may take
 PAD = 16  # floats between gathered rows: at a power of two apart they would fall into the same sets of the cache
-FIELDS = 5
 
 
 class Walk(NamedTuple):
-    """How patches are gathered: `runs` `(R, 5)` are rows of (dp, dq, pixels, floats a pixel, offset into the pixel), relative to the
-    pixel (p * stride, q * stride); run r starts at depth `starts[r]` of the patch. `chunks` cuts them into parts of up to DEPTH floats.
+    """How a patch lies in memory: `runs` `(R, 2)`, each run's distance in floats from the pixel (p * stride, q * stride), and its length.
+
+    `parts` cuts the runs into parts of up to DEPTH floats, with the patch's depth at which each starts.
     """
 
     runs: np.ndarray
-    chunks: np.ndarray  # index of the first run of each part, and the number of runs
-    depths: np.ndarray  # depth at which each part starts, and the whole depth
-    one_pixel: bool  # the patch is the pixel (p, q) itself
+    parts: np.ndarray  # (P + 1, 2): first run, first depth; the last row is the end
+    depth: int
 
 
-def walk(taps, channels: int, whole_pixels: bool, most: int = DEPTH) -> Walk:
-    """The walk over `taps`, pairs (dp, dq), of `channels` floats each.
-
-    Where a pixel holds nothing else (`whole_pixels`), neighbouring taps are one run.
-    """
+def walk(taps, channels: int, ld: int, width: int, most: int) -> Walk:
+    """The walk over `taps`, pixels (dp, dq) of an image that is `width` pixels wide, `ld` floats a pixel, `channels` of which are read."""
     runs: list[list[int]] = []
     for dp, dq in taps:
-        last = runs[-1] if runs else None
-        if whole_pixels and last and last[0] == dp and last[1] + last[2] == dq and (last[2] + 1) * channels <= most:
-            last[2] += 1
+        start = (dp * width + dq) * ld
+        if runs and sum(runs[-1]) == start and runs[-1][1] + channels <= most:
+            runs[-1][1] += channels
         else:
-            runs += [[dp, dq, 1, min(most, channels - c), c] for c in range(0, channels, most)]
-    chunks, depths, depth = [0], [0], 0
-    for r, (_, _, count, floats, _) in enumerate(runs):
-        if depth + count * floats - depths[-1] > most:
-            chunks.append(r)
-            depths.append(depth)
-        depth += count * floats
-    return Walk(
-        np.array(runs, np.int64), np.array([*chunks, len(runs)], np.int64), np.array([*depths, depth], np.int64), list(taps) == [(0, 0)]
-    )
+            runs += [[start + c, min(most, channels - c)] for c in range(0, channels, most)]
+    parts, depth = [[0, 0]], 0
+    for r, (_, floats) in enumerate(runs):
+        if depth + floats - parts[-1][1] > most:
+            parts.append([r, depth])
+        depth += floats
+    return Walk(np.array(runs, np.int64), np.array([*parts, [len(runs), depth]], np.int64), depth)
 
 
-@inline
-def gather(x, ld, height, width, runs, first, last, row, column, to):
-    """The runs first...last of the patch at pixel (row, column) of the image x, to `to`; what lies outside the image is zero."""
-    for r in range(first, last):
-        p, q = row + get_index(runs, FIELDS * r), column + get_index(runs, FIELDS * r + 1)
-        count, floats, offset = get_index(runs, FIELDS * r + 2), get_index(runs, FIELDS * r + 3), get_index(runs, FIELDS * r + 4)
-        low, high = max(0, -q), min(count, width - q)
-        if 0 <= p < height and high - low == count:
-            copy(x + FLOAT * ((p * width + q) * ld + offset), to, count * floats)
-        elif p < 0 or p >= height or low >= high:
-            fill_zeros(to, count * floats)
-        else:
-            fill_zeros(to, low * floats)
-            copy(x + FLOAT * ((p * width + q + low) * ld + offset), to + FLOAT * low * floats, (high - low) * floats)
-            fill_zeros(to + FLOAT * high * floats, (count - high) * floats)
-        to += FLOAT * count * floats
-
-
-@inline
-def gather_rows(x, ld, height, width, runs, first, last, step_y, step_x, rows, columns, m, count, to, to_step):
-    """The patches of the output pixels m...m + count, one a row of `to`."""
-    n, rest = m // (rows * columns), m % (rows * columns)
-    p, q = rest // columns, rest % columns
-    for _ in range(count):
-        gather(x + FLOAT * n * height * width * ld, ld, height, width, runs, first, last, p * step_y, q * step_x, to)
-        to += FLOAT * to_step
-        q += 1
-        if q == columns:
-            p, q = p + 1, 0
-            if p == rows:
-                n, p = n + 1, 0
+@kernel
+def _pad(task, tasks, x, ld, images, height, width, channels, to, top, bottom, left, right):
+    """A contiguous copy of the images with borders of zeros."""
+    rows = top + height + bottom
+    line = (left + width + right) * channels
+    first, last = share(images * rows, task, tasks)
+    for unit in range(first, last):
+        n, row = unit // rows, unit % rows - top
+        target = to + FLOAT * unit * line
+        inside = 0 <= row < height
+        for i in range(0, left * channels if inside else line, LANES):
+            store_part(target, i, zeros(), (left * channels if inside else line) - i)
+        if inside:
+            source = x + FLOAT * (n * height + row) * width * ld
+            target += FLOAT * left * channels
+            if ld == channels:
+                for i in range(0, width * channels, LANES):
+                    store_part(target, i, load_part(source, i, width * channels - i), width * channels - i)
+            else:
+                for q in range(width):
+                    for i in range(0, channels, LANES):
+                        store_part(target, q * channels + i, load_part(source, q * ld + i, channels - i), channels - i)
+            target += FLOAT * width * channels
+            for i in range(0, right * channels, LANES):
+                store_part(target, i, zeros(), right * channels - i)
 
 
 @kernel
@@ -107,12 +110,52 @@ def _pack_filter(task, tasks, w, offsets, taps, depth, k_step, n_step, columns, 
         pack(source, k_step, n_step, min(depth - k, 64), columns, packed, taps * depth, tap * depth + k)
 
 
+@inline
+def patch_addresses(x, ld, height, width, step_y, step_x, rows, columns, m, count, table):
+    """The addresses of the first pixels of the patches m...m + count, and the last one's again up to a multiple of ROWS."""
+    n, rest = m // (rows * columns), m % (rows * columns)
+    p, q = rest // columns, rest % columns
+    at = 0
+    for i in range((count + ROWS - 1) // ROWS * ROWS):
+        if i < count:
+            at = x + FLOAT * ((n * height + p * step_y) * width + q * step_x) * ld
+            q += 1
+            if q == columns:
+                p, q = p + 1, 0
+                if p == rows:
+                    n, p = n + 1, 0
+        put_index(table, i, at)
+
+
+@inline
+def wide_patches(table, runs, count, b, c, c_step, rows, n, bias, relu):
+    """c[rows, n] = ROWS patches times a panel of COLUMNS columns."""
+    a, tile = addresses(table, ROWS), tile_zeros(ROWS, VECTORS)
+    for r in range(count):
+        start = get_index(runs, 2 * r)
+        for i in range(start, start + get_index(runs, 2 * r + 1)):
+            tile = tile_multiply_at(tile, VECTORS, a, i, b)
+            b += FLOAT * COLUMNS
+    tile_store(tile, VECTORS, c, c_step, rows, n, 0, bias, relu)
+
+
+@inline
+def narrow_patches(table, runs, count, b, c, c_step, rows, n, bias, relu):
+    """The same for a panel of LANES columns."""
+    a, tile = addresses(table, ROWS), tile_zeros(ROWS, 1)
+    for r in range(count):
+        start = get_index(runs, 2 * r)
+        for i in range(start, start + get_index(runs, 2 * r + 1)):
+            tile = tile_multiply_at(tile, 1, a, i, b)
+            b += FLOAT * LANES
+    tile_store(tile, 1, c, c_step, rows, n, 0, bias, relu)
+
+
 @kernel
 def _products(
     task, tasks,
     x, ld, height, width, step_y, step_x,
-    images, rows, columns, runs, chunks, depths, parts, plain,
-    b, depth, filters,
+    images, rows, columns, runs, count_of_runs, b, depth, filters,
     y, y_ld, y_height, y_width, y_step, x_step, y_first, x_first,
     bias, relu, scratch, block,
 ):  # fmt: skip
@@ -121,50 +164,45 @@ def _products(
     stretch = images * rows * columns if dense else columns  # pixels whose results lie evenly apart
     blocks = (stretch + block - 1) // block
     first, last = share(images * rows * columns // stretch * blocks, task, tasks)
-    buffer = scratch + FLOAT * task * block * (DEPTH + PAD)
+    table = scratch + 8 * task * block
     for unit in range(first, last):
         line, start = unit // blocks, unit % blocks * block
         m, count = line * stretch + start, min(block, stretch - start)
         n, p = line // rows, line % rows
         target = m * y_ld if dense else (((n * y_height + p * y_step + y_first) * y_width) + start * x_step + x_first) * y_ld
         y_row = y_ld if dense else x_step * y_ld
-        for part in range(parts):
-            at, to = get_index(depths, part), get_index(depths, part + 1)
-            if plain and m + (count + ROWS - 1) // ROWS * ROWS <= images * rows * columns:
-                a, a_step = x + FLOAT * (m * ld + at), ld
-            else:
-                a, a_step = buffer, DEPTH + PAD
-                gather_rows(
-                    x, ld, height, width, runs, get_index(chunks, part), get_index(chunks, part + 1),
-                    step_y, step_x, rows, columns, m, count, buffer, a_step,
-                )  # fmt: skip
-            final = part == parts - 1
-            multiply(
-                a, a_step, 1, b, depth, at, to - at, y + FLOAT * target, y_row, count, filters,
-                part > 0, bias if final else 0, relu if final else 0,
-            )  # fmt: skip
+        patch_addresses(x, ld, height, width, step_y, step_x, rows, columns, m, count, table)
+        for j in range(0, filters, COLUMNS):
+            panel, bias_j = b + FLOAT * j * depth, bias + FLOAT * j if bias != 0 else bias
+            for r in range(0, count, ROWS):
+                to = y + FLOAT * (target + r * y_row + j)
+                if filters - j > LANES:
+                    wide_patches(table + 8 * r, runs, count_of_runs, panel, to, y_row, count - r, filters - j, bias_j, relu)
+                else:
+                    narrow_patches(table + 8 * r, runs, count_of_runs, panel, to, y_row, count - r, filters - j, bias_j, relu)
 
 
 @kernel
 def _weight_products(
     task, tasks,
     x, ld, height, width, step_y, step_x,
-    images, rows, columns, runs, chunks, depths, parts, most,
+    images, rows, columns, runs, parts, count_of_parts, most,
     dy, dy_ld, filters, dw, dw_ld, db, splits, size, scratch, block,
 ):  # fmt: skip
     """dw[k, :] = sum over pixels m of patch(m)[k] * dy[m, :], and db = sum of dy.
 
-    A unit of work is a part of the patch, and where there are fewer of those than tasks, one of `splits` ranges of pixels with a dw and db
-    of its own, `size` floats apart.
+    A unit of work is a part of the patch, for one of `splits` ranges of pixels with a dw and db of its own, `size` floats apart.
     """
-    first, last = share(parts * splits, task, tasks)
+    first, last = share(count_of_parts * splits, task, tasks)
     step = most + PAD
-    buffer = scratch + FLOAT * task * block * (step + (filters + LANES - 1) // LANES * LANES)
+    buffer = scratch + FLOAT * task * block * (step + (filters + LANES - 1) // LANES * LANES + 2)
     panels = buffer + FLOAT * block * step
+    table = panels + FLOAT * block * ((filters + LANES - 1) // LANES * LANES)
     for unit in range(first, last):
-        part, split = unit % parts, unit // parts
+        part, split = unit % count_of_parts, unit // count_of_parts
         m_first, m_last = share(images * rows * columns, split, splits)
-        at, to = get_index(depths, part), get_index(depths, part + 1)
+        run, at = get_index(parts, 2 * part), get_index(parts, 2 * part + 1)
+        last_run, to = get_index(parts, 2 * part + 2), get_index(parts, 2 * part + 3)
         target = dw + FLOAT * (split * size + at * dw_ld)
         sums = db + FLOAT * split * size
         if part == 0:
@@ -172,10 +210,13 @@ def _weight_products(
                 put(sums, j, 0.0)
         for m in range(m_first, m_last, block):
             count = min(block, m_last - m)
-            gather_rows(
-                x, ld, height, width, runs, get_index(chunks, part), get_index(chunks, part + 1),
-                step_y, step_x, rows, columns, m, count, buffer, step,
-            )  # fmt: skip
+            patch_addresses(x, ld, height, width, step_y, step_x, rows, columns, m, count, table)
+            for i in range(count):
+                pixel, row = get_index(table, i), buffer + FLOAT * i * step
+                for r in range(run, last_run):
+                    floats = get_index(runs, 2 * r + 1)
+                    copy(pixel + FLOAT * get_index(runs, 2 * r), row, floats)
+                    row += FLOAT * floats
             pack(dy + FLOAT * m * dy_ld, dy_ld, 1, count, filters, panels, count, 0)
             multiply(buffer, 1, step, panels, count, 0, count, target, dw_ld, to - at, filters, m > m_first, 0, 0)
             if part == 0:
@@ -184,14 +225,17 @@ def _weight_products(
 
 @inline
 def add_rows(panels, count, columns, sums):
-    """sums[j] += the sum of column j of packed panels."""
+    """sums[j] += the sum of column j of packed panels; even and odd rows apart, so that two additions are under way."""
     for j in range(0, columns, LANES):
         width = COLUMNS if columns - j // COLUMNS * COLUMNS > LANES else LANES
         column = panels + FLOAT * (j // COLUMNS * COLUMNS * count + j % COLUMNS)
-        sum = load(column, 0)
-        for k in range(1, count):
-            sum = sum + load(column, k * width)
-        store_part(sums, j, load_part(sums, j, columns - j) + sum, columns - j)
+        even, odd = zeros(), zeros()
+        for k in range(0, count - 1, 2):
+            even = even + load(column, k * width)
+            odd = odd + load(column, (k + 1) * width)
+        if count % 2:
+            even = even + load(column, (count - 1) * width)
+        store_part(sums, j, load_part(sums, j, columns - j) + (even + odd), columns - j)
 
 
 @kernel
@@ -213,10 +257,22 @@ def tasks_for(multiplications: int) -> int:
     return threads() if multiplications > 1 << 16 else 1
 
 
-def even_block(pixels: int, tasks: int, most: int) -> int:
-    """At most `most` pixels a block, a multiple of ROWS, so that every task gets the same number of blocks."""
-    rounds = -(-pixels // (tasks * most))
-    return -(-pixels // (tasks * rounds * ROWS)) * ROWS
+def even_block(count: int, tasks: int) -> int:
+    """At most BLOCK pixels a block, a multiple of ROWS, so that every task gets the same number of blocks."""
+    rounds = -(-count // (tasks * BLOCK))
+    return -(-count // (tasks * rounds * ROWS)) * ROWS
+
+
+def padded(x, padding):
+    """x with its border of zeros, and its pixel step; x itself where there is none."""
+    x, ld = pixels(x)
+    (top, bottom), (left, right) = padding
+    if not (top or bottom or left or right):
+        return x, ld
+    n, height, width, channels = x.shape
+    larger = empty((n, top + height + bottom, left + width + right, channels))
+    _pad(tasks_for(larger.size), address(x), ld, *x.shape, address(larger), top, bottom, left, right)
+    return larger, channels
 
 
 def pack_filter(w, offsets, depth, k_step, n_step, columns) -> np.ndarray:
@@ -230,61 +286,60 @@ def pack_filter(w, offsets, depth, k_step, n_step, columns) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=1024)
-def forward_walk(kernel_size, padding, dilation, channels, whole_pixels, most=DEPTH) -> Walk:
-    """The patch of an output pixel, in the order of the weights."""
-    (rows, columns), ((top, _), (left, _)) = kernel_size, padding
-    taps = [(i * dilation[0] - top, j * dilation[1] - left) for i in range(rows) for j in range(columns)]
-    return walk(taps, channels, whole_pixels, most)
+def forward_walk(kernel_size: Pair, dilation: Pair, channels: int, ld: int, width: int, most: int = 1 << 30) -> Walk:
+    """The patch of an output pixel of a padded image, in the order of the weights."""
+    taps = [(i * dilation[0], j * dilation[1]) for i in range(kernel_size[0]) for j in range(kernel_size[1])]
+    return walk(taps, channels, ld, width, most)
 
 
 @functools.lru_cache(maxsize=1024)
-def backward_walks(geometry: Window, image: Pair, filters: int, whole_pixels: bool):
-    """For each class of input pixels: its first pixel, its size (rows, columns), its walk over dy, and the taps (i, j) that reach it."""
-    plans = []
+def backward_taps(geometry: Window, image: Pair):
+    """For each class of input pixels (its first pixel, its size) the taps (p, q, i, j): pixels of dy, and the kernel's cells they came by.
+
+    Also the padding of dy that they reach.
+    """
+    classes, low, high = [], [0, 0], [0, 0]
     for y in range(min(geometry.stride[0], image[0])):
         for x in range(min(geometry.stride[1], image[1])):
-            taps = []
+            taps, size = [], (-(-(image[0] - y) // geometry.stride[0]), -(-(image[1] - x) // geometry.stride[1]))
             for i in range(geometry.kernel[0]):
                 for j in range(geometry.kernel[1]):
                     p = y + geometry.padding[0][0] - i * geometry.dilation[0]
                     q = x + geometry.padding[1][0] - j * geometry.dilation[1]
                     if p % geometry.stride[0] == 0 and q % geometry.stride[1] == 0:
                         taps.append((p // geometry.stride[0], q // geometry.stride[1], i, j))
-            taps.sort()
-            size = -(-(image[0] - y) // geometry.stride[0]), -(-(image[1] - x) // geometry.stride[1])
-            route = walk([(p, q) for p, q, _, _ in taps], filters, whole_pixels) if taps else None
-            plans.append(((y, x), size, route, [(i, j) for _, _, i, j in taps]))
-    return plans
+            for axis in range(2):
+                for tap in taps:
+                    low[axis] = max(low[axis], -tap[axis])
+                    high[axis] = max(high[axis], tap[axis] + size[axis] - geometry.output[axis])
+            classes.append(((y, x), size, sorted(taps)))
+    return classes, ((low[0], high[0]), (low[1], high[1]))
 
 
-def products(source, ld, step, grid, route, packed, filters, target, y_ld, target_size, y_step, y_first, bias=0, relu=False):
-    """Run `_products`. source: address and size (H, W) of the images; grid: (N, rows, columns) of the results; target: an address."""
-    depth = int(route.depths[-1])
-    tasks = tasks_for(math.prod(grid) * depth * filters)
-    dense = grid[1:] == target_size
-    block = even_block(math.prod(grid), tasks, BLOCK) if dense else even_block(grid[2], 1, BLOCK)
-    scratch = empty(tasks * block * (DEPTH + PAD) + LANES)
-    plain = route.one_pixel and step == (1, 1) and grid[1:] == source[1:]
+def products(x, size, ld, step, grid, route, packed, filters, y, y_ld, y_size, y_step, y_first, bias=0, relu=False):
+    """Run `_products`: x and y are addresses, size and y_size `(H, W)`, grid `(N, rows, columns)`."""
+    tasks = tasks_for(math.prod(grid) * route.depth * filters)
+    block = even_block(math.prod(grid), tasks) if grid[1:] == y_size else even_block(grid[2], 1)
+    scratch = empty(tasks * block, np.int64)
     _products(
         tasks,
-        *(*source[:1], ld, *source[1:], *step),
-        *(*grid, address(route.runs), address(route.chunks), address(route.depths), len(route.depths) - 1, plain),
-        *(address(packed), depth, filters),
-        *(target, y_ld, *target_size, *y_step, *y_first),
+        *(x, ld, *size, *step),
+        *(*grid, address(route.runs), len(route.runs), address(packed), route.depth, filters),
+        *(y, y_ld, *y_size, *y_step, *y_first),
         *(bias, relu, address(scratch), block),
     )
 
 
 def conv2d(x, w, b, geometry: Window, groups, relu, y):
     """y = x convolved with w; y is contiguous or a slice of channels."""
-    (x, ld), y_ld = pixels(x), pixel_step(y)
+    (x, ld), y_ld = padded(x, geometry.padding), pixel_step(y)
     channels, filters = w.shape[2], w.shape[3] // groups
-    route = forward_walk(geometry.kernel, geometry.padding, geometry.dilation, channels, ld == channels)
+    route = forward_walk(geometry.kernel, geometry.dilation, channels, ld, x.shape[2])
     offsets = np.arange(w.shape[0] * w.shape[1]) * (channels * w.shape[3])
     for g in range(groups):
         packed = pack_filter(w, offsets + g * filters, channels, w.shape[3], 1, filters)
         products(
-            (address(x) + FLOAT * g * channels, *x.shape[1:3]), ld, geometry.stride, y.shape[:3], route, packed, filters,
+            address(x) + FLOAT * g * channels, x.shape[1:3], ld, geometry.stride, y.shape[:3], route, packed, filters,
             address(y) + FLOAT * g * filters, y_ld, y.shape[1:3], (1, 1), (0, 0),
             0 if b is None else address(b) + FLOAT * g * filters, relu,
         )  # fmt: skip
@@ -292,24 +347,26 @@ def conv2d(x, w, b, geometry: Window, groups, relu, y):
 
 def conv2d_grad_input(dy, w, geometry: Window, groups, dx):
     """dx from dy and w, a product for each class of pixels; dx is contiguous."""
-    dy, ld = pixels(dy)
+    classes, padding = backward_taps(geometry, dx.shape[1:3])
+    dy, ld = padded(dy, padding)
     channels, filters = w.shape[2], w.shape[3] // groups
-    for first, size, route, taps in backward_walks(geometry, dx.shape[1:3], filters, ld == filters):
-        if route is None:
+    for first, size, taps in classes:
+        if not taps:
             dx[:, first[0] :: geometry.stride[0], first[1] :: geometry.stride[1]] = 0
             continue
-        offsets = np.array([(i * w.shape[1] + j) * channels * w.shape[3] for i, j in taps])
+        route = walk([(padding[0][0] + p, padding[1][0] + q) for p, q, _, _ in taps], filters, ld, dy.shape[2], 1 << 30)
+        offsets = np.array([(i * w.shape[1] + j) * channels * w.shape[3] for _, _, i, j in taps])
         for g in range(groups):
             packed = pack_filter(w, offsets + g * filters, filters, 1, w.shape[3], channels)
             products(
-                (address(dy) + FLOAT * g * filters, *dy.shape[1:3]), ld, (1, 1), (len(dx), *size), route, packed, channels,
+                address(dy) + FLOAT * g * filters, dy.shape[1:3], ld, (1, 1), (len(dx), *size), route, packed, channels,
                 address(dx) + FLOAT * g * channels, dx.shape[3], dx.shape[1:3], geometry.stride, first,
             )  # fmt: skip
 
 
 def conv2d_grad_weight(dy, x, geometry: Window, groups, dw, db):
     """dw and db from dy and x; both are contiguous."""
-    (x, ld), (dy, dy_ld) = pixels(x), pixels(dy)
+    (x, ld), (dy, dy_ld) = padded(x, geometry.padding), pixels(dy)
     channels, filters = dw.shape[2], dw.shape[3] // groups
     depth, count = dw.shape[0] * dw.shape[1] * channels, math.prod(dy.shape[:3])
     tasks = tasks_for(count * depth * filters)
@@ -317,18 +374,17 @@ def conv2d_grad_weight(dy, x, geometry: Window, groups, dw, db):
     # A range of pixels for each task reads x and dy once; a big dw would be written too often so, and is cut into parts instead.
     splits = min(tasks, -(-count // WEIGHT_BLOCK)) if tasks * size <= SPLIT_SIZE else 1
     most = min(DEPTH, -(-depth // (tasks * ROWS)) * ROWS) if splits == 1 else DEPTH
-    route = forward_walk(geometry.kernel, geometry.padding, geometry.dilation, channels, ld == channels, most)
-    parts = len(route.depths) - 1
+    route = forward_walk(geometry.kernel, geometry.dilation, channels, ld, x.shape[2], most)
     sums = empty(splits * size) if splits > 1 else None
-    block = min(WEIGHT_BLOCK, -(-count // splits))
-    most = int(np.diff(route.depths).max())
-    scratch = empty(tasks * block * (most + PAD + packed_columns(filters)) + LANES)
+    block = min(WEIGHT_BLOCK, -(-count // splits)) + 1 & ~1
+    most = int(np.diff(route.parts[:, 1]).max()) + 1 & ~1
+    scratch = empty(tasks * block * (most + PAD + packed_columns(filters) + 2) + LANES)
     for g in range(groups):
         to_dw, to_db = (address(dw), address(db)) if splits == 1 else (address(sums), address(sums) + FLOAT * dw.size)
         _weight_products(
             tasks,
             *(address(x) + FLOAT * g * channels, ld, *x.shape[1:3], *geometry.stride),
-            *(*dy.shape[:3], address(route.runs), address(route.chunks), address(route.depths), parts, most),
+            *(*dy.shape[:3], address(route.runs), address(route.parts), len(route.parts) - 1, most),
             *(address(dy) + FLOAT * g * filters, dy_ld, filters),
             *(to_dw + FLOAT * g * filters, dw.shape[3], to_db + FLOAT * g * filters),
             *(splits, size, address(scratch), block),

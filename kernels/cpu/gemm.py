@@ -88,8 +88,6 @@ def copy(source, target, n):
 
 
 @inline
-def fill_zeros(target, n):
-    """target[:n] = 0; up to LANES - 1 floats behind the target's end are overwritten."""
-    zero = splat(float32(0.0))
-    for i in range(0, n, LANES):
-        store(target, i, zero)
+def zeros():
+    """A vector of zeros."""
+    return splat(float32(0.0))

@@ -181,4 +181,3 @@ def set_num_threads(n: int) -> None:
     if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= n <= most:
         raise ValueError(f"set_num_threads({n!r}): expected 1 to {most} (set NUMBA_NUM_THREADS before starting for more)")
     _threads = int(n)
-

@@ -13,9 +13,9 @@ import numpy as np
 ALIGNMENT = 64  # bytes: a cache line
 SMALL = 1 << 12  # bytes; below, NumPy's own allocator is as good
 
-_blocks: dict[int, list[np.ndarray]] = {}  # by size
+_blocks: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size; each with the first byte that is aligned
 _lock = threading.Lock()
-_POOL_ALONE = 3  # references to an unused block: its list, the loop's variable, getrefcount's argument
+_POOL_ALONE = 3  # references to an unused block: its pair, the loop's variable, getrefcount's argument
 
 
 def _rounded(size: int) -> int:
@@ -36,13 +36,14 @@ def empty(shape, dtype=np.float32) -> np.ndarray:
     size = _rounded(size)
     with _lock:
         blocks = _blocks.setdefault(size, [])
-        for block in blocks:
+        for block, start in blocks:
             if sys.getrefcount(block) <= _POOL_ALONE:
                 break
         else:
             block = np.empty(size + ALIGNMENT, np.uint8)
-            blocks.append(block)
-        return np.ndarray(shape, dtype, buffer=block, offset=-block.ctypes.data % ALIGNMENT)
+            start = -block.ctypes.data % ALIGNMENT
+            blocks.append((block, start))
+        return np.ndarray(shape, dtype, block, start)
 
 
 def release() -> int:
@@ -50,7 +51,11 @@ def release() -> int:
     freed = 0
     with _lock:
         for size, blocks in _blocks.items():
-            used = [block for block in blocks if sys.getrefcount(block) > _POOL_ALONE]
+            used = []
+            for pair in blocks:
+                block, _ = pair
+                if sys.getrefcount(block) > _POOL_ALONE:
+                    used.append(pair)
             freed += size * (len(blocks) - len(used))
             blocks[:] = used
     return freed

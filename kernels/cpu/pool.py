@@ -111,6 +111,31 @@ def _average_grad(task, tasks, dy, ld, images, height, width, channels, rows, co
 
 
 @kernel
+def _spread(task, tasks, dy, ld, argmax, images, height, width, channels, rows, columns, kh, kw, inverse: float, dx):
+    """dx where windows lie side by side: each result belongs to its own window, by a share or, with `argmax`, to the one that won."""
+    first, last = share(images * rows, task, tasks)
+    for line in range(first, last):
+        n, p = line // rows, line % rows
+        corner = (n * height + p * kh) * width * channels
+        # What is left over at the right and, with the last windows, at the bottom belongs to none.
+        for h in range(kh if p < rows - 1 else height - p * kh):
+            rest = columns * kw if h < kh else 0
+            for i in range(rest * channels, width * channels, LANES):
+                store_part(dx, corner + h * width * channels + i, constant(0.0), width * channels - i)
+        for q in range(columns):
+            window = line * columns + q
+            for c in range(0, channels, LANES):
+                v = load_part(dy, window * ld + c, channels - c) * splat(inverse)
+                for cell in range(kh * kw):
+                    at = corner + (cell // kw * width + q * kw + cell % kw) * channels + c
+                    if argmax != 0:
+                        winner = load_bytes_part(argmax, window * channels + c, channels - c)
+                        store_part(dx, at, where_equal(winner, constant(float(cell)), v, constant(0.0)), channels - c)
+                    else:
+                        store_part(dx, at, v, channels - c)
+
+
+@kernel
 def _broadcast(task, tasks, dy, pixels, channels, images, factor: float, dx):
     """dx[n, pixel, :] = factor * dy[n, :]."""
     first, last = share(images * pixels, task, tasks)
@@ -122,6 +147,11 @@ def _broadcast(task, tasks, dy, pixels, channels, images, factor: float, dx):
 
 def _tasks(size: int) -> int:
     return threads() if size > 1 << 13 else 1
+
+
+def _side_by_side(g) -> bool:
+    """Whether windows neither overlap nor leave gaps, and none hangs over an edge."""
+    return g.stride == g.kernel and g.reach == g.padding == ((0, 0), (0, 0))
 
 
 def _place(out, shape):
@@ -152,6 +182,9 @@ def max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, ce
         return reference.max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride, padding, ceil_mode)
     (dy, ld), argmax = pixels(dy), np.ascontiguousarray(argmax)
     dx = empty(x_shape)
+    if _side_by_side(g):
+        _spread(_tasks(dx.size), address(dy), ld, address(argmax), *x_shape, *g.output, *g.kernel, 1.0, address(dx))
+        return dx
     _max_grad(
         _tasks(dx.size),
         *(address(dy), ld, address(argmax), *x_shape, *g.output, *g.kernel, *g.stride, g.padding[0][0], g.padding[1][0], address(dx)),
@@ -187,6 +220,10 @@ def avg_pool2d_grad(dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=
     inverse = _inverse(g, tuple(x_shape[1:3]), count_include_pad)
     dy, ld = pixels(dy)
     dx = empty(x_shape)
+    if _side_by_side(g):
+        share_of_each = 1 / (g.kernel[0] * g.kernel[1])
+        _spread(_tasks(dx.size), address(dy), ld, 0, *x_shape, *g.output, *g.kernel, share_of_each, address(dx))
+        return dx
     _average_grad(
         _tasks(dx.size),
         *(address(dy), ld, *x_shape, *g.output, *g.kernel, *g.stride, g.padding[0][0], g.padding[1][0], address(inverse), address(dx)),

@@ -160,6 +160,13 @@ def put(builder, p, i, value):
     builder.store(value, _at(builder, p, i, _FLOAT))
 
 
+@_operation(intp, intp, intp, result=types.void)
+def put_index(builder, p, i, value):
+    """The 64-bit integer number i of the table at p = value."""
+    table = builder.inttoptr(p, ir.IntType(64).as_pointer())
+    builder.store(value, builder.gep(table, [i]))
+
+
 @_operation(intp, intp, result=intp)
 def get_index(builder, p, i):
     """The 64-bit integer number i of the table at p."""
@@ -351,6 +358,40 @@ def tile_multiply(typing, tile, rows, vectors, a, row_step, b):
         return context.make_tuple(builder, signature.return_type, result)
 
     return tile(tile, rows, vectors, intp, intp, intp), generate
+
+
+@intrinsic(prefer_literal=True)
+def addresses(typing, table, rows):
+    """The first `rows` addresses of the table at `table`, as a tuple; rows is a constant."""
+    result = types.UniTuple(intp, rows.literal_value)
+
+    def generate(context, builder, signature, values):
+        pointer = builder.inttoptr(values[0], ir.IntType(64).as_pointer())
+        indices = [ir.Constant(ir.IntType(64), r) for r in range(len(result))]
+        return context.make_tuple(builder, result, [builder.load(builder.gep(pointer, [i])) for i in indices])
+
+    return result(intp, rows), generate
+
+
+@intrinsic(prefer_literal=True)
+def tile_multiply_at(typing, tile, vectors, rows, i, b):
+    """The same where each row of a has an address of its own: `tile[r] += rows[r][i] * b[:]`."""
+    n, r = vectors.literal_value, len(rows)
+
+    def generate(context, builder, signature, values):
+        tile, _, rows, i, b = values
+        columns = []
+        for j in range(n):
+            columns.append(builder.load(_at(builder, b, ir.Constant(ir.IntType(64), j * LANES), _VECTOR)))
+            columns[-1].align = 4
+        result = []
+        for row in range(r):
+            factor = _splat(builder, builder.load(_at(builder, builder.extract_value(rows, row), i, _FLOAT)))
+            for j in range(n):
+                result.append(_call(builder, f"llvm.fmuladd.{_SUFFIX}", factor, columns[j], builder.extract_value(tile, row * n + j)))
+        return context.make_tuple(builder, signature.return_type, result)
+
+    return tile(tile, vectors, rows, intp, intp), generate
 
 
 @intrinsic(prefer_literal=True)

@@ -4,8 +4,6 @@ In float64 at a reduced size of the input (float32 rounding hides nothing there)
 and auxiliary heads, and in eval mode. float32 at full size is `test_full_size.py`.
 """
 
-
-
 import numpy as np
 import pytest
 import torch
