@@ -78,6 +78,13 @@ def check_conv2d(ops, case):
     linear = F.conv2d(pad(tx, case["padding"]), masked, tb, case["stride"], 0, case["dilation"], groups)
     ty = ACTIVATE[case["activation"]](linear)
 
+    scale = generator.standard_normal(k).astype(case["dtype"])
+    scaled = (
+        F.conv2d(pad(tx, case["padding"]), masked, None, case["stride"], 0, case["dilation"], groups) * torch.tensor(scale)[:, None, None]
+    )
+    scaled = ACTIVATE[case["activation"]](scaled if tb is None else scaled + tb[:, None, None])
+    y = ops.conv2d(x, weight, bias, activation=case["activation"], connections=connections, scale=scale, **geometry)
+    assert_close(y, nhwc(scaled), case["dtype"], "conv2d with a scale")
     y = ops.conv2d(x, weight, bias, activation=case["activation"], connections=connections, **geometry)
     assert y.dtype == case["dtype"]
     assert_close(y, nhwc(ty), case["dtype"], "conv2d")

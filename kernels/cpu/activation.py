@@ -1,4 +1,10 @@
-"""Activations and sums, one pass over the bytes each."""
+"""Activations and sums, one pass over the bytes each.
+
+ReLU and the identity are one kernel: the larger of x and `least`, which is 0 or -inf. The curved ones have kernels of their own, so that
+their arithmetic stays out of the others' loops.
+"""
+
+import math
 
 from ..reference.activation import AMPLITUDE, SLOPE
 from . import functions
@@ -6,15 +12,20 @@ from .arrays import address, contiguous, is_contiguous
 from .functions import constant
 from .launch import inline, kernel, share, threads
 from .memory import empty
-from .simd import LANES, load_part, rectify, store_part, where_greater
+from .simd import LANES, load_part, splat, store_part, where_greater
 
-KINDS = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3, "scaled_tanh": 4}
+CURVES = {"sigmoid": 0, "tanh": 1, "scaled_tanh": 2}
 GRAIN = 1 << 14  # floats that are worth a second thread
 
 
 def tasks_for(size: int) -> int:
     """Threads for a pass over `size` floats."""
     return threads() if size > GRAIN else 1
+
+
+def least_of(activation: str | None) -> float:
+    """What ReLU or no activation cuts off below."""
+    return 0.0 if activation == "relu" else -math.inf
 
 
 @inline
@@ -25,55 +36,64 @@ def span(n, task, tasks):
 
 
 @inline
-def apply(v, kind):
-    """The activation of that kind."""
-    if kind == 1:
-        return rectify(v)
-    if kind == 2:
-        return functions.sigmoid(v)
-    if kind == 3:
-        return functions.tanh(v)
-    if kind == 4:
-        return constant(AMPLITUDE) * functions.tanh(constant(SLOPE) * v)
-    return v
-
-
-@inline
-def slope(dy, y, kind):
-    """dy f'(x), from y = f(x)."""
-    if kind == 1:
-        return where_greater(y, constant(0.0), dy, constant(0.0))
-    if kind == 2:
-        return dy * y * (constant(1.0) - y)
-    if kind == 3:
-        return dy * (constant(1.0) - y * y)
-    if kind == 4:
-        return dy * (constant(SLOPE) * (constant(AMPLITUDE) - y * y * constant(1 / AMPLITUDE)))
-    return dy
+def at_least(v, least):
+    """The larger of v and least, a vector; NaN stays NaN."""
+    return where_greater(least, v, least, v)
 
 
 @kernel
-def _activate(task, tasks, x, y, n, kind):
+def _rectify(task, tasks, x, y, n, least: float):
+    """y = max(x, least)."""
+    first, last = span(n, task, tasks)
+    for i in range(first, last, LANES):
+        store_part(y, i, at_least(load_part(x, i, last - i), splat(least)), last - i)
+
+
+@kernel
+def _rectify_grad(task, tasks, dy, y, dx, n):
+    """dx = dy where y > 0."""
+    first, last = span(n, task, tasks)
+    zero = constant(0.0)
+    for i in range(first, last, LANES):
+        store_part(dx, i, where_greater(load_part(y, i, last - i), zero, load_part(dy, i, last - i), zero), last - i)
+
+
+@kernel
+def _add(task, tasks, a, b, y, n, least: float):
+    """y = max(a + b, least)."""
+    first, last = span(n, task, tasks)
+    for i in range(first, last, LANES):
+        store_part(y, i, at_least(load_part(a, i, last - i) + load_part(b, i, last - i), splat(least)), last - i)
+
+
+@kernel
+def _curve(task, tasks, x, y, n, kind):
     """y = f(x)."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
-        store_part(y, i, apply(load_part(x, i, last - i), kind), last - i)
+        v = load_part(x, i, last - i)
+        if kind == 0:
+            v = functions.sigmoid(v)
+        elif kind == 1:
+            v = functions.tanh(v)
+        else:
+            v = constant(AMPLITUDE) * functions.tanh(constant(SLOPE) * v)
+        store_part(y, i, v, last - i)
 
 
 @kernel
-def _activation_grad(task, tasks, dy, y, dx, n, kind):
-    """dx = dy f'(x)."""
+def _curve_grad(task, tasks, dy, y, dx, n, kind):
+    """dx = dy f'(x), from y = f(x)."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
-        store_part(dx, i, slope(load_part(dy, i, last - i), load_part(y, i, last - i), kind), last - i)
-
-
-@kernel
-def _add(task, tasks, a, b, y, n, kind):
-    """y = f(a + b)."""
-    first, last = span(n, task, tasks)
-    for i in range(first, last, LANES):
-        store_part(y, i, apply(load_part(a, i, last - i) + load_part(b, i, last - i), kind), last - i)
+        v, slope = load_part(y, i, last - i), load_part(dy, i, last - i)
+        if kind == 0:
+            slope = slope * v * (constant(1.0) - v)
+        elif kind == 1:
+            slope = slope * (constant(1.0) - v * v)
+        else:
+            slope = slope * (constant(SLOPE) * (constant(AMPLITUDE) - v * v * constant(1 / AMPLITUDE)))
+        store_part(dx, i, slope, last - i)
 
 
 def deliver(y, out):
@@ -95,7 +115,10 @@ def activate(x, activation=None, out=None):
         return deliver(x, out)
     x = contiguous(x)
     y = target(out, x.shape)
-    _activate(tasks_for(x.size), address(x), address(y), x.size, KINDS[activation])
+    if activation == "relu":
+        _rectify(tasks_for(x.size), address(x), address(y), x.size, 0.0)
+    else:
+        _curve(tasks_for(x.size), address(x), address(y), x.size, CURVES[activation])
     return deliver(y, out)
 
 
@@ -105,7 +128,10 @@ def activation_grad(dy, y, activation=None):
         return dy
     dy, y = contiguous(dy), contiguous(y)
     dx = empty(dy.shape)
-    _activation_grad(tasks_for(dy.size), address(dy), address(y), address(dx), dy.size, KINDS[activation])
+    if activation == "relu":
+        _rectify_grad(tasks_for(dy.size), address(dy), address(y), address(dx), dy.size)
+    else:
+        _curve_grad(tasks_for(dy.size), address(dy), address(y), address(dx), dy.size, CURVES[activation])
     return dx
 
 
@@ -113,7 +139,9 @@ def add(a, b, activation=None, out=None):
     """See `reference.add`."""
     a, b = contiguous(a), contiguous(b)
     y = target(out, a.shape)
-    _add(tasks_for(a.size), address(a), address(b), address(y), a.size, KINDS[activation])
+    _add(tasks_for(a.size), address(a), address(b), address(y), a.size, least_of(activation))
+    if activation in CURVES:
+        activate(y, activation, out=y)
     return deliver(y, out)
 
 

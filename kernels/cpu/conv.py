@@ -51,15 +51,15 @@ def possible(geometry: Window, channels: int, filters: int, groups: int) -> list
 
 
 @functools.lru_cache(maxsize=4096)
-def choose(name: str, images: int, geometry: Window, channels: int, filters: int, groups: int) -> str:
+def choose(name: str, images: int, geometry: Window, channels: int, filters: int, groups: int, weights: bool = False) -> str:
     """The algorithm for one pass: the one asked for if it can, else the cheapest by `cost`."""
     names = possible(geometry, channels, filters, groups)
     if name in names:
         return name
-    return min(names, key=lambda n: cost(n, images, geometry, channels, filters, groups))
+    return min(names, key=lambda n: cost(n, images, geometry, channels, filters, groups, weights))
 
 
-def cost(name: str, images: int, geometry: Window, channels: int, filters: int, groups: int) -> float:
+def cost(name: str, images: int, geometry: Window, channels: int, filters: int, groups: int, weights: bool = False) -> float:
     """About how many vector instructions the algorithm takes: products at two a cycle, transforms by what was measured."""
     area, pixels = geometry.kernel[0] * geometry.kernel[1], images * geometry.output[0] * geometry.output[1]
     if name == "direct":
@@ -68,15 +68,15 @@ def cost(name: str, images: int, geometry: Window, channels: int, filters: int, 
     positions = (m + geometry.kernel[0] - 1) ** 2
     tiles = images * -(-geometry.output[0] // m) * -(-geometry.output[1] // m)
     products = max(tiles, winograd.SUBBATCH // 2) * positions * channels * filters / 2
-    return products + tiles * positions * (channels + filters) * TRANSFORM + positions * channels * filters * FILTER
+    return products + tiles * positions * (channels + filters) * TRANSFORM + positions * channels * filters * FILTER * (1 + weights)
 
 
-GATHER, TRANSFORM, FILTER = 2, 10, 14  # instructions a float
+GATHER, TRANSFORM, FILTER = 2, 10, 30  # instructions a float; filters of many channels come from memory, not from a cache
 
 
-def _serve(geometry, images, channels, filters, groups):
+def _serve(geometry, images, channels, filters, groups, weights=False):
     """The module that does it, with what it wants to know first: direct.py the groups, winograd.py its variant."""
-    name = choose(_forced, images, geometry, channels, filters, groups)
+    name = choose(_forced, images, geometry, channels, filters, groups, weights)
     return None if name == "direct" else winograd.variant(int(name[-1]), geometry.kernel[0])
 
 
@@ -120,25 +120,25 @@ def _is_linear(geometry: Window, image, groups: int) -> bool:
     return geometry.kernel == tuple(image) and not any(map(any, geometry.padding)) and groups == 1 and geometry.dilation == (1, 1)
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, out=None):
+def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, out=None):
     """See `reference.conv2d`."""
     geometry = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     w = contiguous(w if connections is None else w * connections)
-    b = b if b is None else contiguous(b)
+    b, scale = (a if a is None else contiguous(a) for a in (b, scale))
     shape = (len(x), *geometry.output, w.shape[3])
-    if _is_linear(geometry, x.shape[1:3], groups):
+    if _is_linear(geometry, x.shape[1:3], groups) and scale is None:
         y = linear.linear(x.reshape(len(x), -1), w.reshape(-1, w.shape[3]), b, activation)
         return deliver(y.reshape(shape), out)
     y = out if out is not None and out.shape == shape and pixel_step(out) else empty(shape)
     variant, several = _serve(geometry, len(x), x.shape[3], w.shape[3], groups), abreast(geometry, w.shape[3], groups)
     if variant:
-        winograd.conv2d(variant, x, w, b, geometry.padding, activation == "relu", y)
+        winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y)
     elif several and pixel_step(y) == w.shape[3]:
         wide = y.reshape(*y.shape[:2], -1, several.count * w.shape[3])
-        bias = None if b is None else np.tile(b, several.count)
-        direct.conv2d(x, several.widen(w), bias, several.geometry, 1, activation == "relu", wide)
+        factors, bias = (None if a is None else np.tile(a, several.count) for a in (scale, b))
+        direct.conv2d(x, several.widen(w), factors, bias, several.geometry, 1, activation == "relu", wide)
     else:
-        direct.conv2d(x, w, b, geometry, groups, activation == "relu", y)
+        direct.conv2d(x, w, scale, b, geometry, groups, activation == "relu", y)
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
     return deliver(y, out)
@@ -173,7 +173,8 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
         dw = dw.reshape(w_shape)
         return (dw if connections is None else dw * connections), db
     dw, db = empty(w_shape), empty(w_shape[3])
-    variant, several = _serve(geometry, len(x), x.shape[3], w_shape[3], groups), abreast(geometry, w_shape[3], groups)
+    variant = _serve(geometry, len(x), x.shape[3], w_shape[3], groups, weights=True)
+    several = abreast(geometry, w_shape[3], groups)
     if variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db)
     elif several:

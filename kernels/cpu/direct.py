@@ -128,7 +128,7 @@ def patch_addresses(x, ld, height, width, step_y, step_x, rows, columns, m, coun
 
 
 @inline
-def wide_patches(table, runs, count, b, c, c_step, rows, n, bias, relu):
+def wide_patches(table, runs, count, b, c, c_step, rows, n, scale, bias, relu):
     """c[rows, n] = ROWS patches times a panel of COLUMNS columns."""
     a, tile = addresses(table, ROWS), tile_zeros(ROWS, VECTORS)
     for r in range(count):
@@ -136,11 +136,11 @@ def wide_patches(table, runs, count, b, c, c_step, rows, n, bias, relu):
         for i in range(start, start + get_index(runs, 2 * r + 1)):
             tile = tile_multiply_at(tile, VECTORS, a, i, b)
             b += FLOAT * COLUMNS
-    tile_store(tile, VECTORS, c, c_step, rows, n, 0, bias, relu)
+    tile_store(tile, VECTORS, c, c_step, rows, n, 0, scale, bias, relu)
 
 
 @inline
-def narrow_patches(table, runs, count, b, c, c_step, rows, n, bias, relu):
+def narrow_patches(table, runs, count, b, c, c_step, rows, n, scale, bias, relu):
     """The same for a panel of LANES columns."""
     a, tile = addresses(table, ROWS), tile_zeros(ROWS, 1)
     for r in range(count):
@@ -148,7 +148,7 @@ def narrow_patches(table, runs, count, b, c, c_step, rows, n, bias, relu):
         for i in range(start, start + get_index(runs, 2 * r + 1)):
             tile = tile_multiply_at(tile, 1, a, i, b)
             b += FLOAT * LANES
-    tile_store(tile, 1, c, c_step, rows, n, 0, bias, relu)
+    tile_store(tile, 1, c, c_step, rows, n, 0, scale, bias, relu)
 
 
 @kernel
@@ -157,7 +157,7 @@ def _products(
     x, ld, height, width, step_y, step_x,
     images, rows, columns, runs, count_of_runs, b, depth, filters,
     y, y_ld, y_height, y_width, y_step, x_step, y_first, x_first,
-    bias, relu, scratch, block,
+    scale, bias, relu, scratch, block,
 ):  # fmt: skip
     """y[n, p * y_step + y_first, q * x_step + x_first, :] = patch (n, p, q) times b, for all n < images, p < rows, q < columns."""
     dense = rows == y_height and columns == y_width
@@ -173,13 +173,14 @@ def _products(
         y_row = y_ld if dense else x_step * y_ld
         patch_addresses(x, ld, height, width, step_y, step_x, rows, columns, m, count, table)
         for j in range(0, filters, COLUMNS):
-            panel, bias_j = b + FLOAT * j * depth, bias + FLOAT * j if bias != 0 else bias
+            panel = b + FLOAT * j * depth
+            scale_j, bias_j = scale + FLOAT * j if scale != 0 else 0, bias + FLOAT * j if bias != 0 else 0
             for r in range(0, count, ROWS):
                 to = y + FLOAT * (target + r * y_row + j)
                 if filters - j > LANES:
-                    wide_patches(table + 8 * r, runs, count_of_runs, panel, to, y_row, count - r, filters - j, bias_j, relu)
+                    wide_patches(table + 8 * r, runs, count_of_runs, panel, to, y_row, count - r, filters - j, scale_j, bias_j, relu)
                 else:
-                    narrow_patches(table + 8 * r, runs, count_of_runs, panel, to, y_row, count - r, filters - j, bias_j, relu)
+                    narrow_patches(table + 8 * r, runs, count_of_runs, panel, to, y_row, count - r, filters - j, scale_j, bias_j, relu)
 
 
 @kernel
@@ -316,7 +317,7 @@ def backward_taps(geometry: Window, image: Pair):
     return classes, ((low[0], high[0]), (low[1], high[1]))
 
 
-def products(x, size, ld, step, grid, route, packed, filters, y, y_ld, y_size, y_step, y_first, bias=0, relu=False):
+def products(x, size, ld, step, grid, route, packed, filters, y, y_ld, y_size, y_step, y_first, scale=0, bias=0, relu=False):
     """Run `_products`: x and y are addresses, size and y_size `(H, W)`, grid `(N, rows, columns)`."""
     tasks = tasks_for(math.prod(grid) * route.depth * filters)
     block = even_block(math.prod(grid), tasks) if grid[1:] == y_size else even_block(grid[2], 1)
@@ -326,11 +327,11 @@ def products(x, size, ld, step, grid, route, packed, filters, y, y_ld, y_size, y
         *(x, ld, *size, *step),
         *(*grid, address(route.runs), len(route.runs), address(packed), route.depth, filters),
         *(y, y_ld, *y_size, *y_step, *y_first),
-        *(bias, relu, address(scratch), block),
+        *(scale, bias, relu, address(scratch), block),
     )
 
 
-def conv2d(x, w, b, geometry: Window, groups, relu, y):
+def conv2d(x, w, scale, b, geometry: Window, groups, relu, y):
     """y = x convolved with w; y is contiguous or a slice of channels."""
     (x, ld), y_ld = padded(x, geometry.padding), pixel_step(y)
     channels, filters = w.shape[2], w.shape[3] // groups
@@ -341,7 +342,7 @@ def conv2d(x, w, b, geometry: Window, groups, relu, y):
         products(
             address(x) + FLOAT * g * channels, x.shape[1:3], ld, geometry.stride, y.shape[:3], route, packed, filters,
             address(y) + FLOAT * g * filters, y_ld, y.shape[1:3], (1, 1), (0, 0),
-            0 if b is None else address(b) + FLOAT * g * filters, relu,
+            *(0 if a is None else address(a) + FLOAT * g * filters for a in (scale, b)), relu,
         )  # fmt: skip
 
 

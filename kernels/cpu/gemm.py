@@ -27,7 +27,7 @@ def panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias, rel
         tile = tile_multiply(tile, ROWS, VECTORS, a, row_step, b)
         a += FLOAT * k_step
         b += FLOAT * COLUMNS
-    tile_store(tile, VECTORS, c, c_step, rows, n, add, bias, relu)
+    tile_store(tile, VECTORS, c, c_step, rows, n, add, 0, bias, relu)
 
 
 @inline
@@ -38,7 +38,7 @@ def half_panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias
         tile = tile_multiply(tile, ROWS, 1, a, row_step, b)
         a += FLOAT * k_step
         b += FLOAT * LANES
-    tile_store(tile, 1, c, c_step, rows, n, add, bias, relu)
+    tile_store(tile, 1, c, c_step, rows, n, add, 0, bias, relu)
 
 
 @inline

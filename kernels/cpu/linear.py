@@ -1,13 +1,13 @@
 """Fully connected layers. With many rows (images) they are blocked products; with few, the weights are what costs, and are read once."""
 
-from .activation import activate, deliver, target
+from .activation import activate, at_least, deliver, least_of, target
 from .arrays import address, contiguous
 from .direct import tasks_for
 from .functions import constant
 from .gemm import COLUMNS, FLOAT, ROWS, multiply, pack
 from .launch import kernel, share
 from .memory import empty
-from .simd import LANES, get, load_part, put, rectify, splat, store_part, total
+from .simd import LANES, get, load_part, put, splat, store_part, total
 
 DEPTH = 256  # rows of the weights that are packed at a time
 WIDTH = 256  # columns of them
@@ -35,35 +35,44 @@ def _product(task, tasks, a, rows, depth, b, bk_step, bn_step, columns, c, bias,
 
 
 @kernel
-def _few_rows(task, tasks, a, rows, depth, b, columns, c, bias, relu):
-    """c = a b for few rows: b streams by, row after row, four at a time, while the task's columns of c stay in the nearest cache."""
-    first, last = share((columns + LANES - 1) // LANES, task, tasks)
-    first, last = first * LANES, min(last * LANES, columns)
-    for j in range(first, last, LANES):
-        start = load_part(bias, j, last - j) if bias != 0 else constant(0.0)
-        for r in range(rows):
-            store_part(c, r * columns + j, start, last - j)
-    for k in range(0, depth, 4):
-        # Past the end, the last row counts again, times zero.
-        k1, k2, k3 = min(k + 1, depth - 1), min(k + 2, depth - 1), min(k + 3, depth - 1)
-        for j in range(first, last, LANES):
-            n = last - j
-            b0, b1 = load_part(b, k * columns + j, n), load_part(b, k1 * columns + j, n)
-            b2, b3 = load_part(b, k2 * columns + j, n), load_part(b, k3 * columns + j, n)
-            for r in range(rows):
-                row = r * depth
-                sum = load_part(c, r * columns + j, n) + splat(get(a, row + k)) * b0
-                if k + 1 < depth:
-                    sum = sum + splat(get(a, row + k1)) * b1
-                if k + 2 < depth:
-                    sum = sum + splat(get(a, row + k2)) * b2
-                if k + 3 < depth:
-                    sum = sum + splat(get(a, row + k3)) * b3
-                store_part(c, r * columns + j, sum, n)
-    if relu:
-        for r in range(rows):
-            for j in range(first, last, LANES):
-                store_part(c, r * columns + j, rectify(load_part(c, r * columns + j, last - j)), last - j)
+def _few_rows(task, tasks, a, rows, depth, b, columns, sums):
+    """The task's part of c = a b for few rows: its rows of b stream by in the order of memory, four at a time, to sums[task]."""
+    first, last = share((depth + 3) // 4, task, tasks)
+    c = sums + FLOAT * task * rows * columns
+    for i in range(0, rows * columns, LANES):
+        store_part(c, i, constant(0.0), rows * columns - i)
+    for k in range(first * 4, min(last * 4, depth), 4):
+        if k + 4 <= depth:
+            for j in range(0, columns, LANES):
+                n, at = columns - j, k * columns + j
+                b0, b1 = load_part(b, at, n), load_part(b, at + columns, n)
+                b2, b3 = load_part(b, at + 2 * columns, n), load_part(b, at + 3 * columns, n)
+                for r in range(rows):
+                    i = r * depth + k
+                    sum = load_part(c, r * columns + j, n) + splat(get(a, i)) * b0 + splat(get(a, i + 1)) * b1
+                    store_part(c, r * columns + j, sum + splat(get(a, i + 2)) * b2 + splat(get(a, i + 3)) * b3, n)
+        else:
+            for rest in range(k, depth):
+                for j in range(0, columns, LANES):
+                    v = load_part(b, rest * columns + j, columns - j)
+                    for r in range(rows):
+                        sum = load_part(c, r * columns + j, columns - j) + splat(get(a, r * depth + rest)) * v
+                        store_part(c, r * columns + j, sum, columns - j)
+
+
+@kernel
+def _add_parts(task, tasks, sums, parts, rows, columns, bias, least: float, c):
+    """c = max(sum of the parts + bias, least)."""
+    first, last = share(rows, task, tasks)
+    for r in range(first, last):
+        for j in range(0, columns, LANES):
+            n, at = columns - j, r * columns + j
+            sum = load_part(sums, at, n)
+            for part in range(1, parts):
+                sum = sum + load_part(sums, part * rows * columns + at, n)
+            if bias != 0:
+                sum = sum + load_part(bias, j, n)
+            store_part(c, at, at_least(sum, splat(least)), n)
 
 
 @kernel
@@ -134,11 +143,14 @@ def linear(x, w, b=None, activation=None, out=None):
     x, w = contiguous(x), contiguous(w)
     b = None if b is None else contiguous(b)
     (rows, depth), columns = x.shape, w.shape[1]
-    y, bias, relu = target(out, (rows, columns)), 0 if b is None else address(b), activation == "relu"
+    y, bias = target(out, (rows, columns)), 0 if b is None else address(b)
     if rows <= FEW:
-        _few_rows(tasks_for(w.size * rows), address(x), rows, depth, address(w), columns, address(y), bias, relu)
+        parts = tasks_for(w.size * rows)
+        sums = empty(parts * rows * columns)
+        _few_rows(parts, address(x), rows, depth, address(w), columns, address(sums))
+        _add_parts(1, address(sums), parts, rows, columns, bias, least_of(activation), address(y))
     else:
-        _multiply(x, w, columns, 1, columns, y, bias, relu)
+        _multiply(x, w, columns, 1, columns, y, bias, activation == "relu")
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
     return deliver(y, out)

@@ -36,7 +36,7 @@ def empty(shape, dtype=np.float32) -> np.ndarray:
     size = _rounded(size)
     with _lock:
         blocks = _blocks.setdefault(size, [])
-        for block, start in blocks:
+        for block, start in blocks:  # noqa: B007 - start is used after the loop
             if sys.getrefcount(block) <= _POOL_ALONE:
                 break
         else:

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from .activation import KINDS, apply, deliver, slope
+from .activation import CURVES, activate, activation_grad, at_least, deliver, least_of
 from .arrays import address, contiguous, pixel_step, pixels
 from .functions import constant, negative_power
 from .gemm import FLOAT
 from .launch import inline, kernel, share, threads
 from .memory import empty
-from .simd import LANES, load, load_part, splat, store_part
+from .simd import LANES, load, load_part, splat, store_part, where_greater
 
 # -- local response normalisation ----------------------------------------------------------------------------------------------
 
@@ -101,8 +101,51 @@ def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alp
 BLOCK = 1 << 13  # floats whose mean and variance are taken together: they stay in the nearest cache for the second look
 
 
+@inline
+def add_sums(x, ld, first, last, channels, sums):
+    """sums[:] += the sum of rows first...last of x, four rows at a time: a chain of additions waits for each."""
+    for r in range(first, last - 3, 4):
+        for i in range(0, channels, LANES):
+            n, at = channels - i, r * ld + i
+            two = load_part(x, at, n) + load_part(x, at + ld, n)
+            four = two + (load_part(x, at + 2 * ld, n) + load_part(x, at + 3 * ld, n))
+            store_part(sums, i, load_part(sums, i, n) + four, n)
+    for r in range(last - (last - first) % 4, last):
+        for i in range(0, channels, LANES):
+            store_part(sums, i, load_part(sums, i, channels - i) + load_part(x, r * ld + i, channels - i), channels - i)
+
+
+@inline
+def squared(v):
+    """v^2."""
+    return v * v
+
+
+@inline
+def add_squares(x, ld, first, last, channels, means, sums):
+    """sums[:] += the sum of (x - means)^2 over rows first...last."""
+    for r in range(first, last - 3, 4):
+        for i in range(0, channels, LANES):
+            n, at, mean = channels - i, r * ld + i, load_part(means, i, channels - i)
+            two = squared(load_part(x, at, n) - mean) + squared(load_part(x, at + ld, n) - mean)
+            four = two + (squared(load_part(x, at + 2 * ld, n) - mean) + squared(load_part(x, at + 3 * ld, n) - mean))
+            store_part(sums, i, load_part(sums, i, n) + four, n)
+    for r in range(last - (last - first) % 4, last):
+        for i in range(0, channels, LANES):
+            n = channels - i
+            square = squared(load_part(x, r * ld + i, n) - load_part(means, i, n))
+            store_part(sums, i, load_part(sums, i, n) + square, n)
+
+
+@inline
+def fill_zeros(p, n):
+    """p[:n] = 0."""
+    for i in range(0, n, LANES):
+        store_part(p, i, constant(0.0), n - i)
+
+
 @kernel
-def _moments(task, tasks, x, ld, pixels, channels, block, sums):
+def _moments(task, tasks, x, ld, pixels, channels, block, sums, scratch):
     """Each task's mean and sum of squared deviations, to sums[task] (2, channels).
 
     A block's are exact sums over few numbers, and are merged into the running ones by Chan, Golub & LeVeque (1979): one look at memory,
@@ -111,26 +154,23 @@ def _moments(task, tasks, x, ld, pixels, channels, block, sums):
     first, last = share(pixels, task, tasks)
     means = sums + FLOAT * task * 2 * channels
     squares = means + FLOAT * channels
-    for i in range(0, channels, LANES):
-        store_part(means, i, constant(0.0), channels - i)
-        store_part(squares, i, constant(0.0), channels - i)
+    mean = scratch + FLOAT * task * 2 * channels
+    square = mean + FLOAT * channels
+    fill_zeros(means, 2 * channels)
     for m in range(first, last, block):
         count, seen = min(block, last - m), m - first
+        fill_zeros(mean, 2 * channels)
+        add_sums(x, ld, m, m + count, channels, mean)
+        for i in range(0, channels, LANES):
+            store_part(mean, i, load_part(mean, i, channels - i) * constant(1.0 / count), channels - i)
+        add_squares(x, ld, m, m + count, channels, mean, square)
         for i in range(0, channels, LANES):
             n = channels - i
-            sum = constant(0.0)
-            for r in range(m, m + count):
-                sum = sum + load_part(x, r * ld + i, n)
-            mean = sum * constant(1.0 / count)
-            square = constant(0.0)
-            for r in range(m, m + count):
-                d = load_part(x, r * ld + i, n) - mean
-                square = square + d * d
             old = load_part(means, i, n)
-            shift = mean - old
+            shift = load_part(mean, i, n) - old
             store_part(means, i, old + shift * constant(count / (seen + count)), n)
-            square = square + shift * shift * constant(count * (seen / (seen + count)))
-            store_part(squares, i, load_part(squares, i, n) + square, n)
+            more = load_part(square, i, n) + shift * shift * constant(count * (seen / (seen + count)))
+            store_part(squares, i, load_part(squares, i, n) + more, n)
 
 
 @inline
@@ -140,57 +180,50 @@ def normalised(x, mean, factor, beta):
 
 
 @kernel
-def _normalise(task, tasks, x, ld, y, y_ld, pixels, channels, mean, factor, beta, kind):
-    """y = f((x - mean) * factor + beta)."""
+def _normalise(task, tasks, x, ld, y, y_ld, pixels, channels, mean, factor, beta, least: float):
+    """y = max((x - mean) * factor + beta, least)."""
     first, last = share(pixels, task, tasks)
     for m in range(first, last):
         for i in range(0, channels, LANES):
             n = channels - i
             v = normalised(load_part(x, m * ld + i, n), load_part(mean, i, n), load_part(factor, i, n), load_part(beta, i, n))
-            store_part(y, m * y_ld + i, apply(v, kind), n)
+            store_part(y, m * y_ld + i, at_least(v, splat(least)), n)
 
 
 @kernel
-def _normalise_sums(task, tasks, dy, dy_ld, x, ld, pixels, channels, mean, factor, beta, kind, block, sums):
-    """Each task's sums of dz and dz (x - mean), where dz = dy f'(z), to sums[task] (2, channels)."""
+def _normalise_sums(task, tasks, dy, dy_ld, x, ld, pixels, channels, mean, factor, beta, least: float, sums):
+    """Each task's sums of dz and dz (x - mean), where dz is dy where the output exceeds `least`, to sums[task] (2, channels)."""
     first, last = share(pixels, task, tasks)
     sum_dz = sums + FLOAT * task * 2 * channels
     sum_dzx = sum_dz + FLOAT * channels
-    for i in range(0, 2 * channels, LANES):
-        store_part(sum_dz, i, constant(0.0), 2 * channels - i)
-    for m in range(first, last, block):
+    fill_zeros(sum_dz, 2 * channels)
+    for m in range(first, last, 4):
+        rows = min(4, last - m)
         for i in range(0, channels, LANES):
             n = channels - i
             centre, f, b = load_part(mean, i, n), load_part(factor, i, n), load_part(beta, i, n)
-            a, c = constant(0.0), constant(0.0)
-            for r in range(m, min(m + block, last)):
+            a, c = load_part(sum_dz, i, n), load_part(sum_dzx, i, n)
+            for r in range(m, m + rows):
                 v = load_part(x, r * ld + i, n)
-                dz = load_part(dy, r * dy_ld + i, n)
-                if kind != 0:
-                    dz = slope(dz, apply(normalised(v, centre, f, b), kind), kind)
+                dz = where_greater(normalised(v, centre, f, b), splat(least), load_part(dy, r * dy_ld + i, n), constant(0.0))
                 a = a + dz
                 c = c + dz * (v - centre)
-            store_part(sum_dz, i, load_part(sum_dz, i, n) + a, n)
-            store_part(sum_dzx, i, load_part(sum_dzx, i, n) + c, n)
+            store_part(sum_dz, i, a, n)
+            store_part(sum_dzx, i, c, n)
 
 
 @kernel
-def _normalise_grad(task, tasks, dy, dy_ld, x, ld, dx, pixels, channels, mean, factor, beta, kind, constant_part, linear_part):
+def _normalise_grad(task, tasks, dy, dy_ld, x, ld, dx, pixels, channels, mean, factor, beta, least: float, constant_part, linear_part):
     """dx = factor * (dz - constant_part - (x - mean) * linear_part)."""
     first, last = share(pixels, task, tasks)
     for m in range(first, last):
         for i in range(0, channels, LANES):
             n = channels - i
-            v, dz = load_part(x, m * ld + i, n), load_part(dy, m * dy_ld + i, n)
-            centre, f = load_part(mean, i, n), load_part(factor, i, n)
-            if kind != 0:
-                dz = slope(dz, apply(normalised(v, centre, f, load_part(beta, i, n)), kind), kind)
+            v, centre, f = load_part(x, m * ld + i, n), load_part(mean, i, n), load_part(factor, i, n)
+            z = normalised(v, centre, f, load_part(beta, i, n))
+            dz = where_greater(z, splat(least), load_part(dy, m * dy_ld + i, n), constant(0.0))
             dz = dz - load_part(constant_part, i, n) - (v - centre) * load_part(linear_part, i, n)
             store_part(dx, m * channels + i, f * dz, n)
-
-
-def _block(channels: int) -> int:
-    return max(1, BLOCK // channels)
 
 
 def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, out=None):
@@ -202,7 +235,8 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentu
         if count < 2:
             raise ValueError(f"batch_norm needs more than one value per channel in training; the input is {x.shape}")
         moments = np.empty((tasks, 2, channels), np.float32)
-        _moments(tasks, address(x), ld, count, channels, _block(channels), address(moments))
+        scratch = empty((tasks, 2, channels))
+        _moments(tasks, address(x), ld, count, channels, max(8, BLOCK // channels), address(moments), address(scratch))
         shares = np.diff([count * t // tasks for t in range(tasks + 1)])[:, None].astype(np.float32)
         mean = (moments[:, 0] * (shares / count)).sum(axis=0)
         var = (moments[:, 1] + shares * (moments[:, 0] - mean) ** 2).sum(axis=0) / np.float32(count)
@@ -216,21 +250,25 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentu
     _normalise(
         tasks,
         *(address(x), ld, address(y), pixel_step(y), count, channels),
-        *(address(mean), address(factor), address(beta), KINDS[activation]),
+        *(address(mean), address(factor), address(beta), least_of(activation)),
     )
+    if activation in CURVES:
+        activate(y, activation, out=y)
     return deliver(y, out), mean, inv_std
 
 
 def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activation=None):
     """See `reference.batch_norm_grad`."""
+    if activation in CURVES:
+        dy = activation_grad(dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation)
     (dy, dy_ld), (x, ld) = pixels(dy), pixels(x)
     channels, count = x.shape[-1], x.size // x.shape[-1]
     tasks = min(threads(), count) if x.size > 1 << 13 else 1
     factor, mean = contiguous(inv_std * gamma), contiguous(mean)
     beta = contiguous(mean if beta is None else beta)
     sums = np.empty((tasks, 2, channels), np.float32)
-    where = (address(mean), address(factor), address(beta), KINDS[activation])
-    _normalise_sums(tasks, address(dy), dy_ld, address(x), ld, count, channels, *where, _block(channels), address(sums))
+    where = (address(mean), address(factor), address(beta), least_of(activation))
+    _normalise_sums(tasks, address(dy), dy_ld, address(x), ld, count, channels, *where, address(sums))
     dbeta, dgamma = sums.sum(axis=0)
     dgamma = dgamma * inv_std
     share_of_all = np.float32(training / count)

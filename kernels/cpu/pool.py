@@ -38,10 +38,11 @@ def _max(task, tasks, x, ld, images, height, width, channels, rows, columns, kh,
             for c in range(0, channels, LANES):
                 best, winner = constant(-np.inf), constant(float(i_first * kw + j_first))
                 for i in range(i_first, i_last):
+                    cell = constant(float(i * kw + j_first))
                     for j in range(j_first, j_last):
                         v = load_part(x, corner + (i * width + j) * ld + c, channels - c)
-                        winner = where_wins(v, best, constant(float(i * kw + j)), winner)
-                        best = where_wins(v, best, v, best)
+                        winner, best = where_wins(v, best, cell, winner), where_wins(v, best, v, best)
+                        cell = cell + constant(1.0)
                 store_part(y, result * y_ld + c, best, channels - c)
                 store_bytes_part(argmax, result * channels + c, winner, channels - c)
 

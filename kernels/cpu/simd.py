@@ -13,7 +13,7 @@ import os
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
@@ -127,13 +127,6 @@ def store(builder, p, i, v):
     builder.store(v, _at(builder, p, i, _VECTOR)).align = 4
 
 
-@_operation(intp, intp, intp)
-def load_part(builder, p, i, n):
-    """The first n lanes from p[i] on, zeros in the others; n may exceed LANES."""
-    pointer, mask = _at(builder, p, i, _VECTOR), _first_lanes(builder, n)
-    return _call(builder, f"llvm.masked.load.{_SUFFIX}.p0", pointer, ir.Constant(_INT, 4), mask, _constant(0.0))
-
-
 @_operation(intp, intp, intp, vector)
 def load_part_or(builder, p, i, n, other):
     """The first n lanes from p[i] on, those of `other` behind them."""
@@ -142,10 +135,32 @@ def load_part_or(builder, p, i, n, other):
 
 
 @_operation(intp, intp, vector, intp, result=types.void)
-def store_part(builder, p, i, v, n):
+def _masked_store(builder, p, i, v, n):
     """p[i : i + n] = the first n lanes of v."""
     pointer, mask = _at(builder, p, i, _VECTOR), _first_lanes(builder, n)
     _call(builder, f"llvm.masked.store.{_SUFFIX}.p0", v, pointer, ir.Constant(_INT, 4), mask, result=ir.VoidType())
+
+
+@njit
+def load_part(p, i, n):
+    """The first n lanes from p[i] on, zeros in the others; n may exceed LANES, and that is the fast case."""
+    if n >= LANES:
+        return load(p, i)
+    return load_part_or(p, i, n, _zeros())
+
+
+@njit
+def store_part(p, i, v, n):
+    """p[i : i + n] = the first n lanes of v."""
+    if n >= LANES:
+        store(p, i, v)
+    else:
+        _masked_store(p, i, v, n)
+
+
+@_operation()
+def _zeros(builder):
+    return _constant(0.0)
 
 
 @_operation(intp, intp, result=float32)
@@ -395,33 +410,43 @@ def tile_multiply_at(typing, tile, vectors, rows, i, b):
 
 
 @intrinsic(prefer_literal=True)
-def tile_store(typing, tile, vectors, c, step, rows, n, add, bias, relu):
-    """c[r * step + j] = the tile's first `rows` rows and n columns; plus what c holds if `add`, plus bias[j] unless bias is 0, rectified if
-    `relu`. A masked load of no lanes is a zero, and a maximum with -inf is none: the options cost no branches.
+def tile_store(typing, tile, vectors, c, step, rows, n, add, scale, bias, relu):
+    """c[r * step + j] = the tile's first `rows` rows and n columns, and what is done to them on the way.
+
+    Times scale[j] unless scale is 0, plus bias[j] unless bias is 0, plus what c holds if `add`, rectified if `relu`. A masked load of no
+    lanes is a zero, and a maximum with -inf is none: the options cost no branches.
     """
     columns = vectors.literal_value
 
     def generate(context, builder, signature, values):
-        tile, _, c, step, rows, n, add, bias, relu = values
+        tile, _, c, step, rows, n, add, scale, bias, relu = values
         zero = ir.Constant(ir.IntType(64), 0)
 
         def unless_zero(condition, mask):
             return builder.select(builder.icmp_signed("!=", condition, zero), mask, _constant(0, _MASK))
 
-        def masked_load(p, i, mask):
-            return _call(builder, f"llvm.masked.load.{_SUFFIX}.p0", _at(builder, p, i, _VECTOR), ir.Constant(_INT, 4), mask, _constant(0.0))
+        def masked_load(p, i, mask, other=0.0):
+            name = f"llvm.masked.load.{_SUFFIX}.p0"
+            return _call(builder, name, _at(builder, p, i, _VECTOR), ir.Constant(_INT, 4), mask, _constant(other))
+
+        def column_values(p, other):
+            """A vector for each column from p on, or `other` where p is 0.
+
+            Nothing is read then, yet the address must be a valid one: processors are slow to find out otherwise.
+            """
+            readable = builder.select(builder.icmp_signed("!=", p, zero), p, c)
+            return [masked_load(readable, offset, unless_zero(p, mask), other) for offset, mask in zip(offsets, masks, strict=True)]
 
         least = builder.select(builder.icmp_signed("!=", relu, zero), _constant(0.0), _constant(float("-inf")))
         offsets = [ir.Constant(ir.IntType(64), j * LANES) for j in range(columns)]
         masks = [_first_lanes(builder, builder.sub(n, offset)) for offset in offsets]
-        # Where there is no bias nothing is read, yet the address must be a valid one: processors are slow to find out otherwise.
-        readable = builder.select(builder.icmp_signed("!=", bias, zero), bias, c)
-        biases = [masked_load(readable, offset, unless_zero(bias, mask)) for offset, mask in zip(offsets, masks, strict=True)]
+        scales, biases = column_values(scale, 1.0), column_values(bias, 0.0)
         old = [unless_zero(add, mask) for mask in masks]
         for r in range(len(signature.args[0]) // columns):
             with builder.if_then(builder.icmp_signed(">", rows, ir.Constant(ir.IntType(64), r)), likely=True):
                 for j, offset in enumerate(offsets):
-                    value = builder.fadd(builder.extract_value(tile, r * columns + j), biases[j])
+                    value = builder.extract_value(tile, r * columns + j)
+                    value = _call(builder, f"llvm.fmuladd.{_SUFFIX}", value, scales[j], biases[j])
                     value = builder.fadd(value, masked_load(c, offset, old[j]))
                     value = builder.select(builder.fcmp_ordered("<", value, least), least, value)
                     pointer = _at(builder, c, offset, _VECTOR)
@@ -434,7 +459,7 @@ def tile_store(typing, tile, vectors, c, step, rows, n, add, bias, relu):
             c = builder.add(c, builder.mul(step, ir.Constant(ir.IntType(64), 4)))
         return context.get_dummy_value()
 
-    return types.void(tile, vectors, *[intp] * 7), generate
+    return types.void(tile, vectors, *[intp] * 8), generate
 
 
 def linear_map(matrix):

@@ -161,9 +161,9 @@ def variant(m: int, r: int) -> Variant:
 
     def products(
         task, tasks, v, v_step, v_position, u, u_position, channels, filters, tiles, subbatch, first_tile, rows, columns,
-        y, y_ld, height, width, bias, relu, scratch,
+        y, y_ld, height, width, scale, bias, relu, scratch,
     ):  # fmt: skip
-        """The products of each panel of filters, and y = A^T M A + bias for the tiles' pixels that exist."""
+        """The products of each panel of filters, and y = scale A^T M A + bias for the tiles' pixels that exist."""
         panels, portions = (filters + COLUMNS - 1) // COLUMNS, (tiles + subbatch - 1) // subbatch
         first, last = share(panels * portions, task, tasks)
         size = LANES * (m * a + m * m)
@@ -190,10 +190,11 @@ def variant(m: int, r: int) -> Variant:
                         to_results(source, a * step, half + FLOAT * j * LANES, a * LANES)
                     for i in range(m):
                         to_results(half + FLOAT * i * a * LANES, LANES, result + FLOAT * i * m * LANES, LANES)
-                    start_value = load(bias, panel + k) if bias != 0 else constant(0.0)
+                    factor = load(scale, panel + k) if scale != 0 else constant(1.0)
+                    shift = load(bias, panel + k) if bias != 0 else constant(0.0)
                     for i in range(min(m, height - row)):
                         for j in range(min(m, width - column)):
-                            z = load(result, (i * m + j) * LANES) + start_value
+                            z = load(result, (i * m + j) * LANES) * factor + shift
                             if relu:
                                 z = rectify(z)
                             store(y, ((n * height + row + i) * width + column + j) * y_ld + panel + k, z)
@@ -302,7 +303,7 @@ def transformed_filters(f: Variant, w, rotate: bool) -> np.ndarray:
     return u
 
 
-def convolve(f: Variant, x, u, top: int, left: int, y, bias=0, relu=False) -> None:
+def convolve(f: Variant, x, u, top: int, left: int, y, scale=0, bias=0, relu=False) -> None:
     """y = x convolved with the filters that u was made of; x's border is padded by `top` and `left` zeros, and by as many as it takes."""
     (x, ld), y_ld, a = pixels(x), pixel_step(y), f.m + f.r - 1
     channels, filters = x.shape[3], y.shape[3]
@@ -321,14 +322,14 @@ def convolve(f: Variant, x, u, top: int, left: int, y, bias=0, relu=False) -> No
         f.products(
             threads(),
             *(address(v), v_step, v.shape[1], address(u), u.shape[1], channels, filters, tiles, subbatch, first, rows, columns),
-            *(address(y), y_ld, *y.shape[1:3], bias, relu, address(scratch)),
+            *(address(y), y_ld, *y.shape[1:3], scale, bias, relu, address(scratch)),
         )
 
 
-def conv2d(f: Variant, x, w, b, padding, relu, y) -> None:
+def conv2d(f: Variant, x, w, scale, b, padding, relu, y) -> None:
     """Forward, for kernels of f's size, stride and dilation 1."""
     u = transformed_filters(f, w, rotate=False)
-    convolve(f, x, u, padding[0][0], padding[1][0], y, 0 if b is None else address(b), relu)
+    convolve(f, x, u, padding[0][0], padding[1][0], y, *(0 if a is None else address(a) for a in (scale, b)), relu)
 
 
 def conv2d_grad_input(f: Variant, dy, w, padding, dx) -> None:

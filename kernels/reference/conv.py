@@ -15,8 +15,8 @@ from .arrays import array_module, deliver, scatter, windows
 PATCHES = 1 << 26  # bytes
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, out=None):
-    """The convolution of a batch, with its bias and activation.
+def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, out=None):
+    """The convolution of a batch, with its bias and activation: `f(scale * (x conv w) + b)`.
 
     Args:
         x: images, `(N, H, W, C)`.
@@ -26,6 +26,7 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=N
         padding: an int, a pair, or `((top, bottom), (left, right))`, in pixels of zeros.
         activation: None, or a name from `activation.ACTIVATIONS`, applied to the result.
         connections: None, or `(C/groups, K)` of 0 and 1.
+        scale: None, or factors `(K,)` of the output channels: batch normalisation with fixed statistics, at no cost.
         out: None, or an array `(N, H_out, W_out, K)` to write into.
 
     Returns y, `(N, H_out, W_out, K)`.
@@ -39,6 +40,8 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=N
         patches = windows(x[images], geometry)  # (n, H_out, W_out, kH, kW, C)
         for c, k in _groups(x.shape[3], w.shape[3], groups):
             y[images, ..., k] = xp.tensordot(patches[..., c], w[..., k], axes=3)
+    if scale is not None:
+        y *= scale
     if b is not None:
         y += b
     return deliver(activate(y, activation), out)

@@ -37,6 +37,16 @@ def observe(callback: Callable):
         _observers.remove(callback)
 
 
+def keeps_for_backward() -> bool:
+    """Whether forward keeps what backward needs: not within `no_grad`."""
+    return _grad_enabled
+
+
+def is_observed() -> bool:
+    """Whether somebody wants to see every layer's output."""
+    return bool(_observers)
+
+
 class Parameter:
     """A trainable array with its gradient.
 

@@ -7,7 +7,9 @@ import numpy as np
 from ..errors import ShapeError
 from ..kernels import dispatch as K
 from .activation import check_activation
-from .base import Layer, Shape, join
+from .base import Layer, Shape, is_observed, join, keeps_for_backward
+from .conv import Conv2d
+from .norm import BatchNorm2d
 
 
 @contextmanager
@@ -52,6 +54,16 @@ class _Container(Layer):
         return iter(self._layers.values())
 
 
+def is_foldable(layer: Layer, follower: Layer | None) -> bool:
+    """Whether a convolution and its batch norm can be one pass: in eval mode, with no backward to come and nobody watching."""
+    return (
+        isinstance(follower, BatchNorm2d)
+        and isinstance(layer, Conv2d)
+        and layer.activation is None
+        and not (follower.training or keeps_for_backward() or is_observed())
+    )
+
+
 class Sequential(_Container):
     """One layer after the other; backward walks the list backwards.
 
@@ -76,10 +88,19 @@ class Sequential(_Container):
                 shape = layer.output_shape(shape)
 
     def forward(self, x, out=None):
-        final = len(self) - 1
-        for position, (name, layer) in enumerate(self._layers.items()):
+        steps = list(self._layers.items())
+        last = len(steps) - 1
+        position = 0
+        while position <= last:
+            name, layer = steps[position]
+            follower = steps[position + 1][1] if position < last else None
             with _inside(name):
-                x = layer(x, out=out if position == final else None)
+                if is_foldable(layer, follower):
+                    position += 1
+                    x = layer.forward_normalised(x, follower, out=out if position == last else None)
+                else:
+                    x = layer(x, out=out if position == last else None)
+            position += 1
         return x
 
     def backward(self, dy, need_dx=True):

@@ -98,6 +98,15 @@ class Conv2d(Layer):
         self.save_for_backward(x, y)
         return y
 
+    def forward_normalised(self, x, norm, out=None):
+        """`norm.forward(self.forward(x))` in one pass, for a batch norm in eval mode: `(conv - mean) * factor + beta` of each channel."""
+        self.output_shape(x.shape)
+        check_dtype(self, x, self.weight)
+        scale = norm.weight.value / np.sqrt(norm.running_var + x.dtype.type(norm.eps))
+        shift = (self.bias.value if self.bias else 0) - norm.running_mean
+        bias = norm.bias.value + shift * scale
+        return K.conv2d(x, self.weight.value, bias, activation=norm.activation, scale=scale, out=out, **self._geometry())
+
     def backward(self, dy, need_dx=True):
         x, y = self.saved()
         self.check_gradient(dy, y.shape)

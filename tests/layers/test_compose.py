@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+import minicnn
 from minicnn import layers
 from minicnn.errors import CheckpointError, ShapeError
 from minicnn.layers import AvgPool2d, BatchNorm2d, Concat, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Residual, Sequential
+from minicnn.layers.base import observe
 from minicnn.study import check_gradients
 
 from .test_layers import check_accumulation, values
@@ -193,3 +195,27 @@ def test_state_dict_faults_are_all_listed():
 def test_all_layers_are_exported():
     for name in layers.__all__:
         assert getattr(layers, name) is not None
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_a_folded_batch_norm_gives_the_same(backend):
+    """In eval mode under no_grad a convolution and its batch norm are one pass; observed, they are two again."""
+    net = Sequential(
+        conv1=Conv2d(3, 16, 3, padding=1),
+        bn1=BatchNorm2d(16, activation="relu"),
+        conv2=Conv2d(16, 32, 3, padding=1, bias=False),
+        bn2=BatchNorm2d(32),
+    )
+    generator = np.random.default_rng(0)
+    for name, array in net.state_dict().items():
+        array[...] = generator.uniform(0.5, 1.5, array.shape) * (1 if "var" in name else generator.choice([-1, 1], array.shape))
+    x = generator.standard_normal((2, 9, 9, 3)).astype(np.float32)
+    with minicnn.use(backend):
+        plain = net.eval()(x)
+        with minicnn.no_grad():
+            folded = net(x)
+            seen = []
+            with observe(lambda layer, x, y: seen.append(layer)):
+                np.testing.assert_array_equal(net(x), plain)
+    np.testing.assert_allclose(folded, plain, rtol=1e-4, atol=1e-4 * abs(plain).max())
+    assert [type(layer).__name__ for layer in seen] == ["Conv2d", "BatchNorm2d", "Conv2d", "BatchNorm2d", "Sequential"]
