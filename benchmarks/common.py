@@ -71,11 +71,11 @@ def in_turn(script: str, sides: list[str], repeats: int, threads: int, arguments
     return results
 
 
-def peak_flops(threads: int) -> float:
-    """Floating-point operations a second of all cores at once: multiply-adds on a register tile that never leaves the registers."""
+def machine(threads: int) -> dict[str, float]:
+    """What the machine can do: `flops` and `bytes` a second (see machine.py)."""
     command = [sys.executable, str(Path(__file__).with_name("machine.py")), f"--threads={threads}"]
     limits = {"NUMBA_NUM_THREADS": str(threads)}
-    return json.loads(subprocess.run(command, env=os.environ | limits, stdout=subprocess.PIPE, text=True, check=True).stdout)["flops"]
+    return json.loads(subprocess.run(command, env=os.environ | limits, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def report(name: str, table: str, threads: int, results: dict) -> None:

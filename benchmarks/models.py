@@ -247,7 +247,7 @@ def main():
     sides = [OURS]
     if common.has_torch():
         sides += [f"torch {layout}{way}" for layout in LAYOUTS for way in ("", " compiled")[: 1 + options.compile]]
-    peak = common.peak_flops(options.threads)
+    peak = common.machine(options.threads)["flops"]
     rows, raw = [], {}
     for name in options.networks:
         n = options.batch or BATCHES[name]

@@ -89,6 +89,27 @@ def implementation(operation: str, x):
     return getattr(reference, operation)
 
 
+def set_num_threads(n: int) -> None:
+    """Let the `cpu` backend use `n` threads; by default it uses all cores, or as many as NUMBA_NUM_THREADS says.
+
+    Raises ValueError for less than 1 or more than that default, RuntimeError if the backend is not available.
+    """
+    _cpu().set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """How many threads the `cpu` backend uses. Raises RuntimeError if it is not available."""
+    return _cpu().threads()
+
+
+def _cpu() -> ModuleType:
+    """The module that starts the CPU's kernels."""
+    found = load("cpu")
+    if isinstance(found, str):
+        raise RuntimeError(f"the backend 'cpu' is not available: {found}")
+    return importlib.import_module("minicnn.kernels.cpu.launch")
+
+
 def table() -> dict[str, dict[str, bool]]:
     """Operation -> backend -> whether the backend has a kernel of its own (if not, `reference` serves)."""
     return {operation: {backend: hasattr(load(backend), operation) for backend in BACKENDS} for operation in OPERATIONS}

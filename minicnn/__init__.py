@@ -14,7 +14,7 @@ Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, 
 from importlib import metadata
 
 from . import data, errors, layers, training
-from .kernels.dispatch import use
+from .kernels.dispatch import get_num_threads, set_num_threads, use
 from .layers.base import no_grad
 from .random import seed
 from .registry import register
@@ -30,12 +30,14 @@ __all__ = [
     "__version__",
     "data",
     "errors",
+    "get_num_threads",
     "layers",
     "load",
     "no_grad",
     "register",
     "save",
     "seed",
+    "set_num_threads",
     "softmax_cross_entropy",
     "training",
     "use",

@@ -1,4 +1,4 @@
-"""The command line: `minicnn train`, `evaluate`, `predict`, `summary`, `models`, `backends`, `data`."""
+"""The command line: `minicnn train`, `evaluate`, `predict`, `summary`, `models`, `backends`, `ladder`, `data`."""
 
 import shlex
 import sys
@@ -242,6 +242,41 @@ def backends():
         table.add_row(operation, *("yes" if served[name] else "" for name in dispatch.BACKENDS))
     console.print(table)
     console.print("Where a backend has no kernel of its own, `reference` serves. float64 arrays always go to `reference`.")
+
+
+class Operation(StrEnum):
+    """What `ladder` climbs."""
+
+    conv = "conv"
+
+
+@app.command("ladder")
+def ladder_command(
+    operation: Annotated[Operation, typer.Argument(help="The operation.")] = Operation.conv,
+    batch: Annotated[int, typer.Option(min=1, help="Images.")] = 4,
+    size: Annotated[int, typer.Option(min=1, help="Height and width of the images, in pixels.")] = 56,
+    channels: Annotated[int, typer.Option(min=1, help="Input channels.")] = 64,
+    filters: Annotated[int, typer.Option(min=1, help="Output channels.")] = 64,
+    kernel: Annotated[int, typer.Option(min=1, help="Height and width of the kernel, odd.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, help="Measurements of each rung; the median counts.")] = 5,
+    out: Annotated[Path, typer.Option(help="Where to draw the ladder.")] = Path("ladder.png"),
+):
+    """Measure one convolution done in ever better ways, one idea at a time: from seven loops to Winograd's algorithm."""
+    from .study import ladder, plots
+
+    problem = ladder.Problem(batch, size, channels, filters, kernel)
+    with console.status("ladder") as status:
+        found = ladder.climb(problem, repeats=repeats, progress=status.update)
+    for name, readings in found.items():
+        table = Table("rung", "idea", "time", "GFLOP/s", "of peak", "speed-up", "error", title=f"{name}: {problem}", title_justify="left")
+        for column in table.columns[2:]:
+            column.justify, column.no_wrap = "right", True
+        for r in readings:
+            speed = f"{r.gflops:.3g}", f"{r.share_of_peak:.1%}", f"{r.speedup:,.0f}x" if r.speedup >= 10 else f"{r.speedup:.1f}x"
+            table.add_row(r.name, r.idea, f"{r.seconds * 1e3:,.1f} ms", *speed, f"{r.error:.0e}")
+        _print_wide(table)
+    console.print("GFLOP/s counts the plain sum's multiply-adds; Winograd's algorithm makes fewer, and may pass the machine's peak.")
+    console.print(f"drawn: {plots.ladder(found, out, str(problem))}")
 
 
 @app.command("data")

@@ -377,7 +377,7 @@ def conv2d_grad_weight(dy, x, geometry: Window, groups, dw, db):
     most = min(DEPTH, -(-depth // (tasks * ROWS)) * ROWS) if splits == 1 else DEPTH
     route = forward_walk(geometry.kernel, geometry.dilation, channels, ld, x.shape[2], most)
     sums = empty(splits * size) if splits > 1 else None
-    block = min(WEIGHT_BLOCK, -(-count // splits)) + 1 & ~1
+    block = -(-min(WEIGHT_BLOCK, -(-count // splits)) // ROWS) * ROWS  # the table of addresses is written in whole ROWS
     most = int(np.diff(route.parts[:, 1]).max()) + 1 & ~1
     scratch = empty(tasks * block * (most + PAD + packed_columns(filters) + 2) + LANES)
     for g in range(groups):

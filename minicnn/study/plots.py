@@ -107,3 +107,27 @@ def filters(weight: np.ndarray, path, title: str = "") -> Path:
     if title:
         figure.suptitle(title, fontsize=10)
     return _save(figure, path)
+
+
+def ladder(found: dict, path, title: str = "") -> Path:
+    """GFLOP/s of every rung, a panel for each pass; `found` is what `study.ladder.climb` returns."""
+    figure = Figure(figsize=(4.2 * len(found) + 1.6, 4.6), layout="constrained")
+    panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    for axes, (name, readings) in zip(panels, found.items(), strict=True):
+        places = range(len(readings))
+        values = [r.gflops for r in readings]
+        bars = axes.barh(places, values, color=TRAIN, height=0.7)
+        axes.bar_label(bars, [f"{v:.3g}" for v in values], padding=3, fontsize=8)
+        peak = readings[0].gflops / readings[0].share_of_peak
+        axes.axvline(peak, color="black", linewidth=1, linestyle="--")
+        axes.annotate("peak", (peak, -0.75), fontsize=8, ha="right", xytext=(-3, 0), textcoords="offset points")
+        axes.set_xscale("log")
+        axes.set_xlim(min(values) / 1.5, max(*values, peak) * 4)
+        axes.set_title(name.replace("_", " "), fontsize=10)
+        axes.set_xlabel("GFLOP/s of the plain sum")
+        axes.set_yticks(places, [r.name for r in readings])
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].invert_yaxis()
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return _save(figure, path)

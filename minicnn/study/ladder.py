@@ -1,0 +1,107 @@
+"""Climb the ladder of convolutions: check every rung against the reference, time it, and see what each idea is worth."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernels import ladder, reference
+from ..kernels.cpu.machine import peak_flops
+
+PASSES = ("forward", "grad_input", "grad_weight")
+TOLERANCE = 1e-4  # of the largest value: any rung may round, none may be wrong
+
+
+class Problem(NamedTuple):
+    """A stride-1 convolution with padding that keeps the image's size."""
+
+    batch: int = 4
+    size: int = 56
+    channels: int = 64
+    filters: int = 64
+    kernel: int = 3
+
+    @property
+    def flops(self) -> int:
+        """Of the plain sum, for one pass."""
+        return 2 * self.batch * self.size**2 * self.kernel**2 * self.channels * self.filters
+
+    def __str__(self):
+        shape = f"{self.batch} images of {self.size}x{self.size}, {self.channels} to {self.filters} channels"
+        return f"{self.kernel}x{self.kernel} convolution of {shape}"
+
+
+class Reading(NamedTuple):
+    """One rung's measurement in one pass."""
+
+    name: str
+    idea: str
+    seconds: float  # median of the repeats
+    gflops: float  # of the plain sum, whatever the rung really multiplies
+    share_of_peak: float  # of all cores
+    speedup: float  # over the first rung
+    error: float  # relative L2 error against float64
+
+
+def climb(problem: Problem, passes=PASSES, repeats: int = 5, progress: Callable[[str], None] = lambda text: None):
+    """Measure every rung in each of `passes`. Returns `{pass: [Reading, ...]}`, lowest rung first.
+
+    Raises ValueError for a size that no convolution has, AssertionError if a rung computes something else than the reference.
+    """
+    if min(problem) < 1 or problem.kernel % 2 == 0:
+        raise ValueError(f"ladder: {problem}: expected sizes >= 1 and an odd kernel")
+    calls, exact = _cases(problem)
+    peak = peak_flops()
+    found: dict[str, list[Reading]] = {}
+    for name in passes:
+        readings: list[Reading] = []
+        for rung in ladder.rungs():
+            progress(f"{name}: {rung.name}")
+            result = calls[name](rung)
+            error = _error(result, exact[name])
+            if not error < TOLERANCE:
+                raise AssertionError(f"the rung {rung.name!r} is wrong in {name}: relative error {error:.1e}")
+            seconds = _median_time(lambda: calls[name](rung), repeats)  # noqa: B023 - called at once
+            first = readings[0].seconds if readings else seconds
+            speed = problem.flops / seconds
+            readings.append(Reading(rung.name, rung.idea, seconds, speed / 1e9, speed / peak, first / seconds, error))
+        found[name] = readings
+    return found
+
+
+def _cases(problem: Problem):
+    """For each pass how to call a rung, and the exact result."""
+    generator = np.random.default_rng(0)
+    n, size, channels, filters, kernel = problem
+    pad = kernel // 2
+    x = generator.standard_normal((n, size, size, channels), dtype=np.float32)
+    w = generator.standard_normal((kernel, kernel, channels, filters), dtype=np.float32) / np.float32(np.sqrt(kernel**2 * channels))
+    b = generator.standard_normal(filters, dtype=np.float32)
+    dy = generator.standard_normal((n, size, size, filters), dtype=np.float32)
+    wide = [a.astype(np.float64) for a in (x, w, b, dy)]
+    exact = {
+        "forward": reference.conv2d(*wide[:3], padding=pad, activation="relu"),
+        "grad_input": reference.conv2d_grad_input(wide[3], wide[1], x.shape, padding=pad),
+        "grad_weight": reference.conv2d_grad_weight(wide[3], wide[0], w.shape, padding=pad)[0],
+    }
+    calls = {
+        "forward": lambda rung: rung.forward(x, w, b, pad),
+        "grad_input": lambda rung: rung.grad_input(dy, w, pad),
+        "grad_weight": lambda rung: rung.grad_weight(dy, x, kernel, pad)[0],
+    }
+    return calls, exact
+
+
+def _error(result, exact) -> float:
+    return float(np.linalg.norm(result - exact) / np.linalg.norm(exact))
+
+
+def _median_time(call, repeats: int) -> float:
+    """Seconds; what takes longer than a second is not repeated as often."""
+    times: list[float] = []
+    while len(times) < repeats and (len(times) < 2 or sum(times) < 3):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
