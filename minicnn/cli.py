@@ -254,9 +254,9 @@ class Operation(StrEnum):
 def ladder_command(
     operation: Annotated[Operation, typer.Argument(help="The operation.")] = Operation.conv,
     batch: Annotated[int, typer.Option(min=1, help="Images.")] = 4,
-    size: Annotated[int, typer.Option(min=1, help="Height and width of the images, in pixels.")] = 56,
-    channels: Annotated[int, typer.Option(min=1, help="Input channels.")] = 64,
-    filters: Annotated[int, typer.Option(min=1, help="Output channels.")] = 64,
+    size: Annotated[int, typer.Option(min=1, help="Height and width of the images, in pixels.")] = 28,
+    channels: Annotated[int, typer.Option(min=1, help="Input channels.")] = 128,
+    filters: Annotated[int, typer.Option(min=1, help="Output channels.")] = 128,
     kernel: Annotated[int, typer.Option(min=1, help="Height and width of the kernel, odd.")] = 3,
     repeats: Annotated[int, typer.Option(min=1, help="Measurements of each rung; the median counts.")] = 5,
     out: Annotated[Path, typer.Option(help="Where to draw the ladder.")] = Path("ladder.png"),

@@ -70,4 +70,4 @@ __all__ = [
 
 def empty(x, shape):
     """See `reference.empty`."""
-    return memory.empty(shape, x.dtype)
+    return memory.empty(tuple(shape))

@@ -18,7 +18,7 @@ from . import direct, linear, winograd
 from .activation import activate, deliver
 from .arrays import contiguous, pixel_step
 from .memory import empty
-from .simd import LANES
+from .simd import COLUMNS, LANES
 
 ALGORITHMS = ("auto", "direct", "winograd2", "winograd4")
 
@@ -105,9 +105,9 @@ class Abreast(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1024)
-def abreast(geometry: Window, filters: int, groups: int) -> Abreast | None:
-    """As many output pixels as fill a vector and divide the row evenly, or None if that is one."""
-    count = max(n for n in range(1, max(LANES // filters, 1) + 1) if geometry.output[1] % n == 0)
+def abreast(geometry: Window, filters: int, groups: int, width: int = LANES) -> Abreast | None:
+    """As many output pixels as fill `width` lanes and divide the row evenly, or None if that is one."""
+    count = max(n for n in range(1, max(width // filters, 1) + 1) if geometry.output[1] % n == 0)
     if count == 1 or groups > 1 or geometry.dilation != (1, 1):
         return None
     kernel = geometry.kernel[0], geometry.kernel[1] + (count - 1) * geometry.stride[1]
@@ -174,7 +174,7 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
         return (dw if connections is None else dw * connections), db
     dw, db = empty(w_shape), empty(w_shape[3])
     variant = _serve(geometry, len(x), x.shape[3], w_shape[3], groups, weights=True)
-    several = abreast(geometry, w_shape[3], groups)
+    several = abreast(geometry, w_shape[3], groups, COLUMNS)  # more of them: gathering patches is what costs
     if variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db)
     elif several:

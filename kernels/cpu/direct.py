@@ -13,6 +13,7 @@ The weight gradient sums over pixels: a block of patches is gathered into rows t
 """
 
 import functools
+import itertools
 import math
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ class Walk(NamedTuple):
     runs: np.ndarray
     parts: np.ndarray  # (P + 1, 2): first run, first depth; the last row is the end
     depth: int
+    longest: int  # of the parts
 
 
 def walk(taps, channels: int, ld: int, width: int, most: int) -> Walk:
@@ -69,7 +71,9 @@ def walk(taps, channels: int, ld: int, width: int, most: int) -> Walk:
         if depth + floats - parts[-1][1] > most:
             parts.append([r, depth])
         depth += floats
-    return Walk(np.array(runs, np.int64), np.array([*parts, [len(runs), depth]], np.int64), depth)
+    parts.append([len(runs), depth])
+    longest = max(end - start for (_, start), (_, end) in itertools.pairwise(parts))
+    return Walk(np.array(runs, np.int64), np.array(parts, np.int64), depth, longest)
 
 
 @kernel
@@ -287,6 +291,12 @@ def pack_filter(w, offsets, depth, k_step, n_step, columns) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=1024)
+def tap_offsets(shape: tuple, first_filter: int) -> np.ndarray:
+    """Where the taps of weights of that shape start, in floats, for filters from first_filter on."""
+    return np.arange(shape[0] * shape[1]) * (shape[2] * shape[3]) + first_filter
+
+
+@functools.lru_cache(maxsize=1024)
 def forward_walk(kernel_size: Pair, dilation: Pair, channels: int, ld: int, width: int, most: int = 1 << 30) -> Walk:
     """The patch of an output pixel of a padded image, in the order of the weights."""
     taps = [(i * dilation[0], j * dilation[1]) for i in range(kernel_size[0]) for j in range(kernel_size[1])]
@@ -336,9 +346,8 @@ def conv2d(x, w, scale, b, geometry: Window, groups, relu, y):
     (x, ld), y_ld = padded(x, geometry.padding), pixel_step(y)
     channels, filters = w.shape[2], w.shape[3] // groups
     route = forward_walk(geometry.kernel, geometry.dilation, channels, ld, x.shape[2])
-    offsets = np.arange(w.shape[0] * w.shape[1]) * (channels * w.shape[3])
     for g in range(groups):
-        packed = pack_filter(w, offsets + g * filters, channels, w.shape[3], 1, filters)
+        packed = pack_filter(w, tap_offsets(w.shape, g * filters), channels, w.shape[3], 1, filters)
         products(
             address(x) + FLOAT * g * channels, x.shape[1:3], ld, geometry.stride, y.shape[:3], route, packed, filters,
             address(y) + FLOAT * g * filters, y_ld, y.shape[1:3], (1, 1), (0, 0),
@@ -378,7 +387,7 @@ def conv2d_grad_weight(dy, x, geometry: Window, groups, dw, db):
     route = forward_walk(geometry.kernel, geometry.dilation, channels, ld, x.shape[2], most)
     sums = empty(splits * size) if splits > 1 else None
     block = -(-min(WEIGHT_BLOCK, -(-count // splits)) // ROWS) * ROWS  # the table of addresses is written in whole ROWS
-    most = int(np.diff(route.parts[:, 1]).max()) + 1 & ~1
+    most = route.longest + route.longest % 2
     scratch = empty(tasks * block * (most + PAD + packed_columns(filters) + 2) + LANES)
     for g in range(groups):
         to_dw, to_db = (address(dw), address(db)) if splits == 1 else (address(sums), address(sums) + FLOAT * dw.size)

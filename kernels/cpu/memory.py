@@ -5,12 +5,14 @@ memory that a former array has left. A block is free when the pool alone refers 
 to give anything back.
 """
 
+import math
 import sys
 import threading
 
 import numpy as np
 
 ALIGNMENT = 64  # bytes: a cache line
+_ITEM = {np.float32: 4, np.uint8: 1, np.int64: 8}  # bytes
 SMALL = 1 << 12  # bytes; below, NumPy's own allocator is as good
 
 _blocks: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size; each with the first byte that is aligned
@@ -26,11 +28,7 @@ def _rounded(size: int) -> int:
 
 def empty(shape, dtype=np.float32) -> np.ndarray:
     """An uninitialised array that starts on a cache line."""
-    dtype = np.dtype(dtype)
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    size = dtype.itemsize
-    for length in shape:
-        size *= int(length)
+    size = (math.prod(shape) if isinstance(shape, tuple) else int(shape)) * _ITEM[dtype]
     if size < SMALL:
         return np.empty(shape, dtype)
     size = _rounded(size)

@@ -86,11 +86,13 @@ def _average(task, tasks, x, ld, images, height, width, channels, rows, columns,
             corner = ((n * height + p * sy - top) * width + q * sx - left) * ld
             factor = splat(get(inverse, p * columns + q))
             for c in range(0, channels, LANES):
+                # Whole vectors where they fit into the line: what lies behind this pixel's channels is written over by the next pixel.
+                room = (columns - q) * channels - c if y_ld == channels else channels - c
                 sum = constant(0.0)
                 for i in range(i_first, i_last):
                     for j in range(j_first, j_last):
                         sum = sum + load_part(x, corner + (i * width + j) * ld + c, channels - c)
-                store_part(y, (line * columns + q) * y_ld + c, sum * factor, channels - c)
+                store_part(y, (line * columns + q) * y_ld + c, sum * factor, room)
 
 
 @kernel
@@ -115,25 +117,27 @@ def _average_grad(task, tasks, dy, ld, images, height, width, channels, rows, co
 def _spread(task, tasks, dy, ld, argmax, images, height, width, channels, rows, columns, kh, kw, inverse: float, dx):
     """dx where windows lie side by side: each result belongs to its own window, by a share or, with `argmax`, to the one that won."""
     first, last = share(images * rows, task, tasks)
+    line_length = width * channels
     for line in range(first, last):
         n, p = line // rows, line % rows
-        corner = (n * height + p * kh) * width * channels
         # What is left over at the right and, with the last windows, at the bottom belongs to none.
-        for h in range(kh if p < rows - 1 else height - p * kh):
-            rest = columns * kw if h < kh else 0
-            for i in range(rest * channels, width * channels, LANES):
-                store_part(dx, corner + h * width * channels + i, constant(0.0), width * channels - i)
-        for q in range(columns):
-            window = line * columns + q
-            for c in range(0, channels, LANES):
-                v = load_part(dy, window * ld + c, channels - c) * splat(inverse)
-                for cell in range(kh * kw):
-                    at = corner + (cell // kw * width + q * kw + cell % kw) * channels + c
-                    if argmax != 0:
-                        winner = load_bytes_part(argmax, window * channels + c, channels - c)
-                        store_part(dx, at, where_equal(winner, constant(float(cell)), v, constant(0.0)), channels - c)
-                    else:
-                        store_part(dx, at, v, channels - c)
+        for i in range(kh if p < rows - 1 else height - p * kh):
+            to = dx + 4 * (n * height + p * kh + i) * line_length
+            inside = columns if i < kh else 0
+            for q in range(inside):
+                for c in range(0, channels, LANES):
+                    at = (line * columns + q) * channels + c
+                    v = load_part(dy, (line * columns + q) * ld + c, channels - c) * splat(inverse)
+                    for j in range(kw):
+                        # Whole vectors where they fit: what lies behind this pixel's channels is written over by the next pixel.
+                        place = (q * kw + j) * channels + c
+                        if argmax != 0:
+                            winner = load_bytes_part(argmax, at, channels - c)
+                            store_part(to, place, where_equal(winner, constant(float(i * kw + j)), v, constant(0.0)), line_length - place)
+                        else:
+                            store_part(to, place, v, line_length - place)
+            for place in range(inside * kw * channels, line_length, LANES):
+                store_part(to, place, constant(0.0), line_length - place)
 
 
 @kernel

@@ -10,6 +10,7 @@ from ..kernels import ladder, reference
 from ..kernels.cpu.machine import peak_flops
 
 PASSES = ("forward", "grad_input", "grad_weight")
+QUIET = 0.6  # seconds before a rung is timed: threads of NumPy's BLAS library spin for a while after a product, on the cores to be measured
 TOLERANCE = 1e-4  # of the largest value: any rung may round, none may be wrong
 
 
@@ -17,9 +18,9 @@ class Problem(NamedTuple):
     """A stride-1 convolution with padding that keeps the image's size."""
 
     batch: int = 4
-    size: int = 56
-    channels: int = 64
-    filters: int = 64
+    size: int = 28
+    channels: int = 128
+    filters: int = 128
     kernel: int = 3
 
     @property
@@ -51,8 +52,8 @@ def climb(problem: Problem, passes=PASSES, repeats: int = 5, progress: Callable[
     """
     if min(problem) < 1 or problem.kernel % 2 == 0:
         raise ValueError(f"ladder: {problem}: expected sizes >= 1 and an odd kernel")
-    calls, exact = _cases(problem)
     peak = peak_flops()
+    calls, exact = _cases(problem)
     found: dict[str, list[Reading]] = {}
     for name in passes:
         readings: list[Reading] = []
@@ -62,6 +63,7 @@ def climb(problem: Problem, passes=PASSES, repeats: int = 5, progress: Callable[
             error = _error(result, exact[name])
             if not error < TOLERANCE:
                 raise AssertionError(f"the rung {rung.name!r} is wrong in {name}: relative error {error:.1e}")
+            time.sleep(QUIET)
             seconds = _median_time(lambda: calls[name](rung), repeats)  # noqa: B023 - called at once
             first = readings[0].seconds if readings else seconds
             speed = problem.flops / seconds
