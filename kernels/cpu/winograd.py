@@ -12,8 +12,9 @@ The weight gradient is the same algorithm with other roles: its r x r results ar
 The matrices come from polynomial interpolation at the points 0, 1, -1, 2, -2, infinity (Toom-Cook); see `matrices`. Few points, and small
 ones: the error grows with them, to 3e-6 for F(4x4, 3x3) against 3e-7 of the plain sum.
 
-Tiles are taken in batches whose transforms stay in the last-level cache. Tasks first share the tiles to transform, and then the panels
-of output channels: each multiplies for a panel and transforms the products back while they are in its own cache.
+Where the transformed filters are small, each task takes some tiles at a time through all steps in its own cache (`whole`). Large filters
+have to be fetched, and should be fetched once: then tiles are taken in batches whose transforms stay in the last-level cache, tasks first
+share the tiles to transform (`images`) and then the panels of filters, each panel's products going back while they are near (`products`).
 """
 
 import functools
@@ -31,6 +32,7 @@ from .memory import empty
 from .simd import LANES, get, linear_map, load, put, rectify, store
 
 POINTS = (0, 1, -1, 2, -2)
+SMALL_FILTERS = 1 << 20  # floats of transformed filters up to which a task takes its tiles through all steps by itself
 SMALL_BATCH, LARGE_BATCH = 1 << 20, 1 << 22  # floats of transformed input that are made at a time
 STRIP = 128  # rows of the weight gradient's matrices that are one unit of work
 SUBBATCH = 48  # tiles whose products one task holds
@@ -73,6 +75,7 @@ class Variant(NamedTuple):
     filters: kernel
     images: kernel
     products: kernel
+    whole: kernel
     gradients: kernel
     sums: kernel
 
@@ -136,13 +139,12 @@ def variant(m: int, r: int) -> Variant:
                     for i in range(a):
                         filter_map(half + FLOAT * i * r * LANES, LANES, target + FLOAT * i * a * step, step)
 
-    def images(task, tasks, x, ld, height, width, channels, rows, columns, top, left, first_tile, tiles, v, v_step, step, scratch):
-        """V[position, tile, :] = B^T d B of `tiles` tiles from first_tile on; rows x columns tiles cover an image."""
-        first, last = share(tiles, task, tasks)
-        tile = scratch + FLOAT * task * LANES * 2 * a * a
-        half = tile + FLOAT * LANES * a * a
+    @inline
+    def transform(x, ld, height, width, channels, rows, columns, top, left, first, last, v, v_step, step, scratch):
+        """V[position, tile - first, :] = B^T d B of the tiles first...last; rows x columns tiles cover an image."""
+        half = scratch + FLOAT * LANES * a * a
         for t in range(first, last):
-            n, rest = (first_tile + t) // (rows * columns), (first_tile + t) % (rows * columns)
+            n, rest = t // (rows * columns), t % (rows * columns)
             row, column = rest // columns * m - top, rest % columns * m - left
             image = x + FLOAT * n * height * width * ld
             inside = row >= 0 and column >= 0 and row + a <= height and column + a <= width
@@ -152,52 +154,90 @@ def variant(m: int, r: int) -> Variant:
                         source = image + FLOAT * ((row * width + column + j) * ld + c)
                         image_map(source, width * ld, half + FLOAT * j * LANES, a * LANES)
                 else:
-                    load_tile(image, ld, height, width, row, column, c, a, tile)
+                    load_tile(image, ld, height, width, row, column, c, a, scratch)
                     for j in range(a):
-                        image_map(tile + FLOAT * j * LANES, a * LANES, half + FLOAT * j * LANES, a * LANES)
-                target = v + FLOAT * (t * v_step + c)
+                        image_map(scratch + FLOAT * j * LANES, a * LANES, half + FLOAT * j * LANES, a * LANES)
+                target = v + FLOAT * ((t - first) * v_step + c)
                 for i in range(a):
                     image_map(half + FLOAT * i * a * LANES, LANES, target + FLOAT * i * a * step, step)
+
+    @inline
+    def finish(v, v_step, v_position, u, u_position, channels, filters, panel, first, last, rows, columns,
+               y, y_ld, height, width, scale, bias, relu, scratch, step):  # fmt: skip
+        """The products of the tiles first...last with one panel of filters, and y = scale A^T M A + bias for their pixels that exist."""
+        half = scratch
+        result = half + FLOAT * LANES * m * a
+        middle = result + FLOAT * LANES * m * m
+        wide = min(COLUMNS, filters - panel)
+        for position in range(a * a):
+            multiply(
+                v + FLOAT * position * v_position, v_step, 1,
+                u + FLOAT * (position * u_position + panel * channels), channels, 0, channels,
+                middle + FLOAT * position * step, COLUMNS, last - first, wide, 0, 0, 0,
+            )  # fmt: skip
+        for t in range(first, last):
+            n, rest = t // (rows * columns), t % (rows * columns)
+            row, column = rest // columns * m, rest % columns * m
+            for k in range(0, wide, LANES):
+                for j in range(a):
+                    source = middle + FLOAT * (j * step + (t - first) * COLUMNS + k)
+                    to_results(source, a * step, half + FLOAT * j * LANES, a * LANES)
+                for i in range(m):
+                    to_results(half + FLOAT * i * a * LANES, LANES, result + FLOAT * i * m * LANES, LANES)
+                factor = load(scale, panel + k) if scale != 0 else constant(1.0)
+                shift = load(bias, panel + k) if bias != 0 else constant(0.0)
+                for i in range(min(m, height - row)):
+                    for j in range(min(m, width - column)):
+                        z = load(result, (i * m + j) * LANES) * factor + shift
+                        if relu:
+                            z = rectify(z)
+                        store(y, ((n * height + row + i) * width + column + j) * y_ld + panel + k, z)
+
+    def images(task, tasks, x, ld, height, width, channels, rows, columns, top, left, first_tile, tiles, v, v_step, step, scratch):
+        """V of `tiles` tiles from first_tile on; tasks share out the tiles."""
+        first, last = share(tiles, task, tasks)
+        mine = scratch + FLOAT * task * LANES * 2 * a * a
+        transform(
+            x, ld, height, width, channels, rows, columns, top, left, first_tile + first, first_tile + last,
+            v + FLOAT * first * v_step, v_step, step, mine,
+        )  # fmt: skip
 
     def products(
         task, tasks, v, v_step, v_position, u, u_position, channels, filters, tiles, subbatch, first_tile, rows, columns,
         y, y_ld, height, width, scale, bias, relu, scratch,
     ):  # fmt: skip
-        """The products of each panel of filters, and y = scale A^T M A + bias for the tiles' pixels that exist."""
-        panels, portions = (filters + COLUMNS - 1) // COLUMNS, (tiles + subbatch - 1) // subbatch
-        first, last = share(panels * portions, task, tasks)
-        size = LANES * (m * a + m * m)
+        """y from V; tasks share out the panels of filters, and the subbatches of tiles for each."""
+        portions = (tiles + subbatch - 1) // subbatch
+        first, last = share((filters + COLUMNS - 1) // COLUMNS * portions, task, tasks)
         step = subbatch * COLUMNS + APART
-        half = scratch + FLOAT * task * (size + a * a * step)
-        result = half + FLOAT * LANES * m * a
-        middle = half + FLOAT * size
+        mine = scratch + FLOAT * task * (LANES * (m * a + m * m) + a * a * step)
         for unit in range(first, last):
-            panel, start = unit // portions * COLUMNS, unit % portions * subbatch
-            count, wide = min(subbatch, tiles - start), min(COLUMNS, filters - panel)
-            for position in range(a * a):
-                multiply(
-                    v + FLOAT * (position * v_position + start * v_step), v_step, 1,
-                    u + FLOAT * (position * u_position + panel * channels), channels, 0, channels,
-                    middle + FLOAT * position * step, COLUMNS, count, wide, 0, 0, 0,
+            start = unit % portions * subbatch
+            finish(
+                v + FLOAT * start * v_step, v_step, v_position, u, u_position, channels, filters, unit // portions * COLUMNS,
+                first_tile + start, first_tile + min(start + subbatch, tiles), rows, columns,
+                y, y_ld, height, width, scale, bias, relu, mine, step,
+            )  # fmt: skip
+
+    def whole(
+        task, tasks, x, ld, x_height, x_width, top, left, u, u_position, channels, filters, tiles, subbatch, rows, columns,
+        y, y_ld, height, width, scale, bias, relu, scratch,
+    ):  # fmt: skip
+        """y from x: a subbatch of tiles goes all the way in a task's own cache; for filters that stay there as well."""
+        first, last = share((tiles + subbatch - 1) // subbatch, task, tasks)
+        v_step = channels + PAD
+        v_position = subbatch * v_step + (0 if subbatch * v_step // APART % 2 else APART)
+        step = subbatch * COLUMNS + APART
+        v = scratch + FLOAT * task * ((a * a + 1) * v_position + LANES * (m * a + m * m) + a * a * step + LANES * 2 * a * a)
+        mine = v + FLOAT * (a * a + 1) * v_position
+        for unit in range(first, last):
+            start, end = unit * subbatch, min((unit + 1) * subbatch, tiles)
+            transform(x, ld, x_height, x_width, channels, rows, columns, top, left, start, end, v, v_step, v_position, mine)
+            for panel in range(0, filters, COLUMNS):
+                finish(
+                    v, v_step, v_position, u, u_position, channels, filters, panel, start, end, rows, columns,
+                    y, y_ld, height, width, scale, bias, relu, mine, step,
                 )  # fmt: skip
-            for t in range(count):
-                tile = first_tile + start + t
-                n, rest = tile // (rows * columns), tile % (rows * columns)
-                row, column = rest // columns * m, rest % columns * m
-                for k in range(0, wide, LANES):
-                    for j in range(a):
-                        source = middle + FLOAT * (j * step + t * COLUMNS + k)
-                        to_results(source, a * step, half + FLOAT * j * LANES, a * LANES)
-                    for i in range(m):
-                        to_results(half + FLOAT * i * a * LANES, LANES, result + FLOAT * i * m * LANES, LANES)
-                    factor = load(scale, panel + k) if scale != 0 else constant(1.0)
-                    shift = load(bias, panel + k) if bias != 0 else constant(0.0)
-                    for i in range(min(m, height - row)):
-                        for j in range(min(m, width - column)):
-                            z = load(result, (i * m + j) * LANES) * factor + shift
-                            if relu:
-                                z = rectify(z)
-                            store(y, ((n * height + row + i) * width + column + j) * y_ld + panel + k, z)
 
     def gradients(task, tasks, dy, ld, height, width, filters, rows, columns, first_tile, tiles, z, step, scratch):
         """Z[position] = G dy G^T as packed panels, `tiles` deep."""
@@ -239,6 +279,7 @@ def variant(m: int, r: int) -> Variant:
         _named(filters, f"{name}_filters"),
         _named(images, f"{name}_images"),
         _named(products, f"{name}_products"),
+        _named(whole, f"{name}_whole"),
         _named(gradients, f"{name}_gradients"),
         _named(sums, f"{name}_sums"),
     )
@@ -308,8 +349,18 @@ def convolve(f: Variant, x, u, top: int, left: int, y, scale=0, bias=0, relu=Fal
     (x, ld), y_ld, a = pixels(x), pixel_step(y), f.m + f.r - 1
     channels, filters = x.shape[3], y.shape[3]
     rows, columns = -(-y.shape[1] // f.m), -(-y.shape[2] // f.m)
-    v_step = channels + PAD
-    for first, last in _batches(len(x) * rows * columns, channels, filters, a * a):
+    v_step, all_tiles = channels + PAD, len(x) * rows * columns
+    if a * a * channels * filters <= SMALL_FILTERS:
+        subbatch = min(SUBBATCH, -(-all_tiles // threads()))
+        each = (a * a + 1) * (subbatch * v_step + APART) + LANES * (f.m * a + f.m * f.m + 2 * a * a) + a * a * (subbatch * COLUMNS + APART)
+        scratch = empty(threads() * each)
+        f.whole(
+            threads(),
+            *(address(x), ld, *x.shape[1:3], top, left, address(u), u.shape[1], channels, filters, all_tiles, subbatch, rows, columns),
+            *(address(y), y_ld, *y.shape[1:3], scale, bias, relu, address(scratch)),
+        )
+        return
+    for first, last in _batches(all_tiles, channels, filters, a * a):
         tiles = last - first
         subbatch = min(SUBBATCH, tiles)
         v = empty((a * a + 1, apart(tiles * v_step)))  # one more: the last tile of rows reads beyond its end
