@@ -1,7 +1,7 @@
 # make train   train LeNet-5 (MNIST where it can be had, else the embedded digits)
 # make test    run the test suite
 # make lint    ruff and mypy
-# make bench   the short benchmarks
+# make bench   the short benchmarks, under ten minutes
 # Everything happens in .venv, made by the first of them. PYTHON chooses the interpreter (3.11 or newer).
 
 PYTHON ?= python3
@@ -28,7 +28,10 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy
 
 bench: $(VENV)/installed-test
-	$(BIN)/python benchmarks/lenet_mnist.py
+	$(BIN)/python benchmarks/startup.py --repeats 3
+	$(BIN)/python benchmarks/lenet_mnist.py --repeats 3 --no-training
+	$(BIN)/python benchmarks/layers.py memory --rounds 1
+	$(BIN)/python benchmarks/models.py lenet5 alexnet vgg16 googlenet resnet18 --rounds 1
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "minicnn needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which one to use: make PYTHON=python3.12 ...")'
