@@ -83,8 +83,21 @@ def share(n, task, tasks):
     return n * task // tasks, n * (task + 1) // tasks
 
 
-def inline(function):
-    """A function that kernels call; it is compiled into them."""
+_names: set[tuple[str, str]] = set()
+
+
+def inline(function, name: str | None = None):
+    """A function that kernels call; it is compiled into them. `name` renames one that is defined several times, in a closure.
+
+    Raises ValueError for a second function of the same name: to the linker, kernels that come from the cache share what they call by name,
+    and would silently call the wrong one.
+    """
+    if name is not None:
+        function.__name__ = function.__qualname__ = name
+    key = function.__module__, function.__qualname__
+    if key in _names:
+        raise ValueError(f"there is a kernel function {function.__qualname__!r} already; give each its own name")
+    _names.add(key)
     return numba.njit(function, nogil=True, error_model="numpy")
 
 

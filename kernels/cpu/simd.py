@@ -233,9 +233,14 @@ def _arithmetic(sign, instruction):
 
     @overload(sign)
     def operate(a, b):
-        if isinstance(a, Vector) and isinstance(b, Vector):
-            return lambda a, b: on_vectors(a, b)
-        return None
+        if not (isinstance(a, Vector) and isinstance(b, Vector)):
+            return None
+
+        def on_both(a, b):
+            return on_vectors(a, b)
+
+        on_both.__name__ = on_both.__qualname__ = f"vector_{instruction}"  # its own name for the linker, see `launch.inline`
+        return on_both
 
 
 for _sign, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):

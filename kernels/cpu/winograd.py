@@ -139,7 +139,6 @@ def variant(m: int, r: int) -> Variant:
                     for i in range(a):
                         filter_map(half + FLOAT * i * r * LANES, LANES, target + FLOAT * i * a * step, step)
 
-    @inline
     def transform(x, ld, height, width, channels, rows, columns, top, left, first, last, v, v_step, step, scratch):
         """V[position, tile - first, :] = B^T d B of the tiles first...last; rows x columns tiles cover an image."""
         half = scratch + FLOAT * LANES * a * a
@@ -161,7 +160,6 @@ def variant(m: int, r: int) -> Variant:
                 for i in range(a):
                     image_map(half + FLOAT * i * a * LANES, LANES, target + FLOAT * i * a * step, step)
 
-    @inline
     def finish(v, v_step, v_position, u, u_position, channels, filters, panel, first, last, rows, columns,
                y, y_ld, height, width, scale, bias, relu, scratch, step):  # fmt: skip
         """The products of the tiles first...last with one panel of filters, and y = scale A^T M A + bias for their pixels that exist."""
@@ -273,6 +271,7 @@ def variant(m: int, r: int) -> Variant:
                         store(dw, (i * r + j) * size + at, load(line, j * LANES))
 
     name = f"winograd_{m}_{r}"
+    transform, finish = inline(transform, f"{name}_transform"), inline(finish, f"{name}_finish")
     return Variant(
         m,
         r,

@@ -254,3 +254,38 @@ def test_a_wrong_choice_of_instructions_is_named():
         [sys.executable, "-c", code], env=os.environ | {"MINICNN_SIMD": "mmx"}, capture_output=True, text=True, check=True
     )
     assert done.stdout == "MINICNN_SIMD='mmx': expected one of avx512, avx2, neon, portable\n"
+
+
+CACHED = """
+import numpy as np
+from minicnn.kernels import cpu, reference
+from minicnn.kernels.cpu import conv
+g = np.random.default_rng(0)
+x, w = g.standard_normal((20, 6, 6, 16), dtype=np.float32), g.standard_normal((3, 3, 16, 48), dtype=np.float32)
+y = reference.conv2d(x, w, padding=1)
+for algorithm in {algorithms}:
+    with conv.algorithm(algorithm):
+        assert abs(cpu.conv2d(x, w, padding=1) - y).max() < 1e-4 * abs(y).max(), algorithm
+"""
+
+
+def test_kernels_from_the_cache_call_their_own_functions(tmp_path):
+    """Kernels compiled in different processes and loaded into one: functions of the same name must not be taken for each other."""
+    for algorithms in (("winograd2",), ("winograd4",), ("winograd4", "winograd2"), ("winograd2", "winograd4")):
+        done = subprocess.run(
+            [sys.executable, "-c", CACHED.format(algorithms=algorithms)],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (algorithms, done.stderr[-1000:])
+
+
+def test_names_of_kernel_functions_are_unique():
+    def twice():
+        pass
+
+    launch.inline(twice)
+    with pytest.raises(ValueError, match="there is a kernel function .*twice"):
+        launch.inline(twice)
