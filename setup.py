@@ -18,7 +18,7 @@ setup(
     package_dir=STOREYS,
     package_data={"minicnn": ["py.typed"], "minicnn.data": ["digits.npz"]},
     install_requires=[
-        "numba>=0.64,<1",
+        "numba>=0.66,<1",
         "numpy>=1.26,<3",
         "pillow>=10,<14",
         "matplotlib>=3.8,<4",

@@ -1,10 +1,10 @@
 """Convolution on the CPU, and which algorithm serves which shape and pass.
 
-| algorithm   | for                                                   | relative error (L2, C = 256) |
-|-------------|-------------------------------------------------------|------------------------------|
-| `direct`    | everything: a matrix product whose left side is gathered on the way (direct.py) | 3e-7 |
-| `winograd2` | 3x3 and 5x5, stride 1: F(2x2), 2.25 and 2.78 times fewer products (winograd.py) | 5e-7, 1e-6 |
-| `winograd4` | 3x3, stride 1: F(4x4), 4 times fewer products         | 3e-6                         |
+| algorithm   | for                                                                             | relative error (L2, C = 256) |
+|-------------|---------------------------------------------------------------------------------|------------------------------|
+| `direct`    | everything: a matrix product that walks along the patches in place (direct.py)  | 3e-7                         |
+| `winograd2` | 3x3 and 5x5, stride 1: F(2x2), 2.25 and 2.78 times fewer products (winograd.py) | 5e-7, 1e-6                   |
+| `winograd4` | 3x3, stride 1: F(4x4), 4 times fewer products                                   | 3e-6                         |
 """
 
 import functools
@@ -63,7 +63,7 @@ def cost(name: str, images: int, geometry: Window, channels: int, filters: int, 
     """About how many vector instructions the algorithm takes: products at two a cycle, transforms by what was measured."""
     area, pixels = geometry.kernel[0] * geometry.kernel[1], images * geometry.output[0] * geometry.output[1]
     if name == "direct":
-        return pixels * area * channels / groups * filters / 2 + pixels * area * channels * GATHER
+        return pixels * area * channels / groups * filters / 2 + pixels * area * channels * PATCH
     m = int(name[-1])
     positions = (m + geometry.kernel[0] - 1) ** 2
     tiles = images * -(-geometry.output[0] // m) * -(-geometry.output[1] // m)
@@ -71,7 +71,7 @@ def cost(name: str, images: int, geometry: Window, channels: int, filters: int, 
     return products + tiles * positions * (channels + filters) * TRANSFORM + positions * channels * filters * FILTER * (1 + weights)
 
 
-GATHER, TRANSFORM, FILTER = 2, 10, 30  # instructions a float; filters of many channels come from memory, not from a cache
+PATCH, TRANSFORM, FILTER = 2, 10, 30  # instructions a float; filters of many channels come from memory, not from a cache
 
 
 def _serve(geometry, images, channels, filters, groups, weights=False):
