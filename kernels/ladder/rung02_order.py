@@ -4,10 +4,9 @@ The same seven loops with k innermost: w and y are read in order, and the compil
 and stored for every product.
 """
 
-import numpy as np
 from numba import njit
 
-from .finish import bias_and_relu, bias_gradient, padded, turned
+from .finish import passes_of
 
 
 @njit(cache=True)
@@ -40,25 +39,4 @@ def _weights(x, dy, dw):
                                 dw[i, j, c, k] += value * dy[n, p, q, k]
 
 
-def _apply(x, w, pad):
-    x = padded(x, pad)
-    y = np.zeros((len(x), x.shape[1] - len(w) + 1, x.shape[2] - len(w) + 1, w.shape[3]), np.float32)
-    _convolve(x, w, y)
-    return y
-
-
-def forward(x, w, b, pad):
-    """See `ladder`."""
-    return bias_and_relu(_apply(x, w, pad), b)
-
-
-def grad_input(dy, w, pad):
-    """See `ladder`."""
-    return _apply(dy, turned(w), len(w) - 1 - pad)
-
-
-def grad_weight(dy, x, size, pad):
-    """See `ladder`."""
-    dw = np.zeros((size, size, x.shape[3], dy.shape[3]), np.float32)
-    _weights(padded(x, pad), dy, dw)
-    return dw, bias_gradient(dy)
+forward, grad_input, grad_weight = passes_of(_convolve, _weights)
