@@ -301,16 +301,19 @@ def _agreement(measured: dict | None) -> list[str]:
         "The last columns are float32 at the network's own input: relative L2 distance from the twin in float64, ours / torch's, of the",
         "outputs in train mode, of all gradients together, and of the logits in eval mode (`python -m tests.models.twin_table --float32`).",
         "Gradients cannot agree better than two float32 engines round: a unit near the kink of ReLU, or two near-equal values in a max",
-        "pool, fall to different sides. Where ours are farther off than torch's, Winograd's algorithm rounds ten times as much before the",
-        "kinks; with the plain sums they are as far off as torch's.",
+        "pool, fall to different sides. Outputs agree to 1e-4 but for the deepest nets, whose batch norms over two images enlarge what was",
+        "rounded before them, in torch as here. Where ours are farther off than torch's, Winograd's algorithm rounds ten times as much",
+        "before the kinks; with the plain sums (`algorithm(\"direct\")` of `minicnn.kernels.cpu.conv`) they are as far off as torch's.",
         "",
-        "| network | forward | gradient | seconds | float32 forward | float32 gradient | float32 eval |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| network | parameters | MACs | forward | gradient | seconds | float32 forward | float32 gradient | float32 eval |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, row in measured["networks"].items():
         found, single = row["float64"], row.get("float32")
         cells = [f"{single[what][0]:.0e} / {single[what][1]:.0e}" for what in ("forward", "gradient", "eval")] if single else [""] * 3
-        lines.append(f"| `{name}` | {found['forward']:.0e} | {found['gradient']:.0e} | {found['seconds']:.1f} | {' | '.join(cells)} |")
+        counts = f"{row['parameters']:,} | {row['macs']:,}"
+        errors = f"{found['forward']:.0e} | {found['gradient']:.0e} | {found['seconds']:.1f}"
+        lines.append(f"| `{name}` | {counts} | {errors} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 

@@ -125,17 +125,15 @@ def _spread(task, tasks, dy, ld, argmax, images, height, width, channels, rows, 
             to = dx + 4 * (n * height + p * kh + i) * line_length
             inside = columns if i < kh else 0
             for q in range(inside):
-                for c in range(0, channels, LANES):
-                    at = (line * columns + q) * channels + c
-                    v = load_part(dy, (line * columns + q) * ld + c, channels - c) * splat(inverse)
-                    for j in range(kw):
-                        # Whole vectors where they fit: what lies behind this pixel's channels is written over by the next pixel.
-                        place = (q * kw + j) * channels + c
+                # Pixel after pixel, in whole vectors where they fit: what lies behind a pixel's channels is written over by the next one.
+                for j in range(kw):
+                    for c in range(0, channels, LANES):
+                        v = load_part(dy, (line * columns + q) * ld + c, channels - c) * splat(inverse)
                         if argmax != 0:
-                            winner = load_bytes_part(argmax, at, channels - c)
-                            store_part(to, place, where_equal(winner, constant(float(i * kw + j)), v, constant(0.0)), line_length - place)
-                        else:
-                            store_part(to, place, v, line_length - place)
+                            winner = load_bytes_part(argmax, (line * columns + q) * channels + c, channels - c)
+                            v = where_equal(winner, constant(float(i * kw + j)), v, constant(0.0))
+                        place = (q * kw + j) * channels + c
+                        store_part(to, place, v, line_length - place)
             for place in range(inside * kw * channels, line_length, LANES):
                 store_part(to, place, constant(0.0), line_length - place)
 

@@ -94,8 +94,8 @@ def biased_running_var(x, gamma, beta, mean, var, training=True, momentum=0.1, e
     return result
 
 
-def frozen_statistics(dy, x, gamma, mean, inv_std, training=True):
-    return reference.batch_norm_grad(dy, x, gamma, mean, inv_std, training=False)
+def frozen_statistics(dy, x, gamma, mean, inv_std, training=True, *activation):
+    return reference.batch_norm_grad(dy, x, gamma, mean, inv_std, False, *activation)
 
 
 def summed_not_averaged(logits, labels):
