@@ -303,7 +303,7 @@ def _agreement(measured: dict | None) -> list[str]:
         "Gradients cannot agree better than two float32 engines round: a unit near the kink of ReLU, or two near-equal values in a max",
         "pool, fall to different sides. Outputs agree to 1e-4 but for the deepest nets, whose batch norms over two images enlarge what was",
         "rounded before them, in torch as here. Where ours are farther off than torch's, Winograd's algorithm rounds ten times as much",
-        "before the kinks; with the plain sums (`algorithm(\"direct\")` of `minicnn.kernels.cpu.conv`) they are as far off as torch's.",
+        'before the kinks; with the plain sums (`algorithm("direct")` of `minicnn.kernels.cpu.conv`) they are as far off as torch\'s.',
         "",
         "| network | parameters | MACs | forward | gradient | seconds | float32 forward | float32 gradient | float32 eval |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
