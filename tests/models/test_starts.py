@@ -1,4 +1,8 @@
-"""Training really starts: thirty SGD steps from each network's own initial weights, on forty real images of CIFAR-10's ten classes."""
+"""Training really starts: a few dozen steps of each family's own optimiser from its own initial weights, on forty photographs.
+
+Two classes of CIFAR-10, enlarged to what the network takes: a net without batch normalisation sits at ln(classes) for some hundred steps
+when there are ten.
+"""
 
 import numpy as np
 import pytest
@@ -7,41 +11,45 @@ from minicnn import data, models
 from minicnn.data import folders
 from minicnn.training.metrics import loss_of
 
-CASES = {  # options, learning rate for the small batch
-    "resnet18": ({"input_size": 64}, 0.01),
-    "resnet20_cifar": ({}, 0.1),
-    "preresnet20_cifar": ({}, 0.02),
-    "googlenet_bn": ({"input_size": 64}, 0.01),
+CLASSES = ("airplane", "frog")
+CASES = {  # options, learning rate for so few images, steps
+    "alexnet": ({}, 0.001, 60),
+    "zfnet": ({}, 0.006, 40),
+    "vgg11": ({"input_size": 64}, 0.003, 50),
+    "googlenet": ({"input_size": 80}, 0.01, 50),
+    "googlenet_bn": ({"input_size": 80}, 0.01, 20),
+    "inception_v4": ({"input_size": 107}, 0.003, 20),
+    "resnet18": ({"input_size": 64}, 0.002, 20),
+    "resnet20_cifar": ({}, 0.05, 20),
+    "preresnet20_cifar": ({}, 0.02, 20),
+    "nin_cifar10": ({}, 0.015, 100),
 }
 
 
 @pytest.fixture(scope="module")
-def cifar():
-    """Four training images of each class, by name of the file."""
+def photographs():
+    """`size -> images`: twenty training images of each class, by name of the file."""
     source = data.cache_folder() / "cifar10" / "cifar10-jpg.tar.gz"
     if not source.is_file():
         pytest.skip(f"{source} is not on this machine")
     files = folders.listing(source)
-    classes = data.cifar.CLASSES
-    paths = [f"train/{name}/{i:04}.jpg" for name in classes for i in range(4)]
-    return lambda size: np.stack([folders.decode(path, files[path].read, size) for path in paths]), np.repeat(np.arange(10), 4)
+    paths = [f"train/{name}/{i:04}.jpg" for name in CLASSES for i in range(20)]
+    return lambda size: np.stack([folders.decode(path, files[path].read, size) for path in paths])
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_loss_falls_below_chance(name, cifar):
-    options, lr = CASES[name]
-    model = models.create(name, seed=0, num_classes=10, **options)
+def test_loss_falls_below_chance(name, photographs):
+    options, lr, steps = CASES[name]
+    model = models.create(name, seed=0, num_classes=2, **options)
     optimizer = model.recipe.make_optimizer(model, lr)
-    images, labels = cifar[0](model.input_shape[0]), cifar[1]
+    images, labels = photographs(model.input_shape[0]), np.repeat([0, 1], 20)
     preprocess = model.recipe.preprocess
     x = ((images / 255 - np.asarray(preprocess.mean)) / np.asarray(preprocess.std)).astype(np.float32)
-    generator = np.random.default_rng(0)
     losses = []
-    for _ in range(30):
-        rows = generator.permutation(40)[:20]
-        loss, gradient = loss_of(model)(model(x[rows]), labels[rows])
+    for _ in range(steps):
+        loss, gradient = loss_of(model)(model(x), labels)
         optimizer.zero_grad()
         model.backward(gradient, need_dx=False)
         optimizer.step()
         losses.append(float(loss))
-    assert np.mean(losses[-5:]) < 0.6 * np.log(10), losses
+    assert np.mean(losses[-5:]) < 0.7 * np.log(2), losses
