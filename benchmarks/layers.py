@@ -116,8 +116,8 @@ def ours(groups, repeats: int) -> dict[str, float]:
         "ReLU": lambda x, dy: K.relu_grad(dy, K.relu(x)),
         "residual add + ReLU": lambda x, dy: K.relu_grad(dy, K.add(x, dy, "relu")),
         "softmax cross-entropy": lambda x, dy: K.softmax_cross_entropy(x, labels),
-        "SGD step, 25 million": lambda x, dy: K.sgd_update(x, dy, v, 1e-3, 0.9, 5e-4),
-        "Adam step, 25 million": lambda x, dy: K.adam_update(x, dy, v, u, 1, 1e-3),
+        "SGD step, 25 million": lambda x, dy: K.sgd_update([x], [dy], [v], [1e-3], [5e-4], 0.9),
+        "Adam step, 25 million": lambda x, dy: K.adam_update([x], [dy], [v], [u], [1e-3], [0.0], 1),
         "linear 4096-4096, batch 4, forward + backward": linear,
         "linear 4096-4096, batch 64, forward + backward": linear,
     }

@@ -75,7 +75,8 @@ def current() -> str | None:
 
 
 def implementation(operation: str, x):
-    """The function that serves `operation` for the array `x`."""
+    """The function that serves `operation` for the array `x`, or for the arrays of a list."""
+    x = x[0] if isinstance(x, list) else x
     if array_module(x) is not np:
         candidates = (_chosen, "cuda") if _chosen in ("reference", "numba_cuda") else ("cuda",)
     elif x.dtype == np.float32:

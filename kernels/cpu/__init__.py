@@ -18,6 +18,7 @@ from .activation import (
     tanh_grad,
 )
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
+from .dropout import dropout, dropout_grad
 from .linear import linear, linear_grad_input, linear_grad_weight
 from .loss import softmax, softmax_cross_entropy
 from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad
@@ -43,6 +44,8 @@ __all__ = [
     "conv2d",
     "conv2d_grad_input",
     "conv2d_grad_weight",
+    "dropout",
+    "dropout_grad",
     "empty",
     "global_avg_pool2d",
     "global_avg_pool2d_grad",

@@ -318,6 +318,22 @@ def mantissa(builder, v):
     return builder.bitcast(builder.or_(bits, _constant(0x3F000000, _INTS)), _VECTOR)
 
 
+def _scrambled(builder, x):
+    """`reference.dropout.scrambled`."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x = builder.mul(builder.xor(x, builder.lshr(x, _constant(shift, _INTS))), _constant(factor, _INTS))
+    return builder.xor(x, builder.lshr(x, _constant(16, _INTS)))
+
+
+@_operation(intp, intp, intp, intp)
+def hashed_above(builder, i, first_key, second_key, least):
+    """1 in the lanes whose position, i and following, hashes to `least` or more, else 0: who stays in `reference.dropout`."""
+    i, first_key, second_key, least = (_splat(builder, builder.trunc(n, _INT), _INTS) for n in (i, first_key, second_key, least))
+    position = builder.add(i, ir.Constant(_INTS, list(range(LANES))))
+    number = _scrambled(builder, builder.add(_scrambled(builder, builder.xor(position, first_key)), second_key))
+    return builder.uitofp(builder.icmp_unsigned(">=", number, least), _VECTOR)
+
+
 @_operation(vector, result=float32)
 def total(builder, v):
     """The sum of the lanes, halves added to halves: a fixed order."""

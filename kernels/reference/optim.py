@@ -1,9 +1,13 @@
-"""Parameter updates, in place. w, g and the slots have one shape; lr is the learning rate, g the gradient of the loss alone."""
+"""Parameter updates, in place and for all parameters in one call, so that a backend can make one pass of it.
+
+`w`, `g` and the slots are lists with one array for each parameter, of one shape: its value, the gradient of the loss alone, and what the
+rule remembers. `lr` and `weight_decay` are lists with one number for each.
+"""
 
 from .arrays import array_module
 
 
-def sgd_update(w, g, v, lr, momentum=0.0, weight_decay=0.0, nesterov=False, form="torch"):
+def sgd_update(w, g, v, lr, weight_decay, momentum=0.0, nesterov=False, form="torch"):
     """Stochastic gradient descent with momentum and L2 weight decay; v is the velocity.
 
         form "torch":   v = m v + (g + wd w)            w -= lr v            (nesterov: w -= lr (g + wd w + m v))
@@ -12,15 +16,16 @@ def sgd_update(w, g, v, lr, momentum=0.0, weight_decay=0.0, nesterov=False, form
     "caffe" is AlexNet's own (Krizhevsky et al. 2012, section 5) with the sign of v turned. The two take the same steps while lr is
     constant; after a drop, the old velocity still moves at the old rate in "caffe" and at the new one in "torch".
     """
-    g = g + weight_decay * w if weight_decay else g
-    rate = 1 if form == "torch" else lr
-    v *= momentum
-    v += g if rate == 1 else rate * g
-    step = momentum * v + rate * g if nesterov else v
-    w -= (lr if form == "torch" else 1) * step
+    for w, g, v, lr, wd in zip(w, g, v, lr, weight_decay, strict=True):  # noqa: B020 - one parameter of each list
+        g = g + wd * w if wd else g
+        rate = 1 if form == "torch" else lr
+        v *= momentum
+        v += g if rate == 1 else rate * g
+        step = momentum * v + rate * g if nesterov else v
+        w -= (lr if form == "torch" else 1) * step
 
 
-def adam_update(w, g, m, v, step, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, decoupled=False):
+def adam_update(w, g, m, v, lr, weight_decay, step, beta1=0.9, beta2=0.999, eps=1e-8, decoupled=False):
     """Adam (Kingma & Ba 2015, algorithm 1), and with `decoupled` AdamW (Loshchilov & Hutter 2019, algorithm 2).
 
         m = b1 m + (1 - b1) g        v = b2 v + (1 - b2) g^2
@@ -28,23 +33,25 @@ def adam_update(w, g, m, v, step, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_d
 
     `step` is t, counted from 1. Adam adds wd * w to g; AdamW shrinks w by lr * wd instead.
     """
-    if weight_decay and decoupled:
-        w *= 1 - lr * weight_decay
-    elif weight_decay:
-        g = g + weight_decay * w
-    m += (1 - beta1) * (g - m)
-    v += (1 - beta2) * (g * g - v)
-    denominator = array_module(w).sqrt(v / (1 - beta2**step)) + eps
-    w -= lr / (1 - beta1**step) * m / denominator
+    for w, g, m, v, lr, wd in zip(w, g, m, v, lr, weight_decay, strict=True):  # noqa: B020
+        if wd and decoupled:
+            w *= 1 - lr * wd
+        elif wd:
+            g = g + wd * w
+        m += (1 - beta1) * (g - m)
+        v += (1 - beta2) * (g * g - v)
+        denominator = array_module(w).sqrt(v / (1 - beta2**step)) + eps
+        w -= lr / (1 - beta1**step) * m / denominator
 
 
-def rmsprop_update(w, g, s, v, lr, decay=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0):
+def rmsprop_update(w, g, s, v, lr, weight_decay, decay=0.99, eps=1e-8, momentum=0.0):
     """RMSProp (Tieleman & Hinton 2012, lecture 6e), with torch's place for eps and optional momentum v.
 
     s = decay s + (1 - decay) g^2        v = m v + g / (sqrt(s) + eps)        w -= lr v
     """
-    g = g + weight_decay * w if weight_decay else g
-    s += (1 - decay) * (g * g - s)
-    v *= momentum
-    v += g / (array_module(w).sqrt(s) + eps)
-    w -= lr * v
+    for w, g, s, v, lr, wd in zip(w, g, s, v, lr, weight_decay, strict=True):  # noqa: B020
+        g = g + wd * w if wd else g
+        s += (1 - decay) * (g * g - s)
+        v *= momentum
+        v += g / (array_module(w).sqrt(s) + eps)
+        w -= lr * v

@@ -16,7 +16,7 @@ from ..layers.base import Parameter
 class Optimizer:
     """The base: `step()` updates every parameter from its gradient, `zero_grad()` clears the gradients.
 
-    A subclass names its slots and writes `update(parameter, slots, lr, weight_decay)`.
+    A subclass names its slots and writes `update(values, gradients, *slots, lr, weight_decay)`, lists with one item a parameter.
     """
 
     slots: tuple[str, ...] = ()
@@ -34,17 +34,21 @@ class Optimizer:
     def step(self) -> None:
         """One update of every parameter, at the learning rate `self.lr`."""
         self.steps += 1
-        for parameter, slots in zip(self.parameters, self.state, strict=True):
-            decay = self.weight_decay * parameter.weight_decay_multiplier
-            self.update(parameter, slots, self.lr * parameter.lr_multiplier, decay)
+        self.update(
+            [p.value for p in self.parameters],
+            [p.grad for p in self.parameters],
+            *([slots[slot] for slots in self.state] for slot in self.slots),
+            lr=[self.lr * p.lr_multiplier for p in self.parameters],
+            weight_decay=[self.weight_decay * p.weight_decay_multiplier for p in self.parameters],
+        )
 
     def zero_grad(self) -> None:
         """Set every parameter's gradient to zero."""
         for parameter in self.parameters:
             parameter.zero_grad()
 
-    def update(self, parameter: Parameter, slots: dict[str, np.ndarray], lr: float, weight_decay: float) -> None:
-        """Update one parameter in place."""
+    def update(self, values: list, gradients: list, *slots: list, lr: list[float], weight_decay: list[float]) -> None:
+        """Update all parameters in place."""
         raise TypeError(f"{type(self).__name__} does not define update")
 
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -77,17 +81,8 @@ class SGD(Optimizer):
             raise ValueError(f"SGD: form={form!r}: expected 'torch' or 'caffe'")
         self.momentum, self.nesterov, self.form = momentum, nesterov, form
 
-    def update(self, parameter, slots, lr, weight_decay):
-        K.sgd_update(
-            parameter.value,
-            parameter.grad,
-            slots["velocity"],
-            lr,
-            momentum=self.momentum,
-            weight_decay=weight_decay,
-            nesterov=self.nesterov,
-            form=self.form,
-        )
+    def update(self, values, gradients, velocities, lr, weight_decay):
+        K.sgd_update(values, gradients, velocities, lr, weight_decay, self.momentum, self.nesterov, self.form)
 
 
 class Adam(Optimizer):
@@ -100,19 +95,8 @@ class Adam(Optimizer):
         super().__init__(parameters, lr, weight_decay)
         self.betas, self.eps = betas, eps
 
-    def update(self, parameter, slots, lr, weight_decay):
-        K.adam_update(
-            parameter.value,
-            parameter.grad,
-            slots["m"],
-            slots["v"],
-            self.steps,
-            lr,
-            *self.betas,
-            eps=self.eps,
-            weight_decay=weight_decay,
-            decoupled=self.decoupled,
-        )
+    def update(self, values, gradients, means, squares, lr, weight_decay):
+        K.adam_update(values, gradients, means, squares, lr, weight_decay, self.steps, *self.betas, self.eps, self.decoupled)
 
 
 class AdamW(Adam):
@@ -133,18 +117,8 @@ class RMSProp(Optimizer):
         super().__init__(parameters, lr, weight_decay)
         self.decay, self.eps, self.momentum = decay, eps, momentum
 
-    def update(self, parameter, slots, lr, weight_decay):
-        K.rmsprop_update(
-            parameter.value,
-            parameter.grad,
-            slots["square"],
-            slots["velocity"],
-            lr,
-            decay=self.decay,
-            eps=self.eps,
-            momentum=self.momentum,
-            weight_decay=weight_decay,
-        )
+    def update(self, values, gradients, squares, velocities, lr, weight_decay):
+        K.rmsprop_update(values, gradients, squares, velocities, lr, weight_decay, self.decay, self.eps, self.momentum)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSProp}

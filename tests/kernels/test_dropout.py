@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from minicnn.kernels import reference
+from minicnn.kernels import dispatch, reference
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.7])
@@ -23,3 +23,31 @@ def test_dropout(p, dtype):
     np.testing.assert_array_equal(again, y)
     other, _ = reference.dropout(x, p, np.random.default_rng(3))
     assert (other != y).any()
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 17), (5, 9, 9, 33), (2, 64, 64, 16)])
+@pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 0.999])
+def test_cpu_drops_the_same(shape, p):
+    x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    dy = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
+    (y, keep), (expected, kept) = (k.dropout(x, p, np.random.default_rng(7)) for k in (dispatch, reference))
+    assert dispatch.implementation("dropout", x) is not reference.dropout
+    assert keep.dtype == bool
+    np.testing.assert_array_equal(keep, kept)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(dispatch.dropout_grad(dy, keep, p), reference.dropout_grad(dy, kept, p))
+    wide = np.zeros((*shape[:-1], shape[-1] + 2), np.float32)
+    dispatch.dropout(x, p, np.random.default_rng(7), out=wide[..., 1:-1])
+    np.testing.assert_array_equal(wide[..., 1:-1], expected)
+
+
+def test_masks_look_random():
+    """Neither neighbours nor positions a power of two apart nor two draws know of each other."""
+    x = np.ones(1 << 20, np.float32)
+    generator = np.random.default_rng(0)
+    first, second = (reference.dropout(x, 0.5, generator)[1] for _ in range(2))
+    bound = 5 * 0.5 / np.sqrt(x.size)
+    assert abs(first.mean() - 0.5) < bound
+    assert abs((first == second).mean() - 0.5) < bound
+    for distance in (1, 2, 3, 16, 1024, 4096, 65536):
+        assert abs((first[distance:] == first[:-distance]).mean() - 0.5) < 1.1 * bound, distance

@@ -17,7 +17,7 @@ decays = st.sampled_from([0.0, 1e-3, 0.1])
 def compare(ours, theirs, dtype, seed, steps=6):
     """Feed both optimisers the same gradients; `ours(parameters)` and `theirs(tensors)` make them."""
     generator = np.random.default_rng(seed)
-    start = [generator.standard_normal(shape).astype(dtype) for shape in ((3, 2), (4,))]
+    start = [generator.standard_normal(shape).astype(dtype) for shape in ((3, 2), (4,), (17, 33))]
     parameters = [Parameter(a.copy()) for a in start]
     tensors = [torch.tensor(a, requires_grad=True) for a in start]
     mine, reference_optimizer = ours(parameters), theirs(tensors)
@@ -99,7 +99,7 @@ def test_caffe_form_differs_only_after_the_rate_drops():
         g = generator.standard_normal(5)
         lr = 0.1 if step < 4 else 0.01
         for (value, velocity), form in ((theirs, "torch"), (ours, "caffe")):
-            reference.sgd_update(value, g, velocity, lr, momentum=0.9, weight_decay=1e-2, form=form)
+            reference.sgd_update([value], [g], [velocity], [lr], [1e-2], momentum=0.9, form=form)
         assert np.allclose(theirs[0], ours[0], rtol=1e-12) == (step < 4)
 
 
@@ -110,7 +110,7 @@ def test_alexnets_rule_by_hand():
     for g in (0.5, -0.2, 0.3):
         velocity = 0.9 * velocity - 0.0005 * 0.01 * expected - 0.01 * g
         expected += velocity
-        reference.sgd_update(w, np.array([g]), v, 0.01, momentum=0.9, weight_decay=0.0005, form="caffe")
+        reference.sgd_update([w], [np.array([g])], [v], [0.01], [0.0005], momentum=0.9, form="caffe")
     np.testing.assert_allclose(w, expected, rtol=1e-14)
 
 

@@ -1,0 +1,46 @@
+"""Dropout, one pass over the bytes: the mask is computed where it is applied, and kept as bytes for the gradient."""
+
+import numpy as np
+
+from ..reference.dropout import keys, least_kept
+from .activation import deliver, span, target, tasks_for
+from .arrays import address, contiguous
+from .functions import constant
+from .launch import kernel
+from .memory import empty
+from .simd import LANES, hashed_above, load_bytes_part, load_part, splat, store_bytes_part, store_part
+
+
+@kernel
+def _dropout(task, tasks, x, n, first_key, second_key, least, scale: float, y, keep):
+    """y = x scale and keep = 1 where the hash is at least `least`, else 0 both."""
+    first, last = span(n, task, tasks)
+    for i in range(first, last, LANES):
+        kept = hashed_above(i, first_key, second_key, least)
+        store_bytes_part(keep, i, kept, last - i)
+        store_part(y, i, load_part(x, i, last - i) * (kept * splat(scale)), last - i)
+
+
+@kernel
+def _dropout_grad(task, tasks, dy, n, keep, scale: float, dx):
+    """dx = dy scale where kept, else 0."""
+    first, last = span(n, task, tasks)
+    for i in range(first, last, LANES):
+        store_part(dx, i, load_part(dy, i, last - i) * (load_bytes_part(keep, i, last - i) * splat(scale)), last - i)
+
+
+def dropout(x, p, generator, out=None):
+    """See `reference.dropout`."""
+    x = contiguous(x)
+    y, keep = target(out, x.shape), empty(x.shape, np.uint8)
+    first, second = map(int, keys(generator))
+    _dropout(tasks_for(x.size), address(x), x.size, first, second, least_kept(p), 1 / (1 - p), address(y), address(keep))
+    return deliver(y, out), keep.view(np.bool_)
+
+
+def dropout_grad(dy, keep, p):
+    """See `reference.dropout_grad`."""
+    dy, keep = contiguous(dy), np.ascontiguousarray(keep, np.bool_)
+    dx = empty(dy.shape)
+    _dropout_grad(tasks_for(dy.size), address(dy), dy.size, address(keep), 1 / (1 - p), address(dx))
+    return dx
