@@ -45,13 +45,14 @@ def batch(shape, n):
 
 
 def time_of(step, steps: int) -> list[float]:
-    """Seconds of each of `steps` calls, after the warm-up."""
-    times = []
-    for _ in range(WARM_UP + steps):
-        started = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - started)
-    return times[WARM_UP:]
+    """Seconds of each of at least `steps` calls and half a second of them, after a warm-up of two calls and half a second."""
+    for least in (WARM_UP, steps):
+        times = []
+        while len(times) < least or sum(times) < 0.5:
+            started = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - started)
+    return times
 
 
 def measure(train, infer, steps: int) -> dict:
