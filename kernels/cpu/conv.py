@@ -150,12 +150,6 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
     w = contiguous(w if connections is None else w * connections)
     if _is_linear(geometry, x_shape[1:3], groups):
         return linear.linear_grad_input(dy.reshape(len(dy), -1), w.reshape(-1, w.shape[3])).reshape(x_shape)
-    if geometry.stride == geometry.dilation == (1, 1) and groups == 1 and x_shape[3] <= LANES // 2:
-        # Few channels to compute: a convolution of dy with the kernel turned by 180 degrees, several pixels abreast.
-        turned = w[::-1, ::-1].transpose(0, 1, 3, 2)
-        around = [(k - 1 - before, k - 1 - after) for k, (before, after) in zip(geometry.kernel, geometry.padding, strict=True)]
-        if min(map(min, around)) >= 0:
-            return conv2d(dy, turned, padding=around)
     dx = empty(x_shape)
     variant = _serve(geometry, len(dy), x_shape[3], w.shape[3], groups)
     if variant:

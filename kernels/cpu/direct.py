@@ -6,8 +6,8 @@ between its pixels) at the same distances from its first pixel, for all patches.
 each, and walks along the runs of all of them at once. Borders of zeros are real: where there is padding, the image is copied into a larger
 one first, so that no pixel is special.
 
-The input gradient is a forward pass over dy: pixel h received from output p through row i of the kernel if `p * s = h + pad - i * d`. With
-stride s the pixels of each class h mod s have taps of their own, and each class is one dense product.
+The input gradient goes the other way round: each pixel of dy is multiplied by whole filters, which gives a patch, and that is added where
+the pixel's patch was. No multiplication is wasted, whatever the stride and however few the channels.
 
 The weight gradient sums over pixels: a block of patches is gathered into rows that stay in the second-level cache.
 """
@@ -22,7 +22,7 @@ import numpy as np
 from ..geometry import Pair, Window
 from .arrays import address, pixel_step, pixels
 from .gemm import COLUMNS, FLOAT, LANES, ROWS, copy, multiply, pack, packed_columns, zeros
-from .launch import inline, kernel, share, threads
+from .launch import inline, kernel, reach, share, threads
 from .memory import empty
 from .simd import (
     VECTORS,
@@ -32,6 +32,7 @@ from .simd import (
     load_part,
     put,
     put_index,
+    store,
     store_part,
     tile_multiply_at,
     tile_store,
@@ -76,6 +77,16 @@ def walk(taps, channels: int, ld: int, width: int, most: int) -> Walk:
     return Walk(np.array(runs, np.int64), np.array(parts, np.int64), depth, longest)
 
 
+@inline
+def copy_pixels(source, source_ld, target, target_ld, count, channels):
+    """A row of pixels, whose distances may differ."""
+    if source_ld == target_ld == channels:
+        count, channels = 1, count * channels
+    for q in range(count):
+        for c in range(0, channels, LANES):
+            store_part(target, q * target_ld + c, load_part(source, q * source_ld + c, channels - c), channels - c)
+
+
 @kernel
 def _pad(task, tasks, x, ld, images, height, width, channels, to, top, bottom, left, right):
     """A contiguous copy of the images with borders of zeros."""
@@ -91,13 +102,7 @@ def _pad(task, tasks, x, ld, images, height, width, channels, to, top, bottom, l
         if inside:
             source = x + FLOAT * (n * height + row) * width * ld
             target += FLOAT * left * channels
-            if ld == channels:
-                for i in range(0, width * channels, LANES):
-                    store_part(target, i, load_part(source, i, width * channels - i), width * channels - i)
-            else:
-                for q in range(width):
-                    for i in range(0, channels, LANES):
-                        store_part(target, q * channels + i, load_part(source, q * ld + i, channels - i), channels - i)
+            copy_pixels(source, ld, target, channels, width, channels)
             target += FLOAT * width * channels
             for i in range(0, right * channels, LANES):
                 store_part(target, i, zeros(), right * channels - i)
@@ -158,33 +163,75 @@ def narrow_patches(table, runs, count, b, c, c_step, rows, n, scale, bias, relu)
 @kernel
 def _products(
     task, tasks,
-    x, ld, height, width, step_y, step_x,
-    images, rows, columns, runs, count_of_runs, b, depth, filters,
-    y, y_ld, y_height, y_width, y_step, x_step, y_first, x_first,
-    scale, bias, relu, scratch, block,
+    x, ld, height, width, step_y, step_x, rows, columns, pixels, runs, count_of_runs, b, depth, filters,
+    y, y_ld, scale, bias, relu, scratch, block,
 ):  # fmt: skip
-    """y[n, p * y_step + y_first, q * x_step + x_first, :] = patch (n, p, q) times b, for all n < images, p < rows, q < columns."""
-    dense = rows == y_height and columns == y_width
-    stretch = images * rows * columns if dense else columns  # pixels whose results lie evenly apart
-    blocks = (stretch + block - 1) // block
-    first, last = share(images * rows * columns // stretch * blocks, task, tasks)
+    """y[m, :] = patch m times b, for all pixels m."""
+    first, last = share((pixels + block - 1) // block, task, tasks)
     table = scratch + 8 * task * block
-    for unit in range(first, last):
-        line, start = unit // blocks, unit % blocks * block
-        m, count = line * stretch + start, min(block, stretch - start)
-        n, p = line // rows, line % rows
-        target = m * y_ld if dense else (((n * y_height + p * y_step + y_first) * y_width) + start * x_step + x_first) * y_ld
-        y_row = y_ld if dense else x_step * y_ld
+    for m in range(first * block, min(last * block, pixels), block):
+        count = min(block, pixels - m)
         patch_addresses(x, ld, height, width, step_y, step_x, rows, columns, m, count, table)
         for j in range(0, filters, COLUMNS):
             panel = b + FLOAT * j * depth
             scale_j, bias_j = scale + FLOAT * j if scale != 0 else 0, bias + FLOAT * j if bias != 0 else 0
             for r in range(0, count, ROWS):
-                to = y + FLOAT * (target + r * y_row + j)
+                to = y + FLOAT * ((m + r) * y_ld + j)
                 if filters - j > LANES:
-                    wide_patches(table + 8 * r, runs, count_of_runs, panel, to, y_row, count - r, filters - j, scale_j, bias_j, relu)
+                    wide_patches(table + 8 * r, runs, count_of_runs, panel, to, y_ld, count - r, filters - j, scale_j, bias_j, relu)
                 else:
-                    narrow_patches(table + 8 * r, runs, count_of_runs, panel, to, y_row, count - r, filters - j, scale_j, bias_j, relu)
+                    narrow_patches(table + 8 * r, runs, count_of_runs, panel, to, y_ld, count - r, filters - j, scale_j, bias_j, relu)
+
+
+@kernel
+def _scatter(
+    task, tasks,
+    dy, ld, images, rows, columns, filters, pixel, b, places, count_of_places, floats,
+    width, channels, step_y, step_x, reach_y, top, left, dx, dx_ld, dx_height, dx_width, bands, scratch, size, block,
+):  # fmt: skip
+    """dx = the sum over all pixels m of dy of dy[m, :] b, added where patch m was.
+
+    A patch is `floats` neighbouring numbers at each of some places, and b has a matrix for each of them. A unit of work is one of `bands`
+    of an image's rows; its sums stay in the cache, as an image with its padding, `width` pixels of `channels` a row.
+    """
+    first, last = share(images * bands, task, tasks)
+    image = scratch + FLOAT * task * size
+    results = image + FLOAT * (size - block * (floats + 2))
+    table = results + FLOAT * block * floats
+    for unit in range(first, last):
+        n, band = unit // bands, unit % bands
+        h_first, h_last = share(dx_height, band, bands)
+        p_first, _ = reach(h_first, top, step_y, reach_y, rows)
+        _, p_last = reach(h_last - 1, top, step_y, reach_y, rows)
+        base = min(p_first * step_y, h_first + top)
+        end = max((p_last - 1) * step_y + reach_y, h_last + top)
+        for i in range(0, (end - base) * width * channels, LANES):
+            store(image, i, zeros())
+        m_first, m_last = (n * rows + p_first) * columns, (n * rows + p_last) * columns
+        for m in range(m_first, m_last, block):
+            count = min(block, m_last - m)
+            patch_addresses(dy, ld, rows, columns, 1, 1, rows, columns, m, count, table)
+            for k in range(count_of_places):
+                for j in range(0, floats, COLUMNS):
+                    panel = b + FLOAT * filters * (j * count_of_places + k * (COLUMNS if floats - j > LANES else LANES))
+                    for r in range(0, count, ROWS):
+                        to = results + FLOAT * (r * floats + j)
+                        if floats - j > LANES:
+                            wide_patches(table + 8 * r, pixel, 1, panel, to, floats, count - r, floats - j, 0, 0, 0)
+                        else:
+                            narrow_patches(table + 8 * r, pixel, 1, panel, to, floats, count - r, floats - j, 0, 0, 0)
+                place = get_index(places, k)
+                p, q = m // columns - n * rows, m % columns
+                for r in range(count):
+                    to = image + FLOAT * (((p * step_y - base) * width + q * step_x) * channels + place)
+                    for c in range(0, floats, LANES):  # zeros are added to what lies behind
+                        store(to, c, load(to, c) + load_part(results, r * floats + c, floats - c))
+                    q += 1
+                    if q == columns:
+                        p, q = p + 1, 0
+        for h in range(h_first, h_last):
+            source = image + FLOAT * ((h + top - base) * width + left) * channels
+            copy_pixels(source, channels, dx + FLOAT * (n * dx_height + h) * dx_width * dx_ld, dx_ld, dx_width, channels)
 
 
 @kernel
@@ -303,41 +350,16 @@ def forward_walk(kernel_size: Pair, dilation: Pair, channels: int, ld: int, widt
     return walk(taps, channels, ld, width, most)
 
 
-@functools.lru_cache(maxsize=1024)
-def backward_taps(geometry: Window, image: Pair):
-    """For each class of input pixels (its first pixel, its size) the taps (p, q, i, j): pixels of dy, and the kernel's cells they came by.
-
-    Also the padding of dy that they reach.
-    """
-    classes, low, high = [], [0, 0], [0, 0]
-    for y in range(min(geometry.stride[0], image[0])):
-        for x in range(min(geometry.stride[1], image[1])):
-            taps, size = [], (-(-(image[0] - y) // geometry.stride[0]), -(-(image[1] - x) // geometry.stride[1]))
-            for i in range(geometry.kernel[0]):
-                for j in range(geometry.kernel[1]):
-                    p = y + geometry.padding[0][0] - i * geometry.dilation[0]
-                    q = x + geometry.padding[1][0] - j * geometry.dilation[1]
-                    if p % geometry.stride[0] == 0 and q % geometry.stride[1] == 0:
-                        taps.append((p // geometry.stride[0], q // geometry.stride[1], i, j))
-            for axis in range(2):
-                for tap in taps:
-                    low[axis] = max(low[axis], -tap[axis])
-                    high[axis] = max(high[axis], tap[axis] + size[axis] - geometry.output[axis])
-            classes.append(((y, x), size, sorted(taps)))
-    return classes, ((low[0], high[0]), (low[1], high[1]))
-
-
-def products(x, size, ld, step, grid, route, packed, filters, y, y_ld, y_size, y_step, y_first, scale=0, bias=0, relu=False):
-    """Run `_products`: x and y are addresses, size and y_size `(H, W)`, grid `(N, rows, columns)`."""
-    tasks = tasks_for(math.prod(grid) * route.depth * filters)
-    block = even_block(math.prod(grid), tasks) if grid[1:] == y_size else even_block(grid[2], 1)
+def products(x, size, ld, step, grid, route, packed, filters, y, y_ld, scale=0, bias=0, relu=False):
+    """Run `_products`: x and y are addresses, size `(H, W)` of x, grid `(N, H, W)` of y."""
+    pixels = math.prod(grid)
+    tasks = tasks_for(pixels * route.depth * filters)
+    block = even_block(pixels, tasks)
     scratch = empty(tasks * block, np.int64)
     _products(
         tasks,
-        *(x, ld, *size, *step),
-        *(*grid, address(route.runs), len(route.runs), address(packed), route.depth, filters),
-        *(y, y_ld, *y_size, *y_step, *y_first),
-        *(scale, bias, relu, address(scratch), block),
+        *(x, ld, *size, *step, *grid[1:], pixels, address(route.runs), len(route.runs), address(packed), route.depth, filters),
+        *(y, y_ld, scale, bias, relu, address(scratch), block),
     )
 
 
@@ -350,28 +372,52 @@ def conv2d(x, w, scale, b, geometry: Window, groups, relu, y):
         packed = pack_filter(w, tap_offsets(w.shape, g * filters), channels, w.shape[3], 1, filters)
         products(
             address(x) + FLOAT * g * channels, x.shape[1:3], ld, geometry.stride, y.shape[:3], route, packed, filters,
-            address(y) + FLOAT * g * filters, y_ld, y.shape[1:3], (1, 1), (0, 0),
+            address(y) + FLOAT * g * filters, y_ld,
             *(0 if a is None else address(a) + FLOAT * g * filters for a in (scale, b)), relu,
         )  # fmt: skip
 
 
 def conv2d_grad_input(dy, w, geometry: Window, groups, dx):
-    """dx from dy and w, a product for each class of pixels; dx is contiguous."""
-    classes, padding = backward_taps(geometry, dx.shape[1:3])
-    dy, ld = padded(dy, padding)
+    """dx from dy and w; dx is contiguous."""
+    dy, ld = pixels(dy)
     channels, filters = w.shape[2], w.shape[3] // groups
-    for first, size, taps in classes:
-        if not taps:
-            dx[:, first[0] :: geometry.stride[0], first[1] :: geometry.stride[1]] = 0
-            continue
-        route = walk([(padding[0][0] + p, padding[1][0] + q) for p, q, _, _ in taps], filters, ld, dy.shape[2], 1 << 30)
-        offsets = np.array([(i * w.shape[1] + j) * channels * w.shape[3] for _, _, i, j in taps])
-        for g in range(groups):
-            packed = pack_filter(w, offsets + g * filters, filters, 1, w.shape[3], channels)
-            products(
-                address(dy) + FLOAT * g * filters, dy.shape[1:3], ld, (1, 1), (len(dx), *size), route, packed, channels,
-                address(dx) + FLOAT * g * channels, dx.shape[3], dx.shape[1:3], geometry.stride, first,
-            )  # fmt: skip
+    in_place = geometry.kernel == geometry.stride == (1, 1) and not any(map(any, geometry.padding))
+    for g in range(groups):
+        source, target = address(dy) + FLOAT * g * filters, address(dx) + FLOAT * g * channels
+        if in_place:  # a patch is one pixel, and nothing is added
+            route = forward_walk((1, 1), (1, 1), filters, ld, dy.shape[2])
+            packed = pack_filter(w, tap_offsets(w.shape, g * filters), filters, 1, w.shape[3], channels)
+            products(source, dy.shape[1:3], ld, (1, 1), dy.shape[:3], route, packed, channels, target, dx.shape[3])
+        else:
+            scatter(source, ld, dy.shape, w, g * filters, filters, geometry, target, dx.shape)
+
+
+def scatter(dy, ld, grid, w, first, filters, geometry: Window, dx, shape):
+    """Run `_scatter` for `filters` filters from the first on: dy and dx are addresses, grid and shape the shapes of both arrays."""
+    (kh, kw, channels, _), (images, rows, columns, _) = w.shape, grid
+    (top, _), (left, right) = geometry.padding
+    width = left + shape[2] + right
+    # A row of the kernel at a time, where its cells are neighbours and their results stay in the cache.
+    cells = kw if geometry.dilation[1] == 1 and kw * channels <= 4 * DEPTH else 1
+    floats = cells * channels
+    taps = [(i, j) for i in range(kh) for j in range(0, kw, cells)]
+    places = np.array([(i * geometry.dilation[0] * width + j * geometry.dilation[1]) * channels for i, j in taps])
+    offsets = np.array([(i * kw + j) * channels * w.shape[3] + first for i, j in taps])
+    packed, pixel = pack_filter(w, offsets, filters, 1, w.shape[3], floats), np.array([0, filters])
+
+    tasks = tasks_for(images * rows * columns * filters * kh * kw * channels)
+    bands = 1 if images >= 8 * tasks else tasks // math.gcd(images, tasks)
+    bands = min(bands, shape[1])
+    reach_y = (kh - 1) * geometry.dilation[0] + 1
+    block = even_block(rows * columns, 1)
+    size = (-(-shape[1] // bands) + 2 * reach_y) * width * channels + LANES + block * (floats + 2)
+    scratch = empty(tasks * (size + size % 2))
+    _scatter(
+        tasks,
+        *(dy, ld, images, rows, columns, filters, address(pixel), address(packed), address(places), len(places), floats),
+        *(width, channels, *geometry.stride, reach_y, top, left, dx, shape[3], *shape[1:3], bands),
+        *(address(scratch), size + size % 2, block),
+    )
 
 
 def conv2d_grad_weight(dy, x, geometry: Window, groups, dw, db):

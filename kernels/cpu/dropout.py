@@ -5,7 +5,6 @@ import numpy as np
 from ..reference.dropout import keys, least_kept
 from .activation import deliver, span, target, tasks_for
 from .arrays import address, contiguous
-from .functions import constant
 from .launch import kernel
 from .memory import empty
 from .simd import LANES, hashed_above, load_bytes_part, load_part, splat, store_bytes_part, store_part

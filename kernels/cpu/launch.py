@@ -83,6 +83,12 @@ def share(n, task, tasks):
     return n * task // tasks, n * (task + 1) // tasks
 
 
+@numba.njit
+def reach(h, before, stride, size, count):
+    """The windows [first, last), of `count`, that cover pixel h: `p * stride <= h + before < p * stride + size`."""
+    return max(0, (h + before - size) // stride + 1), min(count, (h + before) // stride + 1)
+
+
 _names: set[tuple[str, str]] = set()
 
 

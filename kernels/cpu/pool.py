@@ -9,7 +9,7 @@ from ..geometry import pool_window
 from .activation import deliver
 from .arrays import address, contiguous, pixel_step, pixels
 from .functions import constant
-from .launch import inline, kernel, share, threads
+from .launch import kernel, reach, share, threads
 from .memory import empty
 from .simd import (
     LANES,
@@ -45,12 +45,6 @@ def _max(task, tasks, x, ld, images, height, width, channels, rows, columns, kh,
                         cell = cell + constant(1.0)
                 store_part(y, result * y_ld + c, best, channels - c)
                 store_bytes_part(argmax, result * channels + c, winner, channels - c)
-
-
-@inline
-def reach(h, before, stride, size, count):
-    """The windows [first, last) that cover pixel h: `p * stride <= h + before < p * stride + size`, p < count."""
-    return max(0, (h + before - size) // stride + 1), min(count, (h + before) // stride + 1)
 
 
 @kernel
