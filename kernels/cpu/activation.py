@@ -11,8 +11,8 @@ from . import functions
 from .arrays import address, contiguous, is_contiguous
 from .functions import constant
 from .launch import inline, kernel, share, threads
-from .memory import empty
-from .simd import LANES, load_part, splat, store_part, where_greater
+from .memory import empty, is_far
+from .simd import LANES, load_part, send_part, settle, splat, store_part, where_greater
 
 CURVES = {"sigmoid": 0, "tanh": 1, "scaled_tanh": 2}
 GRAIN = 1 << 14  # floats that are worth a second thread
@@ -42,28 +42,31 @@ def at_least(v, least):
 
 
 @kernel
-def _rectify(task, tasks, x, y, n, least: float):
+def _rectify(task, tasks, x, y, n, least: float, far):
     """y = max(x, least)."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
-        store_part(y, i, at_least(load_part(x, i, last - i), splat(least)), last - i)
+        send_part(y, i, at_least(load_part(x, i, last - i), splat(least)), last - i, far)
+    settle()
 
 
 @kernel
-def _rectify_grad(task, tasks, dy, y, dx, n):
+def _rectify_grad(task, tasks, dy, y, dx, n, far):
     """dx = dy where y > 0."""
     first, last = span(n, task, tasks)
     zero = constant(0.0)
     for i in range(first, last, LANES):
-        store_part(dx, i, where_greater(load_part(y, i, last - i), zero, load_part(dy, i, last - i), zero), last - i)
+        send_part(dx, i, where_greater(load_part(y, i, last - i), zero, load_part(dy, i, last - i), zero), last - i, far)
+    settle()
 
 
 @kernel
-def _add(task, tasks, a, b, y, n, least: float):
+def _add(task, tasks, a, b, y, n, least: float, far):
     """y = max(a + b, least)."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
-        store_part(y, i, at_least(load_part(a, i, last - i) + load_part(b, i, last - i), splat(least)), last - i)
+        send_part(y, i, at_least(load_part(a, i, last - i) + load_part(b, i, last - i), splat(least)), last - i, far)
+    settle()
 
 
 @kernel
@@ -116,7 +119,7 @@ def activate(x, activation=None, out=None):
     x = contiguous(x)
     y = target(out, x.shape)
     if activation == "relu":
-        _rectify(tasks_for(x.size), address(x), address(y), x.size, 0.0)
+        _rectify(tasks_for(x.size), address(x), address(y), x.size, 0.0, is_far(y))
     else:
         _curve(tasks_for(x.size), address(x), address(y), x.size, CURVES[activation])
     return deliver(y, out)
@@ -129,7 +132,7 @@ def activation_grad(dy, y, activation=None):
     dy, y = contiguous(dy), contiguous(y)
     dx = empty(dy.shape)
     if activation == "relu":
-        _rectify_grad(tasks_for(dy.size), address(dy), address(y), address(dx), dy.size)
+        _rectify_grad(tasks_for(dy.size), address(dy), address(y), address(dx), dy.size, is_far(dx))
     else:
         _curve_grad(tasks_for(dy.size), address(dy), address(y), address(dx), dy.size, CURVES[activation])
     return dx
@@ -139,7 +142,7 @@ def add(a, b, activation=None, out=None):
     """See `reference.add`."""
     a, b = contiguous(a), contiguous(b)
     y = target(out, a.shape)
-    _add(tasks_for(a.size), address(a), address(b), address(y), a.size, least_of(activation))
+    _add(tasks_for(a.size), address(a), address(b), address(y), a.size, least_of(activation), is_far(y))
     if activation in CURVES:
         activate(y, activation, out=y)
     return deliver(y, out)

@@ -13,6 +13,7 @@ import numpy as np
 
 ALIGNMENT = 64  # bytes: a cache line
 _ITEM = {np.float32: 4, np.uint8: 1, np.int64: 8}  # bytes
+FAR = 24 << 20  # bytes; an array of more does not wait in a cache for its next reader
 SMALL = 1 << 12  # bytes; below, NumPy's own allocator is as good
 
 _blocks: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size; each with the first byte that is aligned
@@ -42,6 +43,11 @@ def empty(shape, dtype=np.float32) -> np.ndarray:
             start = -block.ctypes.data % ALIGNMENT
             blocks.append((block, start))
         return np.ndarray(shape, dtype, block, start)
+
+
+def is_far(a: np.ndarray, step: int = ALIGNMENT) -> bool:
+    """Whether kernels should write `a` past the caches, vectors that start at multiples of `step` floats: if it is large and aligned."""
+    return a.nbytes > FAR and a.ctypes.data % ALIGNMENT == 0 and 4 * step % ALIGNMENT == 0
 
 
 def release() -> int:

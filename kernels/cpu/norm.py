@@ -7,8 +7,8 @@ from .arrays import address, contiguous, pixel_step, pixels
 from .functions import constant, negative_power
 from .gemm import FLOAT
 from .launch import inline, kernel, share, threads
-from .memory import empty
-from .simd import LANES, load, load_part, splat, store_part, where_greater
+from .memory import empty, is_far
+from .simd import LANES, load, load_part, send_part, settle, splat, store_part, where_greater
 
 # -- local response normalisation ----------------------------------------------------------------------------------------------
 
@@ -23,7 +23,7 @@ def window_sum(row, c, before, size):
 
 
 @kernel
-def _lrn(task, tasks, x, ld, y, y_ld, scale, pixels, channels, size, c: float, beta: float, k: float, scratch, margin):
+def _lrn(task, tasks, x, ld, y, y_ld, scale, pixels, channels, size, c: float, beta: float, k: float, scratch, margin, y_far, scale_far):
     """s = k + c * the sum of the neighbours' squares; y = x s^-beta. The squares lie in a row with zeros at both ends."""
     first, last = share(pixels, task, tasks)
     squares = scratch + FLOAT * (task * (channels + 2 * margin) + margin)
@@ -35,12 +35,13 @@ def _lrn(task, tasks, x, ld, y, y_ld, scale, pixels, channels, size, c: float, b
             store_part(squares, i, v * v, channels - i)
         for i in range(0, channels, LANES):
             s = splat(k) + splat(c) * window_sum(squares, i, size // 2, size)
-            store_part(scale, m * channels + i, s, channels - i)
-            store_part(y, m * y_ld + i, load_part(x, m * ld + i, channels - i) * negative_power(s, beta), channels - i)
+            send_part(scale, m * channels + i, s, channels - i, scale_far)
+            send_part(y, m * y_ld + i, load_part(x, m * ld + i, channels - i) * negative_power(s, beta), channels - i, y_far)
+    settle()
 
 
 @kernel
-def _lrn_grad(task, tasks, dy, ld, x, x_ld, scale, dx, pixels, channels, size, c: float, beta: float, scratch, margin):
+def _lrn_grad(task, tasks, dy, ld, x, x_ld, scale, dx, pixels, channels, size, c: float, beta: float, scratch, margin, far):
     """dx = dy s^-beta - 2 c beta x * the sum of the neighbours' dy y / s, with y = x s^-beta."""
     first, last = share(pixels, task, tasks)
     crossed = scratch + FLOAT * (task * 2 * (channels + 2 * margin) + margin)
@@ -56,7 +57,8 @@ def _lrn_grad(task, tasks, dy, ld, x, x_ld, scale, dx, pixels, channels, size, c
         for i in range(0, channels, LANES):
             v = load_part(x, m * x_ld + i, channels - i) * splat(-2 * c * beta)
             v = load_part(direct, i, channels - i) + v * window_sum(crossed, i, (size - 1) // 2, size)
-            store_part(dx, m * channels + i, v, channels - i)
+            send_part(dx, m * channels + i, v, channels - i, far)
+    settle()
 
 
 def _margin(size: int) -> int:
@@ -76,7 +78,7 @@ def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=Fal
     _lrn(
         tasks,
         *(address(x), ld, address(y), pixel_step(y), address(scale), x.size // channels, channels),
-        *(size, c, beta, k, address(scratch), margin),
+        *(size, c, beta, k, address(scratch), margin, is_far(y, pixel_step(y)), is_far(scale, channels)),
     )
     return deliver(y, out), scale
 
@@ -91,7 +93,7 @@ def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alp
     _lrn_grad(
         tasks,
         *(address(dy), ld, address(x), x_ld, address(scale), address(dx), x.size // channels, channels),
-        *(size, c, beta, address(scratch), margin),
+        *(size, c, beta, address(scratch), margin, is_far(dx, channels)),
     )
     return dx
 
@@ -180,14 +182,15 @@ def normalised(x, mean, factor, beta):
 
 
 @kernel
-def _normalise(task, tasks, x, ld, y, y_ld, pixels, channels, mean, factor, beta, least: float):
+def _normalise(task, tasks, x, ld, y, y_ld, pixels, channels, mean, factor, beta, least: float, far):
     """y = max((x - mean) * factor + beta, least)."""
     first, last = share(pixels, task, tasks)
     for m in range(first, last):
         for i in range(0, channels, LANES):
             n = channels - i
             v = normalised(load_part(x, m * ld + i, n), load_part(mean, i, n), load_part(factor, i, n), load_part(beta, i, n))
-            store_part(y, m * y_ld + i, at_least(v, splat(least)), n)
+            send_part(y, m * y_ld + i, at_least(v, splat(least)), n, far)
+    settle()
 
 
 @kernel
@@ -213,7 +216,7 @@ def _normalise_sums(task, tasks, dy, dy_ld, x, ld, pixels, channels, mean, facto
 
 
 @kernel
-def _normalise_grad(task, tasks, dy, dy_ld, x, ld, dx, pixels, channels, mean, factor, beta, least: float, constant_part, linear_part):
+def _normalise_grad(task, tasks, dy, dy_ld, x, ld, dx, pixels, channels, mean, factor, beta, least: float, constant_part, linear_part, far):
     """dx = factor * (dz - constant_part - (x - mean) * linear_part)."""
     first, last = share(pixels, task, tasks)
     for m in range(first, last):
@@ -223,7 +226,8 @@ def _normalise_grad(task, tasks, dy, dy_ld, x, ld, dx, pixels, channels, mean, f
             z = normalised(v, centre, f, load_part(beta, i, n))
             dz = where_greater(z, splat(least), load_part(dy, m * dy_ld + i, n), constant(0.0))
             dz = dz - load_part(constant_part, i, n) - (v - centre) * load_part(linear_part, i, n)
-            store_part(dx, m * channels + i, f * dz, n)
+            send_part(dx, m * channels + i, f * dz, n, far)
+    settle()
 
 
 def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, out=None):
@@ -250,7 +254,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentu
     _normalise(
         tasks,
         *(address(x), ld, address(y), pixel_step(y), count, channels),
-        *(address(mean), address(factor), address(beta), least_of(activation)),
+        *(address(mean), address(factor), address(beta), least_of(activation), is_far(y, pixel_step(y))),
     )
     if activation in CURVES:
         activate(y, activation, out=y)
@@ -277,6 +281,6 @@ def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activ
     _normalise_grad(
         tasks,
         *(address(dy), dy_ld, address(x), ld, address(dx), count, channels),
-        *(*where, address(constant_part), address(linear_part)),
+        *(*where, address(constant_part), address(linear_part), is_far(dx, channels)),
     )
     return dx, dgamma, np.ascontiguousarray(dbeta)

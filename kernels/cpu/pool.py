@@ -10,12 +10,14 @@ from .activation import deliver
 from .arrays import address, contiguous, pixel_step, pixels
 from .functions import constant
 from .launch import kernel, reach, share, threads
-from .memory import empty
+from .memory import empty, is_far
 from .simd import (
     LANES,
     get,
     load_bytes_part,
     load_part,
+    send_part,
+    settle,
     splat,
     store_bytes_part,
     store_part,
@@ -48,7 +50,7 @@ def _max(task, tasks, x, ld, images, height, width, channels, rows, columns, kh,
 
 
 @kernel
-def _max_grad(task, tasks, dy, ld, argmax, images, height, width, channels, rows, columns, kh, kw, sy, sx, top, left, dx):
+def _max_grad(task, tasks, dy, ld, argmax, images, height, width, channels, rows, columns, kh, kw, sy, sx, top, left, dx, far):
     """dx: each pixel takes the gradient of the windows that it won."""
     first, last = share(images * height, task, tasks)
     for line in range(first, last):
@@ -65,7 +67,8 @@ def _max_grad(task, tasks, dy, ld, argmax, images, height, width, channels, rows
                         winner = load_bytes_part(argmax, window * channels + c, channels - c)
                         v = load_part(dy, window * ld + c, channels - c)
                         sum = sum + where_equal(winner, constant(float(cell)), v, constant(0.0))
-                store_part(dx, (line * width + w) * channels + c, sum, channels - c)
+                send_part(dx, (line * width + w) * channels + c, sum, channels - c, far)
+    settle()
 
 
 @kernel
@@ -184,7 +187,8 @@ def max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, ce
         return dx
     _max_grad(
         _tasks(dx.size),
-        *(address(dy), ld, address(argmax), *x_shape, *g.output, *g.kernel, *g.stride, g.padding[0][0], g.padding[1][0], address(dx)),
+        *(address(dy), ld, address(argmax), *x_shape, *g.output, *g.kernel, *g.stride, g.padding[0][0], g.padding[1][0]),
+        *(address(dx), is_far(dx, x_shape[3])),
     )
     return dx
 

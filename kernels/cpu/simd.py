@@ -158,6 +158,29 @@ def store_part(p, i, v, n):
         _masked_store(p, i, v, n)
 
 
+@_operation(intp, intp, vector, result=types.void)
+def _stream(builder, p, i, v):
+    """p[i : i + LANES] = v past the caches; the address is a multiple of a vector's bytes."""
+    instruction = builder.store(v, _at(builder, p, i, _VECTOR))
+    instruction.align = 4 * LANES
+    instruction.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(_INT, 1)]))
+
+
+@njit
+def send_part(p, i, v, n, far):
+    """`store_part`, and if `far` (see `memory.is_far`) past the caches: a line is not read first that is written as a whole."""
+    if far and n >= LANES:
+        _stream(p, i, v)
+    else:
+        store_part(p, i, v, n)
+
+
+@_operation(result=types.void)
+def settle(builder):
+    """What was sent past the caches is there for every core from here on."""
+    builder.fence("seq_cst")
+
+
 @_operation()
 def _zeros(builder):
     return _constant(0.0)

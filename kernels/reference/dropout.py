@@ -29,7 +29,8 @@ def scrambled(x):
 def dropout(x, p, generator, out=None):
     """Set each value to 0 with probability p, and multiply the others by 1 / (1 - p).
 
-    `generator` is a `numpy.random.Generator`, for arrays of any module. Returns y, and the boolean mask of what was kept; both have x's shape.
+    `generator` is a `numpy.random.Generator`, for arrays of any module. Returns y, and the boolean mask of what was kept, both of x's
+    shape.
     """
     position = array_module(x).arange(x.size, dtype=np.uint32)
     first, second = keys(generator)
