@@ -120,7 +120,7 @@ def _is_linear(geometry: Window, image, groups: int) -> bool:
     return geometry.kernel == tuple(image) and not any(map(any, geometry.padding)) and groups == 1 and geometry.dilation == (1, 1)
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, out=None):
+def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, out=None, keep=None):
     """See `reference.conv2d`."""
     geometry = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     w = contiguous(w if connections is None else w * connections)
@@ -132,7 +132,7 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=N
     y = out if out is not None and out.shape == shape and pixel_step(out) else empty(shape)
     variant, several = _serve(geometry, len(x), x.shape[3], w.shape[3], groups), abreast(geometry, w.shape[3], groups)
     if variant:
-        winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y)
+        winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y, keep)
     elif several and pixel_step(y) == w.shape[3]:
         wide = y.reshape(*y.shape[:2], -1, several.count * w.shape[3])
         factors, bias = (None if a is None else np.tile(a, several.count) for a in (scale, b))

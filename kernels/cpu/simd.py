@@ -357,6 +357,15 @@ def hashed_above(builder, i, first_key, second_key, least):
     return builder.uitofp(builder.icmp_unsigned(">=", number, least), _VECTOR)
 
 
+@_operation(vector, vector)
+def mixed(builder, hashes, v):
+    """Each lane's hash with the bits of v's lane mixed in: a round of xxHash32 (Collet 2014)."""
+    hashes, bits = (builder.bitcast(a, _INTS) for a in (hashes, v))
+    hashes = builder.add(hashes, builder.mul(bits, _constant(0x85EBCA77, _INTS)))
+    turned = builder.or_(builder.shl(hashes, _constant(13, _INTS)), builder.lshr(hashes, _constant(19, _INTS)))
+    return builder.bitcast(builder.mul(turned, _constant(0x9E3779B1, _INTS)), _VECTOR)
+
+
 @_operation(vector, result=float32)
 def total(builder, v):
     """The sum of the lanes, halves added to halves: a fixed order."""

@@ -29,7 +29,7 @@ from .functions import constant
 from .gemm import COLUMNS, FLOAT, multiply
 from .launch import inline, kernel, share, threads
 from .memory import empty
-from .simd import LANES, get, linear_map, load, put, rectify, store
+from .simd import LANES, get, linear_map, load, load_part, mixed, put, rectify, store
 
 POINTS = (0, 1, -1, 2, -2)
 SMALL_FILTERS = 1 << 20  # floats of transformed filters up to which a task takes its tiles through all steps by itself
@@ -333,6 +333,23 @@ def apart(size: int) -> int:
     return (lines + 1 - lines % 2) * APART
 
 
+@kernel
+def _fingerprint(task, tasks, a, n, prints):
+    """Each task's hash of its floats, lane by lane: a change of any bit changes it."""
+    first, last = share(n, task, tasks)
+    lanes = constant(0.0)
+    for i in range(first, last, LANES):
+        lanes = mixed(lanes, load_part(a, i, last - i))
+    store(prints, task * LANES, lanes)
+
+
+def fingerprint(a) -> bytes:
+    """What tells the contents of one array from another's; a tenth of the time of transforming them as filters."""
+    prints = np.empty((threads(), LANES), np.float32)
+    _fingerprint(len(prints), address(a), a.size, address(prints))
+    return prints.tobytes()
+
+
 def transformed_filters(f: Variant, w, rotate: bool) -> np.ndarray:
     """U of the weights `(r, r, C, K)`; with `rotate`, of the input gradient's filter, K channels to C."""
     a, (channels, filters) = f.m + f.r - 1, w.shape[2:]
@@ -376,9 +393,15 @@ def convolve(f: Variant, x, u, top: int, left: int, y, scale=0, bias=0, relu=Fal
         )
 
 
-def conv2d(f: Variant, x, w, scale, b, padding, relu, y) -> None:
-    """Forward, for kernels of f's size, stride and dilation 1."""
-    u = transformed_filters(f, w, rotate=False)
+def conv2d(f: Variant, x, w, scale, b, padding, relu, y, keep=None) -> None:
+    """Forward, for kernels of f's size, stride and dilation 1; see `reference.conv2d` for `keep`."""
+    made_of = None if keep is None else (f.m, fingerprint(w))
+    if keep is None or keep.get("made of") != made_of:
+        u = transformed_filters(f, w, rotate=False)
+        if keep is not None:
+            keep.update({"made of": made_of, "filters": u})
+    else:
+        u = keep["filters"]
     convolve(f, x, u, padding[0][0], padding[1][0], y, *(0 if a is None else address(a) for a in (scale, b)), relu)
 
 

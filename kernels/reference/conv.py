@@ -15,7 +15,7 @@ from .arrays import array_module, deliver, scatter, windows
 PATCHES = 1 << 26  # bytes
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, out=None):
+def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, out=None, keep=None):
     """The convolution of a batch, with its bias and activation: `f(scale * (x conv w) + b)`.
 
     Args:
@@ -28,6 +28,7 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=N
         connections: None, or `(C/groups, K)` of 0 and 1.
         scale: None, or factors `(K,)` of the output channels: batch normalisation with fixed statistics, at no cost.
         out: None, or an array `(N, H_out, W_out, K)` to write into.
+        keep: None, or a dict of the caller's in which a backend may keep what it made of w for the next call; if w changes, it notices.
 
     Returns y, `(N, H_out, W_out, K)`.
     Raises ValueError if the kernel does not fit the padded image.

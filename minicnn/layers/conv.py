@@ -7,7 +7,7 @@ from ..kernels import dispatch as K
 from ..kernels.geometry import padding_pairs, pair, window
 from ..random import generator
 from .activation import check_activation
-from .base import Layer, Parameter, Shape, check_dtype, check_images, make_bias
+from .base import Layer, Parameter, Shape, check_dtype, check_images, keeps_for_backward, make_bias
 from .init import Initializer, torch_default
 
 
@@ -27,6 +27,8 @@ class Conv2d(Layer):
     Parameters: `weight` `(kH, kW, C_in / groups, C_out)`, `bias` `(C_out,)`. For the formula see `kernels/reference/conv.py`.
     Raises ValueError for arguments that do not fit together, ShapeError for an input that does not fit.
     """
+
+    _kept: dict | None = None
 
     def __init__(
         self,
@@ -90,11 +92,19 @@ class Conv2d(Layer):
             "connections": None if self.connected is None else self.connected.astype(self.weight.value.dtype),
         }
 
+    def _keep(self):
+        """Where the backend may keep what it makes of the weights: while nobody trains them."""
+        if self.training or keeps_for_backward():
+            self._kept = None
+        elif self._kept is None:
+            self._kept = {}
+        return self._kept
+
     def forward(self, x, out=None):
         self.output_shape(x.shape)
         check_dtype(self, x, self.weight)
         bias = self.bias.value if self.bias else None
-        y = K.conv2d(x, self.weight.value, bias, activation=self.activation, out=out, **self._geometry())
+        y = K.conv2d(x, self.weight.value, bias, activation=self.activation, out=out, keep=self._keep(), **self._geometry())
         self.save_for_backward(x, y)
         return y
 
@@ -105,7 +115,7 @@ class Conv2d(Layer):
         scale = norm.weight.value / np.sqrt(norm.running_var + x.dtype.type(norm.eps))
         shift = (self.bias.value if self.bias else 0) - norm.running_mean
         bias = norm.bias.value + shift * scale
-        return K.conv2d(x, self.weight.value, bias, activation=norm.activation, scale=scale, out=out, **self._geometry())
+        return K.conv2d(x, self.weight.value, bias, activation=norm.activation, scale=scale, out=out, keep=self._keep(), **self._geometry())
 
     def backward(self, dy, need_dx=True):
         x, y = self.saved()

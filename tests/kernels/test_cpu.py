@@ -314,3 +314,27 @@ def test_large_arrays_go_past_the_caches(monkeypatch):
     monkeypatch.setattr(memory, "FAR", x.nbytes)
     for a, b in zip(far, results(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_kept_filters_follow_the_weights():
+    """In evaluation transformed filters serve again, until a weight changes: in place, by whatever means, and be it one bit."""
+    layer = minicnn.layers.Conv2d(16, 32, 3, padding=1)
+    x = np.random.default_rng(0).standard_normal((2, 8, 8, 16), dtype=np.float32)
+
+    def answers():
+        with conv.algorithm("winograd4"), minicnn.no_grad():
+            return layer.eval()(x), reference.conv2d(x, layer.weight.value, layer.bias.value, padding=1)
+
+    kept = None
+    for change in (None, (0, 0, 0, 0), (2, 2, 15, 31), (1, 1, 7, 3)):
+        if change:
+            layer.weight.value[change] = np.nextafter(layer.weight.value[change], np.float32(9)) if change == (1, 1, 7, 3) else 5
+        np.testing.assert_allclose(*answers(), atol=1e-4)
+        assert layer._kept["filters"] is not kept
+        kept = layer._kept["filters"]
+        np.testing.assert_allclose(*answers(), atol=1e-4)
+        assert layer._kept["filters"] is kept
+    layer.weight.value = -layer.weight.value
+    np.testing.assert_allclose(*answers(), atol=1e-4)
+    layer.train()(x)
+    assert layer._kept is None
