@@ -138,7 +138,7 @@ def patch_addresses(x, ld, height, width, step_y, step_x, rows, columns, m, coun
 
 @inline
 def wide_patches(table, runs, count, b, c, c_step, rows, n, scale, bias, relu):
-    """c[rows, n] = ROWS patches times a panel of COLUMNS columns."""
+    """The product below for a panel of COLUMNS columns."""
     a, tile = addresses(table, ROWS), tile_zeros(ROWS, VECTORS)
     for r in range(count):
         start = get_index(runs, 2 * r)
@@ -160,6 +160,15 @@ def narrow_patches(table, runs, count, b, c, c_step, rows, n, scale, bias, relu)
     tile_store(tile, 1, c, c_step, rows, n, 0, scale, bias, relu)
 
 
+@inline
+def patches_times(table, runs, count, b, c, c_step, rows, n, scale, bias, relu):
+    """c[rows, n] = ROWS patches times a packed panel, n columns of which are used, with tile_store's options."""
+    if n > LANES:
+        wide_patches(table, runs, count, b, c, c_step, rows, n, scale, bias, relu)
+    else:
+        narrow_patches(table, runs, count, b, c, c_step, rows, n, scale, bias, relu)
+
+
 @kernel
 def _products(
     task, tasks,
@@ -177,10 +186,7 @@ def _products(
             scale_j, bias_j = scale + FLOAT * j if scale != 0 else 0, bias + FLOAT * j if bias != 0 else 0
             for r in range(0, count, ROWS):
                 to = y + FLOAT * ((m + r) * y_ld + j)
-                if filters - j > LANES:
-                    wide_patches(table + 8 * r, runs, count_of_runs, panel, to, y_ld, count - r, filters - j, scale_j, bias_j, relu)
-                else:
-                    narrow_patches(table + 8 * r, runs, count_of_runs, panel, to, y_ld, count - r, filters - j, scale_j, bias_j, relu)
+                patches_times(table + 8 * r, runs, count_of_runs, panel, to, y_ld, count - r, filters - j, scale_j, bias_j, relu)
 
 
 @kernel
@@ -216,10 +222,7 @@ def _scatter(
                     panel = b + FLOAT * filters * (j * count_of_places + k * (COLUMNS if floats - j > LANES else LANES))
                     for r in range(0, count, ROWS):
                         to = results + FLOAT * (r * floats + j)
-                        if floats - j > LANES:
-                            wide_patches(table + 8 * r, pixel, 1, panel, to, floats, count - r, floats - j, 0, 0, 0)
-                        else:
-                            narrow_patches(table + 8 * r, pixel, 1, panel, to, floats, count - r, floats - j, 0, 0, 0)
+                        patches_times(table + 8 * r, pixel, 1, panel, to, floats, count - r, floats - j, 0, 0, 0)
                 place = get_index(places, k)
                 p, q = m // columns - n * rows, m % columns
                 for r in range(count):

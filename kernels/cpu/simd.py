@@ -495,21 +495,30 @@ def tile_store(typing, tile, vectors, c, step, rows, n, add, scale, bias, relu):
         masks = [_first_lanes(builder, builder.sub(n, offset)) for offset in offsets]
         scales, biases = column_values(scale, 1.0), column_values(bias, 0.0)
         old = [unless_zero(add, mask) for mask in masks]
-        for r in range(len(signature.args[0]) // columns):
-            with builder.if_then(builder.icmp_signed(">", rows, ir.Constant(ir.IntType(64), r)), likely=True):
-                for j, offset in enumerate(offsets):
-                    value = builder.extract_value(tile, r * columns + j)
-                    value = _call(builder, f"llvm.fmuladd.{_SUFFIX}", value, scales[j], biases[j])
-                    value = builder.fadd(value, masked_load(c, offset, old[j]))
-                    value = builder.select(builder.fcmp_ordered("<", value, least), least, value)
-                    pointer = _at(builder, c, offset, _VECTOR)
-                    _call(
-                        builder,
-                        f"llvm.masked.store.{_SUFFIX}.p0",
-                        *(value, pointer, ir.Constant(_INT, 4), masks[j]),
-                        result=ir.VoidType(),
-                    )
-            c = builder.add(c, builder.mul(step, ir.Constant(ir.IntType(64), 4)))
+
+        def write(whole):
+            row = c
+            for r in range(len(signature.args[0]) // columns):
+                with builder.if_then(builder.icmp_signed(">", rows, ir.Constant(ir.IntType(64), r)), likely=True):
+                    for j, offset in enumerate(offsets):
+                        value = builder.extract_value(tile, r * columns + j)
+                        value = _call(builder, f"llvm.fmuladd.{_SUFFIX}", value, scales[j], biases[j])
+                        value = builder.fadd(value, masked_load(row, offset, old[j]))
+                        value = builder.select(builder.fcmp_ordered("<", value, least), least, value)
+                        pointer = _at(builder, row, offset, _VECTOR)
+                        if whole:
+                            builder.store(value, pointer).align = 4
+                        else:
+                            arguments = value, pointer, ir.Constant(_INT, 4), masks[j]
+                            _call(builder, f"llvm.masked.store.{_SUFFIX}.p0", *arguments, result=ir.VoidType())
+                row = builder.add(row, builder.mul(step, ir.Constant(ir.IntType(64), 4)))
+
+        # Masked stores take twice as long.
+        with builder.if_else(builder.icmp_signed(">=", n, ir.Constant(ir.IntType(64), columns * LANES)), likely=True) as (whole, part):
+            with whole:
+                write(True)
+            with part:
+                write(False)
         return context.get_dummy_value()
 
     return types.void(tile, vectors, *[intp] * 8), generate
