@@ -27,6 +27,7 @@ from .memory import empty
 from .simd import (
     VECTORS,
     addresses,
+    fetch_to_write,
     get_index,
     load,
     load_part,
@@ -169,6 +170,14 @@ def patches_times(table, runs, count, b, c, c_step, rows, n, scale, bias, relu):
         narrow_patches(table, runs, count, b, c, c_step, rows, n, scale, bias, relu)
 
 
+@inline
+def fetch_tile(c, c_step, n):
+    """Ask for the lines that a tile's results will be written to: they arrive while it is computed."""
+    for r in range(ROWS):
+        for j in range(0, min(n, COLUMNS), LANES):
+            fetch_to_write(c + FLOAT * (r * c_step + j))
+
+
 @kernel
 def _products(
     task, tasks,
@@ -186,6 +195,7 @@ def _products(
             scale_j, bias_j = scale + FLOAT * j if scale != 0 else 0, bias + FLOAT * j if bias != 0 else 0
             for r in range(0, count, ROWS):
                 to = y + FLOAT * ((m + r) * y_ld + j)
+                fetch_tile(to, y_ld, filters - j)
                 patches_times(table + 8 * r, runs, count_of_runs, panel, to, y_ld, count - r, filters - j, scale_j, bias_j, relu)
 
 

@@ -186,6 +186,13 @@ def _zeros(builder):
     return _constant(0.0)
 
 
+@_operation(intp, result=types.void)
+def fetch_to_write(builder, p):
+    """Ask for the cache line at the address p, which will be written soon; any address is allowed."""
+    pointer = builder.inttoptr(p, ir.IntType(8).as_pointer())
+    _call(builder, "llvm.prefetch.p0", pointer, *(ir.Constant(_INT, k) for k in (1, 3, 1)), result=ir.VoidType())
+
+
 @_operation(intp, intp, result=float32)
 def get(builder, p, i):
     """The float p[i]."""

@@ -29,7 +29,7 @@ from .functions import constant
 from .gemm import COLUMNS, FLOAT, multiply
 from .launch import inline, kernel, share, threads
 from .memory import empty
-from .simd import LANES, get, linear_map, load, load_part, mixed, put, rectify, store
+from .simd import LANES, fetch_to_write, get, linear_map, load, load_part, mixed, put, rectify, store
 
 POINTS = (0, 1, -1, 2, -2)
 SMALL_FILTERS = 1 << 20  # floats of transformed filters up to which a task takes its tiles through all steps by itself
@@ -139,8 +139,11 @@ def variant(m: int, r: int) -> Variant:
                     for i in range(a):
                         filter_map(half + FLOAT * i * r * LANES, LANES, target + FLOAT * i * a * step, step)
 
-    def transform(x, ld, height, width, channels, rows, columns, top, left, first, last, v, v_step, step, scratch):
-        """V[position, tile - first, :] = B^T d B of the tiles first...last; rows x columns tiles cover an image."""
+    def transform(x, ld, height, width, channels, rows, columns, top, left, first, last, v, v_step, step, scratch, far):
+        """V[position, tile - first, :] = B^T d B of the tiles first...last; rows x columns tiles cover an image.
+
+        If V lies `far`, in no near cache, its lines are asked for some vectors ahead.
+        """
         half = scratch + FLOAT * LANES * a * a
         for t in range(first, last):
             n, rest = t // (rows * columns), t % (rows * columns)
@@ -157,6 +160,8 @@ def variant(m: int, r: int) -> Variant:
                     for j in range(a):
                         image_map(scratch + FLOAT * j * LANES, a * LANES, half + FLOAT * j * LANES, a * LANES)
                 target = v + FLOAT * ((t - first) * v_step + c)
+                for position in range(a * a if far else 0):
+                    fetch_to_write(target + FLOAT * (position * step + 4 * LANES))
                 for i in range(a):
                     image_map(half + FLOAT * i * a * LANES, LANES, target + FLOAT * i * a * step, step)
 
@@ -168,6 +173,14 @@ def variant(m: int, r: int) -> Variant:
         middle = result + FLOAT * LANES * m * m
         wide = min(COLUMNS, filters - panel)
         for position in range(a * a):
+            t_first, t_last = share(last - first, position, a * a)
+            for t in range(first + t_first, first + t_last):  # the lines that results go to arrive while products are computed
+                n, rest = t // (rows * columns), t % (rows * columns)
+                corner = ((n * height + rest // columns * m) * width + rest % columns * m) * y_ld + panel
+                for i in range(m):
+                    for j in range(m):
+                        for k in range(0, wide, LANES):
+                            fetch_to_write(y + FLOAT * (corner + (i * width + j) * y_ld + k))
             multiply(
                 v + FLOAT * position * v_position, v_step, 1,
                 u + FLOAT * (position * u_position + panel * channels), channels, 0, channels,
@@ -197,7 +210,7 @@ def variant(m: int, r: int) -> Variant:
         mine = scratch + FLOAT * task * LANES * 2 * a * a
         transform(
             x, ld, height, width, channels, rows, columns, top, left, first_tile + first, first_tile + last,
-            v + FLOAT * first * v_step, v_step, step, mine,
+            v + FLOAT * first * v_step, v_step, step, mine, True,
         )  # fmt: skip
 
     def products(
@@ -230,7 +243,7 @@ def variant(m: int, r: int) -> Variant:
         mine = v + FLOAT * (a * a + 1) * v_position
         for unit in range(first, last):
             start, end = unit * subbatch, min((unit + 1) * subbatch, tiles)
-            transform(x, ld, x_height, x_width, channels, rows, columns, top, left, start, end, v, v_step, v_position, mine)
+            transform(x, ld, x_height, x_width, channels, rows, columns, top, left, start, end, v, v_step, v_position, mine, False)
             for panel in range(0, filters, COLUMNS):
                 finish(
                     v, v_step, v_position, u, u_position, channels, filters, panel, start, end, rows, columns,
@@ -251,6 +264,8 @@ def variant(m: int, r: int) -> Variant:
                 panel = k // COLUMNS * COLUMNS
                 wide = filters - panel > LANES
                 target = z + FLOAT * (panel * tiles + t * (COLUMNS if wide else LANES) + k - panel)
+                for position in range(a * a):
+                    fetch_to_write(target + FLOAT * (position * step + 2 * COLUMNS))
                 for i in range(a):
                     gradient_map(half + FLOAT * i * m * LANES, LANES, target + FLOAT * i * a * step, step)
 
