@@ -9,16 +9,19 @@ from ..geometry import pool_window
 from .activation import deliver
 from .arrays import address, contiguous, pixel_step, pixels
 from .functions import constant
+from .gemm import FLOAT
 from .launch import kernel, reach, share, threads
 from .memory import empty, is_far
 from .simd import (
     LANES,
     get,
+    load,
     load_bytes_part,
     load_part,
     send_part,
     settle,
     splat,
+    store,
     store_bytes_part,
     store_part,
     where_equal,
@@ -72,23 +75,29 @@ def _max_grad(task, tasks, dy, ld, argmax, images, height, width, channels, rows
 
 
 @kernel
-def _average(task, tasks, x, ld, images, height, width, channels, rows, columns, kh, kw, sy, sx, top, left, inverse, y, y_ld):
-    """y = inverse[p, q] * the sum of the window."""
+def _average(task, tasks, x, ld, images, height, width, channels, rows, columns, kh, kw, sy, sx, top, left, inverse, y, y_ld, scratch):
+    """y = inverse[p, q] * the sum of the window: columns of it first, which windows side by side may share, then those of each window."""
     first, last = share(images * rows, task, tasks)
+    sums = scratch + FLOAT * task * (width * channels + LANES)
+    runs, floats = (1, width * channels) if ld == channels else (width, channels)
     for line in range(first, last):
         n, p = line // rows, line % rows
-        i_first, i_last = max(0, top - p * sy), min(kh, height + top - p * sy)
-        for q in range(columns):
-            j_first, j_last = max(0, left - q * sx), min(kw, width + left - q * sx)
-            corner = ((n * height + p * sy - top) * width + q * sx - left) * ld
-            factor = splat(get(inverse, p * columns + q))
-            for c in range(0, channels, LANES):
-                # Whole vectors where they fit into the line: what lies behind this pixel's channels is written over by the next pixel.
-                room = (columns - q) * channels - c if y_ld == channels else channels - c
+        i_first, i_last = max(0, p * sy - top), min(height, p * sy - top + kh)
+        # Whole vectors are stored where they fit: what lies behind a pixel's channels is written over by the next pixel.
+        for w in range(runs):
+            for c in range(0, floats, LANES):
                 sum = constant(0.0)
                 for i in range(i_first, i_last):
-                    for j in range(j_first, j_last):
-                        sum = sum + load_part(x, corner + (i * width + j) * ld + c, channels - c)
+                    sum = sum + load_part(x, ((n * height + i) * width + w) * ld + c, floats - c)
+                store(sums, w * channels + c, sum)
+        for q in range(columns):
+            j_first, j_last = max(0, q * sx - left), min(width, q * sx - left + kw)
+            factor = splat(get(inverse, p * columns + q))
+            for c in range(0, channels, LANES):
+                room = (columns - q) * channels - c if y_ld == channels else channels - c
+                sum = constant(0.0)
+                for j in range(j_first, j_last):
+                    sum = sum + load(sums, j * channels + c)
                 store_part(y, (line * columns + q) * y_ld + c, sum * factor, room)
 
 
@@ -121,6 +130,10 @@ def _spread(task, tasks, dy, ld, argmax, images, height, width, channels, rows, 
         for i in range(kh if p < rows - 1 else height - p * kh):
             to = dx + 4 * (n * height + p * kh + i) * line_length
             inside = columns if i < kh else 0
+            if argmax == 0 and 0 < i < kh:
+                for place in range(0, line_length, LANES):  # the same again
+                    store_part(to, place, load_part(to, place - line_length, line_length - place), line_length - place)
+                continue
             for q in range(inside):
                 # Pixel after pixel, in whole vectors where they fit: what lies behind a pixel's channels is written over by the next one.
                 for j in range(kw):
@@ -207,10 +220,11 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     inverse = _inverse(g, x.shape[1:3], count_include_pad)
     x, ld = pixels(x)
     y = _place(out, (len(x), *g.output, x.shape[3]))
+    scratch = empty(_tasks(x.size) * (x.shape[2] * x.shape[3] + LANES))
     _average(
         _tasks(x.size),
         *(address(x), ld, *x.shape, *g.output, *g.kernel, *g.stride, g.padding[0][0], g.padding[1][0], address(inverse)),
-        *(address(y), pixel_step(y)),
+        *(address(y), pixel_step(y), address(scratch)),
     )
     return deliver(y, out)
 
