@@ -3,22 +3,82 @@
 A fresh array of many megabytes costs more than filling it: the system hands it out page by page, zeroed, at about a GB/s. `empty` gives
 memory that a former array has left. A block is free when the pool alone refers to it: views keep their block alive, so that nobody has
 to give anything back.
+
+Small blocks wait by size for the next array of theirs. Large ones are cut from a range of addresses as long as the machine's memory, at
+the smallest gap that is large enough, and leave a gap that the next may share with its neighbours: a step needs little more memory than
+its arrays do at the same time. Pages that nothing has ever lain on take none.
 """
 
+import contextlib
+import ctypes
 import math
+import mmap
+import os
 import sys
 import threading
 
 import numpy as np
 
 ALIGNMENT = 64  # bytes: a cache line
+APART = 5 * ALIGNMENT  # bytes behind a large block: at whole pages apart, equal places of all blocks would share sets of the caches
 _ITEM = {np.float32: 4, np.uint8: 1, np.int64: 8}  # bytes
-FAR = 24 << 20  # bytes; an array of more does not wait in a cache for its next reader
 SMALL = 1 << 12  # bytes; below, NumPy's own allocator is as good
+LARGE = 1 << 21  # bytes
+FAR = 24 << 20  # bytes; an array of more does not wait in a cache for its next reader
+LEAST_ARENA = 1 << 28  # bytes
 
-_blocks: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size; each with the first byte that is aligned
+_blocks: dict[int, list[tuple[np.ndarray, int]]] = {}  # small ones by size; each with the first byte that is aligned
+_arenas: list["Arena"] = []
 _lock = threading.Lock()
-_POOL_ALONE = 3  # references to an unused block: its pair, the loop's variable, getrefcount's argument
+_POOL_ALONE = 3  # references to an unused block: its tuple, the loop's variable, getrefcount's argument
+
+
+class Arena:
+    """A range of addresses and the large blocks in it, in order: (first byte, end, block)."""
+
+    def __init__(self, size: int):
+        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+        self.size, self.memory = size, mmap.mmap(-1, size, **private)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            with contextlib.suppress(OSError):  # a kernel without them
+                self.memory.madvise(mmap.MADV_HUGEPAGE)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        self.used: list[tuple[int, int, ctypes.Array]] = []
+        self.reached = 0  # bytes from the start that blocks have lain on
+
+    def take(self, size: int):
+        """A block at the smallest gap that holds it, or None; blocks that nobody uses any more make gaps."""
+        used, end, best = [], 0, (math.inf, 0, 0)  # length, first byte, position in the list
+        for entry in self.used:
+            first, last, block = entry
+            if sys.getrefcount(block) <= _POOL_ALONE:
+                continue
+            if size <= first - end < best[0]:
+                best = first - end, end, len(used)
+            used.append(entry)
+            end = last
+        self.used = used
+        if best[0] == math.inf:
+            best = self.size - end, end, len(used)
+        length, first, position = best
+        if length < size:
+            return None
+        block = (ctypes.c_char * size).from_address(self.address + first)
+        used.insert(position, (first, first + size, block))
+        self.reached = max(self.reached, first + size)
+        return block
+
+    def release(self) -> int:
+        """Give the pages of the gaps back to the system; returns their bytes."""
+        self.used = [entry for entry in self.used if sys.getrefcount(entry[2]) > _POOL_ALONE - 1]
+        ends = [0, *(last for _, last, _ in self.used)]
+        gaps = [(end, first - end) for end, first in zip(ends, [*(first for first, _, _ in self.used), self.reached], strict=True)]
+        self.reached = ends[-1]
+        for first, length in gaps:
+            page = -(-first // mmap.PAGESIZE) * mmap.PAGESIZE
+            if hasattr(mmap, "MADV_DONTNEED") and first + length >= page + mmap.PAGESIZE:
+                self.memory.madvise(mmap.MADV_DONTNEED, page, (first + length - page) // mmap.PAGESIZE * mmap.PAGESIZE)
+        return sum(length for _, length in gaps)
 
 
 def _rounded(size: int) -> int:
@@ -32,6 +92,8 @@ def empty(shape, dtype=np.float32) -> np.ndarray:
     size = (math.prod(shape) if isinstance(shape, tuple) else int(shape)) * _ITEM[dtype]
     if size < SMALL:
         return np.empty(shape, dtype)
+    if size >= LARGE:
+        return np.ndarray(shape, dtype, _large_block(-(-size // ALIGNMENT) * ALIGNMENT + APART))
     size = _rounded(size)
     with _lock:
         blocks = _blocks.setdefault(size, [])
@@ -45,6 +107,27 @@ def empty(shape, dtype=np.float32) -> np.ndarray:
         return np.ndarray(shape, dtype, block, start)
 
 
+def _large_block(size: int):
+    with _lock:
+        for arena in _arenas:
+            block = arena.take(size)
+            if block is not None:
+                return block
+        _arenas.append(_new_arena(size))
+        return _arenas[-1].take(size)
+
+
+def _new_arena(size: int) -> Arena:
+    """An arena as long as the machine's memory, or as the system will give; on Windows, which counts what is not used yet, a short one."""
+    longest = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else LEAST_ARENA
+    while longest > max(size, LEAST_ARENA):
+        try:
+            return Arena(longest)
+        except OSError:
+            longest = longest // 2 // mmap.PAGESIZE * mmap.PAGESIZE
+    return Arena(max(size, LEAST_ARENA))
+
+
 def is_far(a: np.ndarray, step: int = ALIGNMENT) -> bool:
     """Whether kernels should write `a` past the caches, vectors that start at multiples of `step` floats: if it is large and aligned."""
     return a.nbytes > FAR and a.ctypes.data % ALIGNMENT == 0 and 4 * step % ALIGNMENT == 0
@@ -52,8 +135,8 @@ def is_far(a: np.ndarray, step: int = ALIGNMENT) -> bool:
 
 def release() -> int:
     """Give back to the system what no array uses; returns the bytes."""
-    freed = 0
     with _lock:
+        freed = sum(arena.release() for arena in _arenas)
         for size, blocks in _blocks.items():
             used = []
             for pair in blocks:

@@ -71,7 +71,7 @@ class Conv2d(Layer):
         weight = (init or torch_default())(shape, fan_in, fan_out, generator())
         links = int(self.connected.sum()) if self.connected is not None else shape[2] * shape[3]
         if self.connected is not None:
-            weight *= self.connected
+            weight[:, :, self.connected == 0] = 0
         self.weight = Parameter(weight, fan_in, fan_out, trainable=area * links)
         self.bias = make_bias(out_channels, fan_in, fan_out, bias_init) if bias else None
 

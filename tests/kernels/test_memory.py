@@ -1,8 +1,10 @@
 """Memory that is used again: never while anybody still looks at it."""
 
+import ctypes
 import gc
 
 import numpy as np
+import pytest
 from minicnn.kernels.cpu import memory
 
 
@@ -10,22 +12,24 @@ def start(a):
     return a.ctypes.data
 
 
-def test_used_again_after_the_last_view_is_gone():
-    first = memory.empty((64, 64))
+@pytest.mark.parametrize("side", [64, 1024])
+def test_used_again_after_the_last_view_is_gone(side):
+    first = memory.empty((side, side))
     place, view = start(first), first[3:, ::2].T
     del first
-    other = memory.empty((64, 64))
+    other = memory.empty((side, side))
     assert start(other) != place, "a view still looks at it"
     del view
     gc.collect()
-    assert start(memory.empty((64, 64))) == place
+    assert start(memory.empty((side, side))) == place
 
 
-def test_arrays_in_use_never_overlap():
+@pytest.mark.parametrize("largest", [60, 180])
+def test_arrays_in_use_never_overlap(largest):
     generator = np.random.default_rng(0)
     held = {}
     for i in range(300):
-        shape = tuple(int(n) for n in generator.integers(8, 60, 3))
+        shape = tuple(int(n) for n in generator.integers(8, largest, 3))
         held[i] = memory.empty(shape)
         held[i].fill(i)
         for other in generator.choice(list(held), len(held) // 3, replace=False):
@@ -35,7 +39,7 @@ def test_arrays_in_use_never_overlap():
 
 
 def test_aligned_typed_and_small():
-    assert all(start(memory.empty(n)) % 64 == 0 for n in (1024, 5000, 123_457))
+    assert all(start(memory.empty(n)) % 64 == 0 for n in (1024, 5000, 123_457, 3_000_001))
     assert memory.empty((40, 50, 8), np.uint8).dtype == np.uint8
     assert memory.empty(3).shape == (3,) and memory.empty((0, 5)).size == 0
 
@@ -53,9 +57,9 @@ def test_a_training_step_allocates_nothing_large():
     """After the first steps, every block is an old one."""
     from minicnn import models, training
 
-    model = models.create("lenet5", seed=0)
+    model = models.create("nin_cifar10", seed=0)
     optimizer = training.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    x, labels = np.ones((32, 32, 32, 1), np.float32), np.arange(32) % 10
+    x, labels = np.ones((16, 32, 32, 3), np.float32), np.arange(16) % 10
 
     def step():
         _, gradient = training.metrics.loss_of(model)(model(x), labels)
@@ -65,7 +69,34 @@ def test_a_training_step_allocates_nothing_large():
 
     for _ in range(3):
         step()
-    before = sum(len(blocks) for blocks in memory._blocks.values())
+
+    def held():
+        return sum(len(blocks) for blocks in memory._blocks.values()), [arena.reached for arena in memory._arenas]
+
+    before = held()
     for _ in range(3):
         step()
-    assert sum(len(blocks) for blocks in memory._blocks.values()) == before
+    assert held() == before
+
+
+def test_neighbouring_gaps_are_one():
+    """Two blocks side by side make room for one of their sizes together; a block takes the smallest gap that holds it."""
+    arena = memory.Arena(1 << 24)
+    a, b, c, d, e = (arena.take(size << 20) for size in (1, 2, 1, 1, 1))
+    places = [ctypes.addressof(block) - arena.address for block in (a, b, c, d, e)]
+    assert places == [n << 20 for n in (0, 1, 3, 4, 5)]
+    del a, b, d
+    small, large = arena.take(1 << 20), arena.take(3 << 20)
+    assert [ctypes.addressof(block) - arena.address for block in (small, large)] == [4 << 20, 0]
+    assert arena.take(11 << 20) is None and arena.take(10 << 20) is not None
+    del c, e, small, large
+    assert arena.release() == 16 << 20
+
+
+def test_another_arena_where_one_is_full(monkeypatch):
+    monkeypatch.setattr(memory, "_arenas", [memory.Arena(1 << 23)])
+    held = [memory.empty(1 << 19) for _ in range(5)]
+    for number, array in enumerate(held):
+        array.fill(number)
+    assert len(memory._arenas) == 2
+    assert [array[-1] for array in held] == [0, 1, 2, 3, 4]
