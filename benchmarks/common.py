@@ -33,16 +33,19 @@ def environment(threads: int) -> dict:
         except metadata.PackageNotFoundError:
             return None
 
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    )
+    def git(*arguments):
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+        return done.stdout.strip()
+
+    # Results that another benchmark has just written do not make the measured code another.
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
     return {
         "machine": _processor(),
         "cores": os.cpu_count(),
         "threads": threads,
         "python": platform.python_version(),
         **{package: version(package) for package in ("numpy", "numba", "torch", "minicnn")},
-        "commit": commit.stdout.strip() or None,
+        "commit": git("rev-parse", "--short", "HEAD") + "-dirty" * bool(changed) or None,
     }
 
 
