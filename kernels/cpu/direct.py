@@ -21,7 +21,8 @@ import numpy as np
 
 from ..geometry import Pair, Window
 from .arrays import address, pixel_step, pixels
-from .gemm import COLUMNS, FLOAT, LANES, ROWS, copy, multiply, pack, packed_columns, zeros
+from .functions import constant
+from .gemm import COLUMNS, FLOAT, LANES, ROWS, copy, multiply, pack, packed_columns
 from .launch import inline, kernel, reach, share, threads
 from .memory import empty
 from .simd import (
@@ -99,14 +100,14 @@ def _pad(task, tasks, x, ld, images, height, width, channels, to, top, bottom, l
         target = to + FLOAT * unit * line
         inside = 0 <= row < height
         for i in range(0, left * channels if inside else line, LANES):
-            store_part(target, i, zeros(), (left * channels if inside else line) - i)
+            store_part(target, i, constant(0.0), (left * channels if inside else line) - i)
         if inside:
             source = x + FLOAT * (n * height + row) * width * ld
             target += FLOAT * left * channels
             copy_pixels(source, ld, target, channels, width, channels)
             target += FLOAT * width * channels
             for i in range(0, right * channels, LANES):
-                store_part(target, i, zeros(), right * channels - i)
+                store_part(target, i, constant(0.0), right * channels - i)
 
 
 @kernel
@@ -222,7 +223,7 @@ def _scatter(
         base = min(p_first * step_y, h_first + top)
         end = max((p_last - 1) * step_y + reach_y, h_last + top)
         for i in range(0, (end - base) * width * channels, LANES):
-            store(image, i, zeros())
+            store(image, i, constant(0.0))
         m_first, m_last = (n * rows + p_first) * columns, (n * rows + p_last) * columns
         for m in range(m_first, m_last, block):
             count = min(block, m_last - m)
@@ -294,7 +295,7 @@ def add_rows(panels, count, columns, sums):
     for j in range(0, columns, LANES):
         width = COLUMNS if columns - j // COLUMNS * COLUMNS > LANES else LANES
         column = panels + FLOAT * (j // COLUMNS * COLUMNS * count + j % COLUMNS)
-        even, odd = zeros(), zeros()
+        even, odd = constant(0.0), constant(0.0)
         for k in range(0, count - 1, 2):
             even = even + load(column, k * width)
             odd = odd + load(column, (k + 1) * width)
@@ -413,9 +414,9 @@ def scatter(dy, ld, grid, w, first, filters, geometry: Window, dx, shape):
     # A row of the kernel at a time, where its cells are neighbours and their results stay in the cache.
     cells = kw if geometry.dilation[1] == 1 and kw * channels <= 4 * DEPTH else 1
     floats = cells * channels
-    taps = [(i, j) for i in range(kh) for j in range(0, kw, cells)]
-    places = np.array([(i * geometry.dilation[0] * width + j * geometry.dilation[1]) * channels for i, j in taps])
-    offsets = np.array([(i * kw + j) * channels * w.shape[3] + first for i, j in taps])
+    down, across = geometry.dilation
+    places = np.array([(i * down * width + j * across) * channels for i in range(kh) for j in range(0, kw, cells)])
+    offsets = np.ascontiguousarray(tap_offsets(w.shape, first)[::cells])
     packed, pixel = pack_filter(w, offsets, filters, 1, w.shape[3], floats), np.array([0, filters])
 
     tasks = tasks_for(images * rows * columns * filters * kh * kw * channels)
@@ -424,12 +425,13 @@ def scatter(dy, ld, grid, w, first, filters, geometry: Window, dx, shape):
     reach_y = (kh - 1) * geometry.dilation[0] + 1
     block = even_block(rows * columns, 1)
     size = (-(-shape[1] // bands) + 2 * reach_y) * width * channels + LANES + block * (floats + 2)
-    scratch = empty(tasks * (size + size % 2))
+    size += size % 2  # the tables of addresses in it start at multiples of 8 bytes
+    scratch = empty(tasks * size)
     _scatter(
         tasks,
         *(dy, ld, images, rows, columns, filters, address(pixel), address(packed), address(places), len(places), floats),
         *(width, channels, *geometry.stride, reach_y, top, left, dx, shape[3], *shape[1:3], bands),
-        *(address(scratch), size + size % 2, block),
+        *(address(scratch), size, block),
     )
 
 

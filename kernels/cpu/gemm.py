@@ -6,10 +6,8 @@ the other, each `[k][COLUMNS]`, padded by zeros; the last one is half as wide wh
 and 5; here it is b's panel that stays in the nearest cache.)
 """
 
-from numba import float32
-
 from .launch import inline
-from .simd import COLUMNS, LANES, ROWS, VECTORS, get, load_part, put, splat, store, tile_multiply, tile_store, tile_zeros
+from .simd import COLUMNS, LANES, ROWS, VECTORS, get, load_part, put, store, tile_multiply, tile_store, tile_zeros
 
 FLOAT = 4  # bytes
 
@@ -85,9 +83,3 @@ def copy(source, target, n):
     """target[:n] = source[:n]; up to LANES - 1 floats behind the target's end are overwritten."""
     for i in range(0, n, LANES):
         store(target, i, load_part(source, i, n - i))
-
-
-@inline
-def zeros():
-    """A vector of zeros."""
-    return splat(float32(0.0))

@@ -128,7 +128,7 @@ def _spread(task, tasks, dy, ld, argmax, images, height, width, channels, rows, 
         n, p = line // rows, line % rows
         # What is left over at the right and, with the last windows, at the bottom belongs to none.
         for i in range(kh if p < rows - 1 else height - p * kh):
-            to = dx + 4 * (n * height + p * kh + i) * line_length
+            to = dx + FLOAT * (n * height + p * kh + i) * line_length
             inside = columns if i < kh else 0
             if argmax == 0 and 0 < i < kh:
                 for place in range(0, line_length, LANES):  # the same again

@@ -504,6 +504,7 @@ def tile_store(typing, tile, vectors, c, step, rows, n, add, scale, bias, relu):
         old = [unless_zero(add, mask) for mask in masks]
 
         def write(whole):
+            """Store the rows, in whole vectors or with the columns' masks."""
             row = c
             for r in range(len(signature.args[0]) // columns):
                 with builder.if_then(builder.icmp_signed(">", rows, ir.Constant(ir.IntType(64), r)), likely=True):
