@@ -16,7 +16,7 @@ setup(
     python_requires=">=3.11",
     packages=[package for name, folder in STOREYS.items() for package in (name, *(f"{name}.{p}" for p in find_packages(folder)))],
     package_dir=STOREYS,
-    package_data={"minicnn": ["py.typed"], "minicnn.data": ["digits.npz"]},
+    package_data={"minicnn": ["py.typed"], "minicnn.data": ["digits.npz"], "minicnn.kernels.cuda": ["*.cu", "*.cuh"]},
     install_requires=[
         "numba>=0.66,<1",
         "numpy>=1.26,<3",
@@ -28,9 +28,12 @@ setup(
         "typer>=0.12,<1",
     ],
     extras_require={
+        "gpu13": ["cupy-cuda13x>=14.2,<15", "nvidia-cuda-nvrtc>=13,<14", "numba-cuda[cu13]>=0.30,<0.31"],
+        "gpu12": ["cupy-cuda12x>=14.2,<15", "nvidia-cuda-nvrtc-cu12>=12,<13", "numba-cuda[cu12]>=0.30,<0.31"],
         "tensorboard": ["tensorboardX>=2.6.2,<3"],
         "test": [
             "torch==2.13.0",
+            "ml_dtypes>=0.4,<1",
             "hypothesis>=6.100,<7",
             "mypy>=1.11,<3",
             "pytest>=8,<10",

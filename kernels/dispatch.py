@@ -2,7 +2,7 @@
 
 Every operation of `minicnn.kernels.reference` is a function of this module. A call goes to
 - the backend that `use` named, if the array suits it and it has the operation;
-- else, by default, `cpu` for float32 NumPy arrays and `cuda` for CuPy arrays, where they are available;
+- else `cpu` for float32 NumPy arrays and `cuda` for CuPy arrays, where they are available: arrays stay where they are;
 - else `reference`.
 `table()` shows which backend serves which operation, so that no fallback is silent.
 """
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import reference
-from .reference.arrays import array_module
 
 OPERATIONS: tuple[str, ...] = tuple(reference.__all__)
 BACKENDS = {
@@ -34,7 +33,8 @@ def load(backend: str) -> ModuleType | str:
     if backend == "reference":
         return reference
     try:
-        return importlib.import_module(f"minicnn.kernels.{backend}")
+        module = importlib.import_module(f"minicnn.kernels.{backend}")
+        return getattr(module, "unavailable", lambda: None)() or module
     except ModuleNotFoundError as error:
         if error.name == f"minicnn.kernels.{backend}":
             return f"this version of minicnn has no kernels/{backend}"
@@ -77,10 +77,10 @@ def current() -> str | None:
 def implementation(operation: str, x):
     """The function that serves `operation` for the array `x`, or for the arrays of a list."""
     x = x[0] if isinstance(x, list) else x
-    if array_module(x) is not np:
+    if type(x) is not np.ndarray and not isinstance(x, np.generic):  # on the GPU
         candidates = (_chosen, "cuda") if _chosen in ("reference", "numba_cuda") else ("cuda",)
     elif x.dtype == np.float32:
-        candidates = (_chosen or "cpu",)
+        candidates = ("cpu" if _chosen in (None, "cuda") else _chosen,)
     else:
         candidates = ()
     for backend in candidates:

@@ -14,6 +14,7 @@ Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, 
 from importlib import metadata
 
 from . import data, errors, layers, training
+from .device import set_precision, to_device, to_host, to_input
 from .kernels.dispatch import get_num_threads, set_num_threads, use
 from .layers.base import no_grad
 from .random import seed
@@ -37,8 +38,12 @@ __all__ = [
     "register",
     "save",
     "seed",
+    "set_precision",
     "set_num_threads",
     "softmax_cross_entropy",
+    "to_device",
+    "to_host",
+    "to_input",
     "training",
     "use",
 ]

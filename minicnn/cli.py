@@ -12,9 +12,11 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from . import __version__, data, registry, weights
+from .device import DEVICES, PRECISIONS, checked, place_of, set_precision, to_host, to_input
 from .errors import CheckpointError, DataError, MinicnnError
 from .kernels import dispatch
 from .layers.base import no_grad
@@ -41,6 +43,8 @@ DataFlag = Annotated[
     str | None, typer.Option("--data", help=f"{', '.join(data.NAMES)}, or a folder or tar file: IDX, CIFAR, class folders of images.")
 ]
 BackendFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(dispatch.BACKENDS)}; by default the fastest available.")]
+DeviceFlag = Annotated[str, typer.Option(help=f"Where to compute: {' or '.join(DEVICES)} (an NVIDIA GPU).")]
+PrecisionFlag = Annotated[str | None, typer.Option(help=f"How a GPU multiplies: {', '.join(PRECISIONS)}; fp32 by default.")]
 
 
 class Format(StrEnum):
@@ -77,10 +81,12 @@ def train(
     early_stop: Annotated[int | None, typer.Option(min=1, help="Stop after this many epochs without progress.")] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard event files as well.")] = False,
     backend: BackendFlag = None,
+    device: DeviceFlag = "cpu",
+    precision: PrecisionFlag = None,
     option: OptionFlags = None,
 ):
     """Train a network; what is not given comes from its recipe. Without --data and without a network, it uses the embedded digits."""
-    dispatch.use(backend)
+    _compute_with(backend, device, precision)
     options = _options(option)
     entry = registry.entry(model)
     with skip_init():
@@ -92,6 +98,7 @@ def train(
         options.setdefault("num_classes", len(training_set.classes))
     network = registry.create(model, seed=seed, **options)
     network.recipe = entry.recipe(recipe, training_set.name)
+    network.to(device)
     folder = _run_folder(out, model, training_set.name, resume)
     console.print(f"training [bold]{model}[/] on {training_set!r}; the run's folder is {folder}", markup=True)
 
@@ -130,10 +137,12 @@ def evaluate(
     data_source: DataFlag = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 256,
     backend: BackendFlag = None,
+    device: DeviceFlag = "cpu",
+    precision: PrecisionFlag = None,
 ):
     """Measure a trained network on a test set: loss, top-1, top-5, accuracy per class, confusion matrix."""
-    dispatch.use(backend)
-    network = weights.load(checkpoint)
+    _compute_with(backend, device, precision)
+    network = weights.load(checkpoint).to(device)
     size = _image_size(network, network.recipe.preprocess)
     _, test_set = _training_data(data_source, network.recipe.data, size)
     if len(test_set.classes) > network.output_shape((1, *network.input_shape))[1]:
@@ -150,10 +159,12 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="How many classes to show for each image.")] = 3,
     invert: Annotated[bool | None, typer.Option(help="Turn dark-on-light into light-on-dark; by default the border decides.")] = None,
     backend: BackendFlag = None,
+    device: DeviceFlag = "cpu",
+    precision: PrecisionFlag = None,
 ):
     """What does the network see in these images? Prints the most probable classes of each."""
-    dispatch.use(backend)
-    network = weights.load(checkpoint)
+    _compute_with(backend, device, precision)
+    network = weights.load(checkpoint).to(device)
     preprocess, loss = metrics.preprocess_of(network), metrics.loss_of(network)
     table = Table("image", *(f"{i + 1}." for i in range(top)), "")
     failures = []
@@ -167,7 +178,7 @@ def predict(
             failures.append(error)
             continue
         with no_grad():
-            belief = loss.probabilities(network(preprocess(pixels[None])))[0]
+            belief = to_host(loss.probabilities(network(to_input(preprocess(pixels[None]), place_of(network)))))[0].astype(np.float32)
         ranked = np.argsort(-belief, kind="stable")[:top]
         names = network.classes or tuple(map(str, range(len(belief))))
         table.add_row(str(path), *(f"{names[i]} {belief[i]:.1%}" for i in ranked), "inverted" if inverted else "")
@@ -235,7 +246,7 @@ def backends():
     """Which backend serves which operation, and why one is unavailable."""
     for name, purpose in dispatch.BACKENDS.items():
         found = dispatch.load(name)
-        state = f"[yellow]not available: {found}[/]" if isinstance(found, str) else "[green]available[/]"
+        state = f"[yellow]not available: {escape(found)}[/]" if isinstance(found, str) else "[green]available[/]"
         console.print(f"[bold]{name:10}[/] {purpose}: {state}")
     table = Table("operation", *dispatch.BACKENDS)
     for operation, served in dispatch.table().items():
@@ -315,6 +326,16 @@ def main() -> None:
         text = str(error) or type(error).__name__
         complaints.print(f"minicnn: {text}" + ("" if debug else "  (--debug shows where)"), markup=False, soft_wrap=True)
         sys.exit(2)
+
+
+def _compute_with(backend: str | None, device: str, precision: str | None) -> None:
+    """Choose the backend, the device and its precision, or say why one cannot be had."""
+    checked(device)
+    if precision is not None:
+        if device == "cpu":
+            raise ValueError(f"--precision {precision} is for a GPU: add --device cuda")
+        set_precision(precision)
+    dispatch.use(backend)
 
 
 def _image_size(network, preprocess) -> int:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..device import checked, copy_into, to_device
 from ..errors import CheckpointError, ShapeError
 from ..random import generator
 from .init import Initializer, torch_default
@@ -68,7 +69,7 @@ class Parameter:
     def grad(self) -> np.ndarray:
         """The gradient, zeros of the value's shape before the first backward."""
         if self._grad is None:
-            self._grad = np.zeros(self.value.shape, self.value.dtype)
+            self._grad = np.zeros_like(self.value)
         return self._grad
 
     def add_grad(self, gradient: np.ndarray) -> None:
@@ -86,6 +87,11 @@ class Parameter:
         """Convert the value, and the gradient if there is one."""
         self.value = self.value.astype(dtype)
         self._grad = None if self._grad is None else self._grad.astype(dtype)
+
+    def to(self, device: str) -> None:
+        """Move the value, and the gradient if there is one, to that device."""
+        self.value = to_device(self.value, device)
+        self._grad = None if self._grad is None else to_device(self._grad, device)
 
     def __repr__(self):
         return f"Parameter({'x'.join(map(str, self.value.shape))}, {self.value.dtype})"
@@ -137,7 +143,7 @@ class Layer:
         raise TypeError(f"{type(self).__name__} does not define output_shape")
 
     def __call__(self, x, out=None):
-        if getattr(x, "dtype", None) is None or x.dtype.kind != "f":
+        if getattr(x, "dtype", None) is None or (x.dtype.kind != "f" and x.dtype.name != "bfloat16"):
             kind = getattr(x, "dtype", type(x).__name__)
             raise ShapeError(f"{self!r}: the input is {kind}; expected an array of float32 (images, normalised)")
         y = self.forward(x, out)
@@ -223,7 +229,7 @@ class Layer:
         if faults:
             raise CheckpointError(f"the weights do not fit the model: {'; '.join(sorted(faults))}")
         for name, array in own.items():
-            array[...] = state[name]
+            copy_into(array, state[name])
 
     def train(self, mode: bool = True):
         """Training mode for this layer and all inside it: dropout drops, batch norm uses the batch. Returns the layer."""
@@ -249,11 +255,26 @@ class Layer:
                 setattr(layer, name, getattr(layer, name).astype(dtype))
         return self
 
+    def to(self, device: str):
+        """Move parameters, gradients, buffers and constants to "cpu" or "cuda", in place. Returns the layer.
+
+        An optimiser keeps its slots where the parameters were: make it afterwards.
+        Raises ValueError for an unknown device, RuntimeError if it is not available.
+        """
+        checked(device)
+        for _, layer in self.named_layers():
+            for name, value in vars(layer).items():
+                if isinstance(value, Parameter):
+                    value.to(device)
+                elif hasattr(value, "__array_ufunc__"):
+                    setattr(layer, name, to_device(value, device))
+        return self
+
     def initialize(self, weight: Initializer | None = None, bias: float | None = None):
         """Draw every weight anew with `weight` and set every bias to the constant `bias`; None leaves them. Returns the layer."""
         for name, parameter in vars(self).items():
             if name == "weight" and weight is not None:
-                parameter.value[...] = weight(parameter.value.shape, parameter.fan_in, parameter.fan_out, generator())
+                copy_into(parameter.value, weight(parameter.value.shape, parameter.fan_in, parameter.fan_out, generator()))
             elif name == "bias" and bias is not None and parameter is not None:
                 parameter.value.fill(bias)
         for _, child in self.children():
@@ -303,8 +324,11 @@ def check_images(layer: Layer, shape: Shape, channels: int | None = None) -> Non
 
 
 def check_dtype(layer: Layer, x, weight: Parameter) -> None:
-    """Raise ShapeError unless x and the weights have the same floating type: mixing them would silently compute in the wider one."""
-    if x.dtype != weight.value.dtype:
+    """Raise ShapeError unless x and the weights have the same floating type: mixing them would silently compute in the wider one.
+
+    Images in bfloat16 go with weights in float32: what is summed up over many steps needs their bits.
+    """
+    if x.dtype != weight.value.dtype and (x.dtype.name, weight.value.dtype.name) != ("bfloat16", "float32"):
         raise ShapeError(f"{layer!r}: the input is {x.dtype} and the weights are {weight.value.dtype}; expected the same")
 
 

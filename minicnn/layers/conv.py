@@ -112,7 +112,7 @@ class Conv2d(Layer):
         """`norm.forward(self.forward(x))` in one pass, for a batch norm in eval mode: `(conv - mean) * factor + beta` of each channel."""
         self.output_shape(x.shape)
         check_dtype(self, x, self.weight)
-        scale = norm.weight.value / np.sqrt(norm.running_var + x.dtype.type(norm.eps))
+        scale = norm.weight.value / np.sqrt(norm.running_var + norm.running_var.dtype.type(norm.eps))
         shift = (self.bias.value if self.bias else 0) - norm.running_mean
         bias = norm.bias.value + shift * scale
         return K.conv2d(x, self.weight.value, bias, activation=norm.activation, scale=scale, out=out, keep=self._keep(), **self._geometry())

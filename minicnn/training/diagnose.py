@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..device import place_of, to_input
 from ..layers.base import Layer, no_grad, observe
 
 CHANCE_WINDOW = 200  # steps over which the mean loss is compared with chance
@@ -17,6 +18,7 @@ def first_bad_parameter(model: Layer) -> str | None:
 
 def first_bad_layer(model: Layer, x: np.ndarray) -> str:
     """Where in the network the first NaN or infinity appears when x goes through it, in words."""
+    x = to_input(x, place_of(model))
     if not np.isfinite(x).all():
         return "the input already holds one"
     parameter = first_bad_parameter(model)

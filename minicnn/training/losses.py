@@ -6,17 +6,23 @@ A loss is called as `loss, gradient = loss(outputs, labels)`; `probabilities(out
 
 import numpy as np
 
+from ..device import device_of
 from ..errors import ShapeError
 from ..kernels import dispatch as K
 
 
 def check_labels(outputs, labels) -> np.ndarray:
-    """The labels as an array. Raises ShapeError unless they are `(N,)` integers in 0..classes-1 for outputs `(N, classes)`."""
+    """The labels as an array. Raises ShapeError unless they are `(N,)` integers in 0..classes-1 for outputs `(N, classes)`.
+
+    Labels on a GPU are taken as they are: training looks at all of them before it begins.
+    """
     labels = labels if hasattr(labels, "dtype") else np.asarray(labels)
     if outputs.ndim != 2:
         raise ShapeError(f"the network's output has shape {outputs.shape}; a loss expects (N, classes)")
     if labels.shape != outputs.shape[:1] or labels.dtype.kind not in "iu":
         raise ShapeError(f"labels are {labels.dtype} {labels.shape}; expected integers of shape ({len(outputs)},)")
+    if device_of(outputs) != "cpu":  # reading them would make the host wait for the GPU in every step
+        return labels
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= outputs.shape[1]:
         raise ShapeError(f"labels run from {low} to {high}; the network has classes 0 to {outputs.shape[1] - 1}")

@@ -6,8 +6,10 @@ import numpy as np
 
 from ..data.dataset import as_dataset
 from ..data.loader import Loader
+from ..device import place_of, to_device, to_host, to_input
 from ..layers.base import Layer, no_grad
 from .losses import SoftmaxCrossEntropy
+from .step import rank
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,6 @@ def preprocess_of(model: Layer):
     return replace(model.recipe.preprocess, channels=model.input_shape[2]) if model.recipe else None
 
 
-def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """For each row, how many classes are believed more probable than the true one (ties count against): 0 is a top-1 hit."""
-    own = probabilities[np.arange(len(labels)), labels][:, None]
-    ties = (probabilities == own).sum(axis=1) - 1
-    return (probabilities > own).sum(axis=1) + ties * (probabilities.argmax(axis=1) != labels)
-
-
 def evaluate(model: Layer, dataset, *, batch_size: int = 256, loss=None, preprocess=None, on_batch=None) -> Evaluation:
     """Run the model over a data set in evaluation mode; its mode is restored afterwards.
 
@@ -58,15 +53,15 @@ def evaluate(model: Layer, dataset, *, batch_size: int = 256, loss=None, preproc
     loader = Loader(dataset, batch_size, preprocess or preprocess_of(model))
     total, top1, top5 = 0.0, 0, 0
     confusion = np.zeros((len(dataset.classes), len(dataset.classes)), np.int64)
-    was_training = model.training
+    was_training, place = model.training, place_of(model)
     model.eval()
     try:
         with no_grad():
             for x, labels in loader:
-                outputs = model(x)
-                value, _ = loss(outputs, labels)
+                outputs = model(to_input(x, place))
+                value, _ = loss(outputs, to_device(labels, place))
                 total += float(value) * len(labels)
-                probabilities = loss.probabilities(outputs)
+                probabilities = to_host(loss.probabilities(outputs)).astype(np.float32)
                 ranks = rank(probabilities, labels)
                 top1 += int((ranks == 0).sum())
                 top5 += int((ranks < 5).sum())

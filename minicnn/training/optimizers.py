@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..device import copy_into
 from ..errors import CheckpointError
 from ..kernels import dispatch as K
 from ..layers.base import Parameter
@@ -61,7 +62,7 @@ class Optimizer:
         if {n: a.shape for n, a in own.items()} != {n: a.shape for n, a in state.items()}:
             raise CheckpointError(f"the optimiser's state in the checkpoint is not one of {type(self).__name__} on this model")
         for name, array in own.items():
-            array[...] = state[name]
+            copy_into(array, state[name])
         self.steps = steps
 
 

@@ -18,9 +18,10 @@ from . import checkpoint
 from .callbacks import Callback, CSVLog, default_progress
 from .diagnose import ChanceWatch, first_bad_layer
 from .history import History
-from .metrics import evaluate, loss_of, preprocess_of, rank
+from .metrics import evaluate, loss_of, preprocess_of
 from .optimizers import OPTIMIZERS, SGD, Optimizer
 from .schedules import SCHEDULES, Constant, Schedule
+from .step import step_for
 
 
 class Trainer:
@@ -46,6 +47,7 @@ class Trainer:
         self.totals = self._no_totals()
         self.stop = False
         self._saved_at = time.monotonic()
+        self._step = step_for(self)
         self._watch = ChanceWatch(len(loader.dataset.classes))
 
     @staticmethod
@@ -59,6 +61,7 @@ class Trainer:
 
     def run(self) -> History:
         """Train until all epochs are done, a callback stops it, or SIGINT comes."""
+        self._step.begin()
         self._tell("on_train_start")
         try:
             with _sigint() as interrupted:
@@ -77,11 +80,12 @@ class Trainer:
         started = time.perf_counter()
         before = self.totals["seconds"]
         for x, labels in self.loader:
-            hits = self.totals["correct"]
-            loss = self._train_step(x, labels)
+            self.optimizer.lr = self.base_lr * self.schedule.at(self.step, len(self.loader), self.epochs)
+            loss, right = self._step(x, labels)
+            self.step += 1
             self.totals["seconds"] = before + time.perf_counter() - started
             self._tell("on_step_end", loss)
-            sentence = self._watch.add(loss, (self.totals["correct"] - hits) / len(labels))
+            sentence = self._watch.add(loss, right)
             if sentence:
                 warnings.warn(sentence, stacklevel=4)
             if interrupted.is_set() and self.loader.batch:
@@ -94,24 +98,13 @@ class Trainer:
         if interrupted.is_set():
             self.history.interrupted = self.loader.epoch < self.epochs
 
-    def _train_step(self, x, labels) -> float:
-        self.optimizer.lr = self.base_lr * self.schedule.at(self.step, len(self.loader), self.epochs)
-        outputs = self.model(x)
-        loss, gradient = self.loss(outputs, labels)
-        loss = float(loss)
+    def check_finite(self, loss: float, x) -> None:
+        """Raise TrainingError if the loss is not finite, with where it came from; x is the batch."""
         if not math.isfinite(loss):
             raise TrainingError(self._not_finite(loss, x))
-        self.optimizer.zero_grad()
-        self.model.backward(gradient, need_dx=False)
-        self.optimizer.step()
-        self.step += 1
-        totals = self.totals
-        totals["loss"] += loss * len(labels)
-        totals["correct"] += int((rank(self.loss.probabilities(outputs), labels) == 0).sum())
-        totals["images"] += len(labels)
-        return loss
 
     def _finish_epoch(self):
+        self._read()
         totals, result = self.totals, None
         if self.test is not None:
             result = self.history.evaluation = self._evaluate()
@@ -128,6 +121,7 @@ class Trainer:
         }
         self.history.rows.append(row)
         self.totals = self._no_totals()
+        self._step.begin()
         self.schedule.observe(row["train_loss"] if result is None else result.loss)
         score = -row["train_loss"] if result is None else result.accuracy
         if score > self.best_score:
@@ -140,7 +134,12 @@ class Trainer:
     def _evaluate(self):
         return evaluate(self.model, self.test, loss=self.loss, preprocess=self.loader.preprocess)
 
+    def _read(self):
+        self._step.read()
+        self.check_finite(self.totals["loss"], self.loader.dataset.images[:1])
+
     def _save(self):
+        self._read()
         if self.out:
             checkpoint.save(self, self.out / checkpoint.LAST)
         self._saved_at = time.monotonic()

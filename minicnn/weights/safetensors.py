@@ -15,6 +15,7 @@ import numpy as np
 import safetensors.numpy
 
 from .. import registry
+from ..device import to_host
 from ..errors import CheckpointError
 from ..layers.base import Layer
 from ..layers.init import skip_init
@@ -27,7 +28,7 @@ OPTIMIZER = "optimizer/"  # the prefix of what does not belong to the model
 def write(path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
     """Write a file such that, whatever happens, `path` is either the old file or the whole new one."""
     path = Path(path)
-    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    tensors = {name: np.ascontiguousarray(to_host(array)) for name, array in tensors.items()}
     metadata = {**metadata, DIGEST: _digest(tensors, metadata)}
     data = safetensors.numpy.save(tensors, metadata)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -1,0 +1,81 @@
+"""Arrays as kernels take them: float32 or bfloat16, in the order of memory, perhaps with gaps between pixels."""
+
+import numpy as np
+
+from .device import NUMBER_TYPES, pixels, runtime
+
+
+def empty(x, shape, dtype=None):
+    """See `reference.empty`."""
+    return runtime().empty(tuple(shape), dtype or x.dtype)
+
+
+def number_type(x) -> str:
+    """The C name of the type of x's numbers. Raises TypeError for one that no kernel takes."""
+    found = NUMBER_TYPES.get(x.dtype.name)
+    if found is None:
+        raise TypeError(f"the cuda backend computes in {' and '.join(NUMBER_TYPES)}; this array is {x.dtype}")
+    return found
+
+
+def contiguous(a):
+    """`a`, or a copy without gaps."""
+    return a if a.flags.c_contiguous else a.copy(order="C")
+
+
+def pixel_step(a) -> int:
+    """The distance in elements from one pixel `(..., C)` to the next, or 0 if it is not the same everywhere."""
+    if a.size == 0:
+        return 0
+    if a.flags.c_contiguous:
+        return a.shape[-1]
+    if a.ndim < 2 or (a.shape[-1] > 1 and a.strides[-1] != a.itemsize):
+        return 0
+    step, expected = 0, 0
+    for length, stride in zip(reversed(a.shape[:-1]), reversed(a.strides[:-1]), strict=True):
+        if length == 1:
+            continue
+        if not step:
+            step, expected = stride, stride
+        if stride != expected or stride % a.itemsize or stride < a.shape[-1] * a.itemsize:
+            return 0
+        expected = stride * length
+    return (step or a.shape[-1] * a.itemsize) // a.itemsize
+
+
+def spaced(a):
+    """`a` if its pixels lie evenly in memory, else a copy without gaps."""
+    return a if pixel_step(a) else a.copy(order="C")
+
+
+def destination(out, like, shape, dtype=None):
+    """`out` if kernels can write to it, else memory of their own."""
+    fits = out is not None and out.shape == tuple(shape) and out.dtype == (dtype or like.dtype) and pixel_step(out)
+    return out if fits else empty(like, shape, dtype)
+
+
+def layout(*arrays):
+    """How kernels walk through arrays of one shape together: V, the number of vectors, and the structure `Pixels` of each.
+
+    Arrays without gaps are one long row. V is 4 where every address, step and row allows to move four values at once.
+    """
+    rows = all(a.flags.c_contiguous for a in arrays)
+    channels = arrays[0].size if rows else arrays[0].shape[-1]
+    steps = [channels if rows else pixel_step(a) for a in arrays]
+    v = 4 if channels % 4 == 0 and is_aligned(*arrays, steps=steps) else 1
+    return v, arrays[0].size // v, [pixels(channels // v, step) for step in steps]
+
+
+def is_aligned(*arrays, steps=()) -> bool:
+    """Whether all arrays begin, and all pixels follow each other, at multiples of four numbers."""
+    address = runtime().address
+    return all(address(a) % (4 * a.itemsize) == 0 for a in arrays) and all(step % 4 == 0 for step in steps)
+
+
+def parameter(a):
+    """A parameter or statistic as kernels take it: float32 without gaps. Raises TypeError for any other type."""
+    if a is None:
+        return None
+    if a.dtype != np.float32:
+        raise TypeError(f"the cuda backend keeps parameters in float32; this one is {a.dtype}")
+    return contiguous(a)

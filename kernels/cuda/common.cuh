@@ -1,0 +1,148 @@
+// What all kernels share: number types, vectors of them, indices without division, sums over a warp and a block, activations.
+//
+// The same text is compiled for a GPU (NVRTC, nvcc) and, by the tests, for the CPU, where emulator.h stands in for CUDA's own words.
+// Memory that threads share is one dynamic allocation of the launch's size, which SHARED names.
+#pragma once
+
+#ifndef EMULATED
+extern __shared__ __align__(16) unsigned char shared_memory[];
+#define SHARED(type, name) type* name = reinterpret_cast<type*>(shared_memory)
+#endif
+
+#define INFINITE __int_as_float(0x7f800000)
+
+// ---- bfloat16: the upper half of a float ---------------------------------------------------------------------------
+
+struct bf16 {
+    unsigned short bits;
+};
+
+__device__ __forceinline__ float to_float(float x) { return x; }
+
+__device__ __forceinline__ float to_float(bf16 x) { return __uint_as_float(unsigned(x.bits) << 16); }
+
+// Rounds to nearest, ties to even; NaN stays NaN.
+__device__ __forceinline__ bf16 to_bf16(float x) {
+    unsigned u = __float_as_uint(x);
+    if ((u & 0x7fffffffu) > 0x7f800000u) return bf16{0x7fff};
+    return bf16{(unsigned short)((u + 0x7fffu + (u >> 16 & 1u)) >> 16)};
+}
+
+// REAL is the type that activations are stored in; parameters, statistics and sums are float.
+#ifndef REAL
+#define REAL float
+#endif
+
+template <class T>
+__device__ __forceinline__ T from_float(float x);
+template <>
+__device__ __forceinline__ float from_float<float>(float x) { return x; }
+template <>
+__device__ __forceinline__ bf16 from_float<bf16>(float x) { return to_bf16(x); }
+
+// ---- V neighbouring channels at once -------------------------------------------------------------------------------
+
+// One load of 16 bytes moves four floats; the launcher says V=4 where all addresses and steps allow it, else V=1.
+#ifndef V
+#define V 1
+#endif
+
+template <class T>
+struct alignas(sizeof(T) * V) Packed {
+    T at[V];
+};
+
+struct Vector {
+    float at[V];
+};
+
+#define EACH_LANE(i) _Pragma("unroll") for (int i = 0; i < V; i++)
+
+template <class T>
+__device__ __forceinline__ Vector load(const T* p) {
+    Packed<T> packed = *reinterpret_cast<const Packed<T>*>(p);
+    Vector v;
+    EACH_LANE(i) v.at[i] = to_float(packed.at[i]);
+    return v;
+}
+
+template <class T>
+__device__ __forceinline__ void store(T* p, Vector v) {
+    Packed<T> packed;
+    EACH_LANE(i) packed.at[i] = from_float<T>(v.at[i]);
+    *reinterpret_cast<Packed<T>*>(p) = packed;
+}
+
+__device__ __forceinline__ Vector splat(float x) {
+    Vector v;
+    EACH_LANE(i) v.at[i] = x;
+    return v;
+}
+
+// ---- indices -------------------------------------------------------------------------------------------------------
+
+// n / d and n % d for 0 <= n < 2^31 by one multiplication (Granlund & Montgomery 1994); device.py makes the numbers.
+struct Divisor {
+    unsigned d, multiplier, shift;
+};
+
+__device__ __forceinline__ int operator/(int n, Divisor by) { return int((__umulhi(unsigned(n), by.multiplier) + unsigned(n)) >> by.shift); }
+
+__device__ __forceinline__ int operator%(int n, Divisor by) { return n - n / by * int(by.d); }
+
+// Where element i (a vector of V channels) of an image batch lies: pixels of `channels` values, `step` values apart.
+struct Pixels {
+    Divisor vectors;  // channels / V
+    int step;
+};
+
+__device__ __forceinline__ long long place(int i, Pixels p) {
+    int pixel = i / p.vectors;
+    return (long long)pixel * p.step + (i - pixel * int(p.vectors.d)) * V;
+}
+
+#define THREAD (blockIdx.x * blockDim.x + threadIdx.x)
+
+// ---- sums over threads, in a fixed order ---------------------------------------------------------------------------
+
+__device__ __forceinline__ float warp_sum(float x) {
+#pragma unroll
+    for (int step = 16; step; step >>= 1) x += __shfl_xor_sync(0xffffffffu, x, step);
+    return x;
+}
+
+__device__ __forceinline__ float warp_max(float x) {
+#pragma unroll
+    for (int step = 16; step; step >>= 1) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, step));
+    return x;
+}
+
+// ---- activations, and their gradients from the output --------------------------------------------------------------
+
+enum Activation { NONE, RELU, SIGMOID, TANH, SCALED_TANH };
+
+#define AMPLITUDE 1.7159f
+#define SLOPE (2.0f / 3.0f)
+
+__device__ __forceinline__ float activate(float x, int activation) {
+    switch (activation) {
+        case RELU: return x > 0 || x != x ? x : 0.0f;
+        case SIGMOID: {
+            float decay = expf(-fabsf(x));
+            return (x >= 0 ? 1.0f : decay) / (1.0f + decay);
+        }
+        case TANH: return tanhf(x);
+        case SCALED_TANH: return AMPLITUDE * tanhf(SLOPE * x);
+        default: return x;
+    }
+}
+
+__device__ __forceinline__ float activation_grad(float dy, float y, int activation) {
+    switch (activation) {
+        case RELU: return y > 0 ? dy : 0.0f * dy;
+        case SIGMOID: return dy * y * (1.0f - y);
+        case TANH: return dy * (1.0f - y * y);
+        case SCALED_TANH: return dy * (SLOPE * (AMPLITUDE - y * y / AMPLITUDE));
+        default: return dy;
+    }
+}

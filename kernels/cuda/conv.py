@@ -1,0 +1,260 @@
+"""Convolution on the GPU: the geometry of each pass as one matrix product, its tile, and how it is split. See conv.cu."""
+
+import functools
+from contextlib import contextmanager
+from math import gcd
+
+import numpy as np
+
+from ..geometry import Window, window
+from .activation import activate, convert, deliver
+from .arrays import destination, empty, number_type, parameter, pixel_step, spaced
+from .device import DIVISOR, THREADS, blocks, divisor, divisors, launch, runtime
+from .sums import partial_sums
+
+PRECISIONS = {"ffma": "FFMA", "tf32": "TF32", "fp32": "TF32X3"}  # of float32 arrays; bfloat16 arrays have their own
+BK = 32
+STAGES = 3
+WORKSPACE = 1 << 28  # bytes that the parts of a split product may take
+
+_SIZES = """m n k splits tiles_n height width step channels a_group mul_y mul_x off_y off_x tap_y tap_x by_channels by_taps_x
+    by_columns by_rows i0 i_step j0 j_step kernel_x w_rows w_step out_height out_width out_step out_group out_mul_y out_mul_x
+    out_off_y out_off_x relu"""
+PRODUCT = np.dtype([(name, DIVISOR if name.startswith("by_") else np.int32) for name in _SIZES.split()])
+
+_precision = "fp32"
+
+
+@contextmanager
+def precision(name: str):
+    """Within this block products of float32 arrays are made that way: "fp32" (3xTF32), "tf32" or "ffma".
+
+    Raises ValueError for an unknown name.
+    """
+    global _precision
+    previous, _precision = _precision, checked_precision(name)
+    try:
+        yield
+    finally:
+        _precision = previous
+
+
+def set_precision(name: str) -> None:
+    """As `precision`, for the process."""
+    global _precision
+    _precision = checked_precision(name)
+
+
+def checked_precision(name: str) -> str:
+    """`name`. Raises ValueError if there is no such precision of float32 arrays."""
+    if name not in PRECISIONS:
+        raise ValueError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
+    return name
+
+
+# ---- tiles ----------------------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=4096)
+def plan(m: int, n: int, k: int, groups: int, processors: int) -> tuple[dict[str, int], int]:
+    """The tile of a product, and in how many parts its inner indices are split so that all multiprocessors have work."""
+    tile = {"BM": 128, "BN": 128 if n > 64 else 64, "WARPS_M": 4, "WARPS_N": 2}
+    if -(-m // 128) * -(-n // tile["BN"]) * groups < processors or m <= 64:
+        tile = {"BM": 64, "BN": 64, "WARPS_M": 2, "WARPS_N": 2}
+    tiles = -(-m // tile["BM"]) * -(-n // tile["BN"]) * groups
+    steps = -(-k // BK)
+    room = max(1, WORKSPACE // (4 * m * n * groups))
+    splits = max(1, min(-(-2 * processors // tiles), steps // 4, room)) if tiles < processors else 1
+    return tile, -(-steps // -(-steps // splits)) if steps else 1  # no part is empty
+
+
+def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None, bias=None):
+    """One product into `out`: choose tile and split, launch, and add up the parts."""
+    half = a.dtype != np.float32
+    tile, splits = plan(fields["m"], fields["n"], fields["k"], groups, runtime().processors)
+    vec = 16 // a.itemsize
+    address = runtime().address
+    wide = (
+        all(size % vec == 0 for size in (fields["channels"], fields["step"], *b[1:]))
+        and fields["n"] % 2 == fields["out_step"] % 2 == 0
+        and all(address(array) % 16 == 0 for array in (a, b[0]))
+        and address(out) % (2 * out.itemsize) == 0
+    )
+    options = tile | {
+        "STAGES": STAGES,
+        "PRECISION": "BF16" if half else PRECISIONS[_precision],
+        "REAL": number_type(a),
+        "VEC": vec if wide else 1,
+    }
+    product = _product(splits=splits, tiles_n=-(-fields["n"] // tile["BN"]), **fields)
+    partial = empty(a, (splits, fields["m"], groups * fields["n"]), np.float32) if splits > 1 else None
+    grid = -(-fields["m"] // tile["BM"]) * -(-fields["n"] // tile["BN"]), 1, groups * splits
+    threads = 32 * tile["WARPS_M"] * tile["WARPS_N"]
+    epilogue = (scale, bias) if kernel == "forward" else ()
+    shared = _shared(kernel, tile, a.itemsize)
+    launch("conv.cu", kernel, grid, threads, *operands, *epilogue, out, partial, product, shared=shared, **options)
+    if partial is not None:
+        count, channels = partial[0].size, groups * fields["n"]
+        arguments = partial, scale, bias, out, channels, *divisors(channels), count, product
+        launch("conv.cu", "finish", blocks(count), THREADS, *arguments, REAL=number_type(out))
+
+
+def _shared(kernel: str, tile, itemsize: int) -> int:
+    """Bytes of shared memory: the stages of both tiles, and for the passes that go by pixels a row of four ints each."""
+
+    def size(side: int, k_inside: bool) -> int:
+        gap = 8 if itemsize == 2 or not k_inside else 4
+        return side * (BK + gap) if k_inside else BK * (side + gap)
+
+    elements = size(tile["BM"], kernel != "grad_weight") + size(tile["BN"], kernel == "grad_input")
+    return STAGES * elements * itemsize + (0 if kernel == "grad_weight" else 16 * tile["BM"])
+
+
+def _product(**fields) -> np.ndarray:
+    """The structure `Product` of conv.cu; fields that a pass does not use are 0 (divisors 1)."""
+    values = [divisor(max(1, fields.get(name, 1))) if name.startswith("by_") else fields.get(name, 0) for name in PRODUCT.names or ()]
+    return np.array([tuple(values)], PRODUCT)
+
+
+# ---- the passes -----------------------------------------------------------------------------------------------------
+
+
+def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, out=None, keep=None):
+    """See `reference.conv2d`."""
+    g = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
+    x, w, filters = spaced(x), _weights(w, connections, x.dtype), w.shape[3]
+    y = destination(out, x, (len(x), *g.output, filters))
+    channels, per_group = w.shape[2], filters // groups
+    fields = _patches(g, x, channels) | {
+        "m": len(x) * g.output[0] * g.output[1],
+        "n": per_group,
+        "k": g.kernel[0] * g.kernel[1] * channels,
+        "w_step": filters,
+        "out_height": g.output[0],
+        "out_width": g.output[1],
+        "out_step": pixel_step(y),
+        "out_group": per_group,
+        "out_mul_y": 1,
+        "out_mul_x": 1,
+        "relu": activation == "relu",
+    }
+    _run("forward", (x, w), y, fields, groups, x, (w, per_group, filters), parameter(scale), parameter(b))
+    if activation not in (None, "relu"):
+        activate(y, activation, out=y)
+    return deliver(y, out)
+
+
+def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
+    """See `reference.conv2d_grad_input`. A stride of s makes s^2 products, one for each class of pixels that the same taps see."""
+    g = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
+    dy, w, filters, channels = spaced(dy), _weights(w, connections, dy.dtype), w.shape[3], w.shape[2]
+    dx = empty(dy, x_shape)
+    per_group = filters // groups
+    for vertical in _classes(x_shape[1], g, 0):
+        for horizontal in _classes(x_shape[2], g, 1):
+            (rows, out_y, off_y, tap_y, i0, i_step, taps_y), (columns, out_x, off_x, tap_x, j0, j_step, taps_x) = vertical, horizontal
+            fields = {
+                "m": len(dy) * rows * columns,
+                "n": channels,
+                "k": taps_y * taps_x * per_group,
+                "height": dy.shape[1],
+                "width": dy.shape[2],
+                "step": pixel_step(dy),
+                "channels": per_group,
+                "a_group": per_group,
+                "mul_y": 1,
+                "mul_x": 1,
+                "off_y": off_y,
+                "off_x": off_x,
+                "tap_y": tap_y,
+                "tap_x": tap_x,
+                "by_channels": per_group,
+                "by_taps_x": taps_x,
+                "by_columns": columns,
+                "by_rows": rows,
+                "i0": i0,
+                "i_step": i_step,
+                "j0": j0,
+                "j_step": j_step,
+                "kernel_x": g.kernel[1],
+                "w_rows": channels,
+                "w_step": filters,
+                "out_height": x_shape[1],
+                "out_width": x_shape[2],
+                "out_step": x_shape[3],
+                "out_group": channels,
+                "out_mul_y": g.stride[0],
+                "out_mul_x": g.stride[1],
+                "out_off_y": out_y,
+                "out_off_x": out_x,
+            }
+            _run("grad_input", (dy, w), dx, fields, groups, dy, (w, per_group, filters))
+    return dx
+
+
+def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
+    """See `reference.conv2d_grad_weight`; dw and db are float32 whatever the images are."""
+    g = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
+    dy, x, filters, channels = spaced(dy), spaced(x), w_shape[3], w_shape[2]
+    dw, per_group = empty(x, w_shape, np.float32), filters // groups
+    fields = _patches(g, x, channels) | {
+        "m": g.kernel[0] * g.kernel[1] * channels,
+        "n": per_group,
+        "k": len(x) * g.output[0] * g.output[1],
+        "out_step": filters,
+        "out_group": per_group,
+    }
+    _run("grad_weight", (dy, pixel_step(dy), x), dw, fields, groups, x, (dy, per_group, pixel_step(dy)))
+    return (dw if connections is None else dw * connections), bias_gradient(dy)
+
+
+def bias_gradient(dy):
+    """`db[k] = sum dy[..., k]`, float32."""
+    channels = dy.shape[-1]
+    partial, chunks = partial_sums("conv.cu", "bias_sums", 1, [spaced(dy)], REAL=number_type(dy))
+    db = empty(dy, (channels,), np.float32)
+    launch("conv.cu", "bias_totals", blocks(channels), THREADS, partial, chunks, channels, db)
+    return db
+
+
+def _weights(w, connections, dtype):
+    """The weights as the product takes them: of the images' type."""
+    w = parameter(w)
+    return convert(w if connections is None else w * connections, dtype)
+
+
+def _patches(g: Window, x, channels: int) -> dict:
+    """The fields that say which pixels a window of x covers."""
+    return {
+        "height": x.shape[1],
+        "width": x.shape[2],
+        "step": pixel_step(x),
+        "channels": channels,
+        "a_group": channels,
+        "mul_y": g.stride[0],
+        "mul_x": g.stride[1],
+        "off_y": -g.padding[0][0],
+        "off_x": -g.padding[1][0],
+        "tap_y": g.dilation[0],
+        "tap_x": g.dilation[1],
+        "by_channels": channels,
+        "by_taps_x": g.kernel[1],
+        "by_columns": g.output[1],
+        "by_rows": g.output[0],
+    }
+
+
+@functools.lru_cache(maxsize=4096)
+def _classes(size: int, g: Window, axis: int) -> list[tuple[int, ...]]:
+    """The classes of pixels h = a + s h' along one axis, each with the taps r for which s divides h + padding - d r.
+
+    For each: how many pixels, a, the p that tap r0 saw h' = 0 from, how p moves from tap to tap, r0, the step between taps, how many.
+    """
+    s, d, before, kernel = g.stride[axis], g.dilation[axis], g.padding[axis][0], g.kernel[axis]
+    found = []
+    for a in range(min(s, size)):
+        taps = [r for r in range(kernel) if (a + before - r * d) % s == 0]
+        between = s // gcd(s, d)
+        first = taps[0] if taps else 0
+        found.append((-(-(size - a) // s), a, (a + before - first * d) // s, -between * d // s, first, between, len(taps)))
+    return found

@@ -1,0 +1,182 @@
+"""How CUDA C starts: each source is compiled once for each set of options, and launched with addresses and sizes.
+
+`runtime()` is what stands behind the launchers: CuPy on a GPU. Tests install another one, which runs the same sources on the CPU.
+"""
+
+import functools
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SOURCES = Path(__file__).parent
+NUMBER_TYPES = {"float32": "float", "bfloat16": "bf16"}
+THREADS = 256
+
+_runtime: Any = None
+
+
+class CuPy:
+    """NVRTC, memory and launches of the current CUDA device, through CuPy."""
+
+    def __init__(self):
+        try:
+            import cupy
+        except ImportError:
+            raise ImportError("it needs CuPy: pip install 'minicnn[gpu13]' for CUDA 13, 'minicnn[gpu12]' for CUDA 12") from None
+        try:
+            count = cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            raise ImportError(f"CuPy finds no CUDA device: {error}") from None
+        if not count:
+            raise ImportError("CuPy finds no CUDA device")
+        self.cupy = cupy
+        self._pools: list = []  # of captured graphs
+        self.processors = cupy.cuda.Device().attributes["MultiProcessorCount"]
+        capability = cupy.cuda.Device().compute_capability
+        if int(capability) < 80:
+            raise ImportError(f"the GPU has compute capability {capability}; minicnn needs 8.0 (Ampere) or newer")
+
+    def empty(self, shape, dtype):
+        """Uninitialised memory on the device."""
+        return self.cupy.empty(shape, dtype)
+
+    def upload(self, host: np.ndarray):
+        """A copy on the device of an array on the host."""
+        return self.cupy.asarray(host)
+
+    def download(self, array) -> np.ndarray:
+        """A copy on the host of an array on the device."""
+        return self.cupy.asnumpy(array)
+
+    def overwrite(self, array, host: np.ndarray) -> None:
+        """Copy an array on the host over one on the device."""
+        array.set(host)
+
+    def address(self, array) -> int:
+        """Where its first element lies."""
+        return array.data.ptr
+
+    @functools.cache  # noqa: B019 - there is one of it
+    def kernel(self, file: str, name: str, options: tuple[str, ...], shared: int):
+        """The compiled kernel `name` of a source."""
+        found = self._module(file, options).get_function(name)
+        if shared > 48 << 10:
+            found.max_dynamic_shared_size_bytes = shared
+        return found
+
+    @functools.cache  # noqa: B019
+    def _module(self, file, options):
+        return self.cupy.RawModule(code=source(file), options=("--std=c++17", *options))
+
+    def capture(self, work):
+        """What `work()` launches, as a CUDA graph with a `launch` method; nothing runs yet.
+
+        What it allocates comes from a pool of its own, so that nobody else is given memory which the graph writes to.
+        """
+        cuda = self.cupy.cuda
+        cuda.get_current_stream().synchronize()
+        pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
+        with cuda.using_allocator(pool.malloc), stream:
+            stream.begin_capture()
+            try:
+                work()
+            finally:
+                graph = stream.end_capture()
+        self._pools.append(pool)
+        return graph
+
+    def launch(self, file, name, options, grid, block, arguments, shared, together) -> None:
+        """Start `grid` blocks of `block` threads; `together` asks that all blocks run at the same time."""
+        kernel = self._cooperative(file, name, options) if together else self.kernel(file, name, options, shared)
+        kernel(grid, block, arguments, shared_mem=shared)
+
+    @functools.cache  # noqa: B019
+    def _cooperative(self, file, name, options):
+        module = self.cupy.RawModule(code=source(file), options=("--std=c++17", *options), enable_cooperative_groups=True)
+        return module.get_function(name)
+
+
+def runtime():
+    """The runtime in use. Raises ImportError with one sentence if there is none."""
+    global _runtime
+    if _runtime is None:
+        _runtime = CuPy()
+    return _runtime
+
+
+def install(other) -> None:
+    """Let `other` (an object like `CuPy`) run the kernels; None returns to CuPy."""
+    global _runtime
+    _runtime = other
+
+
+@functools.cache
+def source(file: str) -> str:
+    """The text of a .cu file with what it includes written out, so that it is one program wherever it is compiled."""
+
+    def included(match):
+        inner = source(match[1]).replace("#pragma once\n", "")
+        guard = re.sub(r"\W", "_", match[1]).upper()
+        return f'#ifndef {guard}\n#define {guard}\n#line 1 "{match[1]}"\n{inner}\n#endif\n'
+
+    return re.sub(r'^#include "(\w+\.cuh)"\n', included, (SOURCES / file).read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def launch(file: str, name: str, grid, block, *arguments, shared: int = 0, together: bool = False, **defines) -> None:
+    """Start the kernel `name` of `file`, compiled with -Dname=value for each of `defines`.
+
+    Arguments are arrays (their address is passed), ints (32 bits), floats (32 bits), or NumPy scalars and structures, passed by value.
+    `grid` and `block` are an int or up to three; `shared` bytes of memory are shared by a block's threads.
+    """
+    run = runtime()
+    options = tuple(f"-D{key}={value}" for key, value in defines.items())
+    values = tuple(_argument(run, a) for a in arguments)
+    run.launch(file, name, options, _three(grid), _three(block), values, shared, together)
+
+
+def _argument(run, value):
+    if value is None:
+        return np.uint64(0)
+    if isinstance(value, (int, np.int64)):
+        if not -(2**31) <= value < 2**31:
+            raise ValueError(f"an array of {value} elements is more than a GPU kernel here can count (2^31)")
+        return np.int32(value)
+    if isinstance(value, float):
+        return np.float32(value)
+    if isinstance(value, np.generic) or type(value) is np.ndarray:
+        return value
+    return np.uint64(run.address(value))
+
+
+def _three(size):
+    size = size if isinstance(size, tuple) else (size,)
+    return (*map(int, size), *(1,) * (3 - len(size)))
+
+
+def blocks(count: int, each: int = THREADS) -> int:
+    """How many blocks of `each` threads cover `count`."""
+    return -(-count // each)
+
+
+DIVISOR = [("d", np.uint32), ("multiplier", np.uint32), ("shift", np.uint32)]
+PIXELS = np.dtype([("vectors", DIVISOR), ("step", np.int32)])
+
+
+@functools.lru_cache(maxsize=4096)
+def divisor(d: int) -> tuple[int, int, int]:
+    """The numbers with which `n / d` is `(mulhi(n, multiplier) + n) >> shift` for 0 <= n < 2^31."""
+    shift = (d - 1).bit_length()
+    return d, ((1 << 32) * ((1 << shift) - d)) // d + 1, shift
+
+
+@functools.lru_cache(maxsize=4096)
+def pixels(vectors: int, step: int) -> np.ndarray:
+    """The structure `Pixels` of common.cuh."""
+    return np.array([(divisor(vectors), step)], PIXELS)
+
+
+def divisors(*sizes: int) -> tuple[np.ndarray, ...]:
+    """The structures `Divisor` of common.cuh for these sizes."""
+    return tuple(np.array([divisor(d)], DIVISOR) for d in sizes)

@@ -1,0 +1,87 @@
+"""Normalisation on the GPU."""
+
+import numpy as np
+
+from .activation import NUMBERS, deliver
+from .arrays import contiguous, destination, empty, is_aligned, number_type, parameter, pixel_step, spaced
+from .device import THREADS, blocks, divisors, launch
+from .sums import partial_sums
+
+LRN_VALUES = 4096  # numbers whose squares a block keeps in shared memory: 16 KB
+
+
+def _lrn_blocks(x) -> tuple[int, int]:
+    """How many blocks there are, and how many numbers, whole pixels, each takes. Raises ValueError for too many channels."""
+    channels = x.shape[-1]
+    if channels * 4 > 48 << 10:
+        raise ValueError(f"local_response_norm: {channels} channels are more than the cuda backend keeps in shared memory (12,288)")
+    values = max(1, LRN_VALUES // channels) * channels
+    return -(-x.size // values), values
+
+
+def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, out=None):
+    """See `reference.local_response_norm`."""
+    x = contiguous(x)
+    y, scale = empty(x, x.shape), empty(x, x.shape, np.float32)
+    grid, values = _lrn_blocks(x)
+    factor = alpha / size if alpha_div_n else alpha
+    arguments = x, y, scale, x.size, values, x.shape[-1], size // 2, (size - 1) // 2, float(k), float(factor), float(beta)
+    launch("norm.cu", "lrn", grid, THREADS, *arguments, shared=values * 4, REAL=number_type(x))
+    return deliver(y, out), scale
+
+
+def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alpha_div_n=False):
+    """See `reference.local_response_norm_grad`."""
+    dy, x, y, scale = (contiguous(a) for a in (dy, x, y, scale))
+    dx = empty(x, x.shape)
+    grid, values = _lrn_blocks(x)
+    factor = alpha / size if alpha_div_n else alpha
+    arguments = dy, x, y, scale, dx, x.size, values, x.shape[-1], (size - 1) // 2, size // 2, float(factor), float(beta)
+    launch("norm.cu", "lrn_grad", grid, THREADS, *arguments, shared=values * 4, REAL=number_type(x))
+    return dx
+
+
+def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, out=None):
+    """See `reference.batch_norm`."""
+    x, channels = spaced(x), x.shape[-1]
+    count = x.size // channels
+    mean, inv_std = empty(x, (channels,), np.float32), empty(x, (channels,), np.float32)
+    real, each = number_type(x), blocks(channels)
+    if training:
+        if count < 2:
+            raise ValueError(f"batch_norm needs more than one value per channel in training; the input is {x.shape}")
+        partial, chunks = partial_sums("norm.cu", "moments", 2, [x], REAL=real)
+        running = running_mean, running_var, float(momentum), float(eps)
+        launch("norm.cu", "statistics", each, THREADS, x, partial, chunks, count, channels, *running, mean, inv_std, REAL=real)
+    else:
+        running = parameter(running_mean), parameter(running_var)
+        launch("norm.cu", "fixed_statistics", each, THREADS, *running, channels, float(eps), mean, inv_std, REAL=real)
+    y = destination(out, x, x.shape)
+    v = _width(channels, x, y)
+    vectors = x.size // v
+    parameters = mean, inv_std, parameter(gamma), parameter(beta)
+    arguments = x, pixel_step(x), *parameters, y, pixel_step(y), *divisors(channels // v), vectors, NUMBERS[activation]
+    launch("norm.cu", "normalise", blocks(vectors), THREADS, *arguments, REAL=real, V=v)
+    return deliver(y, out), mean, inv_std
+
+
+def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activation=None):
+    """See `reference.batch_norm_grad`."""
+    dy, x, channels = spaced(dy), spaced(x), x.shape[-1]
+    real, count = number_type(x), x.size // channels
+    parameters = contiguous(mean), contiguous(inv_std), parameter(gamma), parameter(beta)
+    partial, chunks = partial_sums("norm.cu", "gradient_sums", 2, [dy, x], *parameters, NUMBERS[activation], REAL=real)
+    dgamma, dbeta = empty(x, (channels,), np.float32), empty(x, (channels,), np.float32)
+    launch("norm.cu", "gradient_totals", blocks(channels), THREADS, partial, chunks, channels, dgamma, dbeta, REAL=real)
+    dx = empty(x, x.shape)
+    v = _width(channels, dy, x, dx)
+    vectors = x.size // v
+    arguments = dy, pixel_step(dy), x, pixel_step(x), *parameters, dgamma, dbeta, dx, *divisors(channels // v), vectors
+    share = 1.0 / count if training else 0.0
+    launch("norm.cu", "normalise_grad", blocks(vectors), THREADS, *arguments, NUMBERS[activation], share, REAL=real, V=v)
+    return dx, dgamma, dbeta
+
+
+def _width(channels: int, *arrays) -> int:
+    """How many channels a thread takes."""
+    return 4 if channels % 4 == 0 and is_aligned(*arrays, steps=[pixel_step(a) for a in arrays]) else 1

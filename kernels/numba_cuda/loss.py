@@ -1,0 +1,55 @@
+"""Softmax cross-entropy in Numba-CUDA: a block for each image, whose threads find the largest logit and the sum by halving."""
+
+import math
+
+import numpy as np
+from numba import cuda, float32
+
+from ..reference.arrays import array_module
+from .launch import contiguous
+
+WIDTH = 32  # threads of a block
+
+
+@cuda.jit
+def _cross_entropy(logits, labels, losses, dlogits):
+    shared = cuda.shared.array(WIDTH, float32)
+    n, lane, classes = cuda.blockIdx.x, cuda.threadIdx.x, logits.shape[1]
+    largest = float32(-math.inf)
+    for i in range(lane, classes, WIDTH):
+        largest = max(largest, logits[n, i])
+    shared[lane] = largest
+    cuda.syncthreads()
+    half = WIDTH // 2
+    while half:
+        if lane < half:
+            shared[lane] = max(shared[lane], shared[lane + half])
+        cuda.syncthreads()
+        half //= 2
+    largest = shared[0]
+    cuda.syncthreads()  # all have read it before the place is used again
+    total = float32(0)
+    for i in range(lane, classes, WIDTH):
+        total += math.exp(logits[n, i] - largest)
+    shared[lane] = total
+    cuda.syncthreads()
+    half = WIDTH // 2
+    while half:
+        if lane < half:
+            shared[lane] += shared[lane + half]
+        cuda.syncthreads()
+        half //= 2
+    log_sum = math.log(shared[0])
+    if lane == 0:
+        losses[n] = log_sum - (logits[n, labels[n]] - largest)
+    for i in range(lane, classes, WIDTH):
+        p = math.exp(logits[n, i] - largest - log_sum)
+        dlogits[n, i] = (p - (1 if i == labels[n] else 0)) / logits.shape[0]
+
+
+def softmax_cross_entropy(logits, labels):
+    """See `reference.softmax_cross_entropy`."""
+    logits, xp = contiguous(logits), array_module(logits)
+    losses, dlogits = xp.empty(len(logits), np.float32), xp.empty_like(logits)
+    _cross_entropy[len(logits), WIDTH](logits, contiguous(labels), losses, dlogits)
+    return losses.mean(), dlogits

@@ -1,0 +1,20 @@
+"""The GPU's kernels, run on the CPU: see tests/emulator."""
+
+import pytest
+
+from .. import emulator
+
+
+@pytest.fixture
+def emulate():
+    """Call it with `Emulator`'s arguments: from then on, to the end of the test, the backend `cuda` is the emulated one."""
+    if emulator.COMPILER is None:
+        pytest.skip("no C++ compiler on this machine: the emulator that stands in for a GPU cannot be built")
+
+    def install(**options):
+        run = emulator.Emulator(**options)
+        emulator.install(run)
+        return run
+
+    yield install
+    emulator.install(None)

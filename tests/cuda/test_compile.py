@@ -1,0 +1,94 @@
+"""Every kernel compiles for Ampere and Hopper, spills no register to memory, and uses no more of them than is recorded here.
+
+After a change that is meant to need more: `python -m tests.cuda.test_compile` writes registers.json anew.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from minicnn.kernels.cuda import conv, device
+
+ARCHITECTURES = ("sm_80", "sm_90a")
+RECORD = Path(__file__).with_name("registers.json")
+NVCC = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
+
+TILES = [conv.plan(m, n, 512, 1, 8)[0] for m, n in ((10**5, 256), (10**5, 64), (32, 64))]
+OPTIONS: dict[str, list[dict]] = {
+    file.name: [{"REAL": real, "V": v} for real in ("float", "bf16") for v in (1, 4)]
+    for file in sorted(device.SOURCES.glob("*.cu"))
+    if file.name not in ("conv.cu", "optim.cu")
+}
+OPTIONS["optim.cu"] = [{}]
+OPTIONS["conv.cu"] = [
+    {"PRECISION": p, "REAL": "bf16" if p == "BF16" else "float", "VEC": vec, "STAGES": conv.STAGES} | tile
+    for p in (*conv.PRECISIONS.values(), "BF16")
+    for tile in TILES
+    for vec in (1, 8 if p == "BF16" else 4)
+]
+CASES = [(file, tuple(sorted(options.items()))) for file, variants in OPTIONS.items() for options in variants]
+
+
+def name_of(file: str, options) -> str:
+    return " ".join([file, *(f"{key}={value}" for key, value in options)])
+
+
+def compile_for(file: str, options, architectures=ARCHITECTURES) -> dict[str, dict[str, int]]:
+    """Architecture -> kernel -> registers. Raises AssertionError if it does not compile, or spills."""
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        program = Path(scratch) / file
+        program.write_text(device.source(file))
+        flags = [f"-D{key}={value}" for key, value in options]
+        runs = {}
+        for architecture in architectures:
+            command = [NVCC, "-std=c++17", "-ftz=true", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *flags, str(program)]
+            command += ["-o", str(Path(scratch) / architecture)]
+            runs[architecture] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        for architecture, run in runs.items():
+            log = run.communicate()[1]
+            assert run.returncode == 0, log
+            assert "warning" not in log, log
+            entries = re.findall(
+                r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads.*?Used (\d+) reg", log, re.S
+            )
+            assert entries, log
+            for kernel, stores, loads, _ in entries:
+                assert stores == loads == "0", f"{kernel} for {architecture} spills: {stores} bytes stored, {loads} loaded"
+            found[architecture] = {kernel: int(registers) for kernel, *_, registers in entries}
+    return found
+
+
+@pytest.mark.skipif(NVCC is None, reason="no nvcc on this machine: the kernels are compiled where they run, or where there is one")
+@pytest.mark.parametrize(("file", "options"), CASES, ids=[name_of(*case) for case in CASES])
+def test_compiles(file, options):
+    bounds = json.loads(RECORD.read_text())[name_of(file, options)]
+    for architecture, kernels in compile_for(file, options).items():
+        assert kernels.keys() == bounds.keys()
+        for kernel, registers in kernels.items():
+            assert registers <= bounds[kernel], f"{kernel} for {architecture}"
+
+
+def test_the_record_is_of_these_kernels():
+    """Also without a compiler: no kernel is missing, and none is there that is no more."""
+    record = json.loads(RECORD.read_text())
+    assert record.keys() == {name_of(*case) for case in CASES}
+    for file, options in CASES:
+        names = set(re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(', device.source(file)))
+        assert record[name_of(file, options)].keys() == names
+
+
+def main():
+    record = {}
+    for case in CASES:
+        found = compile_for(*case)
+        record[name_of(*case)] = {kernel: max(of[kernel] for of in found.values()) for kernel in sorted(found[ARCHITECTURES[0]])}
+    RECORD.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Mistakes planted in the kernels: each must be noticed, or the emulator's silence means nothing."""
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from minicnn.kernels import dispatch, reference
+from minicnn.kernels.cuda import device
+
+from .. import emulator
+from .test_emulated import relative, to_device
+
+SEEDS = range(4)
+
+
+def results(file: str):
+    """What the operations of a source give, and what they should."""
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((3, 7, 6, 40), dtype=np.float32)
+    w = generator.standard_normal((3, 3, 40, 16), dtype=np.float32) / 19
+    dy = generator.standard_normal((3, 7, 6, 16), dtype=np.float32)
+    one, four = np.ones(40, np.float32), np.arange(40, dtype=np.float32)
+
+    def both(operation, *arguments):
+        ours = getattr(dispatch, operation)(*[to_device(a.copy() if hasattr(a, "copy") else a) for a in arguments])
+        theirs = getattr(reference, operation)(*[a.copy() if hasattr(a, "copy") else a for a in arguments])
+        return list(zip(ours, theirs, strict=True)) if isinstance(ours, tuple) else [(ours, theirs)]
+
+    if file in ("conv.cu", "sums.cuh"):
+        found = both("conv2d", x, w, None, 1, 1) + both("conv2d_grad_input", dy, w, x.shape, 1, 1)
+        return found + both("conv2d_grad_weight", dy, x, w.shape, 1, 1)
+    if file == "norm.cu":
+        found = both("local_response_norm", x, 5, 0.5) + both("batch_norm", x, one, four, four, one)
+        return found + both("local_response_norm_grad", x, x, x, abs(x) + 1, 5, 0.5)
+    if file == "pool.cu":
+        return both("global_avg_pool2d", x)
+    if file == "loss.cu":
+        from minicnn.kernels.cuda.loss import tally
+
+        labels = np.arange(300) % 7
+        logits = np.random.default_rng(0).standard_normal((300, 7), dtype=np.float32)
+        totals = to_device(np.zeros(2))
+        tally(to_device(logits), to_device(labels), to_device(np.ones((), np.float32)), totals)
+        counted = (totals, np.array([300.0, (logits.argmax(1) == labels).sum()]))
+        return [*both("softmax_cross_entropy", logits, labels), counted]
+    raise AssertionError(f"{file} has barriers, and no case here that would notice their loss")
+
+
+BARRIER = re.compile(r"__syncthreads\(\);|copies_arrive<STAGES - 2>\(\);")
+BARRIERS = [
+    pytest.param(file.name, match.span(), id=f"{file.name}:{file.read_text()[: match.start()].count(chr(10)) + 1}")
+    for file in sorted(device.SOURCES.glob("*.cu*"))
+    for match in BARRIER.finditer(file.read_text())
+]
+
+
+def without(file: str, span: tuple[int, int]) -> tuple[str, str]:
+    """The change that takes away the barrier there: the text around it, with and without."""
+    text, (start, end) = (device.SOURCES / file).read_text(), span
+    before, after = text[max(0, start - 150) : start], text[end : end + 50]
+    return before + text[start:end] + after, before + after
+
+
+@pytest.mark.parametrize(("file", "span"), BARRIERS)
+def test_a_missing_barrier_is_noticed(file, span, emulate):
+    """Without it, some order of the threads gives a wrong result; with it, none does."""
+
+    def wrong(seed, changes=()):
+        emulate(seed=seed, changes=changes)
+        with np.errstate(all="ignore"):
+            return any(not np.isfinite(np.asarray(a, float)).all() or relative(a, b) > 1e-4 for a, b in results(file))
+
+    assert not any(wrong(seed) for seed in SEEDS)
+    assert any(wrong(seed, [without(file, span)]) for seed in SEEDS)
+
+
+def test_divergent_barriers_are_noticed(emulate):
+    """A barrier that only some threads come to, while others wait for their warp: an error, not a hang."""
+    emulate(
+        changes=[
+            (
+                "sum = warp_sum(sum);\n    if (LANE == 0) sums",
+                "if (LANE) sum = warp_sum(sum);\n    else __syncthreads();\n    if (LANE == 0) sums",
+            )
+        ]
+    )
+    with pytest.raises(RuntimeError, match="mean_loss: threads wait at different barriers"):
+        dispatch.softmax_cross_entropy(to_device(np.zeros((4, 3), np.float32)), to_device(np.zeros(4, np.int64)))
+
+
+def test_under_address_sanitizer():
+    """Every kind of operation once, with every access to memory checked; and an access beyond the end is found."""
+    if emulator.COMPILER is None:
+        pytest.skip("no C++ compiler on this machine")
+    library = subprocess.run([emulator.COMPILER, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
+    if not Path(library).is_absolute():
+        pytest.skip("the compiler has no AddressSanitizer")
+    program = """
+        import sys
+        import numpy as np
+        from minicnn.kernels import dispatch
+        from tests import emulator
+        from tests.cuda.test_emulated import bf16_cases, to_device
+        run = emulator.Emulator(seed=1, sanitize=True, changes=eval(sys.argv[1]))
+        emulator.install(run)
+        for c in (3, 8):
+            x, dy = np.random.default_rng(0).standard_normal((2, 3, 7, 6, c), dtype=np.float32)
+            for operation, arguments in bf16_cases(x, dy, c).items():
+                getattr(dispatch, operation)(*[to_device(np.array(a)) if hasattr(a, "shape") else a for a in arguments])
+            w = to_device(np.ones((3, 3, c, 2 * c), np.float32))
+            for stride in (1, 2):
+                y = dispatch.conv2d(to_device(x), w, None, stride, 1)
+                dispatch.conv2d_grad_input(y, w, x.shape, stride, 1)
+                dispatch.conv2d_grad_weight(y, to_device(x), w.shape, stride, 1)
+        print(len(set(run.launches)))
+    """
+
+    def run(changes):
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program), repr(changes)],
+            cwd=Path(__file__).parents[2],
+            env={
+                "LD_PRELOAD": library,
+                "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
+                "PATH": "/usr/bin:/bin",
+                "HOME": "/tmp",
+            },
+            capture_output=True,
+            text=True,
+        )
+
+    clean = run([])
+    assert clean.returncode == 0, clean.stderr[-3000:]
+    assert int(clean.stdout) >= 24, "kernels that ran"
+    planted = run(
+        [
+            (
+                "inside = k < g.k && n < g.n;\n            return inside ? w + (long long)k",
+                "inside = k < g.k;\n            return inside ? w + (long long)k",
+            )
+        ]
+    )
+    assert planted.returncode != 0
+    assert "AddressSanitizer: heap-buffer-overflow" in planted.stderr

@@ -1,0 +1,152 @@
+"""A stand-in for CuPy's side of `kernels/cuda`: the same .cu sources, compiled by g++ against emulator.h, on NumPy arrays."""
+
+import ctypes
+import hashlib
+import math
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from minicnn.kernels import dispatch
+from minicnn.kernels.cuda import device
+
+HEADER = Path(__file__).parent / "emulator.h"
+COMPILER = shutil.which("g++") or shutil.which("clang++")
+SIGNATURE = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)', re.DOTALL)
+
+
+class DeviceArray(np.ndarray):
+    """Memory of the imagined device: no plain NumPy array, so that the dispatcher sends it to the GPU's kernels."""
+
+    __module__ = "numpy"  # whose functions the reference applies to it
+
+
+class Emulator:
+    """Compiles and runs kernels on the CPU. seed: the order in which threads take turns; 0 is their own.
+
+    changes: pairs of texts, replaced in the source before it is compiled: mistakes planted for a test.
+    sanitize: compile with AddressSanitizer; the process must have been started with its library.
+    """
+
+    processors = 2
+
+    def __init__(self, seed: int = 0, changes=(), sanitize: bool = False):
+        self.seed, self.changes, self.sanitize = seed, tuple(changes), sanitize
+        self.launches: list[str] = []
+        self._libraries: dict = {}
+        self._recorded: list | None = None
+        self._alive: list = []
+
+    def empty(self, shape, dtype):
+        """Memory full of NaN (or of the largest whole number): who reads it before writing is found out."""
+        dtype, size = np.dtype(dtype), math.prod(shape)
+        array = np.full(size * dtype.itemsize, 0xFF, np.uint8).view(dtype).reshape(shape).view(DeviceArray)
+        if self._recorded is not None:
+            self._alive.append(array)
+        return array
+
+    def upload(self, host):
+        return np.array(host, order="C").view(DeviceArray)
+
+    def download(self, array):
+        return np.array(array, subok=False)
+
+    def overwrite(self, array, host):
+        array[...] = host
+
+    def address(self, array):
+        return array.ctypes.data
+
+    def capture(self, work):
+        """As CuPy's: the launches are kept, and none runs until the graph does. Arrays of the meantime stay alive, as in a pool."""
+        self._recorded = []
+        try:
+            work()
+        finally:
+            graph, self._recorded = _Graph(self, self._recorded), None
+        return graph
+
+    def launch(self, *arguments):
+        if self._recorded is not None:
+            self._recorded.append(arguments)
+        else:
+            self._start(*arguments)
+
+    def _start(self, file, name, options, grid, block, arguments, shared, together):
+        assert block[0] * block[1] * block[2] <= 1024, f"{name}: {block} threads are more than a block may have"
+        assert grid[1] < 65536 and grid[2] < 65536, f"{name}: a grid {grid} is larger than CUDA's"
+        assert shared <= 227 << 10, f"{name}: {shared} bytes of shared memory are more than a block may have"
+        assert 0 not in grid, f"{name}: the grid {grid} is empty"
+        self.launches.append(name)
+        values = [np.ascontiguousarray(a) for a in arguments]
+        pointers = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
+        sizes = getattr(self._library(file, options), f"sizes_{name}")
+        sizes.restype = ctypes.POINTER(ctypes.c_int)
+        expected = sizes()
+        for i, value in enumerate(values):
+            assert value.nbytes == expected[i], f"{name}: argument {i} has {value.nbytes} bytes; the kernel takes {expected[i]}"
+        assert expected[len(values)] == 0, f"{name}: takes more than {len(values)} arguments"
+        run = getattr(self._library(file, options), f"run_{name}")
+        run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int]
+        sides = (ctypes.c_uint * 6)(*grid, *block)
+        failed = run(pointers, ctypes.byref(sides), ctypes.byref(sides, 12), shared, self.seed, together)
+        if failed:
+            raise RuntimeError(f"{name}: threads wait at different barriers")
+
+    def _library(self, file, options):
+        if (file, options) not in self._libraries:
+            self._libraries[file, options] = ctypes.CDLL(str(build(file, options, self.changes, self.sanitize)))
+        return self._libraries[file, options]
+
+
+def install(run) -> None:
+    """Let `run`, an Emulator, be the GPU; None takes it away."""
+    device.install(run)
+    dispatch.load.cache_clear()
+
+
+class _Graph:
+    """Launches, kept to be run again."""
+
+    def __init__(self, run, launches):
+        self._run, self._launches = run, launches
+
+    def launch(self):
+        for arguments in self._launches:
+            self._run._start(*arguments)
+
+
+def build(file, options=(), changes=(), sanitize=False) -> Path:
+    """Compile a source into a library, once for each text and set of options; compiled libraries are kept between runs."""
+    text = device.source(file)
+    for old, new in changes:
+        text = text.replace(old, new)
+    wrappers = [HEADER.read_text(), text]
+    for name, parameters in SIGNATURE.findall(text):
+        types = [re.match(r"(.*[\s*])\w+$", re.sub(r"__restrict__\s*", "", p.strip()), re.DOTALL)[1] for p in parameters.split(",")]
+        values = ", ".join(f"*reinterpret_cast<std::remove_const_t<{t}>*>(a[{i}])" for i, t in enumerate(types))
+        sizes = ", ".join(f"int(sizeof({t}))" for t in types)
+        wrappers.append(
+            f"static void call_{name}(void** a) {{ {name}({values}); }}\n"
+            f'extern "C" const int* sizes_{name}() {{ static const int s[] = {{{sizes}, 0}}; return s; }}\n'
+            f'extern "C" int run_{name}(void** a, dim3* g, dim3* b, size_t shared, unsigned seed, int together) '
+            f"{{ return emulator::run(call_{name}, a, *g, *b, shared, seed, together); }}"
+        )
+    program = "\n".join(wrappers)
+    flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-ffp-contract=off", *options]
+    flags += ["-fsanitize=address", "-g"] if sanitize else []
+    digest = hashlib.sha256("\0".join([program, *flags]).encode()).hexdigest()[:24]
+    folder = Path(os.environ.get("MINICNN_EMULATOR_CACHE", Path(tempfile.gettempdir()) / f"minicnn-emulator-{os.getuid()}"))
+    folder.mkdir(mode=0o700, exist_ok=True)
+    library = folder / f"{Path(file).stem}-{digest}.so"
+    if not library.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            program_file, built = Path(scratch) / "program.cpp", Path(scratch) / "program.so"
+            program_file.write_text(program)
+            subprocess.run([COMPILER, *flags, str(program_file), "-o", str(built)], check=True)
+            built.replace(library)
+    return library
