@@ -5,6 +5,7 @@
 
 import functools
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +33,65 @@ class CuPy:
         if not count:
             raise ImportError("CuPy finds no CUDA device")
         self.cupy = cupy
-        self._pools: list = []  # of captured graphs
+        self._poison = False
+        self._awaited: list | None = None  # copies that wait for the end of a capture
+        self._kept: list = []  # the memory of captured graphs
         self.processors = cupy.cuda.Device().attributes["MultiProcessorCount"]
         capability = cupy.cuda.Device().compute_capability
         if int(capability) < 80:
             raise ImportError(f"the GPU has compute capability {capability}; minicnn needs 8.0 (Ampere) or newer")
 
     def empty(self, shape, dtype):
-        """Uninitialised memory on the device."""
-        return self.cupy.empty(shape, dtype)
+        """Uninitialised memory on the device; within `poisoned`, full of NaN."""
+        array = self.cupy.empty(shape, dtype)
+        if self._poison and array.nbytes:
+            array.data.memset(0xFF, array.nbytes)
+        return array
+
+    @contextmanager
+    def poisoned(self):
+        """Within this block new memory is full of NaN: who reads it before writing is found out."""
+        self._poison = True
+        try:
+            yield
+        finally:
+            self._poison = False
+
+    def describe(self) -> dict:
+        """The GPU and its driver."""
+        cuda = self.cupy.cuda
+        properties = cuda.runtime.getDeviceProperties(cuda.Device().id)
+        return {
+            "gpu": properties["name"].decode(),
+            "memory": f"{properties['totalGlobalMem'] / 2**30:.0f} GiB",
+            "processors": self.processors,
+            "driver": cuda.runtime.driverGetVersion(),
+            "cuda": cuda.runtime.runtimeGetVersion(),
+        }
+
+    def times(self, work, repeats: int = 5, launches: int = 20) -> list[float]:
+        """Seconds that `work(i)` takes on the device: a graph of `launches` calls, i = 0, 1, ..., `repeats` times."""
+        for i in range(2):
+            work(i)  # compiles, and makes tables
+        graph = self.capture(lambda: [work(i) for i in range(launches)])
+        event, found = self.cupy.cuda.Event, []
+        for _ in range(repeats + 1):
+            start, end = event(), event()
+            start.record()
+            graph.launch()
+            end.record()
+            end.synchronize()
+            found.append(self.cupy.cuda.get_elapsed_time(start, end) / 1e3 / launches)
+        self._kept.pop()
+        return found[1:]
 
     def upload(self, host: np.ndarray):
-        """A copy on the device of an array on the host."""
-        return self.cupy.asarray(host)
+        """A copy on the device of an array on the host. While a graph is captured, it is made when the capture ends, once for all."""
+        if self._awaited is None:
+            return self.cupy.asarray(host)
+        array = self.cupy.empty(host.shape, host.dtype)
+        self._awaited.append((array, host))
+        return array
 
     def download(self, array) -> np.ndarray:
         """A copy on the host of an array on the device."""
@@ -78,13 +125,17 @@ class CuPy:
         cuda = self.cupy.cuda
         cuda.get_current_stream().synchronize()
         pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
+        self._awaited = []
         with cuda.using_allocator(pool.malloc), stream:
             stream.begin_capture()
             try:
                 work()
             finally:
                 graph = stream.end_capture()
-        self._pools.append(pool)
+                awaited, self._awaited = self._awaited, None
+        for array, host in awaited:
+            array.set(np.ascontiguousarray(host))
+        self._kept.append((pool, awaited))
         return graph
 
     def launch(self, file, name, options, grid, block, arguments, shared, together) -> None:

@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,18 @@ class Emulator:
         if self._recorded is not None:
             self._alive.append(array)
         return array
+
+    @contextmanager
+    def poisoned(self):
+        yield
+
+    def describe(self):
+        return {"gpu": "emulated"}
+
+    def times(self, work, repeats=1, launches=1):
+        started = time.perf_counter()
+        work(0)
+        return [time.perf_counter() - started]
 
     def upload(self, host):
         return np.array(host, order="C").view(DeviceArray)

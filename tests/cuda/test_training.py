@@ -1,0 +1,117 @@
+"""Training on the emulated GPU: steps captured once and replayed, devices, precisions, checkpoints."""
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import device, training
+from minicnn.errors import ShapeError, TrainingError
+from minicnn.layers import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, Sequential
+from minicnn.training import step
+
+IMAGES = np.random.default_rng(0).standard_normal((51, 8, 8, 3), dtype=np.float32)
+LABELS = np.random.default_rng(1).integers(0, 5, 51)
+
+
+def network():
+    minicnn.seed(3)
+    model = Sequential(
+        *(Conv2d(3, 8, 3, padding=1), BatchNorm2d(8, activation="relu"), MaxPool2d(2), Conv2d(8, 8, 3, padding=1, activation="relu")),
+        *(GlobalAvgPool2d(), Dropout(0.3), Linear(8, 5)),
+    )
+    model.input_shape = (8, 8, 3)
+    return model
+
+
+def fit(where="cuda", images=IMAGES, labels=LABELS, **options):
+    model = network().to(where)
+    test = None if "epochs" in options else (images[:10], labels[:10])
+    history = training.fit(model, (images, labels), test, **{"epochs": 3} | options, batch_size=8, lr=0.05, progress=False)
+    return model, history
+
+
+def parameters(model):
+    return {name: device.to_host(array) for name, array in model.state_dict().items()}
+
+
+@pytest.fixture
+def fp32():
+    yield
+    device.set_precision("fp32")
+
+
+def test_as_on_the_cpu(emulate):
+    """Losses, accuracies, weights: the same but for rounding, dropout included, with most steps replayed from a graph."""
+    cpu, expected = fit("cpu")
+    run = emulate()
+    gpu, history = fit()
+    assert run.launches.count("forward") > 60
+    for ours, theirs in zip(history.rows, expected.rows, strict=True):
+        for key in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+            assert ours[key] == pytest.approx(theirs[key], rel=1e-5)
+    for name, array in parameters(cpu).items():
+        np.testing.assert_allclose(parameters(gpu)[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_captured_or_not_the_bits_are_the_same(emulate, monkeypatch):
+    emulate(seed=1)
+    captured = parameters(fit()[0])
+    monkeypatch.setattr(step, "WARM_UP", 10**9)
+    for name, array in parameters(fit()[0]).items():
+        np.testing.assert_array_equal(captured[name], array, err_msg=name)
+
+
+def test_resumed_to_the_bit(emulate, tmp_path):
+    """A run in two parts, the second in a model made anew, ends as one that was never interrupted; its file loads on the CPU."""
+    emulate()
+    whole, history = fit(epochs=3)
+    fit(epochs=1, out=tmp_path / "run")
+    model, resumed = fit(epochs=3, out=tmp_path / "run", resume=True)
+    for name, array in parameters(whole).items():
+        np.testing.assert_array_equal(parameters(model)[name], array, err_msg=name)
+    assert [row["train_loss"] for row in resumed.rows] == [row["train_loss"] for row in history.rows]
+    loaded = minicnn.load(tmp_path / "run" / "last.safetensors", network())
+    for name, array in loaded.state_dict().items():
+        np.testing.assert_array_equal(array, parameters(whole)[name])
+
+
+@pytest.mark.parametrize(("name", "limit"), [("tf32", 1e-2), ("ffma", 1e-4), ("bf16", 5e-2)])
+def test_precisions(name, limit, emulate, fp32):
+    _, expected = fit("cpu")
+    emulate()
+    minicnn.set_precision(name)
+    model, history = fit()
+    assert all(p.value.dtype == np.float32 for p in model.parameters())
+    for ours, theirs in zip(history.rows, expected.rows, strict=True):
+        assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=limit)
+
+
+def test_what_goes_wrong_is_said(emulate):
+    emulate()
+    with pytest.raises(ShapeError, match="labels run from 0 to 5; the network has classes 0 to 4"):
+        fit(labels=np.arange(51) % 6)
+    with pytest.raises(TrainingError, match="the loss is nan"), np.errstate(all="ignore"):
+        fit(images=np.where(np.arange(51)[:, None, None, None] == 30, np.nan, IMAGES).astype(np.float32))
+
+
+def test_moving(emulate):
+    emulate()
+    model = network()
+    before = parameters(model)
+    assert device.place_of(model.to("cuda")) == "cuda"
+    y = model.eval()(minicnn.to_device(IMAGES[:2], "cuda"))
+    assert device.device_of(y) == "cuda"
+    model.to("cpu")
+    np.testing.assert_allclose(minicnn.to_host(y), model(IMAGES[:2]), rtol=1e-4, atol=1e-5)
+    for name, array in parameters(model).items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_devices_that_are_not_there():
+    with pytest.raises(ValueError, match="unknown device 'tpu'; expected one of cpu, cuda"):
+        network().to("tpu")
+    if isinstance(device.dispatch.load("cuda"), str):
+        with pytest.raises(RuntimeError, match="the device 'cuda' is not available: "):
+            network().to("cuda")
+    with pytest.raises(ValueError, match="unknown precision 'fp8'"):
+        minicnn.set_precision("fp8")
