@@ -271,13 +271,17 @@ def ladder_command(
     kernel: Annotated[int, typer.Option(min=1, help="Height and width of the kernel, odd.")] = 3,
     repeats: Annotated[int, typer.Option(min=1, help="Measurements of each rung; the median counts.")] = 5,
     out: Annotated[Path, typer.Option(help="Where to draw the ladder.")] = Path("ladder.png"),
+    device: Annotated[str, typer.Option(help="cpu, or gpu: from a thread for each result to tensor cores.")] = "cpu",
 ):
     """Measure one convolution done in ever better ways, one idea at a time: from seven loops to Winograd's algorithm."""
     from .study import ladder, plots
 
+    if device not in ("cpu", "gpu"):
+        raise ValueError(f"--device {device}: the ladder stands on cpu or gpu")
     problem = ladder.Problem(batch, size, channels, filters, kernel)
     with console.status("ladder") as status:
-        found = ladder.climb(problem, repeats=repeats, progress=status.update)
+        climb = ladder.climb if device == "cpu" else ladder.climb_gpu
+        found = climb(problem, repeats=repeats, progress=status.update)
     for name, readings in found.items():
         table = Table("rung", "idea", "time", "GFLOP/s", "of peak", "speed-up", "error", title=f"{name}: {problem}", title_justify="left")
         for column in table.columns[2:]:
@@ -286,7 +290,8 @@ def ladder_command(
             speed = f"{r.gflops:.3g}", f"{r.share_of_peak:.1%}", f"{r.speedup:,.0f}x" if r.speedup >= 10 else f"{r.speedup:.1f}x"
             table.add_row(r.name, r.idea, f"{r.seconds * 1e3:,.1f} ms", *speed, f"{r.error:.0e}")
         _print_wide(table)
-    console.print("GFLOP/s counts the plain sum's multiply-adds; Winograd's algorithm makes fewer, and may pass the machine's peak.")
+    peak = "the machine's peak; Winograd's algorithm makes fewer, and" if device == "cpu" else "what the ordinary units reach; tensor cores"
+    console.print(f"GFLOP/s counts the plain sum's multiply-adds, against {peak} may pass it.")
     console.print(f"drawn: {plots.ladder(found, out, str(problem))}")
 
 

@@ -69,20 +69,26 @@ class CuPy:
             "cuda": cuda.runtime.runtimeGetVersion(),
         }
 
-    def times(self, work, repeats: int = 5, launches: int = 20) -> list[float]:
-        """Seconds that `work(i)` takes on the device: a graph of `launches` calls, i = 0, 1, ..., `repeats` times."""
+    def times(self, work, repeats: int = 5, launches: int = 20, captured: bool = True) -> list[float]:
+        """Seconds that `work(i)` takes on the device: `launches` calls, i = 0, 1, ..., as one graph if `captured`, `repeats` times."""
+
+        def calls():
+            for i in range(launches):
+                work(i)
+
         for i in range(2):
             work(i)  # compiles, and makes tables
-        graph = self.capture(lambda: [work(i) for i in range(launches)])
+        start_all = self.capture(calls).launch if captured else calls
         event, found = self.cupy.cuda.Event, []
         for _ in range(repeats + 1):
             start, end = event(), event()
             start.record()
-            graph.launch()
+            start_all()
             end.record()
             end.synchronize()
             found.append(self.cupy.cuda.get_elapsed_time(start, end) / 1e3 / launches)
-        self._kept.pop()
+        if captured:
+            self._kept.pop()
         return found[1:]
 
     def upload(self, host: np.ndarray):

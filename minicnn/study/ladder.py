@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..device import checked, runtime, to_host
 from ..kernels import ladder, reference
 from ..kernels.cpu.machine import peak_flops
+from ..kernels.cuda.device import launch
+from ..kernels.ladder import gpu as gpu_ladder
 
 PASSES = ("forward", "grad_input", "grad_weight")
 QUIET = 0.6  # seconds before a rung is timed: threads of NumPy's BLAS library spin for a while after a product, on the cores to be measured
@@ -72,15 +75,54 @@ def climb(problem: Problem, passes=PASSES, repeats: int = 5, progress: Callable[
     return found
 
 
-def _cases(problem: Problem):
-    """For each pass how to call a rung, and the exact result."""
+def climb_gpu(problem: Problem, repeats: int = 5, progress: Callable[[str], None] = lambda text: None):
+    """The forward pass on the GPU, by every rung of `kernels.ladder.gpu`; shares are of what the ordinary units reach.
+
+    Returns and raises what `climb` does, and RuntimeError if there is no GPU.
+    """
+    if min(problem) < 1 or problem.kernel % 2 == 0:
+        raise ValueError(f"ladder: {problem}: expected sizes >= 1 and an odd kernel")
+    checked("cuda")
+    run = runtime()
+    _, exact = _cases(problem)
+    x, w, b, _ = _arrays(problem)
+    on_device = [run.upload(a) for a in (x, w, b)]
+    peak = _gpu_peak(run)
+    readings: list[Reading] = []
+    for rung in gpu_ladder.rungs():
+        progress(f"forward: {rung.name}")
+        error = _error(to_host(rung.forward(*on_device)).astype(np.float64), exact["forward"])
+        if not error < rung.error:
+            raise AssertionError(f"the rung {rung.name!r} is wrong: relative error {error:.1e}")
+        seconds = float(np.median(run.times(lambda i: rung.forward(*on_device), repeats, 3, captured=False)))  # noqa: B023
+        first = readings[0].seconds if readings else seconds
+        speed = problem.flops / seconds
+        readings.append(Reading(rung.name, rung.idea, seconds, speed / 1e9, speed / peak, first / seconds, error))
+    return {"forward": readings}
+
+
+def _gpu_peak(run) -> float:
+    """FLOP/s of the GPU's ordinary units, by multiply-adds in registers."""
+    blocks, rounds = 8 * run.processors, 4096
+    out = run.empty((blocks * 256,), np.float32)
+    seconds = min(run.times(lambda i: launch("ladder.cu", "multiply_adds", blocks, 256, out, 0.5, rounds), 5, 3, captured=False))
+    return 2 * 8 * rounds * 256 * blocks / seconds
+
+
+def _arrays(problem: Problem):
+    """x, w, b and dy of a problem: the same in every run."""
     generator = np.random.default_rng(0)
     n, size, channels, filters, kernel = problem
-    pad = kernel // 2
     x = generator.standard_normal((n, size, size, channels), dtype=np.float32)
     w = generator.standard_normal((kernel, kernel, channels, filters), dtype=np.float32) / np.float32(np.sqrt(kernel**2 * channels))
     b = generator.standard_normal(filters, dtype=np.float32)
-    dy = generator.standard_normal((n, size, size, filters), dtype=np.float32)
+    return x, w, b, generator.standard_normal((n, size, size, filters), dtype=np.float32)
+
+
+def _cases(problem: Problem):
+    """For each pass how to call a rung, and the exact result."""
+    (x, w, b, dy), kernel = _arrays(problem), problem.kernel
+    pad = kernel // 2
     wide = [a.astype(np.float64) for a in (x, w, b, dy)]
     exact = {
         "forward": reference.conv2d(*wide[:3], padding=pad, activation="relu"),

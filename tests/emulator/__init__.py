@@ -58,7 +58,7 @@ class Emulator:
     def describe(self):
         return {"gpu": "emulated"}
 
-    def times(self, work, repeats=1, launches=1):
+    def times(self, work, repeats=1, launches=1, captured=True):
         started = time.perf_counter()
         work(0)
         return [time.perf_counter() - started]
