@@ -103,9 +103,12 @@ class CuPy:
         """A copy on the host of an array on the device."""
         return self.cupy.asnumpy(array)
 
-    def overwrite(self, array, host: np.ndarray) -> None:
-        """Copy an array on the host over one on the device."""
-        array.set(host)
+    def overwrite(self, array, value) -> None:
+        """Copy an array, on the host or on the device, over one on the device."""
+        if type(value) is np.ndarray:
+            array.set(value)
+        else:
+            array[...] = value
 
     def address(self, array) -> int:
         """Where its first element lies."""

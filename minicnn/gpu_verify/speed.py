@@ -248,6 +248,23 @@ def steps(precisions, networks: dict[str, int], quick: bool, progress: Callable[
     set_precision("fp32")
 
 
+def persistent_lenet(n: int = 128) -> Row:
+    """LeNet-5's step as one kernel (kernels/cuda/lenet.cu), float32; beside it PyTorch's best."""
+    from ..kernels.cuda import lenet
+    from ..study.summary import summarize
+
+    run, model = runtime(), registry.create("lenet5", seed=0)
+    parameters, velocities = ([run.upload(make(p.value)) for p in model.parameters()] for make in (np.copy, np.zeros_like))
+    generator, totals = np.random.default_rng(0), run.upload(np.zeros(2))
+    x = run.upload(generator.standard_normal((n, *model.input_shape), dtype=np.float32))
+    labels = run.upload(generator.integers(0, 10, n))
+    times = run.times(lambda i: lenet.train_step(parameters, velocities, x, labels, totals, 1e-3), captured=False)
+    theirs = _torch_step("lenet5", n, "fp32", quick=True) if has_torch() else {}
+    best = min(theirs.items(), key=lambda item: item[1], default=(None, None))
+    flops = 6.0 * n * summarize(model).macs
+    return Row("training step", f"lenet5, batch {n}, one kernel", "ffma", statistics.median(times), best[1], best[0], flops, 0.0)
+
+
 def _our_step(name: str, n: int) -> tuple[float, float]:
     from ..study.summary import summarize
 

@@ -60,6 +60,7 @@ class DeviceStep:
         self._known = (math.nan, 0.0)
         self._at_reading = (0.0, 0, 0)
         self._steps = 0
+        self._x = None  # the latest batch
 
     def begin(self) -> None:
         """See HostStep."""
@@ -72,6 +73,7 @@ class DeviceStep:
         """See HostStep. Raises TrainingError for a loss that is not finite."""
         totals = self.trainer.totals
         loss, correct = runtime().download(self._totals)
+        self.trainer.check_finite(float(loss), self._x)
         totals["loss"], totals["correct"] = float(loss), int(correct)
         before, hits, images = self._at_reading
         self._at_reading = totals["loss"], totals["correct"], totals["images"]
@@ -80,7 +82,7 @@ class DeviceStep:
             self._known = (totals["loss"] - before) / count, (totals["correct"] - hits) / count
 
     def __call__(self, x, labels) -> tuple[float, float]:
-        trainer = self.trainer
+        trainer, self._x = self.trainer, x
         found = self._captured.get(x.shape, 0)
         if isinstance(found, int):
             self._captured[x.shape] = found + 1
@@ -95,7 +97,6 @@ class DeviceStep:
         self._steps += 1
         if self._steps % READ_EVERY == 0:
             self.read()
-            trainer.check_finite(self._known[0], x)
         return self._known
 
     def forward_backward(self, x, labels) -> None:

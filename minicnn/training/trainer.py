@@ -12,6 +12,8 @@ from pathlib import Path
 from .. import random
 from ..data.dataset import as_dataset
 from ..data.loader import Loader
+from ..data.resident import ResidentLoader, can_stay
+from ..device import place_of
 from ..errors import TrainingError
 from ..layers.base import Layer
 from . import checkpoint
@@ -104,7 +106,7 @@ class Trainer:
             raise TrainingError(self._not_finite(loss, x))
 
     def _finish_epoch(self):
-        self._read()
+        self._step.read()
         totals, result = self.totals, None
         if self.test is not None:
             result = self.history.evaluation = self._evaluate()
@@ -134,12 +136,8 @@ class Trainer:
     def _evaluate(self):
         return evaluate(self.model, self.test, loss=self.loss, preprocess=self.loader.preprocess)
 
-    def _read(self):
-        self._step.read()
-        self.check_finite(self.totals["loss"], self.loader.dataset.images[:1])
-
     def _save(self):
-        self._read()
+        self._step.read()
         if self.out:
             checkpoint.save(self, self.out / checkpoint.LAST)
         self._saved_at = time.monotonic()
@@ -210,7 +208,9 @@ def fit(
         augment = recipe.augment
     model.classes = train.classes
     random.seed(seed)
-    loader = Loader(train, batch_size, preprocess or preprocess_of(model), augment, shuffle=True, seed=seed)
+    preprocess = preprocess or preprocess_of(model)
+    resident = place_of(model) == "cuda" and can_stay(train, preprocess, augment)
+    loader = (ResidentLoader if resident else Loader)(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
 
     folder = None if out is None else Path(out)
     if folder:

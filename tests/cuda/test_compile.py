@@ -21,9 +21,9 @@ TILES = [conv.plan(m, n, 512, 1, 8)[0] for m, n in ((10**5, 256), (10**5, 64), (
 OPTIONS: dict[str, list[dict]] = {
     file.name: [{"REAL": real, "V": v} for real in ("float", "bf16") for v in (1, 4)]
     for file in sorted(device.SOURCES.glob("*.cu"))
-    if file.name not in ("conv.cu", "ladder.cu", "optim.cu")
+    if file.name not in ("conv.cu", "data.cu", "ladder.cu", "lenet.cu", "optim.cu")
 }
-OPTIONS["ladder.cu"] = OPTIONS["optim.cu"] = [{}]
+OPTIONS |= {file: [{}] for file in ("data.cu", "ladder.cu", "lenet.cu", "optim.cu")}
 OPTIONS["conv.cu"] = [
     {"PRECISION": p, "REAL": "bf16" if p == "BF16" else "float", "VEC": vec, "STAGES": conv.STAGES} | tile
     for p in (*conv.PRECISIONS.values(), "BF16")

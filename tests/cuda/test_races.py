@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from minicnn.kernels import dispatch, reference
-from minicnn.kernels.cuda import device
+from minicnn.kernels.cuda import device, lenet
 from minicnn.kernels.ladder import gpu
+
+from minicnn import models, training
 
 from .. import emulator
 from .test_emulated import relative, to_device
@@ -48,6 +50,8 @@ def results(file: str):
         tally(to_device(logits), to_device(labels), to_device(np.ones((), np.float32)), totals)
         counted = (totals, np.array([300.0, (logits.argmax(1) == labels).sum()]))
         return [*both("softmax_cross_entropy", logits, labels), counted]
+    if file == "lenet.cu":
+        return lenet_step()
     if file == "ladder.cu":
         ladder = next(rung for rung in gpu.rungs() if rung.name == "vectorised")
         return [
@@ -59,12 +63,31 @@ def results(file: str):
     raise AssertionError(f"{file} has barriers, and no case here that would notice their loss")
 
 
+def lenet_step():
+    """The weights after a step of the persistent kernel, and after one on the CPU."""
+    model = models.create("lenet5", seed=0)
+    parameters = [to_device(p.value.copy()) for p in model.parameters()]
+    velocities = [to_device(np.zeros_like(p.value)) for p in model.parameters()]
+    x, labels = np.random.default_rng(0).standard_normal((2, 32, 32, 1), dtype=np.float32), np.array([3, 5])
+    lenet.train_step(parameters, velocities, to_device(x), to_device(labels), to_device(np.zeros(2)), 1.0)
+    _, gradient = training.SoftmaxCrossEntropy()(model(x), labels)
+    model.backward(gradient, need_dx=False)
+    return [(ours, p.value - p.grad) for ours, p in zip(parameters, model.parameters(), strict=True)]
+
+
 BARRIER = re.compile(r"__syncthreads\(\);|copies_arrive<STAGES - 2>\(\);")
-BARRIERS = [
-    pytest.param(file.name, match.span(), id=f"{file.name}:{file.read_text()[: match.start()].count(chr(10)) + 1}")
-    for file in sorted(device.SOURCES.glob("*.cu*"))
-    for match in BARRIER.finditer(file.read_text())
-]
+ON_DEVICE = re.compile(r"#ifdef EMULATED.*?#endif", re.DOTALL)  # the emulator has its own there
+
+
+def barriers(file: Path):
+    text = ON_DEVICE.sub(lambda match: " " * len(match[0]), file.read_text())
+    for match in BARRIER.finditer(text):
+        line = file.read_text()[: match.start()].count("\n") + 1
+        yield pytest.param(file.name, match.span(), id=f"{file.name}:{line}")
+
+
+BARRIERS = [case for file in sorted(device.SOURCES.glob("*.cu*")) for case in barriers(file)]
+CLEAN: set[str] = set()  # sources that were seen to be right with all of their barriers
 
 
 def without(file: str, span: tuple[int, int]) -> tuple[str, str]:
@@ -83,7 +106,9 @@ def test_a_missing_barrier_is_noticed(file, span, emulate):
         with np.errstate(all="ignore"):
             return any(not np.isfinite(np.asarray(a, float)).all() or relative(a, b) > 1e-4 for a, b in results(file))
 
-    assert not any(wrong(seed) for seed in SEEDS)
+    if file not in CLEAN:
+        assert not any(wrong(seed) for seed in SEEDS)
+        CLEAN.add(file)
     assert any(wrong(seed, [without(file, span)]) for seed in SEEDS)
 
 

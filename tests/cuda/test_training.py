@@ -5,6 +5,10 @@ import pytest
 
 import minicnn
 from minicnn import device, training
+from minicnn.data.dataset import Dataset
+from minicnn.data.loader import Loader
+from minicnn.data.resident import ResidentLoader, can_stay
+from minicnn.data.transforms import Preprocess, RandomShift
 from minicnn.errors import ShapeError, TrainingError
 from minicnn.layers import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, Sequential
 from minicnn.training import step
@@ -84,6 +88,47 @@ def test_precisions(name, limit, emulate, fp32):
     assert all(p.value.dtype == np.float32 for p in model.parameters())
     for ours, theirs in zip(history.rows, expected.rows, strict=True):
         assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=limit)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_data_set_that_stays_on_the_device(channels, emulate):
+    """The batches are those of the host's loader, in the same order, from any position on."""
+    images = np.random.default_rng(0).integers(0, 256, (23, 5, 6, channels), np.uint8)
+    dataset = Dataset(images, np.arange(23) % 4, tuple("abcd"), "some")
+    preprocess = Preprocess((8, 9), 3, mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
+    assert can_stay(dataset, preprocess, None)
+    assert not can_stay(dataset, preprocess, RandomShift(1))
+    assert not can_stay(Dataset((images / 255).astype(np.float32), dataset.labels, dataset.classes, "floats"), preprocess, None)
+    run = emulate()
+    ours, theirs = (kind(dataset, 4, preprocess, shuffle=True, seed=5) for kind in (ResidentLoader, Loader))
+    for loader in (ours, theirs):
+        loader.epoch, loader.batch = 1, 2
+    for _ in range(2):
+        for (x, labels), (expected, right) in zip(ours, theirs, strict=True):
+            assert device.device_of(x) == "cuda"
+            np.testing.assert_allclose(x, expected, rtol=1e-5, atol=1e-6)
+            np.testing.assert_array_equal(labels, right)
+    assert (ours.epoch, ours.batch) == (theirs.epoch, theirs.batch) == (3, 0)
+    assert run.launches.count("batch") == 4 + 6
+
+
+def test_the_digits_stay_on_the_device(emulate):
+    """`fit` keeps bytes there by itself; the result is the host's."""
+
+    def train(where):
+        train, test = minicnn.data.digits()
+        minicnn.seed(0)
+        model = Sequential(Conv2d(1, 2, 5, stride=3, activation="relu"), GlobalAvgPool2d(), Linear(2, 10)).to(where)
+        model.input_shape = (32, 32, 1)
+        preprocess = Preprocess((32, 32), mean=0.2, std=0.5)
+        sets = train.subset(np.arange(20)), test.subset(np.arange(4))
+        history = training.fit(model, *sets, epochs=2, batch_size=4, preprocess=preprocess, progress=False)
+        return [row["train_loss"] for row in history.rows]
+
+    expected = train("cpu")
+    run = emulate()
+    assert train("cuda") == pytest.approx(expected, rel=1e-4)
+    assert run.launches.count("batch") == 10
 
 
 def test_what_goes_wrong_is_said(emulate):

@@ -69,8 +69,8 @@ class Emulator:
     def download(self, array):
         return np.array(array, subok=False)
 
-    def overwrite(self, array, host):
-        array[...] = host
+    def overwrite(self, array, value):
+        array[...] = value
 
     def address(self, array):
         return array.ctypes.data
@@ -151,7 +151,7 @@ def build(file, options=(), changes=(), sanitize=False) -> Path:
             f"{{ return emulator::run(call_{name}, a, *g, *b, shared, seed, together); }}"
         )
     program = "\n".join(wrappers)
-    flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-ffp-contract=off", *options]
+    flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-Wl,-Bsymbolic", *options]
     flags += ["-fsanitize=address", "-g"] if sanitize else []
     digest = hashlib.sha256("\0".join([program, *flags]).encode()).hexdigest()[:24]
     folder = Path(os.environ.get("MINICNN_EMULATOR_CACHE", Path(tempfile.gettempdir()) / f"minicnn-emulator-{os.getuid()}"))

@@ -247,6 +247,7 @@ inline T exchanged(T value, int from) {
 static inline void __syncthreads() { emulator::wait(emulator::AT_BLOCK_BARRIER); }
 static inline void __syncwarp(unsigned = 0xffffffffu) { emulator::wait(emulator::AT_WARP_BARRIER); }
 static inline void __threadfence() {}
+static inline unsigned atomicAdd(unsigned* p, unsigned v) { return (*p += v) - v; }
 
 template <class T>
 static inline T __shfl_xor_sync(unsigned, T value, int mask) {

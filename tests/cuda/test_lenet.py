@@ -1,0 +1,45 @@
+"""LeNet-5's whole step as one kernel, against the same steps layer by layer on the CPU."""
+
+import numpy as np
+import pytest
+from minicnn.kernels.cuda import lenet
+
+from minicnn import models, training
+from minicnn.training import SoftmaxCrossEntropy
+
+from .test_emulated import to_device
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_three_steps(seed, emulate):
+    run = emulate(seed=seed)
+    model = models.create("lenet5", seed=0)
+    optimizer, loss = training.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-2), SoftmaxCrossEntropy()
+    parameters = [to_device(p.value.copy()) for p in model.parameters()]
+    velocities = [to_device(np.zeros_like(p.value)) for p in model.parameters()]
+    generator, totals, expected = np.random.default_rng(0), to_device(np.zeros(2)), np.zeros(2)
+    for _ in range(3):
+        x, labels = generator.standard_normal((3, 32, 32, 1), dtype=np.float32), generator.integers(0, 10, 3)
+        lenet.train_step(parameters, velocities, to_device(x), to_device(labels), totals, 0.05, 0.9, 1e-2)
+        logits = model(x)
+        value, gradient = loss(logits, labels)
+        expected += float(value) * 3, (logits.argmax(1) == labels).sum()
+        optimizer.zero_grad()
+        model.backward(gradient, need_dx=False)
+        optimizer.step()
+    np.testing.assert_allclose(totals, expected, rtol=1e-5)
+    for ours, (name, theirs) in zip(parameters, model.named_parameters(), strict=True):
+        np.testing.assert_allclose(ours, theirs.value, rtol=1e-4, atol=1e-5, err_msg=name)
+    assert run.launches == ["step"] * 3
+
+
+def test_other_networks_are_refused(emulate):
+    emulate()
+    arrays = [to_device(np.zeros(shape, np.float32)) for shape in lenet.SHAPES]
+    x, labels, totals = (to_device(a) for a in (np.zeros((3, 32, 32, 1), np.float32), np.zeros(3, np.int64), np.zeros(2)))
+    with pytest.raises(ValueError, match="train_step is for lenet5"):
+        lenet.train_step(arrays[::-1], arrays, x, labels, totals, 0.1)
+    with pytest.raises(ValueError, match=r"images are float32 \(3, 28, 28, 1\)"):
+        lenet.train_step(arrays, arrays, to_device(np.zeros((3, 28, 28, 1), np.float32)), labels, totals, 0.1)
+    with pytest.raises(ValueError, match="9 images; 8 blocks run at the same time"):
+        lenet.train_step(arrays, arrays, to_device(np.zeros((9, 32, 32, 1), np.float32)), to_device(np.zeros(9, np.int64)), totals, 0.1)
