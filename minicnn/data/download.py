@@ -10,8 +10,6 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import platformdirs
-
 from ..errors import DataError
 
 TIMEOUT = 15  # seconds without a byte
@@ -22,7 +20,11 @@ BLOCK = 1 << 16
 def cache_folder() -> Path:
     """Where data sets live: the environment variable MINICNN_DATA, or the platform's cache folder."""
     configured = os.environ.get("MINICNN_DATA")
-    return Path(configured).expanduser() if configured else Path(platformdirs.user_cache_dir("minicnn", appauthor=False))
+    if configured:
+        return Path(configured).expanduser()
+    import platformdirs  # where the folder is given, a machine may do without
+
+    return Path(platformdirs.user_cache_dir("minicnn", appauthor=False))
 
 
 def sha256(path: Path) -> str:

@@ -15,9 +15,10 @@ LIMIT = 2 << 30  # bytes of images that are kept on the device
 class ResidentLoader(Loader):
     """A `Loader` whose images lie on the device as they are on disk, in bytes; it yields arrays of the device, in the same order."""
 
-    def __init__(self, dataset, batch_size, preprocess=None, augment=None, shuffle=False, seed=0):
-        super().__init__(dataset, batch_size, preprocess, augment, shuffle, seed)
-        self.preprocess(dataset.images[:1])  # says what is wrong with images that do not fit
+    def __init__(self, dataset, batch_size, preprocess: Preprocess, augment: None = None, shuffle=False, seed=0):
+        super().__init__(dataset, batch_size, preprocess, None, shuffle, seed)
+        self._size = preprocess.size
+        preprocess(dataset.images[:1])  # says what is wrong with images that do not fit
         self._batch = importlib.import_module("minicnn.kernels.cuda.data").batch
         run, ones = runtime(), np.ones(preprocess.channels, np.float32)
         std = ones * np.asarray(preprocess.std, np.float32)
@@ -33,8 +34,7 @@ class ResidentLoader(Loader):
             self.batch = batch + 1
             if self.batch == len(self):
                 self.epoch, self.batch = self.epoch + 1, 0
-            size = self._factor, self._shift
-            yield self._batch(self._images, self._labels, order, first, count, self.preprocess.size, *size)
+            yield self._batch(self._images, self._labels, order, first, count, self._size, self._factor, self._shift)
 
 
 def can_stay(dataset, preprocess, augment) -> bool:

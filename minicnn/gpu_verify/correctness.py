@@ -55,7 +55,7 @@ def relative(ours, theirs) -> float:
     ours, theirs = np.asarray(to_host(ours)).astype(np.float64), np.asarray(theirs, np.float64)
     if not np.isfinite(ours).all() or ours.shape != theirs.shape:
         return float("inf")
-    return float(np.linalg.norm(ours - theirs) / max(np.linalg.norm(theirs), 1e-30))
+    return float(np.linalg.norm(ours - theirs) / max(float(np.linalg.norm(theirs)), 1e-30))
 
 
 def kernels(precisions, tiny: bool = False, progress: Callable[[str], None] = lambda text: None) -> Iterator[Check]:

@@ -32,7 +32,7 @@ def courses(precisions, quick: bool, tiny: bool = False) -> Iterator[Course]:
     for network, source, images in (("lenet5", "mnist", count), ("resnet20_cifar", "cifar10", count // 2)):
         try:
             train, test = data.load(source, report=lambda text: None) if source == "mnist" else data.load(source)
-        except DataError:
+        except (DataError, ImportError):
             if source != "mnist":
                 continue
             train, test = data.digits()
@@ -43,9 +43,9 @@ def courses(precisions, quick: bool, tiny: bool = False) -> Iterator[Course]:
         for precision in precisions:
             set_precision(precision)
             gpu = _train(network, train, test, "cuda", tiny)
-            losses = [[row["train_loss"] for row in history.rows] for history in (gpu, cpu)]
+            losses, expected = ([row["train_loss"] for row in history.rows] for history in (gpu, cpu))
             last = gpu.rows[-1]
-            yield Course(f"{network} on {train.name}", precision, *losses, last["test_accuracy"], last["seconds"])
+            yield Course(f"{network} on {train.name}", precision, losses, expected, last["test_accuracy"], last["seconds"])
     set_precision("fp32")
 
 

@@ -130,7 +130,7 @@ def _torch_convolution(shape, size, filters, geometry, precision, count) -> dict
             rest = [0], [stride, stride], [padding, padding], [1, 1], False, [0, 0], 1, mask
             return torch.ops.aten.convolution_backward(dys[i], xs[i], w, *rest)
 
-        calls = {
+        calls: dict[str, Callable] = {
             "forward": lambda w=w, xs=xs, turn=turn: torch.nn.functional.conv2d(xs[next(turn) % len(xs)], w, None, stride, padding),
             "input gradient": lambda backward=backward: backward([True, False, False]),
             "weight gradient": lambda backward=backward: backward([False, True, False]),
@@ -213,10 +213,10 @@ def _torch_memory_bound(shape, logits_shape, parameter_size, precision) -> dict[
             y = forward()
             torch.autograd.grad(y, x, torch.ones_like(y))
 
-        calls = {
+        calls: dict[str, Callable] = {
             "LRN": lambda x=x: both(lambda: F.local_response_norm(x, 5, 5e-4, 0.75, 2.0), x),
             "max pool 2x2": lambda x=x: both(lambda: F.max_pool2d(x, 2), x),
-            "batch norm + ReLU": lambda x=x, p=(mean, var, gamma, beta): both(lambda: F.relu(F.batch_norm(x, *p, True)), x),
+            "batch norm + ReLU": lambda x=x, m=mean, v=var, g=gamma, b=beta: both(lambda: F.relu(F.batch_norm(x, m, v, g, b, True)), x),
             "add + ReLU": lambda x=x, dy=dy: F.relu(x.detach() + dy, inplace=True),
         }
         for what, call in calls.items():
