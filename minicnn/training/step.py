@@ -9,7 +9,7 @@ from ..device import place_of, runtime, to_device, to_input
 from ..errors import ShapeError
 
 WARM_UP = 2  # steps that run kernel by kernel before one is captured: kernels are compiled, tables are made
-READ_EVERY = 20  # steps after which the GPU's totals are read; each reading makes the host wait
+READ_EVERY = 20  # steps after which the GPU's totals are read, besides the first; each reading makes the host wait
 
 
 class HostStep:
@@ -95,7 +95,7 @@ class DeviceStep:
         trainer.optimizer.step()
         trainer.totals["images"] += len(labels)
         self._steps += 1
-        if self._steps % READ_EVERY == 0:
+        if self._steps == 1 or self._steps % READ_EVERY == 0:
             self.read()
         return self._known
 
