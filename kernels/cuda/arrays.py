@@ -72,6 +72,11 @@ def is_aligned(*arrays, steps=()) -> bool:
     return all(address(a) % (4 * a.itemsize) == 0 for a in arrays) and all(step % 4 == 0 for step in steps)
 
 
+def vector_width(channels: int, *arrays) -> int:
+    """How many channels, 4 or 1, a thread takes of arrays that are walked pixel by pixel."""
+    return 4 if channels % 4 == 0 and is_aligned(*arrays, steps=[pixel_step(a) for a in arrays]) else 1
+
+
 def parameter(a):
     """A parameter or statistic as kernels take it: float32 without gaps. Raises TypeError for any other type."""
     if a is None:

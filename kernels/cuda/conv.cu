@@ -286,6 +286,16 @@ __device__ __forceinline__ Part part_of(const Product& g) {
     return {tile_m * BM, tile_n * BN, group, split, min(split * each, steps), min(split * each + each, steps)};
 }
 
+// Step number `step` of the patches that the tile's rows see, of the forward pass or, taken from dy, of the input gradient.
+template <class T>
+__device__ __forceinline__ void copy_patches(operand* to, const operand* images, int step, const Row* rows, const Part& part, const Product& g) {
+    copy_tile<T>(to, [&](int row, int column, bool& inside) {
+        int k = step * BK + column, tap = k / g.by_channels, c = k - tap * g.channels, i = tap / g.by_taps_x;
+        inside = k < g.k;
+        return patch_at(images, rows[row], i, tap - i * int(g.by_taps_x.d), part.group * g.a_group + c, g, inside);
+    });
+}
+
 // C's part of a row goes to `out`, or to this split's share of `partial` [split][m][all groups' n].
 template <class T, class M>
 __device__ __forceinline__ void deliver(const M& product, const Part& part, const Product& g, const float* scale, const float* bias, T* out,
@@ -318,11 +328,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) forward(const operand* __
     __syncthreads();
     M product;
     product.run(stages, part.first, part.last, [&](int step, operand* a, operand* b) {
-        copy_tile<M::A>(a, [&](int row, int column, bool& inside) {
-            int k = step * BK + column, tap = k / g.by_channels, c = k - tap * g.channels, i = tap / g.by_taps_x;
-            inside = k < g.k;
-            return patch_at(x, rows[row], i, tap - i * int(g.by_taps_x.d), part.group * g.a_group + c, g, inside);
-        });
+        copy_patches<M::A>(a, x, step, rows, part, g);
         copy_tile<M::B>(b, [&](int row, int column, bool& inside) {
             int k = step * BK + row, n = part.n + column;
             inside = k < g.k && n < g.n;
@@ -342,11 +348,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) grad_input(const operand*
     __syncthreads();
     M product;
     product.run(stages, part.first, part.last, [&](int step, operand* a, operand* b) {
-        copy_tile<M::A>(a, [&](int row, int column, bool& inside) {
-            int k = step * BK + column, tap = k / g.by_channels, c = k - tap * g.channels, i = tap / g.by_taps_x;
-            inside = k < g.k;
-            return patch_at(dy, rows[row], i, tap - i * int(g.by_taps_x.d), part.group * g.a_group + c, g, inside);
-        });
+        copy_patches<M::A>(a, dy, step, rows, part, g);
         copy_tile<M::B>(b, [&](int row, int column, bool& inside) {
             int k = step * BK + column, tap = k / g.by_channels, c = k - tap * g.channels, i = tap / g.by_taps_x, j = tap - i * int(g.by_taps_x.d);
             int n = part.n + row, cell = (g.i0 + i * g.i_step) * g.kernel_x + g.j0 + j * g.j_step;

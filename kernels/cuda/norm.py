@@ -3,7 +3,7 @@
 import numpy as np
 
 from .activation import NUMBERS, deliver
-from .arrays import contiguous, destination, empty, is_aligned, number_type, parameter, pixel_step, spaced
+from .arrays import contiguous, destination, empty, number_type, parameter, pixel_step, spaced, vector_width
 from .device import THREADS, blocks, divisors, launch
 from .sums import partial_sums
 
@@ -57,7 +57,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentu
         running = parameter(running_mean), parameter(running_var)
         launch("norm.cu", "fixed_statistics", each, THREADS, *running, channels, float(eps), mean, inv_std, REAL=real)
     y = destination(out, x, x.shape)
-    v = _width(channels, x, y)
+    v = vector_width(channels, x, y)
     vectors = x.size // v
     parameters = mean, inv_std, parameter(gamma), parameter(beta)
     arguments = x, pixel_step(x), *parameters, y, pixel_step(y), *divisors(channels // v), vectors, NUMBERS[activation]
@@ -74,14 +74,9 @@ def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activ
     dgamma, dbeta = empty(x, (channels,), np.float32), empty(x, (channels,), np.float32)
     launch("norm.cu", "gradient_totals", blocks(channels), THREADS, partial, chunks, channels, dgamma, dbeta, REAL=real)
     dx = empty(x, x.shape)
-    v = _width(channels, dy, x, dx)
+    v = vector_width(channels, dy, x, dx)
     vectors = x.size // v
     arguments = dy, pixel_step(dy), x, pixel_step(x), *parameters, dgamma, dbeta, dx, *divisors(channels // v), vectors
     share = 1.0 / count if training else 0.0
     launch("norm.cu", "normalise_grad", blocks(vectors), THREADS, *arguments, NUMBERS[activation], share, REAL=real, V=v)
     return dx, dgamma, dbeta
-
-
-def _width(channels: int, *arrays) -> int:
-    """How many channels a thread takes."""
-    return 4 if channels % 4 == 0 and is_aligned(*arrays, steps=[pixel_step(a) for a in arrays]) else 1

@@ -7,7 +7,7 @@ import numpy as np
 from .. import reference
 from ..geometry import pool_window
 from .activation import deliver
-from .arrays import contiguous, destination, empty, is_aligned, number_type, pixel_step, spaced
+from .arrays import contiguous, destination, empty, number_type, pixel_step, spaced, vector_width
 from .device import DIVISOR, THREADS, blocks, divisor, divisors, launch
 
 _SIZES = ("images", "height", "width", "channels", "rows", "columns", "kh", "kw", "sy", "sx", "top", "left", "bottom", "right")
@@ -24,11 +24,6 @@ def _window(x_shape, g, v: int) -> np.ndarray:
     return np.array([(*sizes, *map(divisor, (channels // v, columns, rows, width, height, *g.stride)))], WINDOW)
 
 
-def _width(channels: int, *arrays) -> int:
-    """How many channels a thread takes."""
-    return 4 if channels % 4 == 0 and is_aligned(*arrays, steps=[pixel_step(a) for a in arrays]) else 1
-
-
 def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, out=None):
     """See `reference.max_pool2d`."""
     g = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
@@ -36,7 +31,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, out=None
         return reference.max_pool2d(x, kernel_size, stride, padding, ceil_mode, out)
     x, shape = spaced(x), (len(x), *g.output, x.shape[3])
     y, argmax = destination(out, x, shape), empty(x, shape, np.uint8)
-    v = _width(x.shape[3], x, y, argmax)
+    v = vector_width(x.shape[3], x, y, argmax)
     count = argmax.size // v
     window = _window(x.shape, g, v)
     steps = x, pixel_step(x), y, pixel_step(y)
@@ -50,7 +45,7 @@ def max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, ce
     if argmax.dtype != np.uint8:
         return reference.max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride, padding, ceil_mode)
     dy, argmax, dx = spaced(dy), contiguous(argmax), empty(dy, x_shape)
-    v = _width(x_shape[3], dy, argmax, dx)
+    v = vector_width(x_shape[3], dy, argmax, dx)
     count = dx.size // v
     window = _window(tuple(x_shape), g, v)
     launch("pool.cu", "max_pool_grad", blocks(count), THREADS, dy, pixel_step(dy), argmax, dx, window, count, REAL=number_type(dy), V=v)
@@ -62,7 +57,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     g = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
     x, shape = spaced(x), (len(x), *g.output, x.shape[3])
     y = destination(out, x, shape)
-    v = _width(x.shape[3], x, y)
+    v = vector_width(x.shape[3], x, y)
     count = y.size // v
     arguments = x, pixel_step(x), y, pixel_step(y), _window(x.shape, g, v), count, count_include_pad
     launch("pool.cu", "avg_pool", blocks(count), THREADS, *arguments, REAL=number_type(x), V=v)
@@ -73,7 +68,7 @@ def avg_pool2d_grad(dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=
     """See `reference.avg_pool2d_grad`."""
     g = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
     dy, dx = spaced(dy), empty(dy, x_shape)
-    v = _width(x_shape[3], dy, dx)
+    v = vector_width(x_shape[3], dy, dx)
     count = dx.size // v
     arguments = dy, pixel_step(dy), dx, _window(tuple(x_shape), g, v), count, count_include_pad
     launch("pool.cu", "avg_pool_grad", blocks(count), THREADS, *arguments, REAL=number_type(dy), V=v)
@@ -84,7 +79,7 @@ def global_avg_pool2d(x, out=None):
     """See `reference.global_avg_pool2d`."""
     x, (n, height, width, channels) = spaced(x), x.shape
     y = empty(x, (n, channels))
-    v = _width(channels, x, y)
+    v = vector_width(channels, x, y)
     columns = min(32, 1 << (-(-channels // v) - 1).bit_length())
     grid, block = (-(-channels // (columns * v)), n), (columns, 256 // columns)
     arguments = x, pixel_step(x), y, height * width, channels, 1.0 / (height * width)
@@ -95,7 +90,7 @@ def global_avg_pool2d(x, out=None):
 def global_avg_pool2d_grad(dy, x_shape):
     """See `reference.global_avg_pool2d_grad`."""
     dy, dx, area = contiguous(dy), empty(dy, x_shape), x_shape[1] * x_shape[2]
-    v = _width(x_shape[3], dy, dx)
+    v = vector_width(x_shape[3], dy, dx)
     count = dx.size // v
     arguments = dy, dx, *divisors(x_shape[3] // v, area), count, 1.0 / area
     launch("pool.cu", "global_avg_grad", blocks(count), THREADS, *arguments, REAL=number_type(dy), V=v)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .arrays import empty, is_aligned, pixel_step
+from .arrays import empty, pixel_step, vector_width
 from .device import launch, runtime
 
 
@@ -12,7 +12,7 @@ def partial_sums(file: str, kernel: str, sums: int, arrays, *arguments, **define
     channels = x.shape[-1]
     count = x.size // channels
     steps = [pixel_step(a) for a in arrays]
-    v = 4 if channels % 4 == 0 and is_aligned(*arrays, steps=steps) else 1
+    v = vector_width(channels, *arrays)
     columns = min(32, 1 << (-(-channels // v) - 1).bit_length())
     rows = 256 // columns
     across = -(-channels // (columns * v))

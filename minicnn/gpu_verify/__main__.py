@@ -45,15 +45,20 @@ class Run:
             self.found[kind].append(result._asdict() | extra)
 
 
-def profile(found: dict) -> str:
-    """What ncu says of the three convolutions that are farthest from their floor, or why it does not."""
+def profile(rows: list[dict]) -> dict[str, str]:
+    """What ncu says of the three convolutions that are farthest from their floor: name -> its report, or why there is none."""
     program = shutil.which("ncu")
     if program is None:
-        return "ncu is not on this machine"
-    command = [program, "--clock-control", "none", "--set", "basic", "--kernel-name", "regex:forward|grad_input|grad_weight"]
-    command += ["--launch-count", "9", sys.executable, "-m", "minicnn.gpu_verify", "--kernels-only", "--tiny"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    return (done.stdout if done.returncode == 0 else done.stderr)[-8000:]
+        return {"ncu": "it is not on this machine"}
+    found = {}
+    worst = sorted((r for r in rows if r["group"] == "convolution" and r["share"]), key=lambda r: r["share"])
+    for row in worst[:3]:
+        command = [program, "--clock-control", "none", "--set", "basic", "--launch-count", "1"]
+        command += ["--kernel-name", "regex:forward|grad_input|grad_weight", sys.executable, "-m", "minicnn.gpu_verify"]
+        command += ["--one", row["name"], "--precisions", row["precision"]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        found[f"{row['name']}, {row['precision']}"] = (done.stdout if done.returncode == 0 else done.stderr)[-4000:]
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,11 +69,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["fp32", "tf32", "bf16"])
     parser.add_argument("--kernels-only", action="store_true", help="compare the kernels, and nothing else")
     parser.add_argument("--tiny", action="store_true", help="the smallest shapes, as for compute-sanitizer")
+    parser.add_argument("--one", metavar="NAME", help="run one convolution of the table of speeds, three times: for a profiler")
     options = parser.parse_args(arguments)
     reason = dispatch.load("cuda")
     if isinstance(reason, str):
         print(f"gpu_verify: there is no GPU to verify: {reason}")
         return 3
+    if options.one:
+        speed.one(options.one, options.precisions[0])
+        return 0
     run = Run(options.quick, options.tiny)
     found, precisions, small = run.found, options.precisions, options.tiny
 
@@ -94,17 +103,18 @@ def main(arguments: list[str] | None = None) -> int:
         run.part("learning", lambda: run.keep("courses", learning.courses(precisions, options.quick, small)))
         if not options.quick and not small:
             run.part("compute-sanitizer", lambda: found.update(sanitizer=correctness.sanitized()))
-            run.part("ncu", lambda: found.update(ncu=profile(found)))
+            run.part("ncu", lambda: found.update(ncu=profile(found["rows"])))
     found["seconds"] = time.monotonic() - run.started
     for table in report.tables(found):
         report.console.print(table)
     if options.out:
         report.write(found, options.out)
         say(f"written: {options.out / 'gpu.json'}")
-    bad = sum(not check["passed"] for check in found["checks"])
+    judged = [*found["checks"], *found["courses"]]
+    bad = sum(not result["passed"] for result in judged)
     for name, text in found["errors"].items():
         report.console.print(f"{name}: {text.strip().splitlines()[-1]}", markup=False)
-    print(f"gpu_verify: {len(found['checks'])} comparisons, {bad} failed; {len(found['errors'])} parts ended with an error")
+    print(f"gpu_verify: {len(judged)} comparisons, {bad} failed; {len(found['errors'])} parts ended with an error")
     return 1 if bad or found["errors"] else 0
 
 

@@ -14,6 +14,10 @@ def _table(title: str, *columns: str) -> Table:
     return Table(*columns, title=title, title_justify="left")
 
 
+def _verdict(result: dict) -> str:
+    return "[green]ok[/]" if result["passed"] else "[red]FAILED[/]"
+
+
 def tables(found: dict) -> list[Table]:
     """The results as tables; of the comparisons those that failed, or else those that came nearest to their limits."""
     shown = []
@@ -21,9 +25,8 @@ def tables(found: dict) -> list[Table]:
         table = _table("correctness", "comparison", "precision", "error", "limit", "bits repeat", "")
         failed = [c for c in found["checks"] if not c["passed"]]
         for check in failed or sorted(found["checks"], key=lambda c: -c["error"] / c["limit"])[:8]:
-            verdict = "[green]ok[/]" if check["passed"] else "[red]FAILED[/]"
             repeats = "yes" if check["repeats"] else "no"
-            table.add_row(check["name"], check["precision"], f"{check['error']:.1e}", f"{check['limit']:.0e}", repeats, verdict)
+            table.add_row(check["name"], check["precision"], f"{check['error']:.1e}", f"{check['limit']:.0e}", repeats, _verdict(check))
         table.caption = f"{len(found['checks']) - len(failed)} of {len(found['checks'])} passed"
         shown.append(table)
     if found.get("sanitizer"):
@@ -42,10 +45,10 @@ def tables(found: dict) -> list[Table]:
             table.add_row(f"[bold]geometric mean: {text}[/]", "", "", "", "", f"[bold]{mean:.2f}[/]", "", "")
         shown.append(table)
     if found.get("courses"):
-        table = _table("learning", "training", "precision", "losses on the GPU", "on the CPU", "distance", "test accuracy")
+        table = _table("learning", "training", "precision", "losses on the GPU", "on the CPU", "distance", "test accuracy", "")
         for c in found["courses"]:
             losses = (" ".join(f"{v:.4f}" for v in c[side]) for side in ("gpu", "cpu"))
-            table.add_row(c["name"], c["precision"], *losses, f"{c['distance']:.1e}", f"{c['accuracy']:.2%}")
+            table.add_row(c["name"], c["precision"], *losses, f"{c['distance']:.1e}", f"{c['accuracy']:.2%}", _verdict(c))
         shown.append(table)
     return shown
 

@@ -87,7 +87,20 @@ def _rotated(make: Callable, nbytes: int) -> list:
     return [make() for _ in range(max(1, min(8, -(-L2 // max(nbytes, 1)))))]
 
 
-def _convolution(name, shape, size, filters, geometry, precision) -> Iterator[Row]:
+def one(name: str, precision: str) -> None:
+    """Run the convolution and pass of that name (as in the table of speeds) three times. Raises ValueError for an unknown one."""
+    for known, (shape, size, filters, geometry) in (CONVOLUTIONS | TINY).items():
+        if name in [f"{known}, {what}" for what in PASSES]:
+            set_precision(precision)
+            work, *_ = _prepared(shape, size, filters, geometry)
+            for i in range(3):
+                work[name.removeprefix(f"{known}, ")](i)
+            return
+    raise ValueError(f"--one {name}: there is no such convolution; known are {', '.join(CONVOLUTIONS)}, each with {', '.join(PASSES)}")
+
+
+def _prepared(shape, size, filters, geometry) -> tuple[dict[str, Callable], int, float, int]:
+    """Each pass as a call, how many sets of buffers they go through, the FLOPs and the bytes that a pass moves at least."""
     generator = np.random.default_rng(0)
     w = runtime().upload(generator.standard_normal((size, size, shape[3], filters), dtype=np.float32) / np.float32(size * shape[3] ** 0.5))
     x = _images(generator, shape)
@@ -100,8 +113,12 @@ def _convolution(name, shape, size, filters, geometry, precision) -> Iterator[Ro
         "input gradient": lambda i: dispatch.conv2d_grad_input(sets[i % len(sets)][1], w, shape, **geometry),
         "weight gradient": lambda i: dispatch.conv2d_grad_weight(sets[i % len(sets)][1], sets[i % len(sets)][0], w.shape, **geometry),
     }
-    theirs = _torch_convolution(shape, size, filters, geometry, precision, len(sets)) if has_torch() else {}
-    flops = 2.0 * y.size * size * size * shape[3]
+    return work, len(sets), 2.0 * y.size * size * size * shape[3], moved
+
+
+def _convolution(name, shape, size, filters, geometry, precision) -> Iterator[Row]:
+    work, count, flops, moved = _prepared(shape, size, filters, geometry)
+    theirs = _torch_convolution(shape, size, filters, geometry, precision, count) if has_torch() else {}
     for what in PASSES:
         if what == "input gradient" and shape[3] == 3:
             continue  # nobody asks for a first layer's

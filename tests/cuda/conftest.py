@@ -2,6 +2,8 @@
 
 import pytest
 
+import minicnn
+
 from .. import emulator
 
 
@@ -18,3 +20,4 @@ def emulate():
 
     yield install
     emulator.install(None)
+    minicnn.set_precision("fp32")

@@ -32,7 +32,7 @@ def to_device(a):
     return a.view(emulator.DeviceArray) if type(a) is np.ndarray else a
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("operation", SERVED)
 def test_operation(operation, seed, emulate):
     emulate(seed=seed)

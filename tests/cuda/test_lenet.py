@@ -10,7 +10,7 @@ from minicnn.training import SoftmaxCrossEntropy
 from .test_emulated import to_device
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_three_steps(seed, emulate):
     run = emulate(seed=seed)
     model = models.create("lenet5", seed=0)

@@ -17,7 +17,7 @@ from minicnn import models, training
 from .. import emulator
 from .test_emulated import relative, to_device
 
-SEEDS = range(4)
+SEEDS = range(3)
 
 
 def results(file: str):
@@ -143,13 +143,12 @@ def test_under_address_sanitizer():
         emulator.install(run)
         for c in (3, 8):
             x, dy = np.random.default_rng(0).standard_normal((2, 3, 7, 6, c), dtype=np.float32)
-            for operation, arguments in bf16_cases(x, dy, c).items():
-                getattr(dispatch, operation)(*[to_device(np.array(a)) if hasattr(a, "shape") else a for a in arguments])
             w = to_device(np.ones((3, 3, c, 2 * c), np.float32))
-            for stride in (1, 2):
-                y = dispatch.conv2d(to_device(x), w, None, stride, 1)
-                dispatch.conv2d_grad_input(y, w, x.shape, stride, 1)
-                dispatch.conv2d_grad_weight(y, to_device(x), w.shape, stride, 1)
+            y = dispatch.conv2d(to_device(x), w, None, 2, 1)
+            dispatch.conv2d_grad_input(y, w, x.shape, 2, 1)
+            dispatch.conv2d_grad_weight(y, to_device(x), w.shape, 2, 1)
+        for operation, arguments in bf16_cases(x, dy, c).items():
+            getattr(dispatch, operation)(*[to_device(np.array(a)) if hasattr(a, "shape") else a for a in arguments])
         print(len(set(run.launches)))
     """
 

@@ -38,12 +38,6 @@ def parameters(model):
     return {name: device.to_host(array) for name, array in model.state_dict().items()}
 
 
-@pytest.fixture
-def fp32():
-    yield
-    device.set_precision("fp32")
-
-
 def test_as_on_the_cpu(emulate):
     """Losses, accuracies, weights: the same but for rounding, dropout included, with most steps replayed from a graph."""
     cpu, expected = fit("cpu")
@@ -80,7 +74,7 @@ def test_resumed_to_the_bit(emulate, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "limit"), [("tf32", 1e-2), ("ffma", 1e-4), ("bf16", 5e-2)])
-def test_precisions(name, limit, emulate, fp32):
+def test_precisions(name, limit, emulate):
     _, expected = fit("cpu")
     emulate()
     minicnn.set_precision(name)

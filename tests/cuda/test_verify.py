@@ -31,6 +31,14 @@ def test_everything_at_its_smallest(emulate, tmp_path, monkeypatch):
     assert (tmp_path / "gpu.md").read_text().count("│ fp32") > 10
 
 
+def test_one_convolution_for_a_profiler(emulate):
+    run = emulate()
+    assert main(["--one", "tiny 3x3, weight gradient", "--precisions", "tf32"]) == 0
+    assert run.launches.count("grad_weight") == 3
+    with pytest.raises(ValueError, match="--one 4x4: there is no such convolution; known are VGG 3x3, 64 to 64 at 224"):
+        main(["--one", "4x4"])
+
+
 def test_a_wrong_kernel_fails(emulate, capsys):
     emulate(changes=[("by.y - (to_float(row[label]) - by.x)", "by.y - (to_float(row[label]) + by.x)")])
     assert main(["--tiny", "--quick", "--kernels-only", "--precisions", "fp32"]) == 1

@@ -7,14 +7,12 @@
 // A thread runs until it reaches a barrier; then the next one does, in an order that the seed shuffles. So a barrier that is missing lets
 // some thread read what another one has yet to write.
 #pragma once
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
-#include <random>
+#include <type_traits>
 #include <vector>
 
 #define EMULATED 1
@@ -67,7 +65,7 @@ struct Thread {
     State state;
     Block* block;
     int group;  // of cp.async
-    std::deque<Copy> copies;
+    std::vector<Copy> copies;
 };
 
 struct Block {
@@ -120,6 +118,17 @@ constexpr int SAVED = 20, RETURN = 11;
 #error "emulator.h knows how to switch fibres on x86-64 and 64-bit Arm only"
 #endif
 
+// An order that looks random, the same for the same seed (xorshift, Marsaglia 2003); 0 keeps the threads' own.
+struct Order {
+    unsigned state;
+    void shuffle(std::vector<int>& turn) {
+        for (size_t i = turn.size(); state && i > 1; i--) {
+            state ^= state << 13, state ^= state >> 17, state ^= state << 5;
+            std::swap(turn[i - 1], turn[state % i]);
+        }
+    }
+};
+
 inline void wait(State state) {
     Thread* self = thread;
     self->state = state;
@@ -150,26 +159,25 @@ inline void resume(Thread& t) {
 }
 
 // Let every thread of a block run to its next barrier; true once all wait for the grid or are done.
-inline bool advance(Block& block, std::mt19937& order, bool shuffle, int& failed) {
+inline bool advance(Block& block, Order& order, int& failed) {
     auto& threads = block.threads;
     std::vector<int> turn(threads.size());
     for (size_t i = 0; i < turn.size(); i++) turn[i] = int(i);
     for (;;) {
-        if (shuffle) std::shuffle(turn.begin(), turn.end(), order);
+        order.shuffle(turn);
         for (int i : turn)
             if (threads[i].state == RUNNING) resume(threads[i]);
         bool released = false;
         for (size_t first = 0; first < threads.size(); first += 32) {
-            size_t last = std::min(first + 32, threads.size());
-            auto waits = [&](const Thread& t) { return t.state == AT_WARP_BARRIER; };
-            auto done = [&](const Thread& t) { return t.state == DONE; };
-            int waiting = std::count_if(&threads[first], &threads[0] + last, waits);
-            int gone = std::count_if(&threads[first], &threads[0] + last, done);
-            if (waiting && waiting + gone == int(last - first)) {
-                for (size_t i = first; i < last; i++)
-                    if (waits(threads[i])) threads[i].state = RUNNING;
-                released = true;
+            size_t last = first + 32 < threads.size() ? first + 32 : threads.size(), waiting = 0, gone = 0;
+            for (size_t i = first; i < last; i++) {
+                waiting += threads[i].state == AT_WARP_BARRIER;
+                gone += threads[i].state == DONE;
             }
+            if (waiting == 0 || waiting + gone != last - first) continue;
+            for (size_t i = first; i < last; i++)
+                if (threads[i].state == AT_WARP_BARRIER) threads[i].state = RUNNING;
+            released = true;
         }
         if (released) continue;
         size_t count[5] = {};
@@ -201,7 +209,7 @@ inline void prepare(Block& block, dim3 index, size_t shared) {
 // Launch a kernel: `together` keeps all blocks alive at once, as a grid barrier needs. Returns 0, or 1 for threads that wait for ever.
 inline int run(void (*kernel)(void**), void** values, dim3 grid, dim3 block, size_t shared, unsigned seed, bool together) {
     entry = kernel, arguments = values, block_size = block, grid_size = grid;
-    std::mt19937 order(seed);
+    Order order{seed * 2654435769u};
     int failed = 0;
     static std::vector<Block> kept(1);  // stacks are worth keeping from launch to launch
     size_t count = size_t(grid.x) * grid.y * grid.z;
@@ -209,7 +217,7 @@ inline int run(void (*kernel)(void**), void** values, dim3 grid, dim3 block, siz
     if (!together) {
         for (size_t i = 0; i < count && !failed; i++) {
             prepare(kept[0], index(i), shared);
-            advance(kept[0], order, seed != 0, failed);
+            advance(kept[0], order, failed);
             for (auto& t : kept[0].threads) failed |= t.state != DONE;
         }
         return failed;
@@ -218,7 +226,7 @@ inline int run(void (*kernel)(void**), void** values, dim3 grid, dim3 block, siz
     for (size_t i = 0; i < count; i++) prepare(all[i], index(i), shared);
     for (bool done = false; !done && !failed;) {
         done = true;
-        for (auto& b : all) advance(b, order, seed != 0, failed);
+        for (auto& b : all) advance(b, order, failed);
         for (auto& b : all)
             for (auto& t : b.threads)
                 if (t.state == AT_GRID_BARRIER) t.state = RUNNING, done = false;
@@ -271,8 +279,10 @@ static inline unsigned __float_as_uint(float x) {
 static inline float __int_as_float(int i) { return __uint_as_float(unsigned(i)); }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return unsigned(uint64_t(a) * b >> 32); }
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
-using std::max;
-using std::min;
+template <class T>
+static inline T max(T a, T b) { return a > b ? a : b; }
+template <class T>
+static inline T min(T a, T b) { return a < b ? a : b; }
 
 // ---- tensor_core.cuh -----------------------------------------------------------------------------------------------
 
@@ -346,8 +356,8 @@ static inline void close_copies() { emulator::thread->group++; }
 template <int N>
 static inline void copies_arrive() {
     auto& copies = emulator::thread->copies;
-    while (!copies.empty() && copies.front().group < emulator::thread->group - N) {
-        memcpy(copies.front().to, copies.front().bytes, size_t(copies.front().count));
-        copies.pop_front();
-    }
+    size_t arrived = 0;
+    for (; arrived < copies.size() && copies[arrived].group < emulator::thread->group - N; arrived++)
+        memcpy(copies[arrived].to, copies[arrived].bytes, size_t(copies[arrived].count));
+    copies.erase(copies.begin(), copies.begin() + long(arrived));
 }
