@@ -5,7 +5,7 @@
 The step is forward, loss, backward and SGD with momentum and weight decay, on the same random images; the inference is a forward pass in
 eval mode without gradients. PyTorch runs the twins of the tests with its own dropout and in-place ReLUs, in the better of its two layouts,
 and with --compile also through torch.compile. Each measurement is a process of its own that does nothing else, and the sides take turns.
-Writes benchmarks/results/models.{json,md,png}.
+Writes benchmarks/results/models.{json,md,png}, with --compile models_compile.{json,md,png}.
 """
 
 import argparse
@@ -196,7 +196,7 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def picture(rows: list[dict]) -> None:
+def picture(rows: list[dict], name: str) -> None:
     """How many times PyTorch's speed, a pair of bars for each network."""
     import matplotlib
 
@@ -217,7 +217,7 @@ def picture(rows: list[dict]) -> None:
     axes.set_xlabel("times PyTorch's speed (1 = as fast; the better of its layouts)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
-    figure.savefig(common.RESULTS / "models.png", dpi=130)
+    figure.savefig(common.RESULTS / f"{name}.png", dpi=130)
 
 
 def run_side(side: str, name: str, n: int, steps: int) -> dict:
@@ -255,8 +255,9 @@ def main():
         raw[name] = common.in_turn(__file__, sides, options.rounds, options.threads, [name, f"--batch={n}", f"--steps={options.steps}"])
         rows.append(row(name, n, raw[name], peak))
         print(table(rows[-1:]).splitlines()[2], flush=True)
-    common.report("models", table(rows), options.threads, {"peak_flops": peak, "rows": rows, "raw": raw})
-    picture(rows)
+    report = "models" + "_compile" * options.compile
+    common.report(report, table(rows), options.threads, {"peak_flops": peak, "rows": rows, "raw": raw})
+    picture(rows, report)
 
 
 if __name__ == "__main__":
