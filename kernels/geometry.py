@@ -98,3 +98,26 @@ def pool_window(image: Pair, kernel_size, stride=None, padding=0, ceil_mode: boo
         if max(before, after) >= size:
             raise ValueError(f"padding={padding!r} must be smaller than kernel_size={kernel}")
     return result
+
+
+def pixel_step(a) -> int:
+    """The distance in elements from one pixel `(..., C)` of an array to the next, or 0 if it is not the same everywhere.
+
+    A slice of channels, such as a branch's part of a concatenation, has one.
+    """
+    if a.size == 0:
+        return 0
+    if a.flags.c_contiguous:
+        return a.shape[-1]
+    if a.ndim < 2 or (a.shape[-1] > 1 and a.strides[-1] != a.itemsize):
+        return 0
+    step, expected = 0, 0
+    for length, stride in zip(reversed(a.shape[:-1]), reversed(a.strides[:-1]), strict=True):
+        if length == 1:
+            continue
+        if not step:
+            step, expected = stride, stride
+        if stride != expected or stride % a.itemsize or stride < a.shape[-1] * a.itemsize:
+            return 0
+        expected = stride * length
+    return (step or a.shape[-1] * a.itemsize) // a.itemsize

@@ -98,12 +98,18 @@ def check_conv2d(ops, case):
     slot = room[..., 1 : k + 1]
     assert ops.conv2d(x, weight, bias, activation=case["activation"], connections=connections, out=slot, **geometry) is slot
     np.testing.assert_array_equal(slot, y)
+    residual = draw({**case, "seed": case["seed"] + 2}, y.shape)[0]
+    added = ACTIVATE[case["activation"]](linear + nchw(residual))
+    y = ops.conv2d(x, weight, bias, activation=case["activation"], connections=connections, residual=residual, **geometry)
+    assert_close(y, nhwc(added), case["dtype"], "conv2d with a residual")
 
     dy = np.asarray(draw({**case, "seed": case["seed"] + 1}, y.shape)[0])
     linear.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
     dx = ops.conv2d_grad_input(dy, weight, x.shape, connections=connections, **geometry)
     dw, db = ops.conv2d_grad_weight(dy, x, weight.shape, connections=connections, **geometry)
     assert_close(dx, nhwc(tx.grad), case["dtype"], "conv2d dx")
+    through = ops.conv2d_grad_input(dy, weight, x.shape, connections=connections, rectified=x, **geometry)
+    np.testing.assert_array_equal(through, np.where(x > 0, dx, 0))
     assert_close(dw, tw.grad.numpy().transpose(2, 3, 1, 0), case["dtype"], "conv2d dw")
     # A sum that cancels is as exact as its terms, not as the little that is left.
     theirs = tb.grad.numpy() if tb is not None else dy.sum((0, 1, 2))
@@ -217,6 +223,10 @@ def check_batch_norm(ops, case):
     assert_close(y, nhwc(ACTIVATE[case["activation"]](linear)), case["dtype"], "batch_norm")
     assert_close(mean, tmean, case["dtype"], "batch_norm running mean")
     assert_close(var, tvar, case["dtype"], "batch_norm running var")
+    residual, copies = draw({**case, "seed": case["seed"] + 3}, shape)[0], (mean.copy(), var.copy())
+    options = {"activation": case["activation"], "residual": residual}
+    y_added, *_ = ops.batch_norm(x, gamma, beta, *copies, case["training"], case["momentum"], case["eps"], **options)
+    assert_close(y_added, nhwc(ACTIVATE[case["activation"]](linear + nchw(residual))), case["dtype"], "batch_norm with a residual")
     if case["fused"]:  # the gradient after the activation, taken back through it by hand
         slope = ops.activation_grad(dy, y, case["activation"])
         fused = ops.batch_norm_grad(dy, x, gamma, batch_mean, inv_std, case["training"], beta, case["activation"])

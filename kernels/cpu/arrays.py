@@ -4,6 +4,8 @@ import ctypes
 
 import numpy as np
 
+from .. import geometry
+
 _pointer_at = ctypes.c_size_t.from_address
 _HEADER = object.__basicsize__  # bytes of any object's header; in an array the pointer to its data is what follows
 
@@ -34,26 +36,8 @@ def contiguous(a: np.ndarray) -> np.ndarray:
 
 
 def pixel_step(a: np.ndarray) -> int:
-    """The distance in floats from one pixel `(..., C)` to the next, or 0 if it is not the same everywhere.
-
-    A slice of channels, such as a branch's part of a concatenation, has one.
-    """
-    if a.dtype != np.float32 or a.size == 0:
-        return 0
-    if a.flags.c_contiguous:
-        return a.shape[-1]
-    if a.ndim < 2 or (a.shape[-1] > 1 and a.strides[-1] != a.itemsize):
-        return 0
-    step, expected = 0, 0
-    for length, stride in zip(reversed(a.shape[:-1]), reversed(a.strides[:-1]), strict=True):
-        if length == 1:
-            continue
-        if not step:
-            step, expected = stride, stride
-        if stride != expected or stride % a.itemsize or stride < a.shape[-1] * a.itemsize:
-            return 0
-        expected = stride * length
-    return (step or a.shape[-1] * a.itemsize) // a.itemsize
+    """The distance in floats from one pixel to the next, or 0 if kernels cannot take `a` as it is: see `geometry.pixel_step`."""
+    return geometry.pixel_step(a) if a.dtype == np.float32 else 0
 
 
 def pixels(a: np.ndarray) -> tuple[np.ndarray, int]:

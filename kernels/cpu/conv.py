@@ -15,7 +15,7 @@ import numpy as np
 
 from ..geometry import Window, window
 from . import direct, linear, winograd
-from .activation import activate, deliver
+from .activation import activate, activation_grad, add, deliver
 from .arrays import contiguous, pixel_step
 from .memory import empty
 from .simd import COLUMNS, LANES
@@ -120,8 +120,14 @@ def _is_linear(geometry: Window, image, groups: int) -> bool:
     return geometry.kernel == tuple(image) and not any(map(any, geometry.padding)) and groups == 1 and geometry.dilation == (1, 1)
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, out=None, keep=None):
+def conv2d(
+    x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, residual=None,
+    out=None, keep=None, moments=None,
+):  # fmt: skip
     """See `reference.conv2d`."""
+    if residual is not None:
+        y = conv2d(x, w, b, stride, padding, dilation, groups, None, connections, scale, keep=keep)
+        return add(y, residual, activation, out=y if out is None else out)
     geometry = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     w = contiguous(w if connections is None else w * connections)
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
@@ -144,8 +150,10 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=N
     return deliver(y, out)
 
 
-def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
+def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None):
     """See `reference.conv2d_grad_input`."""
+    if rectified is not None:
+        return activation_grad(conv2d_grad_input(dy, w, x_shape, stride, padding, dilation, groups, connections), rectified, "relu")
     geometry = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
     w = contiguous(w if connections is None else w * connections)
     if _is_linear(geometry, x_shape[1:3], groups):

@@ -182,13 +182,15 @@ def normalised(x, mean, factor, beta):
 
 
 @kernel
-def _normalise(task, tasks, x, ld, y, y_ld, pixels, channels, mean, factor, beta, least: float, far):
-    """y = max((x - mean) * factor + beta, least)."""
+def _normalise(task, tasks, x, ld, other, other_ld, y, y_ld, pixels, channels, mean, factor, beta, least: float, far):
+    """y = max((x - mean) * factor + beta + other, least); no `other` if its address is 0."""
     first, last = share(pixels, task, tasks)
     for m in range(first, last):
         for i in range(0, channels, LANES):
             n = channels - i
             v = normalised(load_part(x, m * ld + i, n), load_part(mean, i, n), load_part(factor, i, n), load_part(beta, i, n))
+            if other:
+                v = v + load_part(other, m * other_ld + i, n)
             send_part(y, m * y_ld + i, at_least(v, splat(least)), n, far)
     settle()
 
@@ -230,7 +232,9 @@ def _normalise_grad(task, tasks, dy, dy_ld, x, ld, dx, pixels, channels, mean, f
     settle()
 
 
-def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, out=None):
+def batch_norm(
+    x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, residual=None, out=None, moments=None
+):
     """See `reference.batch_norm`."""
     x, ld = pixels(x)
     channels, count = x.shape[-1], x.size // x.shape[-1]
@@ -250,10 +254,11 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentu
         mean, var = running_mean.copy(), running_var
     inv_std = 1 / np.sqrt(var + np.float32(eps))
     factor, mean, beta = inv_std * gamma, contiguous(mean), contiguous(beta)
+    residual, residual_ld = (None, 0) if residual is None else pixels(residual)
     y = out if out is not None and pixel_step(out) else empty(x.shape)
     _normalise(
         tasks,
-        *(address(x), ld, address(y), pixel_step(y), count, channels),
+        *(address(x), ld, 0 if residual is None else address(residual), residual_ld, address(y), pixel_step(y), count, channels),
         *(address(mean), address(factor), address(beta), least_of(activation), is_far(y, pixel_step(y))),
     )
     if activation in CURVES:

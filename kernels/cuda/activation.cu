@@ -34,3 +34,13 @@ extern "C" __global__ void convert(const REAL* x, TO* y, int vectors) {
     int i = THREAD;
     if (i < vectors) store(y + (long long)i * V, load(x + (long long)i * V));
 }
+
+// Rows of another length: the first numbers of x's rows of `length`, `step` apart, and zeros behind them if there are fewer.
+extern "C" __global__ void resize(const REAL* __restrict__ x, int step, int length, REAL* __restrict__ y, Divisor by_vectors, int vectors) {
+    int i = THREAD;
+    if (i >= vectors) return;
+    int row = i / by_vectors, first = (i - row * int(by_vectors.d)) * V;
+    Vector v;
+    EACH_LANE(j) v.at[j] = first + j < length ? to_float(x[(long long)row * step + first + j]) : 0.0f;
+    store(y + (long long)i * V, v);
+}

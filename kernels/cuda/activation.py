@@ -1,7 +1,7 @@
 """Activations on the GPU: one pass over the bytes."""
 
-from .arrays import contiguous, destination, empty, layout, number_type, spaced
-from .device import NUMBER_TYPES, THREADS, blocks, launch
+from .arrays import contiguous, destination, empty, layout, number_type, pixel_step, spaced
+from .device import NUMBER_TYPES, THREADS, blocks, divisors, launch
 
 NUMBERS = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3, "scaled_tanh": 4}
 
@@ -88,4 +88,14 @@ def convert(x, dtype):
     y = empty(x, x.shape, dtype)
     v, vectors, _ = layout(x, y)
     launch("activation.cu", "convert", blocks(vectors), THREADS, x, y, vectors, REAL=number_type(x), TO=NUMBER_TYPES[y.dtype.name], V=v)
+    return y
+
+
+def resize(x, length: int):
+    """x with rows `(..., C)` of `length` numbers: the first of the C, and zeros behind them if there are fewer."""
+    x = spaced(x)
+    y = empty(x, (*x.shape[:-1], length))
+    v = 4 if length % 4 == 0 else 1
+    arguments = x, pixel_step(x), x.shape[-1], y, *divisors(length // v), y.size // v
+    launch("activation.cu", "resize", blocks(y.size // v), THREADS, *arguments, REAL=number_type(x), V=v)
     return y

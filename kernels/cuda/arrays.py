@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..geometry import pixel_step
 from .device import NUMBER_TYPES, pixels, runtime
 
 
@@ -21,26 +22,6 @@ def number_type(x) -> str:
 def contiguous(a):
     """`a`, or a copy without gaps."""
     return a if a.flags.c_contiguous else a.copy(order="C")
-
-
-def pixel_step(a) -> int:
-    """The distance in elements from one pixel `(..., C)` to the next, or 0 if it is not the same everywhere."""
-    if a.size == 0:
-        return 0
-    if a.flags.c_contiguous:
-        return a.shape[-1]
-    if a.ndim < 2 or (a.shape[-1] > 1 and a.strides[-1] != a.itemsize):
-        return 0
-    step, expected = 0, 0
-    for length, stride in zip(reversed(a.shape[:-1]), reversed(a.strides[:-1]), strict=True):
-        if length == 1:
-            continue
-        if not step:
-            step, expected = stride, stride
-        if stride != expected or stride % a.itemsize or stride < a.shape[-1] * a.itemsize:
-            return 0
-        expected = stride * length
-    return (step or a.shape[-1] * a.itemsize) // a.itemsize
 
 
 def spaced(a):

@@ -44,6 +44,7 @@ typedef float operand;
 
 #define WARPS (WARPS_M * WARPS_N)
 #define BLOCK (32 * WARPS)
+#define TOGETHER (PRECISION == TF32X3 || VEC == 1 ? 1 : 2)  // blocks that a multiprocessor has registers for
 #define WM (BM / WARPS_M)
 #define WN (BN / WARPS_N)
 #define MI (WM / 16)
@@ -68,7 +69,7 @@ struct Product {
     int i0, i_step, j0, j_step, kernel_x, w_rows, w_step;
     // Where C goes: pixel (p * out_mul + out_off, ...) of an image.
     int out_height, out_width, out_step, out_group, out_mul_y, out_mul_x, out_off_y, out_off_x;
-    int relu;
+    int relu, other_step;
 };
 
 // ---- from global to shared memory ----------------------------------------------------------------------------------
@@ -244,7 +245,7 @@ struct Multiplier {
 
     // give(row, column, v0, v1) for each pair of neighbours that this thread holds.
     template <class F>
-    __device__ __forceinline__ void each_pair(F give) const {
+    __device__ __forceinline__ void each_pair(F give) {
 #pragma unroll
         for (int i = 0; i < MI; i++)
 #pragma unroll
@@ -253,6 +254,30 @@ struct Multiplier {
                 for (int half = 0; half < 2; half++)
                     give(first_row() + i * 16 + half * 8 + lane() / 4, first_column() + j * 8 + lane() % 4 * 2, sum[i][j][half * 2],
                          sum[i][j][half * 2 + 1]);
+    }
+
+    // Of this warp's first `rows` rows, give(column, mean, sum of squared deviations from it) for each column.
+    template <class F>
+    __device__ __forceinline__ void each_column(int rows, F give) const {
+        if (rows <= 0) return;
+#pragma unroll
+        for (int j = 0; j < NI * 2; j++) {
+            float mean = over_rows([&](float v) { return v; }, j, rows) / min(rows, WM);
+            float squares = over_rows([&](float v) { return (v - mean) * (v - mean); }, j, rows);
+            if (lane() < 4) give(first_column() + j / 2 * 8 + lane() * 2 + j % 2, mean, squares);
+        }
+    }
+
+    // The sum of f(v) over the first `rows` of this warp's rows of a column: a quarter of its lanes hold parts of the same one.
+    template <class F>
+    __device__ __forceinline__ float over_rows(F f, int j, int rows) const {
+        float total = 0;
+#pragma unroll
+        for (int i = 0; i < MI * 2; i++)
+            if (i * 8 + lane() / 4 < rows) total += f(sum[i / 2][j / 2][i % 2 * 2 + j % 2]);
+#pragma unroll
+        for (int step = 4; step < 32; step *= 2) total += __shfl_xor_sync(0xffffffffu, total, step);
+        return total;
     }
 };
 
@@ -269,10 +294,19 @@ __device__ __forceinline__ void store_pair(T* p, float v0, float v1, bool second
     }
 }
 
-__device__ __forceinline__ float finished(float v, int column, const float* scale, const float* bias, int relu) {
-    if (scale) v *= scale[column];
-    if (bias) v += bias[column];
-    return relu ? activate(v, RELU) : v;
+// What is done to C on its way out, each where its pointer is not null: f(scale * C + bias + residual), or, of an image's gradient, what
+// passes through the ReLU that made the image.
+struct Epilogue {
+    const float *scale, *bias;
+    const REAL *residual, *rectified;
+};
+
+__device__ __forceinline__ float finished(float v, long long pixel, int column, const Epilogue& e, const Product& g) {
+    if (e.scale) v *= e.scale[column];
+    if (e.bias) v += e.bias[column];
+    if (e.residual) v += to_float(e.residual[pixel * g.other_step + column]);
+    if (g.relu) v = activate(v, RELU);
+    return e.rectified ? activation_grad(v, to_float(e.rectified[pixel * g.other_step + column]), RELU) : v;
 }
 
 // Which part of the product this block makes.
@@ -296,30 +330,38 @@ __device__ __forceinline__ void copy_patches(operand* to, const operand* images,
     });
 }
 
-// C's part of a row goes to `out`, or to this split's share of `partial` [split][m][all groups' n].
+// C's part of a row goes to `out`, or to this split's share of `partial` [split][m][all groups' n]. Where `moments` [m / WM][2][all groups' n]
+// is not null, mean and squared deviations of every WM rows of what went to `out` go there.
 template <class T, class M>
-__device__ __forceinline__ void deliver(const M& product, const Part& part, const Product& g, const float* scale, const float* bias, T* out,
-                                        float* partial, const Row* rows) {
-    product.each_pair([&](int row, int column, float v0, float v1) {
-        int m = part.m + row, n = part.n + column, at = part.group * g.out_group + n;
+__device__ __forceinline__ void deliver(M& product, const Part& part, const Product& g, const Epilogue& epilogue, T* out, float* partial,
+                                        float* moments, const Row* rows) {
+    int all = g.out_group * int(gridDim.z / g.splits), first = part.group * g.out_group + part.n;
+    product.each_pair([&](int row, int column, float& v0, float& v1) {
+        int m = part.m + row, n = part.n + column, at = first + column;
         if (m >= g.m || n >= g.n) return;
         bool second = n + 1 < g.n;
         long long target = rows ? rows[row].target : m;
         if (partial) {
-            int all = g.out_group * int(gridDim.z / g.splits);
             store_pair(partial + ((long long)part.split * g.m + m) * all + at, v0, v1, second);
             return;
         }
-        v0 = finished(v0, at, scale, bias, g.relu);
-        if (second) v1 = finished(v1, at + 1, scale, bias, g.relu);
+        v0 = to_float(from_float<T>(finished(v0, target, at, epilogue, g)));
+        if (second) v1 = to_float(from_float<T>(finished(v1, target, at + 1, epilogue, g)));
         store_pair(out + target * g.out_step + at, v0, v1, second);
+    });
+    if (!moments) return;
+    int m = part.m + product.first_row();
+    float* place = moments + (long long)(m / WM) * 2 * all + first;
+    product.each_column(g.m - m, [&](int column, float mean, float squares) {
+        if (part.n + column < g.n) place[column] = mean, place[all + column] = squares;
     });
 }
 
 // ---- the three passes ----------------------------------------------------------------------------------------------
 
-extern "C" __global__ void __launch_bounds__(BLOCK, 1) forward(const operand* __restrict__ x, const operand* __restrict__ w,
-        const float* __restrict__ scale, const float* __restrict__ bias, REAL* __restrict__ y, float* __restrict__ partial, Product g) {
+extern "C" __global__ void __launch_bounds__(BLOCK, TOGETHER) forward(const operand* __restrict__ x, const operand* __restrict__ w,
+        const float* __restrict__ scale, const float* __restrict__ bias, const REAL* __restrict__ residual, REAL* __restrict__ y,
+        float* __restrict__ partial, float* __restrict__ moments, Product g) {
     typedef Multiplier<true, false> M;
     SHARED(operand, stages);
     Row* rows = reinterpret_cast<Row*>(stages + STAGES * (M::A::SIZE + M::B::SIZE));
@@ -335,11 +377,11 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) forward(const operand* __
             return inside ? w + (long long)k * g.w_step + part.group * g.out_group + n : w;
         });
     });
-    deliver(product, part, g, scale, bias, y, partial, rows);
+    deliver(product, part, g, Epilogue{scale, bias, residual}, y, partial, moments, rows);
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK, 1) grad_input(const operand* __restrict__ dy, const operand* __restrict__ w,
-        REAL* __restrict__ dx, float* __restrict__ partial, Product g) {
+extern "C" __global__ void __launch_bounds__(BLOCK, TOGETHER) grad_input(const operand* __restrict__ dy, const operand* __restrict__ w,
+        const REAL* __restrict__ rectified, REAL* __restrict__ dx, float* __restrict__ partial, Product g) {
     typedef Multiplier<true, true> M;
     SHARED(operand, stages);
     Row* rows = reinterpret_cast<Row*>(stages + STAGES * (M::A::SIZE + M::B::SIZE));
@@ -356,7 +398,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) grad_input(const operand*
             return inside ? w + ((long long)cell * g.w_rows + n) * g.w_step + part.group * g.a_group + c : w;
         });
     });
-    deliver(product, part, g, nullptr, nullptr, dx, partial, rows);
+    deliver(product, part, g, Epilogue{nullptr, nullptr, nullptr, rectified}, dx, partial, nullptr, rows);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) grad_weight(const operand* __restrict__ dy, int dy_step, const operand* __restrict__ x,
@@ -380,19 +422,20 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) grad_weight(const operand
             return inside ? dy + (long long)pixel * dy_step + part.group * g.out_group + n : dy;
         });
     });
-    deliver(product, part, g, nullptr, nullptr, dw, partial, (const Row*)nullptr);
+    deliver(product, part, g, Epilogue{}, dw, partial, nullptr, nullptr);
 }
 
 // Add up the splits' parts in their order, and finish: `channels` is all groups' columns.
 extern "C" __global__ void finish(const float* __restrict__ partial, const float* __restrict__ scale, const float* __restrict__ bias,
-                                  REAL* __restrict__ out, int channels, Divisor by_channels, int count, Product g) {
+                                  const REAL* __restrict__ residual, const REAL* __restrict__ rectified, REAL* __restrict__ out, int channels,
+                                  Divisor by_channels, int count, Product g) {
     int i = THREAD;
     if (i >= count) return;
     int m = i / by_channels, at = i - m * channels;
     float sum = 0;
     for (int split = 0; split < g.splits; split++) sum += partial[(long long)split * count + i];
     long long target = g.out_width ? row_of(m, g).target : m;
-    out[target * g.out_step + at] = from_float<REAL>(finished(sum, at, scale, bias, g.relu));
+    out[target * g.out_step + at] = from_float<REAL>(finished(sum, target, at, Epilogue{scale, bias, residual, rectified}, g));
 }
 
 // ---- the biases' gradient ------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from math import gcd
 import numpy as np
 
 from ..geometry import Window, window
-from .activation import activate, convert, deliver
+from .activation import activate, convert, deliver, resize
 from .arrays import destination, empty, number_type, parameter, pixel_step, spaced
 from .device import DIVISOR, THREADS, blocks, divisor, divisors, launch, runtime
 from .sums import partial_sums
@@ -19,7 +19,7 @@ WORKSPACE = 1 << 28  # bytes that the parts of a split product may take
 
 _SIZES = """m n k splits tiles_n height width step channels a_group mul_y mul_x off_y off_x tap_y tap_x by_channels by_taps_x
     by_columns by_rows i0 i_step j0 j_step kernel_x w_rows w_step out_height out_width out_step out_group out_mul_y out_mul_x
-    out_off_y out_off_x relu"""
+    out_off_y out_off_x relu other_step"""
 PRODUCT = np.dtype([(name, DIVISOR if name.startswith("by_") else np.int32) for name in _SIZES.split()])
 
 _precision = "fp32"
@@ -68,8 +68,8 @@ def plan(m: int, n: int, k: int, groups: int, processors: int) -> tuple[dict[str
     return tile, -(-steps // -(-steps // splits)) if steps else 1  # no part is empty
 
 
-def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None, bias=None):
-    """One product into `out`: choose tile and split, launch, and add up the parts."""
+def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None, bias=None, residual=None, rectified=None, moments=None):
+    """One product into `out`: choose tile and split, launch, and add up the parts. `a` and `b`: what the fast copies depend on."""
     half = a.dtype != np.float32
     tile, splits = plan(fields["m"], fields["n"], fields["k"], groups, runtime().processors)
     vec = 16 // a.itemsize
@@ -87,15 +87,24 @@ def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None
         "VEC": vec if wide else 1,
     }
     product = _product(splits=splits, tiles_n=-(-fields["n"] // tile["BN"]), **fields)
-    partial = empty(a, (splits, fields["m"], groups * fields["n"]), np.float32) if splits > 1 else None
+    channels = groups * fields["n"]
+    partial = empty(a, (splits, fields["m"], channels), np.float32) if splits > 1 else None
+    tiles = None
+    if moments is not None and splits == 1:
+        rows = tile["BM"] // tile["WARPS_M"]
+        tiles = empty(a, (-(-fields["m"] // rows), 2, channels), np.float32)
+        moments |= {"tiles": tiles, "rows": rows}
     grid = -(-fields["m"] // tile["BM"]) * -(-fields["n"] // tile["BN"]), 1, groups * splits
     threads = 32 * tile["WARPS_M"] * tile["WARPS_N"]
-    epilogue = (scale, bias) if kernel == "forward" else ()
-    shared = _shared(kernel, tile, a.itemsize)
-    launch("conv.cu", kernel, grid, threads, *operands, *epilogue, out, partial, product, shared=shared, **options)
+    arguments = {
+        "forward": (*operands, scale, bias, residual, out, partial, tiles, product),
+        "grad_input": (*operands, rectified, out, partial, product),
+        "grad_weight": (*operands, out, partial, product),
+    }[kernel]
+    launch("conv.cu", kernel, grid, threads, *arguments, shared=_shared(kernel, tile, a.itemsize), **options)
     if partial is not None:
-        count, channels = partial[0].size, groups * fields["n"]
-        arguments = partial, scale, bias, out, channels, *divisors(channels), count, product
+        count = partial[0].size
+        arguments = partial, scale, bias, residual, rectified, out, channels, *divisors(channels), count, product
         launch("conv.cu", "finish", blocks(count), THREADS, *arguments, REAL=number_type(out))
 
 
@@ -119,11 +128,18 @@ def _product(**fields) -> np.ndarray:
 # ---- the passes -----------------------------------------------------------------------------------------------------
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, out=None, keep=None):
+def conv2d(
+    x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, residual=None,
+    out=None, keep=None, moments=None,
+):  # fmt: skip
     """See `reference.conv2d`."""
     g = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     x, w, filters = spaced(x), _weights(w, connections, x.dtype), w.shape[3]
+    wide = _wide(x, groups)
+    if wide != x.shape[3]:
+        x, w = resize(x, wide), _resized(w, wide)
     y = destination(out, x, (len(x), *g.output, filters))
+    residual = None if residual is None else spaced(residual)
     channels, per_group = w.shape[2], filters // groups
     fields = _patches(g, x, channels) | {
         "m": len(x) * g.output[0] * g.output[1],
@@ -137,18 +153,21 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=N
         "out_mul_y": 1,
         "out_mul_x": 1,
         "relu": activation == "relu",
+        "other_step": 0 if residual is None else pixel_step(residual),
     }
-    _run("forward", (x, w), y, fields, groups, x, (w, per_group, filters), parameter(scale), parameter(b))
+    _run("forward", (x, w), y, fields, groups, x, (w, per_group, filters), parameter(scale), parameter(b), residual, moments=moments)
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
+        if moments is not None:
+            moments.clear()  # they were those before it
     return deliver(y, out)
 
 
-def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
+def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None):
     """See `reference.conv2d_grad_input`. A stride of s makes s^2 products, one for each class of pixels that the same taps see."""
     g = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
     dy, w, filters, channels = spaced(dy), _weights(w, connections, dy.dtype), w.shape[3], w.shape[2]
-    dx = empty(dy, x_shape)
+    dx, rectified = empty(dy, x_shape), None if rectified is None else spaced(rectified)
     per_group = filters // groups
     for vertical in _classes(x_shape[1], g, 0):
         for horizontal in _classes(x_shape[2], g, 1):
@@ -187,15 +206,20 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
                 "out_mul_x": g.stride[1],
                 "out_off_y": out_y,
                 "out_off_x": out_x,
+                "other_step": 0 if rectified is None else pixel_step(rectified),
             }
-            _run("grad_input", (dy, w), dx, fields, groups, dy, (w, per_group, filters))
+            _run("grad_input", (dy, w), dx, fields, groups, dy, (w, per_group, filters), rectified=rectified)
     return dx
 
 
 def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
     """See `reference.conv2d_grad_weight`; dw and db are float32 whatever the images are."""
     g = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
-    dy, x, filters, channels = spaced(dy), spaced(x), w_shape[3], w_shape[2]
+    dy, x, filters, channels, wide = spaced(dy), spaced(x), w_shape[3], w_shape[2], _wide(x, groups)
+    if wide != x.shape[3]:
+        dw, db = conv2d_grad_weight(dy, resize(x, wide), (*w_shape[:2], wide, filters), stride, padding, dilation)
+        dw = _resized(dw, channels)
+        return (dw if connections is None else dw * connections), db
     dw, per_group = empty(x, w_shape, np.float32), filters // groups
     fields = _patches(g, x, channels) | {
         "m": g.kernel[0] * g.kernel[1] * channels,
@@ -215,6 +239,18 @@ def bias_gradient(dy):
     db = empty(dy, (channels,), np.float32)
     launch("conv.cu", "bias_totals", blocks(channels), THREADS, partial, chunks, channels, db)
     return db
+
+
+def _wide(x, groups: int) -> int:
+    """How many channels the product's images have: a first layer's few get zeros beside them, so that a pixel is one copy of 16 bytes."""
+    pixel = 16 // x.itemsize
+    return pixel if 1 < x.shape[3] < pixel and groups == 1 else x.shape[3]
+
+
+def _resized(w, channels: int):
+    """The weights of so many channels: the first ones, and zeros."""
+    filters = w.shape[3]
+    return resize(w.reshape(*w.shape[:2], -1), channels * filters).reshape(*w.shape[:2], channels, filters)
 
 
 def _weights(w, connections, dtype):

@@ -63,6 +63,22 @@ extern "C" __global__ void moments(const REAL* __restrict__ x, int step, int pix
     column_sums<2>(value, pixels, channels, partial);
 }
 
+// The same from the means and squared deviations that a convolution noted of every `rows` pixels, [tile][2][channels]; x0 is the first mean.
+extern "C" __global__ void tile_moments(const float* __restrict__ tiles, int step, int count, int channels, int rows, int pixels,
+                                        float* __restrict__ partial) {
+    auto value = [&](int tile, int c, Vector* v) {
+        const float* place = tiles + (long long)tile * step + c;
+        Vector origin = load(tiles + c), mean = load(place), squares = load(place + channels);
+        float n = float(min(rows, pixels - tile * rows));
+        EACH_LANE(i) {
+            float shifted = mean.at[i] - origin.at[i];
+            v[0].at[i] = n * shifted;
+            v[1].at[i] = squares.at[i] + n * shifted * shifted;
+        }
+    };
+    column_sums<2>(value, count, channels, partial);
+}
+
 extern "C" __global__ void statistics(const REAL* __restrict__ x, const float* __restrict__ partial, int chunks, int pixels, int channels,
                                       float* running_mean, float* running_var, float momentum, float eps, float* mean, float* inv_std) {
     int c = THREAD;
@@ -85,13 +101,13 @@ extern "C" __global__ void fixed_statistics(const float* running_mean, const flo
 }
 
 extern "C" __global__ void normalise(const REAL* __restrict__ x, int x_step, const float* __restrict__ mean, const float* __restrict__ inv_std,
-                                     const float* __restrict__ gamma, const float* __restrict__ beta, REAL* __restrict__ y, int y_step,
-                                     Divisor by_vectors, int vectors, int activation) {
+                                     const float* __restrict__ gamma, const float* __restrict__ beta, const REAL* __restrict__ residual,
+                                     int residual_step, REAL* __restrict__ y, int y_step, Divisor by_vectors, int vectors, int activation) {
     int i = THREAD;
     if (i >= vectors) return;
     int pixel = i / by_vectors, c = (i - pixel * int(by_vectors.d)) * V;
-    Vector v = load(x + (long long)pixel * x_step + c);
-    EACH_LANE(j) v.at[j] = activate((v.at[j] - mean[c + j]) * (inv_std[c + j] * gamma[c + j]) + beta[c + j], activation);
+    Vector v = load(x + (long long)pixel * x_step + c), other = residual ? load(residual + (long long)pixel * residual_step + c) : splat(0);
+    EACH_LANE(j) v.at[j] = activate((v.at[j] - mean[c + j]) * (inv_std[c + j] * gamma[c + j]) + beta[c + j] + other.at[j], activation);
     store(y + (long long)pixel * y_step + c, v);
 }
 

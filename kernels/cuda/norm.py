@@ -41,7 +41,9 @@ def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alp
     return dx
 
 
-def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, out=None):
+def batch_norm(
+    x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, residual=None, out=None, moments=None
+):
     """See `reference.batch_norm`."""
     x, channels = spaced(x), x.shape[-1]
     count = x.size // channels
@@ -50,17 +52,24 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentu
     if training:
         if count < 2:
             raise ValueError(f"batch_norm needs more than one value per channel in training; the input is {x.shape}")
-        partial, chunks = partial_sums("norm.cu", "moments", 2, [x], REAL=real)
+        if moments:
+            origin, kind = moments["tiles"], "float"
+            partial, chunks = partial_sums("norm.cu", "tile_moments", 2, [origin[:, 0]], moments["rows"], count, REAL=kind)
+        else:
+            origin, kind = x, real
+            partial, chunks = partial_sums("norm.cu", "moments", 2, [x], REAL=kind)
         running = running_mean, running_var, float(momentum), float(eps)
-        launch("norm.cu", "statistics", each, THREADS, x, partial, chunks, count, channels, *running, mean, inv_std, REAL=real)
+        launch("norm.cu", "statistics", each, THREADS, origin, partial, chunks, count, channels, *running, mean, inv_std, REAL=kind)
     else:
         running = parameter(running_mean), parameter(running_var)
         launch("norm.cu", "fixed_statistics", each, THREADS, *running, channels, float(eps), mean, inv_std, REAL=real)
     y = destination(out, x, x.shape)
-    v = vector_width(channels, x, y)
+    added = [] if residual is None else [spaced(residual)]
+    v = vector_width(channels, x, y, *added)
     vectors = x.size // v
     parameters = mean, inv_std, parameter(gamma), parameter(beta)
-    arguments = x, pixel_step(x), *parameters, y, pixel_step(y), *divisors(channels // v), vectors, NUMBERS[activation]
+    other = (added[0], pixel_step(added[0])) if added else (None, 0)
+    arguments = x, pixel_step(x), *parameters, *other, y, pixel_step(y), *divisors(channels // v), vectors, NUMBERS[activation]
     launch("norm.cu", "normalise", blocks(vectors), THREADS, *arguments, REAL=real, V=v)
     return deliver(y, out), mean, inv_std
 

@@ -26,6 +26,19 @@ __device__ __forceinline__ int first_window(int h, int before, int size, Divisor
 
 __device__ __forceinline__ int last_window(int h, int before, int count, Divisor stride) { return min((h + before) / stride + 1, count); }
 
+// The sum of give(p, q) over the windows that cover a pixel of the image.
+template <class F>
+__device__ __forceinline__ Vector over_windows(const Place& at, const Window& g, F give) {
+    int p_last = last_window(at.p, g.top, g.rows, g.by_sy), q_last = last_window(at.q, g.left, g.columns, g.by_sx);
+    Vector sum = splat(0);
+    for (int p = first_window(at.p, g.top, g.kh, g.by_sy); p < p_last; p++)
+        for (int q = first_window(at.q, g.left, g.kw, g.by_sx); q < q_last; q++) {
+            Vector v = give(p, q);
+            EACH_LANE(l) sum.at[l] += v.at[l];
+        }
+    return sum;
+}
+
 extern "C" __global__ void max_pool(const REAL* __restrict__ x, int x_step, REAL* __restrict__ y, int y_step, unsigned char* __restrict__ argmax,
                                     Window g, int vectors) {
     int i = THREAD;
@@ -56,16 +69,14 @@ extern "C" __global__ void max_pool_grad(const REAL* __restrict__ dy, int dy_ste
     int i = THREAD;
     if (i >= vectors) return;
     Place at = image_place(i, g);
-    int p_last = last_window(at.p, g.top, g.rows, g.by_sy), q_last = last_window(at.q, g.left, g.columns, g.by_sx);
-    Vector sum = splat(0);
-    for (int p = first_window(at.p, g.top, g.kh, g.by_sy); p < p_last; p++)
-        for (int q = first_window(at.q, g.left, g.kw, g.by_sx); q < q_last; q++) {
-            long long pixel = (long long)(at.n * g.rows + p) * g.columns + q;
-            unsigned char cell = (unsigned char)((at.p + g.top - p * g.sy) * g.kw + at.q + g.left - q * g.sx);
-            Packed<unsigned char> winner = *reinterpret_cast<const Packed<unsigned char>*>(argmax + pixel * g.channels + at.c);
-            Vector v = load(dy + pixel * dy_step + at.c);
-            EACH_LANE(l) sum.at[l] += winner.at[l] == cell ? v.at[l] : 0.0f;
-        }
+    Vector sum = over_windows(at, g, [&](int p, int q) {
+        long long pixel = (long long)(at.n * g.rows + p) * g.columns + q;
+        unsigned char cell = (unsigned char)((at.p + g.top - p * g.sy) * g.kw + at.q + g.left - q * g.sx);
+        Packed<unsigned char> winner = *reinterpret_cast<const Packed<unsigned char>*>(argmax + pixel * g.channels + at.c);
+        Vector v = load(dy + pixel * dy_step + at.c);
+        EACH_LANE(l) if (winner.at[l] != cell) v.at[l] = 0;
+        return v;
+    });
     store(dx + (long long)i * V, sum);
 }
 
@@ -99,14 +110,12 @@ extern "C" __global__ void avg_pool_grad(const REAL* __restrict__ dy, int dy_ste
     int i = THREAD;
     if (i >= vectors) return;
     Place at = image_place(i, g);
-    int p_last = last_window(at.p, g.top, g.rows, g.by_sy), q_last = last_window(at.q, g.left, g.columns, g.by_sx);
-    Vector sum = splat(0);
-    for (int p = first_window(at.p, g.top, g.kh, g.by_sy); p < p_last; p++)
-        for (int q = first_window(at.q, g.left, g.kw, g.by_sx); q < q_last; q++) {
-            Vector v = load(dy + ((long long)(at.n * g.rows + p) * g.columns + q) * dy_step + at.c);
-            float share = inverse_count(p, q, g, counts_padding);
-            EACH_LANE(l) sum.at[l] += v.at[l] * share;
-        }
+    Vector sum = over_windows(at, g, [&](int p, int q) {
+        Vector v = load(dy + ((long long)(at.n * g.rows + p) * g.columns + q) * dy_step + at.c);
+        float share = inverse_count(p, q, g, counts_padding);
+        EACH_LANE(l) v.at[l] *= share;
+        return v;
+    });
     store(dx + (long long)i * V, sum);
 }
 

@@ -13,6 +13,7 @@ themselves, in order. `minicnn ladder conv` checks each against the reference, t
 import importlib
 import pkgutil
 from collections.abc import Callable
+from types import ModuleType
 from typing import NamedTuple
 
 
@@ -28,9 +29,14 @@ class Rung(NamedTuple):
 
 def rungs() -> list[Rung]:
     """All rungs, lowest first."""
+    return [Rung(name, idea, rung.forward, rung.grad_input, rung.grad_weight) for name, idea, rung in modules(__name__, __path__)]
+
+
+def modules(package: str, path) -> list[tuple[str, str, ModuleType]]:
+    """Name, idea and module of a package's rungs, lowest first: "Name: the idea." is the first line of each."""
     found = []
-    for module in sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name.startswith("rung")):
-        rung = importlib.import_module(f"{__name__}.{module}")
-        name, _, idea = (rung.__doc__ or "").partition("\n")[0].partition(": ")
-        found.append(Rung(name, idea.rstrip("."), rung.forward, rung.grad_input, rung.grad_weight))
+    for name in sorted(m.name for m in pkgutil.iter_modules(path) if m.name.startswith("rung")):
+        rung = importlib.import_module(f"{package}.{name}")
+        title, _, idea = (rung.__doc__ or "").partition("\n")[0].partition(": ")
+        found.append((title, idea.rstrip("."), rung))
     return found

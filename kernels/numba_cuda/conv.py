@@ -8,7 +8,7 @@ import numpy as np
 from numba import cuda, float32
 
 from ..geometry import window
-from ..reference.activation import activate
+from ..reference.activation import activate, activation_grad
 from ..reference.arrays import array_module, deliver
 from .launch import THREADS, blocks, contiguous
 
@@ -114,7 +114,10 @@ def grad_weight(dy, x, dw, stride, corner, dilation, groups):
     dw[i, j, c, k] = total
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, out=None, keep=None):
+def conv2d(
+    x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, residual=None,
+    out=None, keep=None, moments=None,
+):  # fmt: skip
     """See `reference.conv2d`."""
     g = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     x, w = contiguous(x), contiguous(w if connections is None else w * connections)
@@ -132,16 +135,18 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=N
     if scale is not None:
         y *= scale
         y += zeros if b is None else b
+    if residual is not None:
+        y += residual
     return deliver(activate(y, activation), out)
 
 
-def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
+def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None):
     """See `reference.conv2d_grad_input`."""
     g = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
     dy, w = contiguous(dy), contiguous(w if connections is None else w * connections)
     dx = _like(dy, x_shape)
     grad_input[blocks(dx.size), THREADS](dy, w, dx, g.stride, _corner(g), g.dilation, groups)
-    return dx
+    return dx if rectified is None else activation_grad(dx, rectified, "relu")
 
 
 def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):

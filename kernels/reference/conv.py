@@ -9,14 +9,17 @@ Group g reads input channels [g*C/G, (g+1)*C/G) and writes output channels [g*K/
 """
 
 from ..geometry import window
-from .activation import activate
+from .activation import activate, activation_grad
 from .arrays import array_module, deliver, scatter, windows
 
 PATCHES = 1 << 26  # bytes
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, out=None, keep=None):
-    """The convolution of a batch, with its bias and activation: `f(scale * (x conv w) + b)`.
+def conv2d(
+    x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, residual=None,
+    out=None, keep=None, moments=None,
+):  # fmt: skip
+    """The convolution of a batch, with its bias and activation: `f(scale * (x conv w) + b + residual)`.
 
     Args:
         x: images, `(N, H, W, C)`.
@@ -27,8 +30,10 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=N
         activation: None, or a name from `activation.ACTIVATIONS`, applied to the result.
         connections: None, or `(C/groups, K)` of 0 and 1.
         scale: None, or factors `(K,)` of the output channels: batch normalisation with fixed statistics, at no cost.
+        residual: None, or an array of y's shape that is added before the activation.
         out: None, or an array `(N, H_out, W_out, K)` to write into.
         keep: None, or a dict of the caller's in which a backend may keep what it made of w for the next call; if w changes, it notices.
+        moments: None, or a dict of the caller's in which a backend may leave what it learns of y's mean and variance, for `batch_norm`.
 
     Returns y, `(N, H_out, W_out, K)`.
     Raises ValueError if the kernel does not fit the padded image.
@@ -45,15 +50,18 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=N
         y *= scale
     if b is not None:
         y += b
+    if residual is not None:
+        y += residual
     return deliver(activate(y, activation), out)
 
 
-def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
+def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None):
     """The gradient of the images: every output sends `dy * w` back to the pixels that its window covered.
 
         dx[n, p*s + i*d, q*s + j*d, c] += sum_k dy[n, p, q, k] * w[i, j, c, k]
 
     Shapes: dy `(N, H_out, W_out, K)` (before the activation), x_shape and dx `(N, H, W, C)`.
+    `rectified`: None, or the images x if a ReLU made them: then dx is the gradient before that ReLU, 0 where x is.
     """
     geometry = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
     w = _connected(w, connections)
@@ -64,7 +72,8 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
         parts = [dy[..., k] @ w[i, j][:, k].T for _, k in pairs]
         return parts[0] if groups == 1 else xp.concatenate(parts, axis=3)
 
-    return scatter(from_kernel_cell, x_shape, geometry)
+    dx = scatter(from_kernel_cell, x_shape, geometry)
+    return dx if rectified is None else activation_grad(dx, rectified, "relu")
 
 
 def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):

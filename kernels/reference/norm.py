@@ -39,14 +39,17 @@ def _sum_over_neighbours(a, before, after):
     return total
 
 
-def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, out=None):
-    """Batch normalisation per channel (Ioffe & Szegedy 2015, algorithm 1).
+def batch_norm(
+    x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, residual=None, out=None, moments=None
+):
+    """Batch normalisation per channel, with its activation (Ioffe & Szegedy 2015, algorithm 1).
 
-        y = gamma * (x - mean) / sqrt(var + eps) + beta
+        y = f(gamma * (x - mean) / sqrt(var + eps) + beta + residual)
 
     In training, mean and (biased) var are the batch's, and the running statistics are updated in place:
     `running = (1 - momentum) * running + momentum * batch`, with the unbiased variance. Otherwise they are the running ones.
-    Shapes: x `(..., C)`, the rest `(C,)`. Returns y, and the mean and 1 / sqrt(var + eps) that were used.
+    Shapes: x, y and `residual` (or None) `(..., C)`, the rest `(C,)`. Returns y, and the mean and 1 / sqrt(var + eps) that were used.
+    `moments`: None, or the dict that `conv2d` was given when it made x: a backend need not look at x for what it finds there.
     Raises ValueError in training if there is only one value per channel: its variance says nothing.
     """
     if training:
@@ -62,6 +65,8 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training=True, momentu
         mean, var = running_mean.copy(), running_var
     inv_std = 1 / array_module(x).sqrt(var + eps)
     y = (x - mean) * (inv_std * gamma) + beta
+    if residual is not None:
+        y += residual
     return deliver(activate(y, activation), out), mean, inv_std
 
 

@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
         run.part("operations' speed", lambda: run.keep("rows", speed.operations(precisions, shapes, 1 if small else 128, say)))
         batches = {"lenet5": 2} if small else speed.QUICK_STEPS if options.quick else speed.STEPS
         run.part("training steps' speed", lambda: run.keep("rows", speed.steps(precisions, batches, options.quick, say)))
-        run.part("LeNet-5 as one kernel", lambda: run.keep("rows", [speed.persistent_lenet(2 if small else 128)]))
+        run.part("LeNet-5 as nine kernels and as one", lambda: run.keep("rows", speed.fused_lenet(2 if small else 128)))
         run.part("learning", lambda: run.keep("courses", learning.courses(precisions, options.quick, small)))
         if not options.quick and not small:
             run.part("compute-sanitizer", lambda: found.update(sanitizer=correctness.sanitized()))

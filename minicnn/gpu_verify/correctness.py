@@ -74,8 +74,8 @@ def compare(name: str, operation: str, arguments, options, precision: str) -> Ch
     """Run one operation on the device twice, and on the host in float64 on the same numbers."""
 
     def on_device():
-        given = [_to_device(a, precision) for a in arguments]
-        result = getattr(dispatch, operation)(*given, **{key: _to_device(a, precision) for key, a in options.items()})
+        given = [_to_device(a) for a in arguments]
+        result = getattr(dispatch, operation)(*given, **{key: _to_device(a) for key, a in options.items()})
         if operation.endswith("_update"):
             return [a for arrays in given[:-2] for a in arrays]
         return list(result) if isinstance(result, tuple) else [result]
@@ -83,7 +83,7 @@ def compare(name: str, operation: str, arguments, options, precision: str) -> Ch
     with runtime().poisoned():
         first, second = on_device(), on_device()
     exact = [_exact(a, precision) for a in arguments]
-    expected = getattr(reference, operation)(*exact, **options)
+    expected = getattr(reference, operation)(*exact, **{key: _exact(a, precision) for key, a in options.items()})
     if operation.endswith("_update"):
         expected = [a for arrays in exact[:-2] for a in arrays]
     expected = list(expected) if isinstance(expected, (tuple, list)) else [expected]
@@ -107,7 +107,10 @@ def cases(generator, tiny: bool) -> Iterator[tuple[str, str, tuple, dict]]:
         y_shape = reference.conv2d(np.zeros((*shape[:3], geometry.get("groups", 1)), np.float32), w[:, :, :1], **geometry).shape
         dy = Images(normal(*y_shape))
         yield f"conv {name}, forward", "conv2d", (x, w, normal(filters)), geometry | {"activation": "relu"}
+        added = {"residual": dy, "scale": normal(filters), "activation": "relu"}
+        yield f"conv {name}, residual", "conv2d", (x, w, normal(filters)), geometry | added
         yield f"conv {name}, input gradient", "conv2d_grad_input", (dy, w, shape), geometry
+        yield f"conv {name}, input gradient through a ReLU", "conv2d_grad_input", (dy, w, shape), geometry | {"rectified": x}
         yield f"conv {name}, weight gradient", "conv2d_grad_weight", (dy, x, w.shape), geometry
     n, c = (2, 8) if tiny else (8, 96)
     side = 6 if tiny else 27
@@ -133,6 +136,7 @@ def cases(generator, tiny: bool) -> Iterator[tuple[str, str, tuple, dict]]:
     yield "LRN, gradient", "local_response_norm_grad", (dy, x, Images(x.array * scale**-0.75), scale, 5, 0.5), {}
     gamma, beta, mean, var = normal(c), normal(c), normal(c), (1 + normal(c) ** 2).astype(np.float32)
     yield "batch norm + relu", "batch_norm", (x, gamma, beta, mean, var), {"activation": "relu"}
+    yield "batch norm + residual + relu", "batch_norm", (x, gamma, beta, mean, var), {"activation": "relu", "residual": dy}
     yield "batch norm + relu, gradient", "batch_norm_grad", (dy, x, gamma, mean, var), {"beta": beta, "activation": "relu"}
     labels = generator.integers(0, 10, 64)
     yield "softmax", "softmax", (Images(10 * normal(64, 1000)),), {}
@@ -148,7 +152,7 @@ class Images(NamedTuple):
     array: np.ndarray
 
 
-def _to_device(a, precision: str) -> Any:
+def _to_device(a) -> Any:
     if isinstance(a, Images):
         return to_input(a.array, "cuda")
     if isinstance(a, list) and isinstance(a[0], np.ndarray):

@@ -265,8 +265,8 @@ def steps(precisions, networks: dict[str, int], quick: bool, progress: Callable[
     set_precision("fp32")
 
 
-def persistent_lenet(n: int = 128) -> Row:
-    """LeNet-5's step as one kernel (kernels/cuda/lenet.cu), float32; beside it PyTorch's best."""
+def fused_lenet(n: int = 128) -> Iterator[Row]:
+    """LeNet-5's step as a graph of nine kernels and as one kernel (kernels/cuda/lenet.cu), float32; beside them PyTorch's best."""
     from ..kernels.cuda import lenet
     from ..study.summary import summarize
 
@@ -275,11 +275,16 @@ def persistent_lenet(n: int = 128) -> Row:
     generator, totals = np.random.default_rng(0), run.upload(np.zeros(2))
     x = run.upload(generator.standard_normal((n, *model.input_shape), dtype=np.float32))
     labels = run.upload(generator.integers(0, 10, n))
-    times = run.times(lambda i: lenet.train_step(parameters, velocities, x, labels, totals, 1e-3), captured=False)
     theirs = _torch_step("lenet5", n, "fp32", quick=True) if has_torch() else {}
     best = min(theirs.items(), key=lambda item: item[1], default=(None, None))
     flops = 6.0 * n * summarize(model).macs
-    return Row("training step", f"lenet5, batch {n}, one kernel", "ffma", statistics.median(times), best[1], best[0], flops, 0.0)
+    for name, persistent in (("nine kernels", False), ("one kernel", True)):
+
+        def step(i, persistent=persistent):
+            lenet.train_step(parameters, velocities, x, labels, totals, 1e-3, persistent=persistent)
+
+        seconds = statistics.median(run.times(step, captured=not persistent))
+        yield Row("training step", f"lenet5, batch {n}, {name}", "ffma", seconds, best[1], best[0], flops, 0.0)
 
 
 def _our_step(name: str, n: int) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..device import checked, copy_into, to_device
 from ..errors import CheckpointError, ShapeError
+from ..kernels import dispatch as K
 from ..random import generator
 from .init import Initializer, torch_default
 
@@ -130,6 +131,10 @@ class Layer:
     def forward(self, x: np.ndarray, out: np.ndarray | None = None):
         """y from x; `out`, if given, is an array of y's shape to write into. Keeps for backward what it needs."""
         raise TypeError(f"{type(self).__name__} does not define forward")
+
+    def forward_added(self, x: np.ndarray, other: np.ndarray, activation: str | None = None, out: np.ndarray | None = None):
+        """`f(self(x) + other)`; a layer that can adds while it writes its own result. `backward` then takes dy before f."""
+        return K.add(self(x), other, activation, out=out)
 
     def backward(self, dy: np.ndarray, need_dx: bool = True):
         """dx from dy; parameter gradients are added into `Parameter.grad`.

@@ -1,6 +1,7 @@
 """Composition is explicit: these three containers know how a gradient travels through them, and nothing records a tape."""
 
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -54,14 +55,22 @@ class _Container(Layer):
         return iter(self._layers.values())
 
 
-def is_foldable(layer: Layer, follower: Layer | None) -> bool:
-    """Whether a convolution and its batch norm can be one pass: in eval mode, with no backward to come and nobody watching."""
-    return (
-        isinstance(follower, BatchNorm2d)
-        and isinstance(layer, Conv2d)
-        and layer.activation is None
-        and not (follower.training or keeps_for_backward() or is_observed())
-    )
+# Neighbours that share a pass over memory where nobody watches what goes from one to the other.
+
+
+def are_conv_and_norm(layer: Layer, follower: Any) -> bool:
+    """Whether these are a convolution and its batch norm. In training the first knows what statistics the second wants."""
+    return type(layer) is Conv2d and type(follower) is BatchNorm2d and layer.activation is None and not is_observed()
+
+
+def are_foldable(layer: Layer, follower: Any) -> bool:
+    """Whether they are, and can be one: in eval mode, with no backward to come."""
+    return are_conv_and_norm(layer, follower) and not (follower.training or keeps_for_backward())
+
+
+def are_rectified(layer: Layer, follower: Layer) -> bool:
+    """Whether these are two convolutions with a ReLU between them, whose gradient the second can give."""
+    return type(layer) is Conv2d and type(follower) is Conv2d and layer.activation == "relu"
 
 
 class Sequential(_Container):
@@ -88,24 +97,42 @@ class Sequential(_Container):
                 shape = layer.output_shape(shape)
 
     def forward(self, x, out=None):
-        steps = list(self._layers.items())
-        last = len(steps) - 1
-        position = 0
-        while position <= last:
-            name, layer = steps[position]
-            follower = steps[position + 1][1] if position < last else None
+        return self._forward(x, {"out": out})
+
+    def forward_added(self, x, other, activation=None, out=None):
+        return self._forward(x, {"other": other, "activation": activation, "out": out})
+
+    def _forward(self, x, end: dict):
+        """One layer after the other; `end` is what the last one is told."""
+        steps: list[tuple[str, Any]] = list(self._layers.items())
+        moments: dict | None = None  # what the convolution just before found out for its batch norm
+        while steps:
+            name, layer = steps.pop(0)
+            follower: Any = steps[0][1] if steps else None
             with _inside(name):
-                if is_foldable(layer, follower):
-                    position += 1
-                    x = layer.forward_normalised(x, follower, out=out if position == last else None)
+                if are_foldable(layer, follower):
+                    steps.pop(0)
+                    x = layer.forward_folded(x, follower, **({} if steps else end))
+                elif are_conv_and_norm(layer, follower) and follower.training:
+                    moments = {}
+                    x = layer.forward_watched(x, moments)
+                elif moments is not None:
+                    x = layer.normalise(x, moments=moments, **({} if steps else end))
+                    moments = None
+                elif not steps and "other" in end:
+                    x = layer.forward_added(x, **end)
                 else:
-                    x = layer(x, out=out if position == last else None)
-            position += 1
+                    x = layer(x, **({} if steps else end))
         return x
 
     def backward(self, dy, need_dx=True):
-        for position, layer in reversed(list(enumerate(self))):
-            dy = layer.backward(dy, need_dx=need_dx or position > 0)
+        layers = list(self)
+        rectified = False
+        for position, layer in reversed(list(enumerate(layers))):
+            with_relu = position > 0 and are_rectified(layers[position - 1], layer)
+            options = {"dy_rectified": rectified, "x_rectified": with_relu} if rectified or with_relu else {}
+            dy = layer.backward(dy, need_dx=need_dx or position > 0, **options)
+            rectified = with_relu
         return dy
 
 
@@ -136,6 +163,8 @@ class AuxiliarySequential(Sequential):
             shape = layer.output_shape(shape)
             if name in self._heads:
                 yield from self._heads[name].trace(shape, names[id(self._heads[name])])
+
+    forward_added = Layer.forward_added  # Sequential's would pass by the heads
 
     def forward(self, x, out=None):
         auxiliary = []
@@ -235,7 +264,11 @@ class Residual(Layer):
 
     def forward(self, x, out=None):
         self.output_shape(x.shape)
-        y = K.add(self.body(x), self.shortcut(x) if self.shortcut else x, self.activation, out=out)
+        other = self.shortcut(x) if self.shortcut else x
+        if is_observed():
+            y = K.add(self.body(x), other, self.activation, out=out)
+        else:
+            y = self.body.forward_added(x, other, self.activation, out)
         self.save_for_backward(y)
         return y
 

@@ -101,31 +101,56 @@ class Conv2d(Layer):
         return self._kept
 
     def forward(self, x, out=None):
+        return self._forward(x, activation=self.activation, out=out)
+
+    def forward_added(self, x, other, activation=None, out=None):
+        if self.activation is not None:  # which comes before the addition
+            return super().forward_added(x, other, activation, out)
+        return self._forward(x, activation=activation, residual=other, out=out)
+
+    def forward_watched(self, x, moments: dict):
+        """`forward`, leaving in `moments` what the batch norm that follows wants to know."""
+        return self._forward(x, activation=self.activation, moments=moments)
+
+    def _forward(self, x, **options):
         self.output_shape(x.shape)
         check_dtype(self, x, self.weight)
         bias = self.bias.value if self.bias else None
-        y = K.conv2d(x, self.weight.value, bias, activation=self.activation, out=out, keep=self._keep(), **self._geometry())
+        y = K.conv2d(x, self.weight.value, bias, keep=self._keep(), **options, **self._geometry())
         self.save_for_backward(x, y)
         return y
 
-    def forward_normalised(self, x, norm, out=None):
-        """`norm.forward(self.forward(x))` in one pass, for a batch norm in eval mode: `(conv - mean) * factor + beta` of each channel."""
+    def forward_folded(self, x, norm, other=None, activation=None, out=None):
+        """`norm.forward_added(self.forward(x), other, activation)` in one pass, for a batch norm in eval mode.
+
+        It is `(conv - mean) * factor + beta` of each channel.
+        """
+        if other is not None and norm.activation is not None:  # which comes before the addition
+            return K.add(self.forward_folded(x, norm), other, activation, out=out)
         self.output_shape(x.shape)
         check_dtype(self, x, self.weight)
         scale = norm.weight.value / np.sqrt(norm.running_var + norm.running_var.dtype.type(norm.eps))
         shift = (self.bias.value if self.bias else 0) - norm.running_mean
         bias = norm.bias.value + shift * scale
-        return K.conv2d(x, self.weight.value, bias, activation=norm.activation, scale=scale, out=out, keep=self._keep(), **self._geometry())
+        options = {"activation": norm.activation or activation, "scale": scale, "residual": other, "out": out}
+        return K.conv2d(x, self.weight.value, bias, keep=self._keep(), **options, **self._geometry())
 
-    def backward(self, dy, need_dx=True):
+    def backward(self, dy, need_dx=True, dy_rectified=False, x_rectified=False):
+        """See `Layer`. Two neighbours can spare a pass: the second takes dx through the first one's ReLU while it writes it.
+
+        x_rectified: x came out of a ReLU; dx is the gradient before it. dy_rectified: dy is the gradient before this layer's ReLU.
+        """
         x, y = self.saved()
         self.check_gradient(dy, y.shape)
-        dy = K.activation_grad(dy, y, self.activation)
+        if not dy_rectified:
+            dy = K.activation_grad(dy, y, self.activation)
         dw, db = K.conv2d_grad_weight(dy, x, self.weight.value.shape, **self._geometry())
         self.weight.add_grad(dw)
         if self.bias:
             self.bias.add_grad(db)
-        return K.conv2d_grad_input(dy, self.weight.value, x.shape, **self._geometry()) if need_dx else None
+        if not need_dx:
+            return None
+        return K.conv2d_grad_input(dy, self.weight.value, x.shape, rectified=x if x_rectified else None, **self._geometry())
 
     def macs(self, output):
         return output[1] * output[2] * self.weight.trainable

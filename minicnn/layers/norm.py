@@ -66,6 +66,15 @@ class BatchNorm2d(Layer):
         return shape
 
     def forward(self, x, out=None):
+        return self.normalise(x, out=out)
+
+    def forward_added(self, x, other, activation=None, out=None):
+        return self.normalise(x, other, activation, out)
+
+    def normalise(self, x, other=None, activation=None, out=None, moments=None):
+        """`forward`, or with `other` `forward_added`, of an x whose convolution left what it knows of mean and variance in `moments`."""
+        if other is not None and self.activation is not None:  # which comes before the addition
+            return K.add(self.normalise(x, moments=moments), other, activation, out=out)
         self.output_shape(x.shape)
         if self.training and x.size == self.channels:
             raise ShapeError(f"{self!r}: in training {x.shape} gives one value per channel, which has no variance")
@@ -78,8 +87,10 @@ class BatchNorm2d(Layer):
             training=self.training,
             momentum=self.momentum,
             eps=self.eps,
-            activation=self.activation,
+            activation=self.activation or activation,
+            residual=other,
             out=out,
+            moments=moments,
         )
         self.save_for_backward(x, mean, inv_std, self.training)
         return y

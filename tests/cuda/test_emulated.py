@@ -114,6 +114,81 @@ def test_convolution(case, name, emulate):
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.parametrize("name", PRECISIONS)
+@pytest.mark.parametrize("case", ["many tiles", "long sums, split", "strided", "groups", "odd", "first layer"])
+def test_epilogues(case, name, emulate):
+    """A residual before the ReLU, and a gradient through the ReLU that made the images: the product's numbers, one operation later."""
+    emulate(seed=1)
+    shape, kernel, filters, stride, padding, dilation, groups = CONVOLUTIONS[case]
+    kind = ml_dtypes.bfloat16 if name == "bf16" else np.float32
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    generator = np.random.default_rng(0)
+    x = to_device(generator.standard_normal(shape).astype(kind))
+    w = to_device(generator.standard_normal((*kernel, shape[3] // groups, filters), dtype=np.float32))
+    scale, b = (to_device(generator.standard_normal(filters, np.float32)) for _ in range(2))
+    with conv.precision("fp32" if name == "bf16" else name):
+        plain = dispatch.conv2d(x, w, b, scale=scale, **geometry)
+        wide = to_device(generator.standard_normal((*plain.shape[:3], filters + 4)).astype(kind))
+        residual = wide[..., 2:-2]  # a slice: its pixels are not side by side
+        y = dispatch.conv2d(x, w, b, scale=scale, residual=residual, activation="relu", **geometry)
+        dx = dispatch.conv2d_grad_input(plain, w, shape, **geometry)
+        rectified = dispatch.conv2d_grad_input(plain, w, shape, rectified=x, **geometry)
+    expected = np.maximum(plain.astype(float) + residual.astype(float), 0)
+    assert relative(y, expected) < (6e-3 if name == "bf16" else 1e-6)
+    np.testing.assert_array_equal(rectified.astype(float), np.where(x.astype(float) > 0, dx.astype(float), 0))
+
+
+@pytest.mark.parametrize("name", ["fp32", "bf16"])
+@pytest.mark.parametrize("case", ["one tile", "many tiles", "strided", "groups", "first layer"])
+def test_moments_of_a_product(case, name, emulate):
+    """Batch norm with what the convolution noted of its result, far from 0, is batch norm of that result."""
+    run = emulate(seed=1)
+    shape, kernel, filters, stride, padding, dilation, groups = CONVOLUTIONS[case]
+    kind = ml_dtypes.bfloat16 if name == "bf16" else np.float32
+    generator = np.random.default_rng(0)
+    x = to_device((3 + generator.standard_normal(shape)).astype(kind))
+    w = to_device(generator.standard_normal((*kernel, shape[3] // groups, filters), dtype=np.float32))
+    b = to_device(np.full(filters, 50, np.float32))
+    run.processors = 1  # no sum is split
+    moments: dict = {}
+    y = dispatch.conv2d(x, w, b, stride, padding, dilation, groups, moments=moments)
+    assert set(moments) == {"tiles", "rows"}
+    results = []
+    for noted in (moments, None):
+        statistics = [
+            to_device(a) for a in (np.ones(filters, np.float32), np.zeros(filters, np.float32), *np.ones((2, filters), np.float32))
+        ]
+        results.append([*dispatch.batch_norm(y, *statistics, moments=noted, residual=y, activation="relu"), *statistics[2:]])
+    assert run.launches.count("tile_moments") == 1
+    exact = y.astype(float).reshape(-1, filters)
+    np.testing.assert_allclose(results[0][1], exact.mean(0), rtol=1e-6, atol=2e-5)
+    np.testing.assert_allclose(results[0][2], 1 / np.sqrt(exact.var(0) + 1e-5), rtol=1e-5)
+    for ours, theirs in zip(*results, strict=True):
+        assert relative(ours, theirs) < (1e-2 if ours.ndim == 4 and name == "bf16" else 1e-5)
+
+
+def test_split_products_note_nothing(emulate):
+    """The parts of a split sum know nothing of the whole: batch norm looks for itself."""
+    emulate()
+    moments: dict = {}
+    x, w = to_device(np.ones((1, 5, 5, 96), np.float32)), to_device(np.ones((3, 3, 96, 24), np.float32))
+    y = dispatch.conv2d(x, w, padding=1, moments=moments)
+    assert not moments
+    one, zero = (to_device(np.full(24, value, np.float32)) for value in (1, 0))
+    _, mean, _ = dispatch.batch_norm(y, one, zero, to_device(np.zeros(24, np.float32)), one, moments=moments)
+    np.testing.assert_allclose(mean, y.reshape(-1, 24).mean(0), rtol=1e-6)
+
+
+def test_few_channels_are_filled_up(emulate):
+    """Three channels become four, so that pixels are copied whole; one stays one, and groups stay apart."""
+    run = emulate()
+    for channels, groups, widened in ((3, 1, True), (1, 1, False), (2, 2, False), (4, 1, False)):
+        run.launches.clear()
+        x = to_device(np.ones((1, 5, 5, channels), np.float32))
+        dispatch.conv2d(x, to_device(np.ones((3, 3, channels // groups, 8), np.float32)), groups=groups)
+        assert ("resize" in run.launches) == widened
+
+
 def test_parts_are_made_and_added(emulate):
     """The split sums really are split, and the tiles are those of both sizes."""
     run = emulate()

@@ -145,7 +145,11 @@ def test_under_address_sanitizer():
             x, dy = np.random.default_rng(0).standard_normal((2, 3, 7, 6, c), dtype=np.float32)
             w = to_device(np.ones((3, 3, c, 2 * c), np.float32))
             y = dispatch.conv2d(to_device(x), w, None, 2, 1)
-            dispatch.conv2d_grad_input(y, w, x.shape, 2, 1)
+            moments = {}
+            y = dispatch.conv2d(to_device(x), w, None, 2, 1, residual=y, moments=moments)
+            statistics = [to_device(np.ones(2 * c, np.float32)) for _ in range(4)]
+            dispatch.batch_norm(y, *statistics, residual=y, moments=moments)
+            dispatch.conv2d_grad_input(y, w, x.shape, 2, 1, rectified=to_device(x))
             dispatch.conv2d_grad_weight(y, to_device(x), w.shape, 2, 1)
         for operation, arguments in bf16_cases(x, dy, c).items():
             getattr(dispatch, operation)(*[to_device(np.array(a)) if hasattr(a, "shape") else a for a in arguments])

@@ -25,7 +25,7 @@ def test_everything_at_its_smallest(emulate, tmp_path, monkeypatch):
     found = json.loads((tmp_path / "gpu.json").read_text())
     assert len(found["checks"]) > 40
     assert all(check["passed"] for check in found["checks"])
-    assert len(found["rows"]) == 11
+    assert len(found["rows"]) == 12
     assert found["errors"] == {}
     assert found["courses"][0]["distance"] < 1e-5
     assert (tmp_path / "gpu.md").read_text().count("│ fp32") > 10

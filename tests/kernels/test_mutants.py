@@ -86,9 +86,14 @@ def lrn_without_cross_terms(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alph
     return dy * scale**-beta
 
 
-def biased_running_var(x, gamma, beta, mean, var, training=True, momentum=0.1, eps=1e-5, activation=None, out=None):
+def added_too_late(x, *args, activation=None, residual=None, **kwargs):
+    y, *rest = reference.batch_norm(x, *args, activation=activation, **kwargs)
+    return (y if residual is None else y + residual, *rest)
+
+
+def biased_running_var(x, gamma, beta, mean, var, training=True, momentum=0.1, eps=1e-5, **options):
     before = var.copy()
-    result = reference.batch_norm(x, gamma, beta, mean, var, training, momentum, eps, activation)
+    result = reference.batch_norm(x, gamma, beta, mean, var, training, momentum, eps, **options)
     if training:
         var[...] = before + momentum * (x.var(axis=(0, 1, 2)) - before)
     return result
@@ -118,6 +123,7 @@ MUTANTS = {
     "LRN window off by one": ("local_response_norm", broken(local_response_norm=lrn_window_off_by_one)),
     "LRN without cross terms": ("local_response_norm", broken(local_response_norm_grad=lrn_without_cross_terms)),
     "batch norm running variance biased": ("batch_norm", broken(batch_norm=biased_running_var)),
+    "batch norm adds after the activation": ("batch_norm", broken(batch_norm=added_too_late)),
     "batch norm statistics frozen": ("batch_norm", broken(batch_norm_grad=frozen_statistics)),
     "cross-entropy gradient not averaged": ("softmax_cross_entropy", broken(softmax_cross_entropy=summed_not_averaged)),
     "ReLU gradient without its mask": ("activation", broken(activation_grad=relu_from_input_sign)),

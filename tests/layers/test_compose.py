@@ -38,8 +38,25 @@ NETWORKS = {
     "residual": bottleneck,
     "residual, identity": lambda: Residual(Conv2d(4, 4, 3, padding=1, activation="tanh")),
     "residual of inception": lambda: Residual(Sequential(inception(), Conv2d(10, 4, 1))),
+    "basic block": lambda: basic_block(),
+    "basic block, shortcut": lambda: basic_block(5, 2),
+    "residual after an activation": lambda: Residual(
+        Sequential(Conv2d(4, 4, 1, bias=False), BatchNorm2d(4, activation="tanh")), activation="tanh"
+    ),
+    "residual of a batch norm": lambda: Residual(BatchNorm2d(4), activation="sigmoid"),
     "concat of residuals": lambda: Sequential(Concat(bottleneck(1), bottleneck(1)), bottleneck_tail()),
 }
+
+
+def basic_block(width=4, stride=1):
+    shortcut = Sequential(conv=Conv2d(4, width, 1, stride, bias=False), bn=BatchNorm2d(width)) if width != 4 or stride != 1 else None
+    body = {
+        "conv1": Conv2d(4, width, 3, stride, 1, bias=False),
+        "bn1": BatchNorm2d(width, activation="tanh"),
+        "conv2": Conv2d(width, width, 3, 1, 1, bias=False),
+        "bn2": BatchNorm2d(width),
+    }
+    return Residual(Sequential(**body), shortcut, activation="tanh")
 
 
 def bottleneck_tail():
@@ -66,6 +83,59 @@ def test_shapes_and_trace(name):
     assert network.output_shape(x.shape) == network(x).shape
     leaves = [n for n, layer in network.named_layers() if not list(layer.children())]
     assert [step.name for step in network.trace(x.shape)] == leaves
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize(
+    "name", ["basic block", "basic block, shortcut", "residual after an activation", "residual of a batch norm", "residual"]
+)
+def test_shared_passes_change_nothing(name, mode):
+    """A sum made where the last layer writes its result, statistics from the convolution: the same numbers as layer by layer."""
+    network = NETWORKS[name]().astype(np.float64).train(mode == "train")
+    x = values((3, 7, 9, 4))
+    state = {key: array.copy() for key, array in network.state_dict().items()}
+    y = network(x)
+    dx = network.backward(np.cos(y))
+    gradients = {key: p.grad for key, p in network.named_parameters()}
+    network.zero_grad()
+    network.load_state_dict(state)
+    seen = []
+    with observe(lambda layer, x, y: seen.append(layer)):
+        np.testing.assert_allclose(network(x), y, rtol=1e-12, atol=1e-12)
+    assert len(seen) == len(list(network.named_layers()))
+    np.testing.assert_allclose(network.backward(np.cos(y)), dx, rtol=1e-9, atol=1e-12)
+    for key, p in network.named_parameters():
+        np.testing.assert_allclose(p.grad, gradients[key], rtol=1e-9, atol=1e-12, err_msg=key)
+    with layers.no_grad():
+        network.load_state_dict(state)
+        np.testing.assert_allclose(network(x), y, rtol=1e-12, atol=1e-12)
+
+
+def test_neighbours_share_a_relu(monkeypatch):
+    """The second of two convolutions takes dx through the first one's ReLU; alone, each does its own. The gradients are the same."""
+    network = Sequential(
+        *(Conv2d(4, 5, 3, activation="relu"), Conv2d(5, 3, 1, activation="relu"), MaxPool2d(2)),
+        *(Conv2d(3, 3, 1, activation="relu"), Conv2d(3, 2, 1, activation="tanh"), Conv2d(2, 2, 1)),
+    ).astype(np.float64)
+    x, asked = values((2, 9, 8, 4)), []
+    original = Conv2d.backward
+
+    def watched(self, dy, need_dx=True, **options):
+        asked.append(options)
+        return original(self, dy, need_dx, **options)
+
+    monkeypatch.setattr(Conv2d, "backward", watched)
+    dx = network.backward(np.cos(network(x)))
+    gradients = [p.grad for p in network.parameters()]
+    both = {"dy_rectified": False, "x_rectified": True}, {"dy_rectified": True, "x_rectified": False}
+    assert asked == [{}, both[0], both[1], both[0], both[1]]
+    network.zero_grad()
+    dy = np.cos(network(x))
+    for layer in reversed(list(network)):
+        dy = layer.backward(dy)
+    np.testing.assert_array_equal(dy, dx)
+    for p, gradient in zip(network.parameters(), gradients, strict=True):
+        np.testing.assert_array_equal(p.grad, gradient)
 
 
 def test_inception_against_torch():

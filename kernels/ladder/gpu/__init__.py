@@ -8,10 +8,10 @@ The first rungs are Python (Numba-CUDA), the later ones CUDA C, where Python has
 All see the product of conv.cu: a row m for each pixel, a column k for each filter, an inner index for each (tap, channel).
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from typing import NamedTuple
+
+from .. import modules
 
 
 class Rung(NamedTuple):
@@ -25,9 +25,4 @@ class Rung(NamedTuple):
 
 def rungs() -> list[Rung]:
     """All rungs, lowest first."""
-    found = []
-    for module in sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name.startswith("rung")):
-        rung = importlib.import_module(f"{__name__}.{module}")
-        name, _, idea = (rung.__doc__ or "").partition("\n")[0].partition(": ")
-        found.append(Rung(name, idea.rstrip("."), rung.forward, getattr(rung, "ERROR", 1e-5)))
-    return found
+    return [Rung(name, idea, rung.forward, getattr(rung, "ERROR", 1e-5)) for name, idea, rung in modules(__name__, __path__)]
