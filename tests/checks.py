@@ -107,6 +107,9 @@ def check_conv2d(ops, case):
     linear.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
     dx = ops.conv2d_grad_input(dy, weight, x.shape, connections=connections, **geometry)
     dw, db = ops.conv2d_grad_weight(dy, x, weight.shape, connections=connections, **geometry)
+    alone, none = ops.conv2d_grad_weight(dy, x, weight.shape, connections=connections, bias=False, **geometry)
+    np.testing.assert_array_equal(alone, dw)
+    assert none is None
     assert_close(dx, nhwc(tx.grad), case["dtype"], "conv2d dx")
     through = ops.conv2d_grad_input(dy, weight, x.shape, connections=connections, rectified=x, **geometry)
     np.testing.assert_array_equal(through, np.where(x > 0, dx, 0))

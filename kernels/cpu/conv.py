@@ -167,18 +167,18 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
     return dx
 
 
-def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
+def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True):
     """See `reference.conv2d_grad_weight`."""
     geometry = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
     if _is_linear(geometry, x.shape[1:3], groups):
         dw, db = linear.linear_grad_weight(dy.reshape(len(dy), -1), x.reshape(len(x), -1))
         dw = dw.reshape(w_shape)
-        return (dw if connections is None else dw * connections), db
+        return (dw if connections is None else dw * connections), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
     variant = _serve(geometry, len(x), x.shape[3], w_shape[3], groups, weights=True)
     several = abreast(geometry, w_shape[3], groups, COLUMNS)  # more of them: gathering patches is what costs
     if variant:
-        winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db)
+        winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db if bias else None)
     elif several:
         filters = several.count * w_shape[3]
         wide, sums = empty((*several.geometry.kernel, w_shape[2], filters)), empty(filters)
@@ -188,4 +188,4 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
         direct.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
     if connections is not None:
         dw *= connections
-    return dw, db
+    return dw, db if bias else None

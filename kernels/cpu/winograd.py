@@ -427,7 +427,7 @@ def conv2d_grad_input(f: Variant, dy, w, padding, dx) -> None:
 
 
 def conv2d_grad_weight(f: Variant, dy, x, padding, dw, db) -> None:
-    """dw = sum over tiles of A^T [ (B^T d B) * (G dy G^T) ] A, and db."""
+    """dw = sum over tiles of A^T [ (B^T d B) * (G dy G^T) ] A, and db unless it is None."""
     (x, ld), (dy, dy_ld), a = pixels(x), pixels(dy), f.m + f.r - 1
     channels, filters = dw.shape[2:]
     rows, columns = -(-dy.shape[1] // f.m), -(-dy.shape[2] // f.m)
@@ -447,6 +447,7 @@ def conv2d_grad_weight(f: Variant, dy, x, padding, dw, db) -> None:
         )
     scratch = empty(threads() * LANES * (f.r * a + f.r))
     f.sums(threads(), address(s), s.shape[1], channels, filters, address(dw), address(scratch))
-    sums = empty((threads(), filters))
-    _column_sums(threads(), address(dy), dy_ld, math.prod(dy.shape[:3]), filters, address(sums))
-    db[...] = sums.sum(axis=0)
+    if db is not None:
+        sums = empty((threads(), filters))
+        _column_sums(threads(), address(dy), dy_ld, math.prod(dy.shape[:3]), filters, address(sums))
+        db[...] = sums.sum(axis=0)

@@ -212,12 +212,12 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
     return dx
 
 
-def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
+def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True):
     """See `reference.conv2d_grad_weight`; dw and db are float32 whatever the images are."""
     g = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
     dy, x, filters, channels, wide = spaced(dy), spaced(x), w_shape[3], w_shape[2], _wide(x, groups)
     if wide != x.shape[3]:
-        dw, db = conv2d_grad_weight(dy, resize(x, wide), (*w_shape[:2], wide, filters), stride, padding, dilation)
+        dw, db = conv2d_grad_weight(dy, resize(x, wide), (*w_shape[:2], wide, filters), stride, padding, dilation, bias=bias)
         dw = _resized(dw, channels)
         return (dw if connections is None else dw * connections), db
     dw, per_group = empty(x, w_shape, np.float32), filters // groups
@@ -229,7 +229,7 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
         "out_group": per_group,
     }
     _run("grad_weight", (dy, pixel_step(dy), x), dw, fields, groups, x, (dy, per_group, pixel_step(dy)))
-    return (dw if connections is None else dw * connections), bias_gradient(dy)
+    return (dw if connections is None else dw * connections), bias_gradient(dy) if bias else None
 
 
 def bias_gradient(dy):

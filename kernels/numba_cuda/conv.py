@@ -149,13 +149,13 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
     return dx if rectified is None else activation_grad(dx, rectified, "relu")
 
 
-def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
+def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True):
     """See `reference.conv2d_grad_weight`."""
     g = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
     dy, x = contiguous(dy), contiguous(x)
     dw = _like(x, w_shape)
     grad_weight[blocks(dw.size), THREADS](dy, x, dw, g.stride, _corner(g), g.dilation, groups)
-    return (dw if connections is None else dw * connections), dy.sum(axis=(0, 1, 2))
+    return (dw if connections is None else dw * connections), dy.sum(axis=(0, 1, 2)) if bias else None
 
 
 def _corner(g):

@@ -76,12 +76,12 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
     return dx if rectified is None else activation_grad(dx, rectified, "relu")
 
 
-def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None):
+def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True):
     """The gradients of the weights and biases: every output credits the pixels that it saw.
 
         dw[i, j, c, k] = sum_{n, p, q} x[n, p*s + i*d, q*s + j*d, c] * dy[n, p, q, k]        db[k] = sum dy[..., k]
 
-    Returns dw `(kH, kW, C/groups, K)` and db `(K,)`.
+    Returns dw `(kH, kW, C/groups, K)` and db `(K,)`, or None instead of db if there is no `bias`.
     """
     geometry = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
     dw = array_module(x).zeros(w_shape, x.dtype)
@@ -90,7 +90,7 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
         for c, k in _groups(x.shape[3], w_shape[3], groups):
             rows = patches[..., c].reshape(-1, w_shape[0] * w_shape[1] * w_shape[2])  # one row a window
             dw[..., k] += (rows.T @ dy[images, ..., k].reshape(rows.shape[0], -1)).reshape(*w_shape[:3], -1)
-    return _connected(dw, connections), dy.sum(axis=(0, 1, 2))
+    return _connected(dw, connections), dy.sum(axis=(0, 1, 2)) if bias else None
 
 
 def _portions(x, geometry) -> list[slice]:

@@ -11,6 +11,7 @@ from .activation import check_activation
 from .base import Layer, Shape, is_observed, join, keeps_for_backward
 from .conv import Conv2d
 from .norm import BatchNorm2d
+from .pool import MaxPool2d
 
 
 @contextmanager
@@ -68,9 +69,17 @@ def are_foldable(layer: Layer, follower: Any) -> bool:
     return are_conv_and_norm(layer, follower) and not (follower.training or keeps_for_backward())
 
 
-def are_rectified(layer: Layer, follower: Layer) -> bool:
-    """Whether these are two convolutions with a ReLU between them, whose gradient the second can give."""
-    return type(layer) is Conv2d and type(follower) is Conv2d and layer.activation == "relu"
+def is_rectified(layers: list[Layer], position: int) -> bool:
+    """Whether the layer at `position` is a convolution of what another one's ReLU made, so that it can give the gradient before that ReLU.
+
+    Max pools between them let it pass: what wins in a window is positive before and after.
+    """
+    if type(layers[position]) is not Conv2d or is_observed():
+        return False
+    while position > 1 and type(layers[position - 1]) is MaxPool2d:
+        position -= 1
+    before: Any = layers[position - 1] if position else None
+    return type(before) is Conv2d and before.activation == "relu"
 
 
 class Sequential(_Container):
@@ -127,12 +136,15 @@ class Sequential(_Container):
 
     def backward(self, dy, need_dx=True):
         layers = list(self)
-        rectified = False
+        rectified = False  # whether dy went through the ReLU of the convolution that it will come to
         for position, layer in reversed(list(enumerate(layers))):
-            with_relu = position > 0 and are_rectified(layers[position - 1], layer)
-            options = {"dy_rectified": rectified, "x_rectified": with_relu} if rectified or with_relu else {}
+            options = {}
+            if type(layer) is Conv2d:
+                before = is_rectified(layers, position)
+                if rectified or before:
+                    options = {"dy_rectified": rectified, "x_rectified": before}
+                rectified = before
             dy = layer.backward(dy, need_dx=need_dx or position > 0, **options)
-            rectified = with_relu
         return dy
 
 

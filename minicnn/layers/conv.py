@@ -144,7 +144,7 @@ class Conv2d(Layer):
         self.check_gradient(dy, y.shape)
         if not dy_rectified:
             dy = K.activation_grad(dy, y, self.activation)
-        dw, db = K.conv2d_grad_weight(dy, x, self.weight.value.shape, **self._geometry())
+        dw, db = K.conv2d_grad_weight(dy, x, self.weight.value.shape, bias=self.bias is not None, **self._geometry())
         self.weight.add_grad(dw)
         if self.bias:
             self.bias.add_grad(db)
