@@ -20,7 +20,7 @@ train: $(VENV)/installed
 	$(BIN)/minicnn train lenet5
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -37,6 +37,7 @@ setup(
             "hypothesis>=6.100,<7",
             "mypy>=1.11,<3",
             "pytest>=8,<10",
+            "pytest-xdist>=3.6,<4",
             "ruff>=0.17,<0.18",
             "tensorboardX>=2.6.2,<3",
         ],
