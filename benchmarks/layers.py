@@ -59,13 +59,14 @@ MEMORY = {  # name: (shape, arrays that pass through memory, forward and backwar
 
 
 def median_time(call, repeats: int) -> float:
-    """Seconds, after two calls of warm-up."""
-    times = []
-    for _ in range(2 + repeats):
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[2:])
+    """Seconds: the median of at least `repeats` calls and a fifth of a second of them, after a warm-up of two calls and as long."""
+    for least in (2, repeats):
+        times: list[float] = []
+        while len(times) < least or sum(times) < 0.2:
+            started = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - started)
+    return statistics.median(times)
 
 
 def ours(groups, repeats: int) -> dict[str, float]:
