@@ -287,7 +287,7 @@ def ladder_command(
         for column in table.columns[2:]:
             column.justify, column.no_wrap = "right", True
         for r in readings:
-            speed = f"{r.gflops:.3g}", f"{r.share_of_peak:.1%}", f"{r.speedup:,.0f}x" if r.speedup >= 10 else f"{r.speedup:.1f}x"
+            speed = plots.three_digits(r.gflops), f"{r.share_of_peak:.1%}", f"{r.speedup:,.0f}x" if r.speedup >= 10 else f"{r.speedup:.1f}x"
             table.add_row(r.name, r.idea, f"{r.seconds * 1e3:,.1f} ms", *speed, f"{r.error:.0e}")
         _print_wide(table)
     peak = "the machine's peak; Winograd's algorithm makes fewer, and" if device == "cpu" else "what the ordinary units reach; tensor cores"

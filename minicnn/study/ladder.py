@@ -142,9 +142,9 @@ def _error(result, exact) -> float:
 
 
 def _median_time(call, repeats: int) -> float:
-    """Seconds; what takes longer than a second is not repeated as often."""
+    """Seconds: the median of at least `repeats` calls and a fifth of a second of them; of fewer where they take long."""
     times: list[float] = []
-    while len(times) < repeats and (len(times) < 2 or sum(times) < 3):
+    while len(times) < 2 or (sum(times) < 3 and (len(times) < repeats or sum(times) < 0.2)):
         started = time.perf_counter()
         call()
         times.append(time.perf_counter() - started)

@@ -109,6 +109,11 @@ def filters(weight: np.ndarray, path, title: str = "") -> Path:
     return _save(figure, path)
 
 
+def three_digits(value: float) -> str:
+    """2.73, 38.8, 1,020."""
+    return f"{float(f'{value:.3g}'):,g}"
+
+
 def ladder(found: dict, path, title: str = "") -> Path:
     """GFLOP/s of every rung, a panel for each pass; `found` is what `study.ladder.climb` returns."""
     figure = Figure(figsize=(4.2 * len(found) + 1.6, 4.6), layout="constrained")
@@ -117,9 +122,10 @@ def ladder(found: dict, path, title: str = "") -> Path:
         places = range(len(readings))
         values = [r.gflops for r in readings]
         bars = axes.barh(places, values, color=TRAIN, height=0.7)
-        axes.bar_label(bars, [f"{v:.3g}" for v in values], padding=3, fontsize=8)
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.bar_label(bars, [three_digits(v) for v in values], padding=4, fontsize=8, bbox=paper)
         peak = readings[0].gflops / readings[0].share_of_peak
-        axes.axvline(peak, color="black", linewidth=1, linestyle="--")
+        axes.axvline(peak, color="black", linewidth=1, linestyle="--", zorder=1)
         axes.annotate("peak", (peak, -0.75), fontsize=8, ha="right", xytext=(-3, 0), textcoords="offset points")
         axes.set_xscale("log")
         axes.set_xlim(min(values) / 1.5, max(*values, peak) * 4)
