@@ -160,7 +160,7 @@ def test_interrupt_and_resume(minicnn):
         if line.startswith("epoch 1/3"):
             break
     process.send_signal(signal.SIGINT)
-    rest, complaint = process.communicate(timeout=60)
+    rest, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (130, "")
     told = rest.strip().splitlines()[-1]
     assert "To go on: minicnn train lenet5 --data digits --epochs 3 --out runs/lenet5-digits --resume" in told

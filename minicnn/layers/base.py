@@ -133,7 +133,7 @@ class Layer:
         raise TypeError(f"{type(self).__name__} does not define forward")
 
     def forward_added(self, x: np.ndarray, other: np.ndarray, activation: str | None = None, out: np.ndarray | None = None):
-        """`f(self(x) + other)`; a layer that can adds while it writes its own result. `backward` then takes dy before f."""
+        """`f(self(x) + other)`; a layer that can adds while it writes its own result. `backward` is then given the gradient before f."""
         return K.add(self(x), other, activation, out=out)
 
     def backward(self, dy: np.ndarray, need_dx: bool = True):

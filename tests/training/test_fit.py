@@ -159,7 +159,7 @@ def start(out, epochs):
 
 def finish(out, epochs):
     process = start(out, epochs)
-    printed, complaint = process.communicate(timeout=120)
+    printed, complaint = process.communicate(timeout=300)
     assert process.returncode == 0, complaint
     assert "finished" in printed
     return minicnn.load(out / checkpoint.LAST, small_network()).state_dict()
@@ -197,7 +197,7 @@ def test_sigint_saves_and_ends_cleanly(tmp_path):
     process.stdout.readline()
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    printed, complaint = process.communicate(timeout=60)
+    printed, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (0, "")
     assert "interrupted" in printed
     assert_same(expected, finish(tmp_path / "interrupted", epochs))
