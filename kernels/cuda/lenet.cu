@@ -1,8 +1,8 @@
 // A whole training step of LeNet-5 (models/lenet.py: `lenet5`, 32x32x1), forward, loss, backward and SGD with momentum: as nine kernels, and
 // as one.
 //
-// Nine: a block takes one image through one part of the network; what a part leaves for the next lies in global memory. A graph of them
-// (CUDA graphs) costs nine launches on the device and none on the host.
+// Nine: a block takes one image through one part of the network; what a part leaves for the next lies in global memory. As a CUDA graph
+// they are one launch for the host.
 // One, `step`: a block takes one image through all of it and keeps its activations in shared memory (43 KB). After the one barrier that all
 // blocks wait at, each thread adds up the gradient of a few weights over the images, in their order, and updates them.
 #include "common.cuh"
