@@ -14,7 +14,7 @@ from .sums import partial_sums
 
 PRECISIONS = {"ffma": "FFMA", "tf32": "TF32", "fp32": "TF32X3"}  # of float32 arrays; bfloat16 arrays have their own
 BK = 32
-STAGES = 3
+STAGES = 3  # of a tile's copies under way; 2 where a block has not the shared memory (consumer cards: 99 KB)
 WORKSPACE = 1 << 28  # bytes that the parts of a split product may take
 
 _SIZES = """m n k splits tiles_n height width step channels a_group mul_y mul_x off_y off_x tap_y tap_x by_channels by_taps_x
@@ -80,8 +80,9 @@ def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None
         and all(address(array) % 16 == 0 for array in (a, b[0]))
         and address(out) % (2 * out.itemsize) == 0
     )
+    stages = STAGES if _shared(kernel, tile, a.itemsize, STAGES) <= runtime().shared_memory else STAGES - 1
     options = tile | {
-        "STAGES": STAGES,
+        "STAGES": stages,
         "PRECISION": "BF16" if half else PRECISIONS[_precision],
         "REAL": number_type(a),
         "VEC": vec if wide else 1,
@@ -101,14 +102,14 @@ def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None
         "grad_input": (*operands, rectified, out, partial, product),
         "grad_weight": (*operands, out, partial, product),
     }[kernel]
-    launch("conv.cu", kernel, grid, threads, *arguments, shared=_shared(kernel, tile, a.itemsize), **options)
+    launch("conv.cu", kernel, grid, threads, *arguments, shared=_shared(kernel, tile, a.itemsize, stages), **options)
     if partial is not None:
         count = partial[0].size
         arguments = partial, scale, bias, residual, rectified, out, channels, *divisors(channels), count, product
         launch("conv.cu", "finish", blocks(count), THREADS, *arguments, REAL=number_type(out))
 
 
-def _shared(kernel: str, tile, itemsize: int) -> int:
+def _shared(kernel: str, tile, itemsize: int, stages: int) -> int:
     """Bytes of shared memory: the stages of both tiles, and for the passes that go by pixels a row of four ints each."""
 
     def size(side: int, k_inside: bool) -> int:
@@ -116,7 +117,7 @@ def _shared(kernel: str, tile, itemsize: int) -> int:
         return side * (BK + gap) if k_inside else BK * (side + gap)
 
     elements = size(tile["BM"], kernel != "grad_weight") + size(tile["BN"], kernel == "grad_input")
-    return STAGES * elements * itemsize + (0 if kernel == "grad_weight" else 16 * tile["BM"])
+    return stages * elements * itemsize + (0 if kernel == "grad_weight" else 16 * tile["BM"])
 
 
 def _product(**fields) -> np.ndarray:

@@ -36,7 +36,10 @@ class CuPy:
         self._poison = False
         self._awaited: list | None = None  # copies that wait for the end of a capture
         self._kept: list = []  # the memory of captured graphs
-        self.processors = cupy.cuda.Device().attributes["MultiProcessorCount"]
+        attributes = cupy.cuda.Device().attributes
+        self.processors = attributes["MultiProcessorCount"]
+        self.shared_memory = attributes["MaxSharedMemoryPerBlockOptin"]  # bytes that a block may have
+        self.shared_memory_of_processor = attributes["MaxSharedMemoryPerMultiprocessor"]  # that its blocks have together
         capability = cupy.cuda.Device().compute_capability
         if int(capability) < 80:
             raise ImportError(f"the GPU has compute capability {capability}; minicnn needs 8.0 (Ampere) or newer")

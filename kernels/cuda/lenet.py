@@ -15,7 +15,7 @@ STEP = np.dtype(
     + [("lr", np.float32), ("momentum", np.float32), ("weight_decay", np.float32), ("count", np.int32)]
 )
 ACTIVATIONS, SCRATCH = 10900, 3392  # floats of an image
-BLOCKS = 4  # that fit on a multiprocessor together: each image's activations are 43 KB
+BLOCKS = 4  # on a multiprocessor at the same time, if its shared memory has room for as many images' activations, 43 KB each
 
 
 @functools.lru_cache(maxsize=4)
@@ -42,8 +42,9 @@ def train_step(
             f"train_step: images are {x.dtype} {x.shape}, labels {labels.dtype} {labels.shape}; expected (N, 32, 32, 1) and (N,)"
         )
     run = runtime()
-    if persistent and len(x) > BLOCKS * run.processors:
-        raise ValueError(f"train_step: {len(x)} images; {BLOCKS * run.processors} blocks run at the same time on this GPU")
+    blocks = run.processors * min(BLOCKS, run.shared_memory_of_processor // (4 * ACTIVATIONS + 1024))  # CUDA takes a KB of each
+    if persistent and len(x) > blocks:
+        raise ValueError(f"train_step: {len(x)} images; {blocks} blocks run at the same time on this GPU")
     activations, scratch, counters = _room(run, len(x), persistent)
     x, labels = contiguous(x), contiguous(labels)
     places = run.address(x), run.address(labels), [run.address(a) for a in parameters], [run.address(a) for a in velocities]

@@ -32,6 +32,7 @@ OPTIONS["conv.cu"] = [
     for tile in TILES
     for vec in (1, 8 if p == "BF16" else 4)
 ]
+OPTIONS["conv.cu"] += [{"PRECISION": p, "REAL": "float", "VEC": 4, "STAGES": conv.STAGES - 1} | TILES[0] for p in conv.PRECISIONS.values()]
 CASES = [(file, tuple(sorted(options.items()))) for file, variants in OPTIONS.items() for options in variants]
 
 

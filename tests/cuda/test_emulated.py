@@ -167,6 +167,25 @@ def test_moments_of_a_product(case, name, emulate):
         assert relative(ours, theirs) < (1e-2 if ours.ndim == 4 and name == "bf16" else 1e-5)
 
 
+@pytest.mark.parametrize("name", ["fp32", "tf32", "ffma"])
+def test_less_shared_memory(name, emulate):
+    """Where a block has 99 KB, the large tile's copies go in two stages, to the same bits."""
+    run = emulate(seed=1)
+    generator = np.random.default_rng(0)
+    x = to_device(generator.standard_normal((3, 13, 11, 16), dtype=np.float32))
+    w = to_device(generator.standard_normal((3, 3, 16, 136), dtype=np.float32))
+    results = []
+    for room in (run.shared_memory, 99 << 10):
+        run.shared_memory = room
+        with conv.precision(name):
+            y = dispatch.conv2d(x, w, padding=1)
+            results.append(
+                (y, dispatch.conv2d_grad_input(y, w, x.shape, padding=1), dispatch.conv2d_grad_weight(y, x, w.shape, padding=1)[0])
+            )
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_split_products_note_nothing(emulate):
     """The parts of a split sum know nothing of the whole: batch norm looks for itself."""
     emulate()

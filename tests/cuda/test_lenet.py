@@ -65,7 +65,7 @@ def start():
 
 
 def test_other_networks_are_refused(emulate):
-    emulate()
+    run = emulate()
     arrays = [to_device(np.zeros(shape, np.float32)) for shape in lenet.SHAPES]
     x, labels, totals = (to_device(a) for a in (np.zeros((3, 32, 32, 1), np.float32), np.zeros(3, np.int64), np.zeros(2)))
     with pytest.raises(ValueError, match="train_step is for lenet5"):
@@ -73,4 +73,7 @@ def test_other_networks_are_refused(emulate):
     with pytest.raises(ValueError, match=r"images are float32 \(3, 28, 28, 1\)"):
         lenet.train_step(arrays, arrays, to_device(np.zeros((3, 28, 28, 1), np.float32)), labels, totals, 0.1)
     with pytest.raises(ValueError, match="9 images; 8 blocks run at the same time"):
+        lenet.train_step(arrays, arrays, to_device(np.zeros((9, 32, 32, 1), np.float32)), to_device(np.zeros(9, np.int64)), totals, 0.1)
+    run.shared_memory_of_processor = 100 << 10  # of a consumer card
+    with pytest.raises(ValueError, match="9 images; 4 blocks run at the same time"):
         lenet.train_step(arrays, arrays, to_device(np.zeros((9, 32, 32, 1), np.float32)), to_device(np.zeros(9, np.int64)), totals, 0.1)

@@ -34,7 +34,7 @@ class Emulator:
     sanitize: compile with AddressSanitizer; the process must have been started with its library.
     """
 
-    processors = 2
+    processors, shared_memory, shared_memory_of_processor = 2, 227 << 10, 228 << 10
 
     def __init__(self, seed: int = 0, changes=(), sanitize: bool = False):
         self.seed, self.changes, self.sanitize = seed, tuple(changes), sanitize
@@ -93,7 +93,7 @@ class Emulator:
     def _start(self, file, name, options, grid, block, arguments, shared, together):
         assert block[0] * block[1] * block[2] <= 1024, f"{name}: {block} threads are more than a block may have"
         assert grid[1] < 65536 and grid[2] < 65536, f"{name}: a grid {grid} is larger than CUDA's"
-        assert shared <= 227 << 10, f"{name}: {shared} bytes of shared memory are more than a block may have"
+        assert shared <= self.shared_memory, f"{name}: {shared} bytes of shared memory are more than a block may have"
         assert 0 not in grid, f"{name}: the grid {grid} is empty"
         self.launches.append(name)
         values = [np.ascontiguousarray(a) for a in arguments]
