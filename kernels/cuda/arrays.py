@@ -29,6 +29,14 @@ def spaced(a):
     return a if pixel_step(a) else a.copy(order="C")
 
 
+def optional(a):
+    """`spaced(a)` and its pixel step; None and 0 for None."""
+    if a is None:
+        return None, 0
+    a = spaced(a)
+    return a, pixel_step(a)
+
+
 def destination(out, like, shape, dtype=None):
     """`out` if kernels can write to it, else memory of their own."""
     fits = out is not None and out.shape == tuple(shape) and out.dtype == (dtype or like.dtype) and pixel_step(out)
@@ -43,19 +51,18 @@ def layout(*arrays):
     rows = all(a.flags.c_contiguous for a in arrays)
     channels = arrays[0].size if rows else arrays[0].shape[-1]
     steps = [channels if rows else pixel_step(a) for a in arrays]
-    v = 4 if channels % 4 == 0 and is_aligned(*arrays, steps=steps) else 1
+    v = vector_width(channels, *arrays, steps=steps)
     return v, arrays[0].size // v, [pixels(channels // v, step) for step in steps]
 
 
-def is_aligned(*arrays, steps=()) -> bool:
-    """Whether all arrays begin, and all pixels follow each other, at multiples of four numbers."""
-    address = runtime().address
-    return all(address(a) % (4 * a.itemsize) == 0 for a in arrays) and all(step % 4 == 0 for step in steps)
+def vector_width(channels: int, *arrays, steps=None) -> int:
+    """How many neighbouring numbers, 4 or 1, a thread moves at once of arrays in rows of `channels`.
 
-
-def vector_width(channels: int, *arrays) -> int:
-    """How many channels, 4 or 1, a thread takes of arrays that are walked pixel by pixel."""
-    return 4 if channels % 4 == 0 and is_aligned(*arrays, steps=[pixel_step(a) for a in arrays]) else 1
+    4 where all rows are a multiple of it, and all arrays begin, and their rows follow each other (`steps`, or pixel by pixel), at one.
+    """
+    address, steps = runtime().address, steps or [pixel_step(a) for a in arrays]
+    aligned = all(address(a) % (4 * a.itemsize) == 0 for a in arrays)
+    return 4 if aligned and all(size % 4 == 0 for size in (channels, *steps)) else 1
 
 
 def parameter(a):

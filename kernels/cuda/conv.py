@@ -8,7 +8,7 @@ import numpy as np
 
 from ..geometry import Window, window
 from .activation import activate, convert, deliver, resize
-from .arrays import destination, empty, number_type, parameter, pixel_step, spaced
+from .arrays import destination, empty, number_type, optional, parameter, pixel_step, spaced
 from .device import DIVISOR, THREADS, blocks, divisor, divisors, launch, runtime
 from .sums import partial_sums
 
@@ -140,7 +140,7 @@ def conv2d(
     if wide != x.shape[3]:
         x, w = resize(x, wide), _resized(w, wide)
     y = destination(out, x, (len(x), *g.output, filters))
-    residual = None if residual is None else spaced(residual)
+    residual, residual_step = optional(residual)
     channels, per_group = w.shape[2], filters // groups
     fields = _patches(g, x, channels) | {
         "m": len(x) * g.output[0] * g.output[1],
@@ -154,7 +154,7 @@ def conv2d(
         "out_mul_y": 1,
         "out_mul_x": 1,
         "relu": activation == "relu",
-        "other_step": 0 if residual is None else pixel_step(residual),
+        "other_step": residual_step,
     }
     _run("forward", (x, w), y, fields, groups, x, (w, per_group, filters), parameter(scale), parameter(b), residual, moments=moments)
     if activation not in (None, "relu"):
@@ -168,7 +168,7 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
     """See `reference.conv2d_grad_input`. A stride of s makes s^2 products, one for each class of pixels that the same taps see."""
     g = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
     dy, w, filters, channels = spaced(dy), _weights(w, connections, dy.dtype), w.shape[3], w.shape[2]
-    dx, rectified = empty(dy, x_shape), None if rectified is None else spaced(rectified)
+    dx, (rectified, rectified_step) = empty(dy, x_shape), optional(rectified)
     per_group = filters // groups
     for vertical in _classes(x_shape[1], g, 0):
         for horizontal in _classes(x_shape[2], g, 1):
@@ -207,7 +207,7 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
                 "out_mul_x": g.stride[1],
                 "out_off_y": out_y,
                 "out_off_x": out_x,
-                "other_step": 0 if rectified is None else pixel_step(rectified),
+                "other_step": rectified_step,
             }
             _run("grad_input", (dy, w), dx, fields, groups, dy, (w, per_group, filters), rectified=rectified)
     return dx

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .activation import NUMBERS, deliver
-from .arrays import contiguous, destination, empty, number_type, parameter, pixel_step, spaced, vector_width
+from .arrays import contiguous, destination, empty, number_type, optional, parameter, pixel_step, spaced, vector_width
 from .device import THREADS, blocks, divisors, launch
 from .sums import partial_sums
 
@@ -64,13 +64,12 @@ def batch_norm(
         running = parameter(running_mean), parameter(running_var)
         launch("norm.cu", "fixed_statistics", each, THREADS, *running, channels, float(eps), mean, inv_std, REAL=real)
     y = destination(out, x, x.shape)
-    added = [] if residual is None else [spaced(residual)]
-    v = vector_width(channels, x, y, *added)
+    residual, residual_step = optional(residual)
+    v = vector_width(channels, x, y, *([] if residual is None else [residual]))
     vectors = x.size // v
     parameters = mean, inv_std, parameter(gamma), parameter(beta)
-    other = (added[0], pixel_step(added[0])) if added else (None, 0)
-    arguments = x, pixel_step(x), *parameters, *other, y, pixel_step(y), *divisors(channels // v), vectors, NUMBERS[activation]
-    launch("norm.cu", "normalise", blocks(vectors), THREADS, *arguments, REAL=real, V=v)
+    arguments = x, pixel_step(x), *parameters, residual, residual_step, y, pixel_step(y), *divisors(channels // v), vectors
+    launch("norm.cu", "normalise", blocks(vectors), THREADS, *arguments, NUMBERS[activation], REAL=real, V=v)
     return deliver(y, out), mean, inv_std
 
 

@@ -118,20 +118,23 @@ class Sequential(_Container):
         while steps:
             name, layer = steps.pop(0)
             follower: Any = steps[0][1] if steps else None
+            folded = are_foldable(layer, follower)
+            if folded:
+                steps.pop(0)
+            told = {} if steps else end
             with _inside(name):
-                if are_foldable(layer, follower):
-                    steps.pop(0)
-                    x = layer.forward_folded(x, follower, **({} if steps else end))
+                if folded:
+                    x = layer.forward_folded(x, follower, **told)
                 elif are_conv_and_norm(layer, follower) and follower.training:
                     moments = {}
                     x = layer.forward_watched(x, moments)
                 elif moments is not None:
-                    x = layer.normalise(x, moments=moments, **({} if steps else end))
+                    x = layer.normalise(x, moments=moments, **told)
                     moments = None
-                elif not steps and "other" in end:
-                    x = layer.forward_added(x, **end)
+                elif "other" in told:
+                    x = layer.forward_added(x, **told)
                 else:
-                    x = layer(x, **({} if steps else end))
+                    x = layer(x, **told)
         return x
 
     def backward(self, dy, need_dx=True):

@@ -72,6 +72,13 @@ CONVOLUTIONS = {
 }
 
 
+def convolution(case: str, precision: str):
+    """Shape of the images, kernel, filters, geometry, and the type that the images are stored in."""
+    shape, kernel, filters, stride, padding, dilation, groups = CONVOLUTIONS[case]
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return shape, kernel, filters, geometry, ml_dtypes.bfloat16 if precision == "bf16" else np.float32
+
+
 def relative(ours, theirs) -> float:
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     assert ours.shape == theirs.shape
@@ -84,10 +91,8 @@ def relative(ours, theirs) -> float:
 def test_convolution(case, name, emulate):
     """Forward and both gradients against float64, on the very numbers that the kernels are given; twice the same, to the bit."""
     emulate(seed=1)
-    shape, kernel, filters, stride, padding, dilation, groups = CONVOLUTIONS[case]
-    kind = ml_dtypes.bfloat16 if name == "bf16" else np.float32
-    geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    generator = np.random.default_rng(0)
+    shape, kernel, filters, geometry, kind = convolution(case, name)
+    groups, generator = geometry["groups"], np.random.default_rng(0)
     x = generator.standard_normal(shape).astype(kind)
     w = (generator.standard_normal((*kernel, shape[3] // groups, filters)) / (kernel[0] * kernel[1] * shape[3]) ** 0.5).astype(np.float32)
     b = generator.standard_normal(filters, np.float32)
@@ -119,10 +124,8 @@ def test_convolution(case, name, emulate):
 def test_epilogues(case, name, emulate):
     """A residual before the ReLU, and a gradient through the ReLU that made the images: the product's numbers, one operation later."""
     emulate(seed=1)
-    shape, kernel, filters, stride, padding, dilation, groups = CONVOLUTIONS[case]
-    kind = ml_dtypes.bfloat16 if name == "bf16" else np.float32
-    geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    generator = np.random.default_rng(0)
+    shape, kernel, filters, geometry, kind = convolution(case, name)
+    groups, generator = geometry["groups"], np.random.default_rng(0)
     x = to_device(generator.standard_normal(shape).astype(kind))
     w = to_device(generator.standard_normal((*kernel, shape[3] // groups, filters), dtype=np.float32))
     scale, b = (to_device(generator.standard_normal(filters, np.float32)) for _ in range(2))
@@ -143,15 +146,14 @@ def test_epilogues(case, name, emulate):
 def test_moments_of_a_product(case, name, emulate):
     """Batch norm with what the convolution noted of its result, far from 0, is batch norm of that result."""
     run = emulate(seed=1)
-    shape, kernel, filters, stride, padding, dilation, groups = CONVOLUTIONS[case]
-    kind = ml_dtypes.bfloat16 if name == "bf16" else np.float32
-    generator = np.random.default_rng(0)
+    shape, kernel, filters, geometry, kind = convolution(case, name)
+    groups, generator = geometry["groups"], np.random.default_rng(0)
     x = to_device((3 + generator.standard_normal(shape)).astype(kind))
     w = to_device(generator.standard_normal((*kernel, shape[3] // groups, filters), dtype=np.float32))
     b = to_device(np.full(filters, 50, np.float32))
     run.processors = 1  # no sum is split
     moments: dict = {}
-    y = dispatch.conv2d(x, w, b, stride, padding, dilation, groups, moments=moments)
+    y = dispatch.conv2d(x, w, b, **geometry, moments=moments)
     assert set(moments) == {"tiles", "rows"}
     results = []
     for noted in (moments, None):

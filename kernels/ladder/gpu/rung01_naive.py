@@ -10,14 +10,10 @@ from ...numba_cuda.launch import THREADS, blocks
 from ...reference.arrays import empty
 
 
-@cuda.jit
-def _convolve(x, w, b, y):
-    at = cuda.grid(1)
-    images, height, width, _ = y.shape
-    if at >= y.size:
-        return
-    pixels = images * height * width
-    m, k = at % pixels, at // pixels
+@cuda.jit(device=True)
+def make_result(x, w, b, y, m, k):
+    """The result of filter k at pixel m of all images."""
+    _, height, width, _ = y.shape
     v, h, n = m % width, m // width % height, m // width // height
     pad = w.shape[0] // 2
     total = float32(0)
@@ -28,6 +24,14 @@ def _convolve(x, w, b, y):
                 for c in range(x.shape[3]):
                     total += x[n, row, column, c] * w[i, j, c, k]
     y[n, h, v, k] = max(total + b[k], float32(0))
+
+
+@cuda.jit
+def _convolve(x, w, b, y):
+    at = cuda.grid(1)
+    pixels = y.shape[0] * y.shape[1] * y.shape[2]
+    if at < y.size:
+        make_result(x, w, b, y, at % pixels, at // pixels)
 
 
 def forward(x, w, b):
