@@ -5,6 +5,12 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 STOREYS = {"minicnn": "minicnn", "minicnn.kernels": "kernels", "minicnn.models": "models"}
+LINKS = (
+    "kernels",
+    "kernels.*",
+    "models",
+    "models.*",
+)  # minicnn/kernels -> ../kernels, for tools that read the tree
 
 setup(
     name="minicnn",
@@ -14,9 +20,17 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=[package for name, folder in STOREYS.items() for package in (name, *(f"{name}.{p}" for p in find_packages(folder)))],
+    packages=[
+        package
+        for name, folder in STOREYS.items()
+        for package in (name, *(f"{name}.{p}" for p in find_packages(folder, exclude=LINKS)))
+    ],
     package_dir=STOREYS,
-    package_data={"minicnn": ["py.typed"], "minicnn.data": ["digits.npz"], "minicnn.kernels.cuda": ["*.cu", "*.cuh"]},
+    package_data={
+        "minicnn": ["py.typed"],
+        "minicnn.data": ["digits.npz"],
+        "minicnn.kernels.cuda": ["*.cu", "*.cuh"],
+    },
     install_requires=[
         "numba>=0.66,<1",
         "numpy>=1.26,<3",
@@ -28,8 +42,16 @@ setup(
         "typer>=0.12,<1",
     ],
     extras_require={
-        "gpu13": ["cupy-cuda13x>=14.2,<15", "nvidia-cuda-nvrtc>=13,<14", "numba-cuda[cu13]>=0.30,<0.31"],
-        "gpu12": ["cupy-cuda12x>=14.2,<15", "nvidia-cuda-nvrtc-cu12>=12,<13", "numba-cuda[cu12]>=0.30,<0.31"],
+        "gpu13": [
+            "cupy-cuda13x>=14.2,<15",
+            "nvidia-cuda-nvrtc>=13,<14",
+            "numba-cuda[cu13]>=0.30,<0.31",
+        ],
+        "gpu12": [
+            "cupy-cuda12x>=14.2,<15",
+            "nvidia-cuda-nvrtc-cu12>=12,<13",
+            "numba-cuda[cu12]>=0.30,<0.31",
+        ],
         "tensorboard": ["tensorboardX>=2.6.2,<3"],
         "test": [
             "torch==2.13.0",

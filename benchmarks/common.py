@@ -34,11 +34,19 @@ def environment(threads: int) -> dict:
             return None
 
     def git(*arguments):
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+        done = subprocess.run(
+            ["git", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[1],
+            check=False,
+        )
         return done.stdout.strip()
 
     # Results that another benchmark has just written do not make the measured code another.
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
+    changed = git(
+        "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results"
+    )
     return {
         "machine": _processor(),
         "cores": os.cpu_count(),
@@ -54,21 +62,41 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
-def in_turn(script: str, sides: list[str], repeats: int, threads: int, arguments: list[str] = ()) -> dict[str, list]:
+def in_turn(
+    script: str, sides: list[str], repeats: int, threads: int, arguments: list[str] = ()
+) -> dict[str, list]:
     """Run `script ARGUMENTS --side=SIDE` for each side, `repeats` times round; a run prints one JSON value, the last line of its output.
 
     Every run is a fresh process with `threads` threads, so that no side's idle workers spin on the other's cores.
     """
-    limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
+    limits = {
+        name: str(threads)
+        for name in (
+            "OMP_NUM_THREADS",
+            "OPENBLAS_NUM_THREADS",
+            "MKL_NUM_THREADS",
+            "NUMBA_NUM_THREADS",
+        )
+    }
     results: dict[str, list] = {side: [] for side in sides}
     for turn in range(repeats):
         for side in sides:
-            print(f"\r  {' '.join(arguments[:1])} {turn + 1}/{repeats} {side:40}", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r  {' '.join(arguments[:1])} {turn + 1}/{repeats} {side:40}",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
             command = [sys.executable, script, *arguments, f"--side={side}"]
-            done = subprocess.run(command, env=os.environ | limits, stdout=subprocess.PIPE, text=True, check=True)
+            done = subprocess.run(
+                command, env=os.environ | limits, stdout=subprocess.PIPE, text=True, check=True
+            )
             results[side].append(json.loads(done.stdout.splitlines()[-1]))
     print("\r" + " " * 70 + "\r", end="", file=sys.stderr)
     return results
@@ -78,7 +106,11 @@ def machine(threads: int) -> dict[str, float]:
     """What the machine can do: `flops` and `bytes` a second (see machine.py)."""
     command = [sys.executable, str(Path(__file__).with_name("machine.py")), f"--threads={threads}"]
     limits = {"NUMBA_NUM_THREADS": str(threads)}
-    return json.loads(subprocess.run(command, env=os.environ | limits, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return json.loads(
+        subprocess.run(
+            command, env=os.environ | limits, stdout=subprocess.PIPE, text=True, check=True
+        ).stdout
+    )
 
 
 def report(name: str, table: str, threads: int, results: dict) -> None:
@@ -86,7 +118,9 @@ def report(name: str, table: str, threads: int, results: dict) -> None:
     where = environment(threads)
     note = ", ".join(f"{key} {value}" for key, value in where.items() if value)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps({"environment": where, **results}, indent=2) + "\n")
+    (RESULTS / f"{name}.json").write_text(
+        json.dumps({"environment": where, **results}, indent=2) + "\n"
+    )
     (RESULTS / f"{name}.md").write_text(f"{table}\n\n{note}\n")
     print(f"{table}\n\n{note}")
 

@@ -22,7 +22,13 @@ import numpy as np
 OWN = {"alexnet": 128, "overfeat": 128, "vgg_a": 64, "googlenet": 128}
 SIZES = {"alexnet": 224, "overfeat": 231, "vgg_a": 224, "googlenet": 224}
 SIDES = ("minicnn", "torch contiguous", "torch channels_last")
-OVERFEAT = ((96, 11, 4, 0, True), (256, 5, 1, 0, True), (512, 3, 1, 1, False), (1024, 3, 1, 1, False), (1024, 3, 1, 1, True))
+OVERFEAT = (
+    (96, 11, 4, 0, True),
+    (256, 5, 1, 0, True),
+    (512, 3, 1, 1, False),
+    (1024, 3, 1, 1, False),
+    (1024, 3, 1, 1, True),
+)
 
 
 def our_network(name):
@@ -31,12 +37,21 @@ def our_network(name):
 
     if name != "overfeat":
         options = {"googlenet": {"aux": False}}.get(name, {})
-        return models.create({"alexnet": "alexnet_torchvision", "vgg_a": "vgg11"}.get(name, name), seed=0, **options)
+        return models.create(
+            {"alexnet": "alexnet_torchvision", "vgg_a": "vgg11"}.get(name, name), seed=0, **options
+        )
     layers, channels = [], 3
     for filters, kernel, stride, padding, pooled in OVERFEAT:
-        layers += [Conv2d(channels, filters, kernel, stride, padding, activation="relu"), *([MaxPool2d(2)] if pooled else [])]
+        layers += [
+            Conv2d(channels, filters, kernel, stride, padding, activation="relu"),
+            *([MaxPool2d(2)] if pooled else []),
+        ]
         channels = filters
-    classifier = [Linear(1024 * 36, 3072, activation="relu"), Linear(3072, 4096, activation="relu"), Linear(4096, 1000)]
+    classifier = [
+        Linear(1024 * 36, 3072, activation="relu"),
+        Linear(3072, 4096, activation="relu"),
+        Linear(4096, 1000),
+    ]
     return Sequential(*layers, Flatten(), *classifier)
 
 
@@ -54,9 +69,19 @@ def their_network(name):
         return twins.GoogLeNet(None, 1000, "paper", aux=False, side=14)
     layers, channels = [], 3
     for filters, kernel, stride, padding, pooled in OVERFEAT:
-        layers += [nn.Conv2d(channels, filters, kernel, stride, padding), nn.ReLU(), *([nn.MaxPool2d(2)] if pooled else [])]
+        layers += [
+            nn.Conv2d(channels, filters, kernel, stride, padding),
+            nn.ReLU(),
+            *([nn.MaxPool2d(2)] if pooled else []),
+        ]
         channels = filters
-    classifier = [nn.Linear(1024 * 36, 3072), nn.ReLU(), nn.Linear(3072, 4096), nn.ReLU(), nn.Linear(4096, 1000)]
+    classifier = [
+        nn.Linear(1024 * 36, 3072),
+        nn.ReLU(),
+        nn.Linear(3072, 4096),
+        nn.ReLU(),
+        nn.Linear(4096, 1000),
+    ]
     return nn.Sequential(*layers, nn.Flatten(), *classifier)
 
 
@@ -74,7 +99,9 @@ def medians(forward, both, steps: int) -> dict[str, float]:
 
 
 def measure(side: str, name: str, batch: int, steps: int) -> dict[str, float]:
-    x = np.random.default_rng(0).standard_normal((batch, SIZES[name], SIZES[name], 3), dtype=np.float32)
+    x = np.random.default_rng(0).standard_normal(
+        (batch, SIZES[name], SIZES[name], 3), dtype=np.float32
+    )
     if side == "minicnn":
         network = our_network(name)
 
@@ -91,7 +118,10 @@ def measure(side: str, name: str, batch: int, steps: int) -> dict[str, float]:
         if isinstance(module, torch.nn.ReLU):
             module.inplace = True
     if "channels_last" in side:
-        model, images = model.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
+        model, images = (
+            model.to(memory_format=torch.channels_last),
+            images.to(memory_format=torch.channels_last),
+        )
 
     def theirs():
         model.zero_grad()
@@ -104,10 +134,14 @@ def measure(side: str, name: str, batch: int, steps: int) -> dict[str, float]:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--own-batch", action="store_true", help="soumith's own batches: 128, and 64 for VGG")
+    parser.add_argument(
+        "--own-batch", action="store_true", help="soumith's own batches: 128, and 64 for VGG"
+    )
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--network", choices=OWN, help=argparse.SUPPRESS)  # used by this script itself
+    parser.add_argument(
+        "--network", choices=OWN, help=argparse.SUPPRESS
+    )  # used by this script itself
     parser.add_argument("--side", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
@@ -123,9 +157,18 @@ def main():
         for what in ("forward", "forward + backward"):
             times = {side: runs[0][what] for side, runs in raw[name].items()}
             best = min((t for side, t in times.items() if side != "minicnn"), default=None)
-            theirs, ratio = (f"{best * 1e3:.0f}", f"{best / times['minicnn']:.2f}") if best else ("", "")
-            lines.append(f"| {name}, {batch} | {what} | {times['minicnn'] * 1e3:.0f} | {theirs} | {ratio} |")
-    common.report("convnet_benchmarks" + "_own" * options.own_batch, "\n".join(lines), options.threads, {"seconds": raw})
+            theirs, ratio = (
+                (f"{best * 1e3:.0f}", f"{best / times['minicnn']:.2f}") if best else ("", "")
+            )
+            lines.append(
+                f"| {name}, {batch} | {what} | {times['minicnn'] * 1e3:.0f} | {theirs} | {ratio} |"
+            )
+    common.report(
+        "convnet_benchmarks" + "_own" * options.own_batch,
+        "\n".join(lines),
+        options.threads,
+        {"seconds": raw},
+    )
 
 
 if __name__ == "__main__":

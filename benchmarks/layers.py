@@ -1,4 +1,4 @@
-"""Single operations, ours and PyTorch's side by side: convolutions by shape and pass, pooling, normalisation, losses, updates.
+"""Single operations, ours and PyTorch's side by side: convolutions by shape and pass, pooling, normalization, losses, updates.
 
     python benchmarks/layers.py [GROUP ...] [--rounds 2] [--repeats 5] [--threads N]
 
@@ -86,7 +86,10 @@ def ours(groups, repeats: int) -> dict[str, float]:
             lambda: K.conv2d_grad_input(dy, w, x.shape, stride, pad),
             lambda: K.conv2d_grad_weight(dy, x, w.shape, stride, pad),
         )
-        found |= {f"{name}: {which}": median_time(call, repeats) for which, call in zip(PASSES, calls, strict=True)}
+        found |= {
+            f"{name}: {which}": median_time(call, repeats)
+            for which, call in zip(PASSES, calls, strict=True)
+        }
 
     def lrn(x, dy):
         y, scale = K.local_response_norm(x)
@@ -100,7 +103,9 @@ def ours(groups, repeats: int) -> dict[str, float]:
         K.avg_pool2d_grad(K.avg_pool2d(x, 2), x.shape, 2)
 
     def batch_norm(x, dy):
-        _, mean, inv_std = K.batch_norm(x, ones, zeros, zeros.copy(), ones.copy(), activation="relu")
+        _, mean, inv_std = K.batch_norm(
+            x, ones, zeros, zeros.copy(), ones.copy(), activation="relu"
+        )
         K.batch_norm_grad(dy, x, ones, mean, inv_std, beta=zeros, activation="relu")
 
     def linear(x, dy):
@@ -146,7 +151,9 @@ def torchs(groups, repeats: int, layout: str) -> dict[str, float]:
         dy = torch.randn_like(F.conv2d(x, w, b, stride, pad))
 
         def backward(*mask):
-            torch.ops.aten.convolution_backward(dy, x, w, [k], [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], 1, mask)
+            torch.ops.aten.convolution_backward(
+                dy, x, w, [k], [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], 1, mask
+            )
 
         calls = (
             lambda: F.conv2d(x, w, b, stride, pad),
@@ -154,7 +161,10 @@ def torchs(groups, repeats: int, layout: str) -> dict[str, float]:
             lambda: backward(False, True, True),
         )
         with torch.no_grad():
-            found |= {f"{name}: {which}": median_time(call, repeats) for which, call in zip(PASSES, calls, strict=True)}
+            found |= {
+                f"{name}: {which}": median_time(call, repeats)
+                for which, call in zip(PASSES, calls, strict=True)
+            }
 
     def both(function):
         """Forward and backward of a function of x."""
@@ -204,7 +214,10 @@ def torchs(groups, repeats: int, layout: str) -> dict[str, float]:
         if len(shape) == 4:
             x, dy = x.to(memory_format=memory_format), dy.to(memory_format=memory_format)
         if "linear" in name:
-            weight, bias = torch.randn(4096, 4096, requires_grad=True), torch.randn(4096, requires_grad=True)
+            weight, bias = (
+                torch.randn(4096, 4096, requires_grad=True),
+                torch.randn(4096, requires_grad=True),
+            )
         x.requires_grad_()
         found[name] = median_time(lambda: calls[name](x, dy), repeats)
     return found
@@ -216,7 +229,10 @@ def errors() -> dict[str, float]:
 
     generator, found = np.random.default_rng(0), {}
     for name, (_, c, k, size, r, stride, pad) in CONVS.items():
-        x, w = generator.standard_normal((1, size, size, c), dtype=np.float32), generator.standard_normal((r, r, c, k), dtype=np.float32)
+        x, w = (
+            generator.standard_normal((1, size, size, c), dtype=np.float32),
+            generator.standard_normal((r, r, c, k), dtype=np.float32),
+        )
         b = np.zeros(k, np.float32)
         exact = K.conv2d(x.astype(float), w.astype(float), b.astype(float), stride, pad)
         dy = generator.standard_normal(exact.shape, dtype=np.float32)
@@ -234,7 +250,10 @@ def errors() -> dict[str, float]:
             ),
             strict=True,
         )
-        found |= {f"{name}: {which}": float(np.linalg.norm(a - e) / np.linalg.norm(e)) for which, a, e in pairs}
+        found |= {
+            f"{name}: {which}": float(np.linalg.norm(a - e) / np.linalg.norm(e))
+            for which, a, e in pairs
+        }
     return found
 
 
@@ -244,7 +263,10 @@ def floor(name: str, flops: float, bandwidth: float) -> tuple[float, float]:
     if conv in CONVS:
         n, c, k, size, r, stride, pad = CONVS[conv]
         out = (size + 2 * pad - r) // stride + 1
-        work, traffic = 2 * n * out * out * k * r * r * c, 4 * (n * size * size * c + n * out * out * k + r * r * c * k)
+        work, traffic = (
+            2 * n * out * out * k * r * r * c,
+            4 * (n * size * size * c + n * out * out * k + r * r * c * k),
+        )
     else:
         shape, arrays = MEMORY[name]
         if arrays is None:
@@ -263,7 +285,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=2, help="how often the sides take turns")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--side", help=argparse.SUPPRESS)  # used by this script itself: measure one side and print it
+    parser.add_argument(
+        "--side", help=argparse.SUPPRESS
+    )  # used by this script itself: measure one side and print it
     options = parser.parse_args()
     if set(options.groups) - {"conv", "memory"}:
         parser.error(f"unknown group in {options.groups}; expected conv, memory")
@@ -274,7 +298,13 @@ def main():
 
     sides = [side for side in SIDES if common.has_torch() or side == "minicnn"]
     machine = common.machine(options.threads)
-    found = common.in_turn(__file__, sides, options.rounds, options.threads, [*options.groups, f"--repeats={options.repeats}"])
+    found = common.in_turn(
+        __file__,
+        sides,
+        options.rounds,
+        options.threads,
+        [*options.groups, f"--repeats={options.repeats}"],
+    )
     exact = errors() if "conv" in options.groups else {}
     rows = []
     for name in found["minicnn"][0]:
@@ -284,20 +314,40 @@ def main():
         mine = times["minicnn"]
         rows.append(
             {
-                **{"operation": name, "minicnn": mine, "torch": best, "ratio": best and best / mine},
+                **{
+                    "operation": name,
+                    "minicnn": mine,
+                    "torch": best,
+                    "ratio": best and best / mine,
+                },
                 **{"gflops": work / mine / 1e9, "of_floor": least / mine, "error": exact.get(name)},
             }
         )
-    lines = ["| operation | ms | PyTorch | ratio | GFLOP/s | of the floor | error |", "|---|---:|---:|---:|---:|---:|---:|"]
+    lines = [
+        "| operation | ms | PyTorch | ratio | GFLOP/s | of the floor | error |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
     for r in rows:
         theirs, ratio = (f"{r['torch'] * 1e3:.2f}", f"{r['ratio']:.2f}") if r["torch"] else ("", "")
-        speed, error = f"{r['gflops']:.0f}" if r["gflops"] else "", f"{r['error']:.0e}" if r["error"] is not None else ""
-        lines.append(f"| {r['operation']} | {r['minicnn'] * 1e3:.2f} | {theirs} | {ratio} | {speed} | {r['of_floor']:.0%} | {error} |")
+        speed, error = (
+            f"{r['gflops']:.0f}" if r["gflops"] else "",
+            f"{r['error']:.0e}" if r["error"] is not None else "",
+        )
+        lines.append(
+            f"| {r['operation']} | {r['minicnn'] * 1e3:.2f} | {theirs} | {ratio} | {speed} | {r['of_floor']:.0%} | {error} |"
+        )
     for which in PASSES:
         ratios = [r["ratio"] for r in rows if r["operation"].endswith(which) and r["ratio"]]
         if ratios:
-            lines.append(f"| geometric mean, {which} | | | **{statistics.geometric_mean(ratios):.2f}** | | | |")
-    common.report("layers", "\n".join(lines), options.threads, {"machine": machine, "rows": rows, "raw": found})
+            lines.append(
+                f"| geometric mean, {which} | | | **{statistics.geometric_mean(ratios):.2f}** | | | |"
+            )
+    common.report(
+        "layers",
+        "\n".join(lines),
+        options.threads,
+        {"machine": machine, "rows": rows, "raw": found},
+    )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,9 @@ EPOCHS = 4  # that suffice for 99 %
 
 def batch():
     generator = np.random.default_rng(0)
-    return generator.standard_normal((BATCH, 32, 32, 1)).astype(np.float32), generator.integers(0, 10, BATCH)
+    return generator.standard_normal((BATCH, 32, 32, 1)).astype(np.float32), generator.integers(
+        0, 10, BATCH
+    )
 
 
 def time_steps(step) -> float:
@@ -72,7 +74,10 @@ def torchs(layout):
     x, labels = batch()
     x, labels = torch.tensor(x.transpose(0, 3, 1, 2).copy()), torch.tensor(labels)
     if layout == "channels_last":
-        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+        model, x = (
+            model.to(memory_format=torch.channels_last),
+            x.to(memory_format=torch.channels_last),
+        )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
 
     def step():
@@ -97,9 +102,17 @@ def to_99_percent(seed: int) -> dict:
     minicnn.seed(seed)
     train, test = data.mnist()
     model = models.create("lenet5", seed=seed)
-    history = training.fit(model, train, test, epochs=EPOCHS, seed=seed, callbacks=[Enough()], progress=False)
+    history = training.fit(
+        model, train, test, epochs=EPOCHS, seed=seed, callbacks=[Enough()], progress=False
+    )
     seconds = history.column("seconds")
-    return {"seed": seed, "epochs": len(seconds), "seconds": sum(seconds), "epoch": seconds, "accuracy": history.rows[-1]["test_accuracy"]}
+    return {
+        "seed": seed,
+        "epochs": len(seconds),
+        "seconds": sum(seconds),
+        "epoch": seconds,
+        "accuracy": history.rows[-1]["test_accuracy"],
+    }
 
 
 SIDES = {
@@ -125,30 +138,57 @@ def has_mnist() -> bool:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--side", help=argparse.SUPPRESS)  # used by this script itself: measure one side and print it
+    parser.add_argument(
+        "--side", help=argparse.SUPPRESS
+    )  # used by this script itself: measure one side and print it
     parser.add_argument("--no-training", action="store_true", help="only the step")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
     if options.side:
-        print(json.dumps(to_99_percent(int(options.side[-1])) if options.side.startswith("seed") else SIDES[options.side]()))
+        print(
+            json.dumps(
+                to_99_percent(int(options.side[-1]))
+                if options.side.startswith("seed")
+                else SIDES[options.side]()
+            )
+        )
         return
     sides = [side for side in SIDES if common.has_torch() or not side.startswith("torch")]
     results = common.in_turn(__file__, sides, options.repeats, options.threads)
-    best = min((statistics.median(v) for side, v in results.items() if side.startswith("torch")), default=None)
-    lines = ["| LeNet-5, batch 64 | ms a step (min-max) | s an epoch | PyTorch's time / this |", "|---|---:|---:|---:|"]
+    best = min(
+        (statistics.median(v) for side, v in results.items() if side.startswith("torch")),
+        default=None,
+    )
+    lines = [
+        "| LeNet-5, batch 64 | ms a step (min-max) | s an epoch | PyTorch's time / this |",
+        "|---|---:|---:|---:|",
+    ]
     for side, values in results.items():
         median = statistics.median(values)
         ratio = f"{best / median:.2f}" if best else ""
-        lines.append(f"| {side} | {common.median_range(values, 1e3)} | {median * STEPS_PER_EPOCH:.1f} | {ratio} |")
+        lines.append(
+            f"| {side} | {common.median_range(values, 1e3)} | {median * STEPS_PER_EPOCH:.1f} | {ratio} |"
+        )
     runs = {}
     if not options.no_training and has_mnist():
         runs = common.in_turn(__file__, ["seed 0", "seed 1", "seed 2"], 1, options.threads)
-        lines += ["", "| MNIST to 99 % | epochs | seconds of training | an epoch | test accuracy |", "|---|---:|---:|---:|---:|"]
+        lines += [
+            "",
+            "| MNIST to 99 % | epochs | seconds of training | an epoch | test accuracy |",
+            "|---|---:|---:|---:|---:|",
+        ]
         for name, (run,) in runs.items():
             epoch = statistics.median(run["epoch"])
-            lines.append(f"| {name} | {run['epochs']} | {run['seconds']:.1f} | {epoch:.1f} | {run['accuracy']:.2%} |")
-    common.report("lenet_mnist", "\n".join(lines), options.threads, {"seconds_per_step": results, "to_99_percent": runs})
+            lines.append(
+                f"| {name} | {run['epochs']} | {run['seconds']:.1f} | {epoch:.1f} | {run['accuracy']:.2%} |"
+            )
+    common.report(
+        "lenet_mnist",
+        "\n".join(lines),
+        options.threads,
+        {"seconds_per_step": results, "to_99_percent": runs},
+    )
 
 
 if __name__ == "__main__":

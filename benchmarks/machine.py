@@ -7,9 +7,8 @@ import argparse
 import json
 import os
 
-from minicnn.kernels.cpu.machine import bandwidth, peak_flops
-
 import minicnn
+from minicnn.kernels.cpu.engine.machine import bandwidth, peak_flops
 
 
 def main():

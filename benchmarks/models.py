@@ -41,7 +41,9 @@ CLASSES = 10
 
 def batch(shape, n):
     generator = np.random.default_rng(0)
-    return generator.standard_normal((n, *shape), dtype=np.float32), generator.integers(0, CLASSES, n)
+    return generator.standard_normal((n, *shape), dtype=np.float32), generator.integers(
+        0, CLASSES, n
+    )
 
 
 def time_of(step, steps: int) -> list[float]:
@@ -102,7 +104,10 @@ def torchs(name: str, n: int, steps: int, layout: str, compiled: bool) -> dict:
     x, labels = batch(models.create(name, num_classes=CLASSES).input_shape, n)
     x, labels = torch.tensor(np.ascontiguousarray(x.transpose(0, 3, 1, 2))), torch.tensor(labels)
     if layout == "channels_last":
-        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+        model, x = (
+            model.to(memory_format=torch.channels_last),
+            x.to(memory_format=torch.channels_last),
+        )
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
     run = torch.compile(model) if compiled else model
     cross_entropy = torch.nn.functional.cross_entropy
@@ -111,7 +116,9 @@ def torchs(name: str, n: int, steps: int, layout: str, compiled: bool) -> dict:
         model.train()
         outputs = run(x)
         if isinstance(outputs, tuple):
-            loss = cross_entropy(outputs[0], labels) + 0.3 * sum(cross_entropy(o, labels) for o in outputs[1:])
+            loss = cross_entropy(outputs[0], labels) + 0.3 * sum(
+                cross_entropy(o, labels) for o in outputs[1:]
+            )
         else:
             loss = cross_entropy(outputs, labels)
         optimizer.zero_grad()
@@ -160,7 +167,11 @@ def row(name: str, n: int, results: dict[str, list[dict]], peak_flops: float) ->
         }
     peaks = {side: max(run["peak"] for run in runs) for side, runs in results.items()}
     least = min((peaks[side] for side in theirs), default=None)
-    found["memory"] = {"minicnn": peaks[OURS], "torch": least, "ratio": peaks[OURS] / least if least else None}
+    found["memory"] = {
+        "minicnn": peaks[OURS],
+        "torch": least,
+        "ratio": peaks[OURS] / least if least else None,
+    }
     return found
 
 
@@ -208,13 +219,23 @@ def picture(rows: list[dict], name: str) -> None:
         return
     figure, axes = plt.subplots(figsize=(9, 0.5 * len(rows) + 1.2), layout="constrained")
     places = np.arange(len(rows))[::-1]
-    for offset, what, colour in ((0.19, "train", "#1b6ca8"), (-0.19, "inference", "#8fc1e3")):
+    for offset, what, color in ((0.19, "train", "#1b6ca8"), (-0.19, "inference", "#8fc1e3")):
         values = [r[what]["ratio"] for r in rows]
-        bars = axes.barh(places + offset, values, 0.36, color=colour, label={"train": "training step"}.get(what, what))
+        bars = axes.barh(
+            places + offset,
+            values,
+            0.36,
+            color=color,
+            label={"train": "training step"}.get(what, what),
+        )
         axes.bar_label(bars, [f"{v:.2f}" for v in values], padding=3, fontsize=8)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_yticks(places, [f"{r['network']}, batch {r['batch']}" for r in rows])
-    best = "the best of its layouts, compiled or not" if "compile" in name else "the better of its layouts"
+    best = (
+        "the best of its layouts, compiled or not"
+        if "compile" in name
+        else "the better of its layouts"
+    )
     axes.set_xlabel(f"times PyTorch's speed (1 = as fast; {best})")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
@@ -231,13 +252,19 @@ def run_side(side: str, name: str, n: int, steps: int) -> dict:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("networks", nargs="*", default=list(BATCHES), help=f"of {', '.join(BATCHES)}")
+    parser.add_argument(
+        "networks", nargs="*", default=list(BATCHES), help=f"of {', '.join(BATCHES)}"
+    )
     parser.add_argument("--rounds", type=int, default=2, help="how often the sides take turns")
-    parser.add_argument("--steps", type=int, default=5, help="measured steps in each process, after two of warm-up")
+    parser.add_argument(
+        "--steps", type=int, default=5, help="measured steps in each process, after two of warm-up"
+    )
     parser.add_argument("--batch", type=int, help="instead of each network's own")
     parser.add_argument("--compile", action="store_true", help="PyTorch also through torch.compile")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--side", help=argparse.SUPPRESS)  # used by this script itself: measure one side and print it
+    parser.add_argument(
+        "--side", help=argparse.SUPPRESS
+    )  # used by this script itself: measure one side and print it
     options = parser.parse_args()
     if options.side:
         (name,) = options.networks
@@ -248,16 +275,28 @@ def main():
             parser.error(f"unknown network {name!r}; expected one of {', '.join(BATCHES)}")
     sides = [OURS]
     if common.has_torch():
-        sides += [f"torch {layout}{way}" for layout in LAYOUTS for way in ("", " compiled")[: 1 + options.compile]]
+        sides += [
+            f"torch {layout}{way}"
+            for layout in LAYOUTS
+            for way in ("", " compiled")[: 1 + options.compile]
+        ]
     peak = common.machine(options.threads)["flops"]
     rows, raw = [], {}
     for name in options.networks:
         n = options.batch or BATCHES[name]
-        raw[name] = common.in_turn(__file__, sides, options.rounds, options.threads, [name, f"--batch={n}", f"--steps={options.steps}"])
+        raw[name] = common.in_turn(
+            __file__,
+            sides,
+            options.rounds,
+            options.threads,
+            [name, f"--batch={n}", f"--steps={options.steps}"],
+        )
         rows.append(row(name, n, raw[name], peak))
         print(table(rows[-1:]).splitlines()[2], flush=True)
     report = "models" + "_compile" * options.compile
-    common.report(report, table(rows), options.threads, {"peak_flops": peak, "rows": rows, "raw": raw})
+    common.report(
+        report, table(rows), options.threads, {"peak_flops": peak, "rows": rows, "raw": raw}
+    )
     picture(rows, report)
 
 

@@ -23,10 +23,17 @@ SIDES = ("minicnn", "torch channels_last")
 
 
 def table(rows: list[dict]) -> str:
-    lines = ["| network, batch | threads | ms an image | PyTorch | ratio |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| network, batch | threads | ms an image | PyTorch | ratio |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for r in rows:
-        theirs, ratio = (f"{r['torch']:.3f}", f"{r['torch'] / r['minicnn']:.2f}") if r["torch"] else ("", "")
-        lines.append(f"| {r['network']}, {r['batch']} | {r['threads']} | {r['minicnn']:.3f} | {theirs} | {ratio} |")
+        theirs, ratio = (
+            (f"{r['torch']:.3f}", f"{r['torch'] / r['minicnn']:.2f}") if r["torch"] else ("", "")
+        )
+        lines.append(
+            f"| {r['network']}, {r['batch']} | {r['threads']} | {r['minicnn']:.3f} | {theirs} | {ratio} |"
+        )
     return "\n".join(lines)
 
 
@@ -36,14 +43,30 @@ def picture(rows: list[dict], networks) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(1, len(networks), figsize=(4.2 * len(networks), 3.4), layout="constrained", squeeze=False)
+    figure, panels = plt.subplots(
+        1, len(networks), figsize=(4.2 * len(networks), 3.4), layout="constrained", squeeze=False
+    )
     for axes, name in zip(panels[0], networks, strict=True):
         for threads in sorted({r["threads"] for r in rows}):
             mine = [r for r in rows if r["network"] == name and r["threads"] == threads]
             style = "-" if threads > 1 else "--"
-            axes.plot([r["batch"] for r in mine], [r["minicnn"] for r in mine], style, color="#1b6ca8", marker="o", markersize=4)
+            axes.plot(
+                [r["batch"] for r in mine],
+                [r["minicnn"] for r in mine],
+                style,
+                color="#1b6ca8",
+                marker="o",
+                markersize=4,
+            )
             theirs = [r for r in mine if r["torch"]]
-            axes.plot([r["batch"] for r in theirs], [r["torch"] for r in theirs], style, color="#dd8452", marker="s", markersize=4)
+            axes.plot(
+                [r["batch"] for r in theirs],
+                [r["torch"] for r in theirs],
+                style,
+                color="#dd8452",
+                marker="s",
+                markersize=4,
+            )
         axes.set(xscale="log", yscale="log", xlabel="batch", title=name)
         axes.set_xticks(BATCHES, BATCHES)
         axes.grid(alpha=0.25, which="both")
@@ -51,7 +74,7 @@ def picture(rows: list[dict], networks) -> None:
     panels[0][0].set_ylabel("ms an image, training step")
     panels[0][0].plot([], [], color="#1b6ca8", marker="o", label="minicnn")
     panels[0][0].plot([], [], color="#dd8452", marker="s", label="PyTorch")
-    panels[0][0].plot([], [], "--", color="grey", label="1 thread")
+    panels[0][0].plot([], [], "--", color="gray", label="1 thread")
     panels[0][0].legend(frameon=False, fontsize=8)
     figure.savefig(common.RESULTS / "scaling.png", dpi=130)
 
@@ -64,7 +87,13 @@ def main():
     parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
-        print(json.dumps(models.run_side(options.side, options.networks[0], options.batch, options.steps)["train"]))
+        print(
+            json.dumps(
+                models.run_side(options.side, options.networks[0], options.batch, options.steps)[
+                    "train"
+                ]
+            )
+        )
         return
     sides = [side for side in SIDES if common.has_torch() or side == "minicnn"]
     rows = []
@@ -73,9 +102,26 @@ def main():
             if 6 * models.macs_of(name) * batch > MOST:
                 continue
             for threads in sorted({1, os.cpu_count() or 1}):
-                runs = common.in_turn(__file__, sides, 1, threads, [name, f"--batch={batch}", f"--steps={options.steps}"])
-                each = {side: statistics.median(values[0]) * 1e3 / batch for side, values in runs.items()}
-                rows.append({"network": name, "batch": batch, "threads": threads, "minicnn": each["minicnn"], "torch": each.get(SIDES[1])})
+                runs = common.in_turn(
+                    __file__,
+                    sides,
+                    1,
+                    threads,
+                    [name, f"--batch={batch}", f"--steps={options.steps}"],
+                )
+                each = {
+                    side: statistics.median(values[0]) * 1e3 / batch
+                    for side, values in runs.items()
+                }
+                rows.append(
+                    {
+                        "network": name,
+                        "batch": batch,
+                        "threads": threads,
+                        "minicnn": each["minicnn"],
+                        "torch": each.get(SIDES[1]),
+                    }
+                )
     common.report("scaling", table(rows), os.cpu_count() or 1, {"milliseconds_an_image": rows})
     picture(rows, options.networks)
 

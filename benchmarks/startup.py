@@ -32,7 +32,11 @@ optimizer.step()
 def seconds(code: str, threads: int, cache: str) -> float:
     """From the start of a process to its end."""
     started = time.perf_counter()
-    environment = os.environ | {"NUMBA_CACHE_DIR": cache, "NUMBA_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "NUMBA_CACHE_DIR": cache,
+        "NUMBA_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     return time.perf_counter() - started
 
@@ -56,7 +60,9 @@ def main():
             found["first step, warm cache"].append(seconds(STEP, options.threads, cache))
     lines = ["| start | seconds (min-max) |", "|---|---:|"]
     for name, values in found.items():
-        lines.append(f"| {name} | {statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f}) |")
+        lines.append(
+            f"| {name} | {statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f}) |"
+        )
     common.report("startup", "\n".join(lines), options.threads, {"seconds": found})
 
 

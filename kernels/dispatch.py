@@ -55,7 +55,9 @@ class use:  # noqa: N801 - it reads as a verb
         global _chosen
         if backend is not None:
             if backend not in BACKENDS:
-                raise ValueError(f"unknown backend {backend!r}; expected one of {', '.join(BACKENDS)}")
+                raise ValueError(
+                    f"unknown backend {backend!r}; expected one of {', '.join(BACKENDS)}"
+                )
             reason = load(backend)
             if isinstance(reason, str):
                 raise RuntimeError(f"the backend {backend!r} is not available: {reason}")
@@ -108,12 +110,15 @@ def _cpu() -> ModuleType:
     found = load("cpu")
     if isinstance(found, str):
         raise RuntimeError(f"the backend 'cpu' is not available: {found}")
-    return importlib.import_module("minicnn.kernels.cpu.launch")
+    return importlib.import_module("minicnn.kernels.cpu.engine.launch")
 
 
 def table() -> dict[str, dict[str, bool]]:
     """Operation -> backend -> whether the backend has a kernel of its own (if not, `reference` serves)."""
-    return {operation: {backend: hasattr(load(backend), operation) for backend in BACKENDS} for operation in OPERATIONS}
+    return {
+        operation: {backend: hasattr(load(backend), operation) for backend in BACKENDS}
+        for operation in OPERATIONS
+    }
 
 
 def _dispatcher(operation: str):

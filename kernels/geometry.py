@@ -24,7 +24,9 @@ class Window(NamedTuple):
 def pair(value, name: str = "value", minimum: int = 1) -> Pair:
     """`3` -> `(3, 3)`; a pair stays a pair. Raises ValueError for anything below `minimum`."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or any(isinstance(v, bool) or not hasattr(v, "__index__") or v < minimum for v in values):
+    if len(values) != 2 or any(
+        isinstance(v, bool) or not hasattr(v, "__index__") or v < minimum for v in values
+    ):
         raise ValueError(f"{name}={value!r}: expected an integer >= {minimum} or a pair of them")
     return int(values[0]), int(values[1])
 
@@ -34,14 +36,20 @@ def padding_pairs(padding) -> Padding:
 
     Raises ValueError for negative or malformed padding.
     """
-    if isinstance(padding, (tuple, list)) and len(padding) == 2 and any(isinstance(p, (tuple, list)) for p in padding):
+    if (
+        isinstance(padding, (tuple, list))
+        and len(padding) == 2
+        and any(isinstance(p, (tuple, list)) for p in padding)
+    ):
         vertical, horizontal = padding
         return pair(vertical, "padding", 0), pair(horizontal, "padding", 0)
     vertical, horizontal = pair(padding, "padding", 0)
     return (vertical, vertical), (horizontal, horizontal)
 
 
-def output_size(size: int, kernel: int, stride: int, padding: Pair, dilation: int = 1, ceil_mode: bool = False) -> int:
+def output_size(
+    size: int, kernel: int, stride: int, padding: Pair, dilation: int = 1, ceil_mode: bool = False
+) -> int:
     """Windows that fit along one axis.
 
         floor:  o = floor((i + p - k') / s) + 1        k' = dilation * (k - 1) + 1,  p = before + after
@@ -53,7 +61,9 @@ def output_size(size: int, kernel: int, stride: int, padding: Pair, dilation: in
     before, after = padding
     span = size + before + after - (dilation * (kernel - 1) + 1)
     if span < 0:
-        raise ValueError(f"a window of {dilation * (kernel - 1) + 1} pixels does not fit into {size} + {before + after} of padding")
+        raise ValueError(
+            f"a window of {dilation * (kernel - 1) + 1} pixels does not fit into {size} + {before + after} of padding"
+        )
     if not ceil_mode:
         return span // stride + 1
     count = -(-span // stride) + 1
@@ -79,7 +89,9 @@ def _window(image, kernel, stride, padding, dilation, ceil_mode) -> Window:
     padding, dilation = padding_pairs(padding), pair(dilation, "dilation")
     output, reach = [], []
     for axis in range(2):
-        count = output_size(image[axis], kernel[axis], stride[axis], padding[axis], dilation[axis], ceil_mode)
+        count = output_size(
+            image[axis], kernel[axis], stride[axis], padding[axis], dilation[axis], ceil_mode
+        )
         touched = (count - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
         before, after = padding[axis]
         output.append(count)
@@ -87,7 +99,9 @@ def _window(image, kernel, stride, padding, dilation, ceil_mode) -> Window:
     return Window(kernel, stride, padding, dilation, (output[0], output[1]), (reach[0], reach[1]))
 
 
-def pool_window(image: Pair, kernel_size, stride=None, padding=0, ceil_mode: bool = False) -> Window:
+def pool_window(
+    image: Pair, kernel_size, stride=None, padding=0, ceil_mode: bool = False
+) -> Window:
     """`window` for pooling: stride defaults to the kernel, and padding must stay below it.
 
     A window that lay wholly in the padding would have no maximum and no mean. Raises ValueError.

@@ -12,10 +12,6 @@ Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, 
 """
 
 from importlib import metadata
-from pathlib import Path
-
-if (_root := Path(__file__).parents[1]).joinpath("setup.py").exists():
-    __path__.append(str(_root))  # in a source tree that is not installed, kernels/ and models/ stand beside this folder
 
 from . import data, errors, layers, training
 from .device import set_precision, to_device, to_host, to_input

@@ -38,13 +38,28 @@ app = typer.Typer(
 console = Console(highlight=False)
 complaints = Console(stderr=True, highlight=False)
 
-OptionFlags = Annotated[list[str] | None, typer.Option("--option", "-o", help="An option of the network, as key=value; repeatable.")]
-DataFlag = Annotated[
-    str | None, typer.Option("--data", help=f"{', '.join(data.NAMES)}, or a folder or tar file: IDX, CIFAR, class folders of images.")
+OptionFlags = Annotated[
+    list[str] | None,
+    typer.Option("--option", "-o", help="An option of the network, as key=value; repeatable."),
 ]
-BackendFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(dispatch.BACKENDS)}; by default the fastest available.")]
-DeviceFlag = Annotated[str, typer.Option(help=f"Where to compute: {' or '.join(DEVICES)} (an NVIDIA GPU).")]
-PrecisionFlag = Annotated[str | None, typer.Option(help=f"How a GPU multiplies: {', '.join(PRECISIONS)}; fp32 by default.")]
+DataFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help=f"{', '.join(data.NAMES)}, or a folder or tar file: IDX, CIFAR, class folders of images.",
+    ),
+]
+BackendFlag = Annotated[
+    str | None,
+    typer.Option(help=f"One of {', '.join(dispatch.BACKENDS)}; by default the fastest available."),
+]
+DeviceFlag = Annotated[
+    str, typer.Option(help=f"Where to compute: {' or '.join(DEVICES)} (an NVIDIA GPU).")
+]
+PrecisionFlag = Annotated[
+    str | None,
+    typer.Option(help=f"How a GPU multiplies: {', '.join(PRECISIONS)}; fp32 by default."),
+]
 
 
 class Format(StrEnum):
@@ -72,14 +87,32 @@ def train(
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     lr: Annotated[float | None, typer.Option(min=0, help="The base learning rate.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="sgd, adam, adamw or rmsprop.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="constant, cosine, onecycle, polynomial, inverse or plateau.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="Which of the network's recipes to follow; by default the data set's.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Use only so many of the training and test images, for a first try.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="constant, cosine, onecycle, polynomial, inverse or plateau.")
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Which of the network's recipes to follow; by default the data set's."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Use only so many of the training and test images, for a first try."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Governs everything random.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/MODEL-DATA.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
-    early_stop: Annotated[int | None, typer.Option(min=1, help="Stop after this many epochs without progress.")] = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard event files as well.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; by default runs/MODEL-DATA.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in that folder.")
+    ] = False,
+    early_stop: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many epochs without progress.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard event files as well.")
+    ] = False,
     backend: BackendFlag = None,
     device: DeviceFlag = "cpu",
     precision: PrecisionFlag = None,
@@ -100,7 +133,9 @@ def train(
     network.recipe = entry.recipe(recipe, training_set.name)
     network.to(device)
     folder = _run_folder(out, model, training_set.name, resume)
-    console.print(f"training [bold]{model}[/] on {training_set!r}; the run's folder is {folder}", markup=True)
+    console.print(
+        f"training [bold]{model}[/] on {training_set!r}; the run's folder is {folder}", markup=True
+    )
 
     callbacks: list[Callback] = [EarlyStopping(early_stop)] if early_stop else []
     callbacks += [TensorBoardLog()] if tensorboard else []
@@ -121,19 +156,29 @@ def train(
     if history.interrupted:
         again = [a for a in sys.argv[1:] if a != "--resume"]
         again += [] if out else ["--out", str(folder)]
-        console.print(f"interrupted; everything is saved in {folder / LAST}. To go on: minicnn {shlex.join([*again, '--resume'])}")
+        console.print(
+            f"interrupted; everything is saved in {folder / LAST}. To go on: minicnn {shlex.join([*again, '--resume'])}"
+        )
         raise typer.Exit(130)
     result = history.evaluation
     assert result is not None  # a run that was given a test set ends with its evaluation
     _show_evaluation(result)
-    console.print(f"checkpoint: {folder / LAST} (best epoch, {history.best_epoch}: {folder / BEST})")
-    console.print(f"curves: {folder / 'curves.png'}   confusion matrix: {folder / 'confusion.png'}   numbers: {folder / 'history.csv'}")
-    console.print(f"[bold]{model}: {result.accuracy:.2%} test accuracy on {test_set.name} ({len(test_set):,} test images)[/]")
+    console.print(
+        f"checkpoint: {folder / LAST} (best epoch, {history.best_epoch}: {folder / BEST})"
+    )
+    console.print(
+        f"curves: {folder / 'curves.png'}   confusion matrix: {folder / 'confusion.png'}   numbers: {folder / 'history.csv'}"
+    )
+    console.print(
+        f"[bold]{model}: {result.accuracy:.2%} test accuracy on {test_set.name} ({len(test_set):,} test images)[/]"
+    )
 
 
 @app.command()
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="A .safetensors file from training or minicnn.save.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A .safetensors file from training or minicnn.save.")
+    ],
     data_source: DataFlag = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 256,
     backend: BackendFlag = None,
@@ -146,18 +191,27 @@ def evaluate(
     size = _image_size(network, network.recipe.preprocess)
     _, test_set = _training_data(data_source, network.recipe.data, size)
     if len(test_set.classes) > network.output_shape((1, *network.input_shape))[1]:
-        raise DataError(f"{test_set.name} has {len(test_set.classes)} classes; {checkpoint} tells fewer apart")
+        raise DataError(
+            f"{test_set.name} has {len(test_set.classes)} classes; {checkpoint} tells fewer apart"
+        )
     result = metrics.evaluate(network, test_set, batch_size=batch_size)
     _show_evaluation(result, per_class=True)
-    console.print(f"[bold]{network.name}: {result.accuracy:.2%} test accuracy on {test_set.name} ({len(test_set):,} test images)[/]")
+    console.print(
+        f"[bold]{network.name}: {result.accuracy:.2%} test accuracy on {test_set.name} ({len(test_set):,} test images)[/]"
+    )
 
 
 @app.command()
 def predict(
-    checkpoint: Annotated[Path, typer.Argument(help="A .safetensors file from training or minicnn.save.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A .safetensors file from training or minicnn.save.")
+    ],
     images: Annotated[list[Path], typer.Argument(help="Image files of any common format.")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to show for each image.")] = 3,
-    invert: Annotated[bool | None, typer.Option(help="Turn dark-on-light into light-on-dark; by default the border decides.")] = None,
+    invert: Annotated[
+        bool | None,
+        typer.Option(help="Turn dark-on-light into light-on-dark; by default the border decides."),
+    ] = None,
     backend: BackendFlag = None,
     device: DeviceFlag = "cpu",
     precision: PrecisionFlag = None,
@@ -171,17 +225,28 @@ def predict(
     for path in images:
         try:
             if preprocess.crop:
-                pixels, inverted = data.folders.decode(str(path), path.read_bytes, preprocess.image_size[0]), False
+                pixels, inverted = (
+                    data.folders.decode(str(path), path.read_bytes, preprocess.image_size[0]),
+                    False,
+                )
             else:
-                pixels, inverted = data.read_image(path, preprocess.image_size or preprocess.size, network.input_shape[2], invert)
+                pixels, inverted = data.read_image(
+                    path, preprocess.image_size or preprocess.size, network.input_shape[2], invert
+                )
         except DataError as error:
             failures.append(error)
             continue
         with no_grad():
-            belief = to_host(loss.probabilities(network(to_input(preprocess(pixels[None]), place_of(network)))))[0].astype(np.float32)
+            belief = to_host(
+                loss.probabilities(network(to_input(preprocess(pixels[None]), place_of(network))))
+            )[0].astype(np.float32)
         ranked = np.argsort(-belief, kind="stable")[:top]
         names = network.classes or tuple(map(str, range(len(belief))))
-        table.add_row(str(path), *(f"{names[i]} {belief[i]:.1%}" for i in ranked), "inverted" if inverted else "")
+        table.add_row(
+            str(path),
+            *(f"{names[i]} {belief[i]:.1%}" for i in ranked),
+            "inverted" if inverted else "",
+        )
     if table.row_count:
         console.print(table)
     for failure in failures:
@@ -193,15 +258,27 @@ def predict(
 @app.command()
 def summary(
     model: Annotated[str, typer.Argument(help="A network's name, or a .safetensors file.")],
-    input_size: Annotated[str | None, typer.Option("--input", help="H, HxW or HxWxC in pixels; by default the network's own.")] = None,
+    input_size: Annotated[
+        str | None,
+        typer.Option("--input", help="H, HxW or HxWxC in pixels; by default the network's own."),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1)] = 1,
     format: Annotated[Format, typer.Option(help="How to write the table.")] = Format.terminal,
-    with_probe: Annotated[bool, typer.Option("--probe", help="Also run one step and show each layer's scale of activations.")] = False,
+    with_probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe", help="Also run one step and show each layer's scale of activations."
+        ),
+    ] = False,
     option: OptionFlags = None,
 ):
     """A network's layers, with kernel, stride, padding, activation, output size, memory, parameters, MACs and connections."""
     with nullcontext() if with_probe else skip_init():
-        network = weights.load(model) if model.endswith(".safetensors") else registry.create(model, **_options(option))
+        network = (
+            weights.load(model)
+            if model.endswith(".safetensors")
+            else registry.create(model, **_options(option))
+        )
     result = summarize(network, _shape(input_size, network.input_shape), batch)
     if format is Format.json:
         print(result.to_json())
@@ -228,7 +305,13 @@ def summary(
 def models():
     """All networks, with their input, parameters and multiply-accumulates."""
     table = Table()
-    columns = (("name", 21, "left"), ("input", 9, "left"), ("parameters", 11, "right"), ("MACs", 14, "right"), ("recipes", 7, "left"))
+    columns = (
+        ("name", 21, "left"),
+        ("input", 9, "left"),
+        ("parameters", 11, "right"),
+        ("MACs", 14, "right"),
+        ("recipes", 7, "left"),
+    )
     for heading, width, side in columns:
         table.add_column(heading, min_width=width, justify=side)  # type: ignore[arg-type]
     table.add_column("", max_width=60, no_wrap=True, overflow="ellipsis")
@@ -237,7 +320,14 @@ def models():
             found = summarize(registry.create(name))
         size = "x".join(map(str, found.input))
         entry = registry.entry(name)
-        table.add_row(name, size, f"{found.parameters:,}", f"{found.macs:,}", ", ".join(entry.recipes), entry.summary)
+        table.add_row(
+            name,
+            size,
+            f"{found.parameters:,}",
+            f"{found.macs:,}",
+            ", ".join(entry.recipes),
+            entry.summary,
+        )
     _print_wide(table)
 
 
@@ -246,13 +336,19 @@ def backends():
     """Which backend serves which operation, and why one is unavailable."""
     for name, purpose in dispatch.BACKENDS.items():
         found = dispatch.load(name)
-        state = f"[yellow]not available: {escape(found)}[/]" if isinstance(found, str) else "[green]available[/]"
+        state = (
+            f"[yellow]not available: {escape(found)}[/]"
+            if isinstance(found, str)
+            else "[green]available[/]"
+        )
         console.print(f"[bold]{name:10}[/] {purpose}: {state}")
     table = Table("operation", *dispatch.BACKENDS)
     for operation, served in dispatch.table().items():
         table.add_row(operation, *("yes" if served[name] else "" for name in dispatch.BACKENDS))
     console.print(table)
-    console.print("Where a backend has no kernel of its own, `reference` serves. float64 arrays always go to `reference`.")
+    console.print(
+        "Where a backend has no kernel of its own, `reference` serves. float64 arrays always go to `reference`."
+    )
 
 
 class Operation(StrEnum):
@@ -265,13 +361,19 @@ class Operation(StrEnum):
 def ladder_command(
     operation: Annotated[Operation, typer.Argument(help="The operation.")] = Operation.conv,
     batch: Annotated[int, typer.Option(min=1, help="Images.")] = 4,
-    size: Annotated[int, typer.Option(min=1, help="Height and width of the images, in pixels.")] = 28,
+    size: Annotated[
+        int, typer.Option(min=1, help="Height and width of the images, in pixels.")
+    ] = 28,
     channels: Annotated[int, typer.Option(min=1, help="Input channels.")] = 128,
     filters: Annotated[int, typer.Option(min=1, help="Output channels.")] = 128,
     kernel: Annotated[int, typer.Option(min=1, help="Height and width of the kernel, odd.")] = 3,
-    repeats: Annotated[int, typer.Option(min=1, help="Measurements of each rung; the median counts.")] = 5,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Measurements of each rung; the median counts.")
+    ] = 5,
     out: Annotated[Path, typer.Option(help="Where to draw the ladder.")] = Path("ladder.png"),
-    device: Annotated[str, typer.Option(help="cpu, or gpu: from a thread for each result to tensor cores.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, or gpu: from a thread for each result to tensor cores.")
+    ] = "cpu",
 ):
     """Measure one convolution done in ever better ways, one idea at a time: from seven loops to Winograd's algorithm."""
     from .study import ladder, plots
@@ -283,22 +385,45 @@ def ladder_command(
         climb = ladder.climb if device == "cpu" else ladder.climb_gpu
         found = climb(problem, repeats=repeats, progress=status.update)
     for name, readings in found.items():
-        table = Table("rung", "idea", "time", "GFLOP/s", "of peak", "speed-up", "error", title=f"{name}: {problem}", title_justify="left")
+        table = Table(
+            "rung",
+            "idea",
+            "time",
+            "GFLOP/s",
+            "of peak",
+            "speed-up",
+            "error",
+            title=f"{name}: {problem}",
+            title_justify="left",
+        )
         for column in table.columns[2:]:
             column.justify, column.no_wrap = "right", True
         for r in readings:
-            speed = plots.three_digits(r.gflops), f"{r.share_of_peak:.1%}", f"{r.speedup:,.0f}x" if r.speedup >= 10 else f"{r.speedup:.1f}x"
+            speed = (
+                plots.three_digits(r.gflops),
+                f"{r.share_of_peak:.1%}",
+                f"{r.speedup:,.0f}x" if r.speedup >= 10 else f"{r.speedup:.1f}x",
+            )
             table.add_row(r.name, r.idea, f"{r.seconds * 1e3:,.1f} ms", *speed, f"{r.error:.0e}")
         _print_wide(table)
-    peak = "the machine's peak; Winograd's algorithm makes fewer, and" if device == "cpu" else "what the ordinary units reach; tensor cores"
+    peak = (
+        "the machine's peak; Winograd's algorithm makes fewer, and"
+        if device == "cpu"
+        else "what the ordinary units reach; tensor cores"
+    )
     console.print(f"GFLOP/s counts the plain sum's multiply-adds, against {peak} may pass it.")
     console.print(f"drawn: {plots.ladder(found, out, str(problem))}")
 
 
 @app.command("data")
 def data_command(
-    name: Annotated[str, typer.Argument(help=f"{', '.join(data.NAMES)}, or a folder with four IDX files.")],
-    out: Annotated[Path | None, typer.Option(help="Where to draw the samples; by default NAME.png in this folder.")] = None,
+    name: Annotated[
+        str, typer.Argument(help=f"{', '.join(data.NAMES)}, or a folder with four IDX files.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to draw the samples; by default NAME.png in this folder."),
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many samples to draw.")] = 50,
 ):
     """Fetch a data set, verify it, count its classes, and draw some of its images."""
@@ -307,12 +432,16 @@ def data_command(
     training_set, test_set = data.load(name, report=console.print)
     table = Table("class", "training images", "test images")
     for label, title in enumerate(training_set.classes):
-        table.add_row(title, *(f"{int((part.labels == label).sum()):,}" for part in (training_set, test_set)))
+        table.add_row(
+            title, *(f"{int((part.labels == label).sum()):,}" for part in (training_set, test_set))
+        )
     table.add_section()
     table.add_row("all", f"{len(training_set):,}", f"{len(test_set):,}")
     console.print(table)
     captions = [training_set.classes[label] for label in training_set.labels[:count]]
-    path = plots.images(training_set.images[:count], out or Path(f"{training_set.name}.png"), captions)
+    path = plots.images(
+        training_set.images[:count], out or Path(f"{training_set.name}.png"), captions
+    )
     console.print(f"{training_set!r}: verified. Samples: {path}")
 
 
@@ -320,7 +449,9 @@ def main() -> None:
     """Run the command line: errors become one sentence and exit code 2; --debug shows the traceback."""
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
-    warnings.showwarning = lambda message, *rest, **more: complaints.print(f"warning: {message}", markup=False)
+    warnings.showwarning = lambda message, *rest, **more: complaints.print(
+        f"warning: {message}", markup=False
+    )
     try:
         app([a for a in arguments if a != "--debug"])
     except KeyboardInterrupt:
@@ -329,7 +460,11 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         text = str(error) or type(error).__name__
-        complaints.print(f"minicnn: {text}" + ("" if debug else "  (--debug shows where)"), markup=False, soft_wrap=True)
+        complaints.print(
+            f"minicnn: {text}" + ("" if debug else "  (--debug shows where)"),
+            markup=False,
+            soft_wrap=True,
+        )
         sys.exit(2)
 
 
@@ -356,13 +491,19 @@ def _some(dataset: data.Dataset, limit: int) -> data.Dataset:
 def _training_data(source: str | None, wanted: str, size: int) -> tuple[data.Dataset, data.Dataset]:
     """The data asked for; if none was, the recipe's, or the embedded digits where MNIST cannot be had."""
     if source is None and wanted not in data.NAMES:
-        raise DataError(f"this network's recipe is for {wanted}, which is not downloaded: give --data FOLDER with images in class folders")
+        raise DataError(
+            f"this network's recipe is for {wanted}, which is not downloaded: give --data FOLDER with images in class folders"
+        )
     try:
         return data.load(source or wanted, size, report=console.print)
     except DataError as error:
         if source is not None or wanted != "mnist":
             raise
-        console.print(f"mnist cannot be had, so this trains on the embedded digits instead: {error}", markup=False, soft_wrap=True)
+        console.print(
+            f"mnist cannot be had, so this trains on the embedded digits instead: {error}",
+            markup=False,
+            soft_wrap=True,
+        )
         return data.digits(size)
 
 
@@ -384,7 +525,7 @@ def _run_folder(out: Path | None, model: str, source: str, resume: bool) -> Path
 
 
 def _options(flags: list[str] | None) -> dict:
-    """`["num_classes=2"]` -> `{"num_classes": 2}`; numbers and true/false are recognised."""
+    """`["num_classes=2"]` -> `{"num_classes": 2}`; numbers and true/false are recognized."""
     options: dict = {}
     for flag in flags or []:
         key, equals, text = flag.partition("=")
@@ -424,31 +565,61 @@ def _show_probe(network, batch: int) -> None:
     """Activation and gradient scale per layer before the first step; orders of magnitude away from 1 are marked."""
     readings, loss = probe(network, batch)
     table = Table(
-        "layer", "type", "activation std", "zeros", "gradient std", "weight gradient / weight", title=f"step 0, {batch} random images"
+        "layer",
+        "type",
+        "activation std",
+        "zeros",
+        "gradient std",
+        "weight gradient / weight",
+        title=f"step 0, {batch} random images",
     )
     for r in readings:
-        faint = r.activation < 1e-3 or r.activation > 1e3 or r.gradient == 0 or not np.isfinite(r.activation + r.gradient)
+        faint = (
+            r.activation < 1e-3
+            or r.activation > 1e3
+            or r.gradient == 0
+            or not np.isfinite(r.activation + r.gradient)
+        )
         update = "" if r.update is None else f"{r.update:.1e}"
-        table.add_row(r.name, r.layer, f"{r.activation:.2e}", f"{r.dead:.0%}", f"{r.gradient:.1e}", update, style="red" if faint else None)
+        table.add_row(
+            r.name,
+            r.layer,
+            f"{r.activation:.2e}",
+            f"{r.dead:.0%}",
+            f"{r.gradient:.1e}",
+            update,
+            style="red" if faint else None,
+        )
     console.print(table)
     classes = network.output_shape((1, *network.input_shape))[1]
-    console.print(f"loss {loss:.3f}; guessing among {classes} classes costs ln({classes}) = {np.log(classes):.3f}")
+    console.print(
+        f"loss {loss:.3f}; guessing among {classes} classes costs ln({classes}) = {np.log(classes):.3f}"
+    )
 
 
 def _show_evaluation(result: metrics.Evaluation, per_class: bool = False) -> None:
     """The confusion matrix (where it fits a screen), and accuracies."""
     n = len(result.classes)
     if n <= 20:
-        table = Table(title="confusion matrix (rows: true class, columns: prediction)", title_justify="left")
+        table = Table(
+            title="confusion matrix (rows: true class, columns: prediction)", title_justify="left"
+        )
         for heading in ("", *result.classes, "accuracy"):
             table.add_column(heading, no_wrap=True)
-        for name, row, share in zip(result.classes, result.confusion, result.per_class, strict=True):
-            cells = [f"[bold]{c}[/]" if result.classes[i] == name else f"[red]{c}[/]" if c else "·" for i, c in enumerate(row)]
+        for name, row, share in zip(
+            result.classes, result.confusion, result.per_class, strict=True
+        ):
+            cells = [
+                f"[bold]{c}[/]" if result.classes[i] == name else f"[red]{c}[/]" if c else "·"
+                for i, c in enumerate(row)
+            ]
             table.add_row(name, *cells, f"{share:.2%}")
         _print_wide(table)
     elif per_class:
         table = Table("class", "images", "accuracy")
-        for name, row, share in zip(result.classes, result.confusion, result.per_class, strict=True):
+        for name, row, share in zip(
+            result.classes, result.confusion, result.per_class, strict=True
+        ):
             table.add_row(name, str(row.sum()), f"{share:.2%}")
         console.print(table)
     top5 = f", top-5 {result.top5:.2%}" if result.top5 is not None else ""

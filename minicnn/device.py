@@ -29,7 +29,9 @@ def set_precision(name: str) -> None:
     if name not in PRECISIONS:
         raise ValueError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
     _precision = name
-    importlib.import_module("minicnn.kernels.cuda.conv").set_precision("fp32" if name == "bf16" else name)
+    importlib.import_module("minicnn.kernels.cuda.conv").set_precision(
+        "fp32" if name == "bf16" else name
+    )
 
 
 def precision() -> str:
@@ -80,7 +82,9 @@ def to_input(x, device: str):
     if device == "cuda" and _precision == "bf16":
         from ml_dtypes import bfloat16  # CuPy brings it along
 
-        return importlib.import_module("minicnn.kernels.cuda.activation").convert(x, np.dtype(bfloat16))
+        return importlib.import_module("minicnn.kernels.cuda.activation").convert(
+            x, np.dtype(bfloat16)
+        )
     return x
 
 

@@ -33,9 +33,13 @@ class Entry:
     def recipe(self, name: str | None = None, data: str | None = None):
         """The recipe of that name; without one, the recipe made for that data set, or "default". Raises ValueError for an unknown name."""
         if name is None:
-            return next((r for r in self.recipes.values() if r.data == data), self.recipes["default"])
+            return next(
+                (r for r in self.recipes.values() if r.data == data), self.recipes["default"]
+            )
         if name not in self.recipes:
-            raise ValueError(f"{self.name} has no recipe {name!r}; it has {', '.join(self.recipes)}")
+            raise ValueError(
+                f"{self.name} has no recipe {name!r}; it has {', '.join(self.recipes)}"
+            )
         return self.recipes[name]
 
     @property
@@ -52,7 +56,9 @@ class Entry:
 _entries: dict[str, Entry] = {}
 
 
-def register(name: str, recipes: dict[str, Any], loss=None, torch_names: Callable[[str], str] | None = None):
+def register(
+    name: str, recipes: dict[str, Any], loss=None, torch_names: Callable[[str], str] | None = None
+):
     """Decorate a constructor so that `create(name)` finds it.
 
     The constructor returns a `Sequential` and sets its `input_shape`, (H, W, C). `recipes` holds at least "default".
@@ -76,12 +82,20 @@ def entry(name: str) -> Entry:
     known = names()
     if name not in _entries:
         near = difflib.get_close_matches(name, known, 3)
-        raise ValueError(f"there is no model {name!r}; {'did you mean' if near else 'known are'} {', '.join(near or known)}")
+        raise ValueError(
+            f"there is no model {name!r}; {'did you mean' if near else 'known are'} {', '.join(near or known)}"
+        )
     return _entries[name]
 
 
 def create(
-    name: str, *, seed: int | None = None, recipe: str = "default", weights=None, sha256: str | None = None, **options
+    name: str,
+    *,
+    seed: int | None = None,
+    recipe: str = "default",
+    weights=None,
+    sha256: str | None = None,
+    **options,
 ) -> Sequential:
     """Make a network by its name, with fresh weights or with those of a file.
 
@@ -95,7 +109,9 @@ def create(
     found = entry(name)
     for option in options:
         if option not in found.options:
-            raise ValueError(f"{name} has no option {option!r}; it has {', '.join(found.options) or 'none'}")
+            raise ValueError(
+                f"{name} has no option {option!r}; it has {', '.join(found.options) or 'none'}"
+            )
     if seed is not None:
         random.seed(seed)
     chosen = found.recipe(recipe)

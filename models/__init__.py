@@ -4,4 +4,15 @@ from minicnn.registry import create, names
 
 from . import alexnet, googlenet, inception_v4, lenet, nin, resnet, vgg, zfnet
 
-__all__ = ["alexnet", "create", "googlenet", "inception_v4", "lenet", "names", "nin", "resnet", "vgg", "zfnet"]
+__all__ = [
+    "alexnet",
+    "create",
+    "googlenet",
+    "inception_v4",
+    "lenet",
+    "names",
+    "nin",
+    "resnet",
+    "vgg",
+    "zfnet",
+]

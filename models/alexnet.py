@@ -1,6 +1,6 @@
 """AlexNet, in the paper's form and in the three others that people meet.
 
-| name                  | conv2, 4, 5 | normalisation               | input    | parameters | MACs          |
+| name                  | conv2, 4, 5 | normalization               | input    | parameters | MACs          |
 |-----------------------|-------------|-----------------------------|----------|-----------:|--------------:|
 | `alexnet`             | dense       | LRN before pooling          | 227, 224 | 62,378,344 | 1,135,256,096 |
 | `alexnet_two_gpu`     | 2 groups    | LRN before pooling          | 227, 224 | 60,965,224 |   724,406,816 |
@@ -13,7 +13,16 @@ Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2
 
 from dataclasses import replace
 
-from minicnn.layers import AdaptiveAvgPool2d, Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, Sequential
+from minicnn.layers import (
+    AdaptiveAvgPool2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    LocalResponseNorm,
+    MaxPool2d,
+    Sequential,
+)
 from minicnn.layers.init import gaussian
 from minicnn.registry import register
 from minicnn.training.recipe import Recipe
@@ -68,7 +77,9 @@ def _paper(num_classes: int, input_size: int, hidden: int, groups: int) -> Seque
         pool5=MaxPool2d(3, stride=2),
     )
     shape = (input_size, input_size, 3)
-    net = Sequential(**features, **classifier(flattened(features, shape), num_classes, hidden), input_shape=shape)
+    net = Sequential(
+        **features, **classifier(flattened(features, shape), num_classes, hidden), input_shape=shape
+    )
     return _initialized(net, fc_std=0.01, fc_bias=1.0, conv_bias=1.0)
 
 
@@ -79,7 +90,9 @@ def alexnet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) 
 
 
 @register("alexnet_two_gpu", {"default": PAPER, "paper": PAPER})
-def alexnet_two_gpu(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Sequential:
+def alexnet_two_gpu(
+    num_classes: int = 1000, input_size: int = 227, hidden: int = 4096
+) -> Sequential:
     """The paper's AlexNet: conv2, 4 and 5 see the half of the channels that was on their GPU."""
     return _paper(num_classes, input_size, hidden, groups=2)
 
@@ -101,7 +114,7 @@ CAFFENET = Recipe(
 
 @register("caffenet", {"default": CAFFENET, "paper": CAFFENET})
 def caffenet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Sequential:
-    """Caffe's reference net: the paper's with pooling before normalisation, and Caffe's LRN (alpha / n, k = 1)."""
+    """Caffe's reference net: the paper's with pooling before normalization, and Caffe's LRN (alpha / n, k = 1)."""
     features = dict(
         conv1=Conv2d(3, 96, 11, stride=4, padding=conv1_padding(input_size), activation="relu"),
         pool1=MaxPool2d(3, stride=2, ceil_mode=True),
@@ -115,18 +128,30 @@ def caffenet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096)
         pool5=MaxPool2d(3, stride=2, ceil_mode=True),
     )
     shape = (input_size, input_size, 3)
-    net = Sequential(**features, **classifier(flattened(features, shape), num_classes, hidden), input_shape=shape)
+    net = Sequential(
+        **features, **classifier(flattened(features, shape), num_classes, hidden), input_shape=shape
+    )
     return _initialized(net, fc_std=0.005, fc_bias=1.0, conv_bias=1.0)
 
 
 TORCHVISION_NAMES = renamed(
-    {"conv1": "features.0", "conv2": "features.3", "conv3": "features.6", "conv4": "features.8", "conv5": "features.10"}
+    {
+        "conv1": "features.0",
+        "conv2": "features.3",
+        "conv3": "features.6",
+        "conv4": "features.8",
+        "conv5": "features.10",
+    }
     | {"fc6": "classifier.1", "fc7": "classifier.4", "fc8": "classifier.6"}
 )
 
 
-@register("alexnet_torchvision", {"default": replace(TORCHVISION, lr=0.01)}, torch_names=TORCHVISION_NAMES)
-def alexnet_torchvision(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+@register(
+    "alexnet_torchvision", {"default": replace(TORCHVISION, lr=0.01)}, torch_names=TORCHVISION_NAMES
+)
+def alexnet_torchvision(
+    num_classes: int = 1000, input_size: int = 224, hidden: int = 4096
+) -> Sequential:
     """What torchvision calls AlexNet: thinner, no LRN, no groups, dropout before the fully connected layers."""
     return Sequential(
         conv1=Conv2d(3, 64, 11, stride=4, padding=2, activation="relu"),

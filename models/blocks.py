@@ -13,12 +13,16 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 # The mean and standard deviation of CIFAR-10's training pixels.
-CIFAR10_INPUT = Preprocess(size=(32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
+CIFAR10_INPUT = Preprocess(
+    size=(32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616)
+)
 
 
 def imagenet_input(size: int, resize: int = 256, std=IMAGENET_STD) -> Preprocess:
     """RGB, the central `size` x `size` pixels of a picture whose shorter side is `resize`, minus the mean, over the std."""
-    return Preprocess(size=(size, size), mean=IMAGENET_MEAN, std=std, image_size=(resize, resize), crop=True)
+    return Preprocess(
+        size=(size, size), mean=IMAGENET_MEAN, std=std, image_size=(resize, resize), crop=True
+    )
 
 
 def crop_and_flip(size: int, padding: int = 0) -> RandomCropFlip:
@@ -45,7 +49,9 @@ def flattened(features: dict[str, Layer], input_shape: tuple[int, int, int]) -> 
     return math.prod(Sequential(**features).output_shape((1, *input_shape))[1:])
 
 
-def classifier(inputs: int, num_classes: int, hidden: int = 4096, dropout: float = 0.5) -> dict[str, Layer]:
+def classifier(
+    inputs: int, num_classes: int, hidden: int = 4096, dropout: float = 0.5
+) -> dict[str, Layer]:
     """AlexNet's fully connected layers, which ZFNet and VGG kept: two of `hidden` units with dropout behind each, then the logits."""
     return {
         "flatten": Flatten(),

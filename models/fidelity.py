@@ -59,17 +59,23 @@ LEDGER: dict[str, tuple[str, list[Point]]] = {
                 "ReLU on the input and pooling rows",
                 "none there: it would clip the input's negative half, and is the identity after averaging",
             ),
-            Point(TABLE_1, "average pooling, ReLU, C5 as a convolution", "`lenet5`, 61,706 parameters"),
+            Point(
+                TABLE_1, "average pooling, ReLU, C5 as a convolution", "`lenet5`, 61,706 parameters"
+            ),
             Point(
                 TABLE_2,
                 "RGB input, max pooling then sigmoid, nothing between the linear layers",
                 "`lenet5_sigmoid`, as written; its linear layers are one affine map",
             ),
             Point(
-                TABLE_2, "LeNet-5 has its name from five layers with parameters", "the 1998 net has seven: S2 and S4 are trained as well"
+                TABLE_2,
+                "LeNet-5 has its name from five layers with parameters",
+                "the 1998 net has seven: S2 and S4 are trained as well",
             ),
             Point(
-                "Caffe, examples/mnist", "one ReLU, after ip1; inputs divided by 256; biases learn twice as fast", "`lenet_caffe`, the same"
+                "Caffe, examples/mnist",
+                "one ReLU, after ip1; inputs divided by 256; biases learn twice as fast",
+                "`lenet_caffe`, the same",
             ),
         ],
     ),
@@ -81,14 +87,26 @@ LEDGER: dict[str, tuple[str, list[Point]]] = {
                 "input 224x224, conv1 gives 55x55",
                 "227, or 224 with 3 zeros at the right and bottom: the authors' code rounded the number of windows up, which is the same",
             ),
-            Point("Krizhevsky et al. 2012, figure 2", "253,440 neurons after conv1", "290,400 = 55x55x96; the figure's number is 55x48x96"),
+            Point(
+                "Krizhevsky et al. 2012, figure 2",
+                "253,440 neurons after conv1",
+                "290,400 = 55x55x96; the figure's number is 55x48x96",
+            ),
             Point(
                 "Krizhevsky et al. 2012, section 3.3",
                 "LRN with n=5, k=2, alpha=1e-4, beta=0.75, the sum not divided",
                 "`alexnet`, `alexnet_two_gpu`: the printed formula",
             ),
-            Point("cuda-convnet2, layer.py", "the authors' own code divides alpha by n", "`LocalResponseNorm(alpha_div_n=True)` is that"),
-            Point("Caffe, bvlc_reference_caffenet", "pooling before LRN; alpha / n and k=1; biases start at 1", "`caffenet`, the same"),
+            Point(
+                "cuda-convnet2, layer.py",
+                "the authors' own code divides alpha by n",
+                "`LocalResponseNorm(alpha_div_n=True)` is that",
+            ),
+            Point(
+                "Caffe, bvlc_reference_caffenet",
+                "pooling before LRN; alpha / n and k=1; biases start at 1",
+                "`caffenet`, the same",
+            ),
             Point(
                 "Krizhevsky et al. 2012, section 3.2",
                 "conv2, 4 and 5 see the maps on their own GPU",
@@ -99,10 +117,20 @@ LEDGER: dict[str, tuple[str, list[Point]]] = {
                 "64-192-384-256-256 maps, no LRN, no groups, dropout before the linear layers",
                 "`alexnet_torchvision`, from Krizhevsky 2014",
             ),
-            Point("Krizhevsky et al. 2012, section 4.1", "PCA colour shifts, 10-crop testing", "not yet here: crops and mirroring alone"),
-            Point(TABLE_2, "conv2 with padding 1", "padding 2: with 1 the sizes 27 and 6x6x256 do not come out"),
             Point(
-                TABLE_2, "no dropout, and a single tower", "dropout 0.5 after fc6 and fc7, as in the paper; the single tower is `alexnet`"
+                "Krizhevsky et al. 2012, section 4.1",
+                "PCA color shifts, 10-crop testing",
+                "not yet here: crops and mirroring alone",
+            ),
+            Point(
+                TABLE_2,
+                "conv2 with padding 1",
+                "padding 2: with 1 the sizes 27 and 6x6x256 do not come out",
+            ),
+            Point(
+                TABLE_2,
+                "no dropout, and a single tower",
+                "dropout 0.5 after fc6 and fc7, as in the paper; the single tower is `alexnet`",
             ),
         ],
     ),
@@ -115,17 +143,25 @@ LEDGER: dict[str, tuple[str, list[Point]]] = {
                 "padding 1 in conv1 and ceil mode in the pools: what these sizes need",
             ),
             Point(
-                "Zeiler & Fergus 2013, figure 3", "contrast normalisation after pooling, its constants not printed", "AlexNet's constants"
+                "Zeiler & Fergus 2013, figure 3",
+                "contrast normalization after pooling, its constants not printed",
+                "AlexNet's constants",
             ),
             Point(
-                "Zeiler & Fergus 2013, section 3", "all weights initialised to 10^-2", "N(0, 0.01^2): a constant could break no symmetry"
+                "Zeiler & Fergus 2013, section 3",
+                "all weights initialized to 10^-2",
+                "N(0, 0.01^2): a constant could break no symmetry",
             ),
             Point(
                 "Zeiler & Fergus 2013, section 3",
                 "filters whose RMS exceeds 0.1 are scaled back to it",
                 "the callback `RescaleFilters(0.1)` in the recipe",
             ),
-            Point(TABLE_1, "ZFNet won ILSVRC 2013", "the winner was Clarifai (11.7 %); the paper's net has 14.8 % on 2012's test set"),
+            Point(
+                TABLE_1,
+                "ZFNet won ILSVRC 2013",
+                "the winner was Clarifai (11.7 %); the paper's net has 14.8 % on 2012's test set",
+            ),
             Point(
                 TABLE_1,
                 "it expanded the middle layers",
@@ -146,9 +182,21 @@ LEDGER: dict[str, tuple[str, list[Point]]] = {
                 "weights from N(0, 10^-2), deeper nets start from a trained A",
                 "Glorot's rule, which the same section's later note recommends instead",
             ),
-            Point("torchvision, vgg.py", "adaptive pooling to 7x7 before the classifier", "the same; it is the identity at 224"),
-            Point(TABLE_1, "24M values, 93 MB an image", "15,237,608 values, 58.1 MiB: every row of that list is right, its total is not"),
-            Point(TABLE_1, "138M parameters without biases, 140M in the text", "138,357,544 with the 13,416 biases"),
+            Point(
+                "torchvision, vgg.py",
+                "adaptive pooling to 7x7 before the classifier",
+                "the same; it is the identity at 224",
+            ),
+            Point(
+                TABLE_1,
+                "24M values, 93 MB an image",
+                "15,237,608 values, 58.1 MiB: every row of that list is right, its total is not",
+            ),
+            Point(
+                TABLE_1,
+                "138M parameters without biases, 140M in the text",
+                "138,357,544 with the 13,416 biases",
+            ),
             Point(TABLE_2, "no dropout", "0.5 after fc6 and fc7, as in the paper"),
         ],
     ),
@@ -160,7 +208,11 @@ LEDGER: dict[str, tuple[str, list[Point]]] = {
                 "conv1 has 2.7K parameters and 34M operations",
                 "9,472 and 118M: the printed numbers are those of a depthwise-separable layer",
             ),
-            Point("Szegedy et al. 2014, table 1", "112, 56, 28, 14, 7", "ceil mode in every 3x3/2 pool; floor would give 55, 27, 13, 6"),
+            Point(
+                "Szegedy et al. 2014, table 1",
+                "112, 56, 28, 14, 7",
+                "ceil mode in every 3x3/2 pool; floor would give 55, 27, 13, 6",
+            ),
             Point(
                 "Szegedy et al. 2014, section 5",
                 "two auxiliary classifiers after 4a and 4d, weight 0.3, dropout 0.7",
@@ -168,7 +220,7 @@ LEDGER: dict[str, tuple[str, list[Point]]] = {
             ),
             Point(
                 "Szegedy et al. 2014",
-                "LRN constants and weight initialisation are not given",
+                "LRN constants and weight initialization are not given",
                 "Caffe's: n=5, alpha=1e-4 / 5, k=1; its xavier filler, biases 0.2",
             ),
             Point(
@@ -184,7 +236,7 @@ LEDGER: dict[str, tuple[str, list[Point]]] = {
             Point(
                 "torchvision, googlenet.py",
                 "pretrained weights expect inputs in [-1, 1]",
-                "not done by the network: normalise with mean and std 0.5 for them",
+                "not done by the network: normalize with mean and std 0.5 for them",
             ),
             Point(
                 "Szegedy et al. 2016, figures 3 to 9",
@@ -193,7 +245,11 @@ LEDGER: dict[str, tuple[str, list[Point]]] = {
             ),
             Point(TABLE_1, "4M parameters", "6,998,552"),
             Point(TABLE_2, "conv1 with padding 0", "padding 3: 0 gives 109 instead of 112"),
-            Point(TABLE_2, "5a and 5b left blank, no activation in the modules", "the paper's widths, ReLU after every convolution"),
+            Point(
+                TABLE_2,
+                "5a and 5b left blank, no activation in the modules",
+                "the paper's widths, ReLU after every convolution",
+            ),
         ],
     ),
     "ResNet": (
@@ -214,21 +270,31 @@ LEDGER: dict[str, tuple[str, list[Point]]] = {
                 "pool1 without padding, in ceil mode; a bias on ResNet-50's conv1",
                 "padding 1 and floor, no bias, as torchvision: windows lie one pixel apart",
             ),
-            Point("He et al. 2015b, section 3.3", "shortcuts A, B, C", 'the option `option="A"`, `"B"`, `"C"`'),
+            Point(
+                "He et al. 2015b, section 3.3",
+                "shortcuts A, B, C",
+                'the option `option="A"`, `"B"`, `"C"`',
+            ),
             Point(
                 "fb.resnet.torch against the usual CIFAR checkpoints",
                 "option A pads channels behind, or half on both sides",
                 "`both_sides=True` is the second",
             ),
             Point(
-                "He et al. 2015b, section 3.4", "batch norm's statistics recomputed after training", "the moving average, as torch has it"
+                "He et al. 2015b, section 3.4",
+                "batch norm's statistics recomputed after training",
+                "the moving average, as torch has it",
             ),
             Point(
                 "He et al. 2016, section 4 and appendix",
                 "the first unit's activation is shared, shape-changing units activate before the split",
                 "`preresnet*`, the same",
             ),
-            Point(TABLE_1, "ResNets have no fully connected layer", "they have one, 512 or 2048 -> 1000"),
+            Point(
+                TABLE_1,
+                "ResNets have no fully connected layer",
+                "they have one, 512 or 2048 -> 1000",
+            ),
         ],
     ),
     "NiN": (
@@ -239,10 +305,14 @@ LEDGER: dict[str, tuple[str, list[Point]]] = {
                 "max pooling after both first stages, ReLU on the last 1x1 too",
                 "`nin_cifar10`, the same",
             ),
-            Point("Caffe gist of NiN", "average pooling in the second stage", "max pooling, as the author"),
+            Point(
+                "Caffe gist of NiN",
+                "average pooling in the second stage",
+                "max pooling, as the author",
+            ),
             Point(
                 "Lin et al. 2013, section 4.1",
-                "contrast normalisation and ZCA whitening of CIFAR",
+                "contrast normalization and ZCA whitening of CIFAR",
                 "not yet here: mean and standard deviation per channel",
             ),
             Point("Lin et al. 2013", "no ImageNet net", "`nin_imagenet` is the Caffe model zoo's"),
@@ -267,7 +337,14 @@ def document(agreement: dict | None = None) -> str:
     ]
     for family, (modules, points) in LEDGER.items():
         files = ", ".join(f"`models/{module}.py`" for module in modules.split())
-        lines += [f"## {family}", "", files, "", "| network | input | parameters | MACs | recipe from |", "|---|---|---:|---:|---|"]
+        lines += [
+            f"## {family}",
+            "",
+            files,
+            "",
+            "| network | input | parameters | MACs | recipe from |",
+            "|---|---|---:|---:|---|",
+        ]
         for name in registry.names():
             entry = registry.entry(name)
             if entry.build.__module__.rpartition(".")[2] not in modules.split():
@@ -276,7 +353,9 @@ def document(agreement: dict | None = None) -> str:
                 table = summarize(registry.create(name))
             size = "x".join(map(str, table.input))
             source = _cell(entry.recipes.get("paper", entry.recipes["default"]).source)
-            lines.append(f"| `{name}` | {size} | {table.parameters:,} | {table.macs:,} | {source} |")
+            lines.append(
+                f"| `{name}` | {size} | {table.parameters:,} | {table.macs:,} | {source} |"
+            )
         lines += ["", "| source | it says | here |", "|---|---|---|"]
         lines += [f"| {_cell(p.source)} | {_cell(p.says)} | {_cell(p.here)} |" for p in points]
         lines.append("")
@@ -310,7 +389,14 @@ def _agreement(measured: dict | None) -> list[str]:
     ]
     for name, row in measured["networks"].items():
         found, single = row["float64"], row.get("float32")
-        cells = [f"{single[what][0]:.0e} / {single[what][1]:.0e}" for what in ("forward", "gradient", "eval")] if single else [""] * 3
+        cells = (
+            [
+                f"{single[what][0]:.0e} / {single[what][1]:.0e}"
+                for what in ("forward", "gradient", "eval")
+            ]
+            if single
+            else [""] * 3
+        )
         counts = f"{row['parameters']:,} | {row['macs']:,}"
         errors = f"{found['forward']:.0e} | {found['gradient']:.0e} | {found['seconds']:.1f}"
         lines.append(f"| `{name}` | {counts} | {errors} | {' | '.join(cells)} |")

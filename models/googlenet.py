@@ -77,7 +77,10 @@ def conv_relu(c_in: int, c_out: int, size: int, stride: int = 1) -> Layer:
 
 def conv_bn_relu(c_in: int, c_out: int, size: int, stride: int = 1) -> Layer:
     """The later form: no bias, batch norm with eps 1e-3, then ReLU."""
-    return Sequential(conv=Conv2d(c_in, c_out, size, stride, size // 2, bias=False), bn=BatchNorm2d(c_out, eps=1e-3, activation="relu"))
+    return Sequential(
+        conv=Conv2d(c_in, c_out, size, stride, size // 2, bias=False),
+        bn=BatchNorm2d(c_out, eps=1e-3, activation="relu"),
+    )
 
 
 def inception(c_in: int, name: str, conv=conv_relu, third: int = 5) -> Concat:
@@ -96,7 +99,9 @@ def _width(name: str) -> int:
     return one + three + five + project
 
 
-def auxiliary(c_in: int, num_classes: int, side: int, conv=conv_relu, pool: Layer | None = None) -> Sequential:
+def auxiliary(
+    c_in: int, num_classes: int, side: int, conv=conv_relu, pool: Layer | None = None
+) -> Sequential:
     """A classifier on the side (section 5); `side` is the size of the maps that it reads, 14 for a 224 input."""
     features = {"pool": pool or AvgPool2d(5, stride=3), "conv": conv(c_in, 128, 1)}
     return Sequential(
@@ -108,7 +113,17 @@ def auxiliary(c_in: int, num_classes: int, side: int, conv=conv_relu, pool: Laye
     )
 
 
-def _googlenet(num_classes: int, input_size: int, aux: bool, dropout: float, conv, third: int, lrn, pool4: Layer, aux_pool) -> Sequential:
+def _googlenet(
+    num_classes: int,
+    input_size: int,
+    aux: bool,
+    dropout: float,
+    conv,
+    third: int,
+    lrn,
+    pool4: Layer,
+    aux_pool,
+) -> Sequential:
     shape = (input_size, input_size, 3)
     module = partial(inception, conv=conv, third=third)
     layers = dict(
@@ -136,9 +151,14 @@ def _googlenet(num_classes: int, input_size: int, aux: bool, dropout: float, con
     )
     if not aux:
         return Sequential(**layers, input_shape=shape)
-    side = Sequential(**{n: layers[n] for n in list(layers)[: list(layers).index("inception4a")]}).output_shape((1, *shape))[1]
+    side = Sequential(
+        **{n: layers[n] for n in list(layers)[: list(layers).index("inception4a")]}
+    ).output_shape((1, *shape))[1]
     heads = {
-        f"inception{name}": auxiliary(_width(name), num_classes, side, conv, aux_pool() if aux_pool else None) for name in ("4a", "4d")
+        f"inception{name}": auxiliary(
+            _width(name), num_classes, side, conv, aux_pool() if aux_pool else None
+        )
+        for name in ("4a", "4d")
     }
     return AuxiliarySequential(**layers, heads=heads, input_shape=shape)
 
@@ -160,12 +180,18 @@ def googlenet(num_classes: int = 1000, input_size: int = 224, aux: bool = True) 
 def googlenet_bn(num_classes: int = 1000, input_size: int = 224, aux: bool = False) -> Sequential:
     """GoogLeNet with batch norm instead of LRN, its 5x5 convolutions kept."""
     pool4 = MaxPool2d(3, stride=2, ceil_mode=True)
-    return _googlenet(num_classes, input_size, aux, 0.2, conv_bn_relu, 5, None, pool4, None).initialize(caffe_xavier(), 0.0)
+    return _googlenet(
+        num_classes, input_size, aux, 0.2, conv_bn_relu, 5, None, pool4, None
+    ).initialize(caffe_xavier(), 0.0)
 
 
 @register("googlenet_torchvision", {"default": QUICK}, loss=AuxiliaryLoss(0.3), torch_names=str)
-def googlenet_torchvision(num_classes: int = 1000, input_size: int = 224, aux: bool = False) -> Sequential:
+def googlenet_torchvision(
+    num_classes: int = 1000, input_size: int = 224, aux: bool = False
+) -> Sequential:
     """What torchvision calls GoogLeNet: batch norm, 3x3 where the paper has 5x5, a 2x2 fourth pool."""
     pool4 = MaxPool2d(2, stride=2, ceil_mode=True)
     pool = partial(AdaptiveAvgPool2d, 4)
-    return _googlenet(num_classes, input_size, aux, 0.2, conv_bn_relu, 3, None, pool4, pool).initialize(caffe_xavier(), 0.0)
+    return _googlenet(
+        num_classes, input_size, aux, 0.2, conv_bn_relu, 3, None, pool4, pool
+    ).initialize(caffe_xavier(), 0.0)

@@ -5,7 +5,17 @@ Source: Szegedy, Ioffe, Vanhoucke, Alemi, "Inception-v4, Inception-ResNet and th
 followed; the counts are the same.
 """
 
-from minicnn.layers import AvgPool2d, BatchNorm2d, Concat, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, Sequential
+from minicnn.layers import (
+    AvgPool2d,
+    BatchNorm2d,
+    Concat,
+    Conv2d,
+    Dropout,
+    GlobalAvgPool2d,
+    Linear,
+    MaxPool2d,
+    Sequential,
+)
 from minicnn.layers.init import he_normal
 from minicnn.registry import register
 from minicnn.training.recipe import Recipe
@@ -32,13 +42,16 @@ def conv(c_in: int, c_out: int, size, stride: int = 1, padding="same") -> Sequen
     height, width = size if isinstance(size, tuple) else (size, size)
     around = (height // 2, width // 2) if padding == "same" else 0
     return Sequential(
-        conv=Conv2d(c_in, c_out, (height, width), stride, around, bias=False), bn=BatchNorm2d(c_out, eps=1e-3, activation="relu")
+        conv=Conv2d(c_in, c_out, (height, width), stride, around, bias=False),
+        bn=BatchNorm2d(c_out, eps=1e-3, activation="relu"),
     )
 
 
 def pooled(c_in: int, c_out: int) -> Sequential:
     """The branch of an average pooling that does not count its padding."""
-    return Sequential(AvgPool2d(3, stride=1, padding=1, count_include_pad=False), conv(c_in, c_out, 1))
+    return Sequential(
+        AvgPool2d(3, stride=1, padding=1, count_include_pad=False), conv(c_in, c_out, 1)
+    )
 
 
 def stem() -> Sequential:
@@ -50,7 +63,12 @@ def stem() -> Sequential:
         split1=Concat(MaxPool2d(3, stride=2), conv(64, 96, 3, 2, "valid")),
         split2=Concat(
             Sequential(conv(160, 64, 1), conv(64, 96, 3, 1, "valid")),
-            Sequential(conv(160, 64, 1), conv(64, 64, (1, 7)), conv(64, 64, (7, 1)), conv(64, 96, 3, 1, "valid")),
+            Sequential(
+                conv(160, 64, 1),
+                conv(64, 64, (1, 7)),
+                conv(64, 64, (7, 1)),
+                conv(64, 96, 3, 1, "valid"),
+            ),
         ),
         split3=Concat(conv(192, 192, 3, 2, "valid"), MaxPool2d(3, stride=2)),
     )
@@ -80,7 +98,13 @@ def inception_b() -> Concat:
     return Concat(
         conv(1024, 384, 1),
         Sequential(conv(1024, 192, 1), conv(192, 224, (1, 7)), conv(224, 256, (7, 1))),
-        Sequential(conv(1024, 192, 1), conv(192, 192, (7, 1)), conv(192, 224, (1, 7)), conv(224, 224, (7, 1)), conv(224, 256, (1, 7))),
+        Sequential(
+            conv(1024, 192, 1),
+            conv(192, 192, (7, 1)),
+            conv(192, 224, (1, 7)),
+            conv(224, 224, (7, 1)),
+            conv(224, 256, (1, 7)),
+        ),
         pooled(1024, 128),
     )
 
@@ -89,7 +113,12 @@ def reduction_b() -> Concat:
     """Figure 8: 17 x 17 x 1024 -> 8 x 8 x 1536."""
     return Concat(
         Sequential(conv(1024, 192, 1), conv(192, 192, 3, 2, "valid")),
-        Sequential(conv(1024, 256, 1), conv(256, 256, (1, 7)), conv(256, 320, (7, 1)), conv(320, 320, 3, 2, "valid")),
+        Sequential(
+            conv(1024, 256, 1),
+            conv(256, 256, (1, 7)),
+            conv(256, 320, (7, 1)),
+            conv(320, 320, 3, 2, "valid"),
+        ),
         MaxPool2d(3, stride=2),
     )
 

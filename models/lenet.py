@@ -16,7 +16,17 @@ from dataclasses import replace
 import numpy as np
 
 from minicnn.data import Preprocess, RandomShift
-from minicnn.layers import RBF, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Sequential, Sigmoid, Subsample2d
+from minicnn.layers import (
+    RBF,
+    AvgPool2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Sequential,
+    Sigmoid,
+    Subsample2d,
+)
 from minicnn.layers.init import caffe_xavier, he_normal, lecun_uniform
 from minicnn.registry import register
 from minicnn.training.losses import MAPLoss
@@ -36,7 +46,9 @@ LENET5 = Recipe(
 )
 
 # 1,438 images are soon learned by heart: shift them, and look at them more often.
-LENET5_DIGITS = replace(LENET5, data="digits", epochs=30, batch_size=32, lr=0.02, augment=RandomShift(2))
+LENET5_DIGITS = replace(
+    LENET5, data="digits", epochs=30, batch_size=32, lr=0.02, augment=RandomShift(2)
+)
 
 
 @register("lenet5", {"default": LENET5, "digits": LENET5_DIGITS})
@@ -116,7 +128,12 @@ GLYPHS = """
 def rbf_codes() -> np.ndarray:
     """The ten drawings as +-1, `(10, 84)`, each read row by row."""
     rows = [line.split() for line in GLYPHS.split("\n") if line]
-    return np.array([[1.0 if mark == "#" else -1.0 for row in rows for mark in row[digit]] for digit in range(10)])
+    return np.array(
+        [
+            [1.0 if mark == "#" else -1.0 for row in rows for mark in row[digit]]
+            for digit in range(10)
+        ]
+    )
 
 
 # Background -0.1 and foreground 1.175 (section II.B), so that the input has about mean 0 and variance 1.

@@ -34,7 +34,9 @@ CIFAR = Recipe(
     bias_decay=0.0,
 )
 CIFAR_AUGMENTED = replace(
-    CIFAR, source=f"{CIFAR.source}; with the translation and mirroring of the paper's table 1", augment=crop_and_flip(32, 4)
+    CIFAR,
+    source=f"{CIFAR.source}; with the translation and mirroring of the paper's table 1",
+    augment=crop_and_flip(32, 4),
 )
 MNIST = replace(
     CIFAR,
@@ -59,7 +61,14 @@ IMAGENET = Recipe(
 )
 
 
-def mlpconv(number: int, c_in: int, widths: tuple[int, int, int], size: int, stride: int = 1, padding: int = 0) -> dict[str, Conv2d]:
+def mlpconv(
+    number: int,
+    c_in: int,
+    widths: tuple[int, int, int],
+    size: int,
+    stride: int = 1,
+    padding: int = 0,
+) -> dict[str, Conv2d]:
     """A convolution and the two 1x1 convolutions ("cccp") that make it a perceptron, each with its ReLU (section 3.1)."""
     conv, first, second = widths
     return {

@@ -17,7 +17,17 @@ mappings in deep residual networks", 2016 (arXiv:1603.05027), section 4.
 
 from dataclasses import replace
 
-from minicnn.layers import BatchNorm2d, Conv2d, GlobalAvgPool2d, Layer, Linear, MaxPool2d, PadShortcut, Residual, Sequential
+from minicnn.layers import (
+    BatchNorm2d,
+    Conv2d,
+    GlobalAvgPool2d,
+    Layer,
+    Linear,
+    MaxPool2d,
+    PadShortcut,
+    Residual,
+    Sequential,
+)
 from minicnn.layers.init import he_normal
 from minicnn.registry import register
 from minicnn.training.recipe import Recipe
@@ -43,7 +53,14 @@ CIFAR = Recipe(
 )
 
 
-def shortcut(c_in: int, c_out: int, stride: int, option: str, batch_norm: bool = True, both_sides: bool = False) -> Layer | None:
+def shortcut(
+    c_in: int,
+    c_out: int,
+    stride: int,
+    option: str,
+    batch_norm: bool = True,
+    both_sides: bool = False,
+) -> Layer | None:
     """The way around a block; None is the identity."""
     if c_in == c_out and stride == 1 and option != "C":
         return None
@@ -58,7 +75,9 @@ class BasicBlock(Residual):
 
     expansion = 1
 
-    def __init__(self, c_in: int, width: int, stride: int = 1, option: str = "B", both_sides: bool = False):
+    def __init__(
+        self, c_in: int, width: int, stride: int = 1, option: str = "B", both_sides: bool = False
+    ):
         super().__init__(
             Sequential(
                 conv1=Conv2d(c_in, width, 3, stride, 1, bias=False),
@@ -92,7 +111,9 @@ class Bottleneck(Residual):
         )
 
 
-def pre_activation_body(c_in: int, width: int, stride: int, bottleneck: bool, v1: bool) -> tuple[dict[str, Layer], int]:
+def pre_activation_body(
+    c_in: int, width: int, stride: int, bottleneck: bool, v1: bool
+) -> tuple[dict[str, Layer], int]:
     """Batch norm and ReLU before each convolution but the first, whose own is `PreActBlock`'s; and the channels that come out."""
     if not bottleneck:
         return {
@@ -110,7 +131,15 @@ def pre_activation_body(c_in: int, width: int, stride: int, bottleneck: bool, v1
     }, 4 * width
 
 
-def pre_act_block(c_in: int, width: int, stride: int, bottleneck: bool, option: str, position: str, v1: bool = False) -> Layer:
+def pre_act_block(
+    c_in: int,
+    width: int,
+    stride: int,
+    bottleneck: bool,
+    option: str,
+    position: str,
+    v1: bool = False,
+) -> Layer:
     """A pre-activation unit: `x + F(x)`, and nothing after the addition (He et al. 2016, figure 1b).
 
     position "first": the net's first unit; the activation behind the first convolution has been applied already.
@@ -129,7 +158,10 @@ def pre_act_block(c_in: int, width: int, stride: int, bottleneck: bool, option: 
 def _stage(block, c_in: int, width: int, count: int, stride: int, **options) -> Sequential:
     """`count` blocks, the first of which changes the shape."""
     out = width * block.expansion
-    return Sequential(block(c_in, width, stride, **options), *(block(out, width, 1, **options) for _ in range(count - 1)))
+    return Sequential(
+        block(c_in, width, stride, **options),
+        *(block(out, width, 1, **options) for _ in range(count - 1)),
+    )
 
 
 def _imagenet(block, counts, num_classes: int, input_size: int, init, **options) -> Sequential:
@@ -150,10 +182,21 @@ def _imagenet(block, counts, num_classes: int, input_size: int, init, **options)
 
 def torch_names(name: str) -> str:
     """torchvision keeps a block's layers directly in the block, and calls the projection `downsample`."""
-    return name.replace(".body.", ".").replace(".shortcut.conv.", ".downsample.0.").replace(".shortcut.bn.", ".downsample.1.")
+    return (
+        name.replace(".body.", ".")
+        .replace(".shortcut.conv.", ".downsample.0.")
+        .replace(".shortcut.bn.", ".downsample.1.")
+    )
 
 
-DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
+DEPTHS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+    200: (3, 24, 36, 3),
+}
 
 
 def _register_imagenet(depth: int, v1: bool):
@@ -164,15 +207,26 @@ def _register_imagenet(depth: int, v1: bool):
     def resnet(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
         init = he_normal("fan_in" if v1 else "fan_out")  # the paper's rule; torchvision's
         if basic:
-            return _imagenet(BasicBlock, DEPTHS[depth], num_classes, input_size, init, option=option)
-        return _imagenet(Bottleneck, DEPTHS[depth], num_classes, input_size, init, option=option, v1=v1)
+            return _imagenet(
+                BasicBlock, DEPTHS[depth], num_classes, input_size, init, option=option
+            )
+        return _imagenet(
+            Bottleneck, DEPTHS[depth], num_classes, input_size, init, option=option, v1=v1
+        )
 
-    form = "basic blocks" if basic else "bottlenecks, stride in the " + ("first 1x1 (the paper)" if v1 else "3x3 (torchvision)")
+    form = (
+        "basic blocks"
+        if basic
+        else "bottlenecks, stride in the "
+        + ("first 1x1 (the paper)" if v1 else "3x3 (torchvision)")
+    )
     resnet.__doc__ = f"ResNet-{depth}: {form}."
     return resnet
 
 
-resnet18, resnet34, resnet50, resnet101, resnet152 = (_register_imagenet(d, v1=False) for d in (18, 34, 50, 101, 152))
+resnet18, resnet34, resnet50, resnet101, resnet152 = (
+    _register_imagenet(d, v1=False) for d in (18, 34, 50, 101, 152)
+)
 resnet50_v1, resnet101_v1, resnet152_v1 = (_register_imagenet(d, v1=True) for d in (50, 101, 152))
 
 
@@ -180,7 +234,9 @@ def _register_cifar(depth: int):
     blocks = (depth - 2) // 6
 
     @register(f"resnet{depth}_cifar", {"default": CIFAR, "paper": CIFAR}, torch_names=torch_names)
-    def resnet_cifar(num_classes: int = 10, option: str = "A", both_sides: bool = False) -> Sequential:
+    def resnet_cifar(
+        num_classes: int = 10, option: str = "A", both_sides: bool = False
+    ) -> Sequential:
         options = {"option": option, "both_sides": both_sides}
         return Sequential(
             conv1=Conv2d(3, 16, 3, 1, 1, bias=False),
@@ -197,15 +253,33 @@ def _register_cifar(depth: int):
     return resnet_cifar
 
 
-resnet20_cifar, resnet32_cifar, resnet44_cifar, resnet56_cifar, resnet110_cifar, resnet1202_cifar = map(
-    _register_cifar, (20, 32, 44, 56, 110, 1202)
-)
+(
+    resnet20_cifar,
+    resnet32_cifar,
+    resnet44_cifar,
+    resnet56_cifar,
+    resnet110_cifar,
+    resnet1202_cifar,
+) = map(_register_cifar, (20, 32, 44, 56, 110, 1202))
 
 
-def _pre_stage(c_in: int, width: int, count: int, stride: int, first: bool, bottleneck: bool, option: str, v1: bool) -> Sequential:
+def _pre_stage(
+    c_in: int,
+    width: int,
+    count: int,
+    stride: int,
+    first: bool,
+    bottleneck: bool,
+    option: str,
+    v1: bool,
+) -> Sequential:
     out = width * (4 if bottleneck else 1)
-    units = [pre_act_block(c_in, width, stride, bottleneck, option, "first" if first else "change", v1)]
-    units += [pre_act_block(out, width, 1, bottleneck, option, "inner", v1) for _ in range(count - 1)]
+    units = [
+        pre_act_block(c_in, width, stride, bottleneck, option, "first" if first else "change", v1)
+    ]
+    units += [
+        pre_act_block(out, width, 1, bottleneck, option, "inner", v1) for _ in range(count - 1)
+    ]
     return Sequential(*units)
 
 
@@ -231,11 +305,15 @@ def _register_pre_imagenet(depth: int):
             input_shape=(input_size, input_size, 3),
         ).initialize(he_normal("fan_out"), 0.0)
 
-    preresnet.__doc__ = f"Pre-activation ResNet-{depth}: batch norm and ReLU before every convolution."
+    preresnet.__doc__ = (
+        f"Pre-activation ResNet-{depth}: batch norm and ReLU before every convolution."
+    )
     return preresnet
 
 
-preresnet18, preresnet34, preresnet50, preresnet101, preresnet152, preresnet200 = map(_register_pre_imagenet, (18, 34, 50, 101, 152, 200))
+preresnet18, preresnet34, preresnet50, preresnet101, preresnet152, preresnet200 = map(
+    _register_pre_imagenet, (18, 34, 50, 101, 152, 200)
+)
 
 
 def _register_pre_cifar(depth: int):
@@ -243,7 +321,9 @@ def _register_pre_cifar(depth: int):
     blocks = (depth - 2) // (9 if bottleneck else 6)
 
     @register(f"preresnet{depth}_cifar", {"default": CIFAR, "paper": CIFAR})
-    def preresnet_cifar(num_classes: int = 10, option: str = "B" if bottleneck else "A") -> Sequential:
+    def preresnet_cifar(
+        num_classes: int = 10, option: str = "B" if bottleneck else "A"
+    ) -> Sequential:
         e = 4 if bottleneck else 1
         form = {"bottleneck": bottleneck, "option": option, "v1": True}
         return Sequential(
@@ -262,6 +342,10 @@ def _register_pre_cifar(depth: int):
     return preresnet_cifar
 
 
-preresnet20_cifar, preresnet56_cifar, preresnet110_cifar, preresnet164_cifar, preresnet1001_cifar = map(
-    _register_pre_cifar, (20, 56, 110, 164, 1001)
-)
+(
+    preresnet20_cifar,
+    preresnet56_cifar,
+    preresnet110_cifar,
+    preresnet164_cifar,
+    preresnet1001_cifar,
+) = map(_register_pre_cifar, (20, 56, 110, 164, 1001))

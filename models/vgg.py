@@ -12,7 +12,15 @@
 Source: Simonyan, Zisserman, "Very deep convolutional networks for large-scale image recognition", 2014 (arXiv:1409.1556), table 1.
 """
 
-from minicnn.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Layer, LocalResponseNorm, MaxPool2d, Sequential
+from minicnn.layers import (
+    AdaptiveAvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Layer,
+    LocalResponseNorm,
+    MaxPool2d,
+    Sequential,
+)
 from minicnn.layers.init import glorot_uniform
 from minicnn.registry import register
 from minicnn.training.recipe import Recipe
@@ -44,7 +52,9 @@ CONFIGURATIONS = {
 WIDTHS = (64, 128, 256, 512, 512)
 
 
-def _vgg(configuration: str, num_classes: int, input_size: int, hidden: int, batch_norm: bool) -> Sequential:
+def _vgg(
+    configuration: str, num_classes: int, input_size: int, hidden: int, batch_norm: bool
+) -> Sequential:
     features: dict[str, Layer] = {}
     channels = 3
     for stage, (kinds, width) in enumerate(zip(configuration.split(), WIDTHS, strict=True), 1):
@@ -54,13 +64,19 @@ def _vgg(configuration: str, num_classes: int, input_size: int, hidden: int, bat
                 continue
             size = int(kind)
             activation = None if batch_norm else "relu"
-            features[f"conv{stage}_{number}"] = Conv2d(channels, width, size, padding=size // 2, activation=activation)
+            features[f"conv{stage}_{number}"] = Conv2d(
+                channels, width, size, padding=size // 2, activation=activation
+            )
             if batch_norm:
                 features[f"bn{stage}_{number}"] = BatchNorm2d(width, activation="relu")
             channels = width
         features[f"pool{stage}"] = MaxPool2d(2)
     features["avgpool"] = AdaptiveAvgPool2d(7)  # the identity at 224
-    net = Sequential(**features, **classifier(7 * 7 * channels, num_classes, hidden), input_shape=(input_size, input_size, 3))
+    net = Sequential(
+        **features,
+        **classifier(7 * 7 * channels, num_classes, hidden),
+        input_shape=(input_size, input_size, 3),
+    )
     # Section 3.1 trains A from N(0, 10^-2) and starts the deeper nets from it; Glorot's rule, it adds, needs neither.
     return net.initialize(glorot_uniform(), 0.0)
 
@@ -70,7 +86,10 @@ def _torch_names(configuration: str, batch_norm: bool):
     pairs, index = {"fc6": "classifier.0", "fc7": "classifier.3", "fc8": "classifier.6"}, 0
     for stage, kinds in enumerate(configuration.split(), 1):
         for number in range(1, len(kinds) + 1):
-            pairs[f"conv{stage}_{number}"], pairs[f"bn{stage}_{number}"] = f"features.{index}", f"features.{index + 1}"
+            pairs[f"conv{stage}_{number}"], pairs[f"bn{stage}_{number}"] = (
+                f"features.{index}",
+                f"features.{index + 1}",
+            )
             index += 3 if batch_norm else 2
         index += 1
     return renamed(pairs)

@@ -31,7 +31,9 @@ PAPER = Recipe(
 )
 
 
-def _zfnet(num_classes: int, input_size: int, hidden: int, widths: tuple[int, int, int]) -> Sequential:
+def _zfnet(
+    num_classes: int, input_size: int, hidden: int, widths: tuple[int, int, int]
+) -> Sequential:
     conv3, conv4, conv5 = widths
     features = dict(
         conv1=Conv2d(3, 96, 7, stride=2, padding=1, activation="relu"),
@@ -46,14 +48,16 @@ def _zfnet(num_classes: int, input_size: int, hidden: int, widths: tuple[int, in
         pool5=MaxPool2d(3, stride=2, ceil_mode=True),
     )
     shape = (input_size, input_size, 3)
-    net = Sequential(**features, **classifier(flattened(features, shape), num_classes, hidden), input_shape=shape)
+    net = Sequential(
+        **features, **classifier(flattened(features, shape), num_classes, hidden), input_shape=shape
+    )
     # "All weights are initialized to 10^-2 and biases are set to 0": as a deviation, since a constant could break no symmetry.
     return net.initialize(gaussian(0.01), 0.0)
 
 
 @register("zfnet", {"default": PAPER, "paper": PAPER})
 def zfnet(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
-    """ZFNet as in the paper's figure 3: ReLU, pooling, then normalisation."""
+    """ZFNet as in the paper's figure 3: ReLU, pooling, then normalization."""
     return _zfnet(num_classes, input_size, hidden, (384, 384, 256))
 
 

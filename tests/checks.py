@@ -76,42 +76,84 @@ def check_conv2d(ops, case):
     x, weight = draw(case, (n, h, w, c), (*case["kernel"], c // groups, k))
     weight /= math.sqrt(weight[..., 0].size)
     bias = generator.standard_normal(k).astype(case["dtype"]) if case["bias"] else None
-    connections = generator.integers(0, 2, (c // groups, k)).astype(case["dtype"]) if case.get("masked") else None
+    connections = (
+        generator.integers(0, 2, (c // groups, k)).astype(case["dtype"])
+        if case.get("masked")
+        else None
+    )
 
     tx, tw = nchw(x), oihw(weight)
     tb = flat(bias) if bias is not None else None
     masked = tw if connections is None else tw * torch.tensor(connections.T[:, :, None, None])
-    linear = F.conv2d(pad(tx, case["padding"]), masked, tb, case["stride"], 0, case["dilation"], groups)
+    linear = F.conv2d(
+        pad(tx, case["padding"]), masked, tb, case["stride"], 0, case["dilation"], groups
+    )
     ty = ACTIVATE[case["activation"]](linear)
 
     scale = generator.standard_normal(k).astype(case["dtype"])
     scaled = (
-        F.conv2d(pad(tx, case["padding"]), masked, None, case["stride"], 0, case["dilation"], groups) * torch.tensor(scale)[:, None, None]
+        F.conv2d(
+            pad(tx, case["padding"]), masked, None, case["stride"], 0, case["dilation"], groups
+        )
+        * torch.tensor(scale)[:, None, None]
     )
     scaled = ACTIVATE[case["activation"]](scaled if tb is None else scaled + tb[:, None, None])
-    y = ops.conv2d(x, weight, bias, activation=case["activation"], connections=connections, scale=scale, **geometry)
+    y = ops.conv2d(
+        x,
+        weight,
+        bias,
+        activation=case["activation"],
+        connections=connections,
+        scale=scale,
+        **geometry,
+    )
     assert_close(y, nhwc(scaled), case["dtype"], "conv2d with a scale")
-    y = ops.conv2d(x, weight, bias, activation=case["activation"], connections=connections, **geometry)
+    y = ops.conv2d(
+        x, weight, bias, activation=case["activation"], connections=connections, **geometry
+    )
     assert y.dtype == case["dtype"]
     assert_close(y, nhwc(ty), case["dtype"], "conv2d")
     room = np.full((*y.shape[:3], k + 3), np.nan, case["dtype"])
     slot = room[..., 1 : k + 1]
-    assert ops.conv2d(x, weight, bias, activation=case["activation"], connections=connections, out=slot, **geometry) is slot
+    assert (
+        ops.conv2d(
+            x,
+            weight,
+            bias,
+            activation=case["activation"],
+            connections=connections,
+            out=slot,
+            **geometry,
+        )
+        is slot
+    )
     np.testing.assert_array_equal(slot, y)
     residual = draw({**case, "seed": case["seed"] + 2}, y.shape)[0]
     added = ACTIVATE[case["activation"]](linear + nchw(residual))
-    y = ops.conv2d(x, weight, bias, activation=case["activation"], connections=connections, residual=residual, **geometry)
+    y = ops.conv2d(
+        x,
+        weight,
+        bias,
+        activation=case["activation"],
+        connections=connections,
+        residual=residual,
+        **geometry,
+    )
     assert_close(y, nhwc(added), case["dtype"], "conv2d with a residual")
 
     dy = np.asarray(draw({**case, "seed": case["seed"] + 1}, y.shape)[0])
     linear.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
     dx = ops.conv2d_grad_input(dy, weight, x.shape, connections=connections, **geometry)
     dw, db = ops.conv2d_grad_weight(dy, x, weight.shape, connections=connections, **geometry)
-    alone, none = ops.conv2d_grad_weight(dy, x, weight.shape, connections=connections, bias=False, **geometry)
+    alone, none = ops.conv2d_grad_weight(
+        dy, x, weight.shape, connections=connections, bias=False, **geometry
+    )
     np.testing.assert_array_equal(alone, dw)
     assert none is None
     assert_close(dx, nhwc(tx.grad), case["dtype"], "conv2d dx")
-    through = ops.conv2d_grad_input(dy, weight, x.shape, connections=connections, rectified=x, **geometry)
+    through = ops.conv2d_grad_input(
+        dy, weight, x.shape, connections=connections, rectified=x, **geometry
+    )
     np.testing.assert_array_equal(through, np.where(x > 0, dx, 0))
     assert_close(dw, tw.grad.numpy().transpose(2, 3, 1, 0), case["dtype"], "conv2d dw")
     # A sum that cancels is as exact as its terms, not as the little that is left.
@@ -132,7 +174,9 @@ def check_max_pool2d(ops, case):
     (top, bottom), (left, right) = case["padding"]
     tx = nchw(x)
     if (top, left) == (bottom, right):
-        ty = F.max_pool2d(tx, case["kernel"], case["stride"], (top, left), ceil_mode=case["ceil_mode"])
+        ty = F.max_pool2d(
+            tx, case["kernel"], case["stride"], (top, left), ceil_mode=case["ceil_mode"]
+        )
     else:  # torch pads evenly only; floor mode over an explicit -inf border is the same thing
         ty = F.max_pool2d(pad(tx, case["padding"], -np.inf), case["kernel"], case["stride"])
     y, argmax = ops.max_pool2d(x, *geometry)
@@ -140,23 +184,45 @@ def check_max_pool2d(ops, case):
     assert_close(y, nhwc(ty), case["dtype"], "max_pool2d")
     (dy,) = draw(case, y.shape)
     ty.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
-    assert_close(ops.max_pool2d_grad(dy, argmax, x.shape, *geometry), nhwc(tx.grad), case["dtype"], "max_pool2d dx")
+    assert_close(
+        ops.max_pool2d_grad(dy, argmax, x.shape, *geometry),
+        nhwc(tx.grad),
+        case["dtype"],
+        "max_pool2d dx",
+    )
 
 
 def check_avg_pool2d(ops, case):
     (x,) = draw(case, (case["n"], case["h"], case["w"], case["c"]))
-    geometry = (case["kernel"], case["stride"], case["padding"], case["ceil_mode"], case["count_include_pad"])
+    geometry = (
+        case["kernel"],
+        case["stride"],
+        case["padding"],
+        case["ceil_mode"],
+        case["count_include_pad"],
+    )
     (top, _), (left, _) = case["padding"]
     tx = nchw(x)
     ty = F.avg_pool2d(
-        tx, case["kernel"], case["stride"], (top, left), ceil_mode=case["ceil_mode"], count_include_pad=case["count_include_pad"]
+        tx,
+        case["kernel"],
+        case["stride"],
+        (top, left),
+        ceil_mode=case["ceil_mode"],
+        count_include_pad=case["count_include_pad"],
     )
     y = ops.avg_pool2d(x, *geometry)
     assert y.dtype == case["dtype"]
     assert_close(y, nhwc(ty), case["dtype"], "avg_pool2d", at_least=0.1)
     (dy,) = draw({**case, "seed": case["seed"] + 1}, y.shape)
     ty.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
-    assert_close(ops.avg_pool2d_grad(dy, x.shape, *geometry), nhwc(tx.grad), case["dtype"], "avg_pool2d dx", at_least=0.1)
+    assert_close(
+        ops.avg_pool2d_grad(dy, x.shape, *geometry),
+        nhwc(tx.grad),
+        case["dtype"],
+        "avg_pool2d dx",
+        at_least=0.1,
+    )
 
 
 def check_global_avg_pool2d(ops, case):
@@ -164,8 +230,15 @@ def check_global_avg_pool2d(ops, case):
     tx = nchw(x)
     ty = tx.mean(dim=(2, 3))
     ty.backward(flat(dy).detach())
-    assert_close(ops.global_avg_pool2d(x), ty.detach(), case["dtype"], "global_avg_pool2d", at_least=0.1)
-    assert_close(ops.global_avg_pool2d_grad(dy, x.shape), nhwc(tx.grad), case["dtype"], "global_avg_pool2d dx")
+    assert_close(
+        ops.global_avg_pool2d(x), ty.detach(), case["dtype"], "global_avg_pool2d", at_least=0.1
+    )
+    assert_close(
+        ops.global_avg_pool2d_grad(dy, x.shape),
+        nhwc(tx.grad),
+        case["dtype"],
+        "global_avg_pool2d dx",
+    )
 
 
 def check_adaptive_avg_pool2d(ops, case):
@@ -174,8 +247,20 @@ def check_adaptive_avg_pool2d(ops, case):
     tx = nchw(x)
     ty = F.adaptive_avg_pool2d(tx, case["size"])
     ty.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
-    assert_close(ops.adaptive_avg_pool2d(x, case["size"]), nhwc(ty), case["dtype"], "adaptive_avg_pool2d", at_least=0.1)
-    assert_close(ops.adaptive_avg_pool2d_grad(dy, x.shape), nhwc(tx.grad), case["dtype"], "adaptive_avg_pool2d dx", at_least=0.1)
+    assert_close(
+        ops.adaptive_avg_pool2d(x, case["size"]),
+        nhwc(ty),
+        case["dtype"],
+        "adaptive_avg_pool2d",
+        at_least=0.1,
+    )
+    assert_close(
+        ops.adaptive_avg_pool2d_grad(dy, x.shape),
+        nhwc(tx.grad),
+        case["dtype"],
+        "adaptive_avg_pool2d dx",
+        at_least=0.1,
+    )
 
 
 def check_subsample2d(ops, case):
@@ -198,9 +283,13 @@ def check_local_response_norm(ops, case):
     """alpha is near 1 and x large: with the papers' 1e-4 a wrong window would drown in the rest."""
     x, dy = draw(case, *2 * [(case["n"], case["h"], case["w"], case["c"])])
     x = 3 * x
-    size, alpha, beta, k, divided = (case[key] for key in ("size", "alpha", "beta", "k_lrn", "alpha_div_n"))
+    size, alpha, beta, k, divided = (
+        case[key] for key in ("size", "alpha", "beta", "k_lrn", "alpha_div_n")
+    )
     tx = nchw(x)
-    ty = F.local_response_norm(tx, size, alpha if divided else alpha * size, beta, k)  # torch divides
+    ty = F.local_response_norm(
+        tx, size, alpha if divided else alpha * size, beta, k
+    )  # torch divides
     ty.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
     y, scale = ops.local_response_norm(x, size, alpha, beta, k, divided)
     assert y.dtype == case["dtype"]
@@ -214,13 +303,26 @@ def check_batch_norm(ops, case):
     x, dy, gamma, beta = draw(case, shape, shape, (c,), (c,))
     x = 2 * x + 1
     generator = np.random.default_rng(case["seed"] + 2)
-    mean, var = generator.standard_normal(c).astype(case["dtype"]), generator.uniform(0.5, 2, c).astype(case["dtype"])
+    mean, var = (
+        generator.standard_normal(c).astype(case["dtype"]),
+        generator.uniform(0.5, 2, c).astype(case["dtype"]),
+    )
     tx, tgamma, tbeta = nchw(x), flat(gamma), flat(beta)
     tmean, tvar = torch.tensor(mean), torch.tensor(var)
-    linear = F.batch_norm(tx, tmean, tvar, tgamma, tbeta, case["training"], case["momentum"], case["eps"])
+    linear = F.batch_norm(
+        tx, tmean, tvar, tgamma, tbeta, case["training"], case["momentum"], case["eps"]
+    )
     linear.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
     y, batch_mean, inv_std = ops.batch_norm(
-        x, gamma, beta, mean, var, case["training"], case["momentum"], case["eps"], activation=case["activation"]
+        x,
+        gamma,
+        beta,
+        mean,
+        var,
+        case["training"],
+        case["momentum"],
+        case["eps"],
+        activation=case["activation"],
     )
     assert y.dtype == case["dtype"]
     assert_close(y, nhwc(ACTIVATE[case["activation"]](linear)), case["dtype"], "batch_norm")
@@ -228,17 +330,34 @@ def check_batch_norm(ops, case):
     assert_close(var, tvar, case["dtype"], "batch_norm running var")
     residual, copies = draw({**case, "seed": case["seed"] + 3}, shape)[0], (mean.copy(), var.copy())
     options = {"activation": case["activation"], "residual": residual}
-    y_added, *_ = ops.batch_norm(x, gamma, beta, *copies, case["training"], case["momentum"], case["eps"], **options)
-    assert_close(y_added, nhwc(ACTIVATE[case["activation"]](linear + nchw(residual))), case["dtype"], "batch_norm with a residual")
+    y_added, *_ = ops.batch_norm(
+        x, gamma, beta, *copies, case["training"], case["momentum"], case["eps"], **options
+    )
+    assert_close(
+        y_added,
+        nhwc(ACTIVATE[case["activation"]](linear + nchw(residual))),
+        case["dtype"],
+        "batch_norm with a residual",
+    )
     if case["fused"]:  # the gradient after the activation, taken back through it by hand
         slope = ops.activation_grad(dy, y, case["activation"])
-        fused = ops.batch_norm_grad(dy, x, gamma, batch_mean, inv_std, case["training"], beta, case["activation"])
-        for ours, theirs in zip(fused, ops.batch_norm_grad(slope, x, gamma, batch_mean, inv_std, case["training"]), strict=True):
+        fused = ops.batch_norm_grad(
+            dy, x, gamma, batch_mean, inv_std, case["training"], beta, case["activation"]
+        )
+        for ours, theirs in zip(
+            fused,
+            ops.batch_norm_grad(slope, x, gamma, batch_mean, inv_std, case["training"]),
+            strict=True,
+        ):
             assert_close(ours, theirs, case["dtype"], "batch_norm_grad with its activation")
     dx, dgamma, dbeta = ops.batch_norm_grad(dy, x, gamma, batch_mean, inv_std, case["training"])
     assert_close(dx, nhwc(tx.grad), case["dtype"], "batch_norm dx")
-    assert_close(dgamma, tgamma.grad, case["dtype"], "batch_norm dgamma", at_least=math.sqrt(dy[..., 0].size))
-    assert_close(dbeta, tbeta.grad, case["dtype"], "batch_norm dbeta", at_least=math.sqrt(dy[..., 0].size))
+    assert_close(
+        dgamma, tgamma.grad, case["dtype"], "batch_norm dgamma", at_least=math.sqrt(dy[..., 0].size)
+    )
+    assert_close(
+        dbeta, tbeta.grad, case["dtype"], "batch_norm dbeta", at_least=math.sqrt(dy[..., 0].size)
+    )
 
 
 def check_linear(ops, case):
@@ -277,12 +396,25 @@ def check_activation(ops, case):
     y = ops.activate(x, name)
     assert_close(y, ty.detach(), case["dtype"], name)
     np.testing.assert_array_equal(getattr(ops, name)(x), y)
-    assert_close(ops.add(x, dy, name), ACTIVATE[name](torch.tensor(np.ascontiguousarray(x + dy))), case["dtype"], f"add and {name}")
+    assert_close(
+        ops.add(x, dy, name),
+        ACTIVATE[name](torch.tensor(np.ascontiguousarray(x + dy))),
+        case["dtype"],
+        f"add and {name}",
+    )
     room = ops.empty(x, (2, 3))
     assert room.shape == (2, 3) and room.dtype == x.dtype
     # In saturation f'(x) from y is a difference of nearly equal numbers: its error is relative to dy, not to the tiny result.
-    assert_close(ops.activation_grad(dy, y, name), tx.grad, case["dtype"], f"{name} dx", at_least=abs(dy).max())
-    np.testing.assert_array_equal(getattr(ops, f"{name}_grad")(dy, y), ops.activation_grad(dy, y, name))
+    assert_close(
+        ops.activation_grad(dy, y, name),
+        tx.grad,
+        case["dtype"],
+        f"{name} dx",
+        at_least=abs(dy).max(),
+    )
+    np.testing.assert_array_equal(
+        getattr(ops, f"{name}_grad")(dy, y), ops.activation_grad(dy, y, name)
+    )
 
 
 def check_softmax_cross_entropy(ops, case):
@@ -295,7 +427,9 @@ def check_softmax_cross_entropy(ops, case):
     ours, dlogits = ops.softmax_cross_entropy(logits, labels)
     assert_close(ours, loss.detach(), case["dtype"], "softmax_cross_entropy", at_least=1e-3)
     assert_close(dlogits, t.grad, case["dtype"], "softmax_cross_entropy dlogits", at_least=1e-3)
-    assert_close(ops.softmax(logits), torch.softmax(t, 1).detach(), case["dtype"], "softmax", at_least=1e-3)
+    assert_close(
+        ops.softmax(logits), torch.softmax(t, 1).detach(), case["dtype"], "softmax", at_least=1e-3
+    )
 
 
 def check_map_loss(ops, case):

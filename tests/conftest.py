@@ -8,7 +8,9 @@ import pytest
 
 import minicnn
 
-hypothesis.settings.register_profile("minicnn", deadline=None, derandomize=True, database=None, max_examples=200)
+hypothesis.settings.register_profile(
+    "minicnn", deadline=None, derandomize=True, database=None, max_examples=200
+)
 hypothesis.settings.load_profile("minicnn")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"

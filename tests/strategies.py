@@ -34,7 +34,10 @@ def conv2d(draw, dtype):
         "contiguous": draw(st.booleans()),
     }
     for axis, size in enumerate((case["h"], case["w"])):
-        assume(size + sum(case["padding"][axis]) >= case["dilation"][axis] * (case["kernel"][axis] - 1) + 1)
+        assume(
+            size + sum(case["padding"][axis])
+            >= case["dilation"][axis] * (case["kernel"][axis] - 1) + 1
+        )
     return case
 
 
@@ -69,14 +72,27 @@ def pool2d(draw, dtype, symmetric):
 
 @st.composite
 def images(draw, dtype, **more):
-    case = {"dtype": dtype, "seed": draw(seeds), "n": draw(small), "h": draw(side), "w": draw(side), "c": draw(channels)}
+    case = {
+        "dtype": dtype,
+        "seed": draw(seeds),
+        "n": draw(small),
+        "h": draw(side),
+        "w": draw(side),
+        "c": draw(channels),
+    }
     case["contiguous"] = draw(st.booleans())
     return case | {key: draw(strategy) for key, strategy in more.items()}
 
 
 @st.composite
 def rows(draw, dtype, **more):
-    case = {"dtype": dtype, "seed": draw(seeds), "n": draw(st.integers(1, 9)), "c": draw(channels), "k": draw(channels)}
+    case = {
+        "dtype": dtype,
+        "seed": draw(seeds),
+        "n": draw(st.integers(1, 9)),
+        "c": draw(channels),
+        "k": draw(channels),
+    }
     case["contiguous"] = draw(st.booleans())
     return case | {key: draw(strategy) for key, strategy in more.items()}
 
@@ -118,16 +134,22 @@ NAMES = {
     "max_pool2d": lambda dtype: pool2d(dtype, symmetric=False),
     "avg_pool2d": lambda dtype: pool2d(dtype, symmetric=True),
     "global_avg_pool2d": images,
-    "adaptive_avg_pool2d": lambda dtype: images(dtype, size=st.tuples(st.integers(1, 8), st.integers(1, 8))),
+    "adaptive_avg_pool2d": lambda dtype: images(
+        dtype, size=st.tuples(st.integers(1, 8), st.integers(1, 8))
+    ),
     "subsample2d": subsample2d,
     "local_response_norm": local_response_norm,
     "batch_norm": batch_norm,
     "linear": lambda dtype: rows(dtype, activation=activations, bias=st.booleans()),
     "rbf": rows,
     "activation": lambda dtype: images(
-        dtype, activation=st.sampled_from(["relu", "sigmoid", "tanh", "scaled_tanh"]), scale=st.sampled_from([0.1, 1.0, 30.0])
+        dtype,
+        activation=st.sampled_from(["relu", "sigmoid", "tanh", "scaled_tanh"]),
+        scale=st.sampled_from([0.1, 1.0, 30.0]),
     ),
     "softmax_cross_entropy": lambda dtype: rows(dtype, scale=st.sampled_from([0.1, 1.0, 100.0])),
-    "map_loss": lambda dtype: rows(dtype, scale=st.sampled_from([0.1, 1.0, 50.0]), j=st.sampled_from([0.1, 1.0])),
+    "map_loss": lambda dtype: rows(
+        dtype, scale=st.sampled_from([0.1, 1.0, 50.0]), j=st.sampled_from([0.1, 1.0])
+    ),
 }
 DTYPES = [np.float64, np.float32]

@@ -17,12 +17,25 @@ from minicnn import data
 @pytest.fixture
 def minicnn(tmp_path):
     """Run `python -m minicnn ...` in an empty folder with an empty cache and no way to the internet."""
-    environment = {**os.environ, "MINICNN_DATA": str(tmp_path / "cache"), "COLUMNS": "200", "PYTHONWARNINGS": "error"}
+    environment = {
+        **os.environ,
+        "MINICNN_DATA": str(tmp_path / "cache"),
+        "COLUMNS": "200",
+        "PYTHONWARNINGS": "error",
+    }
     environment |= {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 
     def run(*arguments, code=0, **more):
         command = [sys.executable, "-m", "minicnn", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment | more, timeout=300, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment | more,
+            timeout=300,
+            check=False,
+        )
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr
         return done.stdout if code == 0 else done.stderr
@@ -35,7 +48,19 @@ def minicnn(tmp_path):
 def trained(tmp_path_factory):
     """A network that has seen the digits for two epochs."""
     out = tmp_path_factory.mktemp("trained") / "run"
-    command = [sys.executable, "-m", "minicnn", "train", "lenet5", "--data", "digits", "--epochs", "4", "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "minicnn",
+        "train",
+        "lenet5",
+        "--data",
+        "digits",
+        "--epochs",
+        "4",
+        "--out",
+        str(out),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return out
 
@@ -57,12 +82,16 @@ def test_train_without_network_falls_back_to_the_digits(minicnn):
         "last.safetensors",
     ]
     minicnn("train", "lenet5", "--epochs", 1)
-    assert (minicnn.folder / "runs" / "lenet5-digits-2").is_dir(), "a second run does not overwrite the first"
+    assert (minicnn.folder / "runs" / "lenet5-digits-2").is_dir(), (
+        "a second run does not overwrite the first"
+    )
 
 
 def test_a_data_set_that_was_asked_for_is_not_replaced(minicnn):
     assert "could not be downloaded" in minicnn("train", "lenet5", "--data", "mnist", code=2)
-    assert "'nowhere' is neither a data set" in minicnn("train", "lenet5", "--data", "nowhere", code=2)
+    assert "'nowhere' is neither a data set" in minicnn(
+        "train", "lenet5", "--data", "nowhere", code=2
+    )
 
 
 def test_evaluate_and_predict(minicnn, trained):
@@ -82,7 +111,9 @@ def test_evaluate_and_predict(minicnn, trained):
         assert f"{test.labels[i]} " in line.partition("%")[0].split("│")[2]
         assert ("inverted" in line) == (i > 0)
     (minicnn.folder / "broken.png").write_bytes(names[0].read_bytes()[:100])
-    assert "broken.png: it cannot be read as an image" in minicnn("predict", trained / "best.safetensors", names[0], "broken.png", code=2)
+    assert "broken.png: it cannot be read as an image" in minicnn(
+        "predict", trained / "best.safetensors", names[0], "broken.png", code=2
+    )
 
 
 def test_summary(minicnn, trained):
@@ -91,13 +122,16 @@ def test_summary(minicnn, trained):
         assert text in said
     table = json.loads(minicnn("summary", "lenet5", "--format", "json", "--batch", 4))
     assert table["memory"] == 4 * 9_118
-    assert "| C1 | Conv2d | 5x5 | 1 | 0 | relu | 28x28x6 | 4,704 | 156 | 117,600 | 122,304 |" in minicnn(
-        "summary", "lenet5", "--format", "markdown"
+    assert (
+        "| C1 | Conv2d | 5x5 | 1 | 0 | relu | 28x28x6 | 4,704 | 156 | 117,600 | 122,304 |"
+        in minicnn("summary", "lenet5", "--format", "markdown")
     )
     assert "| output |" in minicnn("summary", trained / "last.safetensors", "--format", "markdown")
     assert "32x32x3" in minicnn("summary", "lenet5", "-o", "in_channels=3")
     assert "C5: Conv2d(16, 120, 5" in minicnn("summary", "lenet5", "--input", "28", code=2)
-    assert "--input 0x3: expected H, HxW or HxWxC" in minicnn("summary", "lenet5", "--input", "0x3", code=2)
+    assert "--input 0x3: expected H, HxW or HxWxC" in minicnn(
+        "summary", "lenet5", "--input", "0x3", code=2
+    )
 
 
 def test_models_backends_and_help(minicnn):
@@ -123,15 +157,33 @@ def test_data_command(minicnn):
     ("arguments", "message"),
     [
         (["train", "lenet"], "there is no model 'lenet'; did you mean lenet5"),
-        (["train", "lenet5", "--data", "digits", "--recipe", "papre"], "lenet5 has no recipe 'papre'; it has default, digits"),
-        (["train", "lenet5", "--data", "digits", "--optimizer", "sdg"], "optimizer='sdg': expected one of sgd"),
-        (["train", "lenet5", "--data", "digits", "-o", "clases=3"], "lenet5 has no option 'clases'; it has num_classes, in_channels"),
-        (["train", "lenet5", "--data", "digits", "-o", "num_classes"], "--option num_classes: expected key=value"),
+        (
+            ["train", "lenet5", "--data", "digits", "--recipe", "papre"],
+            "lenet5 has no recipe 'papre'; it has default, digits",
+        ),
+        (
+            ["train", "lenet5", "--data", "digits", "--optimizer", "sdg"],
+            "optimizer='sdg': expected one of sgd",
+        ),
+        (
+            ["train", "lenet5", "--data", "digits", "-o", "clases=3"],
+            "lenet5 has no option 'clases'; it has num_classes, in_channels",
+        ),
+        (
+            ["train", "lenet5", "--data", "digits", "-o", "num_classes"],
+            "--option num_classes: expected key=value",
+        ),
         (["train", "lenet5", "--data", "digits", "--backend", "tpu"], "unknown backend 'tpu'"),
-        (["train", "lenet5", "--data", "digits", "--backend", "numba_cuda"], "the backend 'numba_cuda' is not available"),
+        (
+            ["train", "lenet5", "--data", "digits", "--backend", "numba_cuda"],
+            "the backend 'numba_cuda' is not available",
+        ),
         (["train", "lenet5", "--data", "digits", "--epochs", "0"], "Invalid value for '--epochs'"),
         (["train", "lenet5", "--data", "digits", "--resume"], "there is no run to resume"),
-        (["train", "lenet5", "--data", "digits", "-o", "num_classes=4"], "the network has classes 0 to 3"),
+        (
+            ["train", "lenet5", "--data", "digits", "-o", "num_classes=4"],
+            "the network has classes 0 to 3",
+        ),
         (["evaluate", "nothing.safetensors"], "nothing.safetensors: cannot be read: No such file"),
         (["data", "imagenet"], "'imagenet' is neither a data set"),
         (["fly"], "No such command 'fly'"),
@@ -144,7 +196,14 @@ def test_errors_are_one_sentence(minicnn, arguments, message):
 
 def test_debug_shows_the_traceback(minicnn):
     command = [sys.executable, "-m", "minicnn", "--debug", "train", "lenet"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=minicnn.folder, env=minicnn.environment, check=False)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=minicnn.folder,
+        env=minicnn.environment,
+        check=False,
+    )
     assert done.returncode == 2
     assert "Traceback" in done.stderr
 
@@ -152,9 +211,25 @@ def test_debug_shows_the_traceback(minicnn):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
 def test_interrupt_and_resume(minicnn):
     """Ctrl-C saves; the command that is printed goes on and ends where an undisturbed run ends."""
-    command = [sys.executable, "-u", "-m", "minicnn", "train", "lenet5", "--data", "digits", "--epochs", "3"]
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "minicnn",
+        "train",
+        "lenet5",
+        "--data",
+        "digits",
+        "--epochs",
+        "3",
+    ]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=minicnn.folder, env=minicnn.environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=minicnn.folder,
+        env=minicnn.environment,
     )
     for line in process.stdout:
         if line.startswith("epoch 1/3"):
@@ -163,11 +238,16 @@ def test_interrupt_and_resume(minicnn):
     rest, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (130, "")
     told = rest.strip().splitlines()[-1]
-    assert "To go on: minicnn train lenet5 --data digits --epochs 3 --out runs/lenet5-digits --resume" in told
+    assert (
+        "To go on: minicnn train lenet5 --data digits --epochs 3 --out runs/lenet5-digits --resume"
+        in told
+    )
     resumed = minicnn(*told.partition("To go on: minicnn ")[2].split())
     alone = minicnn("train", "lenet5", "--data", "digits", "--epochs", 3, "--out", "alone")
     assert resumed.splitlines()[-1] == alone.splitlines()[-1]
-    first, second = ((minicnn.folder / f / "last.safetensors") for f in ("runs/lenet5-digits", "alone"))
+    first, second = (
+        (minicnn.folder / f / "last.safetensors") for f in ("runs/lenet5-digits", "alone")
+    )
     from minicnn.weights import load_state
 
     for name, array in load_state(first).items():
@@ -190,5 +270,7 @@ def test_nothing_imports_upwards():
         assert "minicnn.layers" not in text
         assert "from minicnn" not in text
     for path in (root / "minicnn").rglob("*.py"):
-        code = [line for line in path.read_text().splitlines() if line.startswith(("from ", "import "))]
+        code = [
+            line for line in path.read_text().splitlines() if line.startswith(("from ", "import "))
+        ]
         assert not any("models" in line for line in code), path

@@ -3,7 +3,6 @@
 launch.py: how kernels start. simd.py, functions.py: vectors. gemm.py: the register tile. memory.py: buffers. Then the operations.
 """
 
-from . import memory
 from .activation import (
     activate,
     activation_grad,
@@ -19,6 +18,7 @@ from .activation import (
 )
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .dropout import dropout, dropout_grad
+from .engine import memory
 from .linear import linear, linear_grad_input, linear_grad_weight
 from .loss import softmax, softmax_cross_entropy
 from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad

@@ -7,12 +7,12 @@ their arithmetic stays out of the others' loops.
 import math
 
 from ..reference.activation import AMPLITUDE, SLOPE
-from . import functions
-from .arrays import address, contiguous, is_contiguous
-from .functions import constant
-from .launch import inline, kernel, share, threads
-from .memory import empty, is_far
-from .simd import LANES, load_part, send_part, settle, splat, store_part, where_greater
+from .engine import functions
+from .engine.arrays import address, contiguous, is_contiguous
+from .engine.functions import constant
+from .engine.launch import inline, kernel, share, threads
+from .engine.memory import empty, is_far
+from .engine.simd import LANES, load_part, send_part, settle, splat, store_part, where_greater
 
 CURVES = {"sigmoid": 0, "tanh": 1, "scaled_tanh": 2}
 GRAIN = 1 << 14  # floats that are worth a second thread
@@ -56,7 +56,13 @@ def _rectify_grad(task, tasks, dy, y, dx, n, far):
     first, last = span(n, task, tasks)
     zero = constant(0.0)
     for i in range(first, last, LANES):
-        send_part(dx, i, where_greater(load_part(y, i, last - i), zero, load_part(dy, i, last - i), zero), last - i, far)
+        send_part(
+            dx,
+            i,
+            where_greater(load_part(y, i, last - i), zero, load_part(dy, i, last - i), zero),
+            last - i,
+            far,
+        )
     settle()
 
 
@@ -65,7 +71,13 @@ def _add(task, tasks, a, b, y, n, least: float, far):
     """y = max(a + b, least)."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
-        send_part(y, i, at_least(load_part(a, i, last - i) + load_part(b, i, last - i), splat(least)), last - i, far)
+        send_part(
+            y,
+            i,
+            at_least(load_part(a, i, last - i) + load_part(b, i, last - i), splat(least)),
+            last - i,
+            far,
+        )
     settle()
 
 
@@ -95,7 +107,9 @@ def _curve_grad(task, tasks, dy, y, dx, n, kind):
         elif kind == 1:
             slope = slope * (constant(1.0) - v * v)
         else:
-            slope = slope * (constant(SLOPE) * (constant(AMPLITUDE) - v * v * constant(1 / AMPLITUDE)))
+            slope = slope * (
+                constant(SLOPE) * (constant(AMPLITUDE) - v * v * constant(1 / AMPLITUDE))
+            )
         store_part(dx, i, slope, last - i)
 
 
@@ -109,7 +123,11 @@ def deliver(y, out):
 
 def target(out, shape):
     """The array to write to: `out` if kernels can, else memory of their own."""
-    return out if out is not None and out.shape == tuple(shape) and is_contiguous(out) else empty(shape)
+    return (
+        out
+        if out is not None and out.shape == tuple(shape) and is_contiguous(out)
+        else empty(shape)
+    )
 
 
 def activate(x, activation=None, out=None):
@@ -134,7 +152,9 @@ def activation_grad(dy, y, activation=None):
     if activation == "relu":
         _rectify_grad(tasks_for(dy.size), address(dy), address(y), address(dx), dy.size, is_far(dx))
     else:
-        _curve_grad(tasks_for(dy.size), address(dy), address(y), address(dx), dy.size, CURVES[activation])
+        _curve_grad(
+            tasks_for(dy.size), address(dy), address(y), address(dx), dy.size, CURVES[activation]
+        )
     return dx
 
 
@@ -142,7 +162,15 @@ def add(a, b, activation=None, out=None):
     """See `reference.add`."""
     a, b = contiguous(a), contiguous(b)
     y = target(out, a.shape)
-    _add(tasks_for(a.size), address(a), address(b), address(y), a.size, least_of(activation), is_far(y))
+    _add(
+        tasks_for(a.size),
+        address(a),
+        address(b),
+        address(y),
+        a.size,
+        least_of(activation),
+        is_far(y),
+    )
     if activation in CURVES:
         activate(y, activation, out=y)
     return deliver(y, out)

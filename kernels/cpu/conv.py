@@ -16,9 +16,9 @@ import numpy as np
 from ..geometry import Window, window
 from . import direct, linear, winograd
 from .activation import activate, activation_grad, add, deliver
-from .arrays import contiguous, pixel_step
-from .memory import empty
-from .simd import COLUMNS, LANES
+from .engine.arrays import contiguous, pixel_step
+from .engine.memory import empty
+from .engine.simd import COLUMNS, LANES
 
 ALGORITHMS = ("auto", "direct", "winograd2", "winograd4")
 
@@ -44,14 +44,26 @@ def algorithm(name: str):
 def possible(geometry: Window, channels: int, filters: int, groups: int) -> list[str]:
     """The algorithms that can compute this convolution."""
     names = ["direct"]
-    if geometry.stride == geometry.dilation == (1, 1) and groups == 1 and winograd.suits(channels, filters):
+    if (
+        geometry.stride == geometry.dilation == (1, 1)
+        and groups == 1
+        and winograd.suits(channels, filters)
+    ):
         names += ["winograd2"] if geometry.kernel in ((3, 3), (5, 5)) else []
         names += ["winograd4"] if geometry.kernel == (3, 3) else []
     return names
 
 
 @functools.lru_cache(maxsize=4096)
-def choose(name: str, images: int, geometry: Window, channels: int, filters: int, groups: int, weights: bool = False) -> str:
+def choose(
+    name: str,
+    images: int,
+    geometry: Window,
+    channels: int,
+    filters: int,
+    groups: int,
+    weights: bool = False,
+) -> str:
     """The algorithm for one pass: the one asked for if it can, else the cheapest by `cost`."""
     names = possible(geometry, channels, filters, groups)
     if name in names:
@@ -59,19 +71,38 @@ def choose(name: str, images: int, geometry: Window, channels: int, filters: int
     return min(names, key=lambda n: cost(n, images, geometry, channels, filters, groups, weights))
 
 
-def cost(name: str, images: int, geometry: Window, channels: int, filters: int, groups: int, weights: bool = False) -> float:
+def cost(
+    name: str,
+    images: int,
+    geometry: Window,
+    channels: int,
+    filters: int,
+    groups: int,
+    weights: bool = False,
+) -> float:
     """About how many vector instructions the algorithm takes: products at two a cycle, transforms by what was measured."""
-    area, pixels = geometry.kernel[0] * geometry.kernel[1], images * geometry.output[0] * geometry.output[1]
+    area, pixels = (
+        geometry.kernel[0] * geometry.kernel[1],
+        images * geometry.output[0] * geometry.output[1],
+    )
     if name == "direct":
         return pixels * area * channels / groups * filters / 2 + pixels * area * channels * PATCH
     m = int(name[-1])
     positions = (m + geometry.kernel[0] - 1) ** 2
     tiles = images * -(-geometry.output[0] // m) * -(-geometry.output[1] // m)
     products = max(tiles, winograd.SUBBATCH // 2) * positions * channels * filters / 2
-    return products + tiles * positions * (channels + filters) * TRANSFORM + positions * channels * filters * FILTER * (1 + weights)
+    return (
+        products
+        + tiles * positions * (channels + filters) * TRANSFORM
+        + positions * channels * filters * FILTER * (1 + weights)
+    )
 
 
-PATCH, TRANSFORM, FILTER = 2, 10, 30  # instructions a float; filters of many channels come from memory, not from a cache
+PATCH, TRANSFORM, FILTER = (
+    2,
+    10,
+    30,
+)  # instructions a float; filters of many channels come from memory, not from a cache
 
 
 def _serve(geometry, images, channels, filters, groups, weights=False):
@@ -81,7 +112,7 @@ def _serve(geometry, images, channels, filters, groups, weights=False):
 
 
 class Abreast(NamedTuple):
-    """Convolutions with few filters leave lanes idle; `count` neighbouring output pixels are computed as filters of one wider kernel.
+    """Convolutions with few filters leave lanes idle; `count` neighboring output pixels are computed as filters of one wider kernel.
 
     Pixel t's filter is the kernel, t strides to the right; the results `(..., count * K)` lie in memory as the pixels `(..., K)` do.
     """
@@ -100,7 +131,10 @@ class Abreast(NamedTuple):
     def narrow(self, dw, columns: int):
         """The gradient of `widen`: its parts, added up."""
         rows, _, channels, filters = dw.shape
-        parts, step = dw.reshape(rows, -1, channels, self.count, filters // self.count), self.geometry.stride[1] // self.count
+        parts, step = (
+            dw.reshape(rows, -1, channels, self.count, filters // self.count),
+            self.geometry.stride[1] // self.count,
+        )
         return sum(parts[:, t * step : t * step + columns, :, t] for t in range(self.count))
 
 
@@ -112,12 +146,22 @@ def abreast(geometry: Window, filters: int, groups: int, width: int = LANES) -> 
         return None
     kernel = geometry.kernel[0], geometry.kernel[1] + (count - 1) * geometry.stride[1]
     stride = geometry.stride[0], geometry.stride[1] * count
-    return Abreast(count, geometry._replace(kernel=kernel, stride=stride, output=(geometry.output[0], geometry.output[1] // count)))
+    return Abreast(
+        count,
+        geometry._replace(
+            kernel=kernel, stride=stride, output=(geometry.output[0], geometry.output[1] // count)
+        ),
+    )
 
 
 def _is_linear(geometry: Window, image, groups: int) -> bool:
     """Whether the kernel covers the whole image: a fully connected layer, such as LeNet-5's C5."""
-    return geometry.kernel == tuple(image) and not any(map(any, geometry.padding)) and groups == 1 and geometry.dilation == (1, 1)
+    return (
+        geometry.kernel == tuple(image)
+        and not any(map(any, geometry.padding))
+        and groups == 1
+        and geometry.dilation == (1, 1)
+    )
 
 
 def conv2d(
@@ -136,13 +180,18 @@ def conv2d(
         y = linear.linear(x.reshape(len(x), -1), w.reshape(-1, w.shape[3]), b, activation)
         return deliver(y.reshape(shape), out)
     y = out if out is not None and out.shape == shape and pixel_step(out) else empty(shape)
-    variant, several = _serve(geometry, len(x), x.shape[3], w.shape[3], groups), abreast(geometry, w.shape[3], groups)
+    variant, several = (
+        _serve(geometry, len(x), x.shape[3], w.shape[3], groups),
+        abreast(geometry, w.shape[3], groups),
+    )
     if variant:
         winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y, keep)
     elif several and pixel_step(y) == w.shape[3]:
         wide = y.reshape(*y.shape[:2], -1, several.count * w.shape[3])
         factors, bias = (None if a is None else np.tile(a, several.count) for a in (scale, b))
-        direct.conv2d(x, several.widen(w), factors, bias, several.geometry, 1, activation == "relu", wide)
+        direct.conv2d(
+            x, several.widen(w), factors, bias, several.geometry, 1, activation == "relu", wide
+        )
     else:
         direct.conv2d(x, w, scale, b, geometry, groups, activation == "relu", y)
     if activation not in (None, "relu"):
@@ -150,14 +199,22 @@ def conv2d(
     return deliver(y, out)
 
 
-def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None):
+def conv2d_grad_input(
+    dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None
+):
     """See `reference.conv2d_grad_input`."""
     if rectified is not None:
-        return activation_grad(conv2d_grad_input(dy, w, x_shape, stride, padding, dilation, groups, connections), rectified, "relu")
+        return activation_grad(
+            conv2d_grad_input(dy, w, x_shape, stride, padding, dilation, groups, connections),
+            rectified,
+            "relu",
+        )
     geometry = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
     w = contiguous(w if connections is None else w * connections)
     if _is_linear(geometry, x_shape[1:3], groups):
-        return linear.linear_grad_input(dy.reshape(len(dy), -1), w.reshape(-1, w.shape[3])).reshape(x_shape)
+        return linear.linear_grad_input(dy.reshape(len(dy), -1), w.reshape(-1, w.shape[3])).reshape(
+            x_shape
+        )
     dx = empty(x_shape)
     variant = _serve(geometry, len(dy), x_shape[3], w.shape[3], groups)
     if variant:
@@ -167,7 +224,9 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
     return dx
 
 
-def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True):
+def conv2d_grad_weight(
+    dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True
+):
     """See `reference.conv2d_grad_weight`."""
     geometry = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
     if _is_linear(geometry, x.shape[1:3], groups):
@@ -176,13 +235,17 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
         return (dw if connections is None else dw * connections), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
     variant = _serve(geometry, len(x), x.shape[3], w_shape[3], groups, weights=True)
-    several = abreast(geometry, w_shape[3], groups, COLUMNS)  # more of them: gathering patches is what costs
+    several = abreast(
+        geometry, w_shape[3], groups, COLUMNS
+    )  # more of them: gathering patches is what costs
     if variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db if bias else None)
     elif several:
         filters = several.count * w_shape[3]
         wide, sums = empty((*several.geometry.kernel, w_shape[2], filters)), empty(filters)
-        direct.conv2d_grad_weight(contiguous(dy).reshape(*dy.shape[:2], -1, filters), x, several.geometry, 1, wide, sums)
+        direct.conv2d_grad_weight(
+            contiguous(dy).reshape(*dy.shape[:2], -1, filters), x, several.geometry, 1, wide, sums
+        )
         dw, db = several.narrow(wide, w_shape[1]), sums.reshape(several.count, -1).sum(axis=0)
     else:
         direct.conv2d_grad_weight(dy, x, geometry, groups, dw, db)

@@ -1,7 +1,7 @@
 """Convolution as a matrix product that is never written out: forward, input gradient and weight gradient.
 
 Row m of the matrix A is the patch that output pixel m sees, `kH * kW * C` numbers; forward is `y = A w`, the weight gradient
-`dw = A^T dy`. A is never made. In memory a patch is a few runs of neighbouring floats (a row of the kernel, where nothing else lies
+`dw = A^T dy`. A is never made. In memory a patch is a few runs of neighboring floats (a row of the kernel, where nothing else lies
 between its pixels) at the same distances from its first pixel, for all patches. The register tile takes ROWS pixels, knows the address of
 each, and walks along the runs of all of them at once. Borders of zeros are real: where there is padding, the image is copied into a larger
 one first, so that no pixel is special.
@@ -20,12 +20,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ..geometry import Pair, Window
-from .arrays import address, pixel_step, pixels
-from .functions import constant
-from .gemm import COLUMNS, FLOAT, LANES, ROWS, copy, multiply, pack, packed_columns
-from .launch import inline, kernel, reach, share, threads
-from .memory import empty
-from .simd import (
+from .engine.arrays import address, pixel_step, pixels
+from .engine.functions import constant
+from .engine.gemm import COLUMNS, FLOAT, LANES, ROWS, copy, multiply, pack, packed_columns
+from .engine.launch import inline, kernel, reach, share, threads
+from .engine.memory import empty
+from .engine.simd import (
     VECTORS,
     addresses,
     fetch_to_write,
@@ -86,7 +86,12 @@ def copy_pixels(source, source_ld, target, target_ld, count, channels):
         count, channels = 1, count * channels
     for q in range(count):
         for c in range(0, channels, LANES):
-            store_part(target, q * target_ld + c, load_part(source, q * source_ld + c, channels - c), channels - c)
+            store_part(
+                target,
+                q * target_ld + c,
+                load_part(source, q * source_ld + c, channels - c),
+                channels - c,
+            )
 
 
 @kernel
@@ -118,7 +123,16 @@ def _pack_filter(task, tasks, w, offsets, taps, depth, k_step, n_step, columns, 
     for unit in range(first, last):
         tap, k = unit // portions, unit % portions * 64
         source = w + FLOAT * (get_index(offsets, tap) + k * k_step)
-        pack(source, k_step, n_step, min(depth - k, 64), columns, packed, taps * depth, tap * depth + k)
+        pack(
+            source,
+            k_step,
+            n_step,
+            min(depth - k, 64),
+            columns,
+            packed,
+            taps * depth,
+            tap * depth + k,
+        )
 
 
 @inline
@@ -193,11 +207,26 @@ def _products(
         patch_addresses(x, ld, height, width, step_y, step_x, rows, columns, m, count, table)
         for j in range(0, filters, COLUMNS):
             panel = b + FLOAT * j * depth
-            scale_j, bias_j = scale + FLOAT * j if scale != 0 else 0, bias + FLOAT * j if bias != 0 else 0
+            scale_j, bias_j = (
+                scale + FLOAT * j if scale != 0 else 0,
+                bias + FLOAT * j if bias != 0 else 0,
+            )
             for r in range(0, count, ROWS):
                 to = y + FLOAT * ((m + r) * y_ld + j)
                 fetch_tile(to, y_ld, filters - j)
-                patches_times(table + 8 * r, runs, count_of_runs, panel, to, y_ld, count - r, filters - j, scale_j, bias_j, relu)
+                patches_times(
+                    table + 8 * r,
+                    runs,
+                    count_of_runs,
+                    panel,
+                    to,
+                    y_ld,
+                    count - r,
+                    filters - j,
+                    scale_j,
+                    bias_j,
+                    relu,
+                )
 
 
 @kernel
@@ -208,7 +237,7 @@ def _scatter(
 ):  # fmt: skip
     """dx = the sum over all pixels m of dy of dy[m, :] b, added where patch m was.
 
-    A patch is `floats` neighbouring numbers at each of some places, and b has a matrix for each of them. A unit of work is one of `bands`
+    A patch is `floats` neighboring numbers at each of some places, and b has a matrix for each of them. A unit of work is one of `bands`
     of an image's rows; its sums stay in the cache, as an image with its padding, `width` pixels of `channels` a row.
     """
     first, last = share(images * bands, task, tasks)
@@ -230,14 +259,30 @@ def _scatter(
             patch_addresses(dy, ld, rows, columns, 1, 1, rows, columns, m, count, table)
             for k in range(count_of_places):
                 for j in range(0, floats, COLUMNS):
-                    panel = b + FLOAT * filters * (j * count_of_places + k * (COLUMNS if floats - j > LANES else LANES))
+                    panel = b + FLOAT * filters * (
+                        j * count_of_places + k * (COLUMNS if floats - j > LANES else LANES)
+                    )
                     for r in range(0, count, ROWS):
                         to = results + FLOAT * (r * floats + j)
-                        patches_times(table + 8 * r, pixel, 1, panel, to, floats, count - r, floats - j, 0, 0, 0)
+                        patches_times(
+                            table + 8 * r,
+                            pixel,
+                            1,
+                            panel,
+                            to,
+                            floats,
+                            count - r,
+                            floats - j,
+                            0,
+                            0,
+                            0,
+                        )
                 place = get_index(places, k)
                 p, q = m // columns - n * rows, m % columns
                 for r in range(count):
-                    to = image + FLOAT * (((p * step_y - base) * width + q * step_x) * channels + place)
+                    to = image + FLOAT * (
+                        ((p * step_y - base) * width + q * step_x) * channels + place
+                    )
                     for c in range(0, floats, LANES):  # zeros are added to what lies behind
                         store(to, c, load(to, c) + load_part(results, r * floats + c, floats - c))
                     q += 1
@@ -245,7 +290,14 @@ def _scatter(
                         p, q = p + 1, 0
         for h in range(h_first, h_last):
             source = image + FLOAT * ((h + top - base) * width + left) * channels
-            copy_pixels(source, channels, dx + FLOAT * (n * dx_height + h) * dx_width * dx_ld, dx_ld, dx_width, channels)
+            copy_pixels(
+                source,
+                channels,
+                dx + FLOAT * (n * dx_height + h) * dx_width * dx_ld,
+                dx_ld,
+                dx_width,
+                channels,
+            )
 
 
 @kernel
@@ -284,7 +336,22 @@ def _weight_products(
                     copy(pixel + FLOAT * get_index(runs, 2 * r), row, floats)
                     row += FLOAT * floats
             pack(dy + FLOAT * m * dy_ld, dy_ld, 1, count, filters, panels, count, 0)
-            multiply(buffer, 1, step, panels, count, 0, count, target, dw_ld, to - at, filters, m > m_first, 0, 0)
+            multiply(
+                buffer,
+                1,
+                step,
+                panels,
+                count,
+                0,
+                count,
+                target,
+                dw_ld,
+                to - at,
+                filters,
+                m > m_first,
+                0,
+                0,
+            )
             if part == 0:
                 add_rows(panels, count, filters, sums)
 
@@ -337,7 +404,9 @@ def padded(x, padding):
         return x, ld
     n, height, width, channels = x.shape
     larger = empty((n, top + height + bottom, left + width + right, channels))
-    _pad(tasks_for(larger.size), address(x), ld, *x.shape, address(larger), top, bottom, left, right)
+    _pad(
+        tasks_for(larger.size), address(x), ld, *x.shape, address(larger), top, bottom, left, right
+    )
     return larger, channels
 
 
@@ -346,7 +415,16 @@ def pack_filter(w, offsets, depth, k_step, n_step, columns) -> np.ndarray:
     packed = empty(len(offsets) * depth * packed_columns(columns))
     _pack_filter(
         threads() if packed.size > 1 << 14 else 1,
-        *(address(w), address(offsets), len(offsets), depth, k_step, n_step, columns, address(packed)),
+        *(
+            address(w),
+            address(offsets),
+            len(offsets),
+            depth,
+            k_step,
+            n_step,
+            columns,
+            address(packed),
+        ),
     )
     return packed
 
@@ -358,9 +436,15 @@ def tap_offsets(shape: tuple, first_filter: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=1024)
-def forward_walk(kernel_size: Pair, dilation: Pair, channels: int, ld: int, width: int, most: int = 1 << 30) -> Walk:
+def forward_walk(
+    kernel_size: Pair, dilation: Pair, channels: int, ld: int, width: int, most: int = 1 << 30
+) -> Walk:
     """The patch of an output pixel of a padded image, in the order of the weights."""
-    taps = [(i * dilation[0], j * dilation[1]) for i in range(kernel_size[0]) for j in range(kernel_size[1])]
+    taps = [
+        (i * dilation[0], j * dilation[1])
+        for i in range(kernel_size[0])
+        for j in range(kernel_size[1])
+    ]
     return walk(taps, channels, ld, width, most)
 
 
@@ -372,7 +456,19 @@ def products(x, size, ld, step, grid, route, packed, filters, y, y_ld, scale=0, 
     scratch = empty(tasks * block, np.int64)
     _products(
         tasks,
-        *(x, ld, *size, *step, *grid[1:], pixels, address(route.runs), len(route.runs), address(packed), route.depth, filters),
+        *(
+            x,
+            ld,
+            *size,
+            *step,
+            *grid[1:],
+            pixels,
+            address(route.runs),
+            len(route.runs),
+            address(packed),
+            route.depth,
+            filters,
+        ),
         *(y, y_ld, scale, bias, relu, address(scratch), block),
     )
 
@@ -400,8 +496,21 @@ def conv2d_grad_input(dy, w, geometry: Window, groups, dx):
         source, target = address(dy) + FLOAT * g * filters, address(dx) + FLOAT * g * channels
         if in_place:  # a patch is one pixel, and nothing is added
             route = forward_walk((1, 1), (1, 1), filters, ld, dy.shape[2])
-            packed = pack_filter(w, tap_offsets(w.shape, g * filters), filters, 1, w.shape[3], channels)
-            products(source, dy.shape[1:3], ld, (1, 1), dy.shape[:3], route, packed, channels, target, dx.shape[3])
+            packed = pack_filter(
+                w, tap_offsets(w.shape, g * filters), filters, 1, w.shape[3], channels
+            )
+            products(
+                source,
+                dy.shape[1:3],
+                ld,
+                (1, 1),
+                dy.shape[:3],
+                route,
+                packed,
+                channels,
+                target,
+                dx.shape[3],
+            )
         else:
             scatter(source, ld, dy.shape, w, g * filters, filters, geometry, target, dx.shape)
 
@@ -411,11 +520,13 @@ def scatter(dy, ld, grid, w, first, filters, geometry: Window, dx, shape):
     (kh, kw, channels, _), (images, rows, columns, _) = w.shape, grid
     (top, _), (left, right) = geometry.padding
     width = left + shape[2] + right
-    # A row of the kernel at a time, where its cells are neighbours and their results stay in the cache.
+    # A row of the kernel at a time, where its cells are neighbors and their results stay in the cache.
     cells = kw if geometry.dilation[1] == 1 and kw * channels <= 4 * DEPTH else 1
     floats = cells * channels
     down, across = geometry.dilation
-    places = np.array([(i * down * width + j * across) * channels for i in range(kh) for j in range(0, kw, cells)])
+    places = np.array(
+        [(i * down * width + j * across) * channels for i in range(kh) for j in range(0, kw, cells)]
+    )
     offsets = np.ascontiguousarray(tap_offsets(w.shape, first)[::cells])
     packed, pixel = pack_filter(w, offsets, filters, 1, w.shape[3], floats), np.array([0, filters])
 
@@ -429,7 +540,19 @@ def scatter(dy, ld, grid, w, first, filters, geometry: Window, dx, shape):
     scratch = empty(tasks * size)
     _scatter(
         tasks,
-        *(dy, ld, images, rows, columns, filters, address(pixel), address(packed), address(places), len(places), floats),
+        *(
+            dy,
+            ld,
+            images,
+            rows,
+            columns,
+            filters,
+            address(pixel),
+            address(packed),
+            address(places),
+            len(places),
+            floats,
+        ),
         *(width, channels, *geometry.stride, reach_y, top, left, dx, shape[3], *shape[1:3], bands),
         *(address(scratch), size, block),
     )
@@ -447,11 +570,17 @@ def conv2d_grad_weight(dy, x, geometry: Window, groups, dw, db):
     most = min(DEPTH, -(-depth // (tasks * ROWS)) * ROWS) if splits == 1 else DEPTH
     route = forward_walk(geometry.kernel, geometry.dilation, channels, ld, x.shape[2], most)
     sums = empty(splits * size) if splits > 1 else None
-    block = -(-min(WEIGHT_BLOCK, -(-count // splits)) // ROWS) * ROWS  # the table of addresses is written in whole ROWS
+    block = (
+        -(-min(WEIGHT_BLOCK, -(-count // splits)) // ROWS) * ROWS
+    )  # the table of addresses is written in whole ROWS
     most = route.longest + route.longest % 2
     scratch = empty(tasks * block * (most + PAD + packed_columns(filters) + 2) + LANES)
     for g in range(groups):
-        to_dw, to_db = (address(dw), address(db)) if splits == 1 else (address(sums), address(sums) + FLOAT * dw.size)
+        to_dw, to_db = (
+            (address(dw), address(db))
+            if splits == 1
+            else (address(sums), address(sums) + FLOAT * dw.size)
+        )
         _weight_products(
             tasks,
             *(address(x) + FLOAT * g * channels, ld, *x.shape[1:3], *geometry.stride),

@@ -4,10 +4,18 @@ import numpy as np
 
 from ..reference.dropout import keys, least_kept
 from .activation import deliver, span, target, tasks_for
-from .arrays import address, contiguous
-from .launch import kernel
-from .memory import empty
-from .simd import LANES, hashed_above, load_bytes_part, load_part, splat, store_bytes_part, store_part
+from .engine.arrays import address, contiguous
+from .engine.launch import kernel
+from .engine.memory import empty
+from .engine.simd import (
+    LANES,
+    hashed_above,
+    load_bytes_part,
+    load_part,
+    splat,
+    store_bytes_part,
+    store_part,
+)
 
 
 @kernel
@@ -25,7 +33,12 @@ def _dropout_grad(task, tasks, dy, n, keep, scale: float, dx):
     """dx = dy scale where kept, else 0."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
-        store_part(dx, i, load_part(dy, i, last - i) * (load_bytes_part(keep, i, last - i) * splat(scale)), last - i)
+        store_part(
+            dx,
+            i,
+            load_part(dy, i, last - i) * (load_bytes_part(keep, i, last - i) * splat(scale)),
+            last - i,
+        )
 
 
 def dropout(x, p, generator, out=None):
@@ -33,7 +46,17 @@ def dropout(x, p, generator, out=None):
     x = contiguous(x)
     y, keep = target(out, x.shape), empty(x.shape, np.uint8)
     first, second = map(int, keys(generator))
-    _dropout(tasks_for(x.size), address(x), x.size, first, second, least_kept(p), 1 / (1 - p), address(y), address(keep))
+    _dropout(
+        tasks_for(x.size),
+        address(x),
+        x.size,
+        first,
+        second,
+        least_kept(p),
+        1 / (1 - p),
+        address(y),
+        address(keep),
+    )
     return deliver(y, out), keep.view(np.bool_)
 
 

@@ -1,13 +1,13 @@
 """Fully connected layers. With many rows (images) they are blocked products; with few, the weights are what costs, and are read once."""
 
 from .activation import activate, at_least, deliver, least_of, target
-from .arrays import address, contiguous
 from .direct import tasks_for
-from .functions import constant
-from .gemm import COLUMNS, FLOAT, ROWS, multiply, pack
-from .launch import kernel, share
-from .memory import empty
-from .simd import LANES, get, load_part, put, splat, store_part, total
+from .engine.arrays import address, contiguous
+from .engine.functions import constant
+from .engine.gemm import COLUMNS, FLOAT, ROWS, multiply, pack
+from .engine.launch import kernel, share
+from .engine.memory import empty
+from .engine.simd import LANES, get, load_part, put, splat, store_part, total
 
 DEPTH = 256  # rows of the weights that are packed at a time
 WIDTH = 256  # columns of them
@@ -26,12 +26,38 @@ def _product(task, tasks, a, rows, depth, b, bk_step, bn_step, columns, c, bias,
         steps, final = min(DEPTH, depth - k), k + DEPTH >= depth
         for r in range(rows):
             for i in range(0, steps, LANES):
-                store_part(left, r * steps + i, load_part(a, r * depth + k + i, steps - i), steps - i)
+                store_part(
+                    left, r * steps + i, load_part(a, r * depth + k + i, steps - i), steps - i
+                )
         for j in range(first, last, WIDTH):
             width = min(WIDTH, last - j)
-            pack(b + FLOAT * (k * bk_step + j * bn_step), bk_step, bn_step, steps, width, panels, steps, 0)
+            pack(
+                b + FLOAT * (k * bk_step + j * bn_step),
+                bk_step,
+                bn_step,
+                steps,
+                width,
+                panels,
+                steps,
+                0,
+            )
             bias_j = bias + FLOAT * j if final and bias != 0 else 0
-            multiply(left, steps, 1, panels, steps, 0, steps, c + FLOAT * j, columns, rows, width, k > 0, bias_j, relu if final else 0)
+            multiply(
+                left,
+                steps,
+                1,
+                panels,
+                steps,
+                0,
+                steps,
+                c + FLOAT * j,
+                columns,
+                rows,
+                width,
+                k > 0,
+                bias_j,
+                relu if final else 0,
+            )
 
 
 @kernel
@@ -49,14 +75,26 @@ def _few_rows(task, tasks, a, rows, depth, b, columns, sums):
                 b2, b3 = load_part(b, at + 2 * columns, n), load_part(b, at + 3 * columns, n)
                 for r in range(rows):
                     i = r * depth + k
-                    sum = load_part(c, r * columns + j, n) + splat(get(a, i)) * b0 + splat(get(a, i + 1)) * b1
-                    store_part(c, r * columns + j, sum + splat(get(a, i + 2)) * b2 + splat(get(a, i + 3)) * b3, n)
+                    sum = (
+                        load_part(c, r * columns + j, n)
+                        + splat(get(a, i)) * b0
+                        + splat(get(a, i + 1)) * b1
+                    )
+                    store_part(
+                        c,
+                        r * columns + j,
+                        sum + splat(get(a, i + 2)) * b2 + splat(get(a, i + 3)) * b3,
+                        n,
+                    )
         else:
             for rest in range(k, depth):
                 for j in range(0, columns, LANES):
                     v = load_part(b, rest * columns + j, columns - j)
                     for r in range(rows):
-                        sum = load_part(c, r * columns + j, columns - j) + splat(get(a, r * depth + rest)) * v
+                        sum = (
+                            load_part(c, r * columns + j, columns - j)
+                            + splat(get(a, r * depth + rest)) * v
+                        )
                         store_part(c, r * columns + j, sum, columns - j)
 
 
@@ -135,7 +173,20 @@ def _multiply(a, b, bk_step, bn_step, columns, c, bias=0, relu=False):
     rows, depth = a.shape
     tasks = tasks_for(rows * depth * columns)
     scratch = empty(tasks * DEPTH * (WIDTH + rows + ROWS) + LANES)
-    _product(tasks, address(a), rows, depth, address(b), bk_step, bn_step, columns, address(c), bias, relu, address(scratch))
+    _product(
+        tasks,
+        address(a),
+        rows,
+        depth,
+        address(b),
+        bk_step,
+        bn_step,
+        columns,
+        address(c),
+        bias,
+        relu,
+        address(scratch),
+    )
 
 
 def linear(x, w, b=None, activation=None, out=None):
@@ -162,7 +213,9 @@ def linear_grad_input(dy, w):
     (rows, depth), columns = dy.shape, w.shape[0]
     dx = empty((rows, columns))
     if rows <= FEW:
-        _few_rows_transposed(tasks_for(w.size * rows), address(dy), rows, depth, address(w), columns, address(dx))
+        _few_rows_transposed(
+            tasks_for(w.size * rows), address(dy), rows, depth, address(w), columns, address(dx)
+        )
     else:
         _multiply(dy, w, 1, depth, columns, dx)
     return dx
@@ -178,5 +231,16 @@ def linear_grad_weight(dy, x):
     left[:, :rows] = x
     tasks = tasks_for(dw.size * images)
     scratch = empty(tasks * images * WIDTH + LANES)
-    _outer_products(tasks, address(left), left.shape[1], images, rows, address(dy), columns, address(dw), address(db), address(scratch))
+    _outer_products(
+        tasks,
+        address(left),
+        left.shape[1],
+        images,
+        rows,
+        address(dy),
+        columns,
+        address(dw),
+        address(db),
+        address(scratch),
+    )
     return dw, db

@@ -6,11 +6,23 @@ import numpy as np
 from numba import float32
 
 from .activation import tasks_for
-from .arrays import address, contiguous
-from .functions import constant, exp
-from .launch import inline, kernel, share
-from .memory import empty
-from .simd import LANES, get, get_index, larger, largest, load_part, load_part_or, put, splat, store_part, total
+from .engine.arrays import address, contiguous
+from .engine.functions import constant, exp
+from .engine.launch import inline, kernel, share
+from .engine.memory import empty
+from .engine.simd import (
+    LANES,
+    get,
+    get_index,
+    larger,
+    largest,
+    load_part,
+    load_part_or,
+    put,
+    splat,
+    store_part,
+    total,
+)
 
 
 @inline
@@ -66,8 +78,18 @@ def softmax_cross_entropy(logits, labels):
     logits, n = contiguous(logits), logits.shape[1]
     labels = np.ascontiguousarray(labels, np.int64)
     if labels.shape != (len(logits),) or labels.min() < -n or labels.max() >= n:
-        raise IndexError(f"labels of shape {labels.shape}, {labels.min()} to {labels.max()}: expected ({len(logits)},) of 0 to {n - 1}")
+        raise IndexError(
+            f"labels of shape {labels.shape}, {labels.min()} to {labels.max()}: expected ({len(logits)},) of 0 to {n - 1}"
+        )
     labels = np.where(labels < 0, labels + n, labels)
     losses, dlogits = empty(len(logits)), empty(logits.shape)
-    _cross_entropy(tasks_for(logits.size), address(logits), address(labels), address(losses), address(dlogits), len(logits), n)
+    _cross_entropy(
+        tasks_for(logits.size),
+        address(logits),
+        address(labels),
+        address(losses),
+        address(dlogits),
+        len(logits),
+        n,
+    )
     return losses.mean(), dlogits

@@ -1,16 +1,16 @@
-"""Normalisation in as few passes over memory as there are: local response normalisation, and batch normalisation with its activation."""
+"""Normalization in as few passes over memory as there are: local response normalization, and batch normalization with its activation."""
 
 import numpy as np
 
 from .activation import CURVES, activate, activation_grad, at_least, deliver, least_of
-from .arrays import address, contiguous, pixel_step, pixels
-from .functions import constant, negative_power
-from .gemm import FLOAT
-from .launch import inline, kernel, share, threads
-from .memory import empty, is_far
-from .simd import LANES, load, load_part, send_part, settle, splat, store_part, where_greater
+from .engine.arrays import address, contiguous, pixel_step, pixels
+from .engine.functions import constant, negative_power
+from .engine.gemm import FLOAT
+from .engine.launch import inline, kernel, share, threads
+from .engine.memory import empty, is_far
+from .engine.simd import LANES, load, load_part, send_part, settle, splat, store_part, where_greater
 
-# -- local response normalisation ----------------------------------------------------------------------------------------------
+# -- local response normalization ----------------------------------------------------------------------------------------------
 
 
 @inline
@@ -23,8 +23,26 @@ def window_sum(row, c, before, size):
 
 
 @kernel
-def _lrn(task, tasks, x, ld, y, y_ld, scale, pixels, channels, size, c: float, beta: float, k: float, scratch, margin, y_far, scale_far):
-    """s = k + c * the sum of the neighbours' squares; y = x s^-beta. The squares lie in a row with zeros at both ends."""
+def _lrn(
+    task,
+    tasks,
+    x,
+    ld,
+    y,
+    y_ld,
+    scale,
+    pixels,
+    channels,
+    size,
+    c: float,
+    beta: float,
+    k: float,
+    scratch,
+    margin,
+    y_far,
+    scale_far,
+):
+    """s = k + c * the sum of the neighbors' squares; y = x s^-beta. The squares lie in a row with zeros at both ends."""
     first, last = share(pixels, task, tasks)
     squares = scratch + FLOAT * (task * (channels + 2 * margin) + margin)
     for i in range(-margin, channels + margin, LANES):
@@ -36,13 +54,36 @@ def _lrn(task, tasks, x, ld, y, y_ld, scale, pixels, channels, size, c: float, b
         for i in range(0, channels, LANES):
             s = splat(k) + splat(c) * window_sum(squares, i, size // 2, size)
             send_part(scale, m * channels + i, s, channels - i, scale_far)
-            send_part(y, m * y_ld + i, load_part(x, m * ld + i, channels - i) * negative_power(s, beta), channels - i, y_far)
+            send_part(
+                y,
+                m * y_ld + i,
+                load_part(x, m * ld + i, channels - i) * negative_power(s, beta),
+                channels - i,
+                y_far,
+            )
     settle()
 
 
 @kernel
-def _lrn_grad(task, tasks, dy, ld, x, x_ld, scale, dx, pixels, channels, size, c: float, beta: float, scratch, margin, far):
-    """dx = dy s^-beta - 2 c beta x * the sum of the neighbours' dy y / s, with y = x s^-beta."""
+def _lrn_grad(
+    task,
+    tasks,
+    dy,
+    ld,
+    x,
+    x_ld,
+    scale,
+    dx,
+    pixels,
+    channels,
+    size,
+    c: float,
+    beta: float,
+    scratch,
+    margin,
+    far,
+):
+    """dx = dy s^-beta - 2 c beta x * the sum of the neighbors' dy y / s, with y = x s^-beta."""
     first, last = share(pixels, task, tasks)
     crossed = scratch + FLOAT * (task * 2 * (channels + 2 * margin) + margin)
     direct = crossed + FLOAT * (channels + 2 * margin)
@@ -56,7 +97,9 @@ def _lrn_grad(task, tasks, dy, ld, x, x_ld, scale, dx, pixels, channels, size, c
             store_part(crossed, i, d * load_part(x, m * x_ld + i, channels - i) / s, channels - i)
         for i in range(0, channels, LANES):
             v = load_part(x, m * x_ld + i, channels - i) * splat(-2 * c * beta)
-            v = load_part(direct, i, channels - i) + v * window_sum(crossed, i, (size - 1) // 2, size)
+            v = load_part(direct, i, channels - i) + v * window_sum(
+                crossed, i, (size - 1) // 2, size
+            )
             send_part(dx, m * channels + i, v, channels - i, far)
     settle()
 
@@ -78,7 +121,16 @@ def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=Fal
     _lrn(
         tasks,
         *(address(x), ld, address(y), pixel_step(y), address(scale), x.size // channels, channels),
-        *(size, c, beta, k, address(scratch), margin, is_far(y, pixel_step(y)), is_far(scale, channels)),
+        *(
+            size,
+            c,
+            beta,
+            k,
+            address(scratch),
+            margin,
+            is_far(y, pixel_step(y)),
+            is_far(scale, channels),
+        ),
     )
     return deliver(y, out), scale
 
@@ -92,15 +144,26 @@ def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alp
     c = alpha / size if alpha_div_n else alpha
     _lrn_grad(
         tasks,
-        *(address(dy), ld, address(x), x_ld, address(scale), address(dx), x.size // channels, channels),
+        *(
+            address(dy),
+            ld,
+            address(x),
+            x_ld,
+            address(scale),
+            address(dx),
+            x.size // channels,
+            channels,
+        ),
         *(size, c, beta, address(scratch), margin, is_far(dx, channels)),
     )
     return dx
 
 
-# -- batch normalisation -------------------------------------------------------------------------------------------------------
+# -- batch normalization -------------------------------------------------------------------------------------------------------
 
-BLOCK = 1 << 13  # floats whose mean and variance are taken together: they stay in the nearest cache for the second look
+BLOCK = (
+    1 << 13
+)  # floats whose mean and variance are taken together: they stay in the nearest cache for the second look
 
 
 @inline
@@ -114,7 +177,12 @@ def add_sums(x, ld, first, last, channels, sums):
             store_part(sums, i, load_part(sums, i, n) + four, n)
     for r in range(last - (last - first) % 4, last):
         for i in range(0, channels, LANES):
-            store_part(sums, i, load_part(sums, i, channels - i) + load_part(x, r * ld + i, channels - i), channels - i)
+            store_part(
+                sums,
+                i,
+                load_part(sums, i, channels - i) + load_part(x, r * ld + i, channels - i),
+                channels - i,
+            )
 
 
 @inline
@@ -130,7 +198,10 @@ def add_squares(x, ld, first, last, channels, means, sums):
         for i in range(0, channels, LANES):
             n, at, mean = channels - i, r * ld + i, load_part(means, i, channels - i)
             two = squared(load_part(x, at, n) - mean) + squared(load_part(x, at + ld, n) - mean)
-            four = two + (squared(load_part(x, at + 2 * ld, n) - mean) + squared(load_part(x, at + 3 * ld, n) - mean))
+            four = two + (
+                squared(load_part(x, at + 2 * ld, n) - mean)
+                + squared(load_part(x, at + 3 * ld, n) - mean)
+            )
             store_part(sums, i, load_part(sums, i, n) + four, n)
     for r in range(last - (last - first) % 4, last):
         for i in range(0, channels, LANES):
@@ -164,31 +235,56 @@ def _moments(task, tasks, x, ld, pixels, channels, block, sums, scratch):
         fill_zeros(mean, 2 * channels)
         add_sums(x, ld, m, m + count, channels, mean)
         for i in range(0, channels, LANES):
-            store_part(mean, i, load_part(mean, i, channels - i) * constant(1.0 / count), channels - i)
+            store_part(
+                mean, i, load_part(mean, i, channels - i) * constant(1.0 / count), channels - i
+            )
         add_squares(x, ld, m, m + count, channels, mean, square)
         for i in range(0, channels, LANES):
             n = channels - i
             old = load_part(means, i, n)
             shift = load_part(mean, i, n) - old
             store_part(means, i, old + shift * constant(count / (seen + count)), n)
-            more = load_part(square, i, n) + shift * shift * constant(count * (seen / (seen + count)))
+            more = load_part(square, i, n) + shift * shift * constant(
+                count * (seen / (seen + count))
+            )
             store_part(squares, i, load_part(squares, i, n) + more, n)
 
 
 @inline
-def normalised(x, mean, factor, beta):
+def normalized(x, mean, factor, beta):
     """(x - mean) * factor + beta."""
     return (x - mean) * factor + beta
 
 
 @kernel
-def _normalise(task, tasks, x, ld, other, other_ld, y, y_ld, pixels, channels, mean, factor, beta, least: float, far):
+def _normalize(
+    task,
+    tasks,
+    x,
+    ld,
+    other,
+    other_ld,
+    y,
+    y_ld,
+    pixels,
+    channels,
+    mean,
+    factor,
+    beta,
+    least: float,
+    far,
+):
     """y = max((x - mean) * factor + beta + other, least); no `other` if its address is 0."""
     first, last = share(pixels, task, tasks)
     for m in range(first, last):
         for i in range(0, channels, LANES):
             n = channels - i
-            v = normalised(load_part(x, m * ld + i, n), load_part(mean, i, n), load_part(factor, i, n), load_part(beta, i, n))
+            v = normalized(
+                load_part(x, m * ld + i, n),
+                load_part(mean, i, n),
+                load_part(factor, i, n),
+                load_part(beta, i, n),
+            )
             if other:
                 v = v + load_part(other, m * other_ld + i, n)
             send_part(y, m * y_ld + i, at_least(v, splat(least)), n, far)
@@ -196,7 +292,9 @@ def _normalise(task, tasks, x, ld, other, other_ld, y, y_ld, pixels, channels, m
 
 
 @kernel
-def _normalise_sums(task, tasks, dy, dy_ld, x, ld, pixels, channels, mean, factor, beta, least: float, sums):
+def _normalize_sums(
+    task, tasks, dy, dy_ld, x, ld, pixels, channels, mean, factor, beta, least: float, sums
+):
     """Each task's sums of dz and dz (x - mean), where dz is dy where the output exceeds `least`, to sums[task] (2, channels)."""
     first, last = share(pixels, task, tasks)
     sum_dz = sums + FLOAT * task * 2 * channels
@@ -206,34 +304,71 @@ def _normalise_sums(task, tasks, dy, dy_ld, x, ld, pixels, channels, mean, facto
         rows = min(4, last - m)
         for i in range(0, channels, LANES):
             n = channels - i
-            centre, f, b = load_part(mean, i, n), load_part(factor, i, n), load_part(beta, i, n)
+            center, f, b = load_part(mean, i, n), load_part(factor, i, n), load_part(beta, i, n)
             a, c = load_part(sum_dz, i, n), load_part(sum_dzx, i, n)
             for r in range(m, m + rows):
                 v = load_part(x, r * ld + i, n)
-                dz = where_greater(normalised(v, centre, f, b), splat(least), load_part(dy, r * dy_ld + i, n), constant(0.0))
+                dz = where_greater(
+                    normalized(v, center, f, b),
+                    splat(least),
+                    load_part(dy, r * dy_ld + i, n),
+                    constant(0.0),
+                )
                 a = a + dz
-                c = c + dz * (v - centre)
+                c = c + dz * (v - center)
             store_part(sum_dz, i, a, n)
             store_part(sum_dzx, i, c, n)
 
 
 @kernel
-def _normalise_grad(task, tasks, dy, dy_ld, x, ld, dx, pixels, channels, mean, factor, beta, least: float, constant_part, linear_part, far):
+def _normalize_grad(
+    task,
+    tasks,
+    dy,
+    dy_ld,
+    x,
+    ld,
+    dx,
+    pixels,
+    channels,
+    mean,
+    factor,
+    beta,
+    least: float,
+    constant_part,
+    linear_part,
+    far,
+):
     """dx = factor * (dz - constant_part - (x - mean) * linear_part)."""
     first, last = share(pixels, task, tasks)
     for m in range(first, last):
         for i in range(0, channels, LANES):
             n = channels - i
-            v, centre, f = load_part(x, m * ld + i, n), load_part(mean, i, n), load_part(factor, i, n)
-            z = normalised(v, centre, f, load_part(beta, i, n))
+            v, center, f = (
+                load_part(x, m * ld + i, n),
+                load_part(mean, i, n),
+                load_part(factor, i, n),
+            )
+            z = normalized(v, center, f, load_part(beta, i, n))
             dz = where_greater(z, splat(least), load_part(dy, m * dy_ld + i, n), constant(0.0))
-            dz = dz - load_part(constant_part, i, n) - (v - centre) * load_part(linear_part, i, n)
+            dz = dz - load_part(constant_part, i, n) - (v - center) * load_part(linear_part, i, n)
             send_part(dx, m * channels + i, f * dz, n, far)
     settle()
 
 
 def batch_norm(
-    x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, residual=None, out=None, moments=None
+    x,
+    gamma,
+    beta,
+    running_mean,
+    running_var,
+    training=True,
+    momentum=0.1,
+    eps=1e-5,
+    activation=None,
+    residual=None,
+    out=None,
+    moments=None,
 ):
     """See `reference.batch_norm`."""
     x, ld = pixels(x)
@@ -241,10 +376,21 @@ def batch_norm(
     tasks = min(threads(), count) if x.size > 1 << 13 else 1
     if training:
         if count < 2:
-            raise ValueError(f"batch_norm needs more than one value per channel in training; the input is {x.shape}")
+            raise ValueError(
+                f"batch_norm needs more than one value per channel in training; the input is {x.shape}"
+            )
         moments = np.empty((tasks, 2, channels), np.float32)
         scratch = empty((tasks, 2, channels))
-        _moments(tasks, address(x), ld, count, channels, max(8, BLOCK // channels), address(moments), address(scratch))
+        _moments(
+            tasks,
+            address(x),
+            ld,
+            count,
+            channels,
+            max(8, BLOCK // channels),
+            address(moments),
+            address(scratch),
+        )
         shares = np.diff([count * t // tasks for t in range(tasks + 1)])[:, None].astype(np.float32)
         mean = (moments[:, 0] * (shares / count)).sum(axis=0)
         var = (moments[:, 1] + shares * (moments[:, 0] - mean) ** 2).sum(axis=0) / np.float32(count)
@@ -256,10 +402,25 @@ def batch_norm(
     factor, mean, beta = inv_std * gamma, contiguous(mean), contiguous(beta)
     residual, residual_ld = (None, 0) if residual is None else pixels(residual)
     y = out if out is not None and pixel_step(out) else empty(x.shape)
-    _normalise(
+    _normalize(
         tasks,
-        *(address(x), ld, 0 if residual is None else address(residual), residual_ld, address(y), pixel_step(y), count, channels),
-        *(address(mean), address(factor), address(beta), least_of(activation), is_far(y, pixel_step(y))),
+        *(
+            address(x),
+            ld,
+            0 if residual is None else address(residual),
+            residual_ld,
+            address(y),
+            pixel_step(y),
+            count,
+            channels,
+        ),
+        *(
+            address(mean),
+            address(factor),
+            address(beta),
+            least_of(activation),
+            is_far(y, pixel_step(y)),
+        ),
     )
     if activation in CURVES:
         activate(y, activation, out=y)
@@ -269,7 +430,9 @@ def batch_norm(
 def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activation=None):
     """See `reference.batch_norm_grad`."""
     if activation in CURVES:
-        dy = activation_grad(dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation)
+        dy = activation_grad(
+            dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation
+        )
     (dy, dy_ld), (x, ld) = pixels(dy), pixels(x)
     channels, count = x.shape[-1], x.size // x.shape[-1]
     tasks = min(threads(), count) if x.size > 1 << 13 else 1
@@ -277,13 +440,15 @@ def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activ
     beta = contiguous(mean if beta is None else beta)
     sums = np.empty((tasks, 2, channels), np.float32)
     where = (address(mean), address(factor), address(beta), least_of(activation))
-    _normalise_sums(tasks, address(dy), dy_ld, address(x), ld, count, channels, *where, address(sums))
+    _normalize_sums(
+        tasks, address(dy), dy_ld, address(x), ld, count, channels, *where, address(sums)
+    )
     dbeta, dgamma = sums.sum(axis=0)
     dgamma = dgamma * inv_std
     share_of_all = np.float32(training / count)
     constant_part, linear_part = dbeta * share_of_all, dgamma * inv_std * share_of_all
     dx = empty(x.shape)
-    _normalise_grad(
+    _normalize_grad(
         tasks,
         *(address(dy), dy_ld, address(x), ld, address(dx), count, channels),
         *(*where, address(constant_part), address(linear_part), is_far(dx, channels)),

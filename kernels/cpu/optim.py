@@ -1,4 +1,4 @@
-"""Parameter updates: one launch for all parameters, one pass over each, its gradient and the optimiser's slots.
+"""Parameter updates: one launch for all parameters, one pass over each, its gradient and the optimizer's slots.
 
 A kernel gets a table of addresses and sizes, a row for each array of an update and a column for each parameter, and one of the
 parameters' own numbers.
@@ -8,18 +8,26 @@ import numpy as np
 
 from .. import reference
 from .activation import span, tasks_for
-from .arrays import address, contiguous, is_contiguous
-from .launch import kernel
-from .simd import LANES, get, get_index, load_part, splat, sqrt, store_part
+from .engine.arrays import address, contiguous, is_contiguous
+from .engine.launch import kernel
+from .engine.simd import LANES, get, get_index, load_part, splat, sqrt, store_part
 
 
 @kernel
 def _sgd(task, tasks, arrays, numbers, count, momentum: float, nesterov):
     """v = momentum v + rate (g + decay w); w -= lr * (nesterov ? momentum v + rate (g + decay w) : v)."""
     for p in range(count):
-        n, w, g = get_index(arrays, p), get_index(arrays, count + p), get_index(arrays, 2 * count + p)
+        n, w, g = (
+            get_index(arrays, p),
+            get_index(arrays, count + p),
+            get_index(arrays, 2 * count + p),
+        )
         v = get_index(arrays, 3 * count + p)
-        lr, decay, rate = splat(get(numbers, p)), splat(get(numbers, count + p)), splat(get(numbers, 2 * count + p))
+        lr, decay, rate = (
+            splat(get(numbers, p)),
+            splat(get(numbers, count + p)),
+            splat(get(numbers, 2 * count + p)),
+        )
         first, last = span(n, task, tasks)
         for i in range(first, last, LANES):
             k = last - i
@@ -32,12 +40,22 @@ def _sgd(task, tasks, arrays, numbers, count, momentum: float, nesterov):
 
 
 @kernel
-def _adam(task, tasks, arrays, numbers, count, beta1: float, beta2: float, eps: float, correction: float):
+def _adam(
+    task, tasks, arrays, numbers, count, beta1: float, beta2: float, eps: float, correction: float
+):
     """The moments, and w -= rate * m / (sqrt(v * correction) + eps); beta1 and beta2 are what is new in a moment."""
     for p in range(count):
-        n, w, g = get_index(arrays, p), get_index(arrays, count + p), get_index(arrays, 2 * count + p)
+        n, w, g = (
+            get_index(arrays, p),
+            get_index(arrays, count + p),
+            get_index(arrays, 2 * count + p),
+        )
         m, v = get_index(arrays, 3 * count + p), get_index(arrays, 4 * count + p)
-        rate, decay, shrink = splat(get(numbers, p)), splat(get(numbers, count + p)), splat(get(numbers, 2 * count + p))
+        rate, decay, shrink = (
+            splat(get(numbers, p)),
+            splat(get(numbers, count + p)),
+            splat(get(numbers, 2 * count + p)),
+        )
         first, last = span(n, task, tasks)
         for i in range(first, last, LANES):
             k = last - i
@@ -55,7 +73,11 @@ def _adam(task, tasks, arrays, numbers, count, beta1: float, beta2: float, eps: 
 def _rmsprop(task, tasks, arrays, numbers, count, decay: float, eps: float, momentum: float):
     """s, v and w by their formulas; decay is what is new in s."""
     for p in range(count):
-        n, w, g = get_index(arrays, p), get_index(arrays, count + p), get_index(arrays, 2 * count + p)
+        n, w, g = (
+            get_index(arrays, p),
+            get_index(arrays, count + p),
+            get_index(arrays, 2 * count + p),
+        )
         s, v = get_index(arrays, 3 * count + p), get_index(arrays, 4 * count + p)
         lr, weight_decay = splat(get(numbers, p)), splat(get(numbers, count + p))
         first, last = span(n, task, tasks)
@@ -90,12 +112,26 @@ def sgd_update(w, g, v, lr, weight_decay, momentum=0.0, nesterov=False, form="to
         reference.sgd_update(w, g, v, lr, weight_decay, momentum, nesterov, form)
 
 
-def adam_update(w, g, m, v, lr, weight_decay, step, beta1=0.9, beta2=0.999, eps=1e-8, decoupled=False):
+def adam_update(
+    w, g, m, v, lr, weight_decay, step, beta1=0.9, beta2=0.999, eps=1e-8, decoupled=False
+):
     """See `reference.adam_update`."""
     rates = [rate / (1 - beta1**step) for rate in lr]
     added = [0.0 if decoupled else wd for wd in weight_decay]
-    shrink = [1 - rate * wd if decoupled else 1.0 for rate, wd in zip(lr, weight_decay, strict=True)]
-    if not _update(_adam, w, g, (m, v), (rates, added, shrink), 1 - beta1, 1 - beta2, eps, 1 / (1 - beta2**step)):
+    shrink = [
+        1 - rate * wd if decoupled else 1.0 for rate, wd in zip(lr, weight_decay, strict=True)
+    ]
+    if not _update(
+        _adam,
+        w,
+        g,
+        (m, v),
+        (rates, added, shrink),
+        1 - beta1,
+        1 - beta2,
+        eps,
+        1 / (1 - beta2**step),
+    ):
         reference.adam_update(w, g, m, v, lr, weight_decay, step, beta1, beta2, eps, decoupled)
 
 

@@ -7,12 +7,12 @@ import numpy as np
 from .. import reference
 from ..geometry import pool_window
 from .activation import deliver
-from .arrays import address, contiguous, pixel_step, pixels
-from .functions import constant
-from .gemm import FLOAT
-from .launch import kernel, reach, share, threads
-from .memory import empty, is_far
-from .simd import (
+from .engine.arrays import address, contiguous, pixel_step, pixels
+from .engine.functions import constant
+from .engine.gemm import FLOAT
+from .engine.launch import kernel, reach, share, threads
+from .engine.memory import empty, is_far
+from .engine.simd import (
     LANES,
     get,
     load,
@@ -30,7 +30,27 @@ from .simd import (
 
 
 @kernel
-def _max(task, tasks, x, ld, images, height, width, channels, rows, columns, kh, kw, sy, sx, top, left, y, y_ld, argmax):
+def _max(
+    task,
+    tasks,
+    x,
+    ld,
+    images,
+    height,
+    width,
+    channels,
+    rows,
+    columns,
+    kh,
+    kw,
+    sy,
+    sx,
+    top,
+    left,
+    y,
+    y_ld,
+    argmax,
+):
     """y and argmax of the windows' maxima."""
     first, last = share(images * rows, task, tasks)
     for line in range(first, last):
@@ -46,14 +66,37 @@ def _max(task, tasks, x, ld, images, height, width, channels, rows, columns, kh,
                     cell = constant(float(i * kw + j_first))
                     for j in range(j_first, j_last):
                         v = load_part(x, corner + (i * width + j) * ld + c, channels - c)
-                        winner, best = where_wins(v, best, cell, winner), where_wins(v, best, v, best)
+                        winner, best = (
+                            where_wins(v, best, cell, winner),
+                            where_wins(v, best, v, best),
+                        )
                         cell = cell + constant(1.0)
                 store_part(y, result * y_ld + c, best, channels - c)
                 store_bytes_part(argmax, result * channels + c, winner, channels - c)
 
 
 @kernel
-def _max_grad(task, tasks, dy, ld, argmax, images, height, width, channels, rows, columns, kh, kw, sy, sx, top, left, dx, far):
+def _max_grad(
+    task,
+    tasks,
+    dy,
+    ld,
+    argmax,
+    images,
+    height,
+    width,
+    channels,
+    rows,
+    columns,
+    kh,
+    kw,
+    sy,
+    sx,
+    top,
+    left,
+    dx,
+    far,
+):
     """dx: each pixel takes the gradient of the windows that it won."""
     first, last = share(images * height, task, tasks)
     for line in range(first, last):
@@ -75,7 +118,28 @@ def _max_grad(task, tasks, dy, ld, argmax, images, height, width, channels, rows
 
 
 @kernel
-def _average(task, tasks, x, ld, images, height, width, channels, rows, columns, kh, kw, sy, sx, top, left, inverse, y, y_ld, scratch):
+def _average(
+    task,
+    tasks,
+    x,
+    ld,
+    images,
+    height,
+    width,
+    channels,
+    rows,
+    columns,
+    kh,
+    kw,
+    sy,
+    sx,
+    top,
+    left,
+    inverse,
+    y,
+    y_ld,
+    scratch,
+):
     """y = inverse[p, q] * the sum of the window: columns of it first, which windows side by side may share, then those of each window."""
     first, last = share(images * rows, task, tasks)
     sums = scratch + FLOAT * task * (width * channels + LANES)
@@ -102,7 +166,26 @@ def _average(task, tasks, x, ld, images, height, width, channels, rows, columns,
 
 
 @kernel
-def _average_grad(task, tasks, dy, ld, images, height, width, channels, rows, columns, kh, kw, sy, sx, top, left, inverse, dx):
+def _average_grad(
+    task,
+    tasks,
+    dy,
+    ld,
+    images,
+    height,
+    width,
+    channels,
+    rows,
+    columns,
+    kh,
+    kw,
+    sy,
+    sx,
+    top,
+    left,
+    inverse,
+    dx,
+):
     """dx: each pixel takes its share of the gradient of the windows that cover it."""
     first, last = share(images * height, task, tasks)
     for line in range(first, last):
@@ -120,7 +203,23 @@ def _average_grad(task, tasks, dy, ld, images, height, width, channels, rows, co
 
 
 @kernel
-def _spread(task, tasks, dy, ld, argmax, images, height, width, channels, rows, columns, kh, kw, inverse: float, dx):
+def _spread(
+    task,
+    tasks,
+    dy,
+    ld,
+    argmax,
+    images,
+    height,
+    width,
+    channels,
+    rows,
+    columns,
+    kh,
+    kw,
+    inverse: float,
+    dx,
+):
     """dx where windows lie side by side: each result belongs to its own window, by a share or, with `argmax`, to the one that won."""
     first, last = share(images * rows, task, tasks)
     line_length = width * channels
@@ -132,15 +231,24 @@ def _spread(task, tasks, dy, ld, argmax, images, height, width, channels, rows, 
             inside = columns if i < kh else 0
             if argmax == 0 and 0 < i < kh:
                 for place in range(0, line_length, LANES):  # the same again
-                    store_part(to, place, load_part(to, place - line_length, line_length - place), line_length - place)
+                    store_part(
+                        to,
+                        place,
+                        load_part(to, place - line_length, line_length - place),
+                        line_length - place,
+                    )
                 continue
             for q in range(inside):
                 # Pixel after pixel, in whole vectors where they fit: what lies behind a pixel's channels is written over by the next one.
                 for j in range(kw):
                     for c in range(0, channels, LANES):
-                        v = load_part(dy, (line * columns + q) * ld + c, channels - c) * splat(inverse)
+                        v = load_part(dy, (line * columns + q) * ld + c, channels - c) * splat(
+                            inverse
+                        )
                         if argmax != 0:
-                            winner = load_bytes_part(argmax, (line * columns + q) * channels + c, channels - c)
+                            winner = load_bytes_part(
+                                argmax, (line * columns + q) * channels + c, channels - c
+                            )
                             v = where_equal(winner, constant(float(i * kw + j)), v, constant(0.0))
                         place = (q * kw + j) * channels + c
                         store_part(to, place, v, line_length - place)
@@ -182,7 +290,16 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, out=None
     y, argmax = _place(out, shape), empty(shape, np.uint8)
     _max(
         _tasks(x.size),
-        *(address(x), ld, *x.shape, *g.output, *g.kernel, *g.stride, g.padding[0][0], g.padding[1][0]),
+        *(
+            address(x),
+            ld,
+            *x.shape,
+            *g.output,
+            *g.kernel,
+            *g.stride,
+            g.padding[0][0],
+            g.padding[1][0],
+        ),
         *(address(y), pixel_step(y), address(argmax)),
     )
     return deliver(y, out), argmax
@@ -192,15 +309,37 @@ def max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, ce
     """See `reference.max_pool2d_grad`."""
     g = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
     if argmax.dtype != np.uint8:
-        return reference.max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride, padding, ceil_mode)
+        return reference.max_pool2d_grad(
+            dy, argmax, x_shape, kernel_size, stride, padding, ceil_mode
+        )
     (dy, ld), argmax = pixels(dy), np.ascontiguousarray(argmax)
     dx = empty(x_shape)
     if _side_by_side(g):
-        _spread(_tasks(dx.size), address(dy), ld, address(argmax), *x_shape, *g.output, *g.kernel, 1.0, address(dx))
+        _spread(
+            _tasks(dx.size),
+            address(dy),
+            ld,
+            address(argmax),
+            *x_shape,
+            *g.output,
+            *g.kernel,
+            1.0,
+            address(dx),
+        )
         return dx
     _max_grad(
         _tasks(dx.size),
-        *(address(dy), ld, address(argmax), *x_shape, *g.output, *g.kernel, *g.stride, g.padding[0][0], g.padding[1][0]),
+        *(
+            address(dy),
+            ld,
+            address(argmax),
+            *x_shape,
+            *g.output,
+            *g.kernel,
+            *g.stride,
+            g.padding[0][0],
+            g.padding[1][0],
+        ),
         *(address(dx), is_far(dx, x_shape[3])),
     )
     return dx
@@ -214,7 +353,9 @@ def _inverse(geometry, image, count_include_pad):
     return np.ascontiguousarray(1 / divisor[..., 0], np.float32)
 
 
-def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, out=None):
+def avg_pool2d(
+    x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, out=None
+):
     """See `reference.avg_pool2d`."""
     g = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
     inverse = _inverse(g, x.shape[1:3], count_include_pad)
@@ -223,13 +364,25 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     scratch = empty(_tasks(x.size) * (x.shape[2] * x.shape[3] + LANES))
     _average(
         _tasks(x.size),
-        *(address(x), ld, *x.shape, *g.output, *g.kernel, *g.stride, g.padding[0][0], g.padding[1][0], address(inverse)),
+        *(
+            address(x),
+            ld,
+            *x.shape,
+            *g.output,
+            *g.kernel,
+            *g.stride,
+            g.padding[0][0],
+            g.padding[1][0],
+            address(inverse),
+        ),
         *(address(y), pixel_step(y), address(scratch)),
     )
     return deliver(y, out)
 
 
-def avg_pool2d_grad(dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+def avg_pool2d_grad(
+    dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True
+):
     """See `reference.avg_pool2d_grad`."""
     g = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
     inverse = _inverse(g, tuple(x_shape[1:3]), count_include_pad)
@@ -237,11 +390,32 @@ def avg_pool2d_grad(dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=
     dx = empty(x_shape)
     if _side_by_side(g):
         share_of_each = 1 / (g.kernel[0] * g.kernel[1])
-        _spread(_tasks(dx.size), address(dy), ld, 0, *x_shape, *g.output, *g.kernel, share_of_each, address(dx))
+        _spread(
+            _tasks(dx.size),
+            address(dy),
+            ld,
+            0,
+            *x_shape,
+            *g.output,
+            *g.kernel,
+            share_of_each,
+            address(dx),
+        )
         return dx
     _average_grad(
         _tasks(dx.size),
-        *(address(dy), ld, *x_shape, *g.output, *g.kernel, *g.stride, g.padding[0][0], g.padding[1][0], address(inverse), address(dx)),
+        *(
+            address(dy),
+            ld,
+            *x_shape,
+            *g.output,
+            *g.kernel,
+            *g.stride,
+            g.padding[0][0],
+            g.padding[1][0],
+            address(inverse),
+            address(dx),
+        ),
     )
     return dx
 

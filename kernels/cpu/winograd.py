@@ -24,15 +24,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import address, pixel_step, pixels
-from .functions import constant
-from .gemm import COLUMNS, FLOAT, multiply
-from .launch import inline, kernel, share, threads
-from .memory import empty
-from .simd import LANES, fetch_to_write, get, linear_map, load, load_part, mixed, put, rectify, store
+from .engine.arrays import address, pixel_step, pixels
+from .engine.functions import constant
+from .engine.gemm import COLUMNS, FLOAT, multiply
+from .engine.launch import inline, kernel, share, threads
+from .engine.memory import empty
+from .engine.simd import (
+    LANES,
+    fetch_to_write,
+    get,
+    linear_map,
+    load,
+    load_part,
+    mixed,
+    put,
+    rectify,
+    store,
+)
 
 POINTS = (0, 1, -1, 2, -2)
-SMALL_FILTERS = 1 << 20  # floats of transformed filters up to which a task takes its tiles through all steps by itself
+SMALL_FILTERS = (
+    1 << 20
+)  # floats of transformed filters up to which a task takes its tiles through all steps by itself
 SMALL_BATCH, LARGE_BATCH = 1 << 20, 1 << 22  # floats of transformed input that are made at a time
 STRIP = 128  # rows of the weight gradient's matrices that are one unit of work
 SUBBATCH = 48  # tiles whose products one task holds
@@ -53,7 +66,10 @@ def matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The coefficients of prod (x - root), lowest first."""
         coefficients = [Fraction(1)]
         for root in roots:
-            raised, scaled = [Fraction(0), *coefficients], [root * c for c in coefficients] + [Fraction(0)]
+            raised, scaled = (
+                [Fraction(0), *coefficients],
+                [root * c for c in coefficients] + [Fraction(0)],
+            )
             coefficients = [u - v for u, v in zip(raised, scaled, strict=True)]
         return coefficients
 
@@ -130,16 +146,45 @@ def variant(m: int, r: int) -> Variant:
                     for cell in range(r * r):
                         if rotate:
                             for lane in range(LANES):
-                                put(tile, cell * LANES + lane, get(square, (cell * LANES + lane) * LANES + k))
+                                put(
+                                    tile,
+                                    cell * LANES + lane,
+                                    get(square, (cell * LANES + lane) * LANES + k),
+                                )
                         else:
-                            store(tile, cell * LANES, load(w, cell * size + (k_first + k) * columns + n))
+                            store(
+                                tile,
+                                cell * LANES,
+                                load(w, cell * size + (k_first + k) * columns + n),
+                            )
                     for j in range(r):
-                        filter_map(tile + FLOAT * j * LANES, r * LANES, half + FLOAT * j * LANES, r * LANES)
+                        filter_map(
+                            tile + FLOAT * j * LANES, r * LANES, half + FLOAT * j * LANES, r * LANES
+                        )
                     target = u + FLOAT * (panel * channels + (k_first + k) * width + n - panel)
                     for i in range(a):
-                        filter_map(half + FLOAT * i * r * LANES, LANES, target + FLOAT * i * a * step, step)
+                        filter_map(
+                            half + FLOAT * i * r * LANES, LANES, target + FLOAT * i * a * step, step
+                        )
 
-    def transform(x, ld, height, width, channels, rows, columns, top, left, first, last, v, v_step, step, scratch, far):
+    def transform(
+        x,
+        ld,
+        height,
+        width,
+        channels,
+        rows,
+        columns,
+        top,
+        left,
+        first,
+        last,
+        v,
+        v_step,
+        step,
+        scratch,
+        far,
+    ):
         """V[position, tile - first, :] = B^T d B of the tiles first...last; rows x columns tiles cover an image.
 
         If V lies `far`, in no near cache, its lines are asked for some vectors ahead.
@@ -158,12 +203,19 @@ def variant(m: int, r: int) -> Variant:
                 else:
                     load_tile(image, ld, height, width, row, column, c, a, scratch)
                     for j in range(a):
-                        image_map(scratch + FLOAT * j * LANES, a * LANES, half + FLOAT * j * LANES, a * LANES)
+                        image_map(
+                            scratch + FLOAT * j * LANES,
+                            a * LANES,
+                            half + FLOAT * j * LANES,
+                            a * LANES,
+                        )
                 target = v + FLOAT * ((t - first) * v_step + c)
                 for position in range(a * a if far else 0):
                     fetch_to_write(target + FLOAT * (position * step + 4 * LANES))
                 for i in range(a):
-                    image_map(half + FLOAT * i * a * LANES, LANES, target + FLOAT * i * a * step, step)
+                    image_map(
+                        half + FLOAT * i * a * LANES, LANES, target + FLOAT * i * a * step, step
+                    )
 
     def finish(v, v_step, v_position, u, u_position, channels, filters, panel, first, last, rows, columns,
                y, y_ld, height, width, scale, bias, relu, scratch, step):  # fmt: skip
@@ -174,9 +226,13 @@ def variant(m: int, r: int) -> Variant:
         wide = min(COLUMNS, filters - panel)
         for position in range(a * a):
             t_first, t_last = share(last - first, position, a * a)
-            for t in range(first + t_first, first + t_last):  # the lines that results go to arrive while products are computed
+            for t in range(
+                first + t_first, first + t_last
+            ):  # the lines that results go to arrive while products are computed
                 n, rest = t // (rows * columns), t % (rows * columns)
-                corner = ((n * height + rest // columns * m) * width + rest % columns * m) * y_ld + panel
+                corner = (
+                    (n * height + rest // columns * m) * width + rest % columns * m
+                ) * y_ld + panel
                 for i in range(m):
                     for j in range(m):
                         for k in range(0, wide, LANES):
@@ -194,7 +250,9 @@ def variant(m: int, r: int) -> Variant:
                     source = middle + FLOAT * (j * step + (t - first) * COLUMNS + k)
                     to_results(source, a * step, half + FLOAT * j * LANES, a * LANES)
                 for i in range(m):
-                    to_results(half + FLOAT * i * a * LANES, LANES, result + FLOAT * i * m * LANES, LANES)
+                    to_results(
+                        half + FLOAT * i * a * LANES, LANES, result + FLOAT * i * m * LANES, LANES
+                    )
                 factor = load(scale, panel + k) if scale != 0 else constant(1.0)
                 shift = load(bias, panel + k) if bias != 0 else constant(0.0)
                 for i in range(min(m, height - row)):
@@ -202,9 +260,29 @@ def variant(m: int, r: int) -> Variant:
                         z = load(result, (i * m + j) * LANES) * factor + shift
                         if relu:
                             z = rectify(z)
-                        store(y, ((n * height + row + i) * width + column + j) * y_ld + panel + k, z)
+                        store(
+                            y, ((n * height + row + i) * width + column + j) * y_ld + panel + k, z
+                        )
 
-    def images(task, tasks, x, ld, height, width, channels, rows, columns, top, left, first_tile, tiles, v, v_step, step, scratch):
+    def images(
+        task,
+        tasks,
+        x,
+        ld,
+        height,
+        width,
+        channels,
+        rows,
+        columns,
+        top,
+        left,
+        first_tile,
+        tiles,
+        v,
+        v_step,
+        step,
+        scratch,
+    ):
         """V of `tiles` tiles from first_tile on; tasks share out the tiles."""
         first, last = share(tiles, task, tasks)
         mine = scratch + FLOAT * task * LANES * 2 * a * a
@@ -239,18 +317,52 @@ def variant(m: int, r: int) -> Variant:
         v_step = channels + PAD
         v_position = subbatch * v_step + (0 if subbatch * v_step // APART % 2 else APART)
         step = subbatch * COLUMNS + APART
-        v = scratch + FLOAT * task * ((a * a + 1) * v_position + LANES * (m * a + m * m) + a * a * step + LANES * 2 * a * a)
+        v = scratch + FLOAT * task * (
+            (a * a + 1) * v_position + LANES * (m * a + m * m) + a * a * step + LANES * 2 * a * a
+        )
         mine = v + FLOAT * (a * a + 1) * v_position
         for unit in range(first, last):
             start, end = unit * subbatch, min((unit + 1) * subbatch, tiles)
-            transform(x, ld, x_height, x_width, channels, rows, columns, top, left, start, end, v, v_step, v_position, mine, False)
+            transform(
+                x,
+                ld,
+                x_height,
+                x_width,
+                channels,
+                rows,
+                columns,
+                top,
+                left,
+                start,
+                end,
+                v,
+                v_step,
+                v_position,
+                mine,
+                False,
+            )
             for panel in range(0, filters, COLUMNS):
                 finish(
                     v, v_step, v_position, u, u_position, channels, filters, panel, start, end, rows, columns,
                     y, y_ld, height, width, scale, bias, relu, mine, step,
                 )  # fmt: skip
 
-    def gradients(task, tasks, dy, ld, height, width, filters, rows, columns, first_tile, tiles, z, step, scratch):
+    def gradients(
+        task,
+        tasks,
+        dy,
+        ld,
+        height,
+        width,
+        filters,
+        rows,
+        columns,
+        first_tile,
+        tiles,
+        z,
+        step,
+        scratch,
+    ):
         """Z[position] = G dy G^T as packed panels, `tiles` deep."""
         first, last = share(tiles, task, tasks)
         tile = scratch + FLOAT * task * LANES * (m * m + a * m)
@@ -258,16 +370,30 @@ def variant(m: int, r: int) -> Variant:
         for t in range(first, last):
             n, rest = (first_tile + t) // (rows * columns), (first_tile + t) % (rows * columns)
             for k in range(0, filters, LANES):
-                load_tile(dy + FLOAT * n * height * width * ld, ld, height, width, rest // columns * m, rest % columns * m, k, m, tile)
+                load_tile(
+                    dy + FLOAT * n * height * width * ld,
+                    ld,
+                    height,
+                    width,
+                    rest // columns * m,
+                    rest % columns * m,
+                    k,
+                    m,
+                    tile,
+                )
                 for j in range(m):
-                    gradient_map(tile + FLOAT * j * LANES, m * LANES, half + FLOAT * j * LANES, m * LANES)
+                    gradient_map(
+                        tile + FLOAT * j * LANES, m * LANES, half + FLOAT * j * LANES, m * LANES
+                    )
                 panel = k // COLUMNS * COLUMNS
                 wide = filters - panel > LANES
                 target = z + FLOAT * (panel * tiles + t * (COLUMNS if wide else LANES) + k - panel)
                 for position in range(a * a):
                     fetch_to_write(target + FLOAT * (position * step + 2 * COLUMNS))
                 for i in range(a):
-                    gradient_map(half + FLOAT * i * m * LANES, LANES, target + FLOAT * i * a * step, step)
+                    gradient_map(
+                        half + FLOAT * i * m * LANES, LANES, target + FLOAT * i * a * step, step
+                    )
 
     def sums(task, tasks, s, step, channels, filters, dw, scratch):
         """dw = A^T S A."""
@@ -279,7 +405,9 @@ def variant(m: int, r: int) -> Variant:
             for k in range(0, filters, LANES):
                 at = c * filters + k
                 for j in range(a):
-                    to_weights(s + FLOAT * (j * step + at), a * step, half + FLOAT * j * LANES, a * LANES)
+                    to_weights(
+                        s + FLOAT * (j * step + at), a * step, half + FLOAT * j * LANES, a * LANES
+                    )
                 for i in range(r):
                     to_weights(half + FLOAT * i * a * LANES, LANES, line, LANES)
                     for j in range(r):
@@ -300,7 +428,23 @@ def variant(m: int, r: int) -> Variant:
 
 
 @kernel
-def _accumulate(task, tasks, v, v_step, v_position, z, z_position, channels, filters, tiles, positions, s, s_position, add, strip):
+def _accumulate(
+    task,
+    tasks,
+    v,
+    v_step,
+    v_position,
+    z,
+    z_position,
+    channels,
+    filters,
+    tiles,
+    positions,
+    s,
+    s_position,
+    add,
+    strip,
+):
     """S[position] (+)= V[position]^T Z[position]; tasks share out the positions and strips of their rows."""
     strips = (channels + strip - 1) // strip
     first, last = share(positions * strips, task, tasks)
@@ -371,7 +515,9 @@ def transformed_filters(f: Variant, w, rotate: bool) -> np.ndarray:
     depth, columns = (filters, channels) if rotate else (channels, filters)
     u = empty((a * a, apart(depth * columns)))
     scratch = empty(threads() * LANES * (f.r * f.r * (LANES + 1) + a * f.r))
-    f.filters(threads(), address(w), depth, columns, rotate, address(u), u.shape[1], address(scratch))
+    f.filters(
+        threads(), address(w), depth, columns, rotate, address(u), u.shape[1], address(scratch)
+    )
     return u
 
 
@@ -383,27 +529,76 @@ def convolve(f: Variant, x, u, top: int, left: int, y, scale=0, bias=0, relu=Fal
     v_step, all_tiles = channels + PAD, len(x) * rows * columns
     if a * a * channels * filters <= SMALL_FILTERS:
         subbatch = min(SUBBATCH, -(-all_tiles // threads()))
-        each = (a * a + 1) * (subbatch * v_step + APART) + LANES * (f.m * a + f.m * f.m + 2 * a * a) + a * a * (subbatch * COLUMNS + APART)
+        each = (
+            (a * a + 1) * (subbatch * v_step + APART)
+            + LANES * (f.m * a + f.m * f.m + 2 * a * a)
+            + a * a * (subbatch * COLUMNS + APART)
+        )
         scratch = empty(threads() * each)
         f.whole(
             threads(),
-            *(address(x), ld, *x.shape[1:3], top, left, address(u), u.shape[1], channels, filters, all_tiles, subbatch, rows, columns),
+            *(
+                address(x),
+                ld,
+                *x.shape[1:3],
+                top,
+                left,
+                address(u),
+                u.shape[1],
+                channels,
+                filters,
+                all_tiles,
+                subbatch,
+                rows,
+                columns,
+            ),
             *(address(y), y_ld, *y.shape[1:3], scale, bias, relu, address(scratch)),
         )
         return
     for first, last in _batches(all_tiles, channels, filters, a * a):
         tiles = last - first
         subbatch = min(SUBBATCH, tiles)
-        v = empty((a * a + 1, apart(tiles * v_step)))  # one more: the last tile of rows reads beyond its end
+        v = empty(
+            (a * a + 1, apart(tiles * v_step))
+        )  # one more: the last tile of rows reads beyond its end
         scratch = empty(threads() * LANES * 2 * a * a)
         f.images(
             threads(),
-            *(address(x), ld, *x.shape[1:], rows, columns, top, left, first, tiles, address(v), v_step, v.shape[1], address(scratch)),
+            *(
+                address(x),
+                ld,
+                *x.shape[1:],
+                rows,
+                columns,
+                top,
+                left,
+                first,
+                tiles,
+                address(v),
+                v_step,
+                v.shape[1],
+                address(scratch),
+            ),
         )
-        scratch = empty(threads() * (LANES * (f.m * a + f.m * f.m) + a * a * (subbatch * COLUMNS + APART)))
+        scratch = empty(
+            threads() * (LANES * (f.m * a + f.m * f.m) + a * a * (subbatch * COLUMNS + APART))
+        )
         f.products(
             threads(),
-            *(address(v), v_step, v.shape[1], address(u), u.shape[1], channels, filters, tiles, subbatch, first, rows, columns),
+            *(
+                address(v),
+                v_step,
+                v.shape[1],
+                address(u),
+                u.shape[1],
+                channels,
+                filters,
+                tiles,
+                subbatch,
+                first,
+                rows,
+                columns,
+            ),
             *(address(y), y_ld, *y.shape[1:3], scale, bias, relu, address(scratch)),
         )
 
@@ -417,7 +612,16 @@ def conv2d(f: Variant, x, w, scale, b, padding, relu, y, keep=None) -> None:
             keep.update({"made of": made_of, "filters": u})
     else:
         u = keep["filters"]
-    convolve(f, x, u, padding[0][0], padding[1][0], y, *(0 if a is None else address(a) for a in (scale, b)), relu)
+    convolve(
+        f,
+        x,
+        u,
+        padding[0][0],
+        padding[1][0],
+        y,
+        *(0 if a is None else address(a) for a in (scale, b)),
+        relu,
+    )
 
 
 def conv2d_grad_input(f: Variant, dy, w, padding, dx) -> None:
@@ -438,11 +642,43 @@ def conv2d_grad_weight(f: Variant, dy, x, padding, dw, db) -> None:
         v, z = empty((a * a + 1, apart(tiles * v_step))), empty((a * a, apart(tiles * filters)))
         scratch = empty(threads() * LANES * 2 * a * a)
         tile_rows = (rows, columns, *(side[0] for side in padding), first, tiles)
-        f.images(threads(), address(x), ld, *x.shape[1:], *tile_rows, address(v), v_step, v.shape[1], address(scratch))
-        f.gradients(threads(), address(dy), dy_ld, *dy.shape[1:], rows, columns, first, tiles, address(z), z.shape[1], address(scratch))
+        f.images(
+            threads(),
+            address(x),
+            ld,
+            *x.shape[1:],
+            *tile_rows,
+            address(v),
+            v_step,
+            v.shape[1],
+            address(scratch),
+        )
+        f.gradients(
+            threads(),
+            address(dy),
+            dy_ld,
+            *dy.shape[1:],
+            rows,
+            columns,
+            first,
+            tiles,
+            address(z),
+            z.shape[1],
+            address(scratch),
+        )
         _accumulate(
             threads(),
-            *(address(v), v_step, v.shape[1], address(z), z.shape[1], channels, filters, tiles, a * a),
+            *(
+                address(v),
+                v_step,
+                v.shape[1],
+                address(z),
+                z.shape[1],
+                channels,
+                filters,
+                tiles,
+                a * a,
+            ),
             *(address(s), s.shape[1], first > 0, min(channels, STRIP)),
         )
     scratch = empty(threads() * LANES * (f.r * a + f.r))

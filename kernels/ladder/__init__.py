@@ -29,7 +29,10 @@ class Rung(NamedTuple):
 
 def rungs() -> list[Rung]:
     """All rungs, lowest first."""
-    return [Rung(name, idea, rung.forward, rung.grad_input, rung.grad_weight) for name, idea, rung in modules(__name__, __path__)]
+    return [
+        Rung(name, idea, rung.forward, rung.grad_input, rung.grad_weight)
+        for name, idea, rung in modules(__name__, __path__)
+    ]
 
 
 def modules(package: str, path) -> list[tuple[str, str, ModuleType]]:

@@ -34,7 +34,9 @@ def passes_of(convolve, weights):
 
     def apply(x, w, pad):
         x = padded(x, pad)
-        y = np.zeros((len(x), x.shape[1] - len(w) + 1, x.shape[2] - len(w) + 1, w.shape[3]), np.float32)
+        y = np.zeros(
+            (len(x), x.shape[1] - len(w) + 1, x.shape[2] - len(w) + 1, w.shape[3]), np.float32
+        )
         convolve(x, w, y)
         return y
 
@@ -66,6 +68,8 @@ def passes_with(algorithm):
 
     def grad_weight(dy, x, size, pad):
         with conv.algorithm(algorithm):
-            return conv.conv2d_grad_weight(dy, x, (size, size, x.shape[3], dy.shape[3]), padding=pad)
+            return conv.conv2d_grad_weight(
+                dy, x, (size, size, x.shape[3], dy.shape[3]), padding=pad
+            )
 
     return forward, grad_input, grad_weight

@@ -13,8 +13,12 @@ from .finish import bias_and_relu, bias_gradient, padded, turned
 def _patches(x, size, pad):
     """A: one row a pixel, `(N H' W', R R C)`."""
     x = padded(x, pad)
-    windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(1, 2))  # (N, H', W', C, R, R)
-    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, size * size * x.shape[3]), windows.shape[:3]
+    windows = np.lib.stride_tricks.sliding_window_view(
+        x, (size, size), axis=(1, 2)
+    )  # (N, H', W', C, R, R)
+    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, size * size * x.shape[3]), windows.shape[
+        :3
+    ]
 
 
 def _apply(x, w, pad):

@@ -7,8 +7,9 @@ of each pixel, broadcast: 16 multiply-adds for 10 loads. The pixels' patches are
 
 import numpy as np
 
-from ..cpu import direct, launch
-from ..cpu.memory import empty
+from ..cpu import direct
+from ..cpu.engine import launch
+from ..cpu.engine.memory import empty
 from ..geometry import window
 from .finish import bias_and_relu, bias_gradient
 

@@ -42,6 +42,8 @@ def grad_weight(dy, x, size, pad):
     """See `ladder`."""
     x = padded(x, pad)
     whole = x.shape[1:3]
-    products = _spectrum(x, whole).transpose(0, 1, 3, 2) @ _spectrum(dy, whole).conj()  # (H, W / 2 + 1, C, K)
+    products = (
+        _spectrum(x, whole).transpose(0, 1, 3, 2) @ _spectrum(dy, whole).conj()
+    )  # (H, W / 2 + 1, C, K)
     dw = np.fft.irfft2(products, whole, axes=(0, 1)).astype(np.float32)
     return np.ascontiguousarray(dw[:size, :size]), bias_gradient(dy)

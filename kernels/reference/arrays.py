@@ -7,11 +7,13 @@ import numpy as np
 
 def array_module(x):
     """The module that `x` belongs to: `numpy` for host arrays, `cupy` for arrays on the GPU."""
-    return sys.modules[type(x).__module__.partition(".")[0]] if not isinstance(x, np.generic) else np
+    return (
+        sys.modules[type(x).__module__.partition(".")[0]] if not isinstance(x, np.generic) else np
+    )
 
 
 def empty(x, shape):
-    """An uninitialised array of that shape, of x's kind and type. A backend may hand out memory that was used before."""
+    """An uninitialized array of that shape, of x's kind and type. A backend may hand out memory that was used before."""
     return array_module(x).empty(shape, x.dtype)
 
 

@@ -29,7 +29,7 @@ def conv2d(
         padding: an int, a pair, or `((top, bottom), (left, right))`, in pixels of zeros.
         activation: None, or a name from `activation.ACTIVATIONS`, applied to the result.
         connections: None, or `(C/groups, K)` of 0 and 1.
-        scale: None, or factors `(K,)` of the output channels: batch normalisation with fixed statistics, at no cost.
+        scale: None, or factors `(K,)` of the output channels: batch normalization with fixed statistics, at no cost.
         residual: None, or an array of y's shape that is added before the activation.
         out: None, or an array `(N, H_out, W_out, K)` to write into.
         keep: None, or a dict of the caller's in which a backend may keep what it made of w for the next call; if w changes, it notices.
@@ -55,7 +55,9 @@ def conv2d(
     return deliver(activate(y, activation), out)
 
 
-def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None):
+def conv2d_grad_input(
+    dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None
+):
     """The gradient of the images: every output sends `dy * w` back to the pixels that its window covered.
 
         dx[n, p*s + i*d, q*s + j*d, c] += sum_k dy[n, p, q, k] * w[i, j, c, k]
@@ -76,7 +78,9 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
     return dx if rectified is None else activation_grad(dx, rectified, "relu")
 
 
-def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True):
+def conv2d_grad_weight(
+    dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True
+):
     """The gradients of the weights and biases: every output credits the pixels that it saw.
 
         dw[i, j, c, k] = sum_{n, p, q} x[n, p*s + i*d, q*s + j*d, c] * dy[n, p, q, k]        db[k] = sum dy[..., k]
@@ -88,14 +92,25 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
     for images in _portions(x, geometry):
         patches = windows(x[images], geometry)
         for c, k in _groups(x.shape[3], w_shape[3], groups):
-            rows = patches[..., c].reshape(-1, w_shape[0] * w_shape[1] * w_shape[2])  # one row a window
-            dw[..., k] += (rows.T @ dy[images, ..., k].reshape(rows.shape[0], -1)).reshape(*w_shape[:3], -1)
+            rows = patches[..., c].reshape(
+                -1, w_shape[0] * w_shape[1] * w_shape[2]
+            )  # one row a window
+            dw[..., k] += (rows.T @ dy[images, ..., k].reshape(rows.shape[0], -1)).reshape(
+                *w_shape[:3], -1
+            )
     return _connected(dw, connections), dy.sum(axis=(0, 1, 2)) if bias else None
 
 
 def _portions(x, geometry) -> list[slice]:
     """The batch in portions whose patches fill at most PATCHES bytes: a whole VGG batch's would fill gigabytes."""
-    image = geometry.output[0] * geometry.output[1] * geometry.kernel[0] * geometry.kernel[1] * x.shape[3] * x.itemsize
+    image = (
+        geometry.output[0]
+        * geometry.output[1]
+        * geometry.kernel[0]
+        * geometry.kernel[1]
+        * x.shape[3]
+        * x.itemsize
+    )
     count = max(1, PATCHES // image)
     return [slice(start, start + count) for start in range(0, len(x), count)]
 

@@ -1,35 +1,35 @@
-"""Normalisation: local response normalisation and batch normalisation, forward and backward."""
+"""Normalization: local response normalization and batch normalization, forward and backward."""
 
 from .activation import activate, activation_grad
 from .arrays import array_module, deliver
 
 
 def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, out=None):
-    """Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3).
+    """Local response normalization across channels (Krizhevsky et al. 2012, section 3.3).
 
         s_i = k + c * sum_{j in N(i)} x_j^2          y_i = x_i * s_i^(-beta)
 
-    N(i) holds `size` neighbouring channels at the same pixel, centred on i and clipped at the ends.
+    N(i) holds `size` neighboring channels at the same pixel, centered on i and clipped at the ends.
     c = alpha as the paper prints it; with `alpha_div_n`, c = alpha / size as Caffe, cuDNN and torch have it.
     Shapes: x, y and `scale` (= s, which the backward pass needs) are `(..., C)`.
     """
     c = alpha / size if alpha_div_n else alpha
-    scale = k + c * _sum_over_neighbours(x * x, size // 2, (size - 1) // 2)
+    scale = k + c * _sum_over_neighbors(x * x, size // 2, (size - 1) // 2)
     return deliver(x * scale**-beta, out), scale
 
 
 def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alpha_div_n=False):
-    """x_i acts on its own output directly, and on every neighbour's through that neighbour's scale:
+    """x_i acts on its own output directly, and on every neighbor's through that neighbor's scale:
 
     dx_i = dy_i * s_i^(-beta)  -  2 c beta x_i * sum_{j: i in N(j)} dy_j y_j / s_j
     """
     c = alpha / size if alpha_div_n else alpha
     # The windows that contain i are N(i) mirrored; the two differ only when `size` is even.
-    crossed = _sum_over_neighbours(dy * y / scale, (size - 1) // 2, size // 2)
+    crossed = _sum_over_neighbors(dy * y / scale, (size - 1) // 2, size // 2)
     return dy * scale**-beta - 2 * c * beta * x * crossed
 
 
-def _sum_over_neighbours(a, before, after):
+def _sum_over_neighbors(a, before, after):
     """`sum_{j = i - before}^{i + after} a_j` along the last axis, clipped at its ends."""
     channels = a.shape[-1]
     total = array_module(a).zeros_like(a)
@@ -40,9 +40,20 @@ def _sum_over_neighbours(a, before, after):
 
 
 def batch_norm(
-    x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, residual=None, out=None, moments=None
+    x,
+    gamma,
+    beta,
+    running_mean,
+    running_var,
+    training=True,
+    momentum=0.1,
+    eps=1e-5,
+    activation=None,
+    residual=None,
+    out=None,
+    moments=None,
 ):
-    """Batch normalisation per channel, with its activation (Ioffe & Szegedy 2015, algorithm 1).
+    """Batch normalization per channel, with its activation (Ioffe & Szegedy 2015, algorithm 1).
 
         y = f(gamma * (x - mean) / sqrt(var + eps) + beta + residual)
 
@@ -56,7 +67,9 @@ def batch_norm(
         axes = tuple(range(x.ndim - 1))
         count = x.size // x.shape[-1]
         if count < 2:
-            raise ValueError(f"batch_norm needs more than one value per channel in training; the input is {x.shape}")
+            raise ValueError(
+                f"batch_norm needs more than one value per channel in training; the input is {x.shape}"
+            )
         mean = x.mean(axis=axes)
         var = ((x - mean) ** 2).mean(axis=axes)
         running_mean += momentum * (mean - running_mean)
@@ -81,12 +94,14 @@ def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activ
     Returns dx, dgamma, dbeta.
     """
     axes = tuple(range(x.ndim - 1))
-    normalised = (x - mean) * inv_std
+    normalized = (x - mean) * inv_std
     if activation is not None:
-        dy = activation_grad(dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation)
-    dgamma, dbeta = (dy * normalised).sum(axis=axes), dy.sum(axis=axes)
+        dy = activation_grad(
+            dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation
+        )
+    dgamma, dbeta = (dy * normalized).sum(axis=axes), dy.sum(axis=axes)
     if not training:
         return dy * (gamma * inv_std), dgamma, dbeta
     count = x.size // x.shape[-1]
-    dx = (gamma * inv_std) * (dy - dbeta / count - normalised * (dgamma / count))
+    dx = (gamma * inv_std) * (dy - dbeta / count - normalized * (dgamma / count))
     return dx, dgamma, dbeta

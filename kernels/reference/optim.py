@@ -25,7 +25,9 @@ def sgd_update(w, g, v, lr, weight_decay, momentum=0.0, nesterov=False, form="to
         w -= (lr if form == "torch" else 1) * step
 
 
-def adam_update(w, g, m, v, lr, weight_decay, step, beta1=0.9, beta2=0.999, eps=1e-8, decoupled=False):
+def adam_update(
+    w, g, m, v, lr, weight_decay, step, beta1=0.9, beta2=0.999, eps=1e-8, decoupled=False
+):
     """Adam (Kingma & Ba 2015, algorithm 1), and with `decoupled` AdamW (Loshchilov & Hutter 2019, algorithm 2).
 
         m = b1 m + (1 - b1) g        v = b2 v + (1 - b2) g^2

@@ -30,7 +30,9 @@ def max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, ce
     return scatter(lambda i, j: dy * (argmax == i * geometry.kernel[1] + j), x_shape, geometry)
 
 
-def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, out=None):
+def avg_pool2d(
+    x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, out=None
+):
     """The mean of every window.
 
     The divisor is the window's area inside the padded image (zeros of the padding count, what ceil mode lets hang over does not:
@@ -42,7 +44,9 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     return deliver(windows(x, geometry).sum(axis=(3, 4)) / divisor, out)
 
 
-def avg_pool2d_grad(dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+def avg_pool2d_grad(
+    dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True
+):
     """Each output shares its gradient equally among the pixels of its window. Returns dx `(N, H, W, C)`."""
     geometry = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
     share = dy / _divisor(dy, x_shape, geometry, count_include_pad)
@@ -54,14 +58,20 @@ def adaptive_avg_pool2d(x, output_size, out=None):
 
     window i covers rows floor(i H / H_out) .. ceil((i + 1) H / H_out) - 1
     """
-    rows, columns = _adaptive_means(x, x.shape[1], output_size[0]), _adaptive_means(x, x.shape[2], output_size[1])
+    rows, columns = (
+        _adaptive_means(x, x.shape[1], output_size[0]),
+        _adaptive_means(x, x.shape[2], output_size[1]),
+    )
     xp = array_module(x)
     return deliver(xp.einsum("ph,nhwc,qw->npqc", rows, x, columns, optimize=True), out)
 
 
 def adaptive_avg_pool2d_grad(dy, x_shape):
     """The means are linear, `y = R x C^T` on every map, so that `dx = R^T dy C`. Returns dx `(N, H, W, C)`."""
-    rows, columns = _adaptive_means(dy, x_shape[1], dy.shape[1]), _adaptive_means(dy, x_shape[2], dy.shape[2])
+    rows, columns = (
+        _adaptive_means(dy, x_shape[1], dy.shape[1]),
+        _adaptive_means(dy, x_shape[2], dy.shape[2]),
+    )
     return array_module(dy).einsum("ph,npqc,qw->nhwc", rows, dy, columns, optimize=True)
 
 

@@ -35,7 +35,9 @@ def load(source: str, size: int = 32, report=print) -> tuple[Dataset, Dataset]:
         return NAMES[source](report=report)
     folder = Path(source).expanduser()
     if not folder.exists():
-        raise DataError(f"{source!r} is neither a data set ({', '.join(NAMES)}) nor a folder or archive that exists")
+        raise DataError(
+            f"{source!r} is neither a data set ({', '.join(NAMES)}) nor a folder or archive that exists"
+        )
     if folder.is_dir() and idx.is_folder(folder):
         return _idx(folder)
     files = folders.listing(folder)
@@ -55,7 +57,9 @@ def load(source: str, size: int = 32, report=print) -> tuple[Dataset, Dataset]:
 def _idx(folder: Path) -> tuple[Dataset, Dataset]:
     splits = idx.read_folder(folder)
     classes = tuple(map(str, range(1 + max(int(labels.max()) for _, labels in splits.values()))))
-    train, test = (Dataset(*arrays, classes, folder.name, split) for split, arrays in splits.items())
+    train, test = (
+        Dataset(*arrays, classes, folder.name, split) for split, arrays in splits.items()
+    )
     return train, test
 
 

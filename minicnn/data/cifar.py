@@ -52,13 +52,17 @@ def _cached(name, url, checksum, allow_download, report):
     try:
         download([url], target, checksum)
     except DataError as error:
-        raise DataError(f"{error}. To work offline, put the archive, or the files in it, into {folder} by hand") from None
+        raise DataError(
+            f"{error}. To work offline, put the archive, or the files in it, into {folder} by hand"
+        ) from None
     return read(folders.listing(target), name)
 
 
 def is_cifar(files: folders.Files) -> bool:
     """Whether these are CIFAR's binary or Python form."""
-    return any(_find(files, name) for name in ("data_batch_1.bin", "data_batch_1", "train.bin", "train"))
+    return any(
+        _find(files, name) for name in ("data_batch_1.bin", "data_batch_1", "train.bin", "train")
+    )
 
 
 def read(files: folders.Files, name: str) -> tuple[Dataset, Dataset]:
@@ -72,10 +76,19 @@ def read(files: folders.Files, name: str) -> tuple[Dataset, Dataset]:
     ):
         if _find(files, train_names[0] + suffix) is None:
             continue
-        parts = [[read_one(files, n + suffix, labels) for n in names] for names in (train_names, [test_name])]
+        parts = [
+            [read_one(files, n + suffix, labels) for n in names]
+            for names in (train_names, [test_name])
+        ]
         classes = CLASSES if labels == 1 else tuple(map(str, range(100)))
         train, test = (
-            Dataset(np.concatenate([p[0] for p in part]), np.concatenate([p[1] for p in part]), classes, name, split)
+            Dataset(
+                np.concatenate([p[0] for p in part]),
+                np.concatenate([p[1] for p in part]),
+                classes,
+                name,
+                split,
+            )
             for part, split in zip(parts, ("train", "test"), strict=True)
         )
         return train, test
@@ -84,7 +97,9 @@ def read(files: folders.Files, name: str) -> tuple[Dataset, Dataset]:
 
 def _find(files: folders.Files, name: str):
     """The file of that name, in whatever folder of the archive it is."""
-    return next((path for path in files if Path(path).name == name and not files[path].is_folder), None)
+    return next(
+        (path for path in files if Path(path).name == name and not files[path].is_folder), None
+    )
 
 
 def _contents(files, name) -> bytes:
@@ -95,16 +110,18 @@ def _contents(files, name) -> bytes:
 
 
 def _binary(files, name: str, labels: int):
-    """Records of 1 label byte (CIFAR-100: coarse and fine) and 3,072 pixels, the three colour planes one after the other."""
+    """Records of 1 label byte (CIFAR-100: coarse and fine) and 3,072 pixels, the three color planes one after the other."""
     data = np.frombuffer(_contents(files, name), np.uint8)
     if data.size == 0 or data.size % (labels + PIXELS):
-        raise DataError(f"{name}: {data.size} bytes are not a whole number of records of {labels + PIXELS}")
+        raise DataError(
+            f"{name}: {data.size} bytes are not a whole number of records of {labels + PIXELS}"
+        )
     records = data.reshape(-1, labels + PIXELS)
     return _images(records[:, labels:]), records[:, labels - 1].astype(np.int64)
 
 
 def _images(planes: np.ndarray) -> np.ndarray:
-    """`(N, 3072)` colour planes -> `(N, 32, 32, 3)`."""
+    """`(N, 3072)` color planes -> `(N, 32, 32, 3)`."""
     return np.ascontiguousarray(planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
@@ -155,7 +172,15 @@ def _pickled(files, name: str, labels: int):
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
     except Exception as error:  # what a damaged pickle makes the machine say is not a closed list
-        raise DataError(f"{name}: it is not a batch of CIFAR in its Python form, or damaged ({error or type(error).__name__})") from None
-    if data is None or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != PIXELS or len(target) != len(data):
+        raise DataError(
+            f"{name}: it is not a batch of CIFAR in its Python form, or damaged ({error or type(error).__name__})"
+        ) from None
+    if (
+        data is None
+        or data.dtype != np.uint8
+        or data.ndim != 2
+        or data.shape[1] != PIXELS
+        or len(target) != len(data)
+    ):
         raise DataError(f"{name}: expected (N, {PIXELS}) bytes and N labels")
     return _images(data), target

@@ -1,7 +1,7 @@
 """The embedded data set: 1,797 real handwritten digits of 8 x 8 pixels, in the package, no network needed.
 
 Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository (1998),
-doi:10.24432/C50P49, licence CC BY 4.0: the test part of the set, as scikit-learn ships it (`load_digits`). 13 people wrote them; a pixel
+doi:10.24432/C50P49, license CC BY 4.0: the test part of the set, as scikit-learn ships it (`load_digits`). 13 people wrote them; a pixel
 counts, 0 to 16, the dark points in a 4 x 4 block of the original bitmap.
 """
 

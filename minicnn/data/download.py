@@ -33,7 +33,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def download(urls: Sequence[str], target: Path, checksum: str, progress: Callable[[int, int], None] | None = None) -> None:
+def download(
+    urls: Sequence[str],
+    target: Path,
+    checksum: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
     """Fetch one file from the first of `urls` that gives it, verify its SHA-256 (or the beginning of it), and move it to `target`.
 
     `progress(done, total)` is called with bytes; total is 0 if the server does not say.
@@ -59,7 +64,10 @@ def download(urls: Sequence[str], target: Path, checksum: str, progress: Callabl
 def _fetch(url: str, target: Path, checksum: str, progress) -> None:
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+        with (
+            os.fdopen(handle, "wb") as file,
+            urllib.request.urlopen(url, timeout=TIMEOUT) as response,
+        ):
             total, done = int(response.headers.get("Content-Length") or 0), 0
             while block := response.read(BLOCK):
                 file.write(block)

@@ -3,7 +3,7 @@
 The folders of the training images may be called train or training, those of the test images val, validation or test. Where there is
 only one level of class folders, every fifth image of a class is a test image; a class with fewer than five is in both sets.
 Images are turned to RGB whatever they are (EXIF orientation is ignored, as ImageNet's benchmarks do), the shorter side is brought to
-`size` pixels, and the centre square is kept.
+`size` pixels, and the center square is kept.
 """
 
 import io
@@ -41,7 +41,10 @@ def listing(source: Path) -> Files:
     """The files under a folder or in a tar file, by their path within it. Raises DataError for a damaged archive."""
     if source.is_dir():
         found = sorted(path for path in source.rglob("*") if not path.name.startswith("."))
-        return {path.relative_to(source).as_posix(): File(path.read_bytes, path.is_dir()) for path in found}
+        return {
+            path.relative_to(source).as_posix(): File(path.read_bytes, path.is_dir())
+            for path in found
+        }
     try:
         with tarfile.open(source) as archive:
             files = {}
@@ -67,7 +70,9 @@ def is_image_tree(files: Files) -> bool:
     return any("/" in path and PurePosixPath(path).suffix.lower() in SUFFIXES for path in files)
 
 
-def read(files: Files, source: Path, size: int = 256, name: str | None = None, report=print) -> tuple[Dataset, Dataset]:
+def read(
+    files: Files, source: Path, size: int = 256, name: str | None = None, report=print
+) -> tuple[Dataset, Dataset]:
     """The training and test set of class folders; images are `size` x `size` RGB. `source` is where they are from, for messages.
 
     Sets up to 1 GiB of pixels are decoded once; larger ones batch by batch. `report` is told what is ambiguous.
@@ -79,9 +84,13 @@ def read(files: Files, source: Path, size: int = 256, name: str | None = None, r
             report(f"{source} has no {empty} images: its {other} images serve as both")
             splits[empty] = splits[other]
     if not splits["train"]:
-        raise DataError(f"{source}: expected images in class folders, such as train/cat/1.jpg or cat/1.jpg")
+        raise DataError(
+            f"{source}: expected images in class folders, such as train/cat/1.jpg or cat/1.jpg"
+        )
 
-    classes = tuple(sorted({label for part in splits.values() for label, _ in part}))  # ASCII order, as Caffe and torchvision have it
+    classes = tuple(
+        sorted({label for part in splits.values() for label, _ in part})
+    )  # ASCII order, as Caffe and torchvision have it
     index = {label: i for i, label in enumerate(classes)}
     sets = []
     for split, part in splits.items():
@@ -171,9 +180,14 @@ def decode(name: str, read: Callable[[], bytes], size: int) -> np.ndarray:
             width, height = image.size
             if (width, height) != (size, size):
                 scale = size / min(width, height)
-                image = image.resize((max(size, round(width * scale)), max(size, round(height * scale))), Image.Resampling.BILINEAR)
+                image = image.resize(
+                    (max(size, round(width * scale)), max(size, round(height * scale))),
+                    Image.Resampling.BILINEAR,
+                )
                 left, top = (image.width - size) // 2, (image.height - size) // 2
                 image = image.crop((left, top, left + size, top + size))
             return np.asarray(image)
-    except Exception as error:  # what Pillow and its codecs raise for a damaged file is not a closed list
+    except (
+        Exception
+    ) as error:  # what Pillow and its codecs raise for a damaged file is not a closed list
         raise DataError(f"{name}: it cannot be read as an image: {error}") from None

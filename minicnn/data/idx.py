@@ -48,10 +48,14 @@ def parse(data: bytes, dimensions: int, path) -> np.ndarray:
     for n in shape:
         size *= n
     if size == 0 or size > LARGEST:
-        raise DataError(f"{path}: the header promises {' x '.join(map(str, shape))} values, which cannot be right")
+        raise DataError(
+            f"{path}: the header promises {' x '.join(map(str, shape))} values, which cannot be right"
+        )
     if len(data) - start != size:
         what = "is cut short" if len(data) - start < size else "has trailing bytes"
-        raise DataError(f"{path}: the file {what}: {len(data) - start} bytes of values, the header promises {size}")
+        raise DataError(
+            f"{path}: the file {what}: {len(data) - start} bytes of values, the header promises {size}"
+        )
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 

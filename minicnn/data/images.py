@@ -8,11 +8,13 @@ from PIL import Image
 from ..errors import DataError
 
 
-def read_image(path, size: tuple[int, int], channels: int, invert: bool | None = None) -> tuple[np.ndarray, bool]:
+def read_image(
+    path, size: tuple[int, int], channels: int, invert: bool | None = None
+) -> tuple[np.ndarray, bool]:
     """An image file as `(h, w, channels)` uint8, scaled down to fit into `size` (H, W) if it is larger; its proportions are kept.
 
-    channels: 1 (grey) or 3 (RGB). Transparency is laid over white. invert: turn dark on light into light on dark, as MNIST is;
-    None decides by the border, for grey images only.
+    channels: 1 (gray) or 3 (RGB). Transparency is laid over white. invert: turn dark on light into light on dark, as MNIST is;
+    None decides by the border, for gray images only.
     Returns the pixels and whether they were inverted. Raises DataError if the file is missing, damaged or not an image.
     """
     path = Path(path)
@@ -25,7 +27,9 @@ def read_image(path, size: tuple[int, int], channels: int, invert: bool | None =
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             if image.mode.startswith("I;16") or image.mode in ("I", "F"):
                 pixels = np.asarray(image, np.float64)
-                image = Image.fromarray((pixels * (255 / max(pixels.max(), 1))).clip(0, 255).astype(np.uint8))
+                image = Image.fromarray(
+                    (pixels * (255 / max(pixels.max(), 1))).clip(0, 255).astype(np.uint8)
+                )
             image = image.convert("L" if channels == 1 else "RGB")
             scale = min(size[0] / image.height, size[1] / image.width)
             if scale < 1:
@@ -34,7 +38,9 @@ def read_image(path, size: tuple[int, int], channels: int, invert: bool | None =
             pixels = np.asarray(image)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
-    except Exception as error:  # what Pillow and its codecs raise for a damaged file is not a closed list
+    except (
+        Exception
+    ) as error:  # what Pillow and its codecs raise for a damaged file is not a closed list
         raise DataError(f"{path}: it cannot be read as an image: {error}") from None
     if invert is None:
         border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])

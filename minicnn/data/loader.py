@@ -43,7 +43,11 @@ class Loader:
     def order(self, epoch: int) -> np.ndarray:
         """The indices of the data set in the order of that epoch."""
         n = len(self.dataset)
-        return np.random.default_rng([self.seed, epoch]).permutation(n) if self.shuffle else np.arange(n)
+        return (
+            np.random.default_rng([self.seed, epoch]).permutation(n)
+            if self.shuffle
+            else np.arange(n)
+        )
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """From the current position to the end of the epoch; the next batch is prepared while the caller works on this one."""

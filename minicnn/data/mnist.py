@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: 60,000 training and 10,000 test images of 28 x 28 grey pixels, 10 classes.
+"""MNIST and Fashion-MNIST: 60,000 training and 10,000 test images of 28 x 28 gray pixels, 10 classes.
 
 MNIST: LeCun, Cortes, Burges. Fashion-MNIST: Xiao, Rasul, Vollgraf 2017 (arXiv:1708.07747).
 
@@ -34,8 +34,12 @@ MNIST = {
     ),
 }
 FASHION_MNIST = {
-    "train-images-idx3-ubyte": ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",),
-    "train-labels-idx1-ubyte": ("a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",),
+    "train-images-idx3-ubyte": (
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    ),
+    "train-labels-idx1-ubyte": (
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    ),
     "t10k-images-idx3-ubyte": ("346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",),
     "t10k-labels-idx1-ubyte": ("67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",),
 }
@@ -48,7 +52,18 @@ FASHION_MIRRORS = (
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
 )
 DIGITS = tuple("0123456789")
-GARMENTS = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+GARMENTS = (
+    "T-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
 
 
 def mnist(*, allow_download: bool = True, report=print) -> tuple[Dataset, Dataset]:
@@ -70,7 +85,11 @@ def _load(name, checksums, mirrors, classes, allow_download, report):
     sets = []
     for split, files in idx.FILES.items():
         arrays = [
-            idx.parse(_contents(folder, file, checksums[file], mirrors, allow_download, report), dimensions, file)
+            idx.parse(
+                _contents(folder, file, checksums[file], mirrors, allow_download, report),
+                dimensions,
+                file,
+            )
             for file, dimensions in zip(files, (3, 1), strict=True)
         ]
         images, labels = idx.pair(*arrays, folder)
@@ -93,9 +112,16 @@ def _contents(folder: Path, name: str, checksums, mirrors, allow_download, repor
         raise DataError(fault)
     target = folder / f"{name}.gz"
     try:
-        download([f"{mirror}{name}.gz" for mirror in mirrors], target, checksums[0], _progress(target.name, report))
+        download(
+            [f"{mirror}{name}.gz" for mirror in mirrors],
+            target,
+            checksums[0],
+            _progress(target.name, report),
+        )
     except DataError as error:
-        raise DataError(f"{fault}, and {error}. To work offline, put the file into {folder} by hand") from None
+        raise DataError(
+            f"{fault}, and {error}. To work offline, put the file into {folder} by hand"
+        ) from None
     except OSError as error:
         raise DataError(f"{fault}, and {target} cannot be written: {error.strerror}") from None
     return _verified(target, checksums)
@@ -105,7 +131,9 @@ def _verified(path: Path, checksums) -> bytes:
     """The decompressed contents, if the file as it is or its contents have one of the checksums. Raises DataError."""
     contents = idx.read_bytes(path)
     if hashlib.sha256(contents).hexdigest() not in checksums and sha256(path) not in checksums:
-        raise DataError(f"{path}: its SHA-256 is not that of the published file; it is damaged or another file")
+        raise DataError(
+            f"{path}: its SHA-256 is not that of the published file; it is damaged or another file"
+        )
     return contents
 
 
@@ -118,6 +146,9 @@ def _progress(name: str, report):
         quarter = 4 * done // total if total else 0
         if quarter > said:
             said = quarter
-            report(f"downloading {name}: {done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB" if total else " MB"))
+            report(
+                f"downloading {name}: {done / 1e6:.1f}"
+                + (f" of {total / 1e6:.1f} MB" if total else " MB")
+            )
 
     return progress

@@ -1,4 +1,4 @@
-"""A data set that stays on the GPU: batches are gathered and normalised there, and nothing but their order travels."""
+"""A data set that stays on the GPU: batches are gathered and normalized there, and nothing but their order travels."""
 
 import importlib
 from collections.abc import Iterator
@@ -15,15 +15,29 @@ LIMIT = 2 << 30  # bytes of images that are kept on the device
 class ResidentLoader(Loader):
     """A `Loader` whose images lie on the device as they are on disk, in bytes; it yields arrays of the device, in the same order."""
 
-    def __init__(self, dataset, batch_size, preprocess: Preprocess, augment: None = None, shuffle=False, seed=0):
+    def __init__(
+        self,
+        dataset,
+        batch_size,
+        preprocess: Preprocess,
+        augment: None = None,
+        shuffle=False,
+        seed=0,
+    ):
         super().__init__(dataset, batch_size, preprocess, None, shuffle, seed)
         self._size = preprocess.size
         preprocess(dataset.images[:1])  # says what is wrong with images that do not fit
         self._batch = importlib.import_module("minicnn.kernels.cuda.data").batch
         run, ones = runtime(), np.ones(preprocess.channels, np.float32)
         std = ones * np.asarray(preprocess.std, np.float32)
-        self._images, self._labels = run.upload(dataset.images), run.upload(dataset.labels.astype(np.int64))
-        self._factor, self._shift = run.upload(1 / (255 * std)), run.upload(ones * np.asarray(preprocess.mean, np.float32) / std)
+        self._images, self._labels = (
+            run.upload(dataset.images),
+            run.upload(dataset.labels.astype(np.int64)),
+        )
+        self._factor, self._shift = (
+            run.upload(1 / (255 * std)),
+            run.upload(ones * np.asarray(preprocess.mean, np.float32) / std),
+        )
 
     def __iter__(self) -> Iterator[tuple]:
         """From the current position to the end of the epoch."""
@@ -34,10 +48,24 @@ class ResidentLoader(Loader):
             self.batch = batch + 1
             if self.batch == len(self):
                 self.epoch, self.batch = self.epoch + 1, 0
-            yield self._batch(self._images, self._labels, order, first, count, self._size, self._factor, self._shift)
+            yield self._batch(
+                self._images,
+                self._labels,
+                order,
+                first,
+                count,
+                self._size,
+                self._factor,
+                self._shift,
+            )
 
 
 def can_stay(dataset, preprocess, augment) -> bool:
-    """Whether batches of this set can be made on the device: bytes that fit, and no more than a frame and a normalisation to do."""
+    """Whether batches of this set can be made on the device: bytes that fit, and no more than a frame and a normalization to do."""
     plain = type(preprocess) is Preprocess and not preprocess.crop and augment is None
-    return plain and isinstance(dataset.images, np.ndarray) and dataset.images.dtype == np.uint8 and dataset.images.nbytes <= LIMIT
+    return (
+        plain
+        and isinstance(dataset.images, np.ndarray)
+        and dataset.images.dtype == np.uint8
+        and dataset.images.nbytes <= LIMIT
+    )

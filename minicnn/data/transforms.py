@@ -14,11 +14,11 @@ Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 class Preprocess:
     """`(N, h, w, c)` uint8 -> `(N, *size, channels)` float32: embed in a black frame, then `(pixel / 255 - mean) / std`.
 
-    size: (H, W) that the network reads; smaller images are centred in black. channels: grey images are repeated to fill 3.
+    size: (H, W) that the network reads; smaller images are centered in black. channels: gray images are repeated to fill 3.
     image_size: (H, W) to which an image file of any size is brought before that (MNIST: 28 within 32); None for `size`.
-    crop: whether of larger images the centre is taken; without it they are refused.
+    crop: whether of larger images the center is taken; without it they are refused.
     mean, std: in units of full brightness, one number or one per channel.
-    Float images are taken as normalised: only their shape is checked.
+    Float images are taken as normalized: only their shape is checked.
     Raises DataError for images that are larger than `size` or have the wrong channels.
     """
 
@@ -36,12 +36,16 @@ class Preprocess:
             images = images[:, top : top + height, left : left + width]
             h, w = images.shape[1:3]
         if h > height or w > width:
-            raise DataError(f"the images are {h}x{w} pixels; the network reads at most {height}x{width}: resize them first")
+            raise DataError(
+                f"the images are {h}x{w} pixels; the network reads at most {height}x{width}: resize them first"
+            )
         if c not in (1, self.channels):
             raise DataError(f"the images have {c} channels; the network reads {self.channels}")
         if images.dtype != np.uint8:
             if (h, w, c) != (height, width, self.channels):
-                raise DataError(f"normalised images must be {height}x{width}x{self.channels}, these are {h}x{w}x{c}")
+                raise DataError(
+                    f"normalized images must be {height}x{width}x{self.channels}, these are {h}x{w}x{c}"
+                )
             return images
         top, left = (height - h) // 2, (width - w) // 2
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
@@ -64,7 +68,9 @@ class RandomShift:
         framed = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
         views = np.lib.stride_tricks.sliding_window_view(framed, (h, w), axis=(1, 2))
         offsets = generator.integers(0, 2 * p + 1, (2, n))
-        return np.ascontiguousarray(views[np.arange(n), offsets[0], offsets[1]].transpose(0, 2, 3, 1))
+        return np.ascontiguousarray(
+            views[np.arange(n), offsets[0], offsets[1]].transpose(0, 2, 3, 1)
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,10 @@ class RandomCropFlip:
             images = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
         n, h, w, c = images.shape
         height, width = min(self.size, h), min(self.size, w)
-        tops, lefts = generator.integers(0, h - height + 1, n), generator.integers(0, w - width + 1, n)
+        tops, lefts = (
+            generator.integers(0, h - height + 1, n),
+            generator.integers(0, w - width + 1, n),
+        )
         mirrored = np.asarray(generator.integers(0, 2, n))
         out = np.empty((n, height, width, c), images.dtype)
         for i in range(n):

@@ -8,7 +8,9 @@ from .base import Layer, Shape
 def check_activation(activation: str | None) -> str | None:
     """The name itself. Raises ValueError unless it is None or a known activation."""
     if activation is not None and activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r}: expected None or one of {', '.join(ACTIVATIONS)}")
+        raise ValueError(
+            f"activation={activation!r}: expected None or one of {', '.join(ACTIVATIONS)}"
+        )
     return activation
 
 

@@ -53,9 +53,9 @@ class Parameter:
     """A trainable array with its gradient.
 
     value, grad: arrays of one shape; backward adds into `grad`, `zero_grad` clears it.
-    fan_in, fan_out: how many inputs feed one unit and how many units one input feeds; initialisers read them.
+    fan_in, fan_out: how many inputs feed one unit and how many units one input feeds; initializers read them.
     trainable: how many scalars are trained, where connections are cut fewer than value.size.
-    lr_multiplier, weight_decay_multiplier: applied by the optimiser to this parameter alone (Caffe's lr_mult and decay_mult).
+    lr_multiplier, weight_decay_multiplier: applied by the optimizer to this parameter alone (Caffe's lr_mult and decay_mult).
     """
 
     def __init__(self, value: np.ndarray, fan_in=1, fan_out=1, trainable: int | None = None):
@@ -132,7 +132,13 @@ class Layer:
         """y from x; `out`, if given, is an array of y's shape to write into. Keeps for backward what it needs."""
         raise TypeError(f"{type(self).__name__} does not define forward")
 
-    def forward_added(self, x: np.ndarray, other: np.ndarray, activation: str | None = None, out: np.ndarray | None = None):
+    def forward_added(
+        self,
+        x: np.ndarray,
+        other: np.ndarray,
+        activation: str | None = None,
+        out: np.ndarray | None = None,
+    ):
         """`f(self(x) + other)`; a layer that can adds while it writes its own result. `backward` is then given the gradient before f."""
         return K.add(self(x), other, activation, out=out)
 
@@ -148,9 +154,13 @@ class Layer:
         raise TypeError(f"{type(self).__name__} does not define output_shape")
 
     def __call__(self, x, out=None):
-        if getattr(x, "dtype", None) is None or (x.dtype.kind != "f" and x.dtype.name != "bfloat16"):
+        if getattr(x, "dtype", None) is None or (
+            x.dtype.kind != "f" and x.dtype.name != "bfloat16"
+        ):
             kind = getattr(x, "dtype", type(x).__name__)
-            raise ShapeError(f"{self!r}: the input is {kind}; expected an array of float32 (images, normalised)")
+            raise ShapeError(
+                f"{self!r}: the input is {kind}; expected an array of float32 (images, normalized)"
+            )
         y = self.forward(x, out)
         for callback in _observers:
             callback(self, x, y)
@@ -168,14 +178,18 @@ class Layer:
         Raises RuntimeError if forward did not run since the last backward, or ran under `no_grad`.
         """
         if self._saved is None:
-            raise RuntimeError(f"{self!r}: backward needs a forward before it, outside of no_grad()")
+            raise RuntimeError(
+                f"{self!r}: backward needs a forward before it, outside of no_grad()"
+            )
         values, self._saved = self._saved, None
         return values
 
     def check_gradient(self, dy, shape: Shape) -> None:
         """Raise ShapeError unless dy has the shape of the output."""
         if dy.shape != shape:
-            raise ShapeError(f"{self!r}: backward was given a gradient of shape {dy.shape}, its output was {shape}")
+            raise ShapeError(
+                f"{self!r}: backward was given a gradient of shape {dy.shape}, its output was {shape}"
+            )
 
     # -- the tree of names -------------------------------------------------------------------------------------------
 
@@ -224,8 +238,13 @@ class Layer:
         Raises CheckpointError, and changes nothing, if a name is missing or unknown or a shape differs; it lists them all.
         """
         own = self.state_dict()
-        faults = [f"{name} is missing (expected {own[name].shape})" for name in own.keys() - state.keys()]
-        faults += [f"{name} {np.shape(state[name])} is not in the model" for name in state.keys() - own.keys()]
+        faults = [
+            f"{name} is missing (expected {own[name].shape})" for name in own.keys() - state.keys()
+        ]
+        faults += [
+            f"{name} {np.shape(state[name])} is not in the model"
+            for name in state.keys() - own.keys()
+        ]
         faults += [
             f"{name} has shape {np.shape(state[name])}, expected {own[name].shape}"
             for name in own.keys() & state.keys()
@@ -263,7 +282,7 @@ class Layer:
     def to(self, device: str):
         """Move parameters, gradients, buffers and constants to "cpu" or "cuda", in place. Returns the layer.
 
-        An optimiser keeps its slots where the parameters were: make it afterwards.
+        An optimizer keeps its slots where the parameters were: make it afterwards.
         Raises ValueError for an unknown device, RuntimeError if it is not available.
         """
         checked(device)
@@ -279,7 +298,10 @@ class Layer:
         """Draw every weight anew with `weight` and set every bias to the constant `bias`; None leaves them. Returns the layer."""
         for name, parameter in vars(self).items():
             if name == "weight" and weight is not None:
-                copy_into(parameter.value, weight(parameter.value.shape, parameter.fan_in, parameter.fan_out, generator()))
+                copy_into(
+                    parameter.value,
+                    weight(parameter.value.shape, parameter.fan_in, parameter.fan_out, generator()),
+                )
             elif name == "bias" and bias is not None and parameter is not None:
                 parameter.value.fill(bias)
         for _, child in self.children():
@@ -325,7 +347,9 @@ def check_images(layer: Layer, shape: Shape, channels: int | None = None) -> Non
     if 0 in shape:
         raise ShapeError(f"{layer!r}: the input is empty: {shape}")
     if channels is not None and shape[3] != channels:
-        raise ShapeError(f"{layer!r}: the input {shape} has {shape[3]} channels; expected (N, H, W, {channels})")
+        raise ShapeError(
+            f"{layer!r}: the input {shape} has {shape[3]} channels; expected (N, H, W, {channels})"
+        )
 
 
 def check_dtype(layer: Layer, x, weight: Parameter) -> None:
@@ -333,8 +357,13 @@ def check_dtype(layer: Layer, x, weight: Parameter) -> None:
 
     Images in bfloat16 go with weights in float32: what is summed up over many steps needs their bits.
     """
-    if x.dtype != weight.value.dtype and (x.dtype.name, weight.value.dtype.name) != ("bfloat16", "float32"):
-        raise ShapeError(f"{layer!r}: the input is {x.dtype} and the weights are {weight.value.dtype}; expected the same")
+    if x.dtype != weight.value.dtype and (x.dtype.name, weight.value.dtype.name) != (
+        "bfloat16",
+        "float32",
+    ):
+        raise ShapeError(
+            f"{layer!r}: the input is {x.dtype} and the weights are {weight.value.dtype}; expected the same"
+        )
 
 
 def join(prefix: str, name: str) -> str:

@@ -56,12 +56,17 @@ class _Container(Layer):
         return iter(self._layers.values())
 
 
-# Neighbours that share a pass over memory where nobody watches what goes from one to the other.
+# Neighbors that share a pass over memory where nobody watches what goes from one to the other.
 
 
 def are_conv_and_norm(layer: Layer, follower: Any) -> bool:
     """Whether these are a convolution and its batch norm. In training the first knows what statistics the second wants."""
-    return type(layer) is Conv2d and type(follower) is BatchNorm2d and layer.activation is None and not is_observed()
+    return (
+        type(layer) is Conv2d
+        and type(follower) is BatchNorm2d
+        and layer.activation is None
+        and not is_observed()
+    )
 
 
 def are_foldable(layer: Layer, follower: Any) -> bool:
@@ -129,7 +134,7 @@ class Sequential(_Container):
                     moments = {}
                     x = layer.forward_watched(x, moments)
                 elif moments is not None:
-                    x = layer.normalise(x, moments=moments, **told)
+                    x = layer.normalize(x, moments=moments, **told)
                     moments = None
                 elif "other" in told:
                     x = layer.forward_added(x, **told)
@@ -139,7 +144,9 @@ class Sequential(_Container):
 
     def backward(self, dy, need_dx=True):
         layers = list(self)
-        rectified = False  # whether dy went through the ReLU of the convolution that it will come to
+        rectified = (
+            False  # whether dy went through the ReLU of the convolution that it will come to
+        )
         for position, layer in reversed(list(enumerate(layers))):
             options = {}
             if type(layer) is Conv2d:
@@ -159,11 +166,15 @@ class AuxiliarySequential(Sequential):
     Their parameters are called aux1..., aux2..., and so on.
     """
 
-    def __init__(self, *layers: Layer, heads: dict[str, Layer], input_shape: Shape = (), **named: Layer):
+    def __init__(
+        self, *layers: Layer, heads: dict[str, Layer], input_shape: Shape = (), **named: Layer
+    ):
         super().__init__(*layers, input_shape=input_shape, **named)
         for name in heads:
             if name not in self._layers:
-                raise ValueError(f"AuxiliarySequential: there is no layer {name!r} for a head to read")
+                raise ValueError(
+                    f"AuxiliarySequential: there is no layer {name!r} for a head to read"
+                )
         self._heads = dict(heads)
 
     def children(self):
@@ -197,7 +208,9 @@ class AuxiliarySequential(Sequential):
         if with_heads:
             expected = 1 + len(self._heads)
             if not isinstance(dy, tuple) or len(dy) != expected:
-                raise ShapeError(f"backward in training takes a tuple of {expected} gradients: the output's and each head's")
+                raise ShapeError(
+                    f"backward in training takes a tuple of {expected} gradients: the output's and each head's"
+                )
             dy, *rest = dy
             gradients = dict(zip(self._heads, rest, strict=True))
         for position, (name, layer) in reversed(list(enumerate(self._layers.items()))):
@@ -222,7 +235,9 @@ class Concat(_Container):
             with _inside(name):
                 shapes.append(branch.output_shape(shape))
         if len({s[:-1] for s in shapes}) > 1:
-            raise ShapeError(f"Concat: the branches give {', '.join(map(str, shapes))}; only the channels may differ")
+            raise ShapeError(
+                f"Concat: the branches give {', '.join(map(str, shapes))}; only the channels may differ"
+            )
         return shapes
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -269,7 +284,9 @@ class Residual(Layer):
         deep = self.body.output_shape(shape)
         short = self.shortcut.output_shape(shape) if self.shortcut else shape
         if deep != short:
-            raise ShapeError(f"Residual: the body gives {deep} and the shortcut {short}; they must be equal to be added")
+            raise ShapeError(
+                f"Residual: the body gives {deep} and the shortcut {short}; they must be equal to be added"
+            )
         return deep
 
     def trace(self, shape, name=""):

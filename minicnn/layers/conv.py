@@ -46,11 +46,17 @@ class Conv2d(Layer):
         bias_init: float | None = None,
     ):
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
+        for name, value in (
+            ("in_channels", in_channels),
+            ("out_channels", out_channels),
+            ("groups", groups),
+        ):
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"Conv2d: {name}={value!r}: expected an integer >= 1")
         if in_channels % groups or out_channels % groups:
-            raise ValueError(f"Conv2d: groups={groups} must divide in_channels={in_channels} and {out_channels=}")
+            raise ValueError(
+                f"Conv2d: groups={groups} must divide in_channels={in_channels} and {out_channels=}"
+            )
         self.kernel_size, self.stride = pair(kernel_size, "kernel_size"), pair(stride, "stride")
         self.padding, self.dilation = padding_pairs(padding), pair(dilation, "dilation")
         self.activation = check_activation(activation)
@@ -60,7 +66,10 @@ class Conv2d(Layer):
         self.connected = None
         if connections is not None:
             self.connected = np.asarray(connections, np.float32)
-            if self.connected.shape != (in_channels // groups, out_channels) or not np.isin(self.connected, (0, 1)).all():
+            if (
+                self.connected.shape != (in_channels // groups, out_channels)
+                or not np.isin(self.connected, (0, 1)).all()
+            ):
                 raise ValueError(
                     f"Conv2d: connections of shape {self.connected.shape}: "
                     f"expected zeros and ones of shape {(in_channels // groups, out_channels)}"
@@ -78,7 +87,9 @@ class Conv2d(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         check_images(self, shape, self.in_channels)
         try:
-            size = window(shape[1:3], self.kernel_size, self.stride, self.padding, self.dilation).output
+            size = window(
+                shape[1:3], self.kernel_size, self.stride, self.padding, self.dilation
+            ).output
         except ValueError as error:
             raise ShapeError(f"{self!r}: input {shape}: {error}") from None
         return (shape[0], *size, self.out_channels)
@@ -89,7 +100,9 @@ class Conv2d(Layer):
             "padding": self.padding,
             "dilation": self.dilation,
             "groups": self.groups,
-            "connections": None if self.connected is None else self.connected.astype(self.weight.value.dtype),
+            "connections": None
+            if self.connected is None
+            else self.connected.astype(self.weight.value.dtype),
         }
 
     def _keep(self):
@@ -129,14 +142,23 @@ class Conv2d(Layer):
             return K.add(self.forward_folded(x, norm), other, activation, out=out)
         self.output_shape(x.shape)
         check_dtype(self, x, self.weight)
-        scale = norm.weight.value / np.sqrt(norm.running_var + norm.running_var.dtype.type(norm.eps))
+        scale = norm.weight.value / np.sqrt(
+            norm.running_var + norm.running_var.dtype.type(norm.eps)
+        )
         shift = (self.bias.value if self.bias else 0) - norm.running_mean
         bias = norm.bias.value + shift * scale
-        options = {"activation": norm.activation or activation, "scale": scale, "residual": other, "out": out}
-        return K.conv2d(x, self.weight.value, bias, keep=self._keep(), **options, **self._geometry())
+        options = {
+            "activation": norm.activation or activation,
+            "scale": scale,
+            "residual": other,
+            "out": out,
+        }
+        return K.conv2d(
+            x, self.weight.value, bias, keep=self._keep(), **options, **self._geometry()
+        )
 
     def backward(self, dy, need_dx=True, dy_rectified=False, x_rectified=False):
-        """See `Layer`. Two neighbours can spare a pass: the second takes dx through the first one's ReLU while it writes it.
+        """See `Layer`. Two neighbors can spare a pass: the second takes dx through the first one's ReLU while it writes it.
 
         x_rectified: x came out of a ReLU; dx is the gradient before it. dy_rectified: dy is the gradient before this layer's ReLU.
         """
@@ -144,19 +166,27 @@ class Conv2d(Layer):
         self.check_gradient(dy, y.shape)
         if not dy_rectified:
             dy = K.activation_grad(dy, y, self.activation)
-        dw, db = K.conv2d_grad_weight(dy, x, self.weight.value.shape, bias=self.bias is not None, **self._geometry())
+        dw, db = K.conv2d_grad_weight(
+            dy, x, self.weight.value.shape, bias=self.bias is not None, **self._geometry()
+        )
         self.weight.add_grad(dw)
         if self.bias:
             self.bias.add_grad(db)
         if not need_dx:
             return None
-        return K.conv2d_grad_input(dy, self.weight.value, x.shape, rectified=x if x_rectified else None, **self._geometry())
+        return K.conv2d_grad_input(
+            dy, self.weight.value, x.shape, rectified=x if x_rectified else None, **self._geometry()
+        )
 
     def macs(self, output):
         return output[1] * output[2] * self.weight.trainable
 
     def connections(self, output):
-        return output[1] * output[2] * (self.weight.trainable + (self.out_channels if self.bias else 0))
+        return (
+            output[1]
+            * output[2]
+            * (self.weight.trainable + (self.out_channels if self.bias else 0))
+        )
 
     def details(self):
         note = [f"groups {self.groups}"] if self.groups > 1 else []
@@ -172,7 +202,11 @@ class Conv2d(Layer):
 
     def describe(self):
         text = f"{self.in_channels}, {self.out_channels}, {short(self.kernel_size)}"
-        for name, default in (("stride", (1, 1)), ("padding", ((0, 0), (0, 0))), ("dilation", (1, 1))):
+        for name, default in (
+            ("stride", (1, 1)),
+            ("padding", ((0, 0), (0, 0))),
+            ("dilation", (1, 1)),
+        ):
             value = getattr(self, name)
             text += f", {name}={short(value)}" if value != default else ""
         text += f", groups={self.groups}" if self.groups > 1 else ""

@@ -1,4 +1,4 @@
-"""Initial weights. Each initialiser is a function `(shape, fan_in, fan_out, generator) -> float32 array`.
+"""Initial weights. Each initializer is a function `(shape, fan_in, fan_out, generator) -> float32 array`.
 
 fan_in is the number of inputs of one unit, kH * kW * C_in / groups for a convolution; it may be an array, one value per output map
 (LeNet-5's C3). fan_out is kH * kW * C_out / groups.

@@ -31,14 +31,18 @@ class Linear(Layer):
                 raise ValueError(f"Linear: {name}={value!r}: expected an integer >= 1")
         self.in_features, self.out_features = in_features, out_features
         self.activation = check_activation(activation)
-        weight = (init or torch_default())((in_features, out_features), in_features, out_features, generator())
+        weight = (init or torch_default())(
+            (in_features, out_features), in_features, out_features, generator()
+        )
         self.weight = Parameter(weight, in_features, out_features)
         self.bias = make_bias(out_features, in_features, out_features, bias_init) if bias else None
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 2 or shape[1] != self.in_features or shape[0] == 0:
             hint = "; put a Flatten before it" if len(shape) == 4 else ""
-            raise ShapeError(f"{self!r}: the input has shape {shape}; expected (N, {self.in_features}){hint}")
+            raise ShapeError(
+                f"{self!r}: the input has shape {shape}; expected (N, {self.in_features}){hint}"
+            )
         return shape[0], self.out_features
 
     def forward(self, x, out=None):
@@ -85,11 +89,15 @@ class RBF(Layer):
     def __init__(self, codes):
         self.codes = np.array(codes, np.float32)
         if self.codes.ndim != 2:
-            raise ValueError(f"RBF: codes of shape {self.codes.shape}: expected (classes, in_features)")
+            raise ValueError(
+                f"RBF: codes of shape {self.codes.shape}: expected (classes, in_features)"
+            )
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 2 or shape[1] != self.codes.shape[1] or shape[0] == 0:
-            raise ShapeError(f"{self!r}: the input has shape {shape}; expected (N, {self.codes.shape[1]})")
+            raise ShapeError(
+                f"{self!r}: the input has shape {shape}; expected (N, {self.codes.shape[1]})"
+            )
         return shape[0], self.codes.shape[0]
 
     def forward(self, x, out=None):

@@ -81,19 +81,30 @@ class MaxPool2d(_Pool2d):
 class AvgPool2d(_Pool2d):
     """The mean of every window. With `count_include_pad` (torch's and Caffe's default) zeros of the padding count."""
 
-    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode: bool = False, count_include_pad: bool = True):
+    def __init__(
+        self,
+        kernel_size,
+        stride=None,
+        padding=0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ):
         super().__init__(kernel_size, stride, padding, ceil_mode)
         self.count_include_pad = bool(count_include_pad)
 
     def forward(self, x, out=None):
         shape = self.output_shape(x.shape)
         self.save_for_backward(x.shape, shape)
-        return K.avg_pool2d(x, count_include_pad=self.count_include_pad, out=out, **self._geometry())
+        return K.avg_pool2d(
+            x, count_include_pad=self.count_include_pad, out=out, **self._geometry()
+        )
 
     def backward(self, dy, need_dx=True):
         x_shape, y_shape = self.saved()
         self.check_gradient(dy, y_shape)
-        return K.avg_pool2d_grad(dy, x_shape, count_include_pad=self.count_include_pad, **self._geometry())
+        return K.avg_pool2d_grad(
+            dy, x_shape, count_include_pad=self.count_include_pad, **self._geometry()
+        )
 
     def describe(self):
         return super().describe() + ("" if self.count_include_pad else ", count_include_pad=False")
@@ -166,7 +177,9 @@ class Subsample2d(Layer):
 
     def forward(self, x, out=None):
         self.output_shape(x.shape)
-        y = K.subsample2d(x, self.weight.value, self.bias.value, self.size, activation=self.activation, out=out)
+        y = K.subsample2d(
+            x, self.weight.value, self.bias.value, self.size, activation=self.activation, out=out
+        )
         self.save_for_backward(x, y)
         return y
 
@@ -189,4 +202,6 @@ class Subsample2d(Layer):
         }
 
     def describe(self):
-        return f"{self.channels}, {self.size}" + (f", activation={self.activation!r}" if self.activation else "")
+        return f"{self.channels}, {self.size}" + (
+            f", activation={self.activation!r}" if self.activation else ""
+        )

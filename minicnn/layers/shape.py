@@ -32,10 +32,19 @@ class PadShortcut(Layer):
     `both_sides` half in front and half behind (the common CIFAR checkpoints).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, both_sides: bool = False):
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, both_sides: bool = False
+    ):
         if out_channels < in_channels:
-            raise ValueError(f"PadShortcut: out_channels={out_channels} must not be below in_channels={in_channels}")
-        self.in_channels, self.out_channels, self.stride, self.both_sides = in_channels, out_channels, stride, both_sides
+            raise ValueError(
+                f"PadShortcut: out_channels={out_channels} must not be below in_channels={in_channels}"
+            )
+        self.in_channels, self.out_channels, self.stride, self.both_sides = (
+            in_channels,
+            out_channels,
+            stride,
+            both_sides,
+        )
         self._first = (out_channels - in_channels) // 2 if both_sides else 0
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -47,7 +56,9 @@ class PadShortcut(Layer):
         if out is None:
             out = K.empty(x, shape)
         out[...] = 0
-        out[..., self._first : self._first + self.in_channels] = x[:, :: self.stride, :: self.stride]
+        out[..., self._first : self._first + self.in_channels] = x[
+            :, :: self.stride, :: self.stride
+        ]
         self.save_for_backward(x.shape, shape)
         return out
 
@@ -56,11 +67,16 @@ class PadShortcut(Layer):
         self.check_gradient(dy, y_shape)
         dx = K.empty(dy, x_shape)
         dx[...] = 0
-        dx[:, :: self.stride, :: self.stride] = dy[..., self._first : self._first + self.in_channels]
+        dx[:, :: self.stride, :: self.stride] = dy[
+            ..., self._first : self._first + self.in_channels
+        ]
         return dx
 
     def details(self):
-        return {"stride": str(self.stride), "note": f"zeros for {self.out_channels - self.in_channels} channels"}
+        return {
+            "stride": str(self.stride),
+            "note": f"zeros for {self.out_channels - self.in_channels} channels",
+        }
 
     def describe(self):
         text = f"{self.in_channels}, {self.out_channels}, stride={self.stride}"

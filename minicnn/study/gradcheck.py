@@ -5,7 +5,9 @@ import numpy as np
 from ..layers.base import Layer
 
 
-def check_gradients(layer: Layer, x: np.ndarray, *, seed: int = 0, eps: float = 1e-5, directions: int = 3) -> dict[str, float]:
+def check_gradients(
+    layer: Layer, x: np.ndarray, *, seed: int = 0, eps: float = 1e-5, directions: int = 3
+) -> dict[str, float]:
     """Compare backward with central differences, for the input and every parameter.
 
     With a random upstream gradient g, f = sum(g * layer(x)). For a random direction d of one array, (f(+eps d) - f(-eps d)) / 2 eps must
@@ -18,20 +20,26 @@ def check_gradients(layer: Layer, x: np.ndarray, *, seed: int = 0, eps: float = 
     arrays = {"x": x} | {name: p.value for name, p in layer.named_parameters()}
     for name, array in arrays.items():
         if array.dtype != np.float64:
-            raise ValueError(f"check_gradients: {name} is {array.dtype}; expected float64 (layer.astype(float))")
+            raise ValueError(
+                f"check_gradients: {name} is {array.dtype}; expected float64 (layer.astype(float))"
+            )
     buffers = {name: array.copy() for name, array in layer.named_buffers()}
 
     def run():
         y = layer.forward(x)
         for name, array in layer.named_buffers():
-            array[...] = buffers[name]  # running statistics must not drift from one evaluation to the next
+            array[...] = buffers[
+                name
+            ]  # running statistics must not drift from one evaluation to the next
         return y
 
     generator = np.random.default_rng(seed)
     y = run()
     upstream = generator.standard_normal(y.shape)
     layer.zero_grad()
-    gradients = {"x": layer.backward(upstream)} | {name: p.grad.copy() for name, p in layer.named_parameters()}
+    gradients = {"x": layer.backward(upstream)} | {
+        name: p.grad.copy() for name, p in layer.named_parameters()
+    }
 
     errors = {}
     for name, array in arrays.items():

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..device import checked, runtime, to_host
 from ..kernels import ladder, reference
-from ..kernels.cpu.machine import peak_flops
+from ..kernels.cpu.engine.machine import peak_flops
 from ..kernels.cuda.device import launch
 from ..kernels.ladder import gpu as gpu_ladder
 
@@ -48,7 +48,12 @@ class Reading(NamedTuple):
     error: float  # relative L2 error against float64
 
 
-def climb(problem: Problem, passes=PASSES, repeats: int = 5, progress: Callable[[str], None] = lambda text: None):
+def climb(
+    problem: Problem,
+    passes=PASSES,
+    repeats: int = 5,
+    progress: Callable[[str], None] = lambda text: None,
+):
     """Measure every rung in each of `passes`. Returns `{pass: [Reading, ...]}`, lowest rung first.
 
     Raises ValueError for a size that no convolution has, AssertionError if a rung computes something else than the reference.
@@ -65,17 +70,25 @@ def climb(problem: Problem, passes=PASSES, repeats: int = 5, progress: Callable[
             result = calls[name](rung)
             error = _error(result, exact[name])
             if not error < TOLERANCE:
-                raise AssertionError(f"the rung {rung.name!r} is wrong in {name}: relative error {error:.1e}")
+                raise AssertionError(
+                    f"the rung {rung.name!r} is wrong in {name}: relative error {error:.1e}"
+                )
             time.sleep(QUIET)
             seconds = _median_time(lambda: calls[name](rung), repeats)  # noqa: B023 - called at once
             first = readings[0].seconds if readings else seconds
             speed = problem.flops / seconds
-            readings.append(Reading(rung.name, rung.idea, seconds, speed / 1e9, speed / peak, first / seconds, error))
+            readings.append(
+                Reading(
+                    rung.name, rung.idea, seconds, speed / 1e9, speed / peak, first / seconds, error
+                )
+            )
         found[name] = readings
     return found
 
 
-def climb_gpu(problem: Problem, repeats: int = 5, progress: Callable[[str], None] = lambda text: None):
+def climb_gpu(
+    problem: Problem, repeats: int = 5, progress: Callable[[str], None] = lambda text: None
+):
     """The forward pass on the GPU, by every rung of `kernels.ladder.gpu`; shares are of what the ordinary units reach.
 
     Returns and raises what `climb` does, and RuntimeError if there is no GPU.
@@ -94,10 +107,18 @@ def climb_gpu(problem: Problem, repeats: int = 5, progress: Callable[[str], None
         error = _error(to_host(rung.forward(*on_device)).astype(np.float64), exact["forward"])
         if not error < rung.error:
             raise AssertionError(f"the rung {rung.name!r} is wrong: relative error {error:.1e}")
-        seconds = float(np.median(run.times(lambda i: rung.forward(*on_device), repeats, 3, captured=False)))  # noqa: B023
+        seconds = float(
+            np.median(
+                run.times(lambda i, rung=rung: rung.forward(*on_device), repeats, 3, captured=False)
+            )
+        )
         first = readings[0].seconds if readings else seconds
         speed = problem.flops / seconds
-        readings.append(Reading(rung.name, rung.idea, seconds, speed / 1e9, speed / peak, first / seconds, error))
+        readings.append(
+            Reading(
+                rung.name, rung.idea, seconds, speed / 1e9, speed / peak, first / seconds, error
+            )
+        )
     return {"forward": readings}
 
 
@@ -105,7 +126,14 @@ def _gpu_peak(run) -> float:
     """FLOP/s of the GPU's ordinary units, by multiply-adds in registers."""
     blocks, rounds = 8 * run.processors, 4096
     out = run.empty((blocks * 256,), np.float32)
-    seconds = min(run.times(lambda i: launch("ladder.cu", "multiply_adds", blocks, 256, out, 0.5, rounds), 5, 3, captured=False))
+    seconds = min(
+        run.times(
+            lambda i: launch("ladder.cu", "multiply_adds", blocks, 256, out, 0.5, rounds),
+            5,
+            3,
+            captured=False,
+        )
+    )
     return 2 * 8 * rounds * 256 * blocks / seconds
 
 
@@ -114,7 +142,9 @@ def _arrays(problem: Problem):
     generator = np.random.default_rng(0)
     n, size, channels, filters, kernel = problem
     x = generator.standard_normal((n, size, size, channels), dtype=np.float32)
-    w = generator.standard_normal((kernel, kernel, channels, filters), dtype=np.float32) / np.float32(np.sqrt(kernel**2 * channels))
+    w = generator.standard_normal(
+        (kernel, kernel, channels, filters), dtype=np.float32
+    ) / np.float32(np.sqrt(kernel**2 * channels))
     b = generator.standard_normal(filters, dtype=np.float32)
     return x, w, b, generator.standard_normal((n, size, size, filters), dtype=np.float32)
 

@@ -26,14 +26,28 @@ def curves(history: History, path, title: str = "") -> Path:
     loss, error = figure.subplots(1, 2)
     epochs = history.column("epoch")
     marker = "o" if len(epochs) < 30 else None
-    for split, colour in (("train", TRAIN), ("test", TEST)):
+    for split, color in (("train", TRAIN), ("test", TEST)):
         if history.rows[0][f"{split}_loss"] is None:
             continue
-        loss.plot(epochs, history.column(f"{split}_loss"), color=colour, marker=marker, markersize=4, label=split)
+        loss.plot(
+            epochs,
+            history.column(f"{split}_loss"),
+            color=color,
+            marker=marker,
+            markersize=4,
+            label=split,
+        )
         wrong = [max(1 - accuracy, LEAST_ERROR) for accuracy in history.column(f"{split}_accuracy")]
-        error.plot(epochs, wrong, color=colour, marker=marker, markersize=4, label=split)
+        error.plot(epochs, wrong, color=color, marker=marker, markersize=4, label=split)
         last = 1 - history.rows[-1][f"{split}_accuracy"]
-        error.annotate(f"{last:.2%}", (epochs[-1], wrong[-1]), xytext=(4, 4), textcoords="offset points", color=colour, fontsize=8)
+        error.annotate(
+            f"{last:.2%}",
+            (epochs[-1], wrong[-1]),
+            xytext=(4, 4),
+            textcoords="offset points",
+            color=color,
+            fontsize=8,
+        )
     for axes, label in ((loss, "loss"), (error, "error rate")):
         axes.set(xlabel="epoch", ylabel=label)
         axes.set_yscale("log")
@@ -58,23 +72,42 @@ def confusion(evaluation: Evaluation, path, title: str = "") -> Path:
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(share**0.5, cmap="Blues", vmin=0, vmax=1)  # the square root keeps rare confusions visible
+    axes.imshow(
+        share**0.5, cmap="Blues", vmin=0, vmax=1
+    )  # the square root keeps rare confusions visible
     if n <= 25:
         for row, column in np.ndindex(n, n):
             if counts[row, column]:
-                colour = "white" if share[row, column] > 0.4 else "black"
-                axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=7, color=colour)
+                color = "white" if share[row, column] > 0.4 else "black"
+                axes.text(
+                    column,
+                    row,
+                    str(counts[row, column]),
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    color=color,
+                )
     if n <= 100:
-        axes.set_xticks(range(n), classes, rotation=90 if max(map(len, classes)) > 2 else 0, fontsize=8)
+        axes.set_xticks(
+            range(n), classes, rotation=90 if max(map(len, classes)) > 2 else 0, fontsize=8
+        )
         axes.set_yticks(range(n), classes, fontsize=8)
-    axes.set(xlabel="prediction", ylabel="true class", title=title or f"accuracy {evaluation.accuracy:.2%}")
+    axes.set(
+        xlabel="prediction",
+        ylabel="true class",
+        title=title or f"accuracy {evaluation.accuracy:.2%}",
+    )
     return _save(figure, path)
 
 
 def images(batch: np.ndarray, path, captions=None, columns: int = 10, title: str = "") -> Path:
     """A grid of images `(N, H, W, C)`, uint8 or any range (each then scaled to its own), with captions."""
     rows = -(-len(batch) // columns)
-    figure = Figure(figsize=(0.85 * columns, (0.85 + 0.2 * bool(captions)) * rows + 0.4 * bool(title)), layout="constrained")
+    figure = Figure(
+        figsize=(0.85 * columns, (0.85 + 0.2 * bool(captions)) * rows + 0.4 * bool(title)),
+        layout="constrained",
+    )
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
@@ -82,7 +115,9 @@ def images(batch: np.ndarray, path, captions=None, columns: int = 10, title: str
         if image.dtype != np.uint8:
             span = np.ptp(image) or 1
             image = (image - image.min()) / span
-        axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", interpolation="nearest")
+        axes.imshow(
+            image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", interpolation="nearest"
+        )
         if captions:
             axes.set_title(captions[i], fontsize=7, pad=2)
     if title:
@@ -126,7 +161,14 @@ def ladder(found: dict, path, title: str = "") -> Path:
         axes.bar_label(bars, [three_digits(v) for v in values], padding=4, fontsize=8, bbox=paper)
         peak = readings[0].gflops / readings[0].share_of_peak
         axes.axvline(peak, color="black", linewidth=1, linestyle="--", zorder=1)
-        axes.annotate("peak", (peak, -0.75), fontsize=8, ha="right", xytext=(-3, 0), textcoords="offset points")
+        axes.annotate(
+            "peak",
+            (peak, -0.75),
+            fontsize=8,
+            ha="right",
+            xytext=(-3, 0),
+            textcoords="offset points",
+        )
         axes.set_xscale("log")
         axes.set_xlim(min(values) / 1.5, max(*values, peak) * 4)
         axes.set_title(name.replace("_", " "), fontsize=10)

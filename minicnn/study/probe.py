@@ -67,8 +67,14 @@ def probe(model: Layer, batch: int = 8, seed: int = 0) -> tuple[list[Reading], f
         for name, (std, dead) in outputs.items():
             layer = leaves[name]
             weight = getattr(layer, "weight", None)
-            update = float(np.linalg.norm(weight.grad)) / max(float(np.linalg.norm(weight.value)), 1e-30) if weight is not None else None
-            readings.append(Reading(name, type(layer).__name__, std, dead, gradients.get(name, 0.0), update))
+            update = (
+                float(np.linalg.norm(weight.grad)) / max(float(np.linalg.norm(weight.value)), 1e-30)
+                if weight is not None
+                else None
+            )
+            readings.append(
+                Reading(name, type(layer).__name__, std, dead, gradients.get(name, 0.0), update)
+            )
     finally:
         for layer in leaves.values():
             del layer.backward

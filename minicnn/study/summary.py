@@ -50,12 +50,60 @@ class Summary:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows as text: the input first, the totals last. Columns that would be empty are left out."""
-        headings = ["layer", "type", "kernel", "stride", "padding", "activation", "output", "memory", "parameters", "MACs", "connections"]
-        lines = [["input", "", "", "", "", "", _size(self.input), _count(self.batch * math.prod(self.input)), "", "", ""]]
+        headings = [
+            "layer",
+            "type",
+            "kernel",
+            "stride",
+            "padding",
+            "activation",
+            "output",
+            "memory",
+            "parameters",
+            "MACs",
+            "connections",
+        ]
+        lines = [
+            [
+                "input",
+                "",
+                "",
+                "",
+                "",
+                "",
+                _size(self.input),
+                _count(self.batch * math.prod(self.input)),
+                "",
+                "",
+                "",
+            ]
+        ]
         for r in self.rows:
             counts = (r.memory, r.parameters, r.macs, r.connections)
-            lines.append([r.name, r.layer, r.kernel, r.stride, r.padding, r.activation, _size(r.output), *map(_count, counts)])
-        lines.append(["total", "", "", "", "", "", "", *map(_count, (self.memory, self.parameters, self.macs, self.connections))])
+            lines.append(
+                [
+                    r.name,
+                    r.layer,
+                    r.kernel,
+                    r.stride,
+                    r.padding,
+                    r.activation,
+                    _size(r.output),
+                    *map(_count, counts),
+                ]
+            )
+        lines.append(
+            [
+                "total",
+                "",
+                "",
+                "",
+                "",
+                "",
+                "",
+                *map(_count, (self.memory, self.parameters, self.macs, self.connections)),
+            ]
+        )
         if any(r.note for r in self.rows):
             headings.append("note")
             for line, note in zip(lines, ["", *(r.note for r in self.rows), ""], strict=True):
@@ -64,7 +112,9 @@ class Summary:
 
     def footer(self) -> str:
         """One sentence with the sizes in bytes."""
-        text = f"{self.parameters:,} parameters ({_bytes(4 * (self.parameters + self.fixed))} on disk"
+        text = (
+            f"{self.parameters:,} parameters ({_bytes(4 * (self.parameters + self.fixed))} on disk"
+        )
         text += f" with {self.fixed:,} fixed values" if self.fixed else ""
         images = "image" if self.batch == 1 else f"batch of {self.batch}"
         return f"{text}), {self.macs:,} multiply-accumulates an image, {_bytes(4 * self.memory)} of activations for one {images}"
@@ -72,7 +122,11 @@ class Summary:
     def to_markdown(self) -> str:
         """A markdown table and the footer."""
         headings, lines = self.table()
-        rows = [headings, ["---"] * 6 + ["---"] + ["---:"] * 4 + ["---"] * (len(headings) - 11), *lines]
+        rows = [
+            headings,
+            ["---"] * 6 + ["---"] + ["---:"] * 4 + ["---"] * (len(headings) - 11),
+            *lines,
+        ]
         return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{self.footer()}\n"
 
 
@@ -86,7 +140,13 @@ def summarize(model: Layer, input_shape: Shape | None = None, batch: int = 1) ->
         raise ValueError("the network does not say what it reads; give input_shape=(H, W, C)")
     rows = []
     for step in model.trace((batch, *input_shape)):
-        columns = {"kernel": "", "stride": "", "padding": "", "activation": "", "note": ""} | step.layer.details()
+        columns = {
+            "kernel": "",
+            "stride": "",
+            "padding": "",
+            "activation": "",
+            "note": "",
+        } | step.layer.details()
         rows.append(
             Row(
                 name=step.name,

@@ -35,8 +35,13 @@ class EarlyStopping(Callback):
         self._look(trainer)
 
     def _look(self, trainer):
-        losses = [r["train_loss"] if r["test_loss"] is None else r["test_loss"] for r in trainer.history.rows]
-        trainer.stop |= bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= self.patience
+        losses = [
+            r["train_loss"] if r["test_loss"] is None else r["test_loss"]
+            for r in trainer.history.rows
+        ]
+        trainer.stop |= (
+            bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= self.patience
+        )
 
 
 class RescaleFilters(Callback):
@@ -66,7 +71,9 @@ class TensorBoardLog(Callback):
         try:
             from tensorboardX import SummaryWriter
         except ImportError:
-            raise ImportError("TensorBoardLog needs the extra: pip install minicnn[tensorboard]") from None
+            raise ImportError(
+                "TensorBoardLog needs the extra: pip install minicnn[tensorboard]"
+            ) from None
         self._make = SummaryWriter
         self._writer = None
 
@@ -105,7 +112,10 @@ class Lines(Callback):
             self._last = time.monotonic()
             done, all_batches = trainer.loader.batch or len(trainer.loader), len(trainer.loader)
             mean = trainer.totals["loss"] / trainer.totals["images"]
-            print(f"  epoch {trainer.epoch}/{trainer.epochs}: step {done}/{all_batches}, loss {mean:.4f}", flush=True)
+            print(
+                f"  epoch {trainer.epoch}/{trainer.epochs}: step {done}/{all_batches}, loss {mean:.4f}",
+                flush=True,
+            )
 
     def on_epoch_end(self, trainer, row):
         self._last = time.monotonic()
@@ -119,7 +129,12 @@ class Bar(Callback):
         self.console = console
 
     def on_train_start(self, trainer):
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[status]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+        )
         self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
         self._task = self._bar.add_task("", total=len(trainer.loader), status="")
         self._bar.start()
@@ -128,10 +143,17 @@ class Bar(Callback):
         totals, done = trainer.totals, trainer.loader.batch or len(trainer.loader)
         n = totals["images"]
         status = f"loss {totals['loss'] / n:.4f}  accuracy {totals['correct'] / n:.2%}  {n / totals['seconds']:,.0f} images/s"
-        self._bar.update(self._task, completed=done, status=status, description=f"epoch {trainer.epoch}/{trainer.epochs}")
+        self._bar.update(
+            self._task,
+            completed=done,
+            status=status,
+            description=f"epoch {trainer.epoch}/{trainer.epochs}",
+        )
 
     def on_epoch_end(self, trainer, row):
-        self._bar.console.print(f"epoch {row['epoch']}/{trainer.epochs}: {describe(row)}", highlight=False)
+        self._bar.console.print(
+            f"epoch {row['epoch']}/{trainer.epochs}: {describe(row)}", highlight=False
+        )
         self._bar.reset(self._task)
 
     def on_train_end(self, trainer):

@@ -1,4 +1,4 @@
-"""The whole state of a run in one file, `last.safetensors`: weights, optimiser, position in the data, random generator, history.
+"""The whole state of a run in one file, `last.safetensors`: weights, optimizer, position in the data, random generator, history.
 
 A run that is killed at any moment and resumed from it ends bit-identical to one that was never interrupted.
 """
@@ -20,9 +20,14 @@ def save(trainer, path: Path) -> None:
     """Write the state of `trainer`; atomically, so that a kill leaves the previous file. Raises TrainingError if weights are not finite."""
     bad = first_bad_parameter(trainer.model)
     if bad:
-        raise TrainingError(f"after step {trainer.step} the parameter {bad} is not finite; the checkpoint {path} is kept as it was")
+        raise TrainingError(
+            f"after step {trainer.step} the parameter {bad} is not finite; the checkpoint {path} is kept as it was"
+        )
     tensors = trainer.model.state_dict()
-    tensors |= {safetensors.OPTIMIZER + name: array for name, array in trainer.optimizer.state_dict().items()}
+    tensors |= {
+        safetensors.OPTIMIZER + name: array
+        for name, array in trainer.optimizer.state_dict().items()
+    }
     state = {
         "format": FORMAT,
         "configuration": configuration(trainer),
@@ -35,7 +40,9 @@ def save(trainer, path: Path) -> None:
         "schedule": trainer.schedule.state_dict(),
         "random": random.state(),
     }
-    safetensors.write(path, tensors, safetensors.model_metadata(trainer.model) | {STATE: json.dumps(state)})
+    safetensors.write(
+        path, tensors, safetensors.model_metadata(trainer.model) | {STATE: json.dumps(state)}
+    )
 
 
 def restore(trainer, path: Path) -> None:
@@ -44,17 +51,31 @@ def restore(trainer, path: Path) -> None:
     try:
         state = json.loads(metadata[STATE])
     except (KeyError, ValueError):
-        raise CheckpointError(f"{path}: it holds weights but no training state to resume from") from None
+        raise CheckpointError(
+            f"{path}: it holds weights but no training state to resume from"
+        ) from None
     if state.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: its format is {state.get('format')!r}; this version of minicnn reads {FORMAT}")
+        raise CheckpointError(
+            f"{path}: its format is {state.get('format')!r}; this version of minicnn reads {FORMAT}"
+        )
     theirs, ours = state["configuration"], configuration(trainer)
-    differences = [f"{key} was {theirs.get(key)!r} and is now {ours[key]!r}" for key in ours if theirs.get(key) != ours[key]]
+    differences = [
+        f"{key} was {theirs.get(key)!r} and is now {ours[key]!r}"
+        for key in ours
+        if theirs.get(key) != ours[key]
+    ]
     if differences:
         raise CheckpointError(f"{path}: it belongs to another run: {'; '.join(differences)}")
 
     prefix = safetensors.OPTIMIZER
-    slots = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
-    trainer.model.load_state_dict({name: array for name, array in tensors.items() if not name.startswith(prefix)})
+    slots = {
+        name.removeprefix(prefix): array
+        for name, array in tensors.items()
+        if name.startswith(prefix)
+    }
+    trainer.model.load_state_dict(
+        {name: array for name, array in tensors.items() if not name.startswith(prefix)}
+    )
     trainer.optimizer.load_state_dict(slots, state["step"])
     trainer.step, trainer.totals = state["step"], state["totals"]
     trainer.loader.epoch, trainer.loader.batch = state["epoch"], state["batch"]

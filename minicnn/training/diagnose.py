@@ -13,7 +13,9 @@ CHANCE_TOLERANCE = 0.01
 
 def first_bad_parameter(model: Layer) -> str | None:
     """The name of the first parameter that holds a NaN or an infinity, or None."""
-    return next((name for name, p in model.named_parameters() if not np.isfinite(p.value).all()), None)
+    return next(
+        (name for name, p in model.named_parameters() if not np.isfinite(p.value).all()), None
+    )
 
 
 def first_bad_layer(model: Layer, x: np.ndarray) -> str:
@@ -53,7 +55,9 @@ class ChanceWatch:
             return None
         mean, hits = self.loss / self.steps, self.accuracy / self.steps
         self.loss, self.accuracy, self.steps = 0.0, 0.0, 0
-        at_chance = abs(mean - self.level) < CHANCE_TOLERANCE * self.level and hits < 2 / self.classes
+        at_chance = (
+            abs(mean - self.level) < CHANCE_TOLERANCE * self.level and hits < 2 / self.classes
+        )
         if self.said or not at_chance:
             return None
         self.said = True

@@ -49,5 +49,9 @@ class History:
         if not self.rows:
             return "History(no finished epoch)"
         last = self.rows[-1]
-        shown = [f"{k}={last[k]:.4f}" for k in ("train_loss", "train_accuracy", "test_accuracy") if last[k] is not None]
+        shown = [
+            f"{k}={last[k]:.4f}"
+            for k in ("train_loss", "train_accuracy", "test_accuracy")
+            if last[k] is not None
+        ]
         return f"History({len(self.rows)} epochs, {', '.join(shown)})"

@@ -18,14 +18,22 @@ def check_labels(outputs, labels) -> np.ndarray:
     """
     labels = labels if hasattr(labels, "dtype") else np.asarray(labels)
     if outputs.ndim != 2:
-        raise ShapeError(f"the network's output has shape {outputs.shape}; a loss expects (N, classes)")
+        raise ShapeError(
+            f"the network's output has shape {outputs.shape}; a loss expects (N, classes)"
+        )
     if labels.shape != outputs.shape[:1] or labels.dtype.kind not in "iu":
-        raise ShapeError(f"labels are {labels.dtype} {labels.shape}; expected integers of shape ({len(outputs)},)")
-    if device_of(outputs) != "cpu":  # reading them would make the host wait for the GPU in every step
+        raise ShapeError(
+            f"labels are {labels.dtype} {labels.shape}; expected integers of shape ({len(outputs)},)"
+        )
+    if (
+        device_of(outputs) != "cpu"
+    ):  # reading them would make the host wait for the GPU in every step
         return labels
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= outputs.shape[1]:
-        raise ShapeError(f"labels run from {low} to {high}; the network has classes 0 to {outputs.shape[1] - 1}")
+        raise ShapeError(
+            f"labels run from {low} to {high}; the network has classes 0 to {outputs.shape[1] - 1}"
+        )
     return labels
 
 
@@ -66,7 +74,10 @@ class AuxiliaryLoss:
             return softmax_cross_entropy(outputs, labels)
         main, *auxiliary = (softmax_cross_entropy(logits, labels) for logits in outputs)
         loss = main[0] + self.weight * sum(value for value, _ in auxiliary)
-        return loss, (main[1], *(gradient * gradient.dtype.type(self.weight) for _, gradient in auxiliary))
+        return loss, (
+            main[1],
+            *(gradient * gradient.dtype.type(self.weight) for _, gradient in auxiliary),
+        )
 
     def probabilities(self, outputs):
         """softmax of the main logits."""

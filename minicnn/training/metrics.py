@@ -30,7 +30,9 @@ class Evaluation:
     def per_class(self) -> np.ndarray:
         """The accuracy on each class's images, `(classes,)`; NaN for a class without images."""
         totals = self.confusion.sum(axis=1)
-        return np.divide(self.confusion.diagonal(), totals, out=np.full(len(totals), np.nan), where=totals > 0)
+        return np.divide(
+            self.confusion.diagonal(), totals, out=np.full(len(totals), np.nan), where=totals > 0
+        )
 
 
 def loss_of(model: Layer):
@@ -43,7 +45,9 @@ def preprocess_of(model: Layer):
     return replace(model.recipe.preprocess, channels=model.input_shape[2]) if model.recipe else None
 
 
-def evaluate(model: Layer, dataset, *, batch_size: int = 256, loss=None, preprocess=None, on_batch=None) -> Evaluation:
+def evaluate(
+    model: Layer, dataset, *, batch_size: int = 256, loss=None, preprocess=None, on_batch=None
+) -> Evaluation:
     """Run the model over a data set in evaluation mode; its mode is restored afterwards.
 
     dataset: a Dataset or `(images, labels)`. loss, preprocess: the model's own if None. `on_batch(images)` is told the progress.
@@ -74,4 +78,6 @@ def evaluate(model: Layer, dataset, *, batch_size: int = 256, loss=None, preproc
         model.train(was_training)
     n = len(dataset)
     classes = dataset.classes + tuple(map(str, range(len(dataset.classes), len(confusion))))
-    return Evaluation(total / n, top1 / n, top5 / n if len(confusion) > 5 else None, confusion, classes)
+    return Evaluation(
+        total / n, top1 / n, top5 / n if len(confusion) > 5 else None, confusion, classes
+    )

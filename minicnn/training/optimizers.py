@@ -1,6 +1,6 @@
-"""Optimisers: what turns gradients into steps. The arithmetic is in `kernels/reference/optim.py`.
+"""Optimizers: what turns gradients into steps. The arithmetic is in `kernels/reference/optim.py`.
 
-All take the list of parameters, and honour each parameter's `lr_multiplier` and `weight_decay_multiplier`. Their slots (velocities,
+All take the list of parameters, and honor each parameter's `lr_multiplier` and `weight_decay_multiplier`. Their slots (velocities,
 moments) are arrays like the parameters and part of a checkpoint.
 """
 
@@ -25,12 +25,20 @@ class Optimizer:
     def __init__(self, parameters: Iterable[Parameter], lr: float, weight_decay: float = 0.0):
         self.parameters = list(parameters)
         if not self.parameters or not all(isinstance(p, Parameter) for p in self.parameters):
-            raise ValueError(f"{type(self).__name__}: expected a non-empty list of parameters: model.parameters()")
-        if not (np.isfinite(lr) and lr >= 0) or not (np.isfinite(weight_decay) and weight_decay >= 0):
-            raise ValueError(f"{type(self).__name__}: lr={lr!r}, weight_decay={weight_decay!r}: expected numbers >= 0")
+            raise ValueError(
+                f"{type(self).__name__}: expected a non-empty list of parameters: model.parameters()"
+            )
+        if not (np.isfinite(lr) and lr >= 0) or not (
+            np.isfinite(weight_decay) and weight_decay >= 0
+        ):
+            raise ValueError(
+                f"{type(self).__name__}: lr={lr!r}, weight_decay={weight_decay!r}: expected numbers >= 0"
+            )
         self.lr, self.weight_decay = lr, weight_decay
         self.steps = 0
-        self.state = [{slot: np.zeros_like(p.value) for slot in self.slots} for p in self.parameters]
+        self.state = [
+            {slot: np.zeros_like(p.value) for slot in self.slots} for p in self.parameters
+        ]
 
     def step(self) -> None:
         """One update of every parameter, at the learning rate `self.lr`."""
@@ -48,19 +56,32 @@ class Optimizer:
         for parameter in self.parameters:
             parameter.zero_grad()
 
-    def update(self, values: list, gradients: list, *slots: list, lr: list[float], weight_decay: list[float]) -> None:
+    def update(
+        self,
+        values: list,
+        gradients: list,
+        *slots: list,
+        lr: list[float],
+        weight_decay: list[float],
+    ) -> None:
         """Update all parameters in place."""
         raise TypeError(f"{type(self).__name__} does not define update")
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """The slots as `"<parameter's position>.<slot>"`, the optimiser's own arrays."""
-        return {f"{i}.{slot}": array for i, slots in enumerate(self.state) for slot, array in slots.items()}
+        """The slots as `"<parameter's position>.<slot>"`, the optimizer's own arrays."""
+        return {
+            f"{i}.{slot}": array
+            for i, slots in enumerate(self.state)
+            for slot, array in slots.items()
+        }
 
     def load_state_dict(self, state: dict[str, np.ndarray], steps: int) -> None:
-        """Copy `state` into the slots. Raises CheckpointError if it is another optimiser's or another model's."""
+        """Copy `state` into the slots. Raises CheckpointError if it is another optimizer's or another model's."""
         own = self.state_dict()
         if {n: a.shape for n, a in own.items()} != {n: a.shape for n, a in state.items()}:
-            raise CheckpointError(f"the optimiser's state in the checkpoint is not one of {type(self).__name__} on this model")
+            raise CheckpointError(
+                f"the optimizer's state in the checkpoint is not one of {type(self).__name__} on this model"
+            )
         for name, array in own.items():
             copy_into(array, state[name])
         self.steps = steps
@@ -74,7 +95,9 @@ class SGD(Optimizer):
 
     slots = ("velocity",)
 
-    def __init__(self, parameters, lr, momentum=0.0, weight_decay=0.0, nesterov=False, form="torch"):
+    def __init__(
+        self, parameters, lr, momentum=0.0, weight_decay=0.0, nesterov=False, form="torch"
+    ):
         super().__init__(parameters, lr, weight_decay)
         if not 0 <= momentum < 1:
             raise ValueError(f"SGD: momentum={momentum!r}: expected 0 <= momentum < 1")
@@ -83,7 +106,9 @@ class SGD(Optimizer):
         self.momentum, self.nesterov, self.form = momentum, nesterov, form
 
     def update(self, values, gradients, velocities, lr, weight_decay):
-        K.sgd_update(values, gradients, velocities, lr, weight_decay, self.momentum, self.nesterov, self.form)
+        K.sgd_update(
+            values, gradients, velocities, lr, weight_decay, self.momentum, self.nesterov, self.form
+        )
 
 
 class Adam(Optimizer):
@@ -97,7 +122,18 @@ class Adam(Optimizer):
         self.betas, self.eps = betas, eps
 
     def update(self, values, gradients, means, squares, lr, weight_decay):
-        K.adam_update(values, gradients, means, squares, lr, weight_decay, self.steps, *self.betas, self.eps, self.decoupled)
+        K.adam_update(
+            values,
+            gradients,
+            means,
+            squares,
+            lr,
+            weight_decay,
+            self.steps,
+            *self.betas,
+            self.eps,
+            self.decoupled,
+        )
 
 
 class AdamW(Adam):
@@ -119,7 +155,22 @@ class RMSProp(Optimizer):
         self.decay, self.eps, self.momentum = decay, eps, momentum
 
     def update(self, values, gradients, squares, velocities, lr, weight_decay):
-        K.rmsprop_update(values, gradients, squares, velocities, lr, weight_decay, self.decay, self.eps, self.momentum)
+        K.rmsprop_update(
+            values,
+            gradients,
+            squares,
+            velocities,
+            lr,
+            weight_decay,
+            self.decay,
+            self.eps,
+            self.momentum,
+        )
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSProp}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSProp,
+}

@@ -34,8 +34,13 @@ class Recipe:
     callbacks: tuple[Callback, ...] = ()
 
     def make_optimizer(self, model: Layer, lr: float | None = None) -> Optimizer:
-        """The optimiser for that model, with the recipe's multipliers set on its biases."""
+        """The optimizer for that model, with the recipe's multipliers set on its biases."""
         for name, parameter in model.named_parameters():
             if name.rpartition(".")[2] == "bias":
-                parameter.lr_multiplier, parameter.weight_decay_multiplier = self.bias_lr, self.bias_decay
-        return OPTIMIZERS[self.optimizer](model.parameters(), lr=self.lr if lr is None else lr, **self.options)
+                parameter.lr_multiplier, parameter.weight_decay_multiplier = (
+                    self.bias_lr,
+                    self.bias_decay,
+                )
+        return OPTIMIZERS[self.optimizer](
+            model.parameters(), lr=self.lr if lr is None else lr, **self.options
+        )

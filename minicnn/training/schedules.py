@@ -125,7 +125,9 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """Up from `start` to 1 during the share `rise` of the training, then down to `end`, both along a cosine (Smith & Topin 2018)."""
 
-    def __init__(self, rise: float = 0.3, start: float = 0.04, end: float = 4e-6, unit: str = "epoch"):
+    def __init__(
+        self, rise: float = 0.3, start: float = 0.04, end: float = 4e-6, unit: str = "epoch"
+    ):
         super().__init__(unit)
         if not 0 < rise < 1:
             raise ValueError(f"OneCycle: rise={rise!r}: expected a share, 0 < rise < 1")
@@ -133,7 +135,11 @@ class OneCycle(Schedule):
 
     def factor(self, t, total):
         x = min(t / total, 1)
-        low, phase = (self.start, 1 - x / self.rise) if x < self.rise else (self.end, (x - self.rise) / (1 - self.rise))
+        low, phase = (
+            (self.start, 1 - x / self.rise)
+            if x < self.rise
+            else (self.end, (x - self.rise) / (1 - self.rise))
+        )
         return low + (1 - low) * (1 + math.cos(math.pi * phase)) / 2
 
 
@@ -144,7 +150,9 @@ class WarmUp(Schedule):
         self.schedule = schedule or Constant()
         super().__init__(self.schedule.unit)
         if length <= 0:
-            raise ValueError(f"WarmUp: length={length!r}: expected a positive number of {self.unit}s")
+            raise ValueError(
+                f"WarmUp: length={length!r}: expected a positive number of {self.unit}s"
+            )
         self.length, self.start = length, start
 
     def factor(self, t, total):

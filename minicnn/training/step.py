@@ -13,7 +13,7 @@ READ_EVERY = 20  # steps after which the GPU's totals are read, besides the firs
 
 
 class HostStep:
-    """A step on the host. `trainer` has the model, loss and optimiser, and the epoch's totals, which each step brings up to date.
+    """A step on the host. `trainer` has the model, loss and optimizer, and the epoch's totals, which each step brings up to date.
 
     Called with a batch it returns the latest loss and share of right answers that are known: here those of the step itself.
     """
@@ -143,8 +143,14 @@ def step_for(trainer):
     if place_of(trainer.model) == "cpu":
         return HostStep(trainer)
     dataset = trainer.loader.dataset
-    classes = trainer.model.output_shape((1, *trainer.model.input_shape))[1] if trainer.model.input_shape else math.inf
+    classes = (
+        trainer.model.output_shape((1, *trainer.model.input_shape))[1]
+        if trainer.model.input_shape
+        else math.inf
+    )
     low, high = int(dataset.labels.min()), int(dataset.labels.max())
     if low < 0 or high >= classes:
-        raise ShapeError(f"labels run from {low} to {high}; the network has classes 0 to {classes - 1}")
+        raise ShapeError(
+            f"labels run from {low} to {high}; the network has classes 0 to {classes - 1}"
+        )
     return DeviceStep(trainer)

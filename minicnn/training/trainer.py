@@ -36,7 +36,19 @@ class Trainer:
     out: the folder of the run, or None. stop: set it to end the training after the current epoch.
     """
 
-    def __init__(self, model: Layer, loader: Loader, test, loss, optimizer, schedule, epochs, out, checkpoint_seconds, callbacks):
+    def __init__(
+        self,
+        model: Layer,
+        loader: Loader,
+        test,
+        loss,
+        optimizer,
+        schedule,
+        epochs,
+        out,
+        checkpoint_seconds,
+        callbacks,
+    ):
         self.model, self.loader, self.test, self.loss = model, loader, test, loss
         self.optimizer: Optimizer = optimizer
         self.schedule: Schedule = schedule
@@ -67,11 +79,19 @@ class Trainer:
         self._tell("on_train_start")
         try:
             with _sigint() as interrupted:
-                while self.loader.epoch < self.epochs and not self.stop and not self.history.interrupted:
+                while (
+                    self.loader.epoch < self.epochs
+                    and not self.stop
+                    and not self.history.interrupted
+                ):
                     self._train_epoch(interrupted)
         finally:
             self._tell("on_train_end")
-        if self.test is not None and self.history.evaluation is None and not self.history.interrupted:
+        if (
+            self.test is not None
+            and self.history.evaluation is None
+            and not self.history.interrupted
+        ):
             self.history.evaluation = self._evaluate()
         if self.history.interrupted and self.out is None:
             raise KeyboardInterrupt
@@ -82,7 +102,9 @@ class Trainer:
         started = time.perf_counter()
         before = self.totals["seconds"]
         for x, labels in self.loader:
-            self.optimizer.lr = self.base_lr * self.schedule.at(self.step, len(self.loader), self.epochs)
+            self.optimizer.lr = self.base_lr * self.schedule.at(
+                self.step, len(self.loader), self.epochs
+            )
             loss, right = self._step(x, labels)
             self.step += 1
             self.totals["seconds"] = before + time.perf_counter() - started
@@ -148,7 +170,11 @@ class Trainer:
 
     def _not_finite(self, loss, x) -> str:
         last = self.out / checkpoint.LAST if self.out else None
-        good = f"the last good checkpoint is {last}" if last and last.exists() else "there is no checkpoint yet"
+        good = (
+            f"the last good checkpoint is {last}"
+            if last and last.exists()
+            else "there is no checkpoint yet"
+        )
         return (
             f"the loss is {loss} at step {self.step + 1} (epoch {self.loader.epoch + 1 if self.loader.batch else self.loader.epoch}): "
             f"{first_bad_layer(self.model, x)}; {good}. The usual cause is a learning rate that is too high (now {self.optimizer.lr:g})"
@@ -210,12 +236,16 @@ def fit(
     random.seed(seed)
     preprocess = preprocess or preprocess_of(model)
     resident = place_of(model) == "cuda" and can_stay(train, preprocess, augment)
-    loader = (ResidentLoader if resident else Loader)(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
+    loader = (ResidentLoader if resident else Loader)(
+        train, batch_size, preprocess, augment, shuffle=True, seed=seed
+    )
 
     folder = None if out is None else Path(out)
     if folder:
         if (folder / checkpoint.LAST).exists() and not resume:
-            raise TrainingError(f"{folder} already holds a run: resume it, or choose another folder")
+            raise TrainingError(
+                f"{folder} already holds a run: resume it, or choose another folder"
+            )
         folder.mkdir(parents=True, exist_ok=True)
     extra = ([default_progress()] if progress else []) + ([CSVLog()] if folder else [])
     trainer = Trainer(
@@ -240,7 +270,9 @@ def fit(
 
 def _draw(history: History, folder: Path, title: str) -> None:
     """The pictures of a finished run."""
-    from ..study import plots  # matplotlib takes half a second to import, and training alone does not need it
+    from ..study import (
+        plots,
+    )  # matplotlib takes half a second to import, and training alone does not need it
 
     plots.curves(history, folder / "curves.png", title)
     if history.evaluation:
@@ -259,7 +291,9 @@ def _make_optimizer(optimizer, model, recipe, lr) -> Optimizer:
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}")
     options = {"momentum": 0.9} if optimizer == "sgd" else {}
-    return OPTIMIZERS[optimizer](model.parameters(), lr={"sgd": 0.01}.get(optimizer, 1e-3) if lr is None else lr, **options)
+    return OPTIMIZERS[optimizer](
+        model.parameters(), lr={"sgd": 0.01}.get(optimizer, 1e-3) if lr is None else lr, **options
+    )
 
 
 def _make_schedule(schedule, recipe) -> Schedule:
@@ -272,7 +306,9 @@ def _make_schedule(schedule, recipe) -> Schedule:
     try:
         return SCHEDULES[schedule]()
     except TypeError:
-        raise ValueError(f"schedule={schedule!r} needs arguments: pass training.schedules.{SCHEDULES[schedule].__name__}(...)") from None
+        raise ValueError(
+            f"schedule={schedule!r} needs arguments: pass training.schedules.{SCHEDULES[schedule].__name__}(...)"
+        ) from None
 
 
 @contextmanager

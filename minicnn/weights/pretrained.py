@@ -11,7 +11,9 @@ from .safetensors import load
 from .torch_file import read_torch
 from .torch_state import load_torch
 
-IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")  # torchvision's names end with the beginning of the checksum
+IN_NAME = re.compile(
+    r"-([0-9a-f]{8,64})\.\w+$"
+)  # torchvision's names end with the beginning of the checksum
 
 
 def load_into(model: Layer, source, checksum: str | None = None) -> None:
@@ -19,7 +21,11 @@ def load_into(model: Layer, source, checksum: str | None = None) -> None:
 
     Raises CheckpointError or DataError if they cannot be had, do not have the SHA-256 `checksum`, or do not fit.
     """
-    path = _fetched(str(source), checksum) if urlparse(str(source)).scheme in ("http", "https") else Path(source)
+    path = (
+        _fetched(str(source), checksum)
+        if urlparse(str(source)).scheme in ("http", "https")
+        else Path(source)
+    )
     if checksum and path.is_file() and not sha256(path).startswith(checksum.lower()):
         raise CheckpointError(f"{path}: its SHA-256 is {sha256(path)}, expected {checksum}")
     if path.suffix == ".safetensors":
@@ -29,7 +35,9 @@ def load_into(model: Layer, source, checksum: str | None = None) -> None:
     try:
         load_torch(model, read_torch(path))
     except CheckpointError as error:
-        raise CheckpointError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+        raise CheckpointError(
+            str(error) if str(path) in str(error) else f"{path}: {error}"
+        ) from None
 
 
 def _fetched(url: str, checksum: str | None) -> Path:

@@ -1,6 +1,6 @@
 """safetensors files: tensors by name plus a little text, and nothing that could be executed.
 
-A model's file holds its `state_dict()`; a training checkpoint holds the same tensors, the optimiser's beside them under `optimizer/`, and
+A model's file holds its `state_dict()`; a training checkpoint holds the same tensors, the optimizer's beside them under `optimizer/`, and
 the state of the run in the metadata. minicnn adds a SHA-256 over all of it, so that a damaged file is noticed; files from elsewhere,
 which have none, are read as well.
 """
@@ -58,10 +58,18 @@ def read(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         tensors = safetensors.numpy.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = header.get("__metadata__", {})
-    except Exception as error:  # the library's own errors, and what NumPy says of an impossible header
-        raise CheckpointError(f"{path}: it is not a safetensors file, or damaged ({error})") from None
-    if any(name.startswith("minicnn.") for name in metadata) and metadata.get(DIGEST) != _digest(tensors, metadata):
-        raise CheckpointError(f"{path}: it is damaged: its contents do not have the checksum that was written with them")
+    except (
+        Exception
+    ) as error:  # the library's own errors, and what NumPy says of an impossible header
+        raise CheckpointError(
+            f"{path}: it is not a safetensors file, or damaged ({error})"
+        ) from None
+    if any(name.startswith("minicnn.") for name in metadata) and metadata.get(DIGEST) != _digest(
+        tensors, metadata
+    ):
+        raise CheckpointError(
+            f"{path}: it is damaged: its contents do not have the checksum that was written with them"
+        )
     return tensors, metadata
 
 
@@ -90,7 +98,9 @@ def load(path, model: Layer | None = None) -> Layer:
     tensors, metadata = read(path)
     if model is None:
         if MODEL not in metadata:
-            raise CheckpointError(f"{path}: it does not say which model it belongs to; make the model and pass it: load(path, model)")
+            raise CheckpointError(
+                f"{path}: it does not say which model it belongs to; make the model and pass it: load(path, model)"
+            )
         try:
             made = json.loads(metadata[MODEL])
             with skip_init():
@@ -99,7 +109,9 @@ def load(path, model: Layer | None = None) -> Layer:
         except (ValueError, TypeError, KeyError) as error:
             raise CheckpointError(f"{path}: its model cannot be made: {error}") from None
     try:
-        model.load_state_dict({name: array for name, array in tensors.items() if not name.startswith(OPTIMIZER)})
+        model.load_state_dict(
+            {name: array for name, array in tensors.items() if not name.startswith(OPTIMIZER)}
+        )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     return model.eval()
@@ -109,7 +121,9 @@ def model_metadata(model: Layer) -> dict[str, str]:
     """What a file says about its model: name, options and classes, if it was made by `models.create`."""
     if not model.name:
         return {}
-    return {MODEL: json.dumps({"name": model.name, "options": model.options, "classes": model.classes})}
+    return {
+        MODEL: json.dumps({"name": model.name, "options": model.options, "classes": model.classes})
+    }
 
 
 def _digest(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:

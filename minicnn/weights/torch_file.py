@@ -45,15 +45,23 @@ def read_torch(path) -> dict[str, np.ndarray]:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
     except Exception as error:  # what a damaged pickle makes the machine say is not a closed list
-        raise CheckpointError(f"{path}: it is not a torch file, or damaged ({error or type(error).__name__})") from None
+        raise CheckpointError(
+            f"{path}: it is not a torch file, or damaged ({error or type(error).__name__})"
+        ) from None
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(contents, dict) and isinstance(contents.get(key), dict):
             contents = contents[key]
-    if not isinstance(contents, dict) or not contents or not all(isinstance(k, str) for k in contents):
+    if (
+        not isinstance(contents, dict)
+        or not contents
+        or not all(isinstance(k, str) for k in contents)
+    ):
         raise CheckpointError(f"{path}: it holds no tensors by name, but {type(contents).__name__}")
     others = [name for name, value in contents.items() if not isinstance(value, np.ndarray)]
     if others:
-        raise CheckpointError(f"{path}: {others[0]} is not a tensor but {type(contents[others[0]]).__name__}")
+        raise CheckpointError(
+            f"{path}: {others[0]} is not a tensor but {type(contents[others[0]]).__name__}"
+        )
     return dict(contents)
 
 
@@ -68,7 +76,9 @@ class _Storage:
         kind = STORAGES[self.kind]
         width = 2 if kind == "bfloat16" else np.dtype(kind).itemsize
         if len(data) < self.size * width:
-            raise CheckpointError(f"storage {self.key} is cut short: {len(data)} bytes of {self.size * width}")
+            raise CheckpointError(
+                f"storage {self.key} is cut short: {len(data)} bytes of {self.size * width}"
+            )
         if kind == "bfloat16":  # the upper half of a float32
             halves = np.frombuffer(data, "<u2", self.size)
             self.values = (halves.astype(np.uint32) << 16).view(np.float32)
@@ -90,12 +100,18 @@ class _Tensor:
         assert values is not None
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         empty = 0 in self.shape
-        if min((self.offset, *self.shape, *self.strides)) < 0 or (not empty and last >= len(values)):
-            raise CheckpointError(f"a tensor of shape {self.shape} does not lie within its storage of {len(values)} values")
+        if min((self.offset, *self.shape, *self.strides)) < 0 or (
+            not empty and last >= len(values)
+        ):
+            raise CheckpointError(
+                f"a tensor of shape {self.shape} does not lie within its storage of {len(values)} values"
+            )
         if empty:
             return np.zeros(self.shape, values.dtype)
         strides = tuple(s * values.itemsize for s in self.strides)
-        return np.lib.stride_tricks.as_strided(values[self.offset :], self.shape, strides, writeable=False).copy()
+        return np.lib.stride_tricks.as_strided(
+            values[self.offset :], self.shape, strides, writeable=False
+        ).copy()
 
 
 class _Dictionary(OrderedDict):
@@ -125,10 +141,17 @@ class _Reader(pickle.Unpickler):
             return _parameter
         if module == "torch" and name in STORAGES:
             return name  # a storage's type is only ever an argument
-        raise CheckpointError(f"it wants to execute {module}.{name}, which is refused; only tensors by name are read")
+        raise CheckpointError(
+            f"it wants to execute {module}.{name}, which is refused; only tensors by name are read"
+        )
 
     def persistent_load(self, identity):
-        if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage" or identity[1] not in STORAGES:
+        if (
+            not isinstance(identity, tuple)
+            or len(identity) < 5
+            or identity[0] != "storage"
+            or identity[1] not in STORAGES
+        ):
             raise CheckpointError(f"an unknown kind of storage: {str(identity)[:80]}")
         _, kind, key, _, size = identity[:5]
         if len(identity) > 5 and identity[5] is not None:
@@ -140,11 +163,16 @@ def _read_zip(path: Path):
     with zipfile.ZipFile(path) as archive:
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
             raise CheckpointError("it is a compressed zip archive; torch's are not compressed")
-        pickles = [name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
+        pickles = [
+            name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"
+        ]
         if len(pickles) != 1:
             raise CheckpointError("it is a zip archive, but not one of torch's")
         folder = pickles[0].removesuffix("data.pkl")
-        if folder + "byteorder" in archive.namelist() and archive.read(folder + "byteorder") != b"little":
+        if (
+            folder + "byteorder" in archive.namelist()
+            and archive.read(folder + "byteorder") != b"little"
+        ):
             raise CheckpointError("its numbers are big-endian")
         storages: dict[str, _Storage] = {}
         contents = _Reader(io.BytesIO(archive.read(pickles[0])), storages).load()
@@ -156,7 +184,10 @@ def _read_zip(path: Path):
 def _read_legacy(path: Path):
     with path.open("rb") as file:
         storages: dict[str, _Storage] = {}
-        if _Reader(file, storages).load() != LEGACY_MAGIC or _Reader(file, storages).load() != LEGACY_PROTOCOL:
+        if (
+            _Reader(file, storages).load() != LEGACY_MAGIC
+            or _Reader(file, storages).load() != LEGACY_PROTOCOL
+        ):
             raise CheckpointError("it is not a torch file")
         _Reader(file, storages).load()  # sizes of C types on the writing machine
         contents = _Reader(file, storages).load()
@@ -164,7 +195,9 @@ def _read_legacy(path: Path):
             count = int.from_bytes(file.read(8), "little")
             storage = storages.get(str(key))
             if storage is None or count != storage.size:
-                raise CheckpointError(f"storage {key} holds {count} values, which is not what its tensors say")
+                raise CheckpointError(
+                    f"storage {key} holds {count} values, which is not what its tensors say"
+                )
             kind = STORAGES[storage.kind]
             storage.fill(file.read(count * (2 if kind == "bfloat16" else np.dtype(kind).itemsize)))
     return _arrays(contents)

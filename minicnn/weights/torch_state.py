@@ -41,19 +41,30 @@ def load_torch(model: Layer, state: dict[str, np.ndarray]) -> None:
     Raises CheckpointError, and changes nothing, if a tensor is missing, unknown or of another shape: it lists them all.
     """
     translate, maps = _translator(model), flattened_maps(model)
-    state = {name.removeprefix("module."): array for name, array in state.items() if not name.endswith(COUNTER)}
+    state = {
+        name.removeprefix("module."): array
+        for name, array in state.items()
+        if not name.endswith(COUNTER)
+    }
     if not isinstance(model, AuxiliarySequential):
-        state = {name: array for name, array in state.items() if not name.startswith(("aux1.", "aux2."))}
+        state = {
+            name: array for name, array in state.items() if not name.startswith(("aux1.", "aux2."))
+        }
     own = model.state_dict()
     theirs = {translate(name): name for name in own}
-    faults = [f"{name} {np.shape(state[name])} is not in the model" for name in state.keys() - theirs.keys()]
+    faults = [
+        f"{name} {np.shape(state[name])} is not in the model"
+        for name in state.keys() - theirs.keys()
+    ]
     converted = {}
     for torch_name, name in theirs.items():
         expected = array_to_torch(own[name], maps.get(name.rpartition(".")[0])).shape
         if torch_name not in state:
             faults.append(f"{torch_name} is missing (expected {expected})")
         elif np.shape(state[torch_name]) != expected:
-            faults.append(f"{torch_name} has shape {np.shape(state[torch_name])}, expected {expected}")
+            faults.append(
+                f"{torch_name} has shape {np.shape(state[torch_name])}, expected {expected}"
+            )
         else:
             converted[name] = array_from_torch(state[torch_name], maps.get(name.rpartition(".")[0]))
     if faults:
@@ -80,7 +91,11 @@ def array_from_torch(array: np.ndarray, maps: Shape | None = None) -> np.ndarray
         array = array.T
         if maps:
             height, width, channels = maps
-            array = array.reshape(channels, height, width, -1).transpose(1, 2, 0, 3).reshape(array.shape)
+            array = (
+                array.reshape(channels, height, width, -1)
+                .transpose(1, 2, 0, 3)
+                .reshape(array.shape)
+            )
         return np.ascontiguousarray(array)
     return np.array(array)
 
@@ -109,5 +124,7 @@ def _linear_after_flatten(steps: list[Step]):
 def _translator(model: Layer):
     translate = registry.entry(model.name).torch_names if model.name else None
     if translate is None:
-        raise CheckpointError(f"{model.name or 'this network'} has no counterpart among torchvision's or the usual CIFAR checkpoints")
+        raise CheckpointError(
+            f"{model.name or 'this network'} has no counterpart among torchvision's or the usual CIFAR checkpoints"
+        )
     return translate

@@ -20,7 +20,10 @@ def batches():
     """Five training batches and a test batch: `{name: (images (N, 32, 32, 3), labels)}`."""
     generator = np.random.default_rng(0)
     names = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
-    return {name: (generator.integers(0, 256, (N, 32, 32, 3), np.uint8), np.arange(N) % 10) for name in names}
+    return {
+        name: (generator.integers(0, 256, (N, 32, 32, 3), np.uint8), np.arange(N) % 10)
+        for name in names
+    }
 
 
 def planes(images):
@@ -30,20 +33,28 @@ def planes(images):
 def write_binary(folder, batches):
     folder.mkdir(parents=True)
     for name, (images, labels) in batches.items():
-        (folder / f"{name}.bin").write_bytes(np.hstack([labels[:, None].astype(np.uint8), planes(images)]).tobytes())
+        (folder / f"{name}.bin").write_bytes(
+            np.hstack([labels[:, None].astype(np.uint8), planes(images)]).tobytes()
+        )
 
 
 def write_python(folder, batches, protocol=2):
     folder.mkdir(parents=True)
     for name, (images, labels) in batches.items():
-        contents = {"data": planes(images), "labels": [int(label) for label in labels], "batch_label": name}
+        contents = {
+            "data": planes(images),
+            "labels": [int(label) for label in labels],
+            "batch_label": name,
+        }
         (folder / name).write_bytes(pickle.dumps(contents, protocol=protocol))
 
 
 def write_tree(folder, batches):
     """PNG, so that the pixels come back exactly."""
     for split, names in (("train", list(batches)[:5]), ("test", ["test_batch"])):
-        for number, (image, label) in enumerate((i, j) for n in names for i, j in zip(*batches[n], strict=True)):
+        for number, (image, label) in enumerate(
+            (i, j) for n in names for i, j in zip(*batches[n], strict=True)
+        ):
             path = folder / split / cifar.CLASSES[label] / f"{number:04}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)
@@ -58,7 +69,9 @@ def tar(folder, mode="w:gz"):
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
-    "write", [write_binary, write_python, lambda f, b: write_python(f, b, 4), write_tree], ids=["bin", "py2", "py3", "png"]
+    "write",
+    [write_binary, write_python, lambda f, b: write_python(f, b, 4), write_tree],
+    ids=["bin", "py2", "py3", "png"],
 )
 def test_forms(tmp_path, batches, write, packed):
     write(tmp_path / "cifar", batches)
@@ -89,8 +102,14 @@ def test_cache(tmp_path, batches, monkeypatch):
 def test_cifar100(tmp_path):
     generator = np.random.default_rng(0)
     for name in ("train", "test"):
-        coarse, fine, pixels = generator.integers(0, 20, N), generator.integers(0, 100, N), generator.integers(0, 256, (N, 3072))
-        (tmp_path / f"{name}.bin").write_bytes(np.column_stack([coarse, fine, pixels]).astype(np.uint8).tobytes())
+        coarse, fine, pixels = (
+            generator.integers(0, 20, N),
+            generator.integers(0, 100, N),
+            generator.integers(0, 256, (N, 3072)),
+        )
+        (tmp_path / f"{name}.bin").write_bytes(
+            np.column_stack([coarse, fine, pixels]).astype(np.uint8).tobytes()
+        )
     train, test = data.load(str(tmp_path))
     assert len(train.classes) == 100
     np.testing.assert_array_equal(test.labels, fine)
@@ -104,7 +123,9 @@ class Evil:
 def test_pickles_are_not_executed(tmp_path, batches, capsys):
     write_python(tmp_path / "c", batches)
     (tmp_path / "c" / "test_batch").write_bytes(pickle.dumps({"data": Evil(), "labels": []}))
-    with pytest.raises(DataError, match="test_batch: it wants to execute .*print, which is refused"):
+    with pytest.raises(
+        DataError, match="test_batch: it wants to execute .*print, which is refused"
+    ):
         data.load(str(tmp_path / "c"))
     assert capsys.readouterr().out == ""
 
@@ -112,7 +133,9 @@ def test_pickles_are_not_executed(tmp_path, batches, capsys):
 def test_damage(tmp_path, batches):
     write_binary(tmp_path / "b", batches)
     (tmp_path / "b" / "data_batch_3.bin").write_bytes(b"x" * 3072)
-    with pytest.raises(DataError, match="data_batch_3.bin: 3072 bytes are not a whole number of records of 3073"):
+    with pytest.raises(
+        DataError, match="data_batch_3.bin: 3072 bytes are not a whole number of records of 3073"
+    ):
         data.load(str(tmp_path / "b"))
     (tmp_path / "b" / "data_batch_3.bin").unlink()
     with pytest.raises(DataError, match="data_batch_3.bin is missing beside its sisters"):
@@ -138,7 +161,7 @@ def test_one_level_of_class_folders(tmp_path):
     """Every fifth image is a test image; small classes are in both sets; all kinds become RGB of one size."""
     for i in range(10):
         save(tmp_path / "many" / f"{i}.png", Image.new("L", (50, 40), i))
-    save(tmp_path / "few" / "grey.jpg", Image.new("L", (40, 60), 100))
+    save(tmp_path / "few" / "gray.jpg", Image.new("L", (40, 60), 100))
     save(tmp_path / "few" / "cmyk.jpg", Image.new("CMYK", (60, 40), (0, 0, 0, 0)))
     save(tmp_path / "few" / "palette.png", Image.new("P", (40, 40), 3))
     exif = Image.Exif()

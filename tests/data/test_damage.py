@@ -53,7 +53,10 @@ def test_idx(tmp_path):
     for suffix, packing in ((".gz", gzip.compress), ("", bytes)):
         images = np.random.default_rng(1).integers(0, 256, (40, 28, 28))
         contents = packing(idx_bytes(images))
-        checksums = (hashlib.sha256(contents).hexdigest(), hashlib.sha256(idx_bytes(images)).hexdigest())
+        checksums = (
+            hashlib.sha256(contents).hexdigest(),
+            hashlib.sha256(idx_bytes(images)).hexdigest(),
+        )
         path = tmp_path / f"train-images-idx3-ubyte{suffix}"
 
         def read(path, checksums=checksums):
@@ -70,13 +73,17 @@ def test_png(tmp_path):
     def read(path):
         return [data.read_image(path, (30, 30), 1, invert=False)[0][..., 0]]
 
-    assert outcomes(tmp_path / "image.png", buffer.getvalue(), read, [pixels], DataError) > 0.9 * CASES
+    assert (
+        outcomes(tmp_path / "image.png", buffer.getvalue(), read, [pixels], DataError) > 0.9 * CASES
+    )
 
 
 def test_jpeg_never_gives_a_traceback(tmp_path):
     """JPEG has no checksum: a flipped bit may be a slightly different picture. It is an image of that size, or a sentence."""
     buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(1).integers(0, 256, (30, 30), np.uint8)).save(buffer, "JPEG")
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (30, 30), np.uint8)).save(
+        buffer, "JPEG"
+    )
     generator = np.random.default_rng(2)
     path = tmp_path / "image.jpg"
     refused = 0
@@ -101,10 +108,15 @@ def test_checkpoint(tmp_path):
     def read(path):
         return list(minicnn.load(path).state_dict().values())
 
-    assert outcomes(path, path.read_bytes(), read, list(model.state_dict().values()), CheckpointError) == CASES
+    assert (
+        outcomes(path, path.read_bytes(), read, list(model.state_dict().values()), CheckpointError)
+        == CASES
+    )
 
 
-@pytest.mark.parametrize("contents", [b"", b"\0" * 7, b"\0" * 8, b"\xff" * 64, b"\x02\0\0\0\0\0\0\0{}" + b"\0" * 9])
+@pytest.mark.parametrize(
+    "contents", [b"", b"\0" * 7, b"\0" * 8, b"\xff" * 64, b"\x02\0\0\0\0\0\0\0{}" + b"\0" * 9]
+)
 def test_not_a_checkpoint(tmp_path, contents):
     path = tmp_path / "x.safetensors"
     path.write_bytes(contents)

@@ -23,12 +23,16 @@ def test_digits():
 
 
 def test_digits_are_scikit_learns():
-    load_digits = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed").load_digits
+    load_digits = pytest.importorskip(
+        "sklearn.datasets", reason="scikit-learn is not installed"
+    ).load_digits
     theirs = load_digits()
     train, test = data.digits(size=8)
     is_test = np.arange(1797) % 5 == 4
     for part, rows in ((train, ~is_test), (test, is_test)):
-        np.testing.assert_array_equal(part.images[..., 0], np.minimum(theirs.images[rows] * 16, 255))
+        np.testing.assert_array_equal(
+            part.images[..., 0], np.minimum(theirs.images[rows] * 16, 255)
+        )
         np.testing.assert_array_equal(part.labels, theirs.target[rows])
 
 
@@ -60,10 +64,12 @@ def test_preprocess():
     assert out.dtype == np.float32
     background, white = (0 - 0.1307) / 0.3081, (1 - 0.1307) / 0.3081
     np.testing.assert_allclose(
-        out[0, [0, 1, 2, 2, 31], [0, 2, 2, 3, 31], 0], [background, background, background, white, background], rtol=1e-5
+        out[0, [0, 1, 2, 2, 31], [0, 2, 2, 3, 31], 0],
+        [background, background, background, white, background],
+        rtol=1e-5,
     )
-    colour = Preprocess(size=(28, 28), channels=3, mean=(0.1, 0.2, 0.3), std=(1, 2, 4))(images)
-    np.testing.assert_allclose(colour[1, 5, 5], [0.9, 0.4, 0.175], rtol=1e-5)
+    color = Preprocess(size=(28, 28), channels=3, mean=(0.1, 0.2, 0.3), std=(1, 2, 4))(images)
+    np.testing.assert_allclose(color[1, 5, 5], [0.9, 0.4, 0.175], rtol=1e-5)
 
 
 def test_1998_scale():
@@ -71,16 +77,20 @@ def test_1998_scale():
     from minicnn.models.lenet import LENET5_1998_INPUT
 
     out = LENET5_1998_INPUT(np.array([0, 255], np.uint8).reshape(2, 1, 1, 1))
-    np.testing.assert_allclose([out[0, 16, 16, 0], out[1].max(), out[1].min()], [-0.1, 1.175, -0.1], rtol=1e-5)
+    np.testing.assert_allclose(
+        [out[0, 16, 16, 0], out[1].max(), out[1].min()], [-0.1, 1.175, -0.1], rtol=1e-5
+    )
 
 
 def test_preprocess_refuses():
     preprocess = Preprocess(size=(28, 28))
-    with pytest.raises(DataError, match="the images are 32x32 pixels; the network reads at most 28x28"):
+    with pytest.raises(
+        DataError, match="the images are 32x32 pixels; the network reads at most 28x28"
+    ):
         preprocess(np.zeros((1, 32, 32, 1), np.uint8))
     with pytest.raises(DataError, match="the images have 3 channels; the network reads 1"):
         preprocess(np.zeros((1, 28, 28, 3), np.uint8))
-    with pytest.raises(DataError, match="normalised images must be 28x28x1"):
+    with pytest.raises(DataError, match="normalized images must be 28x28x1"):
         preprocess(np.zeros((1, 20, 28, 1), np.float32))
 
 
@@ -88,7 +98,10 @@ def test_random_shift():
     image = np.zeros((200, 9, 9, 1), np.uint8)
     image[:, 4, 4] = 255
     moved = RandomShift(2)(image, np.random.default_rng(0))
-    rows, columns = np.nonzero(moved[..., 0].reshape(200, -1).sum(1))[0], moved[..., 0].argmax(axis=(1)).max(axis=1)
+    rows, columns = (
+        np.nonzero(moved[..., 0].reshape(200, -1).sum(1))[0],
+        moved[..., 0].argmax(axis=(1)).max(axis=1),
+    )
     assert len(rows) == 200
     places = {divmod(int(m.argmax()), 9) for m in moved}
     assert places == {(r, c) for r in range(2, 7) for c in range(2, 7)}
@@ -117,7 +130,13 @@ def test_loader_covers_everything_in_a_new_order():
 
 
 def test_loader_goes_on_from_any_position():
-    options = {"shuffle": True, "seed": 3, "augment": lambda images, generator: images + generator.integers(0, 9, images.shape, np.uint8)}
+    options = {
+        "shuffle": True,
+        "seed": 3,
+        "augment": lambda images, generator: (
+            images + generator.integers(0, 9, images.shape, np.uint8)
+        ),
+    }
     whole = Loader(dataset(10), 4, **options)
     batches = [batch for _ in range(3) for batch in read(whole)]
     for epoch in range(3):
@@ -154,8 +173,8 @@ def test_read_image_modes(tmp_path, mode, suffix):
     assert inverted
     assert pixels[9, 11] > 200
     assert pixels[:, 20:].max() < 40
-    colour, inverted = data.read_image(path, (100, 100), 3)
-    assert colour.shape == (40, 60, 3)
+    color, inverted = data.read_image(path, (100, 100), 3)
+    assert color.shape == (40, 60, 3)
     assert not inverted
 
 
@@ -164,13 +183,13 @@ def test_read_image_transparency_and_inversion(tmp_path):
     pixels = np.zeros((8, 8, 4), np.uint8)
     pixels[3:5, 3:5, 3] = 255  # opaque black on nothing
     Image.fromarray(pixels).save(path)
-    grey, inverted = data.read_image(path, (28, 28), 1)
+    gray, inverted = data.read_image(path, (28, 28), 1)
     assert inverted
-    assert grey[4, 4] == 255
-    assert grey[0, 0] == 0
-    grey, inverted = data.read_image(path, (28, 28), 1, invert=False)
+    assert gray[4, 4] == 255
+    assert gray[0, 0] == 0
+    gray, inverted = data.read_image(path, (28, 28), 1, invert=False)
     assert not inverted
-    assert grey[0, 0] == 255
+    assert gray[0, 0] == 255
 
 
 def test_read_image_refuses(tmp_path):

@@ -46,7 +46,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        sent = body[: len(body) // 2] if left and fault == "cut" else b"x" + body[1:] if left and fault == "wrong" else body
+        sent = (
+            body[: len(body) // 2]
+            if left and fault == "cut"
+            else b"x" + body[1:]
+            if left and fault == "wrong"
+            else body
+        )
         try:
             self.wfile.write(sent)
         except BrokenPipeError:
@@ -95,7 +101,12 @@ def test_second_mirror_and_second_round(server, tmp_path, fault, monkeypatch):
 
 @pytest.mark.parametrize(
     ("fault", "message"),
-    [("503", "HTTP 503"), ("cut", "ended after|IncompleteRead"), ("wrong", "its SHA-256 is"), ("slow", "timed out")],
+    [
+        ("503", "HTTP 503"),
+        ("cut", "ended after|IncompleteRead"),
+        ("wrong", "its SHA-256 is"),
+        ("slow", "timed out"),
+    ],
 )
 def test_all_mirrors_fail(server, tmp_path, fault, message, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT", 0.3)
@@ -111,7 +122,9 @@ def test_all_mirrors_fail(server, tmp_path, fault, message, monkeypatch):
 def test_no_network_is_noticed_at_once(tmp_path):
     started = time.monotonic()
     with pytest.raises(DataError, match="not reachable"):
-        download.download(["http://127.0.0.1:9/file", "http://localhost:9/file"], tmp_path / "file", SUM)
+        download.download(
+            ["http://127.0.0.1:9/file", "http://localhost:9/file"], tmp_path / "file", SUM
+        )
     assert time.monotonic() - started < 5
 
 
@@ -127,10 +140,15 @@ def mirrors(server, tmp_path, monkeypatch):
     generator = np.random.default_rng(0)
     sums = {}
     for names in idx.FILES.values():
-        for name, array in zip(names, (generator.integers(0, 256, (30, 28, 28)), np.arange(30) % 10), strict=True):
+        for name, array in zip(
+            names, (generator.integers(0, 256, (30, 28, 28)), np.arange(30) % 10), strict=True
+        ):
             raw = idx_bytes(array)
             server.files[f"{name}.gz"] = gzip.compress(raw, mtime=0)
-            sums[name] = (hashlib.sha256(server.files[f"{name}.gz"]).hexdigest(), hashlib.sha256(raw).hexdigest())
+            sums[name] = (
+                hashlib.sha256(server.files[f"{name}.gz"]).hexdigest(),
+                hashlib.sha256(raw).hexdigest(),
+            )
     monkeypatch.setattr(mnist, "MNIST", sums)
     monkeypatch.setattr(mnist, "MNIST_MIRRORS", (server.url + "first/", server.url))
     monkeypatch.setenv("MINICNN_DATA", str(tmp_path))
@@ -161,7 +179,7 @@ def test_damaged_cache_is_reported_and_fetched_again(mirrors, tmp_path):
 
 
 def test_files_put_there_by_hand_need_no_network(mirrors, tmp_path):
-    """Plain files, or gzipped by another program, are recognised by their contents."""
+    """Plain files, or gzipped by another program, are recognized by their contents."""
     (tmp_path / "mnist").mkdir()
     for name, packed in mirrors.files.items():
         raw = gzip.decompress(packed)
@@ -176,7 +194,10 @@ def test_files_put_there_by_hand_need_no_network(mirrors, tmp_path):
 
 def test_without_network_the_sentence_says_where_to_put_the_file(mirrors, tmp_path, monkeypatch):
     monkeypatch.setattr(mnist, "MNIST_MIRRORS", ("http://127.0.0.1:9/",))
-    with pytest.raises(DataError, match="could not be downloaded .*To work offline, put the file into .*mnist by hand"):
+    with pytest.raises(
+        DataError,
+        match="could not be downloaded .*To work offline, put the file into .*mnist by hand",
+    ):
         data.mnist(report=lambda line: None)
     with pytest.raises(DataError, match="train-images-idx3-ubyte is not there"):
         data.mnist(allow_download=False)

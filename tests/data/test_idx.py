@@ -12,7 +12,10 @@ from minicnn.errors import DataError
 
 
 def idx_bytes(array):
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+    return (
+        struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+        + array.astype(np.uint8).tobytes()
+    )
 
 
 def write_set(folder, n=20, compress=True, seed=0):
@@ -20,7 +23,9 @@ def write_set(folder, n=20, compress=True, seed=0):
     generator = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     for names in idx.FILES.values():
-        for name, array in zip(names, (generator.integers(0, 256, (n, 5, 4)), np.arange(n) % 3), strict=True):
+        for name, array in zip(
+            names, (generator.integers(0, 256, (n, 5, 4)), np.arange(n) % 3), strict=True
+        ):
             raw = idx_bytes(array)
             path = folder / (name + ".gz" * compress)
             path.write_bytes(gzip.compress(raw, mtime=0) if compress else raw)
@@ -33,7 +38,12 @@ def test_folder_of_idx_files(tmp_path, compress):
     assert train.images.shape == (20, 5, 4, 1)
     assert train.images.dtype == np.uint8
     np.testing.assert_array_equal(train.labels, np.arange(20) % 3)
-    assert (train.name, train.split, test.split, train.classes) == ("mine", "train", "test", ("0", "1", "2"))
+    assert (train.name, train.split, test.split, train.classes) == (
+        "mine",
+        "train",
+        "test",
+        ("0", "1", "2"),
+    )
 
 
 GOOD = idx_bytes(np.arange(24).reshape(2, 3, 4))
@@ -50,7 +60,10 @@ GOOD = idx_bytes(np.arange(24).reshape(2, 3, 4))
         (GOOD[:9], "the file ends inside its header, at byte 9"),
         (GOOD[:-1], "is cut short: 23 bytes of values, the header promises 24"),
         (GOOD + b"\0", "has trailing bytes: 25 bytes"),
-        (b"\0\0\x08\x03" + b"\xff" * 12 + GOOD[16:], "promises 4294967295 x 4294967295 x 4294967295 values, which cannot be right"),
+        (
+            b"\0\0\x08\x03" + b"\xff" * 12 + GOOD[16:],
+            "promises 4294967295 x 4294967295 x 4294967295 values, which cannot be right",
+        ),
         (b"\0\0\x08\x03" + b"\0" * 12, "promises 0 x 0 x 0 values"),
     ],
 )
@@ -62,7 +75,12 @@ def test_deviations(contents, message):
 def test_damaged_gzip(tmp_path):
     path = tmp_path / "file.gz"
     packed = gzip.compress(GOOD)
-    for contents in (packed[:-5], packed[:15], b"not gzip at all", packed[:20] + b"\xff" + packed[21:]):
+    for contents in (
+        packed[:-5],
+        packed[:15],
+        b"not gzip at all",
+        packed[:20] + b"\xff" + packed[21:],
+    ):
         path.write_bytes(contents)
         with pytest.raises(DataError, match="file.gz"):
             idx.read_bytes(path)
@@ -80,7 +98,8 @@ def test_numbers_must_agree(tmp_path):
     with pytest.raises(DataError, match="expected the four IDX files"):
         data.load(str(folder))
     with pytest.raises(
-        DataError, match="'nothing/here' is neither a data set .mnist, fashion_mnist, cifar10, cifar100, digits. nor a folder"
+        DataError,
+        match="'nothing/here' is neither a data set .mnist, fashion_mnist, cifar10, cifar100, digits. nor a folder",
     ):
         data.load("nothing/here")
 
@@ -89,6 +108,8 @@ def test_real_mnist(mnist):
     train, test = mnist
     assert train.images.shape == (60_000, 28, 28, 1)
     assert test.images.shape == (10_000, 28, 28, 1)
-    np.testing.assert_array_equal(np.bincount(train.labels), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949])
+    np.testing.assert_array_equal(
+        np.bincount(train.labels), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    )
     assert train.images.mean() / 255 == pytest.approx(0.1307, abs=5e-5)
     assert (train.images / np.float32(255)).std() == pytest.approx(0.3081, abs=5e-5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from minicnn.kernels import dispatch, reference
 
 from .. import checks, strategies
@@ -42,8 +43,22 @@ def test_operation(backend, operation, dtype):
 
 def test_every_operation_has_a_check():
     """A new operation must come with its comparison; what torch has no twin for is named here, with the file that tests it."""
-    elsewhere = {"dropout": "test_dropout.py", "sgd_update": "test_optim.py", "adam_update": "", "rmsprop_update": ""}
-    inside = {"softmax", "activate", "relu", "sigmoid", "tanh", "scaled_tanh", "add", "empty"}  # checked with another operation
+    elsewhere = {
+        "dropout": "test_dropout.py",
+        "sgd_update": "test_optim.py",
+        "adam_update": "",
+        "rmsprop_update": "",
+    }
+    inside = {
+        "softmax",
+        "activate",
+        "relu",
+        "sigmoid",
+        "tanh",
+        "scaled_tanh",
+        "add",
+        "empty",
+    }  # checked with another operation
     covered = set(strategies.NAMES) | set(elsewhere) | inside
     for operation in reference.__all__:
         base = operation.removesuffix("_input").removesuffix("_weight").removesuffix("_grad")
@@ -54,7 +69,11 @@ def test_every_operation_has_a_check():
 def test_ties_go_to_the_first(data):
     """Of equal values the first in row-major order wins, also where windows overlap."""
     case = data.draw(strategies.pool2d(np.float64, symmetric=True))
-    x = np.random.default_rng(case["seed"]).integers(0, 2, (case["n"], case["h"], case["w"], case["c"])).astype(float)
+    x = (
+        np.random.default_rng(case["seed"])
+        .integers(0, 2, (case["n"], case["h"], case["w"], case["c"]))
+        .astype(float)
+    )
     tie = checks.spaced
     checks.spaced = lambda case, shape: x
     try:

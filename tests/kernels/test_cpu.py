@@ -9,11 +9,12 @@ import threading
 
 import numpy as np
 import pytest
-from minicnn.kernels import cpu, reference
-from minicnn.kernels.cpu import conv, launch, memory, winograd
-from minicnn.kernels.geometry import window
 
 import minicnn
+from minicnn.kernels import cpu, reference
+from minicnn.kernels.cpu import conv, winograd
+from minicnn.kernels.cpu.engine import launch, memory
+from minicnn.kernels.geometry import window
 
 # n, h, w, c, k, kernel, stride, padding, dilation, groups: what the random small cases of the other tests seldom meet
 SHAPES = [
@@ -33,7 +34,12 @@ SHAPES = [
     (2, 12, 12, 32, 64, (3, 3), 1, 2, 2, 2),
     (1, 40, 40, 5, 7, (3, 2), (1, 3), (0, 2), (2, 1), 1),
 ]
-BOUNDS = {"auto": 1e-5, "direct": 2e-6, "winograd2": 5e-6, "winograd4": 1e-5}  # relative L2 error against float64
+BOUNDS = {
+    "auto": 1e-5,
+    "direct": 2e-6,
+    "winograd2": 5e-6,
+    "winograd4": 1e-5,
+}  # relative L2 error against float64
 
 
 def error(ours, exact):
@@ -46,13 +52,23 @@ def case(index):
     n, h, w, c, k, kernel, stride, padding, dilation, groups = SHAPES[index]
     generator = np.random.default_rng(index)
     geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    x, weight, bias = (generator.standard_normal(s, dtype=np.float32) for s in ((n, h, w, c), (*kernel, c // groups, k), (k,)))
+    x, weight, bias = (
+        generator.standard_normal(s, dtype=np.float32)
+        for s in ((n, h, w, c), (*kernel, c // groups, k), (k,))
+    )
     x64, w64 = x.astype(float), weight.astype(float)
     y = reference.conv2d(x64, w64, bias.astype(float), **geometry)
     dy = generator.standard_normal(y.shape, dtype=np.float32)
     dy64 = dy.astype(float)
     dx = reference.conv2d_grad_input(dy64, w64, x.shape, **geometry)
-    return x, weight, bias, dy, geometry, (y, dx, *reference.conv2d_grad_weight(dy64, x64, weight.shape, **geometry))
+    return (
+        x,
+        weight,
+        bias,
+        dy,
+        geometry,
+        (y, dx, *reference.conv2d_grad_weight(dy64, x64, weight.shape, **geometry)),
+    )
 
 
 def passes(x, weight, bias, dy, geometry):
@@ -68,13 +84,23 @@ def passes(x, weight, bias, dy, geometry):
 def test_algorithms(index, algorithm):
     """Every algorithm on every shape that it can do, within its bound."""
     x, weight, bias, dy, geometry, exact = case(index)
-    shape = window(x.shape[1:3], weight.shape[:2], *(geometry[key] for key in ("stride", "padding", "dilation")))
-    if algorithm != "auto" and algorithm not in conv.possible(shape, x.shape[3], weight.shape[3], geometry["groups"]):
+    shape = window(
+        x.shape[1:3],
+        weight.shape[:2],
+        *(geometry[key] for key in ("stride", "padding", "dilation")),
+    )
+    if algorithm != "auto" and algorithm not in conv.possible(
+        shape, x.shape[3], weight.shape[3], geometry["groups"]
+    ):
         with conv.algorithm(algorithm):  # what it cannot do, "auto" does
-            np.testing.assert_array_equal(cpu.conv2d(x, weight, bias, **geometry), cpu.conv2d(x, weight, bias, **geometry))
+            np.testing.assert_array_equal(
+                cpu.conv2d(x, weight, bias, **geometry), cpu.conv2d(x, weight, bias, **geometry)
+            )
         return
     with conv.algorithm(algorithm):
-        for ours, theirs, name in zip(passes(x, weight, bias, dy, geometry), exact, ("y", "dx", "dw", "db"), strict=True):
+        for ours, theirs, name in zip(
+            passes(x, weight, bias, dy, geometry), exact, ("y", "dx", "dw", "db"), strict=True
+        ):
             assert error(ours, theirs) < BOUNDS[algorithm], name
 
 
@@ -84,12 +110,17 @@ def test_winograd_matrices():
     for m, r in ((2, 3), (4, 3), (2, 5), (3, 4), (5, 2)):
         at, g, bt = winograd.matrices(m, r)
         d, f = generator.standard_normal(m + r - 1), generator.standard_normal(r)
-        np.testing.assert_allclose(at @ ((g @ f) * (bt @ d)), np.correlate(d, f, "valid"), rtol=1e-10)
+        np.testing.assert_allclose(
+            at @ ((g @ f) * (bt @ d)), np.correlate(d, f, "valid"), rtol=1e-10
+        )
 
 
 def test_unknown_algorithm():
     with (
-        pytest.raises(ValueError, match=r"unknown algorithm 'fft'; expected one of auto, direct, winograd2, winograd4"),
+        pytest.raises(
+            ValueError,
+            match=r"unknown algorithm 'fft'; expected one of auto, direct, winograd2, winograd4",
+        ),
         conv.algorithm("fft"),
     ):
         pass
@@ -125,7 +156,10 @@ def test_two_python_threads_at_once():
     def work(index):
         x, weight, bias, dy, geometry, exact = case(index)
         for _ in range(20):
-            if any(error(a, b) > 1e-5 for a, b in zip(passes(x, weight, bias, dy, geometry), exact, strict=True)):
+            if any(
+                error(a, b) > 1e-5
+                for a, b in zip(passes(x, weight, bias, dy, geometry), exact, strict=True)
+            ):
                 wrong.append(index)
 
     for index in (0, 7):
@@ -140,7 +174,12 @@ def test_two_python_threads_at_once():
 
 def _in_child(queue):
     x, weight, bias, dy, geometry, exact = case(7)
-    queue.put([float(error(a, b)) for a, b in zip(passes(x, weight, bias, dy, geometry), exact, strict=True)])
+    queue.put(
+        [
+            float(error(a, b))
+            for a, b in zip(passes(x, weight, bias, dy, geometry), exact, strict=True)
+        ]
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -167,8 +206,12 @@ def test_slices_of_channels_in_and_out():
         room = np.full((2, 8, 8, 64), np.nan, np.float32)
         with conv.algorithm(algorithm):
             assert cpu.conv2d(x, weight, padding=1, out=room[..., 16:48]).base is room
-            np.testing.assert_array_equal(room[..., 16:48], cpu.conv2d(np.ascontiguousarray(x), weight, padding=1))
-        assert np.isnan(room[..., :16]).all() and np.isnan(room[..., 48:]).all(), "a neighbour was overwritten"
+            np.testing.assert_array_equal(
+                room[..., 16:48], cpu.conv2d(np.ascontiguousarray(x), weight, padding=1)
+            )
+        assert np.isnan(room[..., :16]).all() and np.isnan(room[..., 48:]).all(), (
+            "a neighbor was overwritten"
+        )
 
 
 def test_nan_is_not_lost():
@@ -190,19 +233,29 @@ def test_functions(name):
     wide = x.astype(float)
     if name == "exp":  # as softmax has it: both sides divide by the same largest
         pair = np.stack([np.minimum(x, 0), np.zeros_like(x)], axis=1)
-        ours, exact = cpu.softmax(pair)[:, 0], np.exp(pair[:, 0].astype(float)) / (1 + np.exp(pair[:, 0].astype(float)))
+        ours, exact = (
+            cpu.softmax(pair)[:, 0],
+            np.exp(pair[:, 0].astype(float)) / (1 + np.exp(pair[:, 0].astype(float))),
+        )
     elif name == "log":  # as LRN has it, with a power that is no square root: y = x (x^2)^-0.6
         x = np.geomspace(1e-15, 1e15, 100_001).astype(np.float32)
-        ours, exact = cpu.local_response_norm(x[:, None], 1, 1.0, 0.6, 0.0)[0][:, 0], x.astype(float) ** -0.2
+        ours, exact = (
+            cpu.local_response_norm(x[:, None], 1, 1.0, 0.6, 0.0)[0][:, 0],
+            x.astype(float) ** -0.2,
+        )
     else:
-        ours, exact = getattr(cpu, name)(x), {"tanh": np.tanh(wide), "sigmoid": 1 / (1 + np.exp(-wide))}[name]
+        ours, exact = (
+            getattr(cpu, name)(x),
+            {"tanh": np.tanh(wide), "sigmoid": 1 / (1 + np.exp(-wide))}[name],
+        )
     np.testing.assert_allclose(ours, exact, rtol=1e-6 if name != "log" else 1e-5, atol=1e-36)
 
 
 SMALL = """
 import numpy as np
 from minicnn.kernels import cpu, reference
-from minicnn.kernels.cpu import conv, simd
+from minicnn.kernels.cpu import conv
+from minicnn.kernels.cpu.engine import simd
 assert (simd.INSTRUCTIONS, simd.LANES) == ({name!r}, {lanes})
 g = np.random.default_rng(0)
 a = lambda *s: g.standard_normal(s, dtype=np.float32)
@@ -245,13 +298,22 @@ def test_other_instruction_sets(name, lanes):
 def test_import_is_light():
     """Numba takes half a second to import: it comes with the first float32 operation, not with `import minicnn`."""
     code = "import sys, minicnn, minicnn.models; print('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "False\n"
+    )
 
 
 def test_a_wrong_choice_of_instructions_is_named():
     code = "from minicnn.kernels import dispatch; print(dispatch.load('cpu'))"
     done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"MINICNN_SIMD": "mmx"}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env=os.environ | {"MINICNN_SIMD": "mmx"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == "MINICNN_SIMD='mmx': expected one of avx512, avx2, neon, portable\n"
 
@@ -271,7 +333,12 @@ for algorithm in {algorithms}:
 
 def test_kernels_from_the_cache_call_their_own_functions(tmp_path):
     """Kernels compiled in different processes and loaded into one: functions of the same name must not be taken for each other."""
-    for algorithms in (("winograd2",), ("winograd4",), ("winograd4", "winograd2"), ("winograd2", "winograd4")):
+    for algorithms in (
+        ("winograd2",),
+        ("winograd4",),
+        ("winograd4", "winograd2"),
+        ("winograd2", "winograd4"),
+    ):
         done = subprocess.run(
             [sys.executable, "-c", CACHED.format(algorithms=algorithms)],
             env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
@@ -299,14 +366,22 @@ def test_large_arrays_go_past_the_caches(monkeypatch):
     ones = np.ones(80, np.float32)
 
     def results():
-        y, mean, inv_std = cpu.batch_norm(x, ones, ones, ones.copy(), ones.copy(), activation="relu")
+        y, mean, inv_std = cpu.batch_norm(
+            x, ones, ones, ones.copy(), ones.copy(), activation="relu"
+        )
         normed, scale = cpu.local_response_norm(x)
         pooled, argmax = cpu.max_pool2d(x, 3, 2)
         wide = np.zeros((9, 96, 96, 160), np.float32)
-        cpu.batch_norm(x, ones, ones, ones.copy(), ones.copy(), out=wide[..., 3:83])  # starts between vectors
+        cpu.batch_norm(
+            x, ones, ones, ones.copy(), ones.copy(), out=wide[..., 3:83]
+        )  # starts between vectors
         return (
             *(y, cpu.batch_norm_grad(dy, x, ones, mean, inv_std, True, ones, "relu")[0], wide),
-            *(normed, cpu.local_response_norm_grad(dy, x, normed, scale), cpu.max_pool2d_grad(pooled, argmax, x.shape, 3, 2)),
+            *(
+                normed,
+                cpu.local_response_norm_grad(dy, x, normed, scale),
+                cpu.max_pool2d_grad(pooled, argmax, x.shape, 3, 2),
+            ),
             *(cpu.add(x, dy, "relu"), cpu.relu(x), cpu.activation_grad(dy, y, "relu")),
         )
 
@@ -323,12 +398,18 @@ def test_kept_filters_follow_the_weights():
 
     def answers():
         with conv.algorithm("winograd4"), minicnn.no_grad():
-            return layer.eval()(x), reference.conv2d(x, layer.weight.value, layer.bias.value, padding=1)
+            return layer.eval()(x), reference.conv2d(
+                x, layer.weight.value, layer.bias.value, padding=1
+            )
 
     kept = None
     for change in (None, (0, 0, 0, 0), (2, 2, 15, 31), (1, 1, 7, 3)):
         if change:
-            layer.weight.value[change] = np.nextafter(layer.weight.value[change], np.float32(9)) if change == (1, 1, 7, 3) else 5
+            layer.weight.value[change] = (
+                np.nextafter(layer.weight.value[change], np.float32(9))
+                if change == (1, 1, 7, 3)
+                else 5
+            )
         np.testing.assert_allclose(*answers(), atol=1e-4)
         assert layer._kept["filters"] is not kept
         kept = layer._kept["filters"]

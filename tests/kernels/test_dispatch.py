@@ -5,9 +5,9 @@ import types
 
 import numpy as np
 import pytest
-from minicnn.kernels import dispatch, reference
 
 import minicnn
+from minicnn.kernels import dispatch, reference
 
 
 @pytest.fixture
@@ -17,14 +17,18 @@ def fast(monkeypatch):
     module.relu = lambda x, out=None: "fast relu"
     monkeypatch.setitem(sys.modules, "minicnn.kernels.cpu", module)
     original = dispatch.load
-    monkeypatch.setattr(dispatch, "load", lambda name: module if name == "cpu" else original.__wrapped__(name))
+    monkeypatch.setattr(
+        dispatch, "load", lambda name: module if name == "cpu" else original.__wrapped__(name)
+    )
     return module
 
 
 def test_fast_backend_serves_float32(fast):
     x32, x64 = np.ones(3, np.float32), np.ones(3)
     assert dispatch.relu(x32) == "fast relu"
-    assert dispatch.relu(x64) is not None and not isinstance(dispatch.relu(x64), str), "float64 belongs to the reference"
+    assert dispatch.relu(x64) is not None and not isinstance(dispatch.relu(x64), str), (
+        "float64 belongs to the reference"
+    )
     np.testing.assert_array_equal(dispatch.tanh(x32), np.tanh(x32))  # an operation it lacks
     assert dispatch.table()["relu"]["cpu"] and not dispatch.table()["tanh"]["cpu"]
 
@@ -49,7 +53,9 @@ def test_use_restores_after_an_error():
 
 
 def test_unknown_and_unavailable():
-    with pytest.raises(ValueError, match="unknown backend 'tpu'; expected one of reference, cpu, cuda, numba_cuda"):
+    with pytest.raises(
+        ValueError, match="unknown backend 'tpu'; expected one of reference, cpu, cuda, numba_cuda"
+    ):
         minicnn.use("tpu")
     with pytest.raises(RuntimeError, match="the backend 'numba_cuda' is not available: "):
         minicnn.use("numba_cuda")
@@ -102,7 +108,9 @@ def device(monkeypatch):
     class Module(types.ModuleType):
         lib = types.SimpleNamespace(
             stride_tricks=types.SimpleNamespace(
-                as_strided=lambda x, **kw: to_device(np.lib.stride_tricks.as_strided(x.view(np.ndarray), **kw))
+                as_strided=lambda x, **kw: to_device(
+                    np.lib.stride_tricks.as_strided(x.view(np.ndarray), **kw)
+                )
             )
         )
 
@@ -137,13 +145,21 @@ def test_reference_runs_on_device_arrays(device):
     x, w, b = array(2, 6, 6, 4), array(3, 3, 2, 6), array(6)
     r = reference
     y = r.conv2d(x, w, b, padding=1, groups=2, activation="sigmoid")
-    results = [y, r.conv2d_grad_input(y, w, x.shape, padding=1, groups=2), *r.conv2d_grad_weight(y, x, w.shape, padding=1, groups=2)]
+    results = [
+        y,
+        r.conv2d_grad_input(y, w, x.shape, padding=1, groups=2),
+        *r.conv2d_grad_weight(y, x, w.shape, padding=1, groups=2),
+    ]
     pooled, argmax = r.max_pool2d(x, 3, 2, 1, True)
     results += [pooled, r.max_pool2d_grad(pooled, argmax, x.shape, 3, 2, 1, True)]
     mean = r.avg_pool2d(x, 3, 2, 1, True)
     results += [mean, r.avg_pool2d_grad(mean, x.shape, 3, 2, 1, True)]
     maps = r.global_avg_pool2d(x)
-    results += [maps, r.global_avg_pool2d_grad(maps, x.shape), *r.subsample2d_grad(r.subsample2d(x, b[:4], b[:4]), x, b[:4])]
+    results += [
+        maps,
+        r.global_avg_pool2d_grad(maps, x.shape),
+        *r.subsample2d_grad(r.subsample2d(x, b[:4], b[:4]), x, b[:4]),
+    ]
     normed, scale = r.local_response_norm(x)
     results += [normed, r.local_response_norm_grad(x, x, normed, scale)]
     running = array(4), abs(array(4))
@@ -175,13 +191,19 @@ def test_the_device_stand_in_refuses_host_arrays(device):
 def test_cpu_is_there_and_is_the_default_for_float32():
     """Numba comes with minicnn: if its kernels cannot be loaded, something is broken, and must not pass for a slow machine."""
     assert isinstance(dispatch.load("cpu"), types.ModuleType), dispatch.load("cpu")
-    assert dispatch.implementation("conv2d", np.zeros(1, np.float32)).__module__ == "minicnn.kernels.cpu.conv"
-    assert dispatch.implementation("conv2d", np.zeros(1)).__module__ == "minicnn.kernels.reference.conv"
+    assert (
+        dispatch.implementation("conv2d", np.zeros(1, np.float32)).__module__
+        == "minicnn.kernels.cpu.conv"
+    )
+    assert (
+        dispatch.implementation("conv2d", np.zeros(1)).__module__
+        == "minicnn.kernels.reference.conv"
+    )
 
 
 def test_a_fault_of_our_own_is_not_an_unavailable_backend(monkeypatch):
     def broken(name):
-        raise ImportError("cannot import name 'x'", name="minicnn.kernels.cpu.simd")
+        raise ImportError("cannot import name 'x'", name="minicnn.kernels.cpu.engine.simd")
 
     monkeypatch.setattr(dispatch.importlib, "import_module", broken)
     with pytest.raises(ImportError, match="cannot import name"):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from minicnn.kernels import dispatch, reference
 
 
@@ -17,7 +18,9 @@ def test_dropout(p, dtype):
     assert abs(y.mean() - x.mean()) < 0.1
 
     dy = np.random.default_rng(2).standard_normal(x.shape).astype(dtype)
-    np.testing.assert_allclose(reference.dropout_grad(dy, keep, p), np.where(keep, dy / (1 - p), 0), rtol=1e-6)
+    np.testing.assert_allclose(
+        reference.dropout_grad(dy, keep, p), np.where(keep, dy / (1 - p), 0), rtol=1e-6
+    )
 
     again, _ = reference.dropout(x, p, np.random.default_rng(1))
     np.testing.assert_array_equal(again, y)
@@ -30,19 +33,23 @@ def test_dropout(p, dtype):
 def test_cpu_drops_the_same(shape, p):
     x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     dy = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
-    (y, keep), (expected, kept) = (k.dropout(x, p, np.random.default_rng(7)) for k in (dispatch, reference))
+    (y, keep), (expected, kept) = (
+        k.dropout(x, p, np.random.default_rng(7)) for k in (dispatch, reference)
+    )
     assert dispatch.implementation("dropout", x) is not reference.dropout
     assert keep.dtype == bool
     np.testing.assert_array_equal(keep, kept)
     np.testing.assert_array_equal(y, expected)
-    np.testing.assert_array_equal(dispatch.dropout_grad(dy, keep, p), reference.dropout_grad(dy, kept, p))
+    np.testing.assert_array_equal(
+        dispatch.dropout_grad(dy, keep, p), reference.dropout_grad(dy, kept, p)
+    )
     wide = np.zeros((*shape[:-1], shape[-1] + 2), np.float32)
     dispatch.dropout(x, p, np.random.default_rng(7), out=wide[..., 1:-1])
     np.testing.assert_array_equal(wide[..., 1:-1], expected)
 
 
 def test_masks_look_random():
-    """Neither neighbours nor positions a power of two apart nor two draws know of each other."""
+    """Neither neighbors nor positions a power of two apart nor two draws know of each other."""
     x = np.ones(1 << 20, np.float32)
     generator = np.random.default_rng(0)
     first, second = (reference.dropout(x, 0.5, generator)[1] for _ in range(2))

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
 from minicnn.kernels.geometry import output_size, padding_pairs, pool_window, window
 
 
@@ -27,7 +28,9 @@ def test_known_sizes(size, kernel, stride, padding, ceil, expected):
 @given(st.integers(1, 30), st.integers(1, 5), st.integers(1, 5), st.integers(0, 2), st.booleans())
 def test_like_torch(size, kernel, stride, padding, ceil):
     assume(padding <= kernel // 2 and size + 2 * padding >= kernel)
-    theirs = F.max_pool2d(torch.zeros(1, 1, size, size), kernel, stride, padding, ceil_mode=ceil).shape[-1]
+    theirs = F.max_pool2d(
+        torch.zeros(1, 1, size, size), kernel, stride, padding, ceil_mode=ceil
+    ).shape[-1]
     assert output_size(size, kernel, stride, (padding, padding), 1, ceil) == theirs
 
 
@@ -37,7 +40,9 @@ def test_forms_of_padding():
     assert padding_pairs(((0, 3), (1, 2))) == ((0, 3), (1, 2))
 
 
-@pytest.mark.parametrize("padding", [-1, (1, -2), ((0, -1), (0, 0)), 1.5, (1, 2, 3), "same", None, True])
+@pytest.mark.parametrize(
+    "padding", [-1, (1, -2), ((0, -1), (0, 0)), 1.5, (1, 2, 3), "same", None, True]
+)
 def test_malformed_padding(padding):
     with pytest.raises(ValueError, match="padding="):
         padding_pairs(padding)

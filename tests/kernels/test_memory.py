@@ -5,7 +5,8 @@ import gc
 
 import numpy as np
 import pytest
-from minicnn.kernels.cpu import memory
+
+from minicnn.kernels.cpu.engine import memory
 
 
 def start(a):
@@ -71,7 +72,9 @@ def test_a_training_step_allocates_nothing_large():
         step()
 
     def held():
-        return sum(len(blocks) for blocks in memory._blocks.values()), [arena.reached for arena in memory._arenas]
+        return sum(len(blocks) for blocks in memory._blocks.values()), [
+            arena.reached for arena in memory._arenas
+        ]
 
     before = held()
     for _ in range(3):
@@ -79,7 +82,7 @@ def test_a_training_step_allocates_nothing_large():
     assert held() == before
 
 
-def test_neighbouring_gaps_are_one():
+def test_neighboring_gaps_are_one():
     """Two blocks side by side make room for one of their sizes together; a block takes the smallest gap that holds it."""
     arena = memory.Arena(1 << 24)
     a, b, c, d, e = (arena.take(size << 20) for size in (1, 2, 1, 1, 1))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from minicnn.kernels import reference
 from minicnn.kernels.geometry import pool_window
 from minicnn.kernels.reference import norm, pool
-
 from minicnn.layers import Conv2d
 
 from .. import checks, strategies
@@ -18,7 +18,9 @@ from ..layers.test_layers import check_accumulation
 
 def broken(**functions):
     """The reference backend with some of its operations replaced."""
-    return SimpleNamespace(**{name: getattr(reference, name) for name in reference.__all__} | functions)
+    return SimpleNamespace(
+        **{name: getattr(reference, name) for name in reference.__all__} | functions
+    )
 
 
 def transposed_dy(dy, *args, **kwargs):
@@ -63,7 +65,9 @@ def assigned_max_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, 
     """Overlapping windows overwrite each other's gradient instead of adding."""
     geometry = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
     (top, bottom), (left, right) = geometry.reach
-    dx = np.zeros((x_shape[0], x_shape[1] + top + bottom, x_shape[2] + left + right, x_shape[3]), dy.dtype)
+    dx = np.zeros(
+        (x_shape[0], x_shape[1] + top + bottom, x_shape[2] + left + right, x_shape[3]), dy.dtype
+    )
     for p, q in np.ndindex(*geometry.output):
         for n, c in np.ndindex(x_shape[0], x_shape[3]):
             i, j = divmod(int(argmax[n, p, q, c]), geometry.kernel[1])
@@ -71,14 +75,16 @@ def assigned_max_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, 
     return dx[:, top : top + x_shape[1], left : left + x_shape[2]]
 
 
-def area_divisor(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, out=None):
+def area_divisor(
+    x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, out=None
+):
     geometry = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
     return pool.windows(x, geometry).mean(axis=(3, 4))
 
 
 def lrn_window_off_by_one(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, out=None):
     c = alpha / size if alpha_div_n else alpha
-    scale = k + c * norm._sum_over_neighbours(x * x, size // 2, max(0, (size - 1) // 2 - 1))
+    scale = k + c * norm._sum_over_neighbors(x * x, size // 2, max(0, (size - 1) // 2 - 1))
     return x * scale**-beta, scale
 
 
@@ -120,12 +126,21 @@ MUTANTS = {
     "max pool padded by zeros": ("max_pool2d", broken(max_pool2d=zero_padded_max)),
     "max pool gradient assigned": ("max_pool2d", broken(max_pool2d_grad=assigned_max_grad)),
     "average pool divides by the area": ("avg_pool2d", broken(avg_pool2d=area_divisor)),
-    "LRN window off by one": ("local_response_norm", broken(local_response_norm=lrn_window_off_by_one)),
-    "LRN without cross terms": ("local_response_norm", broken(local_response_norm_grad=lrn_without_cross_terms)),
+    "LRN window off by one": (
+        "local_response_norm",
+        broken(local_response_norm=lrn_window_off_by_one),
+    ),
+    "LRN without cross terms": (
+        "local_response_norm",
+        broken(local_response_norm_grad=lrn_without_cross_terms),
+    ),
     "batch norm running variance biased": ("batch_norm", broken(batch_norm=biased_running_var)),
     "batch norm adds after the activation": ("batch_norm", broken(batch_norm=added_too_late)),
     "batch norm statistics frozen": ("batch_norm", broken(batch_norm_grad=frozen_statistics)),
-    "cross-entropy gradient not averaged": ("softmax_cross_entropy", broken(softmax_cross_entropy=summed_not_averaged)),
+    "cross-entropy gradient not averaged": (
+        "softmax_cross_entropy",
+        broken(softmax_cross_entropy=summed_not_averaged),
+    ),
     "ReLU gradient without its mask": ("activation", broken(activation_grad=relu_from_input_sign)),
 }
 
@@ -135,7 +150,12 @@ def test_mutant_is_caught(name):
     operation, ops = MUTANTS[name]
     check = getattr(checks, f"check_{operation}")
 
-    @settings(max_examples=200, suppress_health_check=list(HealthCheck), phases=["generate"], report_multiple_bugs=False)
+    @settings(
+        max_examples=200,
+        suppress_health_check=list(HealthCheck),
+        phases=["generate"],
+        report_multiple_bugs=False,
+    )
     @given(strategies.NAMES[operation](np.float64))
     def run(case):
         check(ops, case)
@@ -146,7 +166,16 @@ def test_mutant_is_caught(name):
 
 def test_the_wrong_tie_is_caught():
     """Only an input with ties can tell; `test_ties_go_to_the_first` has them."""
-    case = {"dtype": np.float64, "seed": 0, "n": 1, "h": 4, "w": 4, "c": 1, "kernel": (2, 2), "stride": (2, 2)}
+    case = {
+        "dtype": np.float64,
+        "seed": 0,
+        "n": 1,
+        "h": 4,
+        "w": 4,
+        "c": 1,
+        "kernel": (2, 2),
+        "stride": (2, 2),
+    }
     case |= {"padding": ((0, 0), (0, 0)), "ceil_mode": False, "negative": False}
     original = checks.spaced
     checks.spaced = lambda case, shape: np.zeros(shape)

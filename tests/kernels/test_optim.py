@@ -1,13 +1,13 @@
-"""Parameter updates against torch's optimisers, over several steps."""
+"""Parameter updates against torch's optimizers, over several steps."""
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from minicnn.kernels import reference
 
 from minicnn import training
+from minicnn.kernels import reference
 from minicnn.layers import Parameter
 
 rates = st.floats(1e-4, 0.5)
@@ -15,7 +15,7 @@ decays = st.sampled_from([0.0, 1e-3, 0.1])
 
 
 def compare(ours, theirs, dtype, seed, steps=6):
-    """Feed both optimisers the same gradients; `ours(parameters)` and `theirs(tensors)` make them."""
+    """Feed both optimizers the same gradients; `ours(parameters)` and `theirs(tensors)` make them."""
     generator = np.random.default_rng(seed)
     start = [generator.standard_normal(shape).astype(dtype) for shape in ((3, 2), (4,), (17, 33))]
     parameters = [Parameter(a.copy()) for a in start]
@@ -29,7 +29,10 @@ def compare(ours, theirs, dtype, seed, steps=6):
         reference_optimizer.step()
     for p, t in zip(parameters, tensors, strict=True):
         np.testing.assert_allclose(
-            p.value, t.detach().numpy(), rtol=1e-10 if dtype == np.float64 else 2e-5, atol=1e-12 if dtype == np.float64 else 1e-5
+            p.value,
+            t.detach().numpy(),
+            rtol=1e-10 if dtype == np.float64 else 2e-5,
+            atol=1e-12 if dtype == np.float64 else 1e-5,
         )
 
 
@@ -38,7 +41,13 @@ dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 
 @dtypes
 @settings(max_examples=100)
-@given(lr=rates, momentum=st.sampled_from([0.0, 0.5, 0.9]), decay=decays, nesterov=st.booleans(), seed=st.integers(0, 999))
+@given(
+    lr=rates,
+    momentum=st.sampled_from([0.0, 0.5, 0.9]),
+    decay=decays,
+    nesterov=st.booleans(),
+    seed=st.integers(0, 999),
+)
 def test_sgd(dtype, lr, momentum, decay, nesterov, seed):
     nesterov = nesterov and momentum > 0
     compare(
@@ -51,7 +60,12 @@ def test_sgd(dtype, lr, momentum, decay, nesterov, seed):
 
 @dtypes
 @settings(max_examples=100)
-@given(lr=rates, betas=st.sampled_from([(0.9, 0.999), (0.5, 0.9)]), decay=decays, seed=st.integers(0, 999))
+@given(
+    lr=rates,
+    betas=st.sampled_from([(0.9, 0.999), (0.5, 0.9)]),
+    decay=decays,
+    seed=st.integers(0, 999),
+)
 def test_adam(dtype, lr, betas, decay, seed):
     compare(
         lambda p: training.Adam(p, lr, betas, weight_decay=decay),
@@ -85,7 +99,9 @@ def test_adamw(dtype, lr, decay, seed):
 def test_rmsprop(dtype, lr, alpha, momentum, decay, seed):
     compare(
         lambda p: training.RMSProp(p, lr, alpha, momentum=momentum, weight_decay=decay),
-        lambda t: torch.optim.RMSprop(t, lr, alpha, momentum=momentum, weight_decay=decay, foreach=False),
+        lambda t: torch.optim.RMSprop(
+            t, lr, alpha, momentum=momentum, weight_decay=decay, foreach=False
+        ),
         dtype,
         seed,
     )
@@ -110,7 +126,9 @@ def test_alexnets_rule_by_hand():
     for g in (0.5, -0.2, 0.3):
         velocity = 0.9 * velocity - 0.0005 * 0.01 * expected - 0.01 * g
         expected += velocity
-        reference.sgd_update([w], [np.array([g])], [v], [0.01], [0.0005], momentum=0.9, form="caffe")
+        reference.sgd_update(
+            [w], [np.array([g])], [v], [0.01], [0.0005], momentum=0.9, form="caffe"
+        )
     np.testing.assert_allclose(w, expected, rtol=1e-14)
 
 

@@ -7,7 +7,19 @@ import torch
 import minicnn
 from minicnn import layers
 from minicnn.errors import CheckpointError, ShapeError
-from minicnn.layers import AvgPool2d, BatchNorm2d, Concat, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Residual, Sequential
+from minicnn.layers import (
+    AvgPool2d,
+    BatchNorm2d,
+    Concat,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+)
 from minicnn.layers.base import observe
 from minicnn.study import check_gradients
 
@@ -18,21 +30,30 @@ def inception():
     """A small Inception module, branches of different depth, one of them a pool."""
     return Concat(
         one=Conv2d(4, 3, 1, activation="tanh"),
-        three=Sequential(reduce=Conv2d(4, 2, 1, activation="tanh"), conv=Conv2d(2, 5, 3, padding=1, activation="tanh")),
+        three=Sequential(
+            reduce=Conv2d(4, 2, 1, activation="tanh"),
+            conv=Conv2d(2, 5, 3, padding=1, activation="tanh"),
+        ),
         pool=Sequential(pool=MaxPool2d(3, stride=1, padding=1), project=Conv2d(4, 2, 1)),
     )
 
 
 def bottleneck(stride=2):
     return Residual(
-        Sequential(conv1=Conv2d(4, 3, 3, stride, 1, bias=False), bn1=BatchNorm2d(3, activation="tanh"), conv2=Conv2d(3, 6, 1)),
+        Sequential(
+            conv1=Conv2d(4, 3, 3, stride, 1, bias=False),
+            bn1=BatchNorm2d(3, activation="tanh"),
+            conv2=Conv2d(3, 6, 1),
+        ),
         shortcut=Sequential(conv=Conv2d(4, 6, 1, stride, bias=False), bn=BatchNorm2d(6)),
         activation="sigmoid",
     )
 
 
 NETWORKS = {
-    "sequential": lambda: Sequential(Conv2d(4, 3, 3, activation="tanh"), AvgPool2d(2), Flatten(), Linear(18, 5)),
+    "sequential": lambda: Sequential(
+        Conv2d(4, 3, 3, activation="tanh"), AvgPool2d(2), Flatten(), Linear(18, 5)
+    ),
     "inception": inception,
     "inception in inception": lambda: Concat(inception(), a=Conv2d(4, 1, 1)),
     "residual": bottleneck,
@@ -41,15 +62,22 @@ NETWORKS = {
     "basic block": lambda: basic_block(),
     "basic block, shortcut": lambda: basic_block(5, 2),
     "residual after an activation": lambda: Residual(
-        Sequential(Conv2d(4, 4, 1, bias=False), BatchNorm2d(4, activation="tanh")), activation="tanh"
+        Sequential(Conv2d(4, 4, 1, bias=False), BatchNorm2d(4, activation="tanh")),
+        activation="tanh",
     ),
     "residual of a batch norm": lambda: Residual(BatchNorm2d(4), activation="sigmoid"),
-    "concat of residuals": lambda: Sequential(Concat(bottleneck(1), bottleneck(1)), bottleneck_tail()),
+    "concat of residuals": lambda: Sequential(
+        Concat(bottleneck(1), bottleneck(1)), bottleneck_tail()
+    ),
 }
 
 
 def basic_block(width=4, stride=1):
-    shortcut = Sequential(conv=Conv2d(4, width, 1, stride, bias=False), bn=BatchNorm2d(width)) if width != 4 or stride != 1 else None
+    shortcut = (
+        Sequential(conv=Conv2d(4, width, 1, stride, bias=False), bn=BatchNorm2d(width))
+        if width != 4 or stride != 1
+        else None
+    )
     body = {
         "conv1": Conv2d(4, width, 3, stride, 1, bias=False),
         "bn1": BatchNorm2d(width, activation="tanh"),
@@ -87,7 +115,14 @@ def test_shapes_and_trace(name):
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
 @pytest.mark.parametrize(
-    "name", ["basic block", "basic block, shortcut", "residual after an activation", "residual of a batch norm", "residual"]
+    "name",
+    [
+        "basic block",
+        "basic block, shortcut",
+        "residual after an activation",
+        "residual of a batch norm",
+        "residual",
+    ],
 )
 def test_shared_passes_change_nothing(name, mode):
     """A sum made where the last layer writes its result, statistics from the convolution: the same numbers as layer by layer."""
@@ -111,10 +146,14 @@ def test_shared_passes_change_nothing(name, mode):
         np.testing.assert_allclose(network(x), y, rtol=1e-12, atol=1e-12)
 
 
-def test_neighbours_share_a_relu(monkeypatch):
+def test_neighbors_share_a_relu(monkeypatch):
     """The second of two convolutions takes dx through the first one's ReLU, also with a max pool between them, with the same numbers."""
     network = Sequential(
-        *(Conv2d(4, 5, 3, activation="relu"), Conv2d(5, 3, 1, activation="relu"), MaxPool2d(3, stride=2, padding=1)),
+        *(
+            Conv2d(4, 5, 3, activation="relu"),
+            Conv2d(5, 3, 1, activation="relu"),
+            MaxPool2d(3, stride=2, padding=1),
+        ),
         *(Conv2d(3, 3, 1, activation="relu"), Conv2d(3, 2, 1, activation="tanh"), Conv2d(2, 2, 1)),
     ).astype(np.float64)
     x, asked = values((2, 9, 8, 4)), []
@@ -127,7 +166,13 @@ def test_neighbours_share_a_relu(monkeypatch):
     monkeypatch.setattr(Conv2d, "backward", watched)
     dx = network.backward(np.cos(network(x)))
     gradients = [p.grad for p in network.parameters()]
-    assert [tuple(options.values()) for options in asked] == [(), (False, True), (True, True), (True, True), (True, False)]
+    assert [tuple(options.values()) for options in asked] == [
+        (),
+        (False, True),
+        (True, True),
+        (True, True),
+        (True, False),
+    ]
     network.zero_grad()
     asked.clear()
     with observe(lambda *seen: None):
@@ -148,12 +193,15 @@ def test_inception_against_torch():
         return torch.tensor(a, requires_grad=True)
 
     weights = {
-        n: tensor(p.value.transpose(3, 2, 0, 1).copy() if p.value.ndim == 4 else p.value.copy()) for n, p in network.named_parameters()
+        n: tensor(p.value.transpose(3, 2, 0, 1).copy() if p.value.ndim == 4 else p.value.copy())
+        for n, p in network.named_parameters()
     }
     t = tensor(x.transpose(0, 3, 1, 2).copy())
 
     def conv(name, t, padding=0):
-        return torch.nn.functional.conv2d(t, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=padding)
+        return torch.nn.functional.conv2d(
+            t, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=padding
+        )
 
     ty = torch.cat(
         [
@@ -165,10 +213,17 @@ def test_inception_against_torch():
     )
     ty.backward(torch.tensor(dy.transpose(0, 3, 1, 2).copy()))
     np.testing.assert_allclose(network(x), ty.detach().numpy().transpose(0, 2, 3, 1), rtol=1e-10)
-    np.testing.assert_allclose(network.backward(dy), t.grad.numpy().transpose(0, 2, 3, 1), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        network.backward(dy), t.grad.numpy().transpose(0, 2, 3, 1), rtol=1e-9, atol=1e-12
+    )
     for name, p in network.named_parameters():
         theirs = weights[name].grad.numpy()
-        np.testing.assert_allclose(p.grad, theirs.transpose(2, 3, 1, 0) if theirs.ndim == 4 else theirs, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            p.grad,
+            theirs.transpose(2, 3, 1, 0) if theirs.ndim == 4 else theirs,
+            rtol=1e-9,
+            atol=1e-12,
+        )
 
 
 def test_concat_writes_into_one_buffer():
@@ -184,15 +239,24 @@ def test_concat_writes_into_one_buffer():
 
 
 def test_names_and_access():
-    network = Sequential(Conv2d(4, 3, 3), ReLU(), head=Sequential(flatten=Flatten(), fc=Linear(105, 2)))
-    assert [n for n, _ in network.named_parameters()] == ["0.weight", "0.bias", "head.fc.weight", "head.fc.bias"]
+    network = Sequential(
+        Conv2d(4, 3, 3), ReLU(), head=Sequential(flatten=Flatten(), fc=Linear(105, 2))
+    )
+    assert [n for n, _ in network.named_parameters()] == [
+        "0.weight",
+        "0.bias",
+        "head.fc.weight",
+        "head.fc.bias",
+    ]
     assert network[0] is network["0"]
     assert network.head.fc is network["head"]["fc"]
     assert len(network) == 3
     assert [type(layer).__name__ for layer in network] == ["Conv2d", "ReLU", "Sequential"]
     with pytest.raises(AttributeError, match="no layer or attribute 'tail'"):
         network.tail  # noqa: B018
-    assert "  head: Sequential(\n    flatten: Flatten()\n    fc: Linear(105, 2)\n  )" in repr(network)
+    assert "  head: Sequential(\n    flatten: Flatten()\n    fc: Linear(105, 2)\n  )" in repr(
+        network
+    )
 
 
 def test_modes_reach_all_layers():
@@ -218,7 +282,9 @@ def test_first_layer_may_skip_dx():
 
 def test_shape_errors_name_the_path():
     network = Sequential(stem=Conv2d(4, 8, 3), block=Sequential(conv=Conv2d(6, 8, 3)))
-    with pytest.raises(ShapeError, match=r"^block\.conv: Conv2d\(6, 8, 3\): the input .* has 8 channels"):
+    with pytest.raises(
+        ShapeError, match=r"^block\.conv: Conv2d\(6, 8, 3\): the input .* has 8 channels"
+    ):
         network(np.zeros((1, 9, 9, 4), np.float32))
     with pytest.raises(ShapeError, match=r"^block\.conv: "):
         network.output_shape((1, 9, 9, 4))
@@ -278,7 +344,9 @@ def test_a_folded_batch_norm_gives_the_same(backend):
     )
     generator = np.random.default_rng(0)
     for name, array in net.state_dict().items():
-        array[...] = generator.uniform(0.5, 1.5, array.shape) * (1 if "var" in name else generator.choice([-1, 1], array.shape))
+        array[...] = generator.uniform(0.5, 1.5, array.shape) * (
+            1 if "var" in name else generator.choice([-1, 1], array.shape)
+        )
     x = generator.standard_normal((2, 9, 9, 3)).astype(np.float32)
     with minicnn.use(backend):
         plain = net.eval()(x)
@@ -288,4 +356,10 @@ def test_a_folded_batch_norm_gives_the_same(backend):
             with observe(lambda layer, x, y: seen.append(layer)):
                 np.testing.assert_array_equal(net(x), plain)
     np.testing.assert_allclose(folded, plain, rtol=1e-4, atol=1e-4 * abs(plain).max())
-    assert [type(layer).__name__ for layer in seen] == ["Conv2d", "BatchNorm2d", "Conv2d", "BatchNorm2d", "Sequential"]
+    assert [type(layer).__name__ for layer in seen] == [
+        "Conv2d",
+        "BatchNorm2d",
+        "Conv2d",
+        "BatchNorm2d",
+        "Sequential",
+    ]

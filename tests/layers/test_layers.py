@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from minicnn.models.lenet import C3_CONNECTIONS, rbf_codes
 
 import minicnn
 from minicnn import layers
@@ -26,19 +25,29 @@ from minicnn.layers import (
     Subsample2d,
     Tanh,
 )
+from minicnn.models.lenet import C3_CONNECTIONS, rbf_codes
 from minicnn.study import check_gradients
 
 IMAGES = (3, 7, 9, 4)
 CASES = {
     "conv": (lambda: Conv2d(4, 6, 3, padding=1), IMAGES),
-    "conv strided, asymmetric": (lambda: Conv2d(4, 5, (3, 2), stride=(2, 3), padding=((0, 3), (1, 0)), activation="tanh"), IMAGES),
-    "conv grouped, dilated, no bias": (lambda: Conv2d(4, 6, 3, dilation=2, groups=2, bias=False, activation="sigmoid"), IMAGES),
+    "conv strided, asymmetric": (
+        lambda: Conv2d(4, 5, (3, 2), stride=(2, 3), padding=((0, 3), (1, 0)), activation="tanh"),
+        IMAGES,
+    ),
+    "conv grouped, dilated, no bias": (
+        lambda: Conv2d(4, 6, 3, dilation=2, groups=2, bias=False, activation="sigmoid"),
+        IMAGES,
+    ),
     "conv with LeNet-5's connections": (
         lambda: Conv2d(6, 16, 5, connections=C3_CONNECTIONS, activation="scaled_tanh"),
         (2, 8, 7, 6),
     ),
     "max pool": (lambda: MaxPool2d(3, stride=2, padding=1, ceil_mode=True), IMAGES),
-    "average pool": (lambda: AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False), IMAGES),
+    "average pool": (
+        lambda: AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+        IMAGES,
+    ),
     "global average pool": (GlobalAvgPool2d, IMAGES),
     "adaptive average pool": (lambda: AdaptiveAvgPool2d((3, 4)), IMAGES),
     "padded shortcut": (lambda: PadShortcut(4, 7, stride=2), IMAGES),
@@ -180,8 +189,16 @@ def test_dropout_modes():
 @pytest.mark.parametrize(
     ("make", "shape", "message"),
     [
-        (lambda: Conv2d(3, 6, 5), (2, 8, 8, 4), r"Conv2d\(3, 6, 5\): the input \(2, 8, 8, 4\) has 4 channels; expected \(N, H, W, 3\)"),
-        (lambda: Conv2d(3, 6, 5), (8, 8, 3), r"has shape \(8, 8, 3\); expected images \(N, H, W, C\)"),
+        (
+            lambda: Conv2d(3, 6, 5),
+            (2, 8, 8, 4),
+            r"Conv2d\(3, 6, 5\): the input \(2, 8, 8, 4\) has 4 channels; expected \(N, H, W, 3\)",
+        ),
+        (
+            lambda: Conv2d(3, 6, 5),
+            (8, 8, 3),
+            r"has shape \(8, 8, 3\); expected images \(N, H, W, C\)",
+        ),
         (lambda: Conv2d(3, 6, 5), (2, 4, 8, 3), "a window of 5 pixels does not fit into 4"),
         (lambda: Conv2d(3, 6, 5), (0, 8, 8, 3), "the input is empty"),
         (lambda: Linear(10, 2), (2, 5, 5, 10), "expected .N, 10.; put a Flatten before it"),
@@ -215,7 +232,10 @@ def test_other_inputs_are_refused():
         (lambda: Conv2d(3, 6, 3, padding=-1), "padding=-1"),
         (lambda: Conv2d(3, 6, 3, groups=2), "groups=2 must divide in_channels=3"),
         (lambda: Conv2d(0, 6, 3), "in_channels=0"),
-        (lambda: Conv2d(3, 6, 3, activation="gelu"), "activation='gelu': expected None or one of relu, sigmoid, tanh, scaled_tanh"),
+        (
+            lambda: Conv2d(3, 6, 3, activation="gelu"),
+            "activation='gelu': expected None or one of relu, sigmoid, tanh, scaled_tanh",
+        ),
         (lambda: Conv2d(3, 6, 3, connections=np.ones((6, 3))), r"connections of shape \(6, 3\)"),
         (lambda: Linear(3, 2.5), "out_features=2.5"),
         (lambda: Dropout(1.0), "p=1.0"),
@@ -253,7 +273,7 @@ def test_cut_connections_stay_cut():
         (layers.init.he_normal("fan_out"), np.sqrt(2 / 400)),
     ],
 )
-def test_initialisers(initializer, std):
+def test_initializers(initializer, std):
     """fan_in = 25 * 16 / 2 = 200, fan_out = 25 * 32 / 2 = 400: groups count."""
     layer = Conv2d(16, 32, 5, groups=2, init=initializer, bias_init=0.1)
     assert layer.weight.value.dtype == np.float32

@@ -38,7 +38,10 @@ def sizes(name, **options):
 def test_alexnet_sizes():
     for input_size in (227, 224):  # the paper's 224 by padding three zeros at the right and bottom
         found = sizes("alexnet", input_size=input_size)
-        assert [found[n] for n in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5")] == [
+        assert [
+            found[n]
+            for n in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5")
+        ] == [
             *((55, 55, 96), (27, 27, 96), (27, 27, 256), (13, 13, 256)),
             *((13, 13, 384), (13, 13, 384), (13, 13, 256), (6, 6, 256)),
         ]
@@ -46,18 +49,31 @@ def test_alexnet_sizes():
 
 def test_zfnet_sizes():
     found = sizes("zfnet")
-    assert [found[f"{kind}"][0] for kind in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv5", "pool5")] == [110, 55, 26, 13, 13, 13, 6]
+    assert [
+        found[f"{kind}"][0]
+        for kind in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv5", "pool5")
+    ] == [110, 55, 26, 13, 13, 13, 6]
 
 
 def test_vgg16_memory_and_weights():
     """CS231n's list, of which each row is right and the total (24M values) is not: the rows add up to 15.2M."""
     found = table("vgg16")
     rows = {row.name: row for row in found.rows}
-    weights = {"conv1_1": 1_728, "conv1_2": 36_864, "conv2_1": 73_728, "conv3_1": 294_912, "conv5_3": 2_359_296}
+    weights = {
+        "conv1_1": 1_728,
+        "conv1_2": 36_864,
+        "conv2_1": 73_728,
+        "conv3_1": 294_912,
+        "conv5_3": 2_359_296,
+    }
     biases = {"conv1_1": 64, "conv1_2": 64, "conv2_1": 128, "conv3_1": 256, "conv5_3": 512}
     for name, count in weights.items():
         assert rows[name].parameters == count + biases[name]
-    assert (rows["conv1_1"].memory, rows["pool1"].memory, rows["pool5"].memory) == (3_211_264, 802_816, 25_088)
+    assert (rows["conv1_1"].memory, rows["pool1"].memory, rows["pool5"].memory) == (
+        3_211_264,
+        802_816,
+        25_088,
+    )
     unlisted = ("drop6", "drop7", "avgpool", "flatten")  # copies that the list does not have
     listed = sum(row.memory for row in found.rows if row.name not in unlisted) + 224 * 224 * 3
     assert listed == 15_237_608
@@ -70,14 +86,32 @@ def test_googlenet_sizes():
         module = row.name.split(".")[0]
         if module.startswith("inception"):
             modules.setdefault(module, []).append(row)
-    channels = {m: sum(r.output[2] for r in rows if r.name.endswith((".branch1", ".1"))) for m, rows in modules.items()}
-    expected = {"3a": 256, "3b": 480, "4a": 512, "4b": 512, "4c": 512, "4d": 528, "4e": 832, "5a": 832, "5b": 1024}
+    channels = {
+        m: sum(r.output[2] for r in rows if r.name.endswith((".branch1", ".1")))
+        for m, rows in modules.items()
+    }
+    expected = {
+        "3a": 256,
+        "3b": 480,
+        "4a": 512,
+        "4b": 512,
+        "4c": 512,
+        "4d": 528,
+        "4e": 832,
+        "5a": 832,
+        "5b": 1024,
+    }
     assert channels == {f"inception{m}": c for m, c in expected.items()}
     macs = {m: sum(r.macs for r in rows) for m, rows in modules.items()}
     assert macs["inception3a"] == 128_049_152
     assert macs["inception5b"] == 70_697_984
     rows = {row.name: row.output for row in found.rows}
-    assert [rows[n] for n in ("pool1", "pool2", "pool3", "pool4")] == [(56, 56, 64), (28, 28, 192), (14, 14, 480), (7, 7, 832)]
+    assert [rows[n] for n in ("pool1", "pool2", "pool3", "pool4")] == [
+        (56, 56, 64),
+        (28, 28, 192),
+        (14, 14, 480),
+        (7, 7, 832),
+    ]
 
 
 def test_resnet_sizes():
@@ -93,7 +127,7 @@ def test_resnet_sizes():
 
 
 def test_initial_gammas_are_one():
-    """Weight initialisers are for convolutions: batch norm starts as the identity."""
+    """Weight initializers are for convolutions: batch norm starts as the identity."""
     for name in ("resnet20_cifar", "preresnet20_cifar", "googlenet_bn"):
         for _, layer in models.create(name, seed=0).named_layers():
             if isinstance(layer, BatchNorm2d):
@@ -103,6 +137,8 @@ def test_initial_gammas_are_one():
 
 def test_initial_biases_of_alexnet():
     net = models.create("alexnet_two_gpu", num_classes=10, input_size=67)
-    positive = {name for name, p in net.named_parameters() if name.endswith("bias") and (p.value == 1).all()}
+    positive = {
+        name for name, p in net.named_parameters() if name.endswith("bias") and (p.value == 1).all()
+    }
     assert positive == {"conv2.bias", "conv4.bias", "conv5.bias", "fc6.bias", "fc7.bias"}
     assert abs(net.conv3.weight.value.std() - 0.01) < 1e-4

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from minicnn.models import fidelity
 
 from minicnn import models, registry
+from minicnn.models import fidelity
 
 DOCS = Path(__file__).parents[2] / "docs"
 

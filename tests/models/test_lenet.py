@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from minicnn.models.lenet import C3_CONNECTIONS, rbf_codes
 from torch import nn
 
 import minicnn
 from minicnn import data, models, training
 from minicnn.layers.init import skip_init
+from minicnn.models.lenet import C3_CONNECTIONS, rbf_codes
 from minicnn.study import check_gradients, summarize
 
 COUNTS = {  # parameters, multiply-accumulates, connections
@@ -31,7 +31,9 @@ def test_counts(name):
 def test_lenet5_table():
     """The textbook's table, with the two mistakes of its connections column put right (241,600 in C3, 48,120 in C5)."""
     rows = summarize(models.create("lenet5")).rows
-    assert [(r.name, r.output, r.parameters, r.connections) for r in rows if r.layer != "Flatten"] == [
+    assert [
+        (r.name, r.output, r.parameters, r.connections) for r in rows if r.layer != "Flatten"
+    ] == [
         ("C1", (28, 28, 6), 156, 122_304),
         ("S2", (14, 14, 6), 0, 0),
         ("C3", (10, 10, 16), 2_416, 241_600),
@@ -59,7 +61,14 @@ def test_lenet5_1998_table():
 def test_c3_connections_are_the_papers():
     maps = [tuple(np.flatnonzero(C3_CONNECTIONS[:, k])) for k in range(16)]
     assert maps[:6] == [(0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)]
-    assert maps[6:12] == [(0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)]
+    assert maps[6:12] == [
+        (0, 1, 2, 3),
+        (1, 2, 3, 4),
+        (2, 3, 4, 5),
+        (0, 3, 4, 5),
+        (0, 1, 4, 5),
+        (0, 1, 2, 5),
+    ]
     assert maps[12:] == [(0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5), (0, 1, 2, 3, 4, 5)]
 
 
@@ -69,7 +78,11 @@ def test_rbf_codes():
     assert set(np.unique(codes)) == {-1.0, 1.0}
     distances = ((codes[:, None] != codes) + 0).sum(2)[~np.eye(10, dtype=bool)]
     assert distances.min() == 8
-    assert ["".join(".#"[int(v > 0)] for v in row) for row in codes[1].reshape(12, 7)[:3]] == ["...#...", "..##...", ".#.#..."]
+    assert ["".join(".#"[int(v > 0)] for v in row) for row in codes[1].reshape(12, 7)[:3]] == [
+        "...#...",
+        "..##...",
+        ".#.#...",
+    ]
 
 
 def test_1998_initial_weights():
@@ -90,7 +103,9 @@ def test_gradients(name):
     else:
         labels, loss = np.array([3, 8]), training.SoftmaxCrossEntropy()
     x = np.random.default_rng(0).standard_normal((2, *model.input_shape))
-    errors = check_gradients(model, x, eps=1e-5 if name == "lenet5_1998" else 1e-7)  # small where ReLU and max pooling have kinks to cross
+    errors = check_gradients(
+        model, x, eps=1e-5 if name == "lenet5_1998" else 1e-7
+    )  # small where ReLU and max pooling have kinks to cross
     assert max(errors.values()) < 1e-5, errors
 
     # and through the loss, along one direction
@@ -129,14 +144,21 @@ def test_lenet5_trains_like_torch():
         optimizer.zero_grad()
         ours.backward(gradient)
         optimizer.step()
-        their_loss = nn.functional.cross_entropy(theirs(torch.tensor(x.transpose(0, 3, 1, 2))), torch.tensor(labels))
+        their_loss = nn.functional.cross_entropy(
+            theirs(torch.tensor(x.transpose(0, 3, 1, 2))), torch.tensor(labels)
+        )
         reference.zero_grad()
         their_loss.backward()
         reference.step()
         np.testing.assert_allclose(loss, their_loss.item(), rtol=1e-10)
     for p, t in pairs:
         value = t.detach().numpy()
-        np.testing.assert_allclose(p.value, value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T, rtol=1e-8, atol=1e-12)
+        np.testing.assert_allclose(
+            p.value,
+            value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T,
+            rtol=1e-8,
+            atol=1e-12,
+        )
 
 
 def test_learns_the_digits():
@@ -152,7 +174,13 @@ def test_every_recipe_starts_to_learn_mnist(name, mnist):
     train, test = mnist
     model = models.create(name, seed=0)
     epochs = 6 if name == "lenet5_sigmoid" else 2
-    history = training.fit(model, train.subset(slice(0, 4000)), test.subset(slice(0, 500)), epochs=epochs, progress=False)
+    history = training.fit(
+        model,
+        train.subset(slice(0, 4000)),
+        test.subset(slice(0, 500)),
+        epochs=epochs,
+        progress=False,
+    )
     assert history.rows[-1]["test_accuracy"] > 0.8, history
 
 
@@ -163,7 +191,9 @@ def test_create():
     assert (model.name, model.options) == ("lenet5", {"num_classes": 3, "in_channels": 2})
     with pytest.raises(ValueError, match="there is no model 'lenet'; did you mean lenet5"):
         models.create("lenet")
-    with pytest.raises(ValueError, match="lenet5 has no option 'classes'; it has num_classes, in_channels"):
+    with pytest.raises(
+        ValueError, match="lenet5 has no option 'classes'; it has num_classes, in_channels"
+    ):
         models.create("lenet5", classes=3)
     with pytest.raises(ValueError, match="lenet5 has no recipe 'papr'"):
         models.create("lenet5", recipe="papr")

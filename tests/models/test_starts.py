@@ -1,6 +1,6 @@
-"""Training really starts: a few dozen steps of each family's own optimiser from its own initial weights, on forty photographs.
+"""Training really starts: a few dozen steps of each family's own optimizer from its own initial weights, on forty photographs.
 
-Two classes of CIFAR-10, enlarged to what the network takes: a net without batch normalisation sits at ln(classes) for some hundred steps
+Two classes of CIFAR-10, enlarged to what the network takes: a net without batch normalization sits at ln(classes) for some hundred steps
 when there are ten.
 """
 
@@ -44,7 +44,9 @@ def test_loss_falls_below_chance(name, photographs):
     optimizer = model.recipe.make_optimizer(model, lr)
     images, labels = photographs(model.input_shape[0]), np.repeat([0, 1], 20)
     preprocess = model.recipe.preprocess
-    x = ((images / 255 - np.asarray(preprocess.mean)) / np.asarray(preprocess.std)).astype(np.float32)
+    x = ((images / 255 - np.asarray(preprocess.mean)) / np.asarray(preprocess.std)).astype(
+        np.float32
+    )
     losses = []
     for _ in range(steps):
         loss, gradient = loss_of(model)(model(x), labels)

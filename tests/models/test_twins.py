@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from minicnn.kernels.cpu import conv
 
 from minicnn import models, no_grad
+from minicnn.kernels.cpu import conv
 from minicnn.layers import BatchNorm2d, Conv2d, Dropout
 from minicnn.layers.init import skip_init
 from minicnn.training.metrics import loss_of
@@ -37,10 +37,14 @@ def make_pair(name, dtype, options, make):
         if p.value.ndim == 1:
             p.value += 0.1 * generator.standard_normal(p.value.shape).astype(dtype)
         value = array_to_torch(p.value, maps.get(layer_name.rpartition(".")[0]))
-        assert value.shape == tuple(t.shape), f"{layer_name}: {value.shape}, the twin has {tuple(t.shape)}"
+        assert value.shape == tuple(t.shape), (
+            f"{layer_name}: {value.shape}, the twin has {tuple(t.shape)}"
+        )
         t.data = torch.tensor(value)
     running = [m for m in theirs.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    ordered = sorted(running, key=lambda m: [id(p) for p in theirs.parameters()].index(id(m.weight)))
+    ordered = sorted(
+        running, key=lambda m: [id(p) for p in theirs.parameters()].index(id(m.weight))
+    )
     buffers = [a for n, a in ours.named_buffers() if "running" in n]
     for m, mean, var in zip(ordered, buffers[::2], buffers[1::2], strict=True):
         mean += 0.1 * generator.standard_normal(mean.shape)
@@ -53,7 +57,9 @@ def their_loss(name, outputs, labels):
     if name == "lenet5_1998":
         rows = torch.arange(len(labels))
         rubbish = torch.full((len(labels), 1), -0.1, dtype=outputs.dtype)
-        return (outputs[rows, labels] + torch.logsumexp(torch.cat([rubbish, -outputs], 1), 1)).mean()
+        return (
+            outputs[rows, labels] + torch.logsumexp(torch.cat([rubbish, -outputs], 1), 1)
+        ).mean()
     if isinstance(outputs, tuple):
         main, aux1, aux2 = (F.cross_entropy(o, labels) for o in outputs)
         return main + 0.3 * (aux1 + aux2)
@@ -61,7 +67,9 @@ def their_loss(name, outputs, labels):
 
 
 def relative(ours, theirs):
-    return abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)).max() / max(abs(np.asarray(theirs)).max(), 1e-30)
+    return abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)).max() / max(
+        abs(np.asarray(theirs)).max(), 1e-30
+    )
 
 
 def compare(name, dtype, options, make, batch=2):
@@ -86,14 +94,22 @@ def compare(name, dtype, options, make, batch=2):
         dx = ours.backward(gradient)
         assert not masks, "the twin dropped fewer times"
 
-        pairs = zip(outputs, their_outputs, strict=True) if isinstance(outputs, tuple) else [(outputs, their_outputs)]
+        pairs = (
+            zip(outputs, their_outputs, strict=True)
+            if isinstance(outputs, tuple)
+            else [(outputs, their_outputs)]
+        )
         forward = max(relative(a, b.detach()) for a, b in pairs)
         forward = max(forward, relative(loss, total.detach()))
         for m, mean, var in zip(ordered, buffers[::2], buffers[1::2], strict=True):
             forward = max(forward, relative(mean, m.running_mean), relative(var, m.running_var))
         # In float32 a unit near the kink of ReLU, or two near-equal values in a max pool, fall to different sides in two engines, and a
         # few elements of the gradient differ wholly: there the L2 norm is what says something, in float64 every single element does.
-        norm = (lambda a: float(abs(a).max())) if dtype == np.float64 else (lambda a: float(np.linalg.norm(a)))
+        norm = (
+            (lambda a: float(abs(a).max()))
+            if dtype == np.float64
+            else (lambda a: float(np.linalg.norm(a)))
+        )
         # A gradient that is zero by construction (a bias before batch norm) is noise on both sides: measure against the largest of all.
         largest = max(norm(p.grad.numpy()) for p in theirs.parameters() if p.grad is not None)
         backward = norm(np.moveaxis(dx, -1, 1) - t.grad.numpy()) / norm(t.grad.numpy())
@@ -147,19 +163,32 @@ def distances(name, options, make, algorithm="auto", batch=2):
             results.append((found, net.eval()(images)))
 
     def joined(outputs):
-        return np.concatenate([np.asarray(o.detach() if torch.is_tensor(o) else o, np.float64).ravel() for o in outputs])
+        return np.concatenate(
+            [
+                np.asarray(o.detach() if torch.is_tensor(o) else o, np.float64).ravel()
+                for o in outputs
+            ]
+        )
 
     def tuple_of(outputs):
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
-    mine = [array_to_torch(p.grad, maps.get(layer.rpartition(".")[0])) for layer, p in ours.named_parameters()]
+    mine = [
+        array_to_torch(p.grad, maps.get(layer.rpartition(".")[0]))
+        for layer, p in ours.named_parameters()
+    ]
     forwards = [joined(tuple_of(o)) for o in (outputs, results[0][0], results[1][0])]
     evals = [joined([o]) for o in (evaluated, results[0][1], results[1][1])]
     gradients = [joined([*mine, np.moveaxis(dx, -1, 1)])]
-    gradients += [joined([*(p.grad for p in net.parameters()), images.grad]) for net, images in ((theirs, t), (exact, wide))]
+    gradients += [
+        joined([*(p.grad for p in net.parameters()), images.grad])
+        for net, images in ((theirs, t), (exact, wide))
+    ]
 
     def far(triple):
-        return tuple(float(np.linalg.norm(a - triple[2]) / np.linalg.norm(triple[2])) for a in triple[:2])
+        return tuple(
+            float(np.linalg.norm(a - triple[2]) / np.linalg.norm(triple[2])) for a in triple[:2]
+        )
 
     return {"forward": far(forwards), "gradient": far(gradients), "eval": far(evals)}
 
@@ -170,7 +199,9 @@ def dropout_masks(network, maps):
     drops = [(name, layer) for name, layer in network.named_layers() if isinstance(layer, Dropout)]
     for name, drop in sorted(drops, key=lambda d: order.index(id(d[1]))):
         keep = drop._saved[1]
-        if name == "drop6" and keep.shape[1:] == (9216,):  # torchvision's AlexNet drops between flattening and fc6
+        if name == "drop6" and keep.shape[1:] == (
+            9216,
+        ):  # torchvision's AlexNet drops between flattening and fc6
             keep = keep.reshape(-1, *maps["fc6"]).transpose(0, 3, 1, 2).reshape(keep.shape)
         yield torch.tensor(np.moveaxis(keep, -1, 1).copy())
 
@@ -220,7 +251,13 @@ def test_a_wrong_network_is_noticed():
         net[1].eps = 1e-4
         return net
 
-    assert min(max(errors) for errors in compare("resnet20_cifar", np.float64, options, changed).values()) > 1e-7
+    assert (
+        min(
+            max(errors)
+            for errors in compare("resnet20_cifar", np.float64, options, changed).values()
+        )
+        > 1e-7
+    )
 
 
 def test_layers_are_not_shared():

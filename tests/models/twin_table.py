@@ -28,7 +28,11 @@ def measure(name):
     errors = compare(name, np.float64, *twins.pair(name, CLASSES)).values()
     found = {"forward": max(e[0] for e in errors), "gradient": max(e[1] for e in errors)}
     seconds = round(time.perf_counter() - started, 1)
-    return {"parameters": counts.parameters, "macs": counts.macs, "float64": {**found, "seconds": seconds}}
+    return {
+        "parameters": counts.parameters,
+        "macs": counts.macs,
+        "float64": {**found, "seconds": seconds},
+    }
 
 
 def measure_float32(name):
@@ -41,14 +45,20 @@ def measure_float32(name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", default=models.names())
-    parser.add_argument("--float32", action="store_true", help="at full size, against torch's float32 and float64")
+    parser.add_argument(
+        "--float32", action="store_true", help="at full size, against torch's float32 and float64"
+    )
     options = parser.parse_args()
     rows = json.loads(TABLE.read_text())["networks"] if TABLE.exists() else {}
     for name in options.names:
-        rows[name] = rows.get(name, {}) | (measure_float32(name) if options.float32 else measure(name))
+        rows[name] = rows.get(name, {}) | (
+            measure_float32(name) if options.float32 else measure(name)
+        )
         print(name, json.dumps(rows[name]), flush=True)
         ordered = {n: rows[n] for n in models.names() if n in rows}
-        TABLE.write_text(json.dumps({"torch": torch.__version__, "networks": ordered}, indent=1) + "\n")
+        TABLE.write_text(
+            json.dumps({"torch": torch.__version__, "networks": ordered}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ import re
 
 import torch
 import torch.nn.functional as F
+from torch import nn
+
 from minicnn.models.lenet import rbf_codes
 from minicnn.models.resnet import DEPTHS
-from torch import nn
 
 
 class FixedDropout(nn.Module):
@@ -28,13 +29,20 @@ class FixedDropout(nn.Module):
 
 def lrn(paper=True):
     """The paper's constants in torch's convention (alpha is divided by 5 there), or Caffe's."""
-    return nn.LocalResponseNorm(5, alpha=5e-4 if paper else 1e-4, beta=0.75, k=2.0 if paper else 1.0)
+    return nn.LocalResponseNorm(
+        5, alpha=5e-4 if paper else 1e-4, beta=0.75, k=2.0 if paper else 1.0
+    )
 
 
 def head(features, classes, masks, hidden):
     return [
         *(nn.Flatten(), nn.Linear(features, hidden), nn.ReLU(), FixedDropout(0.5, masks)),
-        *(nn.Linear(hidden, hidden), nn.ReLU(), FixedDropout(0.5, masks), nn.Linear(hidden, classes)),
+        *(
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            FixedDropout(0.5, masks),
+            nn.Linear(hidden, classes),
+        ),
     ]
 
 
@@ -50,17 +58,46 @@ def alexnet(masks, classes, size, hidden, groups=1, caffe=False):
         *(nn.Conv2d(96, 256, 5, padding=2, groups=groups), nn.ReLU(), *norm_pool()),
         *(nn.Conv2d(256, 384, 3, padding=1), nn.ReLU()),
         *(nn.Conv2d(384, 384, 3, padding=1, groups=groups), nn.ReLU()),
-        *(nn.Conv2d(384, 256, 3, padding=1, groups=groups), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=caffe)),
+        *(
+            nn.Conv2d(384, 256, 3, padding=1, groups=groups),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, ceil_mode=caffe),
+        ),
         *head(256 * side * side, classes, masks, hidden),
     )
 
 
 def alexnet_torchvision(masks, classes, hidden):
     return nn.Sequential(
-        *(nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
-        *(nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 256, 3, padding=1), nn.ReLU()),
-        *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2), nn.AdaptiveAvgPool2d(6), nn.Flatten()),
-        *(FixedDropout(0.5, masks), nn.Linear(9216, hidden), nn.ReLU(), FixedDropout(0.5, masks), nn.Linear(hidden, hidden), nn.ReLU()),
+        *(
+            nn.Conv2d(3, 64, 11, 4, 2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(64, 192, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2),
+        ),
+        *(
+            nn.Conv2d(192, 384, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(384, 256, 3, padding=1),
+            nn.ReLU(),
+        ),
+        *(
+            nn.Conv2d(256, 256, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2),
+            nn.AdaptiveAvgPool2d(6),
+            nn.Flatten(),
+        ),
+        *(
+            FixedDropout(0.5, masks),
+            nn.Linear(9216, hidden),
+            nn.ReLU(),
+            FixedDropout(0.5, masks),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+        ),
         nn.Linear(hidden, classes),
     )
 
@@ -81,8 +118,46 @@ VGG = {  # torchvision's way of writing the table; 1 marks C's 1x1 convolutions
     "vgg11": [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],
     "vgg11_lrn": [64, "L", "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],
     "vgg13": [64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],
-    "vgg16_c": [64, 64, "M", 128, 128, "M", 256, 256, -256, "M", 512, 512, -512, "M", 512, 512, -512, "M"],
-    "vgg16": [64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M"],
+    "vgg16_c": [
+        64,
+        64,
+        "M",
+        128,
+        128,
+        "M",
+        256,
+        256,
+        -256,
+        "M",
+        512,
+        512,
+        -512,
+        "M",
+        512,
+        512,
+        -512,
+        "M",
+    ],
+    "vgg16": [
+        64,
+        64,
+        "M",
+        128,
+        128,
+        "M",
+        256,
+        256,
+        256,
+        "M",
+        512,
+        512,
+        512,
+        "M",
+        512,
+        512,
+        512,
+        "M",
+    ],
     "vgg19": [64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M"],
 }
 
@@ -123,16 +198,22 @@ class GoogLeNet(nn.Module):
         def conv(c_in, c_out, size, stride=1):
             if bn:
                 return nn.Sequential(
-                    nn.Conv2d(c_in, c_out, size, stride, size // 2, bias=False), nn.BatchNorm2d(c_out, eps=1e-3), nn.ReLU()
+                    nn.Conv2d(c_in, c_out, size, stride, size // 2, bias=False),
+                    nn.BatchNorm2d(c_out, eps=1e-3),
+                    nn.ReLU(),
                 )
             return nn.Sequential(nn.Conv2d(c_in, c_out, size, stride, size // 2), nn.ReLU())
 
         third = 3 if kind == "torchvision" else 5
         norm = (lambda: [lrn(False)]) if kind == "paper" else (lambda: [])
         pool = lambda: nn.MaxPool2d(3, 2, ceil_mode=True)  # noqa: E731
-        self.stem = nn.Sequential(conv(3, 64, 7, 2), pool(), *norm(), conv(64, 64, 1), conv(64, 192, 3), *norm(), pool())
+        self.stem = nn.Sequential(
+            conv(3, 64, 7, 2), pool(), *norm(), conv(64, 64, 1), conv(64, 192, 3), *norm(), pool()
+        )
         self.three = nn.Sequential(
-            Inception(conv, third, 192, 64, 96, 128, 16, 32, 32), Inception(conv, third, 256, 128, 128, 192, 32, 96, 64), pool()
+            Inception(conv, third, 192, 64, 96, 128, 16, 32, 32),
+            Inception(conv, third, 256, 128, 128, 192, 32, 96, 64),
+            pool(),
         )
         self.a4 = Inception(conv, third, 480, 192, 96, 208, 16, 48, 64)
         self.bcd4 = nn.Sequential(
@@ -146,7 +227,10 @@ class GoogLeNet(nn.Module):
             Inception(conv, third, 832, 256, 160, 320, 32, 128, 128),
             Inception(conv, third, 832, 384, 192, 384, 48, 128, 128),
         )
-        self.drop, self.fc = FixedDropout(0.4 if kind == "paper" else 0.2, masks), nn.Linear(1024, classes)
+        self.drop, self.fc = (
+            FixedDropout(0.4 if kind == "paper" else 0.2, masks),
+            nn.Linear(1024, classes),
+        )
         self.aux = aux
         if aux:
             out = 4 if kind == "torchvision" else (side - 5) // 3 + 1
@@ -154,7 +238,13 @@ class GoogLeNet(nn.Module):
             def classifier(c_in):
                 squeeze = nn.AdaptiveAvgPool2d(4) if kind == "torchvision" else nn.AvgPool2d(5, 3)
                 return nn.Sequential(
-                    *(squeeze, conv(c_in, 128, 1), nn.Flatten(), nn.Linear(128 * out * out, 1024), nn.ReLU()),
+                    *(
+                        squeeze,
+                        conv(c_in, 128, 1),
+                        nn.Flatten(),
+                        nn.Linear(128 * out * out, 1024),
+                        nn.ReLU(),
+                    ),
                     *(FixedDropout(0.7, masks), nn.Linear(1024, classes)),
                 )
 
@@ -181,7 +271,9 @@ class Fork(nn.Module):
 def inception_v4(masks, classes):
     def c(c_in, c_out, size, stride=1, valid=False):
         kh, kw = size if isinstance(size, tuple) else (size, size)
-        conv = nn.Conv2d(c_in, c_out, (kh, kw), stride, 0 if valid else (kh // 2, kw // 2), bias=False)
+        conv = nn.Conv2d(
+            c_in, c_out, (kh, kw), stride, 0 if valid else (kh // 2, kw // 2), bias=False
+        )
         return nn.Sequential(conv, nn.BatchNorm2d(c_out, eps=1e-3), nn.ReLU())
 
     def s(*layers):
@@ -191,13 +283,24 @@ def inception_v4(masks, classes):
         return s(nn.AvgPool2d(3, 1, 1, count_include_pad=False), c(c_in, c_out, 1))
 
     def a():
-        return Fork(c(384, 96, 1), s(c(384, 64, 1), c(64, 96, 3)), s(c(384, 64, 1), c(64, 96, 3), c(96, 96, 3)), average(384, 96))
+        return Fork(
+            c(384, 96, 1),
+            s(c(384, 64, 1), c(64, 96, 3)),
+            s(c(384, 64, 1), c(64, 96, 3), c(96, 96, 3)),
+            average(384, 96),
+        )
 
     def b():
         return Fork(
             c(1024, 384, 1),
             s(c(1024, 192, 1), c(192, 224, (1, 7)), c(224, 256, (7, 1))),
-            s(c(1024, 192, 1), c(192, 192, (7, 1)), c(192, 224, (1, 7)), c(224, 224, (7, 1)), c(224, 256, (1, 7))),
+            s(
+                c(1024, 192, 1),
+                c(192, 192, (7, 1)),
+                c(192, 224, (1, 7)),
+                c(224, 224, (7, 1)),
+                c(224, 256, (1, 7)),
+            ),
             average(1024, 128),
         )
 
@@ -213,11 +316,23 @@ def inception_v4(masks, classes):
         )
 
     return s(
-        *(c(3, 32, 3, 2, True), c(32, 32, 3, 1, True), c(32, 64, 3), Fork(nn.MaxPool2d(3, 2), c(64, 96, 3, 2, True))),
-        Fork(s(c(160, 64, 1), c(64, 96, 3, 1, True)), s(c(160, 64, 1), c(64, 64, (1, 7)), c(64, 64, (7, 1)), c(64, 96, 3, 1, True))),
+        *(
+            c(3, 32, 3, 2, True),
+            c(32, 32, 3, 1, True),
+            c(32, 64, 3),
+            Fork(nn.MaxPool2d(3, 2), c(64, 96, 3, 2, True)),
+        ),
+        Fork(
+            s(c(160, 64, 1), c(64, 96, 3, 1, True)),
+            s(c(160, 64, 1), c(64, 64, (1, 7)), c(64, 64, (7, 1)), c(64, 96, 3, 1, True)),
+        ),
         Fork(c(192, 192, 3, 2, True), nn.MaxPool2d(3, 2)),
         *(a() for _ in range(4)),
-        Fork(c(384, 384, 3, 2, True), s(c(384, 192, 1), c(192, 224, 3), c(224, 256, 3, 2, True)), nn.MaxPool2d(3, 2)),
+        Fork(
+            c(384, 384, 3, 2, True),
+            s(c(384, 192, 1), c(192, 224, 3), c(224, 256, 3, 2, True)),
+            nn.MaxPool2d(3, 2),
+        ),
         *(b() for _ in range(7)),
         Fork(
             s(c(1024, 192, 1), c(192, 192, 3, 2, True)),
@@ -225,7 +340,12 @@ def inception_v4(masks, classes):
             nn.MaxPool2d(3, 2),
         ),
         *(e() for _ in range(3)),
-        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), FixedDropout(0.2, masks), nn.Linear(1536, classes)),
+        *(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            FixedDropout(0.2, masks),
+            nn.Linear(1536, classes),
+        ),
     )
 
 
@@ -277,7 +397,9 @@ class Block(nn.Module):
 
 def resnet(classes, counts, *, bottleneck, cifar=False, option="B", v1=False, pre=False):
     c = 16 if cifar else 64
-    stem = [nn.Conv2d(3, c, 3, 1, 1, bias=False)] if cifar else [nn.Conv2d(3, c, 7, 2, 3, bias=False)]
+    stem = (
+        [nn.Conv2d(3, c, 3, 1, 1, bias=False)] if cifar else [nn.Conv2d(3, c, 7, 2, 3, bias=False)]
+    )
     layers = [*stem, nn.BatchNorm2d(c), nn.ReLU(), *([] if cifar else [nn.MaxPool2d(3, 2, 1)])]
     width = c
     for stage, count in enumerate(counts):
@@ -285,7 +407,17 @@ def resnet(classes, counts, *, bottleneck, cifar=False, option="B", v1=False, pr
             kind = None
             if pre:
                 kind = "inner" if number else "first" if stage == 0 else "change"
-            layers.append(Block(c, width, 2 if stage and not number else 1, bottleneck=bottleneck, option=option, v1=v1, pre=kind))
+            layers.append(
+                Block(
+                    c,
+                    width,
+                    2 if stage and not number else 1,
+                    bottleneck=bottleneck,
+                    option=option,
+                    v1=v1,
+                    pre=kind,
+                )
+            )
             c = width * (4 if bottleneck else 1)
         width *= 2
     layers += [nn.BatchNorm2d(c), nn.ReLU()] if pre else []
@@ -294,9 +426,20 @@ def resnet(classes, counts, *, bottleneck, cifar=False, option="B", v1=False, pr
 
 def nin_small(masks, c_in, widths, third):
     layers = []
-    for number, (a, b, c, size) in enumerate([(*widths[0], 5), (*widths[1], 5), (*widths[2], third)]):
-        layers += [nn.Conv2d(c_in, a, size, padding=size // 2), nn.ReLU(), nn.Conv2d(a, b, 1), nn.ReLU(), nn.Conv2d(b, c, 1), nn.ReLU()]
-        layers += [nn.MaxPool2d(3, 2, ceil_mode=True), FixedDropout(0.5, masks)] if number < 2 else []
+    for number, (a, b, c, size) in enumerate(
+        [(*widths[0], 5), (*widths[1], 5), (*widths[2], third)]
+    ):
+        layers += [
+            nn.Conv2d(c_in, a, size, padding=size // 2),
+            nn.ReLU(),
+            nn.Conv2d(a, b, 1),
+            nn.ReLU(),
+            nn.Conv2d(b, c, 1),
+            nn.ReLU(),
+        ]
+        layers += (
+            [nn.MaxPool2d(3, 2, ceil_mode=True), FixedDropout(0.5, masks)] if number < 2 else []
+        )
         c_in = c
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -304,19 +447,41 @@ def nin_small(masks, c_in, widths, third):
 def nin_imagenet(masks, classes):
     def mlp(c_in, a, b, c, size, stride=1):
         padding = 0 if stride > 1 else size // 2
-        return [nn.Conv2d(c_in, a, size, stride, padding), nn.ReLU(), nn.Conv2d(a, b, 1), nn.ReLU(), nn.Conv2d(b, c, 1), nn.ReLU()]
+        return [
+            nn.Conv2d(c_in, a, size, stride, padding),
+            nn.ReLU(),
+            nn.Conv2d(a, b, 1),
+            nn.ReLU(),
+            nn.Conv2d(b, c, 1),
+            nn.ReLU(),
+        ]
 
     pool = lambda: nn.MaxPool2d(3, 2, ceil_mode=True)  # noqa: E731
     return nn.Sequential(
-        *(*mlp(3, 96, 96, 96, 11, 4), pool(), *mlp(96, 256, 256, 256, 5), pool(), *mlp(256, 384, 384, 384, 3), pool()),
-        *(FixedDropout(0.5, masks), *mlp(384, 1024, 1024, classes, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        *(
+            *mlp(3, 96, 96, 96, 11, 4),
+            pool(),
+            *mlp(96, 256, 256, 256, 5),
+            pool(),
+            *mlp(256, 384, 384, 384, 3),
+            pool(),
+        ),
+        *(
+            FixedDropout(0.5, masks),
+            *mlp(384, 1024, 1024, classes, 3),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        ),
     )
 
 
 class Subsample(nn.Module):
     def __init__(self, channels):
         super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.zeros(channels)), nn.Parameter(torch.zeros(channels))
+        self.weight, self.bias = (
+            nn.Parameter(torch.zeros(channels)),
+            nn.Parameter(torch.zeros(channels)),
+        )
 
     def forward(self, x):
         total = F.avg_pool2d(x, 2, divisor_override=1)
@@ -332,12 +497,33 @@ class Partial(nn.Conv2d):
     """C3: sixteen separate sums over the maps that the paper's table I lists."""
 
     TABLE = (
-        *([0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5], [0, 4, 5], [0, 1, 5], [0, 1, 2, 3], [1, 2, 3, 4], [2, 3, 4, 5]),
-        *([0, 3, 4, 5], [0, 1, 4, 5], [0, 1, 2, 5], [0, 1, 3, 4], [1, 2, 4, 5], [0, 2, 3, 5], [0, 1, 2, 3, 4, 5]),
+        *(
+            [0, 1, 2],
+            [1, 2, 3],
+            [2, 3, 4],
+            [3, 4, 5],
+            [0, 4, 5],
+            [0, 1, 5],
+            [0, 1, 2, 3],
+            [1, 2, 3, 4],
+            [2, 3, 4, 5],
+        ),
+        *(
+            [0, 3, 4, 5],
+            [0, 1, 4, 5],
+            [0, 1, 2, 5],
+            [0, 1, 3, 4],
+            [1, 2, 4, 5],
+            [0, 2, 3, 5],
+            [0, 1, 2, 3, 4, 5],
+        ),
     )
 
     def forward(self, x):
-        maps = [F.conv2d(x[:, rows], self.weight[k : k + 1, rows], self.bias[k : k + 1]) for k, rows in enumerate(self.TABLE)]
+        maps = [
+            F.conv2d(x[:, rows], self.weight[k : k + 1, rows], self.bias[k : k + 1])
+            for k, rows in enumerate(self.TABLE)
+        ]
         return torch.cat(maps, 1)
 
 
@@ -352,17 +538,54 @@ class Distances(nn.Module):
 
 def lenet(name, codes=None):
     if name == "lenet5":
-        body = [nn.Conv2d(1, 6, 5), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.AvgPool2d(2)]
-        body += [nn.Conv2d(16, 120, 5), nn.ReLU(), nn.Flatten(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)]
+        body = [
+            nn.Conv2d(1, 6, 5),
+            nn.ReLU(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.ReLU(),
+            nn.AvgPool2d(2),
+        ]
+        body += [
+            nn.Conv2d(16, 120, 5),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, 10),
+        ]
     elif name == "lenet5_sigmoid":
-        body = [nn.Conv2d(3, 6, 5), nn.MaxPool2d(2), nn.Sigmoid(), nn.Conv2d(6, 16, 5), nn.MaxPool2d(2), nn.Sigmoid()]
+        body = [
+            nn.Conv2d(3, 6, 5),
+            nn.MaxPool2d(2),
+            nn.Sigmoid(),
+            nn.Conv2d(6, 16, 5),
+            nn.MaxPool2d(2),
+            nn.Sigmoid(),
+        ]
         body += [nn.Flatten(), nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10)]
     elif name == "lenet_caffe":
         body = [nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.MaxPool2d(2)]
         body += [nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10)]
     else:
-        body = [nn.Conv2d(1, 6, 5), Squash(), Subsample(6), Squash(), Partial(6, 16, 5), Squash(), Subsample(16), Squash()]
-        body += [nn.Conv2d(16, 120, 5), Squash(), nn.Flatten(), nn.Linear(120, 84), Squash(), Distances(codes)]
+        body = [
+            nn.Conv2d(1, 6, 5),
+            Squash(),
+            Subsample(6),
+            Squash(),
+            Partial(6, 16, 5),
+            Squash(),
+            Subsample(16),
+            Squash(),
+        ]
+        body += [
+            nn.Conv2d(16, 120, 5),
+            Squash(),
+            nn.Flatten(),
+            nn.Linear(120, 84),
+            Squash(),
+            Distances(codes),
+        ]
     return nn.Sequential(*body)
 
 
@@ -376,31 +599,55 @@ def pair(name, classes, full=False):
     if name.startswith("lenet"):
         return {}, lambda masks: lenet(name, rbf_codes())
     if name in ("alexnet", "alexnet_two_gpu", "caffenet"):
-        side = size(99 if name == "alexnet" else 67, 224 if name == "alexnet_two_gpu" else 227)  # 224 is padded to 227
+        side = size(
+            99 if name == "alexnet" else 67, 224 if name == "alexnet_two_gpu" else 227
+        )  # 224 is padded to 227
         form = {"groups": 1 if name == "alexnet" else 2, "caffe": name == "caffenet"}
-        return {"input_size": side, "hidden": hidden}, lambda masks: alexnet(masks, classes, side, hidden, **form)
+        return {"input_size": side, "hidden": hidden}, lambda masks: alexnet(
+            masks, classes, side, hidden, **form
+        )
     if name == "alexnet_torchvision":
-        return {"input_size": size(80), "hidden": hidden}, lambda masks: alexnet_torchvision(masks, classes, hidden)
+        return {"input_size": size(80), "hidden": hidden}, lambda masks: alexnet_torchvision(
+            masks, classes, hidden
+        )
     if name.startswith("zfnet"):
         widths = (512, 1024, 512) if "wide" in name else (384, 384, 256)
-        return {"input_size": size(96), "hidden": hidden}, lambda masks: zfnet(masks, classes, size(96), hidden, widths)
+        return {"input_size": size(96), "hidden": hidden}, lambda masks: zfnet(
+            masks, classes, size(96), hidden, widths
+        )
     if name.startswith("vgg"):
-        return {"input_size": size(32), "hidden": hidden}, lambda masks: vgg(name, masks, classes, hidden)
+        return {"input_size": size(32), "hidden": hidden}, lambda masks: vgg(
+            name, masks, classes, hidden
+        )
     if name.startswith("googlenet"):
-        kind = {"googlenet": "paper", "googlenet_bn": "bn", "googlenet_torchvision": "torchvision"}[name]
-        return {"input_size": size(96), "aux": True}, lambda masks: GoogLeNet(masks, classes, kind, aux=True, side=size(6, 14))
+        kind = {"googlenet": "paper", "googlenet_bn": "bn", "googlenet_torchvision": "torchvision"}[
+            name
+        ]
+        return {"input_size": size(96), "aux": True}, lambda masks: GoogLeNet(
+            masks, classes, kind, aux=True, side=size(6, 14)
+        )
     if name == "inception_v4":
         return {"input_size": size(107, 299)}, lambda masks: inception_v4(masks, classes)
     if name == "nin_imagenet":
         return {"input_size": size(99)}, lambda masks: nin_imagenet(masks, classes)
     if name == "nin_mnist":
-        return {}, lambda masks: nin_small(masks, 1, ((96, 64, 48), (128, 96, 48), (128, 96, classes)), 5)
+        return {}, lambda masks: nin_small(
+            masks, 1, ((96, 64, 48), (128, 96, 48), (128, 96, classes)), 5
+        )
     if name.startswith("nin"):
-        return {}, lambda masks: nin_small(masks, 3, ((192, 160, 96), (192, 192, 192), (192, 192, classes)), 3)
+        return {}, lambda masks: nin_small(
+            masks, 3, ((192, 160, 96), (192, 192, 192), (192, 192, classes)), 3
+        )
     pre, depth, cifar, v1 = re.fullmatch(r"(pre)?resnet(\d+)(_cifar)?(_v1)?", name).groups()
     depth = int(depth)
-    form = {"pre": bool(pre), "v1": bool(v1) or bool(cifar), "bottleneck": depth in (164, 1001) if cifar else depth >= 50}
+    form = {
+        "pre": bool(pre),
+        "v1": bool(v1) or bool(cifar),
+        "bottleneck": depth in (164, 1001) if cifar else depth >= 50,
+    }
     if cifar:
         counts = [(depth - 2) // (9 if form["bottleneck"] else 6)] * 3
-        return {}, lambda masks: resnet(classes, counts, cifar=True, option="B" if form["bottleneck"] else "A", **form)
+        return {}, lambda masks: resnet(
+            classes, counts, cifar=True, option="B" if form["bottleneck"] else "A", **form
+        )
     return {"input_size": size(64)}, lambda masks: resnet(classes, DEPTHS[depth], **form)

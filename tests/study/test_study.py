@@ -33,8 +33,12 @@ def test_summary_formats():
     assert again["parameters"] == 60_000
     assert [row["name"] for row in again["rows"]][:3] == ["C1", "S2", "C3"]
     markdown = table.to_markdown().splitlines()
-    assert markdown[0].startswith("| layer | type | kernel | stride | padding | activation | output | memory |")
-    assert all(line.count("|") == markdown[0].count("|") for line in markdown[: len(table.rows) + 4])
+    assert markdown[0].startswith(
+        "| layer | type | kernel | stride | padding | activation | output | memory |"
+    )
+    assert all(
+        line.count("|") == markdown[0].count("|") for line in markdown[: len(table.rows) + 4]
+    )
     assert "partial connections" in table.to_markdown()
     assert "60,000 parameters (237.7 KiB on disk with 840 fixed values)" in table.footer()
 
@@ -57,7 +61,11 @@ def history(test=True):
     rows = []
     for epoch in range(1, 6):
         row = {"epoch": epoch, "train_loss": 1 / epoch, "train_accuracy": 1 - 0.1 / epoch}
-        row |= {"test_loss": 1.1 / epoch, "test_accuracy": 1 - 0.12 / epoch} if test else {"test_loss": None, "test_accuracy": None}
+        row |= (
+            {"test_loss": 1.1 / epoch, "test_accuracy": 1 - 0.12 / epoch}
+            if test
+            else {"test_loss": None, "test_accuracy": None}
+        )
         rows.append(row)
     return History(rows)
 
@@ -70,9 +78,13 @@ def test_pictures(tmp_path):
         plots.curves(history(), tmp_path / "curves.png", "a title"),
         plots.curves(history(test=False), tmp_path / "train.png"),
         plots.confusion(evaluation, tmp_path / "confusion.png"),
-        plots.images(np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), np.uint8), tmp_path / "grid.png", list("abcdefg")),
+        plots.images(
+            np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), np.uint8),
+            tmp_path / "grid.png",
+            list("abcdefg"),
+        ),
         plots.filters(models.create("lenet5").C1.weight.value, tmp_path / "filters.png"),
-        plots.filters(Conv2d(3, 5, 7).weight.value, tmp_path / "colour.png"),
+        plots.filters(Conv2d(3, 5, 7).weight.value, tmp_path / "color.png"),
     ]
     for path in paths:
         with Image.open(path) as image:
@@ -106,5 +118,11 @@ def test_probe_leaves_no_trace():
         np.testing.assert_array_equal(array, before[name])
     assert not any(p.grad.any() for p in network.parameters())
     assert not any("backward" in vars(layer) for _, layer in network.named_layers())
-    assert {r.layer for r in readings} == {"Conv2d", "BatchNorm2d", "PadShortcut", "GlobalAvgPool2d", "Linear"}
+    assert {r.layer for r in readings} == {
+        "Conv2d",
+        "BatchNorm2d",
+        "PadShortcut",
+        "GlobalAvgPool2d",
+        "Linear",
+    }
     assert all(r.gradient > 0 for r in readings)

@@ -43,8 +43,16 @@ def digits():
 def run(digits, model=None, **options):
     minicnn.seed(1)
     model = model or small_network()
-    options = {"epochs": 3, "batch_size": 32, "optimizer": "adam", "schedule": "cosine", "progress": False} | options
-    history = training.fit(model, *digits, preprocess=PREPROCESS, augment=data.RandomShift(2), **options)
+    options = {
+        "epochs": 3,
+        "batch_size": 32,
+        "optimizer": "adam",
+        "schedule": "cosine",
+        "progress": False,
+    } | options
+    history = training.fit(
+        model, *digits, preprocess=PREPROCESS, augment=data.RandomShift(2), **options
+    )
     return model, history
 
 
@@ -105,7 +113,13 @@ def test_resumed_run_is_bit_identical(digits, tmp_path, crash):
             run(digits, out=out, callbacks=[StopAt(crash)], checkpoint_seconds=seconds)
         model, history = run(digits, out=out, resume=True)
         assert_same(weights(whole), weights(model))
-        for column in ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "learning_rate"):
+        for column in (
+            "train_loss",
+            "train_accuracy",
+            "test_loss",
+            "test_accuracy",
+            "learning_rate",
+        ):
             assert history.column(column) == expected.column(column)
 
 
@@ -125,7 +139,10 @@ def test_a_run_is_not_overwritten(digits, tmp_path):
 
 def test_another_run_is_not_resumed(digits, tmp_path):
     run(digits, out=tmp_path, epochs=1)
-    with pytest.raises(CheckpointError, match="it belongs to another run: batch_size was 32 and is now 16; seed was 0 and is now 3"):
+    with pytest.raises(
+        CheckpointError,
+        match="it belongs to another run: batch_size was 32 and is now 16; seed was 0 and is now 3",
+    ):
         run(digits, out=tmp_path, batch_size=16, seed=3, resume=True)
     with pytest.raises(CheckpointError, match="optimizer was 'Adam' and is now 'SGD'"):
         run(digits, out=tmp_path, optimizer="sgd", resume=True)
@@ -154,7 +171,9 @@ print("interrupted" if history.interrupted else "finished", flush=True)
 def start(out, epochs):
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", SCRIPT.format(tests=root, epochs=epochs), str(out)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
+    )
 
 
 def finish(out, epochs):
@@ -233,8 +252,18 @@ def test_interruption_without_a_folder_is_a_keyboard_interrupt(digits):
 def test_infinite_loss_names_step_layer_and_checkpoint(digits, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step \d+ \(epoch 2\): .*last good checkpoint is .*last"):
-            run(digits, out=tmp_path, optimizer="sgd", lr=0.01, epochs=2, schedule=training.MultiStep([1], gamma=1e30))
+        with pytest.raises(
+            TrainingError,
+            match=r"the loss is (nan|inf) at step \d+ \(epoch 2\): .*last good checkpoint is .*last",
+        ):
+            run(
+                digits,
+                out=tmp_path,
+                optimizer="sgd",
+                lr=0.01,
+                epochs=2,
+                schedule=training.MultiStep([1], gamma=1e30),
+            )
 
 
 class Poison(training.Callback):
@@ -245,10 +274,14 @@ class Poison(training.Callback):
 
 def test_bad_parameter_is_named(digits, tmp_path):
     with pytest.raises(
-        TrainingError, match=r"the loss is nan at step 5 \(epoch 1\): the parameter fc\.weight holds one; there is no checkp"
+        TrainingError,
+        match=r"the loss is nan at step 5 \(epoch 1\): the parameter fc\.weight holds one; there is no checkp",
     ):
         run(digits, out=tmp_path, callbacks=[Poison()])
-    with pytest.raises(TrainingError, match=r"after step 4 the parameter fc\.weight is not finite; the checkpoint .* is kept as it was"):
+    with pytest.raises(
+        TrainingError,
+        match=r"after step 4 the parameter fc\.weight is not finite; the checkpoint .* is kept as it was",
+    ):
         run(digits, out=tmp_path, callbacks=[Poison()], checkpoint_seconds=0.0)
 
 
@@ -257,7 +290,10 @@ def test_first_bad_layer_is_named():
     network.conv.weight.value[...] = 1e38
     x = np.ones((1, 32, 32, 1), np.float32)
     with np.errstate(all="ignore"):
-        assert "the first layer to give one is conv, Conv2d(1, 4, 5" in training.diagnose.first_bad_layer(network, x)
+        assert (
+            "the first layer to give one is conv, Conv2d(1, 4, 5"
+            in training.diagnose.first_bad_layer(network, x)
+        )
     x[0, 0, 0, 0] = np.inf
     assert "the input already holds one" in training.diagnose.first_bad_layer(network, x)
 
@@ -265,7 +301,10 @@ def test_first_bad_layer_is_named():
 def test_a_loss_at_chance_is_called_out(digits):
     network = small_network()
     network.fc.initialize(minicnn.layers.init.constant(0.0), 0.0)
-    with pytest.warns(UserWarning, match=r"stayed at 2\.30\d = ln\(classes\) for 200 steps: the network is guessing"):
+    with pytest.warns(
+        UserWarning,
+        match=r"stayed at 2\.30\d = ln\(classes\) for 200 steps: the network is guessing",
+    ):
         run(digits, network, epochs=25, lr=1e-12, optimizer="sgd")
 
 
@@ -319,13 +358,17 @@ def test_arguments_are_checked(digits):
         run(digits, schedule="linear")
     with pytest.raises(ValueError, match="schedule='step' needs arguments"):
         run(digits, schedule="step")
-    with pytest.raises(DataError, match="the labels are int64 \\(299,\\); expected integers \\(300,\\)"):
+    with pytest.raises(
+        DataError, match="the labels are int64 \\(299,\\); expected integers \\(300,\\)"
+    ):
         run(((digits[0].images, digits[0].labels[:-1]), None))
     network = Sequential(Conv2d(1, 4, 5), Flatten(), Linear(10, 10))
     with pytest.raises(ShapeError, match=r"^2: Linear\(10, 10\): the input has shape"):
         run(digits, network)
     too_few = Sequential(Conv2d(1, 4, 5, stride=4), Flatten(), Linear(196, 7))
-    with pytest.raises(ShapeError, match=r"labels run from \d to \d; the network has classes 0 to 6"):
+    with pytest.raises(
+        ShapeError, match=r"labels run from \d to \d; the network has classes 0 to 6"
+    ):
         run(digits, too_few)
 
 

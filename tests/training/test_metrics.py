@@ -33,7 +33,10 @@ def test_evaluate_by_hand():
     assert result.confusion.trace() == 3
     np.testing.assert_array_equal(result.per_class[[0, 6]], [1, 0])
     assert np.isnan(result.per_class[3])
-    expected = [-np.log(np.exp(v[t]) / np.exp(v).sum()) for v, t in zip(logits[:, 0, :, 0].astype(float), labels, strict=True)]
+    expected = [
+        -np.log(np.exp(v[t]) / np.exp(v).sum())
+        for v, t in zip(logits[:, 0, :, 0].astype(float), labels, strict=True)
+    ]
     assert result.loss == pytest.approx(np.mean(expected), rel=1e-6)
 
 

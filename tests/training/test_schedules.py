@@ -46,10 +46,20 @@ def test_one_cycle_like_torch():
     """Torch counts n - 1 intervals between its n steps, we count n."""
     total = 101
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    scheduler = lr.OneCycleLR(optimizer, 1.0, total, pct_start=0.3 + 0.7 / 101, cycle_momentum=False, div_factor=25, final_div_factor=1e4)
+    scheduler = lr.OneCycleLR(
+        optimizer,
+        1.0,
+        total,
+        pct_start=0.3 + 0.7 / 101,
+        cycle_momentum=False,
+        div_factor=25,
+        final_div_factor=1e4,
+    )
     ours = s.OneCycle(0.3, unit="step")
     for step in range(total - 1):
-        assert ours.factor(step, total - 1) == pytest.approx(optimizer.param_groups[0]["lr"], abs=2e-2)
+        assert ours.factor(step, total - 1) == pytest.approx(
+            optimizer.param_groups[0]["lr"], abs=2e-2
+        )
         optimizer.step()
         scheduler.step()
 

@@ -31,12 +31,18 @@ def test_own_network(tmp_path):
     network = Sequential(Conv2d(1, 2, 3), BatchNorm2d(2))
     network(np.random.default_rng(0).standard_normal((4, 5, 5, 1)).astype(np.float32))
     minicnn.save(network, path)
-    with pytest.raises(CheckpointError, match=r"own\.safetensors: it does not say which model .* load\(path, model\)"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"own\.safetensors: it does not say which model .* load\(path, model\)",
+    ):
         minicnn.load(path)
     again = minicnn.load(path, Sequential(Conv2d(1, 2, 3), BatchNorm2d(2)))
     for name, array in network.state_dict().items():
         np.testing.assert_array_equal(again.state_dict()[name], array)
-    with pytest.raises(CheckpointError, match=r"own\.safetensors: the weights do not fit the model: .*0\.weight has shape \(3, 3, 1, 2\)"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"own\.safetensors: the weights do not fit the model: .*0\.weight has shape \(3, 3, 1, 2\)",
+    ):
         minicnn.load(path, Sequential(Conv2d(1, 4, 3), BatchNorm2d(4)))
 
 
@@ -59,20 +65,35 @@ def test_files_from_elsewhere(tmp_path):
     """A safetensors file without our metadata is read; the library reads ours."""
     path = tmp_path / "x.safetensors"
     model = models.create("lenet5")
-    safetensors.numpy.save_file({k: np.ascontiguousarray(v) for k, v in model.state_dict().items()}, path, {"made by": "someone"})
+    safetensors.numpy.save_file(
+        {k: np.ascontiguousarray(v) for k, v in model.state_dict().items()},
+        path,
+        {"made by": "someone"},
+    )
     assert set(ours.load_state(path)) == set(model.state_dict())
-    np.testing.assert_array_equal(minicnn.load(path, models.create("lenet5")).C1.weight.value, model.C1.weight.value)
+    np.testing.assert_array_equal(
+        minicnn.load(path, models.create("lenet5")).C1.weight.value, model.C1.weight.value
+    )
     minicnn.save(model, path)
-    np.testing.assert_array_equal(safetensors.numpy.load_file(path)["C1.weight"], model.C1.weight.value)
+    np.testing.assert_array_equal(
+        safetensors.numpy.load_file(path)["C1.weight"], model.C1.weight.value
+    )
 
 
 def test_every_part_is_under_the_checksum(tmp_path):
     path = tmp_path / "x.safetensors"
     minicnn.save(models.create("lenet5"), path)
     tensors, metadata = ours.read(path)
-    metadata = {**metadata, ours.MODEL: json.dumps({"name": "lenet5", "options": {"num_classes": 10}, "classes": ["x"]})}
+    metadata = {
+        **metadata,
+        ours.MODEL: json.dumps(
+            {"name": "lenet5", "options": {"num_classes": 10}, "classes": ["x"]}
+        ),
+    }
     path.write_bytes(safetensors.numpy.save(tensors, metadata))
-    with pytest.raises(CheckpointError, match="it is damaged: its contents do not have the checksum"):
+    with pytest.raises(
+        CheckpointError, match="it is damaged: its contents do not have the checksum"
+    ):
         minicnn.load(path)
 
 
@@ -85,12 +106,16 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match=r"x\.safetensors: cannot be written: No space left on device"):
+    with pytest.raises(
+        CheckpointError, match=r"x\.safetensors: cannot be written: No space left on device"
+    ):
         minicnn.save(models.create("lenet5", seed=2), path)
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(CheckpointError, match=r"nothing\.safetensors: cannot be read: No such file"):
+    with pytest.raises(
+        CheckpointError, match=r"nothing\.safetensors: cannot be read: No such file"
+    ):
         minicnn.load(tmp_path / "nothing.safetensors")

@@ -31,7 +31,10 @@ def test_all_types_and_views(tmp_path, save):
         scalar=torch.tensor(7),
         empty=torch.zeros(0, 3),
         parameter=torch.nn.Parameter(torch.ones(3)),
-        **{str(t).partition(".")[2]: torch.tensor([1, 0, 3]).to(t) for t in (torch.float64, torch.float16, torch.bfloat16)},
+        **{
+            str(t).partition(".")[2]: torch.tensor([1, 0, 3]).to(t)
+            for t in (torch.float64, torch.float16, torch.bfloat16)
+        },
         **{
             str(t).partition(".")[2]: torch.tensor([1, 0, 3]).to(t)
             for t in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -71,12 +74,20 @@ class Evil:
 def test_nothing_is_executed(tmp_path, save, capsys):
     path = tmp_path / "evil.pth"
     save({"w": Evil()}, path)
-    with pytest.raises(CheckpointError, match=r"evil\.pth: it wants to execute __builtin__\.eval, which is refused"):
+    with pytest.raises(
+        CheckpointError, match=r"evil\.pth: it wants to execute __builtin__\.eval, which is refused"
+    ):
         read_torch(path)
     save(torch.nn.Linear(2, 2), path)  # a whole module instead of its weights
-    with pytest.raises(CheckpointError, match=r"it wants to execute torch\.nn\.modules\.linear\.Linear"):
+    with pytest.raises(
+        CheckpointError, match=r"it wants to execute torch\.nn\.modules\.linear\.Linear"
+    ):
         read_torch(path)
-    for attack in (b"cos\nsystem\n(S'echo executed'\ntR.", b"c__builtin__\nexec\n(S'1'\ntR.", pickle.dumps(Evil())):
+    for attack in (
+        b"cos\nsystem\n(S'echo executed'\ntR.",
+        b"c__builtin__\nexec\n(S'1'\ntR.",
+        pickle.dumps(Evil()),
+    ):
         path.write_bytes(attack)
         with pytest.raises(CheckpointError, match="it wants to execute"):
             read_torch(path)
@@ -137,21 +148,56 @@ def test_a_view_beyond_its_storage_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         for entry, data in entries.items():
             archive.writestr(entry, data)
-    with pytest.raises(CheckpointError, match=r"a tensor of shape \(127,\) does not lie within its storage of 4 values"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"a tensor of shape \(127,\) does not lie within its storage of 4 values",
+    ):
         read_torch(path)
 
 
 def torchvision_names(name, state):
     """What the names in torchvision look like, by their number and some samples."""
     expected = {
-        "alexnet_torchvision": (16, {"features.10.weight": (256, 256, 3, 3), "classifier.1.weight": (4096, 9216)}),
-        "vgg16": (32, {"features.28.weight": (512, 512, 3, 3), "classifier.0.weight": (4096, 25088), "classifier.6.bias": (1000,)}),
-        "vgg11_bn": (62, {"features.25.weight": (512, 512, 3, 3), "features.26.running_var": (512,)}),
-        "vgg16_bn": (97, {"features.40.weight": (512, 512, 3, 3), "features.41.num_batches_tracked": ()}),
+        "alexnet_torchvision": (
+            16,
+            {"features.10.weight": (256, 256, 3, 3), "classifier.1.weight": (4096, 9216)},
+        ),
+        "vgg16": (
+            32,
+            {
+                "features.28.weight": (512, 512, 3, 3),
+                "classifier.0.weight": (4096, 25088),
+                "classifier.6.bias": (1000,),
+            },
+        ),
+        "vgg11_bn": (
+            62,
+            {"features.25.weight": (512, 512, 3, 3), "features.26.running_var": (512,)},
+        ),
+        "vgg16_bn": (
+            97,
+            {"features.40.weight": (512, 512, 3, 3), "features.41.num_batches_tracked": ()},
+        ),
         "vgg19": (38, {"features.34.bias": (512,)}),
-        "googlenet_torchvision": (344, {"inception4e.branch4.1.bn.running_mean": (128,), "conv2.conv.weight": (64, 64, 1, 1)}),
-        "resnet18": (122, {"layer2.0.downsample.0.weight": (128, 64, 1, 1), "fc.weight": (1000, 512), "bn1.num_batches_tracked": ()}),
-        "resnet50": (320, {"layer1.0.downsample.1.running_mean": (256,), "layer4.2.conv3.weight": (2048, 512, 1, 1)}),
+        "googlenet_torchvision": (
+            344,
+            {"inception4e.branch4.1.bn.running_mean": (128,), "conv2.conv.weight": (64, 64, 1, 1)},
+        ),
+        "resnet18": (
+            122,
+            {
+                "layer2.0.downsample.0.weight": (128, 64, 1, 1),
+                "fc.weight": (1000, 512),
+                "bn1.num_batches_tracked": (),
+            },
+        ),
+        "resnet50": (
+            320,
+            {
+                "layer1.0.downsample.1.running_mean": (256,),
+                "layer4.2.conv3.weight": (2048, 512, 1, 1),
+            },
+        ),
         "resnet20_cifar": (116, {"layer3.2.bn2.weight": (64,), "linear.weight": (10, 64)}),
     }[name]
     assert len(state) == expected[0]
@@ -159,7 +205,17 @@ def torchvision_names(name, state):
         assert state[tensor].shape == shape, tensor
 
 
-NAMES = ["alexnet_torchvision", "vgg16", "vgg11_bn", "vgg16_bn", "vgg19", "googlenet_torchvision", "resnet18", "resnet50", "resnet20_cifar"]
+NAMES = [
+    "alexnet_torchvision",
+    "vgg16",
+    "vgg11_bn",
+    "vgg16_bn",
+    "vgg19",
+    "googlenet_torchvision",
+    "resnet18",
+    "resnet50",
+    "resnet20_cifar",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -176,13 +232,19 @@ def test_googlenet_with_heads():
     np.testing.assert_array_equal(to_torch(plain)["fc.weight"], state["fc.weight"])
 
 
-@pytest.mark.parametrize("name", ["alexnet_torchvision", "googlenet_torchvision", "resnet18", "resnet20_cifar"])
+@pytest.mark.parametrize(
+    "name", ["alexnet_torchvision", "googlenet_torchvision", "resnet18", "resnet20_cifar"]
+)
 def test_round_trip_through_a_file(tmp_path, save, name):
     """Out by our names, through a real torch file with DataParallel's prefix and without the counters, and in again."""
     ours = models.create(name, seed=1, num_classes=5)
     for i, (_, buffer) in enumerate(ours.named_buffers()):
         buffer += 0.01 * i
-    state = {f"module.{k}": torch.tensor(v) for k, v in to_torch(ours).items() if not k.endswith("num_batches_tracked")}
+    state = {
+        f"module.{k}": torch.tensor(v)
+        for k, v in to_torch(ours).items()
+        if not k.endswith("num_batches_tracked")
+    }
     save({"state_dict": state, "epoch": 90}, tmp_path / "x.pth")
     again = models.create(name, num_classes=5, weights=tmp_path / "x.pth")
     for tensor, array in ours.state_dict().items():
@@ -242,7 +304,9 @@ def test_weights_by_path_checksum_and_url(tmp_path, monkeypatch):
 def test_option_a_that_pads_both_sides():
     """The common CIFAR checkpoints pad channels in front and behind: the same weights give another network."""
     x = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
-    behind, around = (models.create("resnet20_cifar", seed=0, both_sides=b).eval() for b in (False, True))
+    behind, around = (
+        models.create("resnet20_cifar", seed=0, both_sides=b).eval() for b in (False, True)
+    )
     assert abs(behind(x) - around(x)).max() > 1e-3
     y = around.layer2[0].shortcut(np.ones((1, 4, 4, 16), np.float32))
     np.testing.assert_array_equal(y[0, 0, 0], np.r_[np.zeros(8), np.ones(16), np.zeros(8)])

@@ -33,7 +33,11 @@ def _host() -> str:
         return "avx512"
     if features.get("avx2") and features.get("fma"):
         return "avx2"
-    return "neon" if features.get("neon") or binding.get_process_triple().startswith(("aarch64", "arm64")) else "portable"
+    return (
+        "neon"
+        if features.get("neon") or binding.get_process_triple().startswith(("aarch64", "arm64"))
+        else "portable"
+    )
 
 
 INSTRUCTIONS = _host()
@@ -73,7 +77,9 @@ def _operation(*argument_types, result=vector):
             return context.get_dummy_value() if value is None else value
 
         scope = {"result": result(*argument_types), "generate": generate}
-        exec(f"def {emit.__name__}(typing, {names}):\n    return result, generate", scope)  # intrinsics need named arguments
+        exec(
+            f"def {emit.__name__}(typing, {names}):\n    return result, generate", scope
+        )  # intrinsics need named arguments
         function = scope[emit.__name__]
         function.__doc__ = emit.__doc__
         return intrinsic(function)
@@ -98,7 +104,9 @@ def _constant(value, kind=_VECTOR):
 
 
 def _call(builder, name, *values, result=_VECTOR):
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, [v.type for v in values]), name)
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(result, [v.type for v in values]), name
+    )
     return builder.call(function, values)
 
 
@@ -131,14 +139,24 @@ def store(builder, p, i, v):
 def load_part_or(builder, p, i, n, other):
     """The first n lanes from p[i] on, those of `other` behind them."""
     pointer, mask = _at(builder, p, i, _VECTOR), _first_lanes(builder, n)
-    return _call(builder, f"llvm.masked.load.{_SUFFIX}.p0", pointer, ir.Constant(_INT, 4), mask, other)
+    return _call(
+        builder, f"llvm.masked.load.{_SUFFIX}.p0", pointer, ir.Constant(_INT, 4), mask, other
+    )
 
 
 @_operation(intp, intp, vector, intp, result=types.void)
 def _masked_store(builder, p, i, v, n):
     """p[i : i + n] = the first n lanes of v."""
     pointer, mask = _at(builder, p, i, _VECTOR), _first_lanes(builder, n)
-    _call(builder, f"llvm.masked.store.{_SUFFIX}.p0", v, pointer, ir.Constant(_INT, 4), mask, result=ir.VoidType())
+    _call(
+        builder,
+        f"llvm.masked.store.{_SUFFIX}.p0",
+        v,
+        pointer,
+        ir.Constant(_INT, 4),
+        mask,
+        result=ir.VoidType(),
+    )
 
 
 @njit
@@ -190,7 +208,13 @@ def _zeros(builder):
 def fetch_to_write(builder, p):
     """Ask for the cache line at the address p, which will be written soon; any address is allowed."""
     pointer = builder.inttoptr(p, ir.IntType(8).as_pointer())
-    _call(builder, "llvm.prefetch.p0", pointer, *(ir.Constant(_INT, k) for k in (1, 3, 1)), result=ir.VoidType())
+    _call(
+        builder,
+        "llvm.prefetch.p0",
+        pointer,
+        *(ir.Constant(_INT, k) for k in (1, 3, 1)),
+        result=ir.VoidType(),
+    )
 
 
 @_operation(intp, intp, result=float32)
@@ -231,7 +255,15 @@ def load_bytes_part(builder, p, i, n):
     """The first n lanes of the unsigned bytes from p + i on, as floats; zeros in the others."""
     mask = _first_lanes(builder, n)
     name = f"llvm.masked.load.v{LANES}i8.p0"
-    value = _call(builder, name, _at_byte(builder, p, i), ir.Constant(_INT, 1), mask, _constant(0, _BYTES), result=_BYTES)
+    value = _call(
+        builder,
+        name,
+        _at_byte(builder, p, i),
+        ir.Constant(_INT, 1),
+        mask,
+        _constant(0, _BYTES),
+        result=_BYTES,
+    )
     return builder.uitofp(value, _VECTOR)
 
 
@@ -240,7 +272,15 @@ def store_bytes_part(builder, p, i, v, n):
     """The first n lanes of v, whole numbers of 0 to 255, as bytes to p + i."""
     value, mask = builder.fptoui(v, _BYTES), _first_lanes(builder, n)
     name = f"llvm.masked.store.v{LANES}i8.p0"
-    _call(builder, name, value, _at_byte(builder, p, i), ir.Constant(_INT, 1), mask, result=ir.VoidType())
+    _call(
+        builder,
+        name,
+        value,
+        _at_byte(builder, p, i),
+        ir.Constant(_INT, 1),
+        mask,
+        result=ir.VoidType(),
+    )
 
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------------
@@ -269,11 +309,18 @@ def _arithmetic(sign, instruction):
         def on_both(a, b):
             return on_vectors(a, b)
 
-        on_both.__name__ = on_both.__qualname__ = f"vector_{instruction}"  # its own name for the linker, see `launch.inline`
+        on_both.__name__ = on_both.__qualname__ = (
+            f"vector_{instruction}"  # its own name for the linker, see `launch.inline`
+        )
         return on_both
 
 
-for _sign, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):
+for _sign, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
     _arithmetic(_sign, _instruction)
 
 
@@ -351,16 +398,22 @@ def mantissa(builder, v):
 def _scrambled(builder, x):
     """`reference.dropout.scrambled`."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        x = builder.mul(builder.xor(x, builder.lshr(x, _constant(shift, _INTS))), _constant(factor, _INTS))
+        x = builder.mul(
+            builder.xor(x, builder.lshr(x, _constant(shift, _INTS))), _constant(factor, _INTS)
+        )
     return builder.xor(x, builder.lshr(x, _constant(16, _INTS)))
 
 
 @_operation(intp, intp, intp, intp)
 def hashed_above(builder, i, first_key, second_key, least):
     """1 in the lanes whose position, i and following, hashes to `least` or more, else 0: who stays in `reference.dropout`."""
-    i, first_key, second_key, least = (_splat(builder, builder.trunc(n, _INT), _INTS) for n in (i, first_key, second_key, least))
+    i, first_key, second_key, least = (
+        _splat(builder, builder.trunc(n, _INT), _INTS) for n in (i, first_key, second_key, least)
+    )
     position = builder.add(i, ir.Constant(_INTS, list(range(LANES))))
-    number = _scrambled(builder, builder.add(_scrambled(builder, builder.xor(position, first_key)), second_key))
+    number = _scrambled(
+        builder, builder.add(_scrambled(builder, builder.xor(position, first_key)), second_key)
+    )
     return builder.uitofp(builder.icmp_unsigned(">=", number, least), _VECTOR)
 
 
@@ -369,7 +422,9 @@ def mixed(builder, hashes, v):
     """Each lane's hash with the bits of v's lane mixed in: a round of xxHash32 (Collet 2014)."""
     hashes, bits = (builder.bitcast(a, _INTS) for a in (hashes, v))
     hashes = builder.add(hashes, builder.mul(bits, _constant(0x85EBCA77, _INTS)))
-    turned = builder.or_(builder.shl(hashes, _constant(13, _INTS)), builder.lshr(hashes, _constant(19, _INTS)))
+    turned = builder.or_(
+        builder.shl(hashes, _constant(13, _INTS)), builder.lshr(hashes, _constant(19, _INTS))
+    )
     return builder.bitcast(builder.mul(turned, _constant(0x9E3779B1, _INTS)), _VECTOR)
 
 
@@ -379,7 +434,9 @@ def total(builder, v):
     lanes = LANES
     while lanes > 1:
         lanes //= 2
-        low, high = (ir.Constant(ir.VectorType(_INT, lanes), list(range(k, k + lanes))) for k in (0, lanes))
+        low, high = (
+            ir.Constant(ir.VectorType(_INT, lanes), list(range(k, k + lanes))) for k in (0, lanes)
+        )
         v = builder.fadd(builder.shuffle_vector(v, v, low), builder.shuffle_vector(v, v, high))
     return builder.extract_element(v, ir.Constant(_INT, 0))
 
@@ -390,7 +447,12 @@ def largest(builder, v):
     lanes = LANES
     while lanes > 1:
         lanes //= 2
-        low, high = (builder.shuffle_vector(v, v, ir.Constant(ir.VectorType(_INT, lanes), list(range(k, k + lanes)))) for k in (0, lanes))
+        low, high = (
+            builder.shuffle_vector(
+                v, v, ir.Constant(ir.VectorType(_INT, lanes), list(range(k, k + lanes)))
+            )
+            for k in (0, lanes)
+        )
         v = builder.select(builder.fcmp_ordered(">", low, high), low, high)
     return builder.extract_element(v, ir.Constant(_INT, 0))
 
@@ -423,12 +485,17 @@ def tile_multiply(typing, tile, rows, vectors, a, row_step, b):
         fma = f"llvm.fmuladd.{_SUFFIX}"
         columns = []
         for j in range(n):
-            columns.append(builder.load(_at(builder, b, ir.Constant(ir.IntType(64), j * LANES), _VECTOR)))
+            columns.append(
+                builder.load(_at(builder, b, ir.Constant(ir.IntType(64), j * LANES), _VECTOR))
+            )
             columns[-1].align = 4
         offset, result = ir.Constant(ir.IntType(64), 0), []
         for i in range(r):
             factor = _splat(builder, builder.load(_at(builder, a, offset, _FLOAT)))
-            result += [_call(builder, fma, factor, columns[j], builder.extract_value(tile, i * n + j)) for j in range(n)]
+            result += [
+                _call(builder, fma, factor, columns[j], builder.extract_value(tile, i * n + j))
+                for j in range(n)
+            ]
             offset = builder.add(offset, row_step)
         return context.make_tuple(builder, signature.return_type, result)
 
@@ -443,7 +510,9 @@ def addresses(typing, table, rows):
     def generate(context, builder, signature, values):
         pointer = builder.inttoptr(values[0], ir.IntType(64).as_pointer())
         indices = [ir.Constant(ir.IntType(64), r) for r in range(len(result))]
-        return context.make_tuple(builder, result, [builder.load(builder.gep(pointer, [i])) for i in indices])
+        return context.make_tuple(
+            builder, result, [builder.load(builder.gep(pointer, [i])) for i in indices]
+        )
 
     return result(intp, rows), generate
 
@@ -457,13 +526,25 @@ def tile_multiply_at(typing, tile, vectors, rows, i, b):
         tile, _, rows, i, b = values
         columns = []
         for j in range(n):
-            columns.append(builder.load(_at(builder, b, ir.Constant(ir.IntType(64), j * LANES), _VECTOR)))
+            columns.append(
+                builder.load(_at(builder, b, ir.Constant(ir.IntType(64), j * LANES), _VECTOR))
+            )
             columns[-1].align = 4
         result = []
         for row in range(r):
-            factor = _splat(builder, builder.load(_at(builder, builder.extract_value(rows, row), i, _FLOAT)))
+            factor = _splat(
+                builder, builder.load(_at(builder, builder.extract_value(rows, row), i, _FLOAT))
+            )
             for j in range(n):
-                result.append(_call(builder, f"llvm.fmuladd.{_SUFFIX}", factor, columns[j], builder.extract_value(tile, row * n + j)))
+                result.append(
+                    _call(
+                        builder,
+                        f"llvm.fmuladd.{_SUFFIX}",
+                        factor,
+                        columns[j],
+                        builder.extract_value(tile, row * n + j),
+                    )
+                )
         return context.make_tuple(builder, signature.return_type, result)
 
     return tile(tile, vectors, rows, intp, intp), generate
@@ -483,11 +564,20 @@ def tile_store(typing, tile, vectors, c, step, rows, n, add, scale, bias, relu):
         zero = ir.Constant(ir.IntType(64), 0)
 
         def unless_zero(condition, mask):
-            return builder.select(builder.icmp_signed("!=", condition, zero), mask, _constant(0, _MASK))
+            return builder.select(
+                builder.icmp_signed("!=", condition, zero), mask, _constant(0, _MASK)
+            )
 
         def masked_load(p, i, mask, other=0.0):
             name = f"llvm.masked.load.{_SUFFIX}.p0"
-            return _call(builder, name, _at(builder, p, i, _VECTOR), ir.Constant(_INT, 4), mask, _constant(other))
+            return _call(
+                builder,
+                name,
+                _at(builder, p, i, _VECTOR),
+                ir.Constant(_INT, 4),
+                mask,
+                _constant(other),
+            )
 
         def column_values(p, other):
             """A vector for each column from p on, or `other` where p is 0.
@@ -495,9 +585,14 @@ def tile_store(typing, tile, vectors, c, step, rows, n, add, scale, bias, relu):
             Nothing is read then, yet the address must be a valid one: processors are slow to find out otherwise.
             """
             readable = builder.select(builder.icmp_signed("!=", p, zero), p, c)
-            return [masked_load(readable, offset, unless_zero(p, mask), other) for offset, mask in zip(offsets, masks, strict=True)]
+            return [
+                masked_load(readable, offset, unless_zero(p, mask), other)
+                for offset, mask in zip(offsets, masks, strict=True)
+            ]
 
-        least = builder.select(builder.icmp_signed("!=", relu, zero), _constant(0.0), _constant(float("-inf")))
+        least = builder.select(
+            builder.icmp_signed("!=", relu, zero), _constant(0.0), _constant(float("-inf"))
+        )
         offsets = [ir.Constant(ir.IntType(64), j * LANES) for j in range(columns)]
         masks = [_first_lanes(builder, builder.sub(n, offset)) for offset in offsets]
         scales, biases = column_values(scale, 1.0), column_values(bias, 0.0)
@@ -507,22 +602,35 @@ def tile_store(typing, tile, vectors, c, step, rows, n, add, scale, bias, relu):
             """Store the rows, in whole vectors or with the columns' masks."""
             row = c
             for r in range(len(signature.args[0]) // columns):
-                with builder.if_then(builder.icmp_signed(">", rows, ir.Constant(ir.IntType(64), r)), likely=True):
+                with builder.if_then(
+                    builder.icmp_signed(">", rows, ir.Constant(ir.IntType(64), r)), likely=True
+                ):
                     for j, offset in enumerate(offsets):
                         value = builder.extract_value(tile, r * columns + j)
-                        value = _call(builder, f"llvm.fmuladd.{_SUFFIX}", value, scales[j], biases[j])
+                        value = _call(
+                            builder, f"llvm.fmuladd.{_SUFFIX}", value, scales[j], biases[j]
+                        )
                         value = builder.fadd(value, masked_load(row, offset, old[j]))
-                        value = builder.select(builder.fcmp_ordered("<", value, least), least, value)
+                        value = builder.select(
+                            builder.fcmp_ordered("<", value, least), least, value
+                        )
                         pointer = _at(builder, row, offset, _VECTOR)
                         if whole:
                             builder.store(value, pointer).align = 4
                         else:
                             arguments = value, pointer, ir.Constant(_INT, 4), masks[j]
-                            _call(builder, f"llvm.masked.store.{_SUFFIX}.p0", *arguments, result=ir.VoidType())
+                            _call(
+                                builder,
+                                f"llvm.masked.store.{_SUFFIX}.p0",
+                                *arguments,
+                                result=ir.VoidType(),
+                            )
                 row = builder.add(row, builder.mul(step, ir.Constant(ir.IntType(64), 4)))
 
         # Masked stores take twice as long.
-        with builder.if_else(builder.icmp_signed(">=", n, ir.Constant(ir.IntType(64), columns * LANES)), likely=True) as (whole, part):
+        with builder.if_else(
+            builder.icmp_signed(">=", n, ir.Constant(ir.IntType(64), columns * LANES)), likely=True
+        ) as (whole, part):
             with whole:
                 write(True)
             with part:
@@ -544,18 +652,26 @@ def linear_map(matrix):
         step = ir.IntType(64)
         inputs = []
         for j in range(rows.shape[1]):
-            value = builder.load(_at(builder, p, builder.mul(p_step, ir.Constant(step, j)), _VECTOR))
+            value = builder.load(
+                _at(builder, p, builder.mul(p_step, ir.Constant(step, j)), _VECTOR)
+            )
             value.align = 4
             inputs.append(value)
         for i, row in enumerate(rows):
             result = None
-            for factor, value in sorted(((f, v) for f, v in zip(row, inputs, strict=True) if f), key=lambda fv: -fv[0]):
+            for factor, value in sorted(
+                ((f, v) for f, v in zip(row, inputs, strict=True) if f), key=lambda fv: -fv[0]
+            ):
                 if result is None:
                     result = value if factor == 1 else builder.fmul(value, _constant(float(factor)))
                 elif abs(factor) == 1:
                     result = (builder.fadd if factor > 0 else builder.fsub)(result, value)
                 else:
-                    result = _call(builder, f"llvm.fmuladd.{_SUFFIX}", value, _constant(float(factor)), result)
-            builder.store(result, _at(builder, q, builder.mul(q_step, ir.Constant(step, i)), _VECTOR)).align = 4
+                    result = _call(
+                        builder, f"llvm.fmuladd.{_SUFFIX}", value, _constant(float(factor)), result
+                    )
+            builder.store(
+                result, _at(builder, q, builder.mul(q_step, ir.Constant(step, i)), _VECTOR)
+            ).align = 4
 
     return _operation(intp, intp, intp, intp, result=types.void)(emit)

@@ -7,7 +7,19 @@ and 5; here it is b's panel that stays in the nearest cache.)
 """
 
 from .launch import inline
-from .simd import COLUMNS, LANES, ROWS, VECTORS, get, load_part, put, store, tile_multiply, tile_store, tile_zeros
+from .simd import (
+    COLUMNS,
+    LANES,
+    ROWS,
+    VECTORS,
+    get,
+    load_part,
+    put,
+    store,
+    tile_multiply,
+    tile_store,
+    tile_zeros,
+)
 
 FLOAT = 4  # bytes
 
@@ -40,7 +52,9 @@ def half_panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias
 
 
 @inline
-def multiply(a, row_step, k_step, b, b_depth, k_first, depth, c, c_step, rows, columns, add, bias, relu):
+def multiply(
+    a, row_step, k_step, b, b_depth, k_first, depth, c, c_step, rows, columns, add, bias, relu
+):
     """c[rows, columns] = a b, with tile_store's options, where b is packed, b_depth deep, and used from row k_first on, `depth` rows of it.
 
     a has `rows` rows, and memory that may be read up to a multiple of ROWS.
@@ -52,10 +66,14 @@ def multiply(a, row_step, k_step, b, b_depth, k_first, depth, c, c_step, rows, c
             at, to = a + FLOAT * r * row_step, c + FLOAT * (r * c_step + j)
             if n > LANES:
                 panel = b + FLOAT * (j * b_depth + k_first * COLUMNS)
-                panel_tile(at, row_step, k_step, panel, depth, to, c_step, rows - r, n, add, bias_j, relu)
+                panel_tile(
+                    at, row_step, k_step, panel, depth, to, c_step, rows - r, n, add, bias_j, relu
+                )
             else:
                 panel = b + FLOAT * (j * b_depth + k_first * LANES)
-                half_panel_tile(at, row_step, k_step, panel, depth, to, c_step, rows - r, n, add, bias_j, relu)
+                half_panel_tile(
+                    at, row_step, k_step, panel, depth, to, c_step, rows - r, n, add, bias_j, relu
+                )
 
 
 @inline

@@ -7,7 +7,7 @@
 
     scale(threads(), address(x), address(y), x.size, 2.0)
 
-Arguments are integers (sizes, strides, addresses of arrays) and, where annotated so, floats: one specialisation of each kernel serves
+Arguments are integers (sizes, strides, addresses of arrays) and, where annotated so, floats: one specialization of each kernel serves
 every shape. Task number `task` of `tasks` does its share; the split depends on nothing but the sizes and the number of tasks, so that
 results are bit-identical from run to run.
 
@@ -102,15 +102,17 @@ def inline(function, name: str | None = None):
         function.__name__ = function.__qualname__ = name
     key = function.__module__, function.__qualname__
     if key in _names:
-        raise ValueError(f"there is a kernel function {function.__qualname__!r} already; give each its own name")
+        raise ValueError(
+            f"there is a kernel function {function.__qualname__!r} already; give each its own name"
+        )
     _names.add(key)
     return numba.njit(function, nogil=True, error_model="numpy")
 
 
 def _stamp() -> str:
-    """What all kernels depend on: the text of this package. Numba alone would not see that a callee in another file has changed."""
+    """What all kernels depend on: the text of kernels/cpu. Numba alone would not see that a callee in another file has changed."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).resolve().parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
     digest.update(os.environ.get("MINICNN_SIMD", "").encode())
     return digest.hexdigest()
@@ -141,14 +143,22 @@ class kernel:  # noqa: N801 - a decorator
     def _compile(self) -> int:
         """The address of the C entry, compiled or read from the cache at the first call."""
         body = self._body
-        arguments = ", ".join(f"{'real' if real else 'integer'}(args, {i})" for i, real in enumerate(self._reals))
+        arguments = ", ".join(
+            f"{'real' if real else 'integer'}(args, {i})" for i, real in enumerate(self._reals)
+        )
         scope = {"body": inline(body), "integer": _integer, "real": _real}
-        exec(_ENTRY.format(name=body.__name__, arguments=arguments), scope)  # from names of our own source
+        exec(
+            _ENTRY.format(name=body.__name__, arguments=arguments), scope
+        )  # from names of our own source
         entry = scope["make"](STAMP)
         # Numba finds the cache by the file and line of a function: those of the kernel itself.
-        entry.__code__ = entry.__code__.replace(co_filename=body.__code__.co_filename, co_firstlineno=body.__code__.co_firstlineno)
+        entry.__code__ = entry.__code__.replace(
+            co_filename=body.__code__.co_filename, co_firstlineno=body.__code__.co_firstlineno
+        )
         entry.__module__, entry.__qualname__ = body.__module__, body.__qualname__
-        self._compiled = numba.cfunc(types.void(*[types.intp] * 3), nopython=True, cache=True, error_model="numpy")(entry)
+        self._compiled = numba.cfunc(
+            types.void(*[types.intp] * 3), nopython=True, cache=True, error_model="numpy"
+        )(entry)
         return self._compiled.address
 
     def __call__(self, tasks: int, *args) -> None:
@@ -156,10 +166,15 @@ class kernel:  # noqa: N801 - a decorator
             with self._lock:
                 self._entry = self._entry or self._compile()
         if self._has_reals:
-            args = [_bits.unpack(_double.pack(a))[0] if real else a for a, real in zip(args, self._reals, strict=True)]
+            args = [
+                _bits.unpack(_double.pack(a))[0] if real else a
+                for a, real in zip(args, self._reals, strict=True)
+            ]
         packed = array.array("q", args)
         if len(packed) != len(self._reals):
-            raise TypeError(f"kernel {self.__name__}: {len(packed)} arguments; expected {len(self._reals)}")
+            raise TypeError(
+                f"kernel {self.__name__}: {len(packed)} arguments; expected {len(self._reals)}"
+            )
         if tasks > 1 and not _forked:
             with _one_at_a_time:
                 if getattr(_of_this_thread, "threads", None) != _threads:
@@ -173,7 +188,9 @@ class kernel:  # noqa: N801 - a decorator
 # -- threads -----------------------------------------------------------------------------------------------------------------
 
 _one_at_a_time = threading.Lock()  # not every threading layer bears two callers
-_of_this_thread = threading.local()  # Numba's number of threads is one for each thread that starts a kernel
+_of_this_thread = (
+    threading.local()
+)  # Numba's number of threads is one for each thread that starts a kernel
 _forked = False
 _threads: int = numba.config.NUMBA_NUM_THREADS
 
@@ -198,5 +215,7 @@ def set_num_threads(n: int) -> None:
     global _threads
     most = numba.config.NUMBA_NUM_THREADS
     if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= n <= most:
-        raise ValueError(f"set_num_threads({n!r}): expected 1 to {most} (set NUMBA_NUM_THREADS before starting for more)")
+        raise ValueError(
+            f"set_num_threads({n!r}): expected 1 to {most} (set NUMBA_NUM_THREADS before starting for more)"
+        )
     _threads = int(n)

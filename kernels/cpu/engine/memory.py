@@ -5,7 +5,7 @@ memory that a former array has left. A block is free when the pool alone refers 
 to give anything back.
 
 Small blocks wait by size for the next array of theirs. Large ones are cut from a range of addresses as long as the machine's memory, at
-the smallest gap that is large enough, and leave a gap that the next may share with its neighbours: a step needs little more memory than
+the smallest gap that is large enough, and leave a gap that the next may share with its neighbors: a step needs little more memory than
 its arrays do at the same time. Pages that nothing has ever lain on take none.
 """
 
@@ -20,24 +20,32 @@ import threading
 import numpy as np
 
 ALIGNMENT = 64  # bytes: a cache line
-APART = 5 * ALIGNMENT  # bytes behind a large block: at whole pages apart, equal places of all blocks would share sets of the caches
+APART = (
+    5 * ALIGNMENT
+)  # bytes behind a large block: at whole pages apart, equal places of all blocks would share sets of the caches
 _ITEM = {np.float32: 4, np.uint8: 1, np.int64: 8}  # bytes
 SMALL = 1 << 12  # bytes; below, NumPy's own allocator is as good
 LARGE = 1 << 21  # bytes
 FAR = 24 << 20  # bytes; an array of more does not wait in a cache for its next reader
 LEAST_ARENA = 1 << 28  # bytes
 
-_blocks: dict[int, list[tuple[np.ndarray, int]]] = {}  # small ones by size; each with the first byte that is aligned
+_blocks: dict[
+    int, list[tuple[np.ndarray, int]]
+] = {}  # small ones by size; each with the first byte that is aligned
 _arenas: list["Arena"] = []
 _lock = threading.Lock()
-_POOL_ALONE = 3  # references to an unused block: its tuple, the loop's variable, getrefcount's argument
+_POOL_ALONE = (
+    3  # references to an unused block: its tuple, the loop's variable, getrefcount's argument
+)
 
 
 class Arena:
     """A range of addresses and the large blocks in it, in order: (first byte, end, block)."""
 
     def __init__(self, size: int):
-        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+        private = (
+            {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+        )
         self.size, self.memory = size, mmap.mmap(-1, size, **private)
         if hasattr(mmap, "MADV_HUGEPAGE"):
             with contextlib.suppress(OSError):  # a kernel without them
@@ -72,12 +80,21 @@ class Arena:
         """Give the pages of the gaps back to the system; returns their bytes."""
         self.used = [entry for entry in self.used if sys.getrefcount(entry[2]) > _POOL_ALONE - 1]
         ends = [0, *(last for _, last, _ in self.used)]
-        gaps = [(end, first - end) for end, first in zip(ends, [*(first for first, _, _ in self.used), self.reached], strict=True)]
+        gaps = [
+            (end, first - end)
+            for end, first in zip(
+                ends, [*(first for first, _, _ in self.used), self.reached], strict=True
+            )
+        ]
         self.reached = ends[-1]
         for first, length in gaps:
             page = -(-first // mmap.PAGESIZE) * mmap.PAGESIZE
             if hasattr(mmap, "MADV_DONTNEED") and first + length >= page + mmap.PAGESIZE:
-                self.memory.madvise(mmap.MADV_DONTNEED, page, (first + length - page) // mmap.PAGESIZE * mmap.PAGESIZE)
+                self.memory.madvise(
+                    mmap.MADV_DONTNEED,
+                    page,
+                    (first + length - page) // mmap.PAGESIZE * mmap.PAGESIZE,
+                )
         return sum(length for _, length in gaps)
 
 
@@ -88,7 +105,7 @@ def _rounded(size: int) -> int:
 
 
 def empty(shape, dtype=np.float32) -> np.ndarray:
-    """An uninitialised array that starts on a cache line."""
+    """An uninitialized array that starts on a cache line."""
     size = (math.prod(shape) if isinstance(shape, tuple) else int(shape)) * _ITEM[dtype]
     if size < SMALL:
         return np.empty(shape, dtype)
@@ -119,7 +136,11 @@ def _large_block(size: int):
 
 def _new_arena(size: int) -> Arena:
     """An arena as long as the machine's memory, or as the system will give; on Windows, which counts what is not used yet, a short one."""
-    longest = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else LEAST_ARENA
+    longest = (
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if hasattr(os, "sysconf")
+        else LEAST_ARENA
+    )
     while longest > max(size, LEAST_ARENA):
         try:
             return Arena(longest)

@@ -4,10 +4,12 @@ import ctypes
 
 import numpy as np
 
-from .. import geometry
+from ... import geometry
 
 _pointer_at = ctypes.c_size_t.from_address
-_HEADER = object.__basicsize__  # bytes of any object's header; in an array the pointer to its data is what follows
+_HEADER = (
+    object.__basicsize__
+)  # bytes of any object's header; in an array the pointer to its data is what follows
 
 
 def address(a: np.ndarray) -> int:
@@ -18,7 +20,9 @@ def address(a: np.ndarray) -> int:
     return _pointer_at(id(a) + _HEADER).value
 
 
-if address(_probe := np.empty(1)) != _probe.ctypes.data:  # another layout of objects than CPython's usual one
+if (
+    address(_probe := np.empty(1)) != _probe.ctypes.data
+):  # another layout of objects than CPython's usual one
 
     def address(a: np.ndarray) -> int:
         """Where the array's first element lies in memory. The caller keeps the array alive while a kernel works on it."""

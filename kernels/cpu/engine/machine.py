@@ -45,7 +45,11 @@ def _seconds(action) -> float:
 @functools.cache
 def peak_flops() -> float:
     """Floating-point operations a second of all threads at once."""
-    a, b, c = np.zeros(DEPTH + ROWS, np.float32), np.zeros(DEPTH * COLUMNS, np.float32), np.zeros(threads() * 1024, np.float32)
+    a, b, c = (
+        np.zeros(DEPTH + ROWS, np.float32),
+        np.zeros(DEPTH * COLUMNS, np.float32),
+        np.zeros(threads() * 1024, np.float32),
+    )
     seconds = _seconds(lambda: _multiply_adds(threads(), address(a), address(b), address(c), STEPS))
     return 2 * STEPS * ROWS * COLUMNS * threads() / seconds
 
