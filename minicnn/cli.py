@@ -16,10 +16,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from . import __version__, data, registry, weights
-from .device import DEVICES, PRECISIONS, checked, place_of, set_precision, to_host, to_input
+from .device import (
+    DEVICES,
+    PRECISIONS,
+    model_device,
+    set_precision,
+    to_host,
+    to_input,
+    validate_device,
+)
 from .errors import CheckpointError, DataError, MinicnnError
-from .kernels import dispatch
-from .layers.base import no_grad
+from .kernels import dispatch, functional
+from .layers import no_grad
 from .layers.init import skip_init
 from .study.probe import probe
 from .study.summary import summarize
@@ -238,7 +246,9 @@ def predict(
             continue
         with no_grad():
             belief = to_host(
-                loss.probabilities(network(to_input(preprocess(pixels[None]), place_of(network))))
+                loss.probabilities(
+                    network(to_input(preprocess(pixels[None]), model_device(network)))
+                )
             )[0].astype(np.float32)
         ranked = np.argsort(-belief, kind="stable")[:top]
         names = network.classes or tuple(map(str, range(len(belief))))
@@ -343,7 +353,7 @@ def backends():
         )
         console.print(f"[bold]{name:10}[/] {purpose}: {state}")
     table = Table("operation", *dispatch.BACKENDS)
-    for operation, served in dispatch.table().items():
+    for operation, served in functional.table().items():
         table.add_row(operation, *("yes" if served[name] else "" for name in dispatch.BACKENDS))
     console.print(table)
     console.print(
@@ -470,7 +480,7 @@ def main() -> None:
 
 def _compute_with(backend: str | None, device: str, precision: str | None) -> None:
     """Choose the backend, the device and its precision, or say why one cannot be had."""
-    checked(device)
+    validate_device(device)
     if precision is not None:
         if device == "cpu":
             raise ValueError(f"--precision {precision} is for a GPU: add --device cuda")

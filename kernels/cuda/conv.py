@@ -7,6 +7,7 @@ from math import gcd
 import numpy as np
 
 from ..geometry import Window, window
+from ..types import Array, IntOrPair, Padding, Shape
 from .activation import activate, convert, deliver, resize
 from .arrays import destination, empty, number_type, optional, parameter, pixel_step, spaced
 from .device import DIVISOR, THREADS, blocks, divisor, divisors, launch, runtime
@@ -130,12 +131,34 @@ def _product(**fields) -> np.ndarray:
 
 
 def conv2d(
-    x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, residual=None,
-    out=None, keep=None, moments=None,
-):  # fmt: skip
-    """See `reference.conv2d`."""
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """See `functional.conv2d`."""
     g = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    x, w, filters = spaced(x), _weights(w, connections, x.dtype), w.shape[3]
+    return scaled_conv2d(x, w, None, b, None, g, groups, activation, out)
+
+
+def scaled_conv2d(
+    x: Array,
+    w: Array,
+    scale: Array | None,
+    b: Array | None,
+    residual: Array | None,
+    g: Window,
+    groups: int,
+    activation: str | None,
+    out: Array | None,
+) -> Array:
+    """`f(scale * (x conv w) + b + residual)`: the product's epilogue does the rest."""
+    x, w, filters = spaced(x), _weights(w, x.dtype), w.shape[3]
     wide = _wide(x, groups)
     if wide != x.shape[3]:
         x, w = resize(x, wide), _resized(w, wide)
@@ -156,18 +179,34 @@ def conv2d(
         "relu": activation == "relu",
         "other_step": residual_step,
     }
-    _run("forward", (x, w), y, fields, groups, x, (w, per_group, filters), parameter(scale), parameter(b), residual, moments=moments)
+    _run("forward", (x, w), y, fields, groups, x, (w, per_group, filters), parameter(scale), parameter(b), residual)
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
-        if moments is not None:
-            moments.clear()  # they were those before it
     return deliver(y, out)
 
 
-def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None):
-    """See `reference.conv2d_grad_input`. A stride of s makes s^2 products, one for each class of pixels that the same taps see."""
+def conv2d_grad_input(
+    dy: Array,
+    w: Array,
+    x_shape: Shape,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Array:
+    """See `functional.conv2d_grad_input`."""
     g = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
-    dy, w, filters, channels = spaced(dy), _weights(w, connections, dy.dtype), w.shape[3], w.shape[2]
+    return masked_grad_input(dy, w, x_shape, None, g, groups)
+
+
+def masked_grad_input(
+    dy: Array, w: Array, x_shape: Shape, rectified: Array | None, g: Window, groups: int
+) -> Array:
+    """dx, and 0 where `rectified`, the output of a ReLU, is not above 0.
+
+    A stride of s makes s^2 products, one for each class of pixels that the same taps see.
+    """
+    dy, w, filters, channels = spaced(dy), _weights(w, dy.dtype), w.shape[3], w.shape[2]
     dx, (rectified, rectified_step) = empty(dy, x_shape), optional(rectified)
     per_group = filters // groups
     for vertical in _classes(x_shape[1], g, 0):
@@ -213,14 +252,22 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
     return dx
 
 
-def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True):
-    """See `reference.conv2d_grad_weight`; dw and db are float32 whatever the images are."""
+def conv2d_grad_weight(
+    dy: Array,
+    x: Array,
+    w_shape: Shape,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> tuple[Array, Array | None]:
+    """See `functional.conv2d_grad_weight`; dw and db are float32 whatever the images are."""
     g = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
     dy, x, filters, channels, wide = spaced(dy), spaced(x), w_shape[3], w_shape[2], _wide(x, groups)
     if wide != x.shape[3]:
         dw, db = conv2d_grad_weight(dy, resize(x, wide), (*w_shape[:2], wide, filters), stride, padding, dilation, bias=bias)
-        dw = _resized(dw, channels)
-        return (dw if connections is None else dw * connections), db
+        return _resized(dw, channels), db
     dw, per_group = empty(x, w_shape, np.float32), filters // groups
     fields = _patches(g, x, channels) | {
         "m": g.kernel[0] * g.kernel[1] * channels,
@@ -230,7 +277,7 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
         "out_group": per_group,
     }
     _run("grad_weight", (dy, pixel_step(dy), x), dw, fields, groups, x, (dy, per_group, pixel_step(dy)))
-    return (dw if connections is None else dw * connections), bias_gradient(dy) if bias else None
+    return dw, bias_gradient(dy) if bias else None
 
 
 def bias_gradient(dy):
@@ -254,10 +301,9 @@ def _resized(w, channels: int):
     return resize(w.reshape(*w.shape[:2], -1), channels * filters).reshape(*w.shape[:2], channels, filters)
 
 
-def _weights(w, connections, dtype):
+def _weights(w, dtype):
     """The weights as the product takes them: of the images' type."""
-    w = parameter(w)
-    return convert(w if connections is None else w * connections, dtype)
+    return convert(parameter(w), dtype)
 
 
 def _patches(g: Window, x, channels: int) -> dict:
