@@ -24,14 +24,15 @@
 #ifndef PRECISION
 #define PRECISION TF32X3
 #endif
-#ifndef BM  // the tile's sides, and how many of them are on their way
+#ifndef BM  // the tile's sides, how many of them are on their way, and how many blocks a multiprocessor is to have registers for
 #define BM 128
 #define BN 128
+#define BK 32
 #define WARPS_M 4
 #define WARPS_N 2
 #define STAGES 3
+#define TOGETHER 1
 #endif
-#define BK 32
 #ifndef VEC  // numbers in one copy from global memory: 16 bytes of them, or 1
 #define VEC 4
 #endif
@@ -44,7 +45,7 @@ typedef float operand;
 
 #define WARPS (WARPS_M * WARPS_N)
 #define BLOCK (32 * WARPS)
-#define TOGETHER (PRECISION == TF32X3 || VEC == 1 ? 1 : 2)  // blocks that a multiprocessor has registers for
+#define RESIDENT (VEC == 1 ? 1 : TOGETHER)  // copies of single numbers need more registers
 #define WM (BM / WARPS_M)
 #define WN (BN / WARPS_N)
 #define MI (WM / 16)
@@ -316,8 +317,9 @@ struct Part {
 
 __device__ __forceinline__ Part part_of(const Product& g) {
     int tile_m = blockIdx.x / g.tiles_n, tile_n = blockIdx.x % g.tiles_n, group = blockIdx.z / g.splits, split = blockIdx.z % g.splits;
-    int steps = (g.k + BK - 1) / BK, each = (steps + g.splits - 1) / g.splits;
-    return {tile_m * BM, tile_n * BN, group, split, min(split * each, steps), min(split * each + each, steps)};
+    int steps = (g.k + BK - 1) / BK, each = steps / g.splits, more = steps % g.splits;  // the first parts have a step more
+    int first = split * each + min(split, more);
+    return {tile_m * BM, tile_n * BN, group, split, first, first + each + (split < more)};
 }
 
 // Step number `step` of the patches that the tile's rows see, of the forward pass or, taken from dy, of the input gradient.
@@ -359,7 +361,7 @@ __device__ __forceinline__ void deliver(M& product, const Part& part, const Prod
 
 // ---- the three passes ----------------------------------------------------------------------------------------------
 
-extern "C" __global__ void __launch_bounds__(BLOCK, TOGETHER) forward(const operand* __restrict__ x, const operand* __restrict__ w,
+extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) forward(const operand* __restrict__ x, const operand* __restrict__ w,
         const float* __restrict__ scale, const float* __restrict__ bias, const REAL* __restrict__ residual, REAL* __restrict__ y,
         float* __restrict__ partial, float* __restrict__ moments, Product g) {
     typedef Multiplier<true, false> M;
@@ -380,7 +382,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, TOGETHER) forward(const oper
     deliver(product, part, g, Epilogue{scale, bias, residual}, y, partial, moments, rows);
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK, TOGETHER) grad_input(const operand* __restrict__ dy, const operand* __restrict__ w,
+extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_input(const operand* __restrict__ dy, const operand* __restrict__ w,
         const REAL* __restrict__ rectified, REAL* __restrict__ dx, float* __restrict__ partial, Product g) {
     typedef Multiplier<true, true> M;
     SHARED(operand, stages);
@@ -401,7 +403,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, TOGETHER) grad_input(const o
     deliver(product, part, g, Epilogue{nullptr, nullptr, nullptr, rectified}, dx, partial, nullptr, rows);
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK, 1) grad_weight(const operand* __restrict__ dy, int dy_step, const operand* __restrict__ x,
+extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_weight(const operand* __restrict__ dy, int dy_step, const operand* __restrict__ x,
         float* __restrict__ dw, float* __restrict__ partial, Product g) {
     typedef Multiplier<false, false> M;
     SHARED(operand, stages);

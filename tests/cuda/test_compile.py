@@ -13,26 +13,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from minicnn.kernels.cuda import conv, device
+from minicnn.kernels.cuda import conv, device, plan
 
 ARCHITECTURES = ("sm_80", "sm_90a")
 RECORD = Path(__file__).with_name("registers.json")
 NVCC = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
 
-TILES = [conv.plan(m, n, 512, 1, 8)[0] for m, n in ((10**5, 256), (10**5, 64), (32, 64))]
 OPTIONS: dict[str, list[dict]] = {
     file.name: [{"REAL": "float", "V": 1}, {"REAL": "bf16", "V": 4}]
     for file in sorted(device.SOURCES.glob("*.cu"))
     if file.name not in ("conv.cu", "data.cu", "ladder.cu", "lenet.cu", "optim.cu")
 }
 OPTIONS |= {file: [{}] for file in ("data.cu", "ladder.cu", "lenet.cu", "optim.cu")}
-OPTIONS["conv.cu"] = [
-    {"PRECISION": p, "REAL": "bf16" if p == "BF16" else "float", "VEC": vec, "STAGES": conv.STAGES} | tile
-    for p in (*conv.PRECISIONS.values(), "BF16")
-    for tile in TILES
-    for vec in (1, 8 if p == "BF16" else 4)
-]
-OPTIONS["conv.cu"] += [{"PRECISION": p, "REAL": "float", "VEC": 4, "STAGES": conv.STAGES - 1} | TILES[0] for p in conv.PRECISIONS.values()]
+PRODUCTS = (*conv.PRECISIONS.values(), "BF16")
+
+
+def product(precision: str, tile: plan.Tile, vec: int, stages: int = plan.STAGES) -> dict:
+    """The options of a convolution."""
+    real = "bf16" if precision == "BF16" else "float"
+    return {"PRECISION": precision, "REAL": real, "VEC": vec, "STAGES": stages, "BK": plan.inner(precision)} | tile.defines()
+
+
+OPTIONS["conv.cu"] = [product(p, tile, vec) for p in PRODUCTS for tile in plan.tiles(p) for vec in (1, 16 // plan.number_size(p))]
+OPTIONS["conv.cu"] += [product(p, plan.tiles(p)[0], 16 // plan.number_size(p), plan.STAGES - 1) for p in PRODUCTS]
 CASES = [(file, tuple(sorted(options.items()))) for file, variants in OPTIONS.items() for options in variants]
 
 

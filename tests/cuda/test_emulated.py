@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from minicnn.kernels import dispatch, reference
-from minicnn.kernels.cuda import conv, loss
+from minicnn.kernels.cuda import conv, loss, plan
 from minicnn.kernels.cuda.activation import convert
 
 from .. import checks, emulator, strategies
@@ -211,15 +211,31 @@ def test_few_channels_are_filled_up(emulate):
 
 
 def test_parts_are_made_and_added(emulate):
-    """The split sums really are split, and the tiles are those of both sizes."""
+    """The split sums really are split."""
     run = emulate()
-    for processors in (1, 2, 64):
-        tile, splits = conv.plan(30, 24, 9 * 96, 1, processors)
-        assert splits == (1 if processors == 1 else {2: 4, 64: 6}[processors]) and tile["BM"] == 64
-    assert conv.plan(5000, 256, 512, 1, 2)[0]["BM"] == conv.plan(5000, 256, 512, 1, 2)[0]["BN"] == 128
     x, w = to_device(np.ones((1, 5, 5, 96), np.float32)), to_device(np.ones((3, 3, 96, 24), np.float32))
     dispatch.conv2d(x, w, padding=1)
     assert run.launches == ["forward", "finish"]
+
+
+TILES = [(name, tile) for name in PRECISIONS for tile in plan.tiles(conv.PRECISIONS.get(name, "BF16"))]
+
+
+@pytest.mark.parametrize("wide", [True, False], ids=["16 bytes", "scalar"])
+@pytest.mark.parametrize(("name", "tile"), TILES, ids=[f"{name} {tile.m}x{tile.n}" for name, tile in TILES])
+def test_every_tile(name, tile, wide, emulate, monkeypatch):
+    """Products that fill no tile and products of several, whole and in parts that are not equal, whatever a plan would choose."""
+    run = emulate(seed=1)
+    case = (3, 7, 7, 40 if wide else 37), (3, 3), 136 if wide else 71, 1, 1, 1, 1
+    monkeypatch.setitem(CONVOLUTIONS, "this", case)
+    for processors in (1, 40):
+        run.processors = processors
+        monkeypatch.setattr(plan, "tiles", lambda precision: (tile,))
+        plan.plan.cache_clear()
+        test_convolution("this", name, lambda **options: run)
+        assert ("finish" in run.launches) == (processors > 1)
+        run.launches.clear()
+    plan.plan.cache_clear()
 
 
 def test_unknown_precision():
