@@ -90,7 +90,7 @@ def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None
     if partial is not None:
         count = partial[0].size
         arguments = partial, scale, bias, residual, rectified, out, channels, *divisors(channels), count, product
-        launch("conv.cu", "finish", blocks(count), THREADS, *arguments, REAL=number_type(out))
+        launch("conv_sums.cu", "finish", blocks(count), THREADS, *arguments, REAL=number_type(out))
 
 
 def _card() -> Card:
@@ -99,7 +99,7 @@ def _card() -> Card:
 
 
 def _product(**fields) -> np.ndarray:
-    """The structure `Product` of conv.cu; fields that a pass does not use are 0 (divisors 1)."""
+    """The structure `Product` of product.cuh; fields that a pass does not use are 0 (divisors 1)."""
     values = [divisor(max(1, fields.get(name, 1))) if name.startswith("by_") else fields.get(name, 0) for name in PRODUCT.names or ()]
     return np.array([tuple(values)], PRODUCT)
 
@@ -214,9 +214,9 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
 def bias_gradient(dy):
     """`db[k] = sum dy[..., k]`, float32."""
     channels = dy.shape[-1]
-    partial, chunks = partial_sums("conv.cu", "bias_sums", 1, [spaced(dy)], REAL=number_type(dy))
+    partial, chunks = partial_sums("conv_sums.cu", "bias_sums", 1, [spaced(dy)], REAL=number_type(dy))
     db = empty(dy, (channels,), np.float32)
-    launch("conv.cu", "bias_totals", blocks(channels), THREADS, partial, chunks, channels, db)
+    launch("conv_sums.cu", "bias_totals", blocks(channels), THREADS, partial, chunks, channels, db)
     return db
 
 

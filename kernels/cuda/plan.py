@@ -8,10 +8,11 @@ import functools
 from typing import NamedTuple
 
 MULTIPLY_ADDS = {"FFMA": 100, "TF32X3": 210, "TF32": 630, "BF16": 1270}  # a cycle of a multiprocessor that always has operands at hand
+QUARTERS = 4  # of a multiprocessor, each with warps of its own
 SHARED_BYTES = 128  # that a multiprocessor's shared memory moves in a cycle
 CACHE_BYTES = 32  # that a multiprocessor reads from the second-level cache in a cycle
 MEMORY_BYTES = 14  # its share of the device's memory, in a cycle
-STEP_LATENCY = 700  # cycles that a step takes a block that is alone: copies, a barrier, fragments, products wait for each other
+STEP_LATENCY = 500  # cycles of a step in which a warp waits: for a barrier, fragments, products; others may work meanwhile
 BLOCK_LATENCY = 1500  # cycles before a block's first step
 LAUNCH = 4000  # cycles that the kernel costs which adds up the parts
 LEAST_STEPS = 4  # of a part: less is not worth a block
@@ -68,8 +69,8 @@ class Plan(NamedTuple):
 
 
 def inner(precision: str) -> int:
-    """BK: the inner indices of one step."""
-    return 32
+    """BK: the inner indices of one step, 128 bytes of them."""
+    return 128 // number_size(precision)
 
 
 def number_size(precision: str) -> int:
@@ -78,13 +79,15 @@ def number_size(precision: str) -> int:
 
 
 def tiles(precision: str) -> tuple[Tile, ...]:
-    """The tiles there are, the largest first."""
-    split = precision == "TF32X3"  # two registers for each number of A and B
+    """The tiles there are, the largest first. A warp that makes 64x64 numbers reads half as much of A and B for each as one with 32x32."""
+    if precision in ("BF16", "TF32"):
+        return Tile(128, 128, 2, 2, 2), Tile(128, 64, 2, 2, 2), Tile(64, 64, 2, 2, 4)
+    split = precision == "TF32X3"  # two registers for each number of A and B, and two sums
     return Tile(128, 128, 4, 2, 1 if split else 2), Tile(128, 64, 4, 2, 1 if split else 2), Tile(64, 64, 2, 2, 3 if split else 4)
 
 
 def shared_bytes(kernel: str, tile: Tile, precision: str, stages: int) -> int:
-    """What a block needs: the stages of both tiles (`Tile` of conv.cu), and for the passes that go by pixels a row of four ints each."""
+    """A block's: the stages of both tiles (`Tile` of gather.cuh), and four ints for each row of C, or for the pixels of two steps."""
     size, depth = number_size(precision), inner(precision)
 
     def numbers(side: int, k_inside: bool) -> int:
@@ -92,7 +95,7 @@ def shared_bytes(kernel: str, tile: Tile, precision: str, stages: int) -> int:
         return side * (depth + gap) if k_inside else depth * (side + gap)
 
     both = numbers(tile.m, kernel != "grad_weight") + numbers(tile.n, kernel == "grad_input")
-    return stages * both * size + (0 if kernel == "grad_weight" else 16 * tile.m)
+    return stages * both * size + 16 * (2 * depth if kernel == "grad_weight" else tile.m)
 
 
 def stages_of(kernel: str, tile: Tile, precision: str, card: Card) -> tuple[int, int]:
@@ -132,7 +135,8 @@ def ways(kernel: str, m: int, n: int, k: int, groups: int, precision: str, card:
 
 def _cycles(tile: Tile, splits: int, each: int, blocks: int, resident: int, precision: str) -> float:
     """Cycles of a multiprocessor that makes so many blocks of `each` steps, `resident` of them at a time."""
-    step = max(_step_cycles(tile, precision), STEP_LATENCY / resident)
+    busy = _step_cycles(tile, precision)
+    step = max(busy, (busy + STEP_LATENCY * QUARTERS / tile.warps) / resident)
     out = tile.m * tile.n * (number_size(precision) if splits == 1 else 4) / MEMORY_BYTES
     return blocks * (each * step + BLOCK_LATENCY / resident + out)
 

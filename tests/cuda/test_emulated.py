@@ -1,11 +1,13 @@
 """Every kernel of the cuda backend on the emulated GPU: against torch and the reference, in several orders of its threads."""
 
+import re
+
 import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from minicnn.kernels import dispatch, reference
-from minicnn.kernels.cuda import conv, loss, plan
+from minicnn.kernels.cuda import conv, device, loss, plan
 from minicnn.kernels.cuda.activation import convert
 
 from .. import checks, emulator, strategies
@@ -231,11 +233,33 @@ def test_every_tile(name, tile, wide, emulate, monkeypatch):
     for processors in (1, 40):
         run.processors = processors
         monkeypatch.setattr(plan, "tiles", lambda precision: (tile,))
+        monkeypatch.setattr(plan, "LEAST_STEPS", 2)
         plan.plan.cache_clear()
         test_convolution("this", name, lambda **options: run)
         assert ("finish" in run.launches) == (processors > 1)
         run.launches.clear()
     plan.plan.cache_clear()
+
+
+@pytest.mark.parametrize("name", PRECISIONS)
+def test_nan_stays_nan(name, emulate):
+    """Of whatever sign and bits; an infinity is one still, but in fp32, which takes it apart."""
+    emulate()
+    kind = ml_dtypes.bfloat16 if name == "bf16" else np.float32
+    bits = np.array([0x7FFFFFFF, 0xFFFFFFFF, 0x7F800000], np.uint32).view(np.float32)
+    x = np.zeros((3, 1, 1, 8), kind)
+    x[:, 0, 0, 5] = bits.astype(kind)
+    with conv.precision("fp32" if name == "bf16" else name):
+        y = np.asarray(dispatch.conv2d(to_device(x), to_device(np.ones((1, 1, 8, 8), np.float32)))).astype(float)
+    assert np.isnan(y[:2]).all()
+    assert np.isnan(y[2]).all() if name == "fp32" else np.isposinf(y[2]).all()
+
+
+def test_the_structure_has_the_same_fields_on_both_sides():
+    body = re.search(r"struct Product {(.*?)\n};", device.source("product.cuh"), re.DOTALL)[1]
+    declared = re.findall(r"^\s*(int|Divisor) ([^;]*);", body, re.MULTILINE)
+    fields = [(name, kind == "Divisor") for kind, names in declared for name in names.split(", ")]
+    assert fields == [(name, bool(conv.PRODUCT[name].names)) for name in conv.PRODUCT.names]
 
 
 def test_unknown_precision():

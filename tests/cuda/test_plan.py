@@ -26,7 +26,7 @@ def convolutions():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layers.Conv2d, "output_shape", noted)
-        for name in NETWORKS:  # noqa: B007 - `noted` reads it
+        for name in NETWORKS:
             model = models.create(name)
             model.output_shape((1, *model.input_shape))
     return found
@@ -51,7 +51,7 @@ def test_every_layer_fills_the_card(card, precision, convolutions):
     """At least 8 warps on a multiprocessor, and at least 85 % balance, at 128 images.
 
     Where not: no tile and no split of at least four steps a part can do it, or each that can moves so many bytes of partial sums that the
-    model finds it over 15 % dearer. That is less than one product in twenty, and no weight gradient but of one layer in one precision.
+    model finds it over 15 % dearer. That is less than one product in twenty, and of the weight gradients that can do it one at most.
     """
     total, unfilled = 0, []
     for name, found in convolutions.items():
@@ -62,12 +62,12 @@ def test_every_layer_fills_the_card(card, precision, convolutions):
                 total += 1
                 filling = [way for way in plan.ways(*size) if way.fills]
                 if not chosen.fills:
-                    unfilled.append((name, kernel, m, n, k))
+                    unfilled.append((name, kernel, m, n, k, bool(filling)))
                     cheapest = min(plan.ways(*size), key=lambda way: way.cycles)
                     assert all(way.cycles > plan.TRUST * cheapest.cycles for way in filling), unfilled[-1]
     assert total > 500
     assert len(unfilled) < total / 20, unfilled
-    assert len([case for case in unfilled if case[1] == "grad_weight"]) <= 1, unfilled
+    assert len([case for case in unfilled if case[1] == "grad_weight" and case[-1]]) <= 1, unfilled
 
 
 @pytest.mark.parametrize("card", CARDS)
