@@ -30,13 +30,15 @@
 #define STAGES 3
 #define TOGETHER 1
 #endif
-#ifndef VEC  // numbers in one copy from global memory: 16 bytes of them, or 1
-#define VEC 4
+#ifndef VEC_A  // numbers of A, and of B, in one copy from global memory: 16 bytes of them, or 1; and of C in one store, 2 or 1
+#define VEC_A 4
+#define VEC_B 4
+#define VEC_C 2
 #endif
 
 #include "epilogue.cuh"
 
-#define RESIDENT (VEC == 1 ? 1 : TOGETHER)  // copies of single numbers need more registers
+#define RESIDENT (VEC_A == 1 || VEC_B == 1 ? 1 : TOGETHER)  // copies of single numbers need more registers
 
 // Rows first ... first + COUNT - 1 of `end`, in shared memory behind the stages: there for all threads from the next barrier of `run` on.
 template <int COUNT>
@@ -76,7 +78,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_input(const o
     product.run(stages, part.first, part.last, [&](int step, operand* a, operand* b) {
         Tap tap = tap_of(step * BK + own_column<M::A>(), g.k, g);
         copy_patches<M::A>(a, dy + tap.channel, tap, rows, g);
-        // The weights' tile has the same columns.
+        tap = tap_of(step * BK + own_column<M::B>(), g.k, g);
         int i = tap.number / g.by_taps_x, j = tap.number - i * int(g.by_taps_x.d), cell = (g.i0 + i * g.i_step) * g.kernel_x + g.j0 + j * g.j_step;
         bool inside = step * BK + own_column<M::B>() < g.k;
         copy_rows<M::B>(b, w + (long long)(cell * g.w_rows) * g.w_step + tap.channel, g.w_step, inside ? g.n - part.n : 0);

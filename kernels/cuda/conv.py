@@ -54,23 +54,20 @@ def checked_precision(name: str) -> str:
 
 
 def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None, bias=None, residual=None, rectified=None, moments=None):
-    """One product into `out`: choose tile and split, launch, and add up the parts. `a` and `b`: what the fast copies depend on."""
+    """One product into `out`: choose tile and split, launch, and add up the parts.
+
+    `a`: the images that patches are taken from; `b`: the other operand, the length of its rows, and from row to row.
+    """
     how = PRECISIONS[_precision] if a.dtype == np.float32 else "BF16"
     tile, stages, splits, *_ = plan(kernel, fields["m"], fields["n"], fields["k"], groups, how, _card())
-    vec = 16 // a.itemsize
-    address = runtime().address
-    wide = (
-        all(size % vec == 0 for size in (fields["channels"], fields["step"], *b[1:]))
-        and fields["n"] % 2 == fields["out_step"] % 2 == 0
-        and all(address(array) % 16 == 0 for array in (a, b[0]))
-        and address(out) % (2 * out.itemsize) == 0
-    )
     options = tile.defines() | {
         "BK": inner(how),
         "STAGES": stages,
         "PRECISION": how,
         "REAL": number_type(a),
-        "VEC": vec if wide else 1,
+        "VEC_A": _copied(a, fields["channels"], fields["step"]),
+        "VEC_B": _copied(*b),
+        "VEC_C": 2 if fields["n"] % 2 == fields["out_step"] % 2 == runtime().address(out) % (2 * out.itemsize) == 0 else 1,
     }
     product = _product(splits=splits, tiles_n=-(-fields["n"] // tile.n), **fields)
     channels = groups * fields["n"]
@@ -91,6 +88,12 @@ def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None
         count = partial[0].size
         arguments = partial, scale, bias, residual, rectified, out, channels, *divisors(channels), count, product
         launch("conv_sums.cu", "finish", blocks(count), THREADS, *arguments, REAL=number_type(out))
+
+
+def _copied(array, *sizes: int) -> int:
+    """How many numbers of an operand one copy moves: 16 bytes where it lies at a multiple of them, and `sizes`, rows and steps, are one."""
+    vec = 16 // array.itemsize
+    return vec if runtime().address(array) % 16 == 0 and all(size % vec == 0 for size in sizes) else 1
 
 
 def _card() -> Card:

@@ -4,7 +4,7 @@
 
 template <class T>
 __device__ __forceinline__ void store_pair(T* p, float v0, float v1, bool second) {
-    if (VEC > 1) {  // then everything is even
+    if (VEC_C == 2) {  // then everything is even
         struct alignas(2 * sizeof(T)) { T a, b; } pair = {from_float<T>(v0), from_float<T>(v1)};
         *reinterpret_cast<decltype(pair)*>(p) = pair;
     } else {

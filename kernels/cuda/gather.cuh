@@ -1,5 +1,5 @@
-// From global to shared memory: the tiles of A and B, and the copies of their numbers. Each thread copies VEC numbers of a column of the
-// tile, of several rows: what it needs to know of the column is worked out once a step, or once for all.
+// From global to shared memory: the tiles of A and B, and the copies of their numbers. Each thread copies the same columns of
+// several rows of a tile: what it needs to know of them is worked out once a step, or once for all.
 #pragma once
 #include "product.cuh"
 #include "tensor_core.cuh"
@@ -13,9 +13,10 @@ typedef float operand;
 #define WARPS (WARPS_M * WARPS_N)
 #define BLOCK (32 * WARPS)
 
-// Where a tile's element lies in shared memory. The gap at each row's end lets a fragment's 32 reads fall on 32 banks.
-template <bool K_INSIDE, int SIDE>
+// Where a tile's element lies in shared memory; its rows are filled by copies of VEC numbers. The gap at each row's end lets a fragment's 32 reads fall on 32 banks.
+template <bool K_INSIDE, int SIDE, int VEC_>
 struct Tile {
+    static constexpr int VEC = VEC_;
     static constexpr int ROWS = K_INSIDE ? SIDE : BK, COLUMNS = K_INSIDE ? BK : SIDE;
     static constexpr int PITCH = COLUMNS + (sizeof(operand) == 2 ? 8 : K_INSIDE ? 4 : 8);
     static constexpr int SIZE = ROWS * PITCH;
@@ -23,14 +24,14 @@ struct Tile {
     __device__ static constexpr __forceinline__ int bytes(int side, int k) { return at(side, k) * int(sizeof(operand)); }
 };
 
-// The first of the VEC columns that this thread copies of a tile.
+// The first of the columns that this thread copies of a tile.
 template <class T>
-__device__ __forceinline__ int own_column() { return threadIdx.x % (T::COLUMNS / VEC) * VEC; }
+__device__ __forceinline__ int own_column() { return threadIdx.x % (T::COLUMNS / T::VEC) * T::VEC; }
 
 // Copy them: from(row, inside) is the address of a row's.
 template <class T, class F>
 __device__ __forceinline__ void copy_tile(operand* to, F from) {
-    constexpr int SLOTS = T::COLUMNS / VEC, STEP = BLOCK / SLOTS, COUNT = T::ROWS / STEP, TOGETHER_COPIED = COUNT < 8 ? COUNT : 8;
+    constexpr int SLOTS = T::COLUMNS / T::VEC, STEP = BLOCK / SLOTS, COUNT = T::ROWS / STEP, TOGETHER_COPIED = COUNT < 8 ? COUNT : 8;
     static_assert(BLOCK % SLOTS == 0 && T::ROWS % STEP == 0, "threads and tile do not fit");
     int first = threadIdx.x / SLOTS;
     to += first * T::PITCH + own_column<T>();
@@ -39,7 +40,7 @@ __device__ __forceinline__ void copy_tile(operand* to, F from) {
         bool inside;
         const operand* source = from(first + i * STEP, inside);
         operand* place = to + i * STEP * T::PITCH;
-        if (VEC * sizeof(operand) == 16) copy16(shared_address(place), source, inside);
+        if (T::VEC * sizeof(operand) == 16) copy16(shared_address(place), source, inside);
         else if (sizeof(operand) == 4) copy4(shared_address(place), source, inside);
         else *place = inside ? *source : operand();
     }

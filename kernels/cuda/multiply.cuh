@@ -9,8 +9,8 @@
 
 template <bool A_K_INSIDE, bool B_K_INSIDE>
 struct Multiplier {
-    typedef Tile<A_K_INSIDE, BM> A;
-    typedef Tile<B_K_INSIDE, BN> B;
+    typedef Tile<A_K_INSIDE, BM, VEC_A> A;
+    typedef Tile<B_K_INSIDE, BN, VEC_B> B;
     static constexpr int STAGE = A::SIZE + B::SIZE, SIZE = STAGES * STAGE;
     float sum[MI][NI][4];
 

@@ -28,14 +28,17 @@ OPTIONS |= {file: [{}] for file in ("data.cu", "ladder.cu", "lenet.cu", "optim.c
 PRODUCTS = (*conv.PRECISIONS.values(), "BF16")
 
 
-def product(precision: str, tile: plan.Tile, vec: int, stages: int = plan.STAGES) -> dict:
-    """The options of a convolution."""
-    real = "bf16" if precision == "BF16" else "float"
-    return {"PRECISION": precision, "REAL": real, "VEC": vec, "STAGES": stages, "BK": plan.inner(precision)} | tile.defines()
+def product(precision: str, tile: plan.Tile, a: bool = True, b: bool = True, stages: int = plan.STAGES) -> dict:
+    """The options of a convolution; `a`, `b`: whether copies of A and of B are of 16 bytes, or of single numbers."""
+    half, wide = precision == "BF16", 16 // plan.number_size(precision)
+    widths = {"VEC_A": wide if a else 1, "VEC_B": wide if b else 1, "VEC_C": 2 if a or b else 1}
+    options = {"PRECISION": precision, "REAL": "bf16" if half else "float", "STAGES": stages, "BK": plan.inner(precision)}
+    return options | widths | tile.defines()
 
 
-OPTIONS["conv.cu"] = [product(p, tile, vec) for p in PRODUCTS for tile in plan.tiles(p) for vec in (1, 16 // plan.number_size(p))]
-OPTIONS["conv.cu"] += [product(p, plan.tiles(p)[0], 16 // plan.number_size(p), plan.STAGES - 1) for p in PRODUCTS]
+OPTIONS["conv.cu"] = [product(p, tile, wide, wide) for p in PRODUCTS for tile in plan.tiles(p) for wide in (False, True)]
+OPTIONS["conv.cu"] += [product(p, tile, a, not a) for p in PRODUCTS for tile in plan.tiles(p)[1:] for a in (False, True)]
+OPTIONS["conv.cu"] += [product(p, plan.tiles(p)[0], stages=plan.STAGES - 1) for p in PRODUCTS]
 CASES = [(file, tuple(sorted(options.items()))) for file, variants in OPTIONS.items() for options in variants]
 
 
@@ -46,7 +49,7 @@ def name_of(file: str, options) -> str:
 def architectures_of(options) -> tuple[str, ...]:
     """All of them, but for Hopper alone the less frequent variants of the convolutions, which take most of the time."""
     chosen = dict(options)
-    return ARCHITECTURES if chosen.get("VEC", 4) > 1 and chosen.get("BN", 128) == 128 else ARCHITECTURES[-1:]
+    return ARCHITECTURES if chosen.get("VEC_A", 4) > 1 and chosen.get("BN", 128) == 128 else ARCHITECTURES[-1:]
 
 
 def compile_for(file: str, options) -> dict[str, dict[str, int]]:

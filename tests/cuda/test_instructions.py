@@ -70,7 +70,7 @@ def beside(count: Counter, multiplies: str) -> float:
 def test_main_loops_stay_short(precision):
     """Of the passes with copies of 16 bytes."""
     tile, multiplies = plan.tiles(precision)[0], MULTIPLIES[precision]
-    loops = main_loops(ptx("conv.cu", product(precision, tile, 16 // plan.number_size(precision))), multiplies)
+    loops = main_loops(ptx("conv.cu", product(precision, tile)), multiplies)
     assert loops.keys() == {"forward", "grad_input", "grad_weight"}
     for (kernel, count), bound in zip(sorted(loops.items()), BOUNDS[precision], strict=True):
         assert beside(count, multiplies) < bound, kernel
