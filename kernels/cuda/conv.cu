@@ -49,7 +49,7 @@ __device__ __forceinline__ void note_rows(Row* rows, int first, int end, const P
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) forward(const operand* __restrict__ x, const operand* __restrict__ w,
         const float* __restrict__ scale, const float* __restrict__ bias, const REAL* __restrict__ residual, REAL* __restrict__ y,
-        float* __restrict__ partial, float* __restrict__ moments, Product g) {
+        float* __restrict__ partial, Product g) {
     typedef Multiplier<true, false> M;
     SHARED(operand, stages);
     Row* rows = reinterpret_cast<Row*>(stages + M::SIZE);
@@ -63,7 +63,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) forward(const oper
         copy_patches<M::A>(a, x + tap.channel, tap, rows, g);
         copy_rows<M::B>(b, w + (long long)(step * BK) * g.w_step, g.w_step, n < g.n ? g.k - step * BK : 0);
     });
-    deliver(product, part, g, Epilogue{scale, bias, residual}, y, partial, moments, rows);
+    deliver(product, part, g, Epilogue{scale, bias, residual}, y, partial, rows);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_input(const operand* __restrict__ dy, const operand* __restrict__ w,
@@ -83,7 +83,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_input(const o
         bool inside = step * BK + own_column<M::B>() < g.k;
         copy_rows<M::B>(b, w + (long long)(cell * g.w_rows) * g.w_step + tap.channel, g.w_step, inside ? g.n - part.n : 0);
     });
-    deliver(product, part, g, Epilogue{nullptr, nullptr, nullptr, rectified}, dx, partial, nullptr, rows);
+    deliver(product, part, g, Epilogue{nullptr, nullptr, nullptr, rectified}, dx, partial, rows);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_weight(const operand* __restrict__ dy, int dy_step, const operand* __restrict__ x,
@@ -102,5 +102,5 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_weight(const 
         copy_rows<M::B>(b, dy + (long long)(step * BK) * dy_step, dy_step, n < g.n ? g.k - step * BK : 0);
         note_rows<BK>(pixels + (step + 1) % 2 * BK, (step + 1) * BK, g.k, g);
     });
-    deliver(product, part, g, Epilogue{}, dw, partial, nullptr, nullptr);
+    deliver(product, part, g, Epilogue{}, dw, partial, nullptr);
 }

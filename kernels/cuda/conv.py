@@ -54,7 +54,7 @@ def checked_precision(name: str) -> str:
 # ---- one product -----------------------------------------------------------------------------------------------------
 
 
-def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None, bias=None, residual=None, rectified=None, moments=None):
+def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None, bias=None, residual=None, rectified=None):
     """One product into `out`: choose tile and split, launch, and add up the parts.
 
     `a`: the images that patches are taken from; `b`: the other operand, the length of its rows, and from row to row.
@@ -73,14 +73,9 @@ def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None
     product = _product(splits=splits, tiles_n=-(-fields["n"] // tile.n), **fields)
     channels = groups * fields["n"]
     partial = empty(a, (splits, fields["m"], channels), np.float32) if splits > 1 else None
-    tiles = None
-    if moments is not None and splits == 1:
-        rows = tile.m // tile.warps_m
-        tiles = empty(a, (-(-fields["m"] // rows), 2, channels), np.float32)
-        moments |= {"tiles": tiles, "rows": rows}
     grid = -(-fields["m"] // tile.m) * product["tiles_n"].item(), 1, groups * splits
     arguments = {
-        "forward": (*operands, scale, bias, residual, out, partial, tiles, product),
+        "forward": (*operands, scale, bias, residual, out, partial, product),
         "grad_input": (*operands, rectified, out, partial, product),
         "grad_weight": (*operands, out, partial, product),
     }[kernel]

@@ -25,11 +25,10 @@ __device__ __forceinline__ Part part_of(const Product& g) {
     return {tile_m * BM, tile_n * BN, group, split, first, first + each + (split < more)};
 }
 
-// C's part of a row goes to `out`, or to this split's share of `partial` [split][m][all groups' n]. Where `moments` [m / WM][2][all groups' n]
-// is not null, mean and squared deviations of every WM rows of what went to `out` go there.
+// C's part of a row goes to `out`, or to this split's share of `partial` [split][m][all groups' n].
 template <class T, class M>
 __device__ __forceinline__ void deliver(M& product, const Part& part, const Product& g, const Epilogue& epilogue, T* out, float* partial,
-                                        float* moments, const Row* rows) {
+                                        const Row* rows) {
     int all = g.out_group * int(gridDim.z / g.splits), first = part.group * g.out_group + part.n;
     product.each_pair([&](int row, int column, float& v0, float& v1) {
         int m = part.m + row, n = part.n + column, at = first + column;
@@ -40,14 +39,8 @@ __device__ __forceinline__ void deliver(M& product, const Part& part, const Prod
             store_pair(partial + ((long long)part.split * g.m + m) * all + at, v0, v1, second);
             return;
         }
-        v0 = to_float(from_float<T>(finished(v0, target, at, epilogue, g)));
-        if (second) v1 = to_float(from_float<T>(finished(v1, target, at + 1, epilogue, g)));
+        v0 = finished(v0, target, at, epilogue, g);
+        if (second) v1 = finished(v1, target, at + 1, epilogue, g);
         store_pair(out + target * g.out_step + at, v0, v1, second);
-    });
-    if (!moments) return;
-    int m = part.m + product.first_row();
-    float* place = moments + (long long)(m / WM) * 2 * all + first;
-    product.each_column(g.m - m, [&](int column, float mean, float squares) {
-        if (part.n + column < g.n) place[column] = mean, place[all + column] = squares;
     });
 }

@@ -178,29 +178,5 @@ struct Multiplier {
                     give(first_row() + i * 16 + half * 8 + lane() / 4, first_column() + j * 8 + lane() % 4 * 2, sum[i][j][half * 2],
                          sum[i][j][half * 2 + 1]);
     }
-
-    // Of this warp's first `rows` rows, give(column, mean, sum of squared deviations from it) for each column.
-    template <class F>
-    __device__ __forceinline__ void each_column(int rows, F give) const {
-        if (rows <= 0) return;
-#pragma unroll
-        for (int j = 0; j < NI * 2; j++) {
-            float mean = over_rows([&](float v) { return v; }, j, rows) / min(rows, WM);
-            float squares = over_rows([&](float v) { return (v - mean) * (v - mean); }, j, rows);
-            if (lane() < 4) give(first_column() + j / 2 * 8 + lane() * 2 + j % 2, mean, squares);
-        }
-    }
-
-    // The sum of f(v) over the first `rows` of this warp's rows of a column: a quarter of its lanes hold parts of the same one.
-    template <class F>
-    __device__ __forceinline__ float over_rows(F f, int j, int rows) const {
-        float total = 0;
-#pragma unroll
-        for (int i = 0; i < MI * 2; i++)
-            if (i * 8 + lane() / 4 < rows) total += f(sum[i / 2][j / 2][i % 2 * 2 + j % 2]);
-#pragma unroll
-        for (int step = 4; step < 32; step *= 2) total += __shfl_xor_sync(0xffffffffu, total, step);
-        return total;
-    }
 };
 

@@ -63,22 +63,6 @@ extern "C" __global__ void moments(const REAL* __restrict__ x, int step, int pix
     column_sums<2>(value, pixels, channels, partial);
 }
 
-// The same from the means and squared deviations that a convolution noted of every `rows` pixels, [tile][2][channels]; x0 is the first mean.
-extern "C" __global__ void tile_moments(const float* __restrict__ tiles, int step, int count, int channels, int rows, int pixels,
-                                        float* __restrict__ partial) {
-    auto value = [&](int tile, int c, Vector* v) {
-        const float* place = tiles + (long long)tile * step + c;
-        Vector origin = load(tiles + c), mean = load(place), squares = load(place + channels);
-        float n = float(min(rows, pixels - tile * rows));
-        EACH_LANE(i) {
-            float shifted = mean.at[i] - origin.at[i];
-            v[0].at[i] = n * shifted;
-            v[1].at[i] = squares.at[i] + n * shifted * shifted;
-        }
-    };
-    column_sums<2>(value, count, channels, partial);
-}
-
 extern "C" __global__ void statistics(const REAL* __restrict__ x, const float* __restrict__ partial, int chunks, int pixels, int channels,
                                       float* running_mean, float* running_var, float momentum, float eps, float* mean, float* inv_std) {
     int c = THREAD;

@@ -11,17 +11,15 @@ from .sequential import Sequential
 
 
 class Network(Sequential):
-    """A Sequential that is a whole network.
+    """A Sequential that is a whole network, with what is known of it.
 
-    input_shape: the (H, W, C) that it was designed for; summaries and data sets use it.
     name, options: what `models.create` made it from.
     recipe, loss: how its paper trains it.
     classes: the names of what it tells apart, in the order of its outputs.
     """
 
     def __init__(self, *layers: Layer, input_shape: Shape = (), **named: Layer):
-        super().__init__(*layers, **named)
-        self.input_shape: Shape = tuple(input_shape)
+        super().__init__(*layers, input_shape=input_shape, **named)
         self.name: str | None = None
         self.options: dict[str, Any] = {}
         self.recipe: Any = None

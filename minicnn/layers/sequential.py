@@ -75,7 +75,12 @@ class Sequential(Container):
     """One layer after the other; backward walks the list backwards.
 
     `Sequential(conv1=Conv2d(...), pool1=MaxPool2d(...))` names the layers as the paper does.
+    input_shape: the (H, W, C) that it was designed for, for summaries and checks; may be unknown.
     """
+
+    def __init__(self, *layers: Layer, input_shape: Shape = (), **named: Layer):
+        super().__init__(*layers, **named)
+        self.input_shape: Shape = tuple(input_shape)
 
     def output_shape(self, shape: Shape) -> Shape:
         for name, layer in self._layers.items():
