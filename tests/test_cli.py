@@ -67,7 +67,7 @@ def trained(tmp_path_factory):
 
 def test_train_without_network_falls_back_to_the_digits(minicnn):
     said = minicnn("train", "lenet5", "--epochs", 2)
-    assert "mnist cannot be had, so this trains on the embedded digits instead: " in said
+    assert "could not download MNIST; training on the bundled digits instead: " in said
     assert "not reachable" in said
     assert "epoch 2/2: loss" in said
     assert "confusion matrix" in said
@@ -239,10 +239,10 @@ def test_interrupt_and_resume(minicnn):
     assert (process.returncode, complaint) == (130, "")
     told = rest.strip().splitlines()[-1]
     assert (
-        "To go on: minicnn train lenet5 --data digits --epochs 3 --out runs/lenet5-digits --resume"
+        "To continue: minicnn train lenet5 --data digits --epochs 3 --out runs/lenet5-digits --resume"
         in told
     )
-    resumed = minicnn(*told.partition("To go on: minicnn ")[2].split())
+    resumed = minicnn(*told.partition("To continue: minicnn ")[2].split())
     alone = minicnn("train", "lenet5", "--data", "digits", "--epochs", 3, "--out", "alone")
     assert resumed.splitlines()[-1] == alone.splitlines()[-1]
     first, second = (

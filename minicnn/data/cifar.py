@@ -26,7 +26,7 @@ PIXELS = 3 * 32 * 32
 def cifar10(*, allow_download: bool = True, report=print) -> tuple[Dataset, Dataset]:
     """CIFAR-10's training and test set, from `<cache>/cifar10/` in any of its forms, downloaded (binary form) if it is not there.
 
-    Raises DataError if it cannot be had or is damaged.
+    Raises DataError if it cannot be downloaded or is damaged.
     """
     return _cached("cifar10", CIFAR10_URL, CIFAR10_SHA256, allow_download, report)
 
@@ -105,7 +105,7 @@ def _find(files: folders.Files, name: str):
 def _contents(files, name) -> bytes:
     path = _find(files, name)
     if path is None:
-        raise DataError(f"{name} is missing beside its sisters")
+        raise DataError(f"{name} is missing, although the other batches are present")
     return files[path].read()
 
 
