@@ -1,12 +1,12 @@
 """LeNet-5: its training step at batch 64, ours and PyTorch's side by side, and real MNIST until 99 % of the test images are right.
 
-    python benchmarks/lenet_mnist.py [--repeats 5] [--threads N] [--no-training]
+    python benchmarks/lenet_mnist.py [--repeats 5] [--threads N] [--no-training] [--publish]
 
 The step is forward, loss, backward and SGD with momentum and weight decay, on the same random images. PyTorch runs in the better of its
 two layouts. Each measurement is a process of its own; the sides take turns. Then `lenet5` is trained by its own recipe, its rate falling
 over four epochs, with three seeds (where MNIST can be had) until its test accuracy reaches 99 %; seconds are those of the training steps,
 with loading and preprocessing.
-Writes benchmarks/results/lenet_mnist.{json,md}.
+Writes lenet_mnist.{json,md}.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def time_steps(step) -> float:
     return statistics.median(times)
 
 
-def ours(backend):
+def run_minicnn(backend):
     import minicnn
     from minicnn import models, training
 
@@ -60,7 +60,7 @@ def ours(backend):
     return time_steps(step)
 
 
-def torchs(layout):
+def run_torch(layout):
     import torch
     from torch import nn
 
@@ -116,10 +116,10 @@ def to_99_percent(seed: int) -> dict:
 
 
 SIDES = {
-    "minicnn": lambda: ours("cpu"),
-    "minicnn reference": lambda: ours("reference"),
-    "torch contiguous": lambda: torchs("contiguous"),
-    "torch channels_last": lambda: torchs("channels_last"),
+    "minicnn": lambda: run_minicnn("cpu"),
+    "minicnn reference": lambda: run_minicnn("reference"),
+    "torch contiguous": lambda: run_torch("contiguous"),
+    "torch channels_last": lambda: run_torch("channels_last"),
 }
 
 
@@ -137,13 +137,12 @@ def has_mnist() -> bool:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser(__doc__)
     parser.add_argument(
         "--side", help=argparse.SUPPRESS
     )  # used by this script itself: measure one side and print it
     parser.add_argument("--no-training", action="store_true", help="only the step")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
     if options.side:
         print(
@@ -155,13 +154,13 @@ def main():
         )
         return
     sides = [side for side in SIDES if common.has_torch() or not side.startswith("torch")]
-    results = common.in_turn(__file__, sides, options.repeats, options.threads)
+    results = common.interleaved(__file__, sides, options.repeats, options.threads)
     best = min(
         (statistics.median(v) for side, v in results.items() if side.startswith("torch")),
         default=None,
     )
     lines = [
-        "| LeNet-5, batch 64 | ms a step (min-max) | s an epoch | PyTorch's time / this |",
+        "| LeNet-5, batch 64 | ms per step (min-max) | s per epoch | PyTorch's time / this |",
         "|---|---:|---:|---:|",
     ]
     for side, values in results.items():
@@ -172,10 +171,10 @@ def main():
         )
     runs = {}
     if not options.no_training and has_mnist():
-        runs = common.in_turn(__file__, ["seed 0", "seed 1", "seed 2"], 1, options.threads)
+        runs = common.interleaved(__file__, ["seed 0", "seed 1", "seed 2"], 1, options.threads)
         lines += [
             "",
-            "| MNIST to 99 % | epochs | seconds of training | an epoch | test accuracy |",
+            "| MNIST to 99 % | epochs | seconds of training | per epoch | test accuracy |",
             "|---|---:|---:|---:|---:|",
         ]
         for name, (run,) in runs.items():
@@ -186,7 +185,7 @@ def main():
     common.report(
         "lenet_mnist",
         "\n".join(lines),
-        options.threads,
+        options,
         {"seconds_per_step": results, "to_99_percent": runs},
     )
 

@@ -11,9 +11,8 @@
 Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, data), `minicnn.models` (the papers).
 """
 
-from importlib import metadata
-
 from . import data, errors, layers, training
+from ._version import __version__
 from .device import set_precision, to_device, to_host, to_input
 from .kernels.dispatch import get_num_threads, set_num_threads, use
 from .layers.base import no_grad
@@ -21,11 +20,6 @@ from .random import seed
 from .registry import register
 from .training.losses import softmax_cross_entropy
 from .weights import load, save
-
-try:
-    __version__ = metadata.version("minicnn")
-except metadata.PackageNotFoundError:  # read from a source tree that was never installed
-    __version__ = "0+unknown"
 
 __all__ = [
     "__version__",

@@ -50,7 +50,7 @@ def curves(history: History, path: Target = None, title: str = "") -> Path | Fig
         wrong = [max(1 - accuracy, LEAST_ERROR) for accuracy in history.column(f"{split}_accuracy")]
         error.plot(epochs, wrong, **style)
         last = f"{1 - history.rows[-1][f'{split}_accuracy']:.2%}"
-        beside = {"xytext": (4, 4), "textcoords": "offset points"}
+        beside: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points"}
         error.annotate(last, (epochs[-1], wrong[-1]), color=color, fontsize=8, **beside)
     for axes, label, unit in ((loss, "loss", ""), (error, "error rate", " %")):
         _log_axis(axes, label, unit)
@@ -180,7 +180,7 @@ def _rungs(axes: "Axes", readings: list[Any]) -> None:
     axes.bar_label(bars, [three_digits(v) for v in values], padding=4, fontsize=8, bbox=paper)
     peak = readings[0].gflops / readings[0].share_of_peak
     axes.axvline(peak, color="black", linewidth=1, linestyle="--", zorder=1)
-    beside = {"xytext": (-3, 0), "textcoords": "offset points"}
+    beside: dict[str, Any] = {"xytext": (-3, 0), "textcoords": "offset points"}
     axes.annotate("peak", (peak, -0.75), fontsize=8, ha="right", **beside)
     axes.set_xscale("log")
     axes.set_xlim(min(values) / 1.5, max(*values, peak) * 4)
