@@ -32,14 +32,14 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 def folder(publish: bool) -> Path:
-    """Where reports go: the committed results if they are to be published, else an ignored folder."""
+    """Where reports go: the committed folder if they are published, else an ignored one."""
     found = HERE / ("results" if publish else "out")
     found.mkdir(exist_ok=True)
     return found
 
 
 def peak_memory() -> int | None:
-    """The largest resident size of this process so far, in bytes; None where the system has none."""
+    """The peak resident size of this process in bytes; None where the system does not tell."""
     try:
         import resource  # not on Windows
     except ImportError:
@@ -148,7 +148,7 @@ def machine(threads: int) -> dict[str, float]:
 
 
 def report(name: str, table: str, options: argparse.Namespace, results: dict) -> Path:
-    """Print the table and where it was measured, and write NAME.md and NAME.json; returns NAME.md."""
+    """Print the table and its environment; write NAME.json and NAME.md, and return the latter."""
     where = environment(options.threads)
     note = ", ".join(f"{key} {value}" for key, value in where.items() if value)
     target = folder(options.publish) / f"{name}.md"

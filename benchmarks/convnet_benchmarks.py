@@ -1,12 +1,13 @@
-"""soumith's convnet-benchmarks: forward, and forward with backward, of AlexNet, OverFeat, VGG-A and GoogLeNet.
+"""soumith's convnet-benchmarks: the passes of AlexNet, OverFeat, VGG-A and GoogLeNet.
 
     python benchmarks/convnet_benchmarks.py [--batch 16] [--own-batch] [--steps 5] [--threads N]
                                             [--publish]
 
-His protocol: random images, no loss, no update; a gradient of ones goes back through the whole network. The networks are his:
-AlexNet in its one-weird-trick form, OverFeat's fast model, VGG's configuration A, GoogLeNet without auxiliary heads. His batches (128, and
-64 for VGG) with --own-batch, a CPU-sized one otherwise. PyTorch runs in the better of its layouts.
-Writes convnet_benchmarks.{json,md}.
+Times a forward pass, and forward with backward. His protocol: random images, no loss, no update; a
+gradient of ones goes back through the whole network. His networks: AlexNet in its one-weird-trick
+form, OverFeat's fast model, configuration A of VGG, GoogLeNet without auxiliary heads. His batches
+(128, and 64 for VGG) with --own-batch, else one that suits a CPU. PyTorch runs in the better of its
+layouts. Writes convnet_benchmarks.{json,md}.
 """
 
 import argparse

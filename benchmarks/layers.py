@@ -1,4 +1,4 @@
-"""Single operations beside PyTorch's: convolutions by shape and pass, pooling, norms, losses, updates.
+"""Single operations beside PyTorch's: convolutions, pooling, normalization, losses, updates.
 
     python benchmarks/layers.py [GROUP ...] [--rounds 2] [--repeats 5] [--threads N] [--publish]
 
@@ -336,14 +336,14 @@ def main():
             f"{r['error']:.0e}" if r["error"] is not None else "",
         )
         lines.append(
-            f"| {r['operation']} | {r['minicnn'] * 1e3:.2f} | {theirs} | {ratio} | {speed} | {r['of_floor']:.0%} | {error} |"
+            f"| {r['operation']} | {r['minicnn'] * 1e3:.2f} | {theirs} | {ratio} | {speed} "
+            f"| {r['of_floor']:.0%} | {error} |"
         )
     for which in PASSES:
         ratios = [r["ratio"] for r in rows if r["operation"].endswith(which) and r["ratio"]]
         if ratios:
-            lines.append(
-                f"| geometric mean, {which} | | | **{statistics.geometric_mean(ratios):.2f}** | | | |"
-            )
+            mean = statistics.geometric_mean(ratios)
+            lines.append(f"| geometric mean, {which} | | | **{mean:.2f}** | | | |")
     common.report(
         "layers",
         "\n".join(lines),

@@ -1,12 +1,12 @@
-"""LeNet-5: its training step at batch 64, ours and PyTorch's side by side, and real MNIST until 99 % of the test images are right.
+"""LeNet-5: its training step at batch 64 beside PyTorch's, and MNIST to 99 % test accuracy.
 
     python benchmarks/lenet_mnist.py [--repeats 5] [--threads N] [--no-training] [--publish]
 
-The step is forward, loss, backward and SGD with momentum and weight decay, on the same random images. PyTorch runs in the better of its
-two layouts. Each measurement is a process of its own; the sides take turns. Then `lenet5` is trained by its own recipe, its rate falling
-over four epochs, with three seeds (where MNIST can be had) until its test accuracy reaches 99 %; seconds are those of the training steps,
-with loading and preprocessing.
-Writes lenet_mnist.{json,md}.
+The step is forward, loss, backward and SGD with momentum and weight decay, on the same random
+images. PyTorch runs in the better of its two layouts. Each measurement is a process of its own; the
+sides take turns. Then `lenet5` is trained by its own recipe, with a rate that falls over four
+epochs, from three seeds, until its test accuracy reaches 99 % (if MNIST can be downloaded). Seconds
+are those of the training steps, with loading and preprocessing. Writes lenet_mnist.{json,md}.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 
 BATCH, STEPS, WARM_UP = 64, 100, 20
 STEPS_PER_EPOCH = 938  # 60,000 images
-EPOCHS = 4  # that suffice for 99 %
+EPOCHS = 4  # enough for 99 %
 
 
 def batch():
@@ -90,7 +90,7 @@ def run_torch(layout):
 
 
 def to_99_percent(seed: int) -> dict:
-    """Train `lenet5` on MNIST until 99 % of the test images are right: epochs, and seconds of training."""
+    """Train `lenet5` on MNIST to 99 % test accuracy: the epochs and seconds that it took."""
     import minicnn
     from minicnn import data, models, training
 
@@ -124,7 +124,7 @@ SIDES = {
 
 
 def has_mnist() -> bool:
-    """Whether MNIST is here or can be fetched."""
+    """True if MNIST is here or can be downloaded."""
     from minicnn import data
     from minicnn.errors import DataError
 
@@ -167,7 +167,8 @@ def main():
         median = statistics.median(values)
         ratio = f"{best / median:.2f}" if best else ""
         lines.append(
-            f"| {side} | {common.median_range(values, 1e3)} | {median * STEPS_PER_EPOCH:.1f} | {ratio} |"
+            f"| {side} | {common.median_range(values, 1e3)} | {median * STEPS_PER_EPOCH:.1f} "
+            f"| {ratio} |"
         )
     runs = {}
     if not options.no_training and has_mnist():
@@ -180,7 +181,8 @@ def main():
         for name, (run,) in runs.items():
             epoch = statistics.median(run["epoch"])
             lines.append(
-                f"| {name} | {run['epochs']} | {run['seconds']:.1f} | {epoch:.1f} | {run['accuracy']:.2%} |"
+                f"| {name} | {run['epochs']} | {run['seconds']:.1f} | {epoch:.1f} "
+                f"| {run['accuracy']:.2%} |"
             )
     common.report(
         "lenet_mnist",

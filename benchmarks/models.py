@@ -144,7 +144,7 @@ def macs_of(name: str) -> int:
 
 
 def row(name: str, n: int, results: dict[str, list[dict]], peak_flops: float) -> dict:
-    """What the table shows of one network: medians over all rounds, of the better of PyTorch's ways."""
+    """One network's row: medians over all rounds, and the better of PyTorch's variants."""
 
     def median(side, what):
         return statistics.median(t for run in results[side] for t in run[what])
@@ -190,10 +190,11 @@ def table(rows: list[dict]) -> str:
             return f"{value * scale:,.{digits}f}" if value is not None else ""
 
         lines.append(
-            f"| {r['network']}, {r['batch']} | {span} | {number(train['torch'], 1e3)} | {number(train['ratio'], 1, 2)} "
-            f"| {train['share_of_peak']:.0%} "
-            f"| {number(infer['minicnn'], 1e3)} | {number(infer['torch'], 1e3)} | {number(infer['ratio'], 1, 2)} "
-            f"| {number(memory['minicnn'], 2**-20, 0)} | {number(memory['torch'], 2**-20, 0)} | {number(memory['ratio'], 1, 2)} |"
+            f"| {r['network']}, {r['batch']} | {span} | {number(train['torch'], 1e3)} "
+            f"| {number(train['ratio'], 1, 2)} | {train['share_of_peak']:.0%} "
+            f"| {number(infer['minicnn'], 1e3)} | {number(infer['torch'], 1e3)} "
+            f"| {number(infer['ratio'], 1, 2)} | {number(memory['minicnn'], 2**-20, 0)} "
+            f"| {number(memory['torch'], 2**-20, 0)} | {number(memory['ratio'], 1, 2)} |"
         )
     ratios = [[r[what]["ratio"] for r in rows] for what in ("train", "inference")]
     if all(ratios[0]):
@@ -201,9 +202,9 @@ def table(rows: list[dict]) -> str:
         lines.append(f"| geometric mean | | | **{train:.2f}** | | | | **{infer:.2f}** | | | |")
     lines += [
         "",
-        "Ratio: PyTorch's time over ours. Of peak: the FLOPs of the plain sums over our time, against the measured peak of the cores;",
+        "Ratio: PyTorch's time over minicnn's. Of peak: the FLOP/s of the plain sums over",
+        "the measured peak of the cores; Winograd's algorithm needs fewer, and may exceed 100 %.",
     ]
-    lines += ["Winograd's algorithm needs fewer, so that it may exceed 100 %."]
     return "\n".join(lines)
 
 

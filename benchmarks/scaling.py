@@ -32,7 +32,8 @@ def table(rows: list[dict]) -> str:
             (f"{r['torch']:.3f}", f"{r['torch'] / r['minicnn']:.2f}") if r["torch"] else ("", "")
         )
         lines.append(
-            f"| {r['network']}, {r['batch']} | {r['threads']} | {r['minicnn']:.3f} | {theirs} | {ratio} |"
+            f"| {r['network']}, {r['batch']} | {r['threads']} | {r['minicnn']:.3f} "
+            f"| {theirs} | {ratio} |"
         )
     return "\n".join(lines)
 

@@ -2,8 +2,8 @@
 
     python benchmarks/startup.py [--repeats 5] [--threads N] [--publish]
 
-Every measurement is a fresh process; "cold" has an empty cache folder, so that every kernel is compiled. Times are seconds from the
-start of the interpreter. Writes startup.{json,md}.
+Every measurement is a fresh process; "cold" has an empty cache folder, so that every kernel is
+compiled. Times are seconds from the start of the interpreter. Writes startup.{json,md}.
 """
 
 import os

@@ -8,7 +8,8 @@
     history = training.fit(model, train, test, epochs=3)
     minicnn.save(model, "lenet5.safetensors")
 
-Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, data), `minicnn.models` (the papers).
+Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, data),
+`minicnn.models` (the papers).
 """
 
 from . import data, errors, layers, training

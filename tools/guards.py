@@ -182,7 +182,7 @@ def parameters(function: Function) -> list[ast.arg]:
 
 
 def public_functions(body: list[ast.stmt]) -> Iterator[Function]:
-    """Functions and methods whose names, and whose class's name, do not start with an underscore."""
+    """Functions and methods without an underscore in front of their or their class's name."""
     for node in body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from public_functions(node.body)

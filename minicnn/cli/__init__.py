@@ -1,7 +1,7 @@
-"""The command line: `minicnn train`, `evaluate`, `predict`, `summary`, `models`, ... (`minicnn -h`).
+"""The command line: `minicnn train`, `evaluate`, `predict`, `summary`, ... (see `minicnn -h`).
 
-`app.py` holds the application, its shared options and the handling of errors. Every other file holds
-a few commands, which register themselves when they are imported.
+`app.py` has the application, its shared options and the handling of errors. The other files have
+the commands, which register themselves when they are imported.
 """
 
 from . import evaluate, inspect, study, train

@@ -69,7 +69,7 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line: an error is one sentence and exit code 2; --debug adds the traceback."""
+    """Run the command line: an error is one sentence and exit code 2, a traceback with --debug."""
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     for stream in (sys.stdout, sys.stderr):

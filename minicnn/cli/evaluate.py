@@ -97,7 +97,7 @@ def predict(
 
 
 def _read(path: Path, network: Layer, invert: bool | None) -> tuple[np.ndarray, bool]:
-    """The pixels of a file as the network's recipe prepares them, and whether they were inverted."""
+    """The pixels of a file, resized as the recipe says, and whether they were inverted."""
     preprocess = metrics.preprocess_of(network)
     if preprocess.crop:
         return data.folders.decode(str(path), path.read_bytes, preprocess.image_size[0]), False

@@ -167,7 +167,7 @@ def _sample(dataset: data.Dataset, limit: int) -> data.Dataset:
 
 
 def load_data(source: str | None, default: str, size: int) -> tuple[data.Dataset, data.Dataset]:
-    """The data set `source`; without one, the recipe's, or the bundled digits if MNIST is missing."""
+    """The data set `source` or, without one, the recipe's; for a missing MNIST, the digits."""
     if source is None and default not in data.NAMES:
         raise DataError(
             f"this network's recipe is for {default}, which minicnn does not download: "

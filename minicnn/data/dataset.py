@@ -10,7 +10,7 @@ from ..errors import DataError
 
 @dataclass(frozen=True, repr=False)
 class Dataset:
-    """Images with their labels. `dataset[i]` is `(image, label)`; a slice or index array, a Dataset.
+    """Images with their labels. `data[i]` is `(image, label)`; `data[slice or array]`, a Dataset.
 
     images: `(N, H, W, C)`, uint8 pixels in 0..255 (or float32, already normalized).
     labels: `(N,)` integers in 0..classes-1.

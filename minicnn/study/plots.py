@@ -35,7 +35,7 @@ def _finish(figure: Figure, path: Target, title: str = "", size: int = 10) -> Pa
 
 
 def curves(history: History, path: Target = None, title: str = "") -> Path | Figure:
-    """Loss and error rate per epoch, training and test. Raises ValueError before the first epoch."""
+    """Loss and error rate per epoch, training and test. Raises ValueError without an epoch."""
     if not history.rows:
         raise ValueError("there is no finished epoch to draw")
     figure = Figure(figsize=(9, 3.6), layout="constrained")
