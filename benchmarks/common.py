@@ -1,4 +1,4 @@
-"""What all benchmarks share: separate processes that take turns, and reports with their machine.
+"""Common to all benchmarks: separate processes that take turns, and reports with environment.
 
 A report goes to benchmarks/out/, which git ignores; with --publish it goes to benchmarks/results/,
 which is committed.
@@ -39,7 +39,7 @@ def folder(publish: bool) -> Path:
 
 
 def peak_memory() -> int | None:
-    """The peak resident size of this process in bytes; None where the system does not tell."""
+    """The peak resident size of this process in bytes; None where the system has no such number."""
     try:
         import resource  # not on Windows
     except ImportError:
@@ -49,7 +49,7 @@ def peak_memory() -> int | None:
 
 
 def has_torch() -> bool:
-    """Whether torch is installed; without it a benchmark measures only minicnn."""
+    """True if torch is installed; without it a benchmark measures only minicnn."""
     try:
         metadata.version("torch")
     except metadata.PackageNotFoundError:
@@ -137,7 +137,7 @@ def interleaved(
 
 
 def machine(threads: int) -> dict[str, float]:
-    """What the machine can do: `flops` and `bytes` per second (see machine.py)."""
+    """The peak of the machine: `flops` and `bytes` per second (see machine.py)."""
     command = [sys.executable, str(HERE / "machine.py"), f"--threads={threads}"]
     limits = {"NUMBA_NUM_THREADS": str(threads)}
     return json.loads(

@@ -15,7 +15,7 @@ from minicnn import data, load, save
 
 @pytest.fixture
 def minicnn(tmp_path):
-    """Run `python -m minicnn ...` in an empty folder with an empty cache and no way to the internet."""
+    """Run `python -m minicnn ...` in an empty folder, with an empty cache and no internet."""
     environment = {
         **os.environ,
         "MINICNN_DATA": str(tmp_path / "cache"),
@@ -272,8 +272,8 @@ def test_interrupt_and_resume(minicnn):
     assert (process.returncode, complaint) == (130, "")
     told = rest.strip().splitlines()[-1]
     assert (
-        "To continue: minicnn train lenet5 --data digits --epochs 3 --out runs/lenet5-digits --resume"
-        in told
+        "To continue: minicnn train lenet5 --data digits --epochs 3 "
+        "--out runs/lenet5-digits --resume" in told
     )
     resumed = minicnn(*told.partition("To continue: minicnn ")[2].split())
     alone = minicnn("train", "lenet5", "--data", "digits", "--epochs", 3, "--out", "alone")
@@ -289,6 +289,7 @@ def test_interrupt_and_resume(minicnn):
 
 def test_import_is_light(minicnn):
     """`import minicnn` brings neither torch nor matplotlib nor typer."""
-    code = "import sys, minicnn; print([m for m in ('torch', 'matplotlib', 'typer', 'PIL.ImageShow') if m in sys.modules])"
+    heavy = ("torch", "matplotlib", "typer", "PIL.ImageShow")
+    code = f"import sys, minicnn; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""The documents: every Python block runs, every command and every link exists, every example runs."""
+"""The documents: every Python block and example runs, every command and link exists."""
 
 import os
 import re

@@ -14,7 +14,7 @@ from .tables import print_table
 
 
 class Operation(StrEnum):
-    """What `ladder` climbs."""
+    """The operations that `ladder` knows."""
 
     conv = "conv"
 

@@ -38,7 +38,7 @@ def _needs_arguments(kind: type) -> bool:
     return any(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in parameters)
 
 
-# The schedules that a name alone describes; the others are for Python.
+# The schedules without required arguments; the others are only for Python.
 SCHEDULE_NAMES = tuple(name for name, kind in SCHEDULES.items() if not _needs_arguments(kind))
 
 

@@ -160,7 +160,7 @@ def save(path, image, **options):
 
 
 def test_one_level_of_class_folders(tmp_path):
-    """Every fifth image is a test image; small classes are in both sets; all kinds become RGB of one size."""
+    """Every fifth image is for testing, small classes are in both sets, all become RGB."""
     for i in range(10):
         save(tmp_path / "many" / f"{i}.png", Image.new("L", (50, 40), i))
     save(tmp_path / "few" / "gray.jpg", Image.new("L", (40, 60), 100))

@@ -157,7 +157,7 @@ def test_loader_passes_errors_on():
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA", "I;16", "CMYK"])
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "tiff", "webp"])
 def test_read_image_modes(tmp_path, mode, suffix):
-    """A white page with a dark bar, in every mode that the format can hold, comes out as a bright bar on black."""
+    """A dark bar on white, in every mode of the format, becomes a bright bar on black."""
     page = np.full((40, 60), 255, np.uint8)
     page[10:30, 20:30] = 0
     image = Image.fromarray(page)

@@ -1,4 +1,4 @@
-"""Downloading, from a server of the tests' own on this machine: mirrors, retries, checksums, broken connections."""
+"""Downloading from a local server: mirrors, retries, checksums, broken connections."""
 
 import gzip
 import hashlib
@@ -20,7 +20,7 @@ mnist = importlib.import_module("minicnn.data.mnist")  # `minicnn.data.mnist` it
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Answers from `files`; a path in `faults` fails in the way named there, as many times as it says."""
+    """Answers from `files`; a path in `faults` fails in the given way the given number of times."""
 
     daemon_threads = True
 

@@ -99,7 +99,8 @@ def test_numbers_must_agree(tmp_path):
         data.load(str(folder))
     with pytest.raises(
         DataError,
-        match="'nothing/here' is neither a data set .mnist, fashion_mnist, cifar10, cifar100, digits. nor a folder",
+        match="'nothing/here' is neither a data set "
+        r"\(mnist, fashion_mnist, cifar10, cifar100, digits\) nor a folder",
     ):
         data.load("nothing/here")
 
