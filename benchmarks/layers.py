@@ -71,7 +71,7 @@ def median_time(call, repeats: int) -> float:
 
 
 def run_minicnn(groups, repeats: int) -> dict[str, float]:
-    from minicnn.kernels import dispatch as K
+    from minicnn.kernels import functional as F
 
     generator = np.random.default_rng(0)
 
@@ -81,11 +81,11 @@ def run_minicnn(groups, repeats: int) -> dict[str, float]:
     found = {}
     for name, (n, c, k, size, r, stride, pad) in CONVS.items() if "conv" in groups else ():
         x, w, b = draw(n, size, size, c), draw(r, r, c, k), draw(k)
-        dy = draw(*K.conv2d(x, w, b, stride, pad).shape)
+        dy = draw(*F.conv2d(x, w, b, stride, pad).shape)
         calls = (
-            lambda: K.conv2d(x, w, b, stride, pad),
-            lambda: K.conv2d_grad_input(dy, w, x.shape, stride, pad),
-            lambda: K.conv2d_grad_weight(dy, x, w.shape, stride, pad),
+            lambda: F.conv2d(x, w, b, stride, pad),
+            lambda: F.conv2d_grad_input(dy, w, x.shape, stride, pad),
+            lambda: F.conv2d_grad_weight(dy, x, w.shape, stride, pad),
         )
         found |= {
             f"{name}: {which}": median_time(call, repeats)
@@ -93,26 +93,26 @@ def run_minicnn(groups, repeats: int) -> dict[str, float]:
         }
 
     def lrn(x, dy):
-        y, scale = K.local_response_norm(x)
-        K.local_response_norm_grad(dy, x, y, scale)
+        y, scale = F.local_response_norm(x)
+        F.local_response_norm_grad(dy, x, y, scale)
 
     def max_pool(x, dy, *window):
-        y, argmax = K.max_pool2d(x, *window)
-        K.max_pool2d_grad(y, argmax, x.shape, *window)
+        y, argmax = F.max_pool2d(x, *window)
+        F.max_pool2d_grad(y, argmax, x.shape, *window)
 
     def average_pool(x, dy):
-        K.avg_pool2d_grad(K.avg_pool2d(x, 2), x.shape, 2)
+        F.avg_pool2d_grad(F.avg_pool2d(x, 2), x.shape, 2)
 
     def batch_norm(x, dy):
-        _, mean, inv_std = K.batch_norm(
+        _, mean, inv_std = F.batch_norm(
             x, ones, zeros, zeros.copy(), ones.copy(), activation="relu"
         )
-        K.batch_norm_grad(dy, x, ones, mean, inv_std, beta=zeros, activation="relu")
+        F.batch_norm_grad(dy, x, ones, mean, inv_std, beta=zeros, activation="relu")
 
     def linear(x, dy):
-        K.linear(x, w, b)
-        K.linear_grad_input(dy, w)
-        K.linear_grad_weight(dy, x)
+        F.linear(x, w, b)
+        F.linear_grad_input(dy, w)
+        F.linear_grad_weight(dy, x)
 
     calls = {
         "LRN, AlexNet's first": lrn,
@@ -120,11 +120,11 @@ def run_minicnn(groups, repeats: int) -> dict[str, float]:
         "max pool 2x2": lambda x, dy: max_pool(x, dy, 2),
         "average pool 2x2": average_pool,
         "batch norm + ReLU": batch_norm,
-        "ReLU": lambda x, dy: K.relu_grad(dy, K.relu(x)),
-        "residual add + ReLU": lambda x, dy: K.relu_grad(dy, K.add(x, dy, "relu")),
-        "softmax cross-entropy": lambda x, dy: K.softmax_cross_entropy(x, labels),
-        "SGD step, 25 million": lambda x, dy: K.sgd_update([x], [dy], [v], [1e-3], [5e-4], 0.9),
-        "Adam step, 25 million": lambda x, dy: K.adam_update([x], [dy], [v], [u], [1e-3], [0.0], 1),
+        "ReLU": lambda x, dy: F.relu_grad(dy, F.relu(x)),
+        "residual add + ReLU": lambda x, dy: F.relu_grad(dy, F.add(x, dy, "relu")),
+        "softmax cross-entropy": lambda x, dy: F.softmax_cross_entropy(x, labels),
+        "SGD step, 25 million": lambda x, dy: F.sgd_update([x], [dy], [v], [1e-3], [5e-4], 0.9),
+        "Adam step, 25 million": lambda x, dy: F.adam_update([x], [dy], [v], [u], [1e-3], [0.0], 1),
         "linear 4096-4096, batch 4, forward + backward": linear,
         "linear 4096-4096, batch 64, forward + backward": linear,
     }
@@ -226,7 +226,7 @@ def run_torch(groups, repeats: int, layout: str) -> dict[str, float]:
 
 def errors() -> dict[str, float]:
     """Our relative L2 error against float64 in every pass of every convolution, on one image."""
-    from minicnn.kernels import dispatch as K
+    from minicnn.kernels import functional as F
 
     generator, found = np.random.default_rng(0), {}
     for name, (_, c, k, size, r, stride, pad) in CONVS.items():
@@ -235,19 +235,19 @@ def errors() -> dict[str, float]:
             generator.standard_normal((r, r, c, k), dtype=np.float32),
         )
         b = np.zeros(k, np.float32)
-        exact = K.conv2d(x.astype(float), w.astype(float), b.astype(float), stride, pad)
+        exact = F.conv2d(x.astype(float), w.astype(float), b.astype(float), stride, pad)
         dy = generator.standard_normal(exact.shape, dtype=np.float32)
         pairs = zip(
             PASSES,
             (
-                K.conv2d(x, w, b, stride, pad),
-                K.conv2d_grad_input(dy, w, x.shape, stride, pad),
-                K.conv2d_grad_weight(dy, x, w.shape, stride, pad)[0],
+                F.conv2d(x, w, b, stride, pad),
+                F.conv2d_grad_input(dy, w, x.shape, stride, pad),
+                F.conv2d_grad_weight(dy, x, w.shape, stride, pad)[0],
             ),
             (
                 exact,
-                K.conv2d_grad_input(dy.astype(float), w.astype(float), x.shape, stride, pad),
-                K.conv2d_grad_weight(dy.astype(float), x.astype(float), w.shape, stride, pad)[0],
+                F.conv2d_grad_input(dy.astype(float), w.astype(float), x.shape, stride, pad),
+                F.conv2d_grad_weight(dy.astype(float), x.astype(float), w.shape, stride, pad)[0],
             ),
             strict=True,
         )

@@ -44,10 +44,10 @@ def time_steps(step) -> float:
 
 def run_minicnn(backend):
     import minicnn
-    from minicnn import models, training
+    from minicnn import layers, models, training
 
     minicnn.use(backend)
-    model = models.create("lenet5", seed=0)
+    model = layers.fuse(models.create("lenet5", seed=0))
     optimizer = training.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     x, labels = batch()
 

@@ -66,10 +66,10 @@ def measure(train, infer, steps: int) -> dict:
 
 def run_minicnn(name: str, n: int, steps: int) -> dict:
     import minicnn
-    from minicnn import models, training
+    from minicnn import layers, models, training
     from minicnn.training.metrics import loss_of
 
-    model = models.create(name, seed=0, num_classes=CLASSES)
+    model = layers.fuse(models.create(name, seed=0, num_classes=CLASSES))
     optimizer = training.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
     x, labels = batch(model.input_shape, n)
     loss = loss_of(model)

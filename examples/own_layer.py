@@ -25,16 +25,12 @@ class PReLU(Layer):
     def output_shape(self, shape):
         return shape
 
-    def forward(self, x, out=None):
-        y = np.where(x > 0, x, self.slope.value * x)
+    def forward(self, x):
         self.save_for_backward(x)
-        if out is None:
-            return y
-        out[...] = y  # a branch writes straight into its part of a concatenation
-        return out
+        return np.where(x > 0, x, self.slope.value * x)
 
-    def backward(self, dy, need_dx=True):
-        (x,) = self.saved()
+    def backward(self, dy):
+        (x,) = self.pop_saved()
         negative = x <= 0
         self.slope.add_grad((dy * x * negative).sum(axis=(0, 1, 2)))
         return np.where(negative, self.slope.value * dy, dy)
@@ -42,9 +38,9 @@ class PReLU(Layer):
 
 generator = np.random.default_rng(0)
 layer = PReLU(3).astype(np.float64)
-errors = check_gradients(layer, generator.standard_normal((2, 5, 5, 3)))
-print(errors)
-assert max(errors.values()) < 1e-3, errors
+check = check_gradients(layer, generator.standard_normal((2, 5, 5, 3)))
+print(check)
+assert check.ok
 
 images = generator.standard_normal((64, 12, 12, 3)).astype(np.float32)
 labels = (images.mean(axis=(1, 2, 3)) > 0).astype(np.int64)

@@ -16,9 +16,9 @@ from . import data, errors, layers, training
 from ._version import __version__
 from .device import set_precision, to_device, to_host, to_input
 from .kernels.dispatch import get_num_threads, set_num_threads, use
-from .layers.base import no_grad
-from .random import seed
+from .kernels.thread_state import no_grad
 from .registry import register
+from .rng import seed
 from .training.losses import softmax_cross_entropy
 from .weights import load, save
 

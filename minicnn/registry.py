@@ -11,8 +11,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from . import random
-from .layers.compose import Sequential
+from . import rng
+from .layers import Network
 from .layers.init import skip_init
 
 
@@ -25,7 +25,7 @@ class Entry:
     """
 
     name: str
-    build: Callable[..., Sequential]
+    build: Callable[..., Network]
     recipes: dict[str, Any]
     loss: Any = None
     torch_names: Callable[[str], str] | None = None
@@ -61,7 +61,7 @@ def register(
 ):
     """Decorate a constructor so that `create(name)` finds it.
 
-    The constructor returns a `Sequential` and sets its `input_shape`, (H, W, C). `recipes` holds at least "default".
+    The constructor returns a `Network` and sets its `input_shape`, (H, W, C). `recipes` holds at least "default".
     """
 
     def decorate(build):
@@ -96,7 +96,7 @@ def create(
     weights=None,
     sha256: str | None = None,
     **options,
-) -> Sequential:
+) -> Network:
     """Make a network by its name, with fresh weights or with those of a file.
 
     seed: governs the initial weights; None goes on with the current generator (`minicnn.seed`).
@@ -113,7 +113,7 @@ def create(
                 f"{name} has no option {option!r}; it has {', '.join(found.options) or 'none'}"
             )
     if seed is not None:
-        random.seed(seed)
+        rng.seed(seed)
     chosen = found.recipe(recipe)
     with skip_init() if weights is not None else nullcontext():
         model = found.build(**options)

@@ -21,6 +21,7 @@ from minicnn.layers import (
     Linear,
     LocalResponseNorm,
     MaxPool2d,
+    Network,
     Sequential,
 )
 from minicnn.layers.init import gaussian
@@ -53,7 +54,7 @@ def conv1_padding(input_size: int):
     return ((0, extra), (0, extra))
 
 
-def _initialized(net: Sequential, fc_std: float, fc_bias: float, conv_bias: float) -> Sequential:
+def _initialized(net: Sequential, fc_std: float, fc_bias: float, conv_bias: float) -> Network:
     """N(0, 0.01^2), and positive biases that feed the ReLUs of conv2, 4, 5 and the hidden layers (section 5)."""
     net.initialize(gaussian(0.01), 0.0)
     for name in ("conv2", "conv4", "conv5"):
@@ -63,7 +64,7 @@ def _initialized(net: Sequential, fc_std: float, fc_bias: float, conv_bias: floa
     return net
 
 
-def _paper(num_classes: int, input_size: int, hidden: int, groups: int) -> Sequential:
+def _paper(num_classes: int, input_size: int, hidden: int, groups: int) -> Network:
     features = dict(
         conv1=Conv2d(3, 96, 11, stride=4, padding=conv1_padding(input_size), activation="relu"),
         norm1=LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0),
@@ -77,22 +78,20 @@ def _paper(num_classes: int, input_size: int, hidden: int, groups: int) -> Seque
         pool5=MaxPool2d(3, stride=2),
     )
     shape = (input_size, input_size, 3)
-    net = Sequential(
+    net = Network(
         **features, **classifier(flattened(features, shape), num_classes, hidden), input_shape=shape
     )
     return _initialized(net, fc_std=0.01, fc_bias=1.0, conv_bias=1.0)
 
 
 @register("alexnet", {"default": PAPER, "paper": PAPER})
-def alexnet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Sequential:
+def alexnet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Network:
     """AlexNet in a single tower: every convolution sees all channels."""
     return _paper(num_classes, input_size, hidden, groups=1)
 
 
 @register("alexnet_two_gpu", {"default": PAPER, "paper": PAPER})
-def alexnet_two_gpu(
-    num_classes: int = 1000, input_size: int = 227, hidden: int = 4096
-) -> Sequential:
+def alexnet_two_gpu(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Network:
     """The paper's AlexNet: conv2, 4 and 5 see the half of the channels that was on their GPU."""
     return _paper(num_classes, input_size, hidden, groups=2)
 
@@ -113,7 +112,7 @@ CAFFENET = Recipe(
 
 
 @register("caffenet", {"default": CAFFENET, "paper": CAFFENET})
-def caffenet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Sequential:
+def caffenet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Network:
     """Caffe's reference net: the paper's with pooling before normalization, and Caffe's LRN (alpha / n, k = 1)."""
     features = dict(
         conv1=Conv2d(3, 96, 11, stride=4, padding=conv1_padding(input_size), activation="relu"),
@@ -128,7 +127,7 @@ def caffenet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096)
         pool5=MaxPool2d(3, stride=2, ceil_mode=True),
     )
     shape = (input_size, input_size, 3)
-    net = Sequential(
+    net = Network(
         **features, **classifier(flattened(features, shape), num_classes, hidden), input_shape=shape
     )
     return _initialized(net, fc_std=0.005, fc_bias=1.0, conv_bias=1.0)
@@ -151,9 +150,9 @@ TORCHVISION_NAMES = renamed(
 )
 def alexnet_torchvision(
     num_classes: int = 1000, input_size: int = 224, hidden: int = 4096
-) -> Sequential:
+) -> Network:
     """What torchvision calls AlexNet: thinner, no LRN, no groups, dropout before the fully connected layers."""
-    return Sequential(
+    return Network(
         conv1=Conv2d(3, 64, 11, stride=4, padding=2, activation="relu"),
         pool1=MaxPool2d(3, stride=2),
         conv2=Conv2d(64, 192, 5, padding=2, activation="relu"),

@@ -14,7 +14,7 @@ from functools import partial
 
 from minicnn.layers import (
     AdaptiveAvgPool2d,
-    AuxiliarySequential,
+    AuxiliaryNetwork,
     AvgPool2d,
     BatchNorm2d,
     Concat,
@@ -26,6 +26,7 @@ from minicnn.layers import (
     Linear,
     LocalResponseNorm,
     MaxPool2d,
+    Network,
     Sequential,
 )
 from minicnn.layers.init import caffe_xavier
@@ -101,7 +102,7 @@ def _width(name: str) -> int:
 
 def auxiliary(
     c_in: int, num_classes: int, side: int, conv=conv_relu, pool: Layer | None = None
-) -> Sequential:
+) -> Network:
     """A classifier on the side (section 5); `side` is the size of the maps that it reads, 14 for a 224 input."""
     features = {"pool": pool or AvgPool2d(5, stride=3), "conv": conv(c_in, 128, 1)}
     return Sequential(
@@ -123,7 +124,7 @@ def _googlenet(
     lrn,
     pool4: Layer,
     aux_pool,
-) -> Sequential:
+) -> Network:
     shape = (input_size, input_size, 3)
     module = partial(inception, conv=conv, third=third)
     layers = dict(
@@ -150,7 +151,7 @@ def _googlenet(
         fc=Linear(_width("5b"), num_classes),
     )
     if not aux:
-        return Sequential(**layers, input_shape=shape)
+        return Network(**layers, input_shape=shape)
     side = Sequential(
         **{n: layers[n] for n in list(layers)[: list(layers).index("inception4a")]}
     ).output_shape((1, *shape))[1]
@@ -160,11 +161,11 @@ def _googlenet(
         )
         for name in ("4a", "4d")
     }
-    return AuxiliarySequential(**layers, heads=heads, input_shape=shape)
+    return AuxiliaryNetwork(**layers, heads=heads, input_shape=shape)
 
 
 @register("googlenet", {"default": QUICK, "paper": PAPER}, loss=AuxiliaryLoss(0.3))
-def googlenet(num_classes: int = 1000, input_size: int = 224, aux: bool = True) -> Sequential:
+def googlenet(num_classes: int = 1000, input_size: int = 224, aux: bool = True) -> Network:
     """GoogLeNet as the paper and Caffe have it: LRN with Caffe's constants, no batch norm, dropout 0.4."""
     lrn = partial(LocalResponseNorm, 5, alpha=1e-4, beta=0.75, k=1.0, alpha_div_n=True)
     pool4 = MaxPool2d(3, stride=2, ceil_mode=True)
@@ -177,7 +178,7 @@ def googlenet(num_classes: int = 1000, input_size: int = 224, aux: bool = True) 
 
 
 @register("googlenet_bn", {"default": QUICK}, loss=AuxiliaryLoss(0.3))
-def googlenet_bn(num_classes: int = 1000, input_size: int = 224, aux: bool = False) -> Sequential:
+def googlenet_bn(num_classes: int = 1000, input_size: int = 224, aux: bool = False) -> Network:
     """GoogLeNet with batch norm instead of LRN, its 5x5 convolutions kept."""
     pool4 = MaxPool2d(3, stride=2, ceil_mode=True)
     return _googlenet(
@@ -188,7 +189,7 @@ def googlenet_bn(num_classes: int = 1000, input_size: int = 224, aux: bool = Fal
 @register("googlenet_torchvision", {"default": QUICK}, loss=AuxiliaryLoss(0.3), torch_names=str)
 def googlenet_torchvision(
     num_classes: int = 1000, input_size: int = 224, aux: bool = False
-) -> Sequential:
+) -> Network:
     """What torchvision calls GoogLeNet: batch norm, 3x3 where the paper has 5x5, a 2x2 fourth pool."""
     pool4 = MaxPool2d(2, stride=2, ceil_mode=True)
     pool = partial(AdaptiveAvgPool2d, 4)

@@ -14,6 +14,7 @@ from minicnn.layers import (
     GlobalAvgPool2d,
     Linear,
     MaxPool2d,
+    Network,
     Sequential,
 )
 from minicnn.layers.init import he_normal
@@ -37,7 +38,7 @@ PAPER = Recipe(
 )
 
 
-def conv(c_in: int, c_out: int, size, stride: int = 1, padding="same") -> Sequential:
+def conv(c_in: int, c_out: int, size, stride: int = 1, padding="same") -> Network:
     """A convolution without bias, batch norm with eps 1e-3, ReLU. padding "same" or "valid", as the figures mark with a V."""
     height, width = size if isinstance(size, tuple) else (size, size)
     around = (height // 2, width // 2) if padding == "same" else 0
@@ -47,14 +48,14 @@ def conv(c_in: int, c_out: int, size, stride: int = 1, padding="same") -> Sequen
     )
 
 
-def pooled(c_in: int, c_out: int) -> Sequential:
+def pooled(c_in: int, c_out: int) -> Network:
     """The branch of an average pooling that does not count its padding."""
     return Sequential(
         AvgPool2d(3, stride=1, padding=1, count_include_pad=False), conv(c_in, c_out, 1)
     )
 
 
-def stem() -> Sequential:
+def stem() -> Network:
     """Figure 3: 299 x 299 x 3 -> 35 x 35 x 384."""
     return Sequential(
         conv1=conv(3, 32, 3, 2, "valid"),
@@ -139,9 +140,9 @@ def inception_c() -> Concat:
 
 
 @register("inception_v4", {"default": PAPER, "paper": PAPER})
-def inception_v4(num_classes: int = 1000, input_size: int = 299) -> Sequential:
+def inception_v4(num_classes: int = 1000, input_size: int = 299) -> Network:
     """Inception-v4 (figure 9): stem, 4 x A, reduction, 7 x B, reduction, 3 x C."""
-    return Sequential(
+    return Network(
         stem=stem(),
         inception_a=Sequential(*(inception_a() for _ in range(4))),
         reduction_a=reduction_a(),

@@ -23,7 +23,7 @@ from minicnn.layers import (
     Flatten,
     Linear,
     MaxPool2d,
-    Sequential,
+    Network,
     Sigmoid,
     Subsample2d,
 )
@@ -52,9 +52,9 @@ LENET5_DIGITS = replace(
 
 
 @register("lenet5", {"default": LENET5, "digits": LENET5_DIGITS})
-def lenet5(num_classes: int = 10, in_channels: int = 1) -> Sequential:
+def lenet5(num_classes: int = 10, in_channels: int = 1) -> Network:
     """LeNet-5 as it is mostly drawn today: average pooling, ReLU, C5 as a 5x5 convolution on 5x5 maps."""
-    return Sequential(
+    return Network(
         C1=Conv2d(in_channels, 6, 5, activation="relu"),
         S2=AvgPool2d(2),
         C3=Conv2d(6, 16, 5, activation="relu"),
@@ -79,9 +79,9 @@ LENET5_SIGMOID = Recipe(
 
 
 @register("lenet5_sigmoid", {"default": LENET5_SIGMOID})
-def lenet5_sigmoid(num_classes: int = 10, in_channels: int = 3) -> Sequential:
+def lenet5_sigmoid(num_classes: int = 10, in_channels: int = 3) -> Network:
     """Max pooling, then sigmoid; three linear layers with nothing between them, which are one affine map of rank <= 10."""
-    return Sequential(
+    return Network(
         conv1=Conv2d(in_channels, 6, 5),
         pool1=MaxPool2d(2),
         sigmoid1=Sigmoid(),
@@ -161,9 +161,9 @@ LENET5_1998_PAPER = Recipe(
 
 
 @register("lenet5_1998", {"default": LENET5_1998, "paper": LENET5_1998_PAPER}, loss=MAPLoss(j=0.1))
-def lenet5_1998() -> Sequential:
+def lenet5_1998() -> Network:
     """LeNet-5 as the paper has it: trainable subsampling, partial connections in C3, scaled tanh, an RBF output."""
-    return Sequential(
+    return Network(
         C1=Conv2d(1, 6, 5, activation="scaled_tanh"),
         S2=Subsample2d(6, 2, activation="scaled_tanh"),
         C3=Conv2d(6, 16, 5, activation="scaled_tanh", connections=C3_CONNECTIONS),
@@ -189,9 +189,9 @@ LENET_CAFFE = Recipe(
 
 
 @register("lenet_caffe", {"default": LENET_CAFFE})
-def lenet_caffe(num_classes: int = 10, in_channels: int = 1) -> Sequential:
+def lenet_caffe(num_classes: int = 10, in_channels: int = 1) -> Network:
     """Caffe's LeNet (examples/mnist): max pooling, 20 and 50 maps, a single ReLU."""
-    return Sequential(
+    return Network(
         conv1=Conv2d(in_channels, 20, 5),
         pool1=MaxPool2d(2),
         conv2=Conv2d(20, 50, 5),

@@ -13,7 +13,7 @@ Source: Lin, Chen, Yan, "Network in network", 2013 (arXiv:1312.4400), section 3.
 from dataclasses import replace
 
 from minicnn.data import Preprocess
-from minicnn.layers import Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, Sequential
+from minicnn.layers import Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, Network
 from minicnn.layers.init import gaussian
 from minicnn.registry import register
 from minicnn.training.recipe import Recipe
@@ -78,8 +78,8 @@ def mlpconv(
     }
 
 
-def _small(c_in: int, side: int, one, two, three, third_size: int) -> Sequential:
-    return Sequential(
+def _small(c_in: int, side: int, one, two, three, third_size: int) -> Network:
+    return Network(
         **mlpconv(1, c_in, one, 5, padding=2),
         pool1=MaxPool2d(3, stride=2, ceil_mode=True),
         drop1=Dropout(0.5),
@@ -93,13 +93,13 @@ def _small(c_in: int, side: int, one, two, three, third_size: int) -> Sequential
 
 
 @register("nin_cifar10", {"default": CIFAR, "paper": CIFAR, "augmented": CIFAR_AUGMENTED})
-def nin_cifar10(num_classes: int = 10) -> Sequential:
+def nin_cifar10(num_classes: int = 10) -> Network:
     """NiN for CIFAR-10: three mlpconv layers, no fully connected one."""
     return _small(3, 32, (192, 160, 96), (192, 192, 192), (192, 192, num_classes), 3)
 
 
 @register("nin_cifar100", {"default": CIFAR, "paper": CIFAR, "augmented": CIFAR_AUGMENTED})
-def nin_cifar100(num_classes: int = 100) -> Sequential:
+def nin_cifar100(num_classes: int = 100) -> Network:
     """NiN for CIFAR-100: as for CIFAR-10 with 100 maps at the end, and smaller initial weights at the front."""
     net = _small(3, 32, (192, 160, 96), (192, 192, 192), (192, 192, num_classes), 3)
     for name, std in (("conv1", 0.001), ("cccp1", 0.01), ("cccp2", 0.01)):
@@ -108,15 +108,15 @@ def nin_cifar100(num_classes: int = 100) -> Sequential:
 
 
 @register("nin_mnist", {"default": MNIST})
-def nin_mnist(num_classes: int = 10) -> Sequential:
+def nin_mnist(num_classes: int = 10) -> Network:
     """NiN for MNIST: narrower, all three convolutions 5x5."""
     return _small(1, 28, (96, 64, 48), (128, 96, 48), (128, 96, num_classes), 5)
 
 
 @register("nin_imagenet", {"default": IMAGENET})
-def nin_imagenet(num_classes: int = 1000, input_size: int = 224) -> Sequential:
+def nin_imagenet(num_classes: int = 1000, input_size: int = 224) -> Network:
     """NiN for ImageNet (Caffe model zoo): four mlpconv layers, one dropout."""
-    net = Sequential(
+    net = Network(
         **mlpconv(1, 3, (96, 96, 96), 11, stride=4),
         pool0=MaxPool2d(3, stride=2, ceil_mode=True),
         **mlpconv(2, 96, (256, 256, 256), 5, padding=2),

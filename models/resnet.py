@@ -24,6 +24,7 @@ from minicnn.layers import (
     Layer,
     Linear,
     MaxPool2d,
+    Network,
     PadShortcut,
     Residual,
     Sequential,
@@ -155,7 +156,7 @@ def pre_act_block(
     return Residual(Sequential(bn1=activation, **body), around)
 
 
-def _stage(block, c_in: int, width: int, count: int, stride: int, **options) -> Sequential:
+def _stage(block, c_in: int, width: int, count: int, stride: int, **options) -> Network:
     """`count` blocks, the first of which changes the shape."""
     out = width * block.expansion
     return Sequential(
@@ -164,9 +165,9 @@ def _stage(block, c_in: int, width: int, count: int, stride: int, **options) -> 
     )
 
 
-def _imagenet(block, counts, num_classes: int, input_size: int, init, **options) -> Sequential:
+def _imagenet(block, counts, num_classes: int, input_size: int, init, **options) -> Network:
     e = block.expansion
-    return Sequential(
+    return Network(
         conv1=Conv2d(3, 64, 7, 2, 3, bias=False),
         bn1=BatchNorm2d(64, activation="relu"),
         pool1=MaxPool2d(3, stride=2, padding=1),
@@ -204,7 +205,7 @@ def _register_imagenet(depth: int, v1: bool):
     recipes = {"default": PAPER if v1 else TORCHVISION, "paper": PAPER}
 
     @register(f"resnet{depth}" + "_v1" * v1, recipes, torch_names=None if v1 else torch_names)
-    def resnet(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+    def resnet(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
         init = he_normal("fan_in" if v1 else "fan_out")  # the paper's rule; torchvision's
         if basic:
             return _imagenet(
@@ -234,11 +235,9 @@ def _register_cifar(depth: int):
     blocks = (depth - 2) // 6
 
     @register(f"resnet{depth}_cifar", {"default": CIFAR, "paper": CIFAR}, torch_names=torch_names)
-    def resnet_cifar(
-        num_classes: int = 10, option: str = "A", both_sides: bool = False
-    ) -> Sequential:
+    def resnet_cifar(num_classes: int = 10, option: str = "A", both_sides: bool = False) -> Network:
         options = {"option": option, "both_sides": both_sides}
-        return Sequential(
+        return Network(
             conv1=Conv2d(3, 16, 3, 1, 1, bias=False),
             bn1=BatchNorm2d(16, activation="relu"),
             layer1=_stage(BasicBlock, 16, 16, blocks, 1, **options),
@@ -272,7 +271,7 @@ def _pre_stage(
     bottleneck: bool,
     option: str,
     v1: bool,
-) -> Sequential:
+) -> Network:
     out = width * (4 if bottleneck else 1)
     units = [
         pre_act_block(c_in, width, stride, bottleneck, option, "first" if first else "change", v1)
@@ -287,11 +286,11 @@ def _register_pre_imagenet(depth: int):
     bottleneck = depth >= 50
 
     @register(f"preresnet{depth}", {"default": TORCHVISION, "paper": PAPER})
-    def preresnet(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+    def preresnet(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
         e = 4 if bottleneck else 1
         form = {"bottleneck": bottleneck, "option": option, "v1": False}
         counts = DEPTHS[depth]
-        return Sequential(
+        return Network(
             conv1=Conv2d(3, 64, 7, 2, 3, bias=False),
             bn1=BatchNorm2d(64, activation="relu"),
             pool1=MaxPool2d(3, stride=2, padding=1),
@@ -321,12 +320,10 @@ def _register_pre_cifar(depth: int):
     blocks = (depth - 2) // (9 if bottleneck else 6)
 
     @register(f"preresnet{depth}_cifar", {"default": CIFAR, "paper": CIFAR})
-    def preresnet_cifar(
-        num_classes: int = 10, option: str = "B" if bottleneck else "A"
-    ) -> Sequential:
+    def preresnet_cifar(num_classes: int = 10, option: str = "B" if bottleneck else "A") -> Network:
         e = 4 if bottleneck else 1
         form = {"bottleneck": bottleneck, "option": option, "v1": True}
-        return Sequential(
+        return Network(
             conv1=Conv2d(3, 16, 3, 1, 1, bias=False),
             bn1=BatchNorm2d(16, activation="relu"),
             layer1=_pre_stage(16, 16, blocks, 1, True, **form),

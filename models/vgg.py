@@ -19,7 +19,7 @@ from minicnn.layers import (
     Layer,
     LocalResponseNorm,
     MaxPool2d,
-    Sequential,
+    Network,
 )
 from minicnn.layers.init import glorot_uniform
 from minicnn.registry import register
@@ -54,7 +54,7 @@ WIDTHS = (64, 128, 256, 512, 512)
 
 def _vgg(
     configuration: str, num_classes: int, input_size: int, hidden: int, batch_norm: bool
-) -> Sequential:
+) -> Network:
     features: dict[str, Layer] = {}
     channels = 3
     for stage, (kinds, width) in enumerate(zip(configuration.split(), WIDTHS, strict=True), 1):
@@ -72,7 +72,7 @@ def _vgg(
             channels = width
         features[f"pool{stage}"] = MaxPool2d(2)
     features["avgpool"] = AdaptiveAvgPool2d(7)  # the identity at 224
-    net = Sequential(
+    net = Network(
         **features,
         **classifier(7 * 7 * channels, num_classes, hidden),
         input_shape=(input_size, input_size, 3),
@@ -101,7 +101,7 @@ def _register(name: str, batch_norm: bool):
     torch_names = _torch_names(configuration, batch_norm) if in_torchvision else None
 
     @register(name, {"default": PAPER, "paper": PAPER}, torch_names=torch_names)
-    def vgg(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+    def vgg(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
         return _vgg(configuration, num_classes, input_size, hidden, batch_norm)
 
     vgg.__doc__ = f"VGG with the stages {configuration!r}{' and batch norm after every convolution' * batch_norm}."

@@ -8,7 +8,7 @@
 Source: Zeiler, Fergus, "Visualizing and understanding convolutional networks", 2013 (arXiv:1311.2901), figure 3 and table 3.
 """
 
-from minicnn.layers import Conv2d, LocalResponseNorm, MaxPool2d, Sequential
+from minicnn.layers import Conv2d, LocalResponseNorm, MaxPool2d, Network
 from minicnn.layers.init import gaussian
 from minicnn.registry import register
 from minicnn.training.callbacks import RescaleFilters
@@ -31,9 +31,7 @@ PAPER = Recipe(
 )
 
 
-def _zfnet(
-    num_classes: int, input_size: int, hidden: int, widths: tuple[int, int, int]
-) -> Sequential:
+def _zfnet(num_classes: int, input_size: int, hidden: int, widths: tuple[int, int, int]) -> Network:
     conv3, conv4, conv5 = widths
     features = dict(
         conv1=Conv2d(3, 96, 7, stride=2, padding=1, activation="relu"),
@@ -48,7 +46,7 @@ def _zfnet(
         pool5=MaxPool2d(3, stride=2, ceil_mode=True),
     )
     shape = (input_size, input_size, 3)
-    net = Sequential(
+    net = Network(
         **features, **classifier(flattened(features, shape), num_classes, hidden), input_shape=shape
     )
     # "All weights are initialized to 10^-2 and biases are set to 0": as a deviation, since a constant could break no symmetry.
@@ -56,12 +54,12 @@ def _zfnet(
 
 
 @register("zfnet", {"default": PAPER, "paper": PAPER})
-def zfnet(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def zfnet(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """ZFNet as in the paper's figure 3: ReLU, pooling, then normalization."""
     return _zfnet(num_classes, input_size, hidden, (384, 384, 256))
 
 
 @register("zfnet_wide", {"default": PAPER, "paper": PAPER})
-def zfnet_wide(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def zfnet_wide(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """The paper's model (b), with 512, 1024 and 512 maps in the middle layers."""
     return _zfnet(num_classes, input_size, hidden, (512, 1024, 512))

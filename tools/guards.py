@@ -25,8 +25,8 @@ AT_MOST = {
     "longest file": 689,  # target 300
 }
 AT_LEAST = {  # percent of the arguments and results of public functions that have a type
-    "annotated in kernels": 12,  # target 100
-    "annotated in minicnn": 59,  # target 100
+    "annotated in kernels": 49,  # target 100
+    "annotated in minicnn": 80,  # target 100
     "annotated in models": 95,  # target 100
 }
 

@@ -14,11 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..geometry import Window, window
+from ..types import Array, IntOrPair, Padding, Shape
 from . import direct, linear, winograd
-from .activation import activate, activation_grad, add, deliver
+from .activation import activate, deliver
 from .engine.arrays import contiguous, pixel_step
 from .engine.memory import empty
 from .engine.simd import COLUMNS, LANES
+from .engine.weight_cache import weight_cache
 
 ALGORITHMS = ("auto", "direct", "winograd2", "winograd4")
 
@@ -165,33 +167,50 @@ def _is_linear(geometry: Window, image, groups: int) -> bool:
 
 
 def conv2d(
-    x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, residual=None,
-    out=None, keep=None, moments=None,
-):  # fmt: skip
-    """See `reference.conv2d`."""
-    if residual is not None:
-        y = conv2d(x, w, b, stride, padding, dilation, groups, None, connections, scale, keep=keep)
-        return add(y, residual, activation, out=y if out is None else out)
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """See `functional.conv2d`."""
     geometry = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    w = contiguous(w if connections is None else w * connections)
+    if _is_linear(geometry, x.shape[1:3], groups):
+        filters = contiguous(w).reshape(-1, w.shape[3])
+        y = linear.linear(x.reshape(len(x), -1), filters, b, activation)
+        return deliver(y.reshape(len(x), 1, 1, -1), out)
+    return scaled_conv2d(x, w, None, b, geometry, groups, activation, out)
+
+
+def scaled_conv2d(
+    x: Array,
+    w: Array,
+    scale: Array | None,
+    b: Array | None,
+    geometry: Window,
+    groups: int,
+    activation: str | None,
+    out: Array | None,
+) -> Array:
+    """`f(scale * (x conv w) + b)`, by the algorithm that serves this geometry."""
+    cache = weight_cache(w)
+    w = contiguous(w)
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
     shape = (len(x), *geometry.output, w.shape[3])
-    if _is_linear(geometry, x.shape[1:3], groups) and scale is None:
-        y = linear.linear(x.reshape(len(x), -1), w.reshape(-1, w.shape[3]), b, activation)
-        return deliver(y.reshape(shape), out)
     y = out if out is not None and out.shape == shape and pixel_step(out) else empty(shape)
-    variant, several = (
-        _serve(geometry, len(x), x.shape[3], w.shape[3], groups),
-        abreast(geometry, w.shape[3], groups),
-    )
+    variant = _serve(geometry, len(x), x.shape[3], w.shape[3], groups)
+    several = abreast(geometry, w.shape[3], groups)
     if variant:
-        winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y, keep)
+        winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y, cache)
     elif several and pixel_step(y) == w.shape[3]:
         wide = y.reshape(*y.shape[:2], -1, several.count * w.shape[3])
         factors, bias = (None if a is None else np.tile(a, several.count) for a in (scale, b))
-        direct.conv2d(
-            x, several.widen(w), factors, bias, several.geometry, 1, activation == "relu", wide
-        )
+        filters = several.widen(w)
+        direct.conv2d(x, filters, factors, bias, several.geometry, 1, activation == "relu", wide)
     else:
         direct.conv2d(x, w, scale, b, geometry, groups, activation == "relu", y)
     if activation not in (None, "relu"):
@@ -200,21 +219,20 @@ def conv2d(
 
 
 def conv2d_grad_input(
-    dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None
-):
-    """See `reference.conv2d_grad_input`."""
-    if rectified is not None:
-        return activation_grad(
-            conv2d_grad_input(dy, w, x_shape, stride, padding, dilation, groups, connections),
-            rectified,
-            "relu",
-        )
+    dy: Array,
+    w: Array,
+    x_shape: Shape,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Array:
+    """See `functional.conv2d_grad_input`."""
     geometry = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
-    w = contiguous(w if connections is None else w * connections)
+    w = contiguous(w)
     if _is_linear(geometry, x_shape[1:3], groups):
-        return linear.linear_grad_input(dy.reshape(len(dy), -1), w.reshape(-1, w.shape[3])).reshape(
-            x_shape
-        )
+        dx = linear.linear_grad_input(dy.reshape(len(dy), -1), w.reshape(-1, w.shape[3]))
+        return dx.reshape(x_shape)
     dx = empty(x_shape)
     variant = _serve(geometry, len(dy), x_shape[3], w.shape[3], groups)
     if variant:
@@ -225,30 +243,33 @@ def conv2d_grad_input(
 
 
 def conv2d_grad_weight(
-    dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True
-):
-    """See `reference.conv2d_grad_weight`."""
+    dy: Array,
+    x: Array,
+    w_shape: Shape,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> tuple[Array, Array | None]:
+    """See `functional.conv2d_grad_weight`."""
     geometry = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
     if _is_linear(geometry, x.shape[1:3], groups):
         dw, db = linear.linear_grad_weight(dy.reshape(len(dy), -1), x.reshape(len(x), -1))
-        dw = dw.reshape(w_shape)
-        return (dw if connections is None else dw * connections), db if bias else None
+        return dw.reshape(w_shape), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
     variant = _serve(geometry, len(x), x.shape[3], w_shape[3], groups, weights=True)
-    several = abreast(
-        geometry, w_shape[3], groups, COLUMNS
-    )  # more of them: gathering patches is what costs
+    # more pixels side by side than forward takes: gathering patches is what costs
+    several = abreast(geometry, w_shape[3], groups, COLUMNS)
     if variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db if bias else None)
     elif several:
         filters = several.count * w_shape[3]
         wide, sums = empty((*several.geometry.kernel, w_shape[2], filters)), empty(filters)
-        direct.conv2d_grad_weight(
-            contiguous(dy).reshape(*dy.shape[:2], -1, filters), x, several.geometry, 1, wide, sums
-        )
-        dw, db = several.narrow(wide, w_shape[1]), sums.reshape(several.count, -1).sum(axis=0)
+        packed = contiguous(dy).reshape(*dy.shape[:2], -1, filters)
+        direct.conv2d_grad_weight(packed, x, several.geometry, 1, wide, sums)
+        dw = several.narrow(wide, w_shape[1])
+        db = sums.reshape(several.count, -1).sum(axis=0)
     else:
         direct.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
-    if connections is not None:
-        dw *= connections
     return dw, db if bias else None

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..reference.dropout import keys, least_kept
+from ..reference.dropout import draw_keys, drop_threshold
 from .activation import deliver, span, target, tasks_for
 from .engine.arrays import address, contiguous
 from .engine.launch import kernel
@@ -45,14 +45,14 @@ def dropout(x, p, generator, out=None):
     """See `reference.dropout`."""
     x = contiguous(x)
     y, keep = target(out, x.shape), empty(x.shape, np.uint8)
-    first, second = map(int, keys(generator))
+    first, second = map(int, draw_keys(generator))
     _dropout(
         tasks_for(x.size),
         address(x),
         x.size,
         first,
         second,
-        least_kept(p),
+        drop_threshold(p),
         1 / (1 - p),
         address(y),
         address(keep),
@@ -60,9 +60,9 @@ def dropout(x, p, generator, out=None):
     return deliver(y, out), keep.view(np.bool_)
 
 
-def dropout_grad(dy, keep, p):
+def dropout_grad(dy, mask, p):
     """See `reference.dropout_grad`."""
-    dy, keep = contiguous(dy), np.ascontiguousarray(keep, np.bool_)
+    dy, mask = contiguous(dy), np.ascontiguousarray(mask, np.bool_)
     dx = empty(dy.shape)
-    _dropout_grad(tasks_for(dy.size), address(dy), dy.size, address(keep), 1 / (1 - p), address(dx))
+    _dropout_grad(tasks_for(dy.size), address(dy), dy.size, address(mask), 1 / (1 - p), address(dx))
     return dx

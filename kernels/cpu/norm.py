@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..types import Array
 from .activation import CURVES, activate, activation_grad, at_least, deliver, least_of
 from .engine.arrays import address, contiguous, pixel_step, pixels
 from .engine.functions import constant, negative_power
@@ -357,20 +358,36 @@ def _normalize_grad(
 
 
 def batch_norm(
-    x,
-    gamma,
-    beta,
-    running_mean,
-    running_var,
-    training=True,
-    momentum=0.1,
-    eps=1e-5,
-    activation=None,
-    residual=None,
-    out=None,
-    moments=None,
-):
-    """See `reference.batch_norm`."""
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    training: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """See `functional.batch_norm`."""
+    statistics = running_mean, running_var, training, momentum, eps
+    return normalize_batch(x, gamma, beta, *statistics, activation, None, out)
+
+
+def normalize_batch(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    training: bool,
+    momentum: float,
+    eps: float,
+    activation: str | None,
+    residual: Array | None,
+    out: Array | None,
+) -> tuple[Array, Array, Array]:
+    """`f(batch_norm(x) + residual)` in one pass, after one look at x for the statistics."""
     x, ld = pixels(x)
     channels, count = x.shape[-1], x.size // x.shape[-1]
     tasks = min(threads(), count) if x.size > 1 << 13 else 1
@@ -427,8 +444,17 @@ def batch_norm(
     return deliver(y, out), mean, inv_std
 
 
-def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activation=None):
-    """See `reference.batch_norm_grad`."""
+def batch_norm_grad(
+    dy: Array,
+    x: Array,
+    gamma: Array,
+    mean: Array,
+    inv_std: Array,
+    training: bool = True,
+    beta: Array | None = None,
+    activation: str | None = None,
+) -> tuple[Array, Array, Array]:
+    """See `functional.batch_norm_grad`."""
     if activation in CURVES:
         dy = activation_grad(
             dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation

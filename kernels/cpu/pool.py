@@ -349,7 +349,7 @@ def max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, ce
 def _inverse(geometry, image, count_include_pad):
     """1 / the divisor of each window, `(H_out, W_out)`."""
     like = np.empty(0, np.float32)
-    divisor = reference.pool._divisor(like, (1, *image, 1), geometry, count_include_pad)
+    divisor = reference.pool.window_areas(like, (1, *image, 1), geometry, count_include_pad)
     return np.ascontiguousarray(1 / divisor[..., 0], np.float32)
 
 

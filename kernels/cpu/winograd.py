@@ -604,7 +604,7 @@ def convolve(f: Variant, x, u, top: int, left: int, y, scale=0, bias=0, relu=Fal
 
 
 def conv2d(f: Variant, x, w, scale, b, padding, relu, y, keep=None) -> None:
-    """Forward, for kernels of f's size, stride and dilation 1; see `reference.conv2d` for `keep`."""
+    """Forward, for kernels of f's size, stride and dilation 1; `keep` is `weight_cache(w)`."""
     made_of = None if keep is None else (f.m, fingerprint(w))
     if keep is None or keep.get("made of") != made_of:
         u = transformed_filters(f, w, rotate=False)

@@ -36,6 +36,7 @@ class CuPy:
         self._poison = False
         self._awaited: list | None = None  # copies that wait for the end of a capture
         self._kept: list = []  # the memory of captured graphs
+        self._lasting = cupy.cuda.MemoryPool()
         attributes = cupy.cuda.Device().attributes
         self.processors = attributes["MultiProcessorCount"]
         self.shared_memory = attributes["MaxSharedMemoryPerBlockOptin"]  # bytes that a block may have
@@ -95,12 +96,24 @@ class CuPy:
         return found[1:]
 
     def upload(self, host: np.ndarray):
-        """A copy on the device of an array on the host. While a graph is captured, it is made when the capture ends, once for all."""
+        """A copy on the device, in C order, of an array on the host.
+
+        While a graph is captured, the copy is made when the capture ends, once for all.
+        """
         if self._awaited is None:
-            return self.cupy.asarray(host)
-        array = self.cupy.empty(host.shape, host.dtype)
+            return self.cupy.asarray(np.ascontiguousarray(host))
+        array = self.lasting(host.shape, host.dtype)
         self._awaited.append((array, host))
         return array
+
+    def lasting(self, shape, dtype):
+        """Memory for what is written once, or between replays, and read by every replay of a graph.
+
+        It comes from a pool of its own. The pool of a graph hands out what earlier kernels of the
+        same graph have used and released: they would overwrite it at the next replay.
+        """
+        with self.cupy.cuda.using_allocator(self._lasting.malloc):
+            return self.cupy.empty(shape, dtype)
 
     def download(self, array) -> np.ndarray:
         """A copy on the host of an array on the device."""

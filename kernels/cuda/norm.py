@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..types import Array
 from .activation import NUMBERS, deliver
 from .arrays import contiguous, destination, empty, number_type, optional, parameter, pixel_step, spaced, vector_width
 from .device import THREADS, blocks, divisors, launch
@@ -42,9 +43,36 @@ def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alp
 
 
 def batch_norm(
-    x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5, activation=None, residual=None, out=None, moments=None
-):
-    """See `reference.batch_norm`."""
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    training: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """See `functional.batch_norm`."""
+    statistics = running_mean, running_var, training, momentum, eps
+    return normalize_batch(x, gamma, beta, *statistics, activation, None, out)
+
+
+def normalize_batch(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    training: bool,
+    momentum: float,
+    eps: float,
+    activation: str | None,
+    residual: Array | None,
+    out: Array | None,
+) -> tuple[Array, Array, Array]:
+    """`f(batch_norm(x) + residual)`, after one look at x for the statistics."""
     x, channels = spaced(x), x.shape[-1]
     count = x.size // channels
     mean, inv_std = empty(x, (channels,), np.float32), empty(x, (channels,), np.float32)
@@ -52,14 +80,9 @@ def batch_norm(
     if training:
         if count < 2:
             raise ValueError(f"batch_norm needs more than one value per channel in training; the input is {x.shape}")
-        if moments:
-            origin, kind = moments["tiles"], "float"
-            partial, chunks = partial_sums("norm.cu", "tile_moments", 2, [origin[:, 0]], moments["rows"], count, REAL=kind)
-        else:
-            origin, kind = x, real
-            partial, chunks = partial_sums("norm.cu", "moments", 2, [x], REAL=kind)
+        partial, chunks = partial_sums("norm.cu", "moments", 2, [x], REAL=real)
         running = running_mean, running_var, float(momentum), float(eps)
-        launch("norm.cu", "statistics", each, THREADS, origin, partial, chunks, count, channels, *running, mean, inv_std, REAL=kind)
+        launch("norm.cu", "statistics", each, THREADS, x, partial, chunks, count, channels, *running, mean, inv_std, REAL=real)
     else:
         running = parameter(running_mean), parameter(running_var)
         launch("norm.cu", "fixed_statistics", each, THREADS, *running, channels, float(eps), mean, inv_std, REAL=real)

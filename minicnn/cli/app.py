@@ -4,15 +4,17 @@ import io
 import sys
 import traceback
 import warnings
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
 
-from .. import __version__, data
-from ..device import DEVICES, PRECISIONS, checked, set_precision
+from .. import __version__, data, weights
+from ..device import DEVICES, PRECISIONS, set_precision, validate_device
 from ..errors import MinicnnError
 from ..kernels import dispatch
+from ..layers import Network
 
 app = typer.Typer(
     help="Convolutional networks written out by hand: train, measure and inspect them.",
@@ -95,12 +97,19 @@ def _show_warning(message: Any, *rest: Any, **more: Any) -> None:
 
 def choose_compute(backend: str | None, device: str, precision: str | None) -> None:
     """Select the backend, the device and its precision. Raises if one of them is not available."""
-    checked(device)
+    validate_device(device)
     if precision is not None:
         if device == "cpu":
             raise ValueError(f"--precision {precision} is for a GPU: add --device cuda")
         set_precision(precision)
     dispatch.use(backend)
+
+
+def load_network(path: str | Path, device: str = "cpu") -> Network:
+    """The network that was saved in a .safetensors file, on that device."""
+    network = cast(Network, weights.load(path))
+    network.to(device)
+    return network
 
 
 def parse_options(flags: list[str] | None) -> dict[str, Any]:

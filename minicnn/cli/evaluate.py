@@ -7,10 +7,10 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from .. import data, weights
-from ..device import place_of, to_host, to_input
+from .. import data
+from ..device import model_device, to_host, to_input
 from ..errors import DataError
-from ..layers.base import Layer, no_grad
+from ..layers import Network, no_grad
 from ..training import metrics
 from .app import (
     BackendFlag,
@@ -21,6 +21,7 @@ from .app import (
     choose_compute,
     console,
     error_console,
+    load_network,
 )
 from .tables import print_table, show_evaluation
 from .train import image_size, load_data
@@ -39,7 +40,7 @@ def evaluate(
 ) -> None:
     """Measure a trained network: loss, top-1 and top-5 accuracy, accuracy per class."""
     choose_compute(backend, device, precision)
-    network = weights.load(checkpoint).to(device)
+    network = load_network(checkpoint, device)
     size = image_size(network, network.recipe.preprocess)
     _, test_set = load_data(data_source, network.recipe.data, size)
     outputs = network.output_shape((1, *network.input_shape))[1]
@@ -72,7 +73,7 @@ def predict(
 ) -> None:
     """Print the most probable classes of each image."""
     choose_compute(backend, device, precision)
-    network = weights.load(checkpoint).to(device)
+    network = load_network(checkpoint, device)
     table = Table("image", *(f"{i + 1}." for i in range(top)), "")
     table.columns[0].overflow = "fold"
     failures = []
@@ -96,7 +97,7 @@ def predict(
         raise typer.Exit(2)
 
 
-def _read(path: Path, network: Layer, invert: bool | None) -> tuple[np.ndarray, bool]:
+def _read(path: Path, network: Network, invert: bool | None) -> tuple[np.ndarray, bool]:
     """The pixels of a file, resized as the recipe says, and whether they were inverted."""
     preprocess = metrics.preprocess_of(network)
     if preprocess.crop:
@@ -105,9 +106,9 @@ def _read(path: Path, network: Layer, invert: bool | None) -> tuple[np.ndarray, 
     return data.read_image(path, size, network.input_shape[2], invert)
 
 
-def _probabilities(network: Layer, pixels: np.ndarray) -> np.ndarray:
+def _probabilities(network: Network, pixels: np.ndarray) -> np.ndarray:
     """`(classes,)` of one image."""
     x = metrics.preprocess_of(network)(pixels[None])
     with no_grad():
-        outputs = network(to_input(x, place_of(network)))
+        outputs = network(to_input(x, model_device(network)))
         return to_host(metrics.loss_of(network).probabilities(outputs))[0].astype(np.float32)

@@ -8,11 +8,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from .. import registry, weights
-from ..kernels import dispatch
+from .. import registry
+from ..kernels import dispatch, functional
 from ..layers.init import skip_init
 from ..study.summary import summarize
-from .app import OptionFlags, app, console, parse_input_size, parse_options
+from .app import OptionFlags, app, console, load_network, parse_input_size, parse_options
 from .tables import print_table, show_probe, summary_table
 
 
@@ -42,7 +42,7 @@ def summary(
     """The layers of a network: kernel, stride, output size, memory, parameters, MACs, ..."""
     with nullcontext() if with_probe else skip_init():
         network = (
-            weights.load(model)
+            load_network(model)
             if model.endswith(".safetensors")
             else registry.create(model, **parse_options(option))
         )
@@ -94,7 +94,7 @@ def backends() -> None:
         )
         console.print(line, soft_wrap=True)
     table = Table("operation", *dispatch.BACKENDS)
-    for operation, served in dispatch.table().items():
+    for operation, served in functional.table().items():
         table.add_row(operation, *("yes" if served[name] else "" for name in dispatch.BACKENDS))
     print_table(table)
     console.print(

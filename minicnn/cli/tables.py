@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from ..layers.base import Layer
+from ..layers import Network
 from ..study.probe import probe
 from ..study.summary import Summary
 from ..training.metrics import Evaluation
@@ -43,7 +43,7 @@ def summary_table(summary: Summary) -> Table:
     return table
 
 
-def show_probe(network: Layer, batch: int) -> None:
+def show_probe(network: Network, batch: int) -> None:
     """The scale of activations and gradients per layer before the first step; extremes in red."""
     readings, loss = probe(network, batch)
     headings = ("layer", "type", "activation std", "zeros", "gradient std")

@@ -11,7 +11,7 @@ import typer
 
 from .. import data, registry
 from ..errors import CheckpointError, DataError
-from ..layers.base import Layer
+from ..layers import Network
 from ..layers.init import skip_init
 from ..training.callbacks import Callback, EarlyStopping, TensorBoardLog
 from ..training.checkpoint import BEST, LAST
@@ -156,7 +156,7 @@ def _show_result(history: History, folder: Path, model: str, test_set: data.Data
     )
 
 
-def image_size(network: Layer, preprocess: Any) -> int:
+def image_size(network: Network, preprocess: Any) -> int:
     """The side in pixels to which images are resized: the network's, or the one it crops from."""
     return (preprocess.image_size if preprocess.crop else network.input_shape)[0]
 

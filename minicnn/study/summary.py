@@ -5,7 +5,10 @@ import json
 import math
 from dataclasses import asdict, dataclass
 
-from ..layers.base import Layer, Shape
+from ..kernels.types import Shape
+from ..layers import Layer
+from ..layers.shapes import shapes_through
+from . import describe
 
 HEADINGS = (
     *("layer", "type", "kernel", "stride", "padding", "activation", "output"),
@@ -131,18 +134,19 @@ def summarize(model: Layer, input_shape: Shape | None = None, batch: int = 1) ->
 
     Raises ShapeError if the network cannot take that input, ValueError if no shape is known.
     """
-    input_shape = tuple(input_shape or model.input_shape)
+    known: Shape = getattr(model, "input_shape", ())
+    input_shape = tuple(input_shape or known)
     if not input_shape:
         raise ValueError("the network has no input shape of its own; give input_shape=(H, W, C)")
     rows = []
-    for step in model.trace((batch, *input_shape)):
+    for step in shapes_through(model, (batch, *input_shape)):
         columns = {
             "kernel": "",
             "stride": "",
             "padding": "",
             "activation": "",
             "note": "",
-        } | step.layer.details()
+        } | describe.columns(step.layer)
         rows.append(
             Row(
                 name=step.name,
@@ -150,13 +154,13 @@ def summarize(model: Layer, input_shape: Shape | None = None, batch: int = 1) ->
                 output=step.output[1:],
                 memory=math.prod(step.output),
                 parameters=sum(p.trainable for p in step.layer.parameters()),
-                macs=step.layer.macs(step.output),
-                connections=step.layer.connections(step.output),
+                macs=describe.macs(step.layer, step.output),
+                connections=describe.connections(step.layer, step.output),
                 **columns,
             )
         )
     return Summary(
-        model=model.name or type(model).__name__,
+        model=getattr(model, "name", None) or type(model).__name__,
         input=input_shape,
         batch=batch,
         rows=rows,

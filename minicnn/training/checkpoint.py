@@ -6,7 +6,7 @@ A run that is killed at any moment and resumed from it ends bit-identical to one
 import json
 from pathlib import Path
 
-from .. import random
+from .. import rng
 from ..errors import CheckpointError, TrainingError
 from ..weights import safetensors
 from .diagnose import first_bad_parameter
@@ -38,7 +38,7 @@ def save(trainer, path: Path) -> None:
         "rows": trainer.history.rows,
         "best": [trainer.history.best_epoch, trainer.best_score],
         "schedule": trainer.schedule.state_dict(),
-        "random": random.state(),
+        "random": rng.state(),
     }
     safetensors.write(
         path, tensors, safetensors.model_metadata(trainer.model) | {STATE: json.dumps(state)}
@@ -82,14 +82,14 @@ def restore(trainer, path: Path) -> None:
     trainer.history.rows = state["rows"]
     trainer.history.best_epoch, trainer.best_score = state["best"]
     trainer.schedule.load_state_dict(state["schedule"])
-    random.set_state(state["random"])
+    rng.set_state(state["random"])
 
 
 def configuration(trainer) -> dict:
     """What must be the same for a resumed run to be the same run. The number of epochs may grow."""
     return {
-        "model": trainer.model.name,
-        "options": trainer.model.options,
+        "model": getattr(trainer.model, "name", None),
+        "options": getattr(trainer.model, "options", {}),
         "data": f"{trainer.loader.dataset.name}, {len(trainer.loader.dataset)} images",
         "batch_size": trainer.loader.batch_size,
         "seed": trainer.loader.seed,

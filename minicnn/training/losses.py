@@ -6,9 +6,9 @@ A loss is called as `loss, gradient = loss(outputs, labels)`; `probabilities(out
 
 import numpy as np
 
-from ..device import device_of
+from ..device import array_device
 from ..errors import ShapeError
-from ..kernels import dispatch as K
+from ..kernels import functional as F
 
 
 def check_labels(outputs, labels) -> np.ndarray:
@@ -26,7 +26,7 @@ def check_labels(outputs, labels) -> np.ndarray:
             f"labels are {labels.dtype} {labels.shape}; expected integers of shape ({len(outputs)},)"
         )
     if (
-        device_of(outputs) != "cpu"
+        array_device(outputs) != "cpu"
     ):  # reading them would make the host wait for the GPU in every step
         return labels
     low, high = int(labels.min()), int(labels.max())
@@ -43,7 +43,7 @@ def softmax_cross_entropy(logits, labels):
     logits `(N, classes)`, labels `(N,)` integers. Returns the loss (a scalar) and dlogits `(N, classes)`.
     Raises ShapeError for labels that do not fit. See `kernels/reference/loss.py`.
     """
-    return K.softmax_cross_entropy(logits, check_labels(logits, labels))
+    return F.softmax_cross_entropy(logits, check_labels(logits, labels))
 
 
 class SoftmaxCrossEntropy:
@@ -54,7 +54,7 @@ class SoftmaxCrossEntropy:
 
     def probabilities(self, outputs):
         """softmax(logits)."""
-        return K.softmax(outputs)
+        return F.softmax(outputs)
 
     def __repr__(self):
         return "SoftmaxCrossEntropy()"
@@ -81,7 +81,7 @@ class AuxiliaryLoss:
 
     def probabilities(self, outputs):
         """softmax of the main logits."""
-        return K.softmax(outputs[0] if isinstance(outputs, tuple) else outputs)
+        return F.softmax(outputs[0] if isinstance(outputs, tuple) else outputs)
 
     def __repr__(self):
         return f"AuxiliaryLoss({self.weight:g})"
@@ -94,11 +94,11 @@ class MAPLoss:
         self.j = j
 
     def __call__(self, outputs, labels):
-        return K.map_loss(outputs, check_labels(outputs, labels), self.j)
+        return F.map_loss(outputs, check_labels(outputs, labels), self.j)
 
     def probabilities(self, outputs):
         """softmax(-distance): the nearest code is the most probable class."""
-        return K.softmax(-outputs)
+        return F.softmax(-outputs)
 
     def __repr__(self):
         return f"MAPLoss(j={self.j:g})"

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..data.dataset import as_dataset
 from ..data.loader import Loader
-from ..device import place_of, to_device, to_host, to_input
-from ..layers.base import Layer, no_grad
+from ..device import model_device, to_device, to_host, to_input
+from ..layers import Layer, fuse, no_grad
 from .losses import SoftmaxCrossEntropy
 from .step import rank
 
@@ -37,12 +37,13 @@ class Evaluation:
 
 def loss_of(model: Layer):
     """The loss the model was made for; softmax cross-entropy if it does not say."""
-    return model.loss or SoftmaxCrossEntropy()
+    return getattr(model, "loss", None) or SoftmaxCrossEntropy()
 
 
 def preprocess_of(model: Layer):
     """What the model's recipe does to images, for as many channels as the model reads; None for a model without a recipe."""
-    return replace(model.recipe.preprocess, channels=model.input_shape[2]) if model.recipe else None
+    recipe = getattr(model, "recipe", None)
+    return replace(recipe.preprocess, channels=model.input_shape[2]) if recipe else None
 
 
 def evaluate(
@@ -57,12 +58,12 @@ def evaluate(
     loader = Loader(dataset, batch_size, preprocess or preprocess_of(model))
     total, top1, top5 = 0.0, 0, 0
     confusion = np.zeros((len(dataset.classes), len(dataset.classes)), np.int64)
-    was_training, place = model.training, place_of(model)
-    model.eval()
+    was_training, place = model.training, model_device(model)
+    fused = fuse(model.eval())
     try:
         with no_grad():
             for x, labels in loader:
-                outputs = model(to_input(x, place))
+                outputs = fused(to_input(x, place))
                 value, _ = loss(outputs, to_device(labels, place))
                 total += float(value) * len(labels)
                 probabilities = to_host(loss.probabilities(outputs)).astype(np.float32)

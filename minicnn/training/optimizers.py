@@ -10,8 +10,8 @@ import numpy as np
 
 from ..device import copy_into
 from ..errors import CheckpointError
-from ..kernels import dispatch as K
-from ..layers.base import Parameter
+from ..kernels import functional as F
+from ..layers import Parameter
 
 
 class Optimizer:
@@ -106,7 +106,7 @@ class SGD(Optimizer):
         self.momentum, self.nesterov, self.form = momentum, nesterov, form
 
     def update(self, values, gradients, velocities, lr, weight_decay):
-        K.sgd_update(
+        F.sgd_update(
             values, gradients, velocities, lr, weight_decay, self.momentum, self.nesterov, self.form
         )
 
@@ -122,7 +122,7 @@ class Adam(Optimizer):
         self.betas, self.eps = betas, eps
 
     def update(self, values, gradients, means, squares, lr, weight_decay):
-        K.adam_update(
+        F.adam_update(
             values,
             gradients,
             means,
@@ -155,7 +155,7 @@ class RMSProp(Optimizer):
         self.decay, self.eps, self.momentum = decay, eps, momentum
 
     def update(self, values, gradients, squares, velocities, lr, weight_decay):
-        K.rmsprop_update(
+        F.rmsprop_update(
             values,
             gradients,
             squares,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..data.transforms import Augment, Preprocess
-from ..layers.base import Layer
+from ..layers import Layer
 from .callbacks import Callback
 from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import Constant, Schedule

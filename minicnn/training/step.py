@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from ..device import place_of, runtime, to_device, to_input
+from ..device import model_device, runtime, to_device, to_input
 from ..errors import ShapeError
 
 WARM_UP = 2  # steps that run kernel by kernel before one is captured: kernels are compiled, tables are made
@@ -29,12 +29,12 @@ class HostStep:
 
     def __call__(self, x, labels) -> tuple[float, float]:
         trainer = self.trainer
-        outputs = trainer.model(x)
+        outputs = trainer.fused(x)
         value, gradient = trainer.loss(outputs, labels)
         value = float(value)
         trainer.check_finite(value, x)
         trainer.optimizer.zero_grad()
-        trainer.model.backward(gradient, need_dx=False)
+        trainer.fused.backward(gradient, need_dx=False)
         trainer.optimizer.step()
         hits = int((rank(trainer.loss.probabilities(outputs), labels) == 0).sum())
         trainer.totals["loss"] += value * len(labels)
@@ -102,11 +102,11 @@ class DeviceStep:
     def forward_backward(self, x, labels) -> None:
         """All of the step but the update: only kernels on the device, and nothing that the host has to know."""
         trainer = self.trainer
-        outputs = trainer.model(to_input(x, "cuda"))
+        outputs = trainer.fused(to_input(x, "cuda"))
         value, gradient = trainer.loss(outputs, labels)
         self._tally(trainer.loss.probabilities(outputs), labels, value, self._totals)
         trainer.optimizer.zero_grad()
-        trainer.model.backward(gradient, need_dx=False)
+        trainer.fused.backward(gradient, need_dx=False)
 
 
 class _Captured:
@@ -140,12 +140,12 @@ def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def step_for(trainer):
     """The step that suits where the model is. Raises ShapeError for labels beyond the network's classes."""
-    if place_of(trainer.model) == "cpu":
+    if model_device(trainer.model) == "cpu":
         return HostStep(trainer)
     dataset = trainer.loader.dataset
     classes = (
         trainer.model.output_shape((1, *trainer.model.input_shape))[1]
-        if trainer.model.input_shape
+        if getattr(trainer.model, "input_shape", ())
         else math.inf
     )
     low, high = int(dataset.labels.min()), int(dataset.labels.max())

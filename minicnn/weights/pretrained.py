@@ -6,7 +6,7 @@ from urllib.parse import urlparse
 
 from ..data.download import cache_folder, download, sha256
 from ..errors import CheckpointError
-from ..layers.base import Layer
+from ..layers import Layer
 from .safetensors import load
 from .torch_file import read_torch
 from .torch_state import load_torch

@@ -17,7 +17,7 @@ import safetensors.numpy
 from .. import registry
 from ..device import to_host
 from ..errors import CheckpointError
-from ..layers.base import Layer
+from ..layers import Layer
 from ..layers.init import skip_init
 
 DIGEST = "minicnn.sha256"
@@ -105,7 +105,7 @@ def load(path, model: Layer | None = None) -> Layer:
             made = json.loads(metadata[MODEL])
             with skip_init():
                 model = registry.create(made["name"], **made["options"])
-            model.classes = tuple(made["classes"])
+            model.classes = tuple(made["classes"])  # type: ignore[attr-defined]
         except (ValueError, TypeError, KeyError) as error:
             raise CheckpointError(f"{path}: its model cannot be made: {error}") from None
     try:
@@ -119,11 +119,10 @@ def load(path, model: Layer | None = None) -> Layer:
 
 def model_metadata(model: Layer) -> dict[str, str]:
     """What a file says about its model: name, options and classes, if it was made by `models.create`."""
-    if not model.name:
+    name = getattr(model, "name", None)
+    if not name:
         return {}
-    return {
-        MODEL: json.dumps({"name": model.name, "options": model.options, "classes": model.classes})
-    }
+    return {MODEL: json.dumps({"name": name, "options": model.options, "classes": model.classes})}
 
 
 def _digest(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:

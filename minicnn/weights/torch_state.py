@@ -12,10 +12,11 @@ import numpy as np
 
 from .. import registry
 from ..errors import CheckpointError
-from ..layers.base import Layer, Shape, Step
-from ..layers.compose import AuxiliarySequential
+from ..kernels.types import Shape
+from ..layers import AuxiliaryNetwork, Layer
 from ..layers.linear import Linear
 from ..layers.shape import Flatten
+from ..layers.shapes import LayerTrace, shapes_through, shapes_through_heads
 
 COUNTER = "num_batches_tracked"
 
@@ -46,7 +47,7 @@ def load_torch(model: Layer, state: dict[str, np.ndarray]) -> None:
         for name, array in state.items()
         if not name.endswith(COUNTER)
     }
-    if not isinstance(model, AuxiliarySequential):
+    if not isinstance(model, AuxiliaryNetwork):
         state = {
             name: array for name, array in state.items() if not name.startswith(("aux1.", "aux2."))
         }
@@ -68,7 +69,9 @@ def load_torch(model: Layer, state: dict[str, np.ndarray]) -> None:
         else:
             converted[name] = array_from_torch(state[torch_name], maps.get(name.rpartition(".")[0]))
     if faults:
-        raise CheckpointError(f"the weights do not fit {model.name}: {'; '.join(sorted(faults))}")
+        raise CheckpointError(
+            f"the weights do not fit {getattr(model, 'name', None) or type(model).__name__}: {'; '.join(sorted(faults))}"
+        )
     model.load_state_dict(converted)
 
 
@@ -104,13 +107,13 @@ def flattened_maps(model: Layer) -> dict[str, Shape]:
     """The linear layers that read flattened maps, by name, with the (H, W, C) of those maps."""
     if not any(isinstance(layer, Flatten) for _, layer in model.named_layers()):
         return {}
-    steps = list(model.trace((1, *model.input_shape)))
-    if isinstance(model, AuxiliarySequential):
-        steps += model.trace_heads((1, *model.input_shape))
+    steps = list(shapes_through(model, (1, *model.input_shape)))
+    if isinstance(model, AuxiliaryNetwork):
+        steps += shapes_through_heads(model, (1, *model.input_shape))
     return dict(_linear_after_flatten(steps))
 
 
-def _linear_after_flatten(steps: list[Step]):
+def _linear_after_flatten(steps: list[LayerTrace]):
     maps = None
     for step in steps:
         if isinstance(step.layer, Flatten):
@@ -122,9 +125,10 @@ def _linear_after_flatten(steps: list[Step]):
 
 
 def _translator(model: Layer):
-    translate = registry.entry(model.name).torch_names if model.name else None
+    name = getattr(model, "name", None)
+    translate = registry.entry(name).torch_names if name else None
     if translate is None:
         raise CheckpointError(
-            f"{model.name or 'this network'} has no counterpart among torchvision's or the usual CIFAR checkpoints"
+            f"{name or 'this network'} has no counterpart among torchvision's or the usual CIFAR checkpoints"
         )
     return translate

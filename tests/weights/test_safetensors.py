@@ -10,7 +10,7 @@ import safetensors.numpy
 import minicnn
 from minicnn import models
 from minicnn.errors import CheckpointError
-from minicnn.layers import BatchNorm2d, Conv2d, Sequential
+from minicnn.layers import BatchNorm2d, Conv2d, Network, Sequential
 from minicnn.weights import safetensors as ours
 
 
@@ -50,7 +50,7 @@ def test_registered_network(tmp_path):
     @minicnn.register("tiny", {"default": models.lenet.LENET5})
     def tiny(width: int = 2):
         """A network of the test's own."""
-        return Sequential(conv=Conv2d(1, width, 3), input_shape=(32, 32, 1))
+        return Network(conv=Conv2d(1, width, 3), input_shape=(32, 32, 1))
 
     try:
         minicnn.save(models.create("tiny", width=3), tmp_path / "t.safetensors")

@@ -1,7 +1,8 @@
 """The one random generator behind initial weights and dropout masks: `minicnn.seed(n)` governs it.
 
-It starts from seed 0, so that a script without a seed repeats itself too. The order and the augmentation of the data do not draw from it:
-they are functions of (seed, epoch, batch), see `minicnn.data.Loader`.
+It starts from seed 0, so that a script without a seed repeats itself too. The order and the
+augmentation of the data do not draw from it: they are functions of (seed, epoch, batch), see
+`minicnn.data.Loader`.
 """
 
 import numpy as np
