@@ -1,11 +1,12 @@
-"""Single operations, ours and PyTorch's side by side: convolutions by shape and pass, pooling, normalization, losses, updates.
+"""Single operations beside PyTorch's: convolutions, pooling, normalization, losses, updates.
 
-    python benchmarks/layers.py [GROUP ...] [--rounds 2] [--repeats 5] [--threads N]
+    python benchmarks/layers.py [GROUP ...] [--rounds 2] [--repeats 5] [--threads N] [--publish]
 
-Groups: conv (shapes of VGG and ResNet, and the five layers of soumith's convnet-benchmarks, batch 16), memory (operations whose time is
-their bytes). A forward or backward pass alone is timed, on arrays that exist already. PyTorch runs in the better of its two layouts. The
-floor is the larger of the FLOPs at the measured peak and the bytes at the measured bandwidth of a copy; every array counts once. Errors
-are ours against float64, on one image. Writes benchmarks/results/layers.{json,md}.
+Groups: conv (shapes of VGG and ResNet, and the five layers of soumith's convnet-benchmarks, batch
+16), memory (operations limited by memory bandwidth). Only the forward or backward pass is timed, on
+existing arrays. PyTorch runs in the better of its two layouts. The floor is the larger of the FLOPs
+at the measured peak and the bytes at the measured bandwidth of a copy; every array counts once.
+Errors are those of minicnn against float64, on one image. Writes layers.{json,md}.
 """
 
 import argparse
@@ -59,7 +60,7 @@ MEMORY = {  # name: (shape, arrays that pass through memory, forward and backwar
 
 
 def median_time(call, repeats: int) -> float:
-    """Seconds: the median of at least `repeats` calls and a fifth of a second of them, after a warm-up of two calls and as long."""
+    """Seconds: the median of at least `repeats` calls and 0.2 s of them, after a warm-up."""
     for least in (2, repeats):
         times: list[float] = []
         while len(times) < least or sum(times) < 0.2:
@@ -69,7 +70,7 @@ def median_time(call, repeats: int) -> float:
     return statistics.median(times)
 
 
-def ours(groups, repeats: int) -> dict[str, float]:
+def run_minicnn(groups, repeats: int) -> dict[str, float]:
     from minicnn.kernels import functional as F
 
     generator = np.random.default_rng(0)
@@ -138,7 +139,7 @@ def ours(groups, repeats: int) -> dict[str, float]:
     return found
 
 
-def torchs(groups, repeats: int, layout: str) -> dict[str, float]:
+def run_torch(groups, repeats: int, layout: str) -> dict[str, float]:
     import torch
     import torch.nn.functional as F
 
@@ -280,11 +281,10 @@ SIDES = ("minicnn", "torch contiguous", "torch channels_last")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser(__doc__)
     parser.add_argument("groups", nargs="*", default=["conv", "memory"], help="conv, memory")
     parser.add_argument("--rounds", type=int, default=2, help="how often the sides take turns")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
         "--side", help=argparse.SUPPRESS
     )  # used by this script itself: measure one side and print it
@@ -292,13 +292,15 @@ def main():
     if set(options.groups) - {"conv", "memory"}:
         parser.error(f"unknown group in {options.groups}; expected conv, memory")
     if options.side == "minicnn":
-        return print(json.dumps(ours(options.groups, options.repeats)))
+        return print(json.dumps(run_minicnn(options.groups, options.repeats)))
     if options.side:
-        return print(json.dumps(torchs(options.groups, options.repeats, options.side.split()[1])))
+        return print(
+            json.dumps(run_torch(options.groups, options.repeats, options.side.split()[1]))
+        )
 
     sides = [side for side in SIDES if common.has_torch() or side == "minicnn"]
     machine = common.machine(options.threads)
-    found = common.in_turn(
+    found = common.interleaved(
         __file__,
         sides,
         options.rounds,
@@ -334,18 +336,18 @@ def main():
             f"{r['error']:.0e}" if r["error"] is not None else "",
         )
         lines.append(
-            f"| {r['operation']} | {r['minicnn'] * 1e3:.2f} | {theirs} | {ratio} | {speed} | {r['of_floor']:.0%} | {error} |"
+            f"| {r['operation']} | {r['minicnn'] * 1e3:.2f} | {theirs} | {ratio} | {speed} "
+            f"| {r['of_floor']:.0%} | {error} |"
         )
     for which in PASSES:
         ratios = [r["ratio"] for r in rows if r["operation"].endswith(which) and r["ratio"]]
         if ratios:
-            lines.append(
-                f"| geometric mean, {which} | | | **{statistics.geometric_mean(ratios):.2f}** | | | |"
-            )
+            mean = statistics.geometric_mean(ratios)
+            lines.append(f"| geometric mean, {which} | | | **{mean:.2f}** | | | |")
     common.report(
         "layers",
         "\n".join(lines),
-        options.threads,
+        options,
         {"machine": machine, "rows": rows, "raw": found},
     )
 

@@ -8,12 +8,12 @@
     history = training.fit(model, train, test, epochs=3)
     minicnn.save(model, "lenet5.safetensors")
 
-Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, data), `minicnn.models` (the papers).
+Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, data),
+`minicnn.models` (the papers).
 """
 
-from importlib import metadata
-
 from . import data, errors, layers, training
+from ._version import __version__
 from .device import set_precision, to_device, to_host, to_input
 from .kernels.dispatch import get_num_threads, set_num_threads, use
 from .kernels.thread_state import no_grad
@@ -21,11 +21,6 @@ from .registry import register
 from .rng import seed
 from .training.losses import softmax_cross_entropy
 from .weights import load, save
-
-try:
-    __version__ = metadata.version("minicnn")
-except metadata.PackageNotFoundError:  # read from a source tree that was never installed
-    __version__ = "0+unknown"
 
 __all__ = [
     "__version__",

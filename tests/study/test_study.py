@@ -1,9 +1,11 @@
 """Summaries, gradient checks and pictures."""
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from minicnn import models
@@ -41,6 +43,30 @@ def test_summary_formats():
     )
     assert "partial connections" in table.to_markdown()
     assert "60,000 parameters (237.7 KiB on disk with 840 fixed values)" in table.footer()
+
+
+def test_summary_prints_and_shows_in_a_notebook():
+    summary = summarize(models.create("lenet5_1998"))
+    lines = str(summary).splitlines()
+    assert lines[0] == "lenet5_1998"
+    assert lines[1].split() == summary.table()[0]
+    assert lines[4].split() == [
+        "C1",
+        "Conv2d",
+        "5x5",
+        "1",
+        "0",
+        "scaled_tanh",
+        "28x28x6",
+        "4,704",
+        "156",
+        "117,600",
+        "122,304",
+    ]
+    assert lines[-1] == summary.footer()
+    page = ElementTree.fromstring(f"<div>{summary._repr_html_()}</div>")
+    assert len(page.findall("table/tr")) == len(summary.rows) + 3
+    assert page.find("p").text == summary.footer()
 
 
 def test_check_gradients_sees_a_wrong_one():
@@ -172,6 +198,31 @@ def test_pictures(tmp_path):
         assert pixels.std() > 5, path
     with pytest.raises(ValueError, match="no finished epoch"):
         plots.curves(History(), tmp_path / "none.png")
+
+
+def test_pictures_without_a_path_are_figures():
+    evaluation = Evaluation(0.1, 0.9, None, np.eye(2, dtype=int), ("a", "b"))
+    for figure in (
+        plots.curves(history()),
+        plots.confusion(evaluation),
+        plots.images(np.zeros((2, 4, 4, 1), np.uint8)),
+        plots.filters(np.ones((5, 5, 1, 6))),
+        plots.filters(np.ones((5, 5, 3, 6))),
+    ):
+        assert isinstance(figure, Figure)
+
+
+def test_names_are_drawn_as_they_are(tmp_path):
+    """Dollar signs would be a formula, and an incomplete one an error."""
+    names = (r"a$\\frac$b", "$x^2$")
+    evaluation = Evaluation(0.1, 0.9, None, np.eye(2, dtype=int), names)
+    figure = plots.confusion(evaluation, title="$y_1$")
+    axes = figure.axes[0]
+    texts = [*axes.get_xticklabels(), *axes.get_yticklabels(), axes.title]
+    assert [t.get_text() for t in texts] == [*names, *names, "$y_1$"]
+    assert not any(t.get_parse_math() for t in texts)
+    plots.confusion(evaluation, tmp_path / "confusion.png")
+    plots.images(np.zeros((2, 4, 4, 1), np.uint8), tmp_path / "images.png", names, title=names[0])
 
 
 def test_probe_sees_a_dead_network():
