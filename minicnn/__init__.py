@@ -13,7 +13,7 @@ Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, 
 
 from importlib import metadata
 
-from . import data, errors, layers, training
+from . import data, errors, layers, models, training
 from .device import set_precision, to_device, to_host, to_input
 from .kernels.dispatch import get_num_threads, set_num_threads, use
 from .layers.base import no_grad
@@ -34,6 +34,7 @@ __all__ = [
     "get_num_threads",
     "layers",
     "load",
+    "models",
     "no_grad",
     "register",
     "save",
