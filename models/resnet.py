@@ -218,8 +218,8 @@ def shortcut(
     """The shortcut around a block (section 3.3); None is the identity.
 
     option: "A" pads with zero channels, "B" projects where the shape changes, "C" everywhere.
-    pad_both_ends: with "A", half of the zero channels in front and half behind, as in common CIFAR
-        checkpoints; otherwise all behind, as in fb.resnet.torch.
+    pad_both_ends: with "A", half of the zero channels come before and half after the others, as
+        in common CIFAR checkpoints; otherwise all come after, as in fb.resnet.torch.
     Raises ValueError for an unknown option.
     """
     if needs_projection(c_in, c_out, stride, option):

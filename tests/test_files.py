@@ -36,7 +36,7 @@ def test_whatever_fails_the_old_file_stays(tmp_path, error):
 
 
 def test_a_full_disk_is_named(tmp_path):
-    """A limit on the size of files stands for the full disk; both fail in the middle of a write."""
+    """Simulated by a limit on the size of files: both fail in the middle of a write."""
     resource = pytest.importorskip("resource")
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"old")

@@ -1,12 +1,12 @@
 """Arrays that cannot be weights are refused by name before anything is copied or written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..errors import CheckpointError
 
-LISTED = 5  # faults that a message names; a diverged network has one in every layer
+LISTED = 5  # faults that a message names; the wrong file has one in every layer
 
 
 def check_weights(state: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> None:
@@ -18,8 +18,13 @@ def check_weights(state: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]
     found = {name: _fault(state[name], own[name].dtype) for name in own if name in state}
     faults = [f"{name} {fault}" for name, fault in found.items() if fault]
     if faults:
-        more = f"; {len(faults) - LISTED} more like these" if len(faults) > LISTED else ""
-        raise CheckpointError("; ".join(faults[:LISTED]) + more)
+        raise CheckpointError(listed(faults))
+
+
+def listed(faults: Sequence[str]) -> str:
+    """The first few faults in one sentence, and how many more there are."""
+    more = f"; {len(faults) - LISTED} more like these" if len(faults) > LISTED else ""
+    return "; ".join(faults[:LISTED]) + more
 
 
 def _fault(array: np.ndarray, dtype: np.dtype) -> str | None:

@@ -154,7 +154,7 @@ class _Reader(pickle.Unpickler):
         if module == "torch" and name in STORAGES:
             return name  # the type of a storage only occurs as an argument
         raise CheckpointError(
-            f"it wants to execute {module}.{name}, which is refused; only tensors by name are read"
+            f"it would execute {module}.{name}, which is refused; only tensors by name are read"
         )
 
     def persistent_load(self, identity: Any) -> _Storage:

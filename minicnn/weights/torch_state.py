@@ -18,7 +18,7 @@ from ..layers.base import Layer, Shape, Step
 from ..layers.compose import AuxiliarySequential
 from ..layers.linear import Linear
 from ..layers.shape import Flatten
-from .checks import check_weights
+from .checks import check_weights, listed
 
 COUNTER = "num_batches_tracked"
 
@@ -42,7 +42,7 @@ def load_torch(model: Layer, state: Mapping[str, np.ndarray]) -> None:
 
     `module.` prefixes, `num_batches_tracked`, and auxiliary heads that the model does not have are
     ignored. Raises CheckpointError, and changes nothing, if a tensor is missing, unknown, of
-    another shape, not floating-point or not finite; it lists the faults.
+    another shape, not floating-point or not finite; it names the first few.
     """
     translate, maps = _translator(model), flattened_maps(model)
     own = {translate(name): (name, array) for name, array in model.state_dict().items()}
@@ -55,7 +55,7 @@ def load_torch(model: Layer, state: Mapping[str, np.ndarray]) -> None:
     }
     faults = _misfits(state, {name: _torch_shape(array.shape) for name, (_, array) in own.items()})
     if faults:
-        raise CheckpointError(f"the weights do not fit {model.name}: {'; '.join(sorted(faults))}")
+        raise CheckpointError(f"the weights do not fit {model.name}: {listed(sorted(faults))}")
     check_weights(state, {name: array for name, (_, array) in own.items()})
     model.load_state_dict(
         {

@@ -28,7 +28,7 @@ def test_groups_are_those_of_two_gpus():
     assert groups == {"conv1": 1, "conv2": 2, "conv3": 1, "conv4": 2, "conv5": 2}
 
 
-def test_dropout_stands_where_each_form_has_it():
+def test_place_of_dropout():
     """After fc6 and fc7 in the paper, before them in torchvision."""
     for name, order in (
         ("alexnet", ["fc6", "drop6", "fc7", "drop7", "fc8"]),

@@ -52,16 +52,16 @@ def test_unknown_shortcut(name):
         models.create(name, option="D")
 
 
-def test_option_a_pads_behind_or_at_both_ends():
+def test_option_a_pads_one_end_or_both():
     """Common CIFAR checkpoints pad at both ends: the same weights give another network."""
     x = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
-    behind, both = (
+    one, both = (
         models.create("resnet20_cifar", seed=0, pad_both_ends=b).eval() for b in (False, True)
     )
-    assert abs(behind(x) - both(x)).max() > 1e-3
+    assert abs(one(x) - both(x)).max() > 1e-3
     y = both.layer2[0].shortcut(np.ones((1, 4, 4, 16), np.float32))
     np.testing.assert_array_equal(y[0, 0, 0], np.r_[np.zeros(8), np.ones(16), np.zeros(8)])
-    y = behind.layer2[0].shortcut(np.ones((1, 4, 4, 16), np.float32))
+    y = one.layer2[0].shortcut(np.ones((1, 4, 4, 16), np.float32))
     np.testing.assert_array_equal(y[0, 0, 0], np.r_[np.ones(16), np.zeros(16)])
 
 

@@ -1,7 +1,7 @@
 """The loss falls: a few dozen steps of each family's optimizer, on forty photographs.
 
-They are of two classes of CIFAR-10, enlarged to the network's input. With ten classes, a net without
-batch norm would stay at ln(10) for hundreds of steps.
+They are of two classes of CIFAR-10, enlarged to the network's input. With ten classes, a net
+without batch norm would stay at ln(10) for hundreds of steps.
 """
 
 import numpy as np

@@ -154,7 +154,7 @@ def test_every_part_is_under_the_checksum(tmp_path):
 
 
 def test_a_full_disk_keeps_the_old_file(tmp_path):
-    """A limit on the size of files stands for the full disk."""
+    """Simulated by a limit on the size of files."""
     resource = pytest.importorskip("resource")
     path = tmp_path / "x.safetensors"
     minicnn.save(models.create("lenet5", seed=1), path)

@@ -66,12 +66,12 @@ def test_nothing_is_executed(tmp_path, save, capsys):
     path = tmp_path / "evil.pth"
     save({"w": Evil()}, path)
     with pytest.raises(
-        CheckpointError, match=r"evil\.pth: it wants to execute __builtin__\.eval, which is refused"
+        CheckpointError, match=r"evil\.pth: it would execute __builtin__\.eval, which is refused"
     ):
         read_torch(path)
     save(torch.nn.Linear(2, 2), path)  # a whole module instead of its weights
     with pytest.raises(
-        CheckpointError, match=r"it wants to execute torch\.nn\.modules\.linear\.Linear"
+        CheckpointError, match=r"it would execute torch\.nn\.modules\.linear\.Linear"
     ):
         read_torch(path)
     for attack in (
@@ -80,7 +80,7 @@ def test_nothing_is_executed(tmp_path, save, capsys):
         pickle.dumps(Evil()),
     ):
         path.write_bytes(attack)
-        with pytest.raises(CheckpointError, match="it wants to execute"):
+        with pytest.raises(CheckpointError, match="it would execute"):
             read_torch(path)
     assert "executed" not in capsys.readouterr().out
 

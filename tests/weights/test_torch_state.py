@@ -115,7 +115,7 @@ def test_flatten_order():
     assert weight[unit, c, h, w] == model.fc6.weight.value[(h * 7 + w) * 512 + c, unit]
 
 
-def test_faults_are_listed():
+def test_faults_are_named():
     model = models.create("resnet20_cifar")
     state = to_torch(model)
     del state["bn1.weight"]
@@ -155,3 +155,12 @@ def test_layer_renaming():
     translate = layer_renaming({"conv1": "features.0", "block.fc": "classifier"})
     assert translate("conv1.weight") == "features.0.weight"
     assert translate("block.fc.bias") == "classifier.bias"
+
+
+def test_the_wrong_file_gives_one_sentence():
+    state = to_torch(models.create("resnet18", num_classes=10))
+    with pytest.raises(
+        CheckpointError, match=r"the weights do not fit vgg11: .* more like these$"
+    ) as e:
+        load_torch(models.create("vgg11", hidden=32), state)
+    assert len(str(e.value)) < 500
