@@ -12,7 +12,7 @@ Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, 
 `minicnn.models` (the papers).
 """
 
-from . import data, errors, layers, training
+from . import data, errors, layers, models, training
 from ._version import __version__
 from .device import set_precision, to_device, to_host, to_input
 from .kernels.dispatch import get_num_threads, set_num_threads, use
@@ -29,6 +29,7 @@ __all__ = [
     "get_num_threads",
     "layers",
     "load",
+    "models",
     "no_grad",
     "register",
     "save",
