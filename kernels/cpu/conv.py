@@ -9,16 +9,16 @@
 
 import functools
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 
 from ..geometry import Window, window
 from . import direct, linear, winograd
-from .activation import activate, activation_grad, add, deliver
-from .engine.arrays import contiguous, pixel_step
+from .activation import activate, activation_grad, add
+from .engine.arrays import contiguous, pixel_step, write_to
 from .engine.memory import empty
-from .engine.simd import COLUMNS, LANES
+from .engine.simd import COLUMNS
+from .narrow import pixels_per_vector
 
 ALGORITHMS = ("auto", "direct", "winograd2", "winograd4")
 
@@ -47,7 +47,7 @@ def possible(geometry: Window, channels: int, filters: int, groups: int) -> list
     if (
         geometry.stride == geometry.dilation == (1, 1)
         and groups == 1
-        and winograd.suits(channels, filters)
+        and winograd.supports(channels, filters)
     ):
         names += ["winograd2"] if geometry.kernel in ((3, 3), (5, 5)) else []
         names += ["winograd4"] if geometry.kernel == (3, 3) else []
@@ -108,50 +108,7 @@ PATCH, TRANSFORM, FILTER = (
 def _serve(geometry, images, channels, filters, groups, weights=False):
     """The module that does it, with what it wants to know first: direct.py the groups, winograd.py its variant."""
     name = choose(_forced, images, geometry, channels, filters, groups, weights)
-    return None if name == "direct" else winograd.variant(int(name[-1]), geometry.kernel[0])
-
-
-class Abreast(NamedTuple):
-    """Convolutions with few filters leave lanes idle; `count` neighboring output pixels are computed as filters of one wider kernel.
-
-    Pixel t's filter is the kernel, t strides to the right; the results `(..., count * K)` lie in memory as the pixels `(..., K)` do.
-    """
-
-    count: int
-    geometry: Window
-
-    def widen(self, w):
-        """`(kH, kW, C, K)` -> `(kH, kW + (count - 1) * stride, C, count * K)`."""
-        (rows, columns, channels, filters), step = w.shape, self.geometry.stride[1] // self.count
-        wide = np.zeros((rows, self.geometry.kernel[1], channels, self.count, filters), np.float32)
-        for t in range(self.count):
-            wide[:, t * step : t * step + columns, :, t] = w
-        return wide.reshape(rows, -1, channels, self.count * filters)
-
-    def narrow(self, dw, columns: int):
-        """The gradient of `widen`: its parts, added up."""
-        rows, _, channels, filters = dw.shape
-        parts, step = (
-            dw.reshape(rows, -1, channels, self.count, filters // self.count),
-            self.geometry.stride[1] // self.count,
-        )
-        return sum(parts[:, t * step : t * step + columns, :, t] for t in range(self.count))
-
-
-@functools.lru_cache(maxsize=1024)
-def abreast(geometry: Window, filters: int, groups: int, width: int = LANES) -> Abreast | None:
-    """As many output pixels as fill `width` lanes and divide the row evenly, or None if that is one."""
-    count = max(n for n in range(1, max(width // filters, 1) + 1) if geometry.output[1] % n == 0)
-    if count == 1 or groups > 1 or geometry.dilation != (1, 1):
-        return None
-    kernel = geometry.kernel[0], geometry.kernel[1] + (count - 1) * geometry.stride[1]
-    stride = geometry.stride[0], geometry.stride[1] * count
-    return Abreast(
-        count,
-        geometry._replace(
-            kernel=kernel, stride=stride, output=(geometry.output[0], geometry.output[1] // count)
-        ),
-    )
+    return None if name == "direct" else winograd.winograd(int(name[-1]), geometry.kernel[0])
 
 
 def _is_linear(geometry: Window, image, groups: int) -> bool:
@@ -178,11 +135,11 @@ def conv2d(
     shape = (len(x), *geometry.output, w.shape[3])
     if _is_linear(geometry, x.shape[1:3], groups) and scale is None:
         y = linear.linear(x.reshape(len(x), -1), w.reshape(-1, w.shape[3]), b, activation)
-        return deliver(y.reshape(shape), out)
+        return write_to(out, y.reshape(shape))
     y = out if out is not None and out.shape == shape and pixel_step(out) else empty(shape)
     variant, several = (
         _serve(geometry, len(x), x.shape[3], w.shape[3], groups),
-        abreast(geometry, w.shape[3], groups),
+        pixels_per_vector(geometry, w.shape[3], groups),
     )
     if variant:
         winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y, keep)
@@ -190,13 +147,20 @@ def conv2d(
         wide = y.reshape(*y.shape[:2], -1, several.count * w.shape[3])
         factors, bias = (None if a is None else np.tile(a, several.count) for a in (scale, b))
         direct.conv2d(
-            x, several.widen(w), factors, bias, several.geometry, 1, activation == "relu", wide
+            x,
+            several.pack_filter(w),
+            factors,
+            bias,
+            several.geometry,
+            1,
+            activation == "relu",
+            wide,
         )
     else:
         direct.conv2d(x, w, scale, b, geometry, groups, activation == "relu", y)
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
-    return deliver(y, out)
+    return write_to(out, y)
 
 
 def conv2d_grad_input(
@@ -235,7 +199,7 @@ def conv2d_grad_weight(
         return (dw if connections is None else dw * connections), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
     variant = _serve(geometry, len(x), x.shape[3], w_shape[3], groups, weights=True)
-    several = abreast(
+    several = pixels_per_vector(
         geometry, w_shape[3], groups, COLUMNS
     )  # more of them: gathering patches is what costs
     if variant:
@@ -246,7 +210,10 @@ def conv2d_grad_weight(
         direct.conv2d_grad_weight(
             contiguous(dy).reshape(*dy.shape[:2], -1, filters), x, several.geometry, 1, wide, sums
         )
-        dw, db = several.narrow(wide, w_shape[1]), sums.reshape(several.count, -1).sum(axis=0)
+        dw, db = (
+            several.unpack_gradient(wide, w_shape[1]),
+            sums.reshape(several.count, -1).sum(axis=0),
+        )
     else:
         direct.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
     if connections is not None:

@@ -362,7 +362,9 @@ def test_large_arrays_go_past_the_caches(monkeypatch):
     """Arrays that no cache holds are written with other instructions, which ask for alignment: results stay what they were."""
     generator = np.random.default_rng(0)
     x, dy = (generator.standard_normal((9, 96, 96, 80), dtype=np.float32) for _ in range(2))
-    assert memory.is_far(cpu.empty(x, x.shape), 80) and not memory.is_far(cpu.empty(x, x.shape), 81)
+    assert memory.non_temporal(cpu.empty(x, x.shape), 80) and not memory.non_temporal(
+        cpu.empty(x, x.shape), 81
+    )
     ones = np.ones(80, np.float32)
 
     def results():
@@ -386,7 +388,7 @@ def test_large_arrays_go_past_the_caches(monkeypatch):
         )
 
     far = results()
-    monkeypatch.setattr(memory, "FAR", x.nbytes)
+    monkeypatch.setattr(memory, "NON_TEMPORAL_BYTES", x.nbytes)
     for a, b in zip(far, results(), strict=True):
         np.testing.assert_array_equal(a, b)
 
