@@ -7,7 +7,7 @@ their arithmetic stays out of the others' loops.
 import math
 
 from ..reference.activation import AMPLITUDE, SLOPE
-from .engine.arrays import address, contiguous, output_array, write_to
+from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.launch import inline, kernel, task_range, threads_for
 from .engine.memory import empty, non_temporal
 from .engine.simd import (
@@ -133,6 +133,7 @@ def activation_grad(dy, y, activation=None):
     """See `reference.activation_grad`."""
     if activation is None:
         return dy
+    expect_shape("activation_grad: dy", dy, y.shape)
     dy, y = contiguous(dy), contiguous(y)
     dx = empty(dy.shape)
     if activation == "relu":
@@ -158,6 +159,7 @@ def activation_grad(dy, y, activation=None):
 
 def add(a, b, activation=None, out=None):
     """See `reference.add`."""
+    expect_shape("add: b", b, a.shape)
     a, b = contiguous(a), contiguous(b)
     y = output_array(out, a.shape)
     _add(

@@ -1,10 +1,13 @@
 """Convolution on the CPU, and which algorithm serves which shape and pass.
 
-| algorithm   | for                                                                             | relative error (L2, C = 256) |
-|-------------|---------------------------------------------------------------------------------|------------------------------|
-| `direct`    | everything: a matrix product that walks along the patches in place (direct.py)  | 3e-7                         |
-| `winograd2` | 3x3 and 5x5, stride 1: F(2x2), 2.25 and 2.78 times fewer products (winograd.py) | 5e-7, 1e-6                   |
-| `winograd4` | 3x3, stride 1: F(4x4), 4 times fewer products                                   | 3e-6                         |
+| algorithm   | for                                                         | relative error |
+|-------------|-------------------------------------------------------------|----------------|
+| `direct`    | everything: a matrix product that reads patches in place    | 3e-7           |
+| `winograd2` | 3x3 and 5x5, stride 1: F(2x2), 2.25 and 2.78 times fewer    | 5e-7, 1e-6     |
+|             | products                                                    |                |
+| `winograd4` | 3x3, stride 1: F(4x4), 4 times fewer products               | 3e-6           |
+
+The error is relative to float64, in the L2 norm, with 256 channels.
 """
 
 import functools
@@ -15,7 +18,7 @@ import numpy as np
 from ..geometry import Window, window
 from . import direct, linear, winograd
 from .activation import activate, activation_grad, add
-from .engine.arrays import contiguous, pixel_step, write_to
+from .engine.arrays import contiguous, expect_shape, pixel_step, write_to
 from .engine.memory import empty
 from .engine.simd import COLUMNS
 from .narrow import pixels_per_vector
@@ -27,7 +30,7 @@ _forced = "auto"
 
 @contextmanager
 def algorithm(name: str):
-    """Within this block every convolution uses the algorithm of that name, where it can; "auto" chooses.
+    """Use the algorithm of that name in this block wherever it can; "auto" chooses.
 
     Raises ValueError for an unknown name.
     """
@@ -80,7 +83,7 @@ def cost(
     groups: int,
     weights: bool = False,
 ) -> float:
-    """About how many vector instructions the algorithm takes: products at two a cycle, transforms by what was measured."""
+    """An estimate in cycles: two products per cycle; the transforms as measured."""
     area, pixels = (
         geometry.kernel[0] * geometry.kernel[1],
         images * geometry.output[0] * geometry.output[1],
@@ -98,27 +101,40 @@ def cost(
     )
 
 
-PATCH, TRANSFORM, FILTER = (
-    2,
-    10,
-    30,
-)  # instructions a float; filters of many channels come from memory, not from a cache
+# Instructions per float; filters of many channels come from memory, not from a cache.
+PATCH, TRANSFORM, FILTER = 2, 10, 30
 
 
 def _serve(geometry, images, channels, filters, groups, weights=False):
-    """The module that does it, with what it wants to know first: direct.py the groups, winograd.py its variant."""
+    """The `Winograd` that computes this convolution, or None for the direct algorithm."""
     name = choose(_forced, images, geometry, channels, filters, groups, weights)
     return None if name == "direct" else winograd.winograd(int(name[-1]), geometry.kernel[0])
 
 
 def _is_linear(geometry: Window, image, groups: int) -> bool:
-    """Whether the kernel covers the whole image: a fully connected layer, such as LeNet-5's C5."""
+    """True if the kernel covers the whole image: a linear layer, such as LeNet-5's C5."""
     return (
         geometry.kernel == tuple(image)
         and not any(map(any, geometry.padding))
         and groups == 1
         and geometry.dilation == (1, 1)
     )
+
+
+def _expect_shapes(x_shape, w_shape, geometry: Window, groups: int, dy=None, b=None) -> None:
+    """Raise ValueError unless the arrays belong together: kernels read addresses."""
+    channels, filters = w_shape[2] * groups, w_shape[3]
+    if len(x_shape) != 4 or x_shape[3] != channels or filters % groups or 0 in (*x_shape, *w_shape):
+        raise ValueError(
+            f"convolution of images {tuple(x_shape)} with weights {tuple(w_shape)} in {groups}"
+            " groups: expected (N, H, W, C) and (kH, kW, C / groups, K), K a multiple of groups,"
+            " nothing empty"
+        )
+    if dy is not None:
+        expect_shape("convolution: dy", dy, (x_shape[0], *geometry.output, filters))
+    for vector in b or ():
+        if vector is not None:
+            expect_shape("convolution: bias or scale", vector, (filters,))
 
 
 def conv2d(
@@ -130,6 +146,7 @@ def conv2d(
         y = conv2d(x, w, b, stride, padding, dilation, groups, None, connections, scale, keep=keep)
         return add(y, residual, activation, out=y if out is None else out)
     geometry = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
+    _expect_shapes(x.shape, w.shape, geometry, groups, b=(b, scale))
     w = contiguous(w if connections is None else w * connections)
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
     shape = (len(x), *geometry.output, w.shape[3])
@@ -174,6 +191,7 @@ def conv2d_grad_input(
             "relu",
         )
     geometry = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
+    _expect_shapes(x_shape, w.shape, geometry, groups, dy)
     w = contiguous(w if connections is None else w * connections)
     if _is_linear(geometry, x_shape[1:3], groups):
         return linear.linear_grad_input(dy.reshape(len(dy), -1), w.reshape(-1, w.shape[3])).reshape(
@@ -193,6 +211,7 @@ def conv2d_grad_weight(
 ):
     """See `reference.conv2d_grad_weight`."""
     geometry = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
+    _expect_shapes(x.shape, w_shape, geometry, groups, dy)
     if _is_linear(geometry, x.shape[1:3], groups):
         dw, db = linear.linear_grad_weight(dy.reshape(len(dy), -1), x.reshape(len(x), -1))
         dw = dw.reshape(w_shape)

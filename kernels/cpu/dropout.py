@@ -4,7 +4,7 @@ import numpy as np
 
 from ..reference.dropout import keys, least_kept
 from .activation import span
-from .engine.arrays import address, contiguous, output_array, write_to
+from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.launch import kernel, threads_for
 from .engine.memory import empty
 from .engine.simd import (
@@ -62,6 +62,7 @@ def dropout(x, p, generator, out=None):
 
 def dropout_grad(dy, keep, p):
     """See `reference.dropout_grad`."""
+    expect_shape("dropout_grad: dy", dy, keep.shape)
     dy, keep = contiguous(dy), np.ascontiguousarray(keep, np.bool_)
     dx = empty(dy.shape)
     _dropout_grad(

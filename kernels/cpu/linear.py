@@ -1,7 +1,7 @@
 """Fully connected layers. With many rows (images) they are blocked products; with few, the weights are what costs, and are read once."""
 
 from .activation import activate, at_least, least_of
-from .engine.arrays import address, contiguous, output_array, write_to
+from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.gemm import COLUMNS, FLOAT, ROWS, multiply, pack
 from .engine.launch import kernel, task_range, threads_for
 from .engine.memory import empty
@@ -190,6 +190,10 @@ def _multiply(a, b, bk_step, bn_step, columns, c, bias=0, relu=False):
 
 def linear(x, w, b=None, activation=None, out=None):
     """See `reference.linear`."""
+    if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0]:
+        raise ValueError(f"linear: x {x.shape} and w {w.shape}: expected (N, in) and (in, out)")
+    if b is not None:
+        expect_shape("linear: b", b, (w.shape[1],))
     x, w = contiguous(x), contiguous(w)
     b = None if b is None else contiguous(b)
     (rows, depth), columns = x.shape, w.shape[1]
@@ -208,6 +212,10 @@ def linear(x, w, b=None, activation=None, out=None):
 
 def linear_grad_input(dy, w):
     """See `reference.linear_grad_input`."""
+    if dy.ndim != 2 or w.ndim != 2 or dy.shape[1] != w.shape[1]:
+        raise ValueError(
+            f"linear_grad_input: dy {dy.shape} and w {w.shape}: expected (N, out) and (in, out)"
+        )
     dy, w = contiguous(dy), contiguous(w)
     (rows, depth), columns = dy.shape, w.shape[0]
     dx = empty((rows, columns))
@@ -228,6 +236,10 @@ def linear_grad_input(dy, w):
 
 def linear_grad_weight(dy, x):
     """See `reference.linear_grad_weight`."""
+    if dy.ndim != 2 or x.ndim != 2 or len(dy) != len(x):
+        raise ValueError(
+            f"linear_grad_weight: dy {dy.shape} and x {x.shape}: expected (N, out) and (N, in)"
+        )
     dy, x = contiguous(dy), contiguous(x)
     (images, rows), columns = x.shape, dy.shape[1]
     dw, db = empty((rows, columns)), empty(columns)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import float32
 
-from .engine.arrays import address, contiguous
+from .engine.arrays import address, contiguous, expect_shape
 from .engine.launch import inline, kernel, task_range, threads_for
 from .engine.memory import empty
 from .engine.simd import (
@@ -74,12 +74,16 @@ def softmax(logits):
 
 def softmax_cross_entropy(logits, labels):
     """See `reference.softmax_cross_entropy`."""
+    if logits.ndim != 2 or not logits.size:
+        raise ValueError(
+            f"softmax_cross_entropy: logits have shape {logits.shape}: expected (N, classes),"
+            " at least one of each"
+        )
     logits, n = contiguous(logits), logits.shape[1]
     labels = np.ascontiguousarray(labels, np.int64)
-    if labels.shape != (len(logits),) or labels.min() < -n or labels.max() >= n:
-        raise IndexError(
-            f"labels of shape {labels.shape}, {labels.min()} to {labels.max()}: expected ({len(logits)},) of 0 to {n - 1}"
-        )
+    expect_shape("softmax_cross_entropy: labels", labels, (len(logits),))
+    if labels.min() < -n or labels.max() >= n:
+        raise IndexError(f"labels from {labels.min()} to {labels.max()}: expected 0 to {n - 1}")
     labels = np.where(labels < 0, labels + n, labels)
     losses, dlogits = empty(len(logits)), empty(logits.shape)
     _cross_entropy(

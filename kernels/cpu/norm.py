@@ -3,7 +3,7 @@
 import numpy as np
 
 from .activation import CURVES, activate, activation_grad, at_least, least_of
-from .engine.arrays import address, contiguous, pixel_step, pixels, write_to
+from .engine.arrays import address, contiguous, expect_shape, pixel_step, pixels, write_to
 from .engine.gemm import FLOAT
 from .engine.launch import inline, kernel, task_range, threads
 from .engine.memory import empty, non_temporal
@@ -120,6 +120,10 @@ def _margin(size: int) -> int:
 
 def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, out=None):
     """See `reference.local_response_norm`."""
+    if x.ndim < 2 or not x.size or size < 1:
+        raise ValueError(
+            f"local_response_norm: x {x.shape} and size={size}: expected (..., C) and size >= 1"
+        )
     (x, ld), margin = pixels(x), _margin(size)
     channels = x.shape[-1]
     y = out if out is not None and pixel_step(out) else empty(x.shape)
@@ -146,6 +150,8 @@ def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=Fal
 
 def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alpha_div_n=False):
     """See `reference.local_response_norm_grad`."""
+    for name, a in (("dy", dy), ("scale", scale)):
+        expect_shape(f"local_response_norm_grad: {name}", a, x.shape)
     (dy, ld), (x, x_ld), scale, margin = pixels(dy), pixels(x), contiguous(scale), _margin(size)
     channels, dx = x.shape[-1], empty(x.shape)
     tasks = threads() if x.size > 1 << 12 else 1
@@ -368,6 +374,15 @@ def _normalize_grad(
     fence()
 
 
+def _expect_channels(name: str, x: np.ndarray, *vectors: np.ndarray | None) -> None:
+    """Raise ValueError unless every vector has one number per channel of x."""
+    if x.ndim < 2 or not x.size:
+        raise ValueError(f"{name}: x has shape {x.shape}: expected (..., C), not empty")
+    for vector in vectors:
+        if vector is not None:
+            expect_shape(f"{name}: a vector of channels", vector, x.shape[-1:])
+
+
 def batch_norm(
     x,
     gamma,
@@ -383,6 +398,9 @@ def batch_norm(
     moments=None,
 ):
     """See `reference.batch_norm`."""
+    _expect_channels("batch_norm", x, gamma, beta, running_mean, running_var)
+    if residual is not None:
+        expect_shape("batch_norm: residual", residual, x.shape)
     x, ld = pixels(x)
     channels, count = x.shape[-1], x.size // x.shape[-1]
     tasks = min(threads(), count) if x.size > 1 << 13 else 1
@@ -442,6 +460,8 @@ def batch_norm(
 
 def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activation=None):
     """See `reference.batch_norm_grad`."""
+    _expect_channels("batch_norm_grad", x, gamma, mean, inv_std, beta)
+    expect_shape("batch_norm_grad: dy", dy, x.shape)
     if activation in CURVES:
         dy = activation_grad(
             dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation

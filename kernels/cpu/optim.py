@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import reference
 from .activation import span
-from .engine.arrays import address, contiguous, is_contiguous
+from .engine.arrays import address, contiguous, expect_shape, is_contiguous
 from .engine.launch import kernel, threads_for
 from .engine.simd import LANES, load_index, load_part, load_scalar, splat, sqrt, store_part
 
@@ -94,6 +94,15 @@ def _rmsprop(task, tasks, arrays, numbers, count, decay: float, eps: float, mome
 
 def _update(kernel, w, g, slots, numbers, *more) -> bool:
     """Run `kernel` over all parameters; False, and nothing done, if it cannot reach arrays that it should change in place."""
+    for name, arrays in (("gradient", g), *((f"slot {i}", s) for i, s in enumerate(slots))):
+        if len(arrays) != len(w):
+            raise ValueError(f"{len(arrays)} arrays of {name} for {len(w)} parameters")
+        for i, (a, parameter) in enumerate(zip(arrays, w, strict=True)):
+            if a.shape != parameter.shape:
+                expect_shape(f"{name} of parameter {i}", a, parameter.shape)
+    for row in numbers:
+        if len(row) != len(w):
+            raise ValueError(f"{len(row)} rates or decays for {len(w)} parameters")
     if not all(is_contiguous(a) for arrays in (w, *slots) for a in arrays):
         return False
     g = [contiguous(a) for a in g]

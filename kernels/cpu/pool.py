@@ -14,6 +14,8 @@ from .engine.arrays import (
     Image,
     address,
     contiguous,
+    expect_images,
+    expect_shape,
     image,
     output_array,
     pixel_step,
@@ -239,17 +241,12 @@ def _side_by_side(g: Window) -> bool:
     return g.stride == g.kernel and g.reach == g.padding == ((0, 0), (0, 0))
 
 
-def _check_gradient(name: str, dy: np.ndarray, x_shape: tuple[int, ...], g: Window) -> None:
-    expected = (x_shape[0], *g.output, x_shape[3])
-    if dy.shape != expected:
-        raise ValueError(f"{name}: {tuple(dy.shape)} for images {x_shape}: expected {expected}")
-
-
 def max_pool2d(
     x: np.ndarray, kernel_size: int | Pair, stride: int | Pair | None = None, padding=0,
     ceil_mode: bool = False, out: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """See `reference.max_pool2d`."""
+    expect_images("max_pool2d: x", x)
     g = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
     if g.kernel[0] * g.kernel[1] > 256:
         return reference.max_pool2d(x, kernel_size, stride, padding, ceil_mode, out)
@@ -274,8 +271,9 @@ def max_pool2d_grad(
         return reference.max_pool2d_grad(
             dy, argmax, x_shape, kernel_size, stride, padding, ceil_mode
         )
-    _check_gradient("max_pool2d_grad: dy of shape", dy, x_shape, g)
-    _check_gradient("max_pool2d_grad: argmax of shape", argmax, x_shape, g)
+    expected = (x_shape[0], *g.output, x_shape[3])
+    expect_shape("max_pool2d_grad: dy", dy, expected)
+    expect_shape("max_pool2d_grad: argmax", argmax, expected)
     (dy, step), argmax = pixels(dy), np.ascontiguousarray(argmax)
     dx = empty(tuple(x_shape))
     if not dx.size:
@@ -302,6 +300,7 @@ def avg_pool2d(
     ceil_mode: bool = False, count_include_pad: bool = True, out: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
     """See `reference.avg_pool2d`."""
+    expect_images("avg_pool2d: x", x)
     g = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
     inverse = _inverse(g, x.shape[1:3], count_include_pad)
     x, _ = pixels(x)
@@ -323,7 +322,7 @@ def avg_pool2d_grad(
 ) -> np.ndarray:  # fmt: skip
     """See `reference.avg_pool2d_grad`."""
     g = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
-    _check_gradient("avg_pool2d_grad: dy of shape", dy, x_shape, g)
+    expect_shape("avg_pool2d_grad: dy", dy, (x_shape[0], *g.output, x_shape[3]))
     inverse = _inverse(g, tuple(x_shape[1:3]), count_include_pad)
     dy, step = pixels(dy)
     dx = empty(tuple(x_shape))
@@ -346,12 +345,7 @@ def global_avg_pool2d(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarra
 
 def global_avg_pool2d_grad(dy: np.ndarray, x_shape: tuple[int, ...]) -> np.ndarray:
     """See `reference.global_avg_pool2d_grad`."""
-    if dy.shape != (x_shape[0], x_shape[3]):
-        expected = (x_shape[0], x_shape[3])
-        raise ValueError(
-            f"global_avg_pool2d_grad: dy of shape {dy.shape} for images {x_shape}:"
-            f" expected {expected}"
-        )
+    expect_shape("global_avg_pool2d_grad: dy", dy, (x_shape[0], x_shape[3]))
     dy, dx = contiguous(dy), empty(tuple(x_shape))
     count, tasks = x_shape[1] * x_shape[2], threads_for(bytes=dx.nbytes)
     if dx.size:

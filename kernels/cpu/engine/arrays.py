@@ -70,6 +70,18 @@ def image(x: np.ndarray) -> Image:
     return Image(address(x), pixel_step(x), *x.shape[1:])
 
 
+def expect_shape(name: str, a: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless `a` has that shape: kernels read addresses, and check nothing."""
+    if a.shape != tuple(shape):
+        raise ValueError(f"{name} has shape {a.shape}: expected {tuple(shape)}")
+
+
+def expect_images(name: str, x: np.ndarray) -> None:
+    """Raise ValueError unless x is `(N, H, W, C)`."""
+    if x.ndim != 4:
+        raise ValueError(f"{name} has shape {x.shape}: expected (N, H, W, C)")
+
+
 def output_array(
     out: np.ndarray | None, shape: tuple[int, ...], channel_slice: bool = False
 ) -> np.ndarray:
