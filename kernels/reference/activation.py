@@ -56,8 +56,12 @@ def scaled_tanh(x: Array, out: Array | None = None) -> Array:
 
 
 def scaled_tanh_grad(dy: Array, y: Array) -> Array:
-    """`dy * 2/3 * (1.7159 - y^2 / 1.7159)`."""
-    return dy * (SLOPE * (AMPLITUDE - y * y / AMPLITUDE))
+    """`dy * 1.7159 * 2/3 * (1 - t) (1 + t)` with `t = y / 1.7159`.
+
+    `1 - t^2` would lose its digits where t is near 1; the product keeps them.
+    """
+    t = y / AMPLITUDE
+    return dy * (AMPLITUDE * SLOPE * (1 - t) * (1 + t))
 
 
 ACTIVATIONS: dict[str, tuple[Callable[..., Array], Callable[[Array, Array], Array]]] = {

@@ -84,7 +84,9 @@ def batch_norm(
                 "batch_norm needs more than one value per channel in training; "
                 f"the input is {x.shape}"
             )
-        mean = x.mean(axis=axes)
+        # A sum of differences to one pixel keeps the digits of channels whose mean is large.
+        first = x[(0,) * (x.ndim - 1)]
+        mean = first + (x - first).mean(axis=axes)
         var = ((x - mean) ** 2).mean(axis=axes)
         running_mean += momentum * (mean - running_mean)
         running_var += momentum * (var * (count / (count - 1)) - running_var)

@@ -1,9 +1,22 @@
-"""exp, log and tanh of vectors: polynomials on a reduced range, to about one unit in the last place (after Cephes, S. Moshier 1989)."""
+"""exp, log and tanh of vectors, accurate to about one unit in the last place.
+
+Polynomials on a reduced range, after Cephes (S. Moshier 1989).
+"""
 
 from numba import float32
 
-from .launch import inline
-from .simd import absolute, exponent, mantissa, nearest, power_of_two, splat, sqrt, where_greater
+from ..launch import inline
+from .arithmetic import (
+    absolute,
+    exponent,
+    mantissa,
+    power_of_two,
+    round,
+    select_greater,
+    select_nan,
+    splat,
+    sqrt,
+)
 
 LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
 
@@ -16,16 +29,16 @@ def constant(value):
 
 @inline
 def clamp(v, low, high):
-    """v between two bounds; NaN stays NaN."""
-    v = where_greater(constant(low), v, constant(low), v)
-    return where_greater(v, constant(high), constant(high), v)
+    """v limited to [low, high]; NaN stays NaN."""
+    v = select_greater(constant(low), v, constant(low), v)
+    return select_greater(v, constant(high), constant(high), v)
 
 
 @inline
 def exp(v):
-    """e^v: `v = n ln 2 + r`, so that `e^v = 2^n e^r` with |r| < 0.35. Below -87 it stays at 1e-38, above 88 at 2e38."""
+    """e^v = 2^n e^r for `v = n ln 2 + r`, |r| < 0.35. v is clamped to -87.3 ... 88.3."""
     v = clamp(v, -87.3, 88.3)
-    n = nearest(v * constant(1.44269504))
+    n = round(v * constant(1.44269504))
     r = v - n * constant(LN2_HIGH) - n * constant(LN2_LOW)
     p = constant(1.9875691500e-4)
     p = p * r + constant(1.3981999507e-3)
@@ -38,11 +51,11 @@ def exp(v):
 
 @inline
 def log(v):
-    """The natural logarithm of positive numbers: `v = m 2^e` with m about 1, so that `log v = e ln 2 + log m`."""
+    """The natural logarithm of positive numbers: `log v = e ln 2 + log m` for `v = m 2^e`."""
     e, m = exponent(v), mantissa(v)
     half = constant(0.70710678)
-    e = where_greater(half, m, e - constant(1.0), e)
-    m = where_greater(half, m, m + m, m) - constant(1.0)
+    e = select_greater(half, m, e - constant(1.0), e)
+    m = select_greater(half, m, m + m, m) - constant(1.0)
     z = m * m
     p = constant(7.0376836292e-2)
     p = p * m - constant(1.1514610310e-1)
@@ -59,7 +72,7 @@ def log(v):
 
 @inline
 def tanh(v):
-    """An odd polynomial near 0, where `1 - 2 / (e^2v + 1)` would cancel; that elsewhere."""
+    """An odd polynomial near 0, where `1 - 2 / (e^2v + 1)` would cancel; the formula elsewhere."""
     z = v * v
     p = constant(-5.70498872745e-3)
     p = p * z + constant(2.06390887954e-2)
@@ -69,23 +82,26 @@ def tanh(v):
     near = p * z * v + v
     size = absolute(v)
     far = constant(1.0) - constant(2.0) / (exp(size + size) + constant(1.0))
-    far = where_greater(constant(0.0), v, constant(0.0) - far, far)
-    return where_greater(size, constant(0.625), far, near)
+    far = select_greater(constant(0.0), v, constant(0.0) - far, far)
+    return select_greater(size, constant(0.625), far, near)
 
 
 @inline
 def sigmoid(v):
     """1 / (1 + e^-v), with e^-|v|, which cannot overflow."""
     decay = exp(constant(0.0) - absolute(v))
-    return where_greater(constant(0.0), v, decay, constant(1.0)) / (constant(1.0) + decay)
+    return select_greater(constant(0.0), v, decay, constant(1.0)) / (constant(1.0) + decay)
 
 
 @inline
 def negative_power(v, beta):
-    """v^-beta for positive v: by square roots for 3/4 and 1/2, which the papers use."""
+    """v^-beta for positive v, by square roots for the papers' 3/4 and 1/2; NaN stays NaN."""
     if beta == 0.75:
         root = sqrt(v)
         return constant(1.0) / (root * sqrt(root))
     if beta == 0.5:
         return constant(1.0) / sqrt(v)
-    return exp(log(v) * splat(float32(-beta)))
+    # log and exp work on the bits of finite numbers.
+    power = exp(log(v) * splat(float32(-beta)))
+    power = select_greater(v, constant(3.4028235e38), constant(0.0), power)
+    return select_nan(v, v, power)
