@@ -21,6 +21,7 @@ from .errors import CheckpointError, DataError, MinicnnError
 from .kernels import dispatch
 from .layers.base import no_grad
 from .layers.init import skip_init
+from .study.callbacks import DrawCurves
 from .study.probe import probe
 from .study.summary import summarize
 from .training import metrics
@@ -139,10 +140,12 @@ def train(
 
     callbacks: list[Callback] = [EarlyStopping(early_stop)] if early_stop else []
     callbacks += [TensorBoardLog()] if tensorboard else []
+    callbacks += [DrawCurves()]
     history = fit(
         network,
         training_set,
         test_set,
+        recipe=recipe,
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,

@@ -26,7 +26,7 @@ from minicnn.layers import (
 from minicnn.layers.init import gaussian
 from minicnn.registry import register
 from minicnn.training.recipe import Recipe
-from minicnn.training.schedules import MultiStep, Step
+from minicnn.training.schedules import MultiStep, StepDecay
 
 from .blocks import TORCHVISION, classifier, crop_and_flip, flattened, imagenet_input, renamed
 
@@ -106,7 +106,7 @@ CAFFENET = Recipe(
     batch_size=256,
     lr=0.01,
     options={"momentum": 0.9, "weight_decay": 5e-4, "form": "caffe"},
-    schedule=Step(20),
+    schedule=StepDecay(20),
     bias_lr=2.0,
     bias_decay=0.0,
 )

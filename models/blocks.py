@@ -6,7 +6,7 @@ from collections.abc import Callable
 from minicnn.data import Preprocess, RandomCropFlip
 from minicnn.layers import Dropout, Flatten, Layer, Linear, Sequential
 from minicnn.training.recipe import Recipe
-from minicnn.training.schedules import Step
+from minicnn.training.schedules import StepDecay
 
 # torchvision's channel statistics; the mean alone is what the papers subtract (their std is 1, on a scale of 0 to 255).
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -40,7 +40,7 @@ TORCHVISION = Recipe(
     batch_size=256,
     lr=0.1,
     options={"momentum": 0.9, "weight_decay": 1e-4},
-    schedule=Step(30),
+    schedule=StepDecay(30),
 )
 
 

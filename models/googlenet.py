@@ -32,7 +32,7 @@ from minicnn.layers.init import caffe_xavier
 from minicnn.registry import register
 from minicnn.training.losses import AuxiliaryLoss
 from minicnn.training.recipe import Recipe
-from minicnn.training.schedules import Polynomial, Step
+from minicnn.training.schedules import Polynomial, StepDecay
 
 from .blocks import crop_and_flip, flattened, imagenet_input
 
@@ -53,7 +53,7 @@ PAPER = replace(
     QUICK,
     source="Szegedy et al. 2014, section 6: momentum 0.9, the rate times 0.96 every 8 epochs; rate, batch, decay: Caffe, bvlc_googlenet",
     epochs=250,
-    schedule=Step(8, gamma=0.96),
+    schedule=StepDecay(8, gamma=0.96),
 )
 
 # Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.

@@ -19,7 +19,7 @@ from minicnn.layers import (
 from minicnn.layers.init import he_normal
 from minicnn.registry import register
 from minicnn.training.recipe import Recipe
-from minicnn.training.schedules import Step
+from minicnn.training.schedules import StepDecay
 
 from .blocks import crop_and_flip, imagenet_input
 
@@ -33,7 +33,7 @@ PAPER = Recipe(
     lr=0.045,
     optimizer="rmsprop",
     options={"decay": 0.9, "eps": 1.0, "momentum": 0.9},
-    schedule=Step(2, gamma=0.94),
+    schedule=StepDecay(2, gamma=0.94),
 )
 
 

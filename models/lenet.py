@@ -31,7 +31,7 @@ from minicnn.layers.init import caffe_xavier, he_normal, lecun_uniform
 from minicnn.registry import register
 from minicnn.training.losses import MAPLoss
 from minicnn.training.recipe import Recipe
-from minicnn.training.schedules import Cosine, Inverse, Table
+from minicnn.training.schedules import Cosine, InverseTimeDecay, PiecewiseConstant
 
 MNIST_MEAN, MNIST_STD = 0.1307, 0.3081  # of the 28 x 28 training images, full brightness = 1
 
@@ -156,7 +156,7 @@ LENET5_1998_PAPER = Recipe(
     epochs=20,
     batch_size=1,
     lr=5e-4,
-    schedule=Table({0: 1, 2: 0.4, 5: 0.2, 8: 0.1, 12: 0.02}),
+    schedule=PiecewiseConstant({0: 1, 2: 0.4, 5: 0.2, 8: 0.1, 12: 0.02}),
 )
 
 
@@ -183,7 +183,7 @@ LENET_CAFFE = Recipe(
     batch_size=64,
     lr=0.01,
     options={"momentum": 0.9, "weight_decay": 5e-4, "form": "caffe"},
-    schedule=Inverse(gamma=1e-4, power=0.75),
+    schedule=InverseTimeDecay(gamma=1e-4, power=0.75),
     bias_lr=2.0,
 )
 

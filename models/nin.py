@@ -17,7 +17,7 @@ from minicnn.layers import Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, Sequenti
 from minicnn.layers.init import gaussian
 from minicnn.registry import register
 from minicnn.training.recipe import Recipe
-from minicnn.training.schedules import MultiStep, Step
+from minicnn.training.schedules import MultiStep, StepDecay
 
 from .blocks import CIFAR10_INPUT, crop_and_flip, imagenet_input
 
@@ -55,7 +55,7 @@ IMAGENET = Recipe(
     batch_size=64,
     lr=0.01,
     options={"momentum": 0.9, "weight_decay": 5e-4, "form": "caffe"},
-    schedule=Step(10),
+    schedule=StepDecay(10),
     bias_lr=2.0,
     bias_decay=0.0,
 )
