@@ -29,7 +29,7 @@ from minicnn.layers import (
 )
 from minicnn.layers.init import gaussian
 from minicnn.registry import register
-from minicnn.training import MultiStep, Recipe, Step
+from minicnn.training import MultiStep, Recipe, StepDecay
 from minicnn.weights.torch_state import layer_renaming
 
 from .recipes import TORCHVISION, crop_and_flip, imagenet_input
@@ -177,7 +177,7 @@ CAFFENET = Recipe(
     batch_size=256,
     lr=0.01,
     options={"momentum": 0.9, "weight_decay": 5e-4, "form": "caffe"},
-    schedule=Step(20),
+    schedule=StepDecay(20),
     bias_lr=2.0,
     bias_decay=0.0,
 )

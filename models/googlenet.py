@@ -35,7 +35,7 @@ from minicnn.layers import (
 )
 from minicnn.layers.init import caffe_xavier
 from minicnn.registry import register
-from minicnn.training import AuxiliaryLoss, Polynomial, Recipe, Step
+from minicnn.training import AuxiliaryLoss, Polynomial, Recipe, StepDecay
 
 from .recipes import crop_and_flip, imagenet_input
 
@@ -201,7 +201,7 @@ PAPER = replace(
     source="Szegedy et al. 2014, section 6: momentum 0.9, lr multiplied by 0.96 every 8 epochs; "
     "lr, batch size and weight decay: Caffe, bvlc_googlenet",
     epochs=250,
-    schedule=Step(8, gamma=0.96),
+    schedule=StepDecay(8, gamma=0.96),
 )
 
 LOSS = AuxiliaryLoss(0.3)

@@ -24,7 +24,7 @@ from minicnn.layers import (
 )
 from minicnn.layers.init import he_normal
 from minicnn.registry import register
-from minicnn.training import Recipe, Step
+from minicnn.training import Recipe, StepDecay
 
 from .recipes import crop_and_flip, imagenet_input
 
@@ -164,7 +164,7 @@ PAPER = Recipe(
     lr=0.045,
     optimizer="rmsprop",
     options={"decay": 0.9, "eps": 1.0, "momentum": 0.9},
-    schedule=Step(2, gamma=0.94),
+    schedule=StepDecay(2, gamma=0.94),
 )
 
 register("inception_v4", {"default": PAPER, "paper": PAPER})(inception_v4)

@@ -29,7 +29,7 @@ from minicnn.layers import (
 )
 from minicnn.layers.init import caffe_xavier, he_normal, lecun_uniform
 from minicnn.registry import register
-from minicnn.training import Cosine, Inverse, MAPLoss, Recipe, Table
+from minicnn.training import Cosine, InverseTimeDecay, MAPLoss, PiecewiseConstant, Recipe
 
 from .recipes import MNIST_MEAN, MNIST_STD
 
@@ -182,7 +182,7 @@ LENET5_1998_PAPER = Recipe(
     epochs=20,
     batch_size=1,
     lr=5e-4,
-    schedule=Table({0: 1, 2: 0.4, 5: 0.2, 8: 0.1, 12: 0.02}),
+    schedule=PiecewiseConstant({0: 1, 2: 0.4, 5: 0.2, 8: 0.1, 12: 0.02}),
 )
 
 LENET_CAFFE = Recipe(
@@ -193,7 +193,7 @@ LENET_CAFFE = Recipe(
     batch_size=64,
     lr=0.01,
     options={"momentum": 0.9, "weight_decay": 5e-4, "form": "caffe"},
-    schedule=Inverse(gamma=1e-4, power=0.75),
+    schedule=InverseTimeDecay(gamma=1e-4, power=0.75),
     bias_lr=2.0,
 )
 

@@ -18,7 +18,7 @@ from minicnn.data import Preprocess
 from minicnn.layers import Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, Network, Sequential
 from minicnn.layers.init import gaussian
 from minicnn.registry import register
-from minicnn.training import MultiStep, Recipe, Step
+from minicnn.training import MultiStep, Recipe, StepDecay
 
 from .recipes import CIFAR10_INPUT, MNIST_MEAN, MNIST_STD, crop_and_flip, imagenet_input
 
@@ -139,7 +139,7 @@ IMAGENET = Recipe(
     batch_size=64,
     lr=0.01,
     options={"momentum": 0.9, "weight_decay": 5e-4, "form": "caffe"},
-    schedule=Step(10),
+    schedule=StepDecay(10),
     bias_lr=2.0,
     bias_decay=0.0,
 )

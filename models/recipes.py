@@ -1,7 +1,7 @@
 """Parts of recipes that several papers share: the input pipeline of a data set, a base recipe."""
 
 from minicnn.data import Preprocess, RandomCropFlip
-from minicnn.training import Recipe, Step
+from minicnn.training import Recipe, StepDecay
 
 # Channel statistics as torchvision uses them. The papers subtract only the mean.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -40,5 +40,5 @@ TORCHVISION = Recipe(
     batch_size=256,
     lr=0.1,
     options={"momentum": 0.9, "weight_decay": 1e-4},
-    schedule=Step(30),
+    schedule=StepDecay(30),
 )

@@ -13,6 +13,7 @@ from .. import data, registry
 from ..errors import CheckpointError, DataError
 from ..layers import Network
 from ..layers.init import skip_init
+from ..study.callbacks import DrawCurves
 from ..training.callbacks import Callback, EarlyStopping, TensorBoardLog
 from ..training.checkpoint import BEST, LAST
 from ..training.history import History
@@ -107,10 +108,12 @@ def train(
     console.print(f"training {model} on {training_set!r}; results: {folder}", soft_wrap=True)
     callbacks: list[Callback] = [EarlyStopping(early_stop)] if early_stop else []
     callbacks += [TensorBoardLog()] if tensorboard else []
+    callbacks += [DrawCurves()]
     history = fit(
         network,
         training_set,
         test_set,
+        recipe=recipe,
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,

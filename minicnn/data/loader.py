@@ -1,13 +1,13 @@
 """Batches of a data set, in an order that a seed determines."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from .dataset import Dataset
-from .transforms import Augment, Preprocess
+from .transforms import Augment
 
 
 class Loader:
@@ -28,7 +28,7 @@ class Loader:
         self,
         dataset: Dataset,
         batch_size: int,
-        preprocess: Preprocess | None = None,
+        preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
         augment: Augment | None = None,
         shuffle: bool = False,
         seed: int = 0,

@@ -1,8 +1,8 @@
 """Training: `fit`, and the parts it is made of."""
 
-from .callbacks import Callback, CSVLog, EarlyStopping, TensorBoardLog
+from .callbacks import Callback, CSVLog, EarlyStopping, LogLines, ProgressBar, TensorBoardLog
 from .history import History
-from .losses import AuxiliaryLoss, MAPLoss, SoftmaxCrossEntropy, softmax_cross_entropy
+from .losses import AuxiliaryLoss, Loss, MAPLoss, SoftmaxCrossEntropy, softmax_cross_entropy
 from .metrics import Evaluation, evaluate
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from .recipe import Recipe
@@ -10,14 +10,14 @@ from .schedules import (
     Constant,
     Cosine,
     Exponential,
-    Inverse,
+    InverseTimeDecay,
     MultiStep,
     OneCycle,
+    PiecewiseConstant,
     Polynomial,
     ReduceOnPlateau,
     Schedule,
-    Step,
-    Table,
+    StepDecay,
     WarmUp,
 )
 from .trainer import Trainer, fit
@@ -25,8 +25,8 @@ from .trainer import Trainer, fit
 __all__ = [
     "SGD",
     "Adam",
-    "AuxiliaryLoss",
     "AdamW",
+    "AuxiliaryLoss",
     "CSVLog",
     "Callback",
     "Constant",
@@ -35,19 +35,22 @@ __all__ = [
     "Evaluation",
     "Exponential",
     "History",
-    "Inverse",
+    "InverseTimeDecay",
+    "LogLines",
+    "Loss",
     "MAPLoss",
     "MultiStep",
     "OneCycle",
     "Optimizer",
+    "PiecewiseConstant",
     "Polynomial",
+    "ProgressBar",
     "RMSProp",
     "Recipe",
     "ReduceOnPlateau",
     "Schedule",
     "SoftmaxCrossEntropy",
-    "Step",
-    "Table",
+    "StepDecay",
     "TensorBoardLog",
     "Trainer",
     "WarmUp",

@@ -1,56 +1,75 @@
-"""What happens beside the training: progress, logs, early stopping. Write your own by overriding any of the four methods."""
+"""Callbacks: progress, logging, early stopping. Write your own by overriding some of four methods."""
 
+import threading
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from .history import describe
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+Row = dict[str, Any]
+FIRST_STEP_SECONDS = 3.0  # a first step that takes longer is explained
+
 
 class Callback:
-    """The base. Each method is given the trainer: see `Trainer` for what it holds. Set `trainer.stop = True` to end the training."""
+    """The base. Each method is passed the `Trainer`, the state of the run.
 
-    def on_train_start(self, trainer) -> None:
+    Set `trainer.stop = True` to end the training after the current epoch.
+    """
+
+    def on_train_start(self, trainer: "Trainer") -> None:
         """Before the first step, after a checkpoint has been restored."""
 
-    def on_step_end(self, trainer, loss: float) -> None:
+    def on_step_end(self, trainer: "Trainer", loss: float) -> None:
         """After each step, with its loss."""
 
-    def on_epoch_end(self, trainer, row: dict) -> None:
+    def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
         """After each epoch and its evaluation, with the new row of the history."""
 
-    def on_train_end(self, trainer) -> None:
+    def on_train_end(self, trainer: "Trainer") -> None:
         """At the end, also after an error or an interruption."""
 
 
 class EarlyStopping(Callback):
-    """End the training when the test loss (the training loss, without a test set) has not fallen for `patience` epochs."""
+    """End the training when the test loss has not fallen for `patience` epochs.
+
+    Without a test set, the training loss counts.
+    """
 
     def __init__(self, patience: int = 5):
         self.patience = patience
 
-    def on_train_start(self, trainer):
-        self._look(trainer)  # a run that was stopped and is resumed stays stopped
+    def on_train_start(self, trainer: "Trainer") -> None:
+        self._decide(trainer)  # a run that was stopped and is resumed stays stopped
 
-    def on_epoch_end(self, trainer, row):
-        self._look(trainer)
+    def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
+        self._decide(trainer)
 
-    def _look(self, trainer):
+    def _decide(self, trainer: "Trainer") -> None:
         losses = [
-            r["train_loss"] if r["test_loss"] is None else r["test_loss"]
-            for r in trainer.history.rows
+            row["train_loss"] if row["test_loss"] is None else row["test_loss"]
+            for row in trainer.history.rows
         ]
-        trainer.stop |= (
-            bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= self.patience
-        )
+        if losses and len(losses) - 1 - losses.index(min(losses)) >= self.patience:
+            trainer.stop = True
 
 
 class RescaleFilters(Callback):
-    """After each step, scale every convolution filter whose RMS exceeds `limit` back to it (Zeiler & Fergus 2013, section 3)."""
+    """After each step, scale convolution filters with an RMS above `limit` back to it.
+
+    Source: Zeiler & Fergus 2013, section 3.
+    """
 
     def __init__(self, limit: float = 0.1):
         self.limit = limit
 
-    def on_step_end(self, trainer, loss):
+    def on_step_end(self, trainer: "Trainer", loss: float) -> None:
         for parameter in trainer.model.parameters():
             if parameter.value.ndim == 4:
                 rms = ((parameter.value**2).mean(axis=(0, 1, 2))) ** 0.5
@@ -60,14 +79,18 @@ class RescaleFilters(Callback):
 class CSVLog(Callback):
     """Keep `history.csv` in the run's folder up to date."""
 
-    def on_epoch_end(self, trainer, row):
-        trainer.history.save_csv(trainer.out / "history.csv")
+    def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
+        if trainer.out:
+            trainer.history.save_csv(trainer.out / "history.csv")
 
 
 class TensorBoardLog(Callback):
-    """Write event files for TensorBoard into the run's folder. Needs the extra: `pip install minicnn[tensorboard]`."""
+    """Write event files for TensorBoard into the run's folder.
 
-    def __init__(self):
+    Needs the extra: `pip install minicnn[tensorboard]`.
+    """
+
+    def __init__(self) -> None:
         try:
             from tensorboardX import SummaryWriter
         except ImportError:
@@ -75,60 +98,77 @@ class TensorBoardLog(Callback):
                 "TensorBoardLog needs the extra: pip install minicnn[tensorboard]"
             ) from None
         self._make = SummaryWriter
-        self._writer = None
+        self._writer: Any = None
 
-    def on_train_start(self, trainer):
-        self._writer = self._make(str(trainer.out), purge_step=trainer.step)
+    def on_train_start(self, trainer: "Trainer") -> None:
+        self._writer = self._make(str(trainer.out), purge_step=trainer.iteration)
 
-    def on_epoch_end(self, trainer, row):
+    def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
         for key, value in row.items():
             if key != "epoch" and value is not None:
-                self._writer.add_scalar(key, value, trainer.step)
+                self._writer.add_scalar(key, value, trainer.iteration)
 
-    def on_train_end(self, trainer):
+    def on_train_end(self, trainer: "Trainer") -> None:
         self._writer.close()
 
 
-def describe(row: dict) -> str:
-    """One epoch in one line."""
-    text = f"loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.2%}"
-    if row["test_loss"] is not None:
-        text += f"  |  test loss {row['test_loss']:.4f}  accuracy {row['test_accuracy']:.2%}"
-    return f"{text}  |  {row['seconds']:.1f} s, {row['images_per_second']:,.0f} images/s"
+class FirstStepNotice:
+    """Explain once a first step that takes long."""
+
+    def __init__(self, report: Callable[[str], None]):
+        text = "  the first step also compiles the kernels that are not in the cache yet"
+        self._timer = threading.Timer(FIRST_STEP_SECONDS, report, (text,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """The step is over, or there will be none."""
+        self._timer.cancel()
 
 
-class Lines(Callback):
-    """Progress as plain lines, for logs and pipes: one an epoch, and one every `every` seconds within an epoch."""
+class LogLines(Callback):
+    """Progress as plain lines, for logs and pipes.
+
+    One line per epoch, and within an epoch one every `every` seconds.
+    """
 
     def __init__(self, every: float = 30.0):
         self.every = every
         self._last = 0.0
 
-    def on_train_start(self, trainer):
+    def on_train_start(self, trainer: "Trainer") -> None:
         self._last = time.monotonic()
+        self._notice = FirstStepNotice(lambda text: print(text, flush=True))
 
-    def on_step_end(self, trainer, loss):
+    def on_step_end(self, trainer: "Trainer", loss: float) -> None:
+        self._notice.cancel()
         if time.monotonic() - self._last >= self.every:
             self._last = time.monotonic()
-            done, all_batches = trainer.loader.batch or len(trainer.loader), len(trainer.loader)
-            mean = trainer.totals["loss"] / trainer.totals["images"]
+            done, batches = trainer.loader.batch or len(trainer.loader), len(trainer.loader)
             print(
-                f"  epoch {trainer.epoch}/{trainer.epochs}: step {done}/{all_batches}, loss {mean:.4f}",
+                f"  epoch {trainer.epoch}/{trainer.epochs}: step {done}/{batches}, "
+                f"loss {trainer.metrics.mean_loss:.4f}",
                 flush=True,
             )
 
-    def on_epoch_end(self, trainer, row):
+    def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
         self._last = time.monotonic()
         print(f"epoch {row['epoch']}/{trainer.epochs}: {describe(row)}", flush=True)
 
+    def on_train_end(self, trainer: "Trainer") -> None:
+        self._notice.cancel()
 
-class Bar(Callback):
-    """Progress as a bar: loss, accuracy, images per second and the time left in this epoch."""
+
+class ProgressBar(Callback):
+    """Progress as a bar: loss, accuracy, images per second, and the time left in this epoch.
+
+    It moves on a terminal and in a notebook.
+    """
 
     def __init__(self, console: Console):
         self.console = console
 
-    def on_train_start(self, trainer):
+    def on_train_start(self, trainer: "Trainer") -> None:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -138,29 +178,41 @@ class Bar(Callback):
         self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
         self._task = self._bar.add_task("", total=len(trainer.loader), status="")
         self._bar.start()
+        self._notice = FirstStepNotice(lambda text: self._bar.console.print(text, highlight=False))
 
-    def on_step_end(self, trainer, loss):
-        totals, done = trainer.totals, trainer.loader.batch or len(trainer.loader)
-        n = totals["images"]
-        status = f"loss {totals['loss'] / n:.4f}  accuracy {totals['correct'] / n:.2%}  {n / totals['seconds']:,.0f} images/s"
+    def on_step_end(self, trainer: "Trainer", loss: float) -> None:
+        self._notice.cancel()
+        metrics = trainer.metrics
         self._bar.update(
             self._task,
-            completed=done,
-            status=status,
+            completed=trainer.loader.batch or len(trainer.loader),
+            status=f"loss {metrics.mean_loss:.4f}  accuracy {metrics.accuracy:.2%}  "
+            f"{metrics.images_per_second:,.0f} images/s",
             description=f"epoch {trainer.epoch}/{trainer.epochs}",
         )
 
-    def on_epoch_end(self, trainer, row):
+    def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
         self._bar.console.print(
             f"epoch {row['epoch']}/{trainer.epochs}: {describe(row)}", highlight=False
         )
         self._bar.reset(self._task)
 
-    def on_train_end(self, trainer):
+    def on_train_end(self, trainer: "Trainer") -> None:
+        self._notice.cancel()
         self._bar.stop()
 
 
 def default_progress() -> Callback:
-    """A bar on a terminal, plain lines elsewhere."""
+    """A bar on a terminal and in a notebook, plain lines elsewhere."""
     console = Console()
-    return Bar(console) if console.is_terminal else Lines()
+    if console.is_jupyter and not _has_ipywidgets():  # rich needs it to redraw in a notebook
+        return LogLines(every=5.0)
+    return ProgressBar(console) if console.is_terminal or console.is_jupyter else LogLines()
+
+
+def _has_ipywidgets() -> bool:
+    try:
+        import ipywidgets  # noqa: F401
+    except ImportError:
+        return False
+    return True

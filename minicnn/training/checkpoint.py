@@ -1,27 +1,37 @@
-"""The whole state of a run in one file, `last.safetensors`: weights, optimizer, position in the data, random generator, history.
+"""The whole state of a run in one file, `last.safetensors`.
 
-A run that is killed at any moment and resumed from it ends bit-identical to one that was never interrupted.
+It holds weights, optimizer state, position in the data, random generator and history. A run that is
+killed at any moment and resumed ends bit-identical to one that was never interrupted.
 """
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .. import rng
 from ..errors import CheckpointError, TrainingError
 from ..weights import safetensors
+from .configuration import differences
 from .diagnose import first_bad_parameter
 
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
 STATE = "minicnn.training"
-FORMAT = 1
+FORMAT = 2
 LAST, BEST = "last.safetensors", "best.safetensors"
 
 
-def save(trainer, path: Path) -> None:
-    """Write the state of `trainer`; atomically, so that a kill leaves the previous file. Raises TrainingError if weights are not finite."""
+def save(trainer: "Trainer", path: Path) -> None:
+    """Write the state of `trainer`. Until that is done, the previous file stays.
+
+    Raises TrainingError if weights are not finite, CheckpointError if the file cannot be written.
+    """
     bad = first_bad_parameter(trainer.model)
     if bad:
         raise TrainingError(
-            f"after step {trainer.step} the parameter {bad} is not finite; the checkpoint {path} is kept as it was"
+            f"after step {trainer.iteration} the parameter {bad} is not finite; "
+            f"the checkpoint {path} is kept as it was"
         )
     tensors = trainer.model.state_dict()
     tensors |= {
@@ -30,23 +40,30 @@ def save(trainer, path: Path) -> None:
     }
     state = {
         "format": FORMAT,
-        "configuration": configuration(trainer),
-        "step": trainer.step,
+        "configuration": trainer.configuration,
+        "step": trainer.iteration,
+        "epochs": trainer.epochs,
         "epoch": trainer.loader.epoch,
         "batch": trainer.loader.batch,
-        "totals": trainer.totals,
+        "metrics": trainer.metrics.state_dict(),
         "rows": trainer.history.rows,
         "best": [trainer.history.best_epoch, trainer.best_score],
         "schedule": trainer.schedule.state_dict(),
         "random": rng.state(),
     }
-    safetensors.write(
-        path, tensors, safetensors.model_metadata(trainer.model) | {STATE: json.dumps(state)}
-    )
+    metadata = safetensors.model_metadata(trainer.model) | {STATE: json.dumps(state)}
+    try:
+        safetensors.write(path, tensors, metadata)
+    except OSError as error:
+        kept = "; the previous one is kept" if path.exists() else ""
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror}{kept}") from None
 
 
-def restore(trainer, path: Path) -> None:
-    """Bring `trainer` to the state in the file. Raises CheckpointError if it is damaged or of a different run."""
+def restore(trainer: "Trainer", path: Path) -> None:
+    """Bring `trainer` to the state in the file.
+
+    Raises CheckpointError if the file is damaged or belongs to a different run.
+    """
     tensors, metadata = safetensors.read(path)
     try:
         state = json.loads(metadata[STATE])
@@ -58,15 +75,7 @@ def restore(trainer, path: Path) -> None:
         raise CheckpointError(
             f"{path}: its format is {state.get('format')!r}; this version of minicnn reads {FORMAT}"
         )
-    theirs, ours = state["configuration"], configuration(trainer)
-    differences = [
-        f"{key} was {theirs.get(key)!r} and is now {ours[key]!r}"
-        for key in ours
-        if theirs.get(key) != ours[key]
-    ]
-    if differences:
-        raise CheckpointError(f"{path}: it belongs to another run: {'; '.join(differences)}")
-
+    _check_same_run(trainer, state, path)
     prefix = safetensors.OPTIMIZER
     slots = {
         name.removeprefix(prefix): array
@@ -77,7 +86,8 @@ def restore(trainer, path: Path) -> None:
         {name: array for name, array in tensors.items() if not name.startswith(prefix)}
     )
     trainer.optimizer.load_state_dict(slots, state["step"])
-    trainer.step, trainer.totals = state["step"], state["totals"]
+    trainer.iteration = state["step"]
+    trainer.metrics.load_state_dict(state["metrics"])
     trainer.loader.epoch, trainer.loader.batch = state["epoch"], state["batch"]
     trainer.history.rows = state["rows"]
     trainer.history.best_epoch, trainer.best_score = state["best"]
@@ -85,15 +95,14 @@ def restore(trainer, path: Path) -> None:
     rng.set_state(state["random"])
 
 
-def configuration(trainer) -> dict:
-    """What must be the same for a resumed run to be the same run. The number of epochs may grow."""
-    return {
-        "model": getattr(trainer.model, "name", None),
-        "options": getattr(trainer.model, "options", {}),
-        "data": f"{trainer.loader.dataset.name}, {len(trainer.loader.dataset)} images",
-        "batch_size": trainer.loader.batch_size,
-        "seed": trainer.loader.seed,
-        "optimizer": type(trainer.optimizer).__name__,
-        "lr": trainer.base_lr,
-        "schedule": repr(trainer.schedule),
-    }
+def _check_same_run(trainer: "Trainer", state: dict[str, Any], path: Path) -> None:
+    """Raise CheckpointError if what makes the run is not what it was."""
+    found = differences(state["configuration"], trainer.configuration)
+    before, now = state["epochs"], trainer.epochs
+    if before != now and trainer.schedule.depends_on(before, now, len(trainer.loader)):
+        found.append(
+            f"epochs was {before} and is now {now}, and the learning rate depends on it by the "
+            f"schedule {trainer.schedule!r}"
+        )
+    if found:
+        raise CheckpointError(f"{path}: it belongs to another run: {'; '.join(found)}")

@@ -1,6 +1,7 @@
-"""What to tell someone whose training goes wrong."""
+"""Explanations for a training that goes wrong."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def first_bad_parameter(model: Layer) -> str | None:
 
 
 def first_bad_layer(model: Layer, x: np.ndarray) -> str:
-    """Where in the network the first NaN or infinity appears when x goes through it, in words."""
+    """Where in the network the first NaN or infinity appears for the input x, in words."""
     x = to_input(x, model_device(model))
     if not np.isfinite(x).all():
         return "the input already holds one"
@@ -29,25 +30,28 @@ def first_bad_layer(model: Layer, x: np.ndarray) -> str:
     leaves = {id(layer): name for name, layer in model.named_layers() if not list(layer.children())}
     found: list[str] = []
 
-    def look(layer, x, y):
+    def inspect(layer: Layer, x: Any, y: Any) -> None:
         if not found and id(layer) in leaves and not np.isfinite(y).all():
             found.append(f"the first layer to give one is {leaves[id(layer)]}, {layer!r}")
 
-    with no_grad(), np.errstate(all="ignore"), observe(look):
+    with no_grad(), np.errstate(all="ignore"), observe(inspect):
         model(x)
     return found[0] if found else "every layer's output is finite: the loss itself overflowed"
 
 
-class ChanceWatch:
-    """Notice a loss that stays at ln(classes), which is what guessing costs (a VGG with too small weights starts and ends there)."""
+class ChanceLevelDetector:
+    """Notice a loss that stays at ln(classes), the loss of random guessing.
+
+    A VGG with too small initial weights never leaves it.
+    """
 
     def __init__(self, classes: int):
         self.classes = classes
         self.level = math.log(classes) if classes > 1 else math.inf
-        self.loss, self.accuracy, self.steps, self.said = 0.0, 0.0, 0, False
+        self.loss, self.accuracy, self.steps, self.reported = 0.0, 0.0, 0, False
 
     def add(self, loss: float, accuracy: float) -> str | None:
-        """Take note of one step; once, when a whole window stays at chance, return the sentence to say."""
+        """Add one step. Returns a warning, once, if the loss of a whole window is at chance."""
         self.loss += loss
         self.accuracy += accuracy
         self.steps += 1
@@ -58,10 +62,11 @@ class ChanceWatch:
         at_chance = (
             abs(mean - self.level) < CHANCE_TOLERANCE * self.level and hits < 2 / self.classes
         )
-        if self.said or not at_chance:
+        if self.reported or not at_chance:
             return None
-        self.said = True
+        self.reported = True
         return (
-            f"the loss has stayed at {mean:.3f} = ln(classes) for {CHANCE_WINDOW} steps: the network is guessing. "
-            "Its initial weights may be too small, the learning rate too low or far too high, or the labels shuffled"
+            f"the loss has stayed at {mean:.3f} = ln(classes) for {CHANCE_WINDOW} steps: "
+            "the network is guessing. Its initial weights may be too small, the learning rate "
+            "too low or far too high, or the labels shuffled"
         )

@@ -1,9 +1,13 @@
 """What happened in a training run, epoch by epoch."""
 
 import csv
+import os
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
+from typing import Any
 
+from ..errors import TrainingError
 from .metrics import Evaluation
 
 COLUMNS = (
@@ -23,29 +27,42 @@ COLUMNS = (
 class History:
     """The result of `training.fit`.
 
-    rows: one dict per finished epoch with the keys `COLUMNS`: losses are means over the images, accuracies shares in 0..1, `seconds` the
-    time spent on training steps; None where there is no test set.
-    evaluation: the last result on the test set. best_epoch: the epoch with the best test accuracy (training loss, if no test set).
+    rows: one dict per finished epoch with the keys `COLUMNS`. Losses are means over the images,
+        accuracies fractions in 0..1, `seconds` the time spent on training steps; what belongs to
+        the test set is None without one.
+    evaluation: the last result on the test set.
+    best_epoch: the epoch with the best test accuracy; without a test set, the best training loss.
     interrupted: whether SIGINT ended the run; its checkpoint resumes it.
     """
 
-    rows: list[dict] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     evaluation: Evaluation | None = None
     best_epoch: int | None = None
     interrupted: bool = False
 
-    def column(self, name: str) -> list:
+    def column(self, name: str) -> list[Any]:
         """One column of all rows."""
         return [row[name] for row in self.rows]
 
-    def save_csv(self, path) -> None:
-        """Write the rows as a table with a header."""
-        with Path(path).open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(self.rows)
+    def save_csv(self, path: str | Path) -> None:
+        """Write the rows as a table with a header; until that is done, an old file stays.
 
-    def __repr__(self):
+        Raises TrainingError if the file cannot be written.
+        """
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.part")
+        try:
+            with temporary.open("w", newline="") as file:
+                writer = csv.DictWriter(file, COLUMNS)
+                writer.writeheader()
+                writer.writerows(self.rows)
+            os.replace(temporary, path)
+        except OSError as error:
+            raise TrainingError(f"{path}: cannot be written: {error.strerror}") from None
+        finally:
+            remove(temporary)
+
+    def __repr__(self) -> str:
         if not self.rows:
             return "History(no finished epoch)"
         last = self.rows[-1]
@@ -55,3 +72,60 @@ class History:
             if last[k] is not None
         ]
         return f"History({len(self.rows)} epochs, {', '.join(shown)})"
+
+    def __str__(self) -> str:
+        """The epochs as a table."""
+        if not self.rows:
+            return repr(self)
+        table = self._table()
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+            for line in table
+        ]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The table that a notebook shows."""
+        if not self.rows:
+            return escape(repr(self))
+        head, *body = self._table()
+        lines = ["<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"]
+        lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in body]
+        return f"<table>{''.join(lines)}</table>"
+
+    def _table(self) -> list[list[str]]:
+        """The headings and the rows as text, without the columns that are empty."""
+        names = [name for name in COLUMNS if any(row[name] is not None for row in self.rows)]
+        rows = [
+            [FORMATS[name].format(row[name]) if row[name] is not None else "" for name in names]
+            for row in self.rows
+        ]
+        return [[name.replace("_", " ") for name in names], *rows]
+
+
+FORMATS = dict.fromkeys(COLUMNS, "{:.4f}") | {
+    "epoch": "{}",
+    "train_accuracy": "{:.2%}",
+    "test_accuracy": "{:.2%}",
+    "test_top5": "{:.2%}",
+    "learning_rate": "{:.3g}",
+    "seconds": "{:.1f}",
+    "images_per_second": "{:,.0f}",
+}
+
+
+def describe(row: dict[str, Any]) -> str:
+    """One epoch in one line."""
+    text = f"loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.2%}"
+    if row["test_loss"] is not None:
+        text += f"  |  test loss {row['test_loss']:.4f}  accuracy {row['test_accuracy']:.2%}"
+    return f"{text}  |  {row['seconds']:.1f} s, {row['images_per_second']:,.0f} images/s"
+
+
+def remove(path: Path) -> None:
+    """Delete a file if it is there and can be deleted."""
+    try:
+        path.unlink()
+    except OSError:
+        pass

@@ -1,20 +1,66 @@
-"""Losses: from a network's outputs and the labels to one number and the gradient of the outputs.
+"""Losses: from a network's outputs and the labels to a number and the gradient of the outputs.
 
-A loss is called as `loss, gradient = loss(outputs, labels)`; `probabilities(outputs)` turns outputs into what the network believes,
-`(N, classes)`, rows summing to 1, largest for the predicted class.
+A loss is any callable with `value, gradient = loss(outputs, labels)`; a plain function will do.
+If it also has `probabilities(outputs)`, which gives `(N, classes)` with rows that sum to 1,
+accuracies and predictions use that; otherwise the outputs are taken as logits.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..device import array_device
+from ..device import array_device, to_host
 from ..errors import ShapeError
 from ..kernels import functional as F
 
+_labels_checked: ContextVar[bool] = ContextVar("labels_checked", default=False)
 
-def check_labels(outputs, labels) -> np.ndarray:
-    """The labels as an array. Raises ShapeError unless they are `(N,)` integers in 0..classes-1 for outputs `(N, classes)`.
 
-    Labels on a GPU are taken as they are: training looks at all of them before it begins.
+class Loss(Protocol):
+    """What `fit` and `evaluate` accept as a loss.
+
+    Called with the network's outputs, `(N, classes)`, and the labels, `(N,)`, it returns the mean
+    loss of the batch, a scalar, and its gradient with respect to the outputs.
+    """
+
+    def __call__(self, outputs: Any, labels: np.ndarray, /) -> tuple[Any, Any]:
+        """The loss and the gradient of the outputs."""
+
+
+def probabilities_of(loss: Loss, outputs: Any) -> np.ndarray:
+    """What the outputs mean, `(N, classes)`: `loss.probabilities(outputs)`, or softmax(outputs)."""
+    own = getattr(loss, "probabilities", None)
+    if own is not None:
+        return own(outputs)
+    return F.softmax(outputs[0] if isinstance(outputs, tuple) else outputs)
+
+
+@contextmanager
+def labels_checked() -> Iterator[None]:
+    """Within this block, labels on a GPU are not checked again: each check makes the host wait."""
+    token = _labels_checked.set(True)
+    try:
+        yield
+    finally:
+        _labels_checked.reset(token)
+
+
+def check_label_range(labels: np.ndarray, classes: int, what: str = "labels") -> None:
+    """Raise ShapeError unless all labels, on the host, are in 0..classes-1."""
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise ShapeError(
+            f"{what} run from {low} to {high}; the network has classes 0 to {classes - 1}"
+        )
+
+
+def check_labels(outputs: np.ndarray, labels: Any) -> np.ndarray:
+    """The labels as an array. Raises ShapeError unless they fit the outputs `(N, classes)`.
+
+    They have to be `(N,)` integers in 0..classes-1.
     """
     labels = labels if hasattr(labels, "dtype") else np.asarray(labels)
     if outputs.ndim != 2:
@@ -23,53 +69,49 @@ def check_labels(outputs, labels) -> np.ndarray:
         )
     if labels.shape != outputs.shape[:1] or labels.dtype.kind not in "iu":
         raise ShapeError(
-            f"labels are {labels.dtype} {labels.shape}; expected integers of shape ({len(outputs)},)"
+            f"labels are {labels.dtype} {labels.shape}; "
+            f"expected integers of shape ({len(outputs)},)"
         )
-    if (
-        array_device(outputs) != "cpu"
-    ):  # reading them would make the host wait for the GPU in every step
-        return labels
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= outputs.shape[1]:
-        raise ShapeError(
-            f"labels run from {low} to {high}; the network has classes 0 to {outputs.shape[1] - 1}"
-        )
+    if array_device(labels) == "cpu" or not _labels_checked.get():
+        check_label_range(to_host(labels), outputs.shape[1])
     return labels
 
 
-def softmax_cross_entropy(logits, labels):
+def softmax_cross_entropy(logits: np.ndarray, labels: Any) -> tuple[Any, np.ndarray]:
     """The mean of `-log softmax(logits)[label]` over the batch, and its gradient.
 
-    logits `(N, classes)`, labels `(N,)` integers. Returns the loss (a scalar) and dlogits `(N, classes)`.
-    Raises ShapeError for labels that do not fit. See `kernels/reference/loss.py`.
+    logits `(N, classes)`, labels `(N,)` integers. Returns the loss (a scalar) and dlogits
+    `(N, classes)`. Raises ShapeError for labels that do not fit.
+    See `kernels/reference/loss.py`.
     """
     return F.softmax_cross_entropy(logits, check_labels(logits, labels))
 
 
 class SoftmaxCrossEntropy:
-    """Softmax cross-entropy on logits: the loss of every network here but LeNet-5 of 1998."""
+    """Softmax cross-entropy on logits: the loss of all networks here but LeNet-5 of 1998."""
 
-    def __call__(self, outputs, labels):
+    def __call__(self, outputs: np.ndarray, labels: np.ndarray) -> tuple[Any, np.ndarray]:
         return softmax_cross_entropy(outputs, labels)
 
-    def probabilities(self, outputs):
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """softmax(logits)."""
         return F.softmax(outputs)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "SoftmaxCrossEntropy()"
 
 
 class AuxiliaryLoss:
-    """GoogLeNet's loss in training: `L = L_main + weight * (L_aux1 + L_aux2 + ...)`, softmax cross-entropy each.
+    """GoogLeNet's loss in training: `L = L_main + weight * (L_aux1 + L_aux2 + ...)`.
 
-    Outputs that are no tuple (in evaluation) have the main loss alone. Source: Szegedy et al. 2014, section 5: weight 0.3.
+    Each term is softmax cross-entropy. Outputs that are not a tuple (in evaluation) have the main
+    loss only. Source: Szegedy et al. 2014, section 5: weight 0.3.
     """
 
     def __init__(self, weight: float = 0.3):
         self.weight = weight
 
-    def __call__(self, outputs, labels):
+    def __call__(self, outputs: Any, labels: np.ndarray) -> tuple[Any, Any]:
         if not isinstance(outputs, tuple):
             return softmax_cross_entropy(outputs, labels)
         main, *auxiliary = (softmax_cross_entropy(logits, labels) for logits in outputs)
@@ -79,26 +121,29 @@ class AuxiliaryLoss:
             *(gradient * gradient.dtype.type(self.weight) for _, gradient in auxiliary),
         )
 
-    def probabilities(self, outputs):
+    def probabilities(self, outputs: Any) -> np.ndarray:
         """softmax of the main logits."""
         return F.softmax(outputs[0] if isinstance(outputs, tuple) else outputs)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"AuxiliaryLoss({self.weight:g})"
 
 
 class MAPLoss:
-    """The maximum a posteriori criterion on RBF distances (LeCun et al. 1998, equation 9); j is the rubbish class's distance."""
+    """The maximum a posteriori criterion on RBF distances (LeCun et al. 1998, equation 9).
+
+    j is the distance of the paper's rubbish class.
+    """
 
     def __init__(self, j: float = 0.1):
         self.j = j
 
-    def __call__(self, outputs, labels):
+    def __call__(self, outputs: np.ndarray, labels: np.ndarray) -> tuple[Any, np.ndarray]:
         return F.map_loss(outputs, check_labels(outputs, labels), self.j)
 
-    def probabilities(self, outputs):
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """softmax(-distance): the nearest code is the most probable class."""
         return F.softmax(-outputs)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"MAPLoss(j={self.j:g})"

@@ -1,22 +1,116 @@
-"""How good a network is on a data set: loss, top-1 and top-5 accuracy, the confusion matrix, accuracy per class."""
+"""How good a network is: loss, top-1 and top-5 accuracy, the confusion matrix, class accuracies."""
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from ..data.dataset import as_dataset
+from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
+from ..data.transforms import Preprocess
 from ..device import model_device, to_device, to_host, to_input
 from ..layers import Layer, fuse, no_grad
-from .losses import SoftmaxCrossEntropy
-from .step import rank
+from .losses import (
+    Loss,
+    SoftmaxCrossEntropy,
+    check_label_range,
+    labels_checked,
+    probabilities_of,
+)
+
+
+def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """For each row, how many classes are more probable than the true one: 0 is a top-1 hit.
+
+    Ties count against the network, except for the class that argmax picks.
+    """
+    own = probabilities[np.arange(len(labels)), labels][:, None]
+    ties = (probabilities == own).sum(axis=1) - 1
+    return (probabilities > own).sum(axis=1) + ties * (probabilities.argmax(axis=1) != labels)
+
+
+class RunningMetrics:
+    """Loss and accuracy of the current epoch so far.
+
+    loss: the sum over the images; correct: how many of them were classified correctly;
+    images: how many there were; seconds: the time spent on them. last_loss, last_accuracy: those
+    of the latest step, or on a GPU, where they are read rarely, of the latest steps that were read.
+    """
+
+    def __init__(self, loss: Loss):
+        self._loss = loss
+        self._started: float | None = None
+        self.last_loss, self.last_accuracy = math.nan, 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new epoch."""
+        self.load_state_dict({"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0})
+
+    def start_clock(self) -> None:
+        """Count the seconds from here on, up to `stop_clock`."""
+        self._started = time.perf_counter() - self._seconds
+
+    def stop_clock(self) -> None:
+        """Stop counting the seconds."""
+        self._seconds, self._started = self.seconds, None
+
+    def add(self, loss: Any, outputs: Any, labels: np.ndarray) -> None:
+        """Add the losses and hits of a batch: its mean loss, and the network's outputs."""
+        n = len(labels)
+        hits = int((rank(probabilities_of(self._loss, outputs), labels) == 0).sum())
+        self.last_loss, self.last_accuracy = float(loss), hits / n
+        self.loss += self.last_loss * n
+        self.correct += hits
+
+    def count(self, images: int) -> bool:
+        """Count the images of a batch that was added. Returns whether `last_loss` is new."""
+        self.images += images
+        return True
+
+    def read(self) -> None:
+        """Bring all numbers up to date. (On a GPU they are summed there and read rarely.)"""
+
+    @property
+    def seconds(self) -> float:
+        """The time spent on the epoch, in seconds."""
+        return self._seconds if self._started is None else time.perf_counter() - self._started
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean loss over the images of the epoch."""
+        return self.loss / self.images
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of the epoch's images that were classified correctly."""
+        return self.correct / self.images
+
+    @property
+    def images_per_second(self) -> float:
+        """The speed of training in this epoch."""
+        return self.images / self.seconds
+
+    def state_dict(self) -> dict[str, float]:
+        """The sums, for a checkpoint."""
+        names = ("loss", "correct", "images", "seconds")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to a state given by `state_dict`."""
+        self.loss, self.correct = float(state["loss"]), int(state["correct"])
+        self.images, self._seconds = int(state["images"]), float(state["seconds"])
+        self._started = None
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The result of `evaluate`.
 
-    loss: mean over the images. accuracy, top5: shares in 0..1 (top5 is None below 6 classes).
+    loss: mean over the images. accuracy, top5: fractions in 0..1 (top5 is None below 6 classes).
     confusion: `(classes, classes)` counts, row = true class, column = prediction.
     """
 
@@ -35,23 +129,40 @@ class Evaluation:
         )
 
 
-def loss_of(model: Layer):
-    """The loss the model was made for; softmax cross-entropy if it does not say."""
+def loss_of(model: Layer) -> Loss:
+    """The loss the model was made for; softmax cross-entropy if it has none."""
     return getattr(model, "loss", None) or SoftmaxCrossEntropy()
 
 
-def preprocess_of(model: Layer):
-    """What the model's recipe does to images, for as many channels as the model reads; None for a model without a recipe."""
+def preprocess_of(model: Layer) -> Preprocess | None:
+    """What the model's recipe does to images, for the channels that the model reads.
+
+    None for a model without a recipe.
+    """
     recipe = getattr(model, "recipe", None)
-    return replace(recipe.preprocess, channels=model.input_shape[2]) if recipe else None
+    return adapted(recipe.preprocess, model) if recipe else None
+
+
+def adapted(preprocess: Preprocess, model: Layer) -> Preprocess:
+    """The preprocessing of a recipe, for the channels that the model reads."""
+    shape = getattr(model, "input_shape", ())
+    return replace(preprocess, channels=shape[2]) if shape else preprocess
 
 
 def evaluate(
-    model: Layer, dataset, *, batch_size: int = 256, loss=None, preprocess=None, on_batch=None
+    model: Layer,
+    dataset: Dataset | tuple[Any, Any],
+    *,
+    batch_size: int = 256,
+    loss: Loss | None = None,
+    preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
+    on_batch: Callable[[int], Any] | None = None,
 ) -> Evaluation:
     """Run the model over a data set in evaluation mode; its mode is restored afterwards.
 
-    dataset: a Dataset or `(images, labels)`. loss, preprocess: the model's own if None. `on_batch(images)` is told the progress.
+    dataset: a Dataset or `(images, labels)`. loss, preprocess: the model's own if None.
+    on_batch: called after each batch with its number of images.
+    Raises ShapeError for images or labels that do not fit the network.
     """
     dataset = as_dataset(dataset)
     loss = loss or loss_of(model)
@@ -59,14 +170,16 @@ def evaluate(
     total, top1, top5 = 0.0, 0, 0
     confusion = np.zeros((len(dataset.classes), len(dataset.classes)), np.int64)
     was_training, place = model.training, model_device(model)
-    fused = fuse(model.eval())
+    model.eval()
+    network = fuse(model)
     try:
-        with no_grad():
+        with no_grad(), labels_checked():
             for x, labels in loader:
-                outputs = fused(to_input(x, place))
+                outputs = network(to_input(x, place))
+                probabilities = to_host(probabilities_of(loss, outputs)).astype(np.float32)
+                check_label_range(labels, probabilities.shape[1])
                 value, _ = loss(outputs, to_device(labels, place))
                 total += float(value) * len(labels)
-                probabilities = to_host(loss.probabilities(outputs)).astype(np.float32)
                 ranks = rank(probabilities, labels)
                 top1 += int((ranks == 0).sum())
                 top5 += int((ranks < 5).sum())

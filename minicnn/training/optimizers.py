@@ -1,10 +1,13 @@
-"""Optimizers: what turns gradients into steps. The arithmetic is in `kernels/reference/optim.py`.
+"""Optimizers: the rules that turn gradients into steps. See `kernels/reference/optim.py`.
 
-All take the list of parameters, and honor each parameter's `lr_multiplier` and `weight_decay_multiplier`. Their slots (velocities,
-moments) are arrays like the parameters and part of a checkpoint.
+An optimizer takes the list of parameters and honors each one's `lr_multiplier` and
+`weight_decay_multiplier`. Its state (velocities, moments) has the shapes of the parameters and is
+part of a checkpoint.
 """
 
+import inspect
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -15,60 +18,80 @@ from ..layers import Parameter
 
 
 class Optimizer:
-    """The base: `step()` updates every parameter from its gradient, `zero_grad()` clears the gradients.
+    """The base: `step()` updates all parameters from their gradients, `zero_grad()` clears those.
 
-    A subclass names its slots and writes `update(values, gradients, *slots, lr, weight_decay)`, lists with one item a parameter.
+    A subclass names its slots and writes `update(values, gradients, *slots, lr, weight_decay)`,
+    where each argument is a list with one item per parameter.
+    multipliers: per parameter, factors of the learning rate and of the weight decay, on top of the
+    parameter's own; a recipe sets them.
     """
 
     slots: tuple[str, ...] = ()
 
     def __init__(self, parameters: Iterable[Parameter], lr: float, weight_decay: float = 0.0):
         self.parameters = list(parameters)
+        name = type(self).__name__
         if not self.parameters or not all(isinstance(p, Parameter) for p in self.parameters):
+            raise ValueError(f"{name}: expected a non-empty list of parameters: model.parameters()")
+        repeated = len(self.parameters) - len({id(p) for p in self.parameters})
+        if repeated:
             raise ValueError(
-                f"{type(self).__name__}: expected a non-empty list of parameters: model.parameters()"
+                f"{name}: {repeated} of {len(self.parameters)} parameters are given twice; "
+                "expected each one once"
             )
-        if not (np.isfinite(lr) and lr >= 0) or not (
-            np.isfinite(weight_decay) and weight_decay >= 0
-        ):
+        if not (np.isfinite(lr) and lr >= 0 and np.isfinite(weight_decay) and weight_decay >= 0):
             raise ValueError(
-                f"{type(self).__name__}: lr={lr!r}, weight_decay={weight_decay!r}: expected numbers >= 0"
+                f"{name}: lr={lr!r}, weight_decay={weight_decay!r}: expected numbers >= 0"
             )
         self.lr, self.weight_decay = lr, weight_decay
         self.steps = 0
+        self.multipliers = [(1.0, 1.0)] * len(self.parameters)
         self.state = [
             {slot: np.zeros_like(p.value) for slot in self.slots} for p in self.parameters
         ]
 
     def step(self) -> None:
-        """One update of every parameter, at the learning rate `self.lr`."""
+        """Update all parameters once, with the learning rate `self.lr`."""
         self.steps += 1
+        rates, decays = zip(*self.effective_multipliers(), strict=True)
         self.update(
             [p.value for p in self.parameters],
             [p.grad for p in self.parameters],
             *([slots[slot] for slots in self.state] for slot in self.slots),
-            lr=[self.lr * p.lr_multiplier for p in self.parameters],
-            weight_decay=[self.weight_decay * p.weight_decay_multiplier for p in self.parameters],
+            lr=[self.lr * factor for factor in rates],
+            weight_decay=[self.weight_decay * factor for factor in decays],
         )
 
+    def effective_multipliers(self) -> list[tuple[float, float]]:
+        """Per parameter, the factors of the learning rate and of the weight decay."""
+        return [
+            (p.lr_multiplier * rate, p.weight_decay_multiplier * decay)
+            for p, (rate, decay) in zip(self.parameters, self.multipliers, strict=True)
+        ]
+
     def zero_grad(self) -> None:
-        """Set every parameter's gradient to zero."""
+        """Set the gradients of all parameters to zero."""
         for parameter in self.parameters:
             parameter.zero_grad()
 
     def update(
         self,
-        values: list,
-        gradients: list,
-        *slots: list,
+        values: list[np.ndarray],
+        gradients: list[np.ndarray],
+        *slots: list[np.ndarray],
         lr: list[float],
         weight_decay: list[float],
     ) -> None:
         """Update all parameters in place."""
         raise TypeError(f"{type(self).__name__} does not define update")
 
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments other than the parameters, with their present values."""
+        names = list(inspect.signature(type(self)).parameters)
+        return {name: getattr(self, name) for name in names[1:] if hasattr(self, name)}
+
     def state_dict(self) -> dict[str, np.ndarray]:
-        """The slots as `"<parameter's position>.<slot>"`, the optimizer's own arrays."""
+        """The optimizer's own arrays, named `"<parameter's position>.<slot>"`."""
         return {
             f"{i}.{slot}": array
             for i, slots in enumerate(self.state)
@@ -76,27 +99,39 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: dict[str, np.ndarray], steps: int) -> None:
-        """Copy `state` into the slots. Raises CheckpointError if it is another optimizer's or another model's."""
+        """Copy `state` into the slots. Raises CheckpointError if it does not fit them."""
         own = self.state_dict()
         if {n: a.shape for n, a in own.items()} != {n: a.shape for n, a in state.items()}:
             raise CheckpointError(
-                f"the optimizer's state in the checkpoint is not one of {type(self).__name__} on this model"
+                "the optimizer's state in the checkpoint does not fit "
+                f"{type(self).__name__} on this model"
             )
         for name, array in own.items():
             copy_into(array, state[name])
         self.steps = steps
 
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
+        return f"{type(self).__name__}({len(self.parameters)} parameters, {settings})"
+
 
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum, L2 weight decay and optionally Nesterov's look-ahead.
+    """Stochastic gradient descent with momentum, L2 weight decay and optional Nesterov momentum.
 
-    form: "torch" or "caffe" (AlexNet's own form): they differ after the learning rate drops, see `sgd_update`.
+    form: "torch" or "caffe" (AlexNet's own). They differ after a change of the learning rate, see
+    `sgd_update`.
     """
 
     slots = ("velocity",)
 
     def __init__(
-        self, parameters, lr, momentum=0.0, weight_decay=0.0, nesterov=False, form="torch"
+        self,
+        parameters: Iterable[Parameter],
+        lr: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        form: str = "torch",
     ):
         super().__init__(parameters, lr, weight_decay)
         if not 0 <= momentum < 1:
@@ -105,7 +140,14 @@ class SGD(Optimizer):
             raise ValueError(f"SGD: form={form!r}: expected 'torch' or 'caffe'")
         self.momentum, self.nesterov, self.form = momentum, nesterov, form
 
-    def update(self, values, gradients, velocities, lr, weight_decay):
+    def update(  # type: ignore[override]
+        self,
+        values: list[np.ndarray],
+        gradients: list[np.ndarray],
+        velocities: list[np.ndarray],
+        lr: list[float],
+        weight_decay: list[float],
+    ) -> None:
         F.sgd_update(
             values, gradients, velocities, lr, weight_decay, self.momentum, self.nesterov, self.form
         )
@@ -117,11 +159,26 @@ class Adam(Optimizer):
     slots = ("m", "v")
     decoupled = False
 
-    def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ):
         super().__init__(parameters, lr, weight_decay)
         self.betas, self.eps = betas, eps
 
-    def update(self, values, gradients, means, squares, lr, weight_decay):
+    def update(  # type: ignore[override]
+        self,
+        values: list[np.ndarray],
+        gradients: list[np.ndarray],
+        means: list[np.ndarray],
+        squares: list[np.ndarray],
+        lr: list[float],
+        weight_decay: list[float],
+    ) -> None:
         F.adam_update(
             values,
             gradients,
@@ -141,7 +198,14 @@ class AdamW(Adam):
 
     decoupled = True
 
-    def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ):
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
 
@@ -150,11 +214,27 @@ class RMSProp(Optimizer):
 
     slots = ("square", "velocity")
 
-    def __init__(self, parameters, lr=1e-2, decay=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0):
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        lr: float = 1e-2,
+        decay: float = 0.99,
+        eps: float = 1e-8,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ):
         super().__init__(parameters, lr, weight_decay)
         self.decay, self.eps, self.momentum = decay, eps, momentum
 
-    def update(self, values, gradients, squares, velocities, lr, weight_decay):
+    def update(  # type: ignore[override]
+        self,
+        values: list[np.ndarray],
+        gradients: list[np.ndarray],
+        squares: list[np.ndarray],
+        velocities: list[np.ndarray],
+        lr: list[float],
+        weight_decay: list[float],
+    ) -> None:
         F.rmsprop_update(
             values,
             gradients,

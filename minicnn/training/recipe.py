@@ -1,8 +1,10 @@
-"""A training recipe as data: everything that a paper says about how its network was trained."""
+"""A training recipe as data: all that a paper says about how its network was trained."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import registry
 from ..data.transforms import Augment, Preprocess
 from ..layers import Layer
 from .callbacks import Callback
@@ -12,11 +14,14 @@ from .schedules import Constant, Schedule
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train one network. Models carry theirs; `training.fit` takes from it whatever the caller does not give.
+    """How to train a network. `training.fit` takes from it what the caller does not give.
 
-    source: where it is from. data: the data set it is meant for. preprocess: from pixels to the network's input.
-    optimizer: a name in `training.optimizers.OPTIMIZERS`, with its `options`. lr: the base learning rate.
-    bias_lr, bias_decay: multipliers for biases (Caffe's zoo: 2 and 0). callbacks: what else happens in its training loop.
+    source: where it is from. data: the data set it is meant for.
+    preprocess: from pixels to the network's input.
+    optimizer: a name in `training.optimizers.OPTIMIZERS`, with its `options`.
+    lr: the base learning rate.
+    bias_lr, bias_decay: multipliers for biases (Caffe's model zoo: 2 and 0).
+    callbacks: what else happens in the training loop.
     """
 
     source: str
@@ -34,13 +39,46 @@ class Recipe:
     callbacks: tuple[Callback, ...] = ()
 
     def make_optimizer(self, model: Layer, lr: float | None = None) -> Optimizer:
-        """The optimizer for that model, with the recipe's multipliers set on its biases."""
-        for name, parameter in model.named_parameters():
-            if name.rpartition(".")[2] == "bias":
-                parameter.lr_multiplier, parameter.weight_decay_multiplier = (
-                    self.bias_lr,
-                    self.bias_decay,
-                )
-        return OPTIMIZERS[self.optimizer](
+        """The optimizer for that model, with the recipe's multipliers for its biases.
+
+        They multiply the parameters' own: a bias with `lr_multiplier = 0` stays frozen.
+        """
+        optimizer = OPTIMIZERS[self.optimizer](
             model.parameters(), lr=self.lr if lr is None else lr, **self.options
         )
+        optimizer.multipliers = [
+            (self.bias_lr, self.bias_decay) if name.rpartition(".")[2] == "bias" else (1.0, 1.0)
+            for name, _ in model.named_parameters()
+        ]
+        return optimizer
+
+    def make_schedule(self) -> Schedule:
+        """A schedule of its own for a run."""
+        return deepcopy(self.schedule)
+
+    def make_callbacks(self) -> list[Callback]:
+        """Callbacks of its own for a run."""
+        return deepcopy(list(self.callbacks))
+
+
+def choose_recipe(model: Layer, data: str, recipe: Recipe | str | None = None) -> Recipe | None:
+    """The recipe for training that model on the data set named `data`.
+
+    recipe: a Recipe, or the name of one of the network's recipes. Without it: the model's own, and
+    if that is its network's default, the one that the network has for this data set, if any.
+    Raises ValueError for an unknown name.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    name, own = getattr(model, "name", None), getattr(model, "recipe", None)
+    if name not in registry.names():
+        if recipe is not None:
+            raise ValueError(
+                f"recipe={recipe!r}: a network that is not registered has no recipes by name; "
+                "expected a Recipe"
+            )
+        return own
+    entry = registry.entry(name)
+    if recipe is not None:
+        return entry.recipe(recipe)
+    return entry.recipe(None, data) if own is entry.recipe("default") else own

@@ -1,14 +1,16 @@
-"""Learning-rate schedules: the factor by which the base rate is multiplied, as a function of time.
+"""Learning-rate schedules: the factor of the base learning rate as a function of time.
 
-Time t is counted in epochs (fractions count) unless a schedule is given `unit="step"`. `total` is the length of the training in the same
-unit; `training.fit` fills it in.
+Time t is in epochs, with fractions, unless a schedule has `unit="step"`. `total` is the length of
+the training in the same unit; `training.fit` fills it in.
 """
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 
 class Schedule:
-    """The base, and the constant schedule: factor 1 for ever."""
+    """The base, and the constant schedule: the factor is always 1."""
 
     def __init__(self, unit: str = "epoch"):
         if unit not in ("epoch", "step"):
@@ -24,57 +26,68 @@ class Schedule:
         scale = steps_per_epoch if self.unit == "epoch" else 1
         return self.factor(step / scale, epochs * steps_per_epoch / scale)
 
-    def observe(self, metric: float) -> None:
-        """Told the test loss (or the training loss, if there is no test set) after each epoch."""
+    def depends_on(self, epochs: int, other: int, steps_per_epoch: int) -> bool:
+        """Whether a run of `epochs` and one of `other` epochs differ while both last."""
+        steps = range(min(epochs, other) * steps_per_epoch)
+        return any(
+            self.at(step, steps_per_epoch, epochs) != self.at(step, steps_per_epoch, other)
+            for step in steps[:: max(1, len(steps) // 1000)]
+        )
 
-    def state_dict(self) -> dict:
-        """What the schedule has learned from `observe`, for a checkpoint."""
+    def observe(self, metric: float) -> None:
+        """Called after each epoch with the test loss; without a test set, the training loss."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state that `observe` changes, for a checkpoint."""
         return {}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state given by `state_dict`."""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         values = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_"))
         return f"{type(self).__name__}({values})"
 
 
 class Constant(Schedule):
-    """Factor 1 for ever."""
+    """The factor is always 1."""
 
 
-class Step(Schedule):
+class StepDecay(Schedule):
     """`gamma^floor(t / size)`: a drop every `size` epochs."""
 
     def __init__(self, size: float, gamma: float = 0.1, unit: str = "epoch"):
         super().__init__(unit)
         self.size, self.gamma = size, gamma
 
-    def factor(self, t, total):
+    def factor(self, t: float, total: float) -> float:
         return self.gamma ** math.floor(t / self.size)
 
 
 class MultiStep(Schedule):
     """`gamma^(number of milestones that t has reached)`."""
 
-    def __init__(self, milestones, gamma: float = 0.1, unit: str = "epoch"):
+    def __init__(self, milestones: Iterable[float], gamma: float = 0.1, unit: str = "epoch"):
         super().__init__(unit)
         self.milestones, self.gamma = tuple(milestones), gamma
 
-    def factor(self, t, total):
+    def factor(self, t: float, total: float) -> float:
         return self.gamma ** sum(t >= m for m in self.milestones)
 
 
-class Table(Schedule):
-    """Given factors from given times on: `Table({0: 1, 2: 0.4})` drops to 0.4 at t = 2. LeCun et al. 1998 print theirs so."""
+class PiecewiseConstant(Schedule):
+    """Given factors from given times on: `PiecewiseConstant({0: 1, 2: 0.4})` is 0.4 from t = 2 on.
+
+    LeCun et al. 1998 give theirs in this form.
+    """
 
     def __init__(self, factors: dict[float, float], unit: str = "epoch"):
         super().__init__(unit)
         if 0 not in factors:
-            raise ValueError(f"Table: factors={factors!r}: expected one from time 0 on")
+            raise ValueError(f"PiecewiseConstant: factors={factors!r}: expected one from time 0 on")
         self.factors = dict(sorted(factors.items()))
 
-    def factor(self, t, total):
+    def factor(self, t: float, total: float) -> float:
         return [value for start, value in self.factors.items() if start <= t][-1]
 
 
@@ -85,7 +98,7 @@ class Exponential(Schedule):
         super().__init__(unit)
         self.gamma = gamma
 
-    def factor(self, t, total):
+    def factor(self, t: float, total: float) -> float:
         return self.gamma**t
 
 
@@ -96,18 +109,18 @@ class Polynomial(Schedule):
         super().__init__(unit)
         self.power = power
 
-    def factor(self, t, total):
+    def factor(self, t: float, total: float) -> float:
         return max(0.0, 1 - t / total) ** self.power
 
 
-class Inverse(Schedule):
+class InverseTimeDecay(Schedule):
     """`(1 + gamma t)^(-power)` (Caffe's "inv", where t counts steps)."""
 
     def __init__(self, gamma: float = 1e-4, power: float = 0.75, unit: str = "step"):
         super().__init__(unit)
         self.gamma, self.power = gamma, power
 
-    def factor(self, t, total):
+    def factor(self, t: float, total: float) -> float:
         return (1 + self.gamma * t) ** -self.power
 
 
@@ -118,33 +131,39 @@ class Cosine(Schedule):
         super().__init__(unit)
         self.end = end
 
-    def factor(self, t, total):
+    def factor(self, t: float, total: float) -> float:
         return self.end + (1 - self.end) * (1 + math.cos(math.pi * min(t / total, 1))) / 2
 
 
 class OneCycle(Schedule):
-    """Up from `start` to 1 during the share `rise` of the training, then down to `end`, both along a cosine (Smith & Topin 2018)."""
+    """Up from `start` to 1, then down to `end`, both along a cosine (Smith & Topin 2018).
+
+    pct_start: the fraction of the training in which the rate rises.
+    """
 
     def __init__(
-        self, rise: float = 0.3, start: float = 0.04, end: float = 4e-6, unit: str = "epoch"
+        self, pct_start: float = 0.3, start: float = 0.04, end: float = 4e-6, unit: str = "epoch"
     ):
         super().__init__(unit)
-        if not 0 < rise < 1:
-            raise ValueError(f"OneCycle: rise={rise!r}: expected a share, 0 < rise < 1")
-        self.rise, self.start, self.end = rise, start, end
+        if not 0 < pct_start < 1:
+            raise ValueError(f"OneCycle: pct_start={pct_start!r}: expected 0 < pct_start < 1")
+        self.pct_start, self.start, self.end = pct_start, start, end
 
-    def factor(self, t, total):
+    def factor(self, t: float, total: float) -> float:
         x = min(t / total, 1)
         low, phase = (
-            (self.start, 1 - x / self.rise)
-            if x < self.rise
-            else (self.end, (x - self.rise) / (1 - self.rise))
+            (self.start, 1 - x / self.pct_start)
+            if x < self.pct_start
+            else (self.end, (x - self.pct_start) / (1 - self.pct_start))
         )
         return low + (1 - low) * (1 + math.cos(math.pi * phase)) / 2
 
 
 class WarmUp(Schedule):
-    """Rise linearly from `start` to 1 during the first `length`, on top of another schedule (Goyal et al. 2017, section 2.2)."""
+    """Rise linearly from `start` to 1 in the first `length`, times another schedule.
+
+    Source: Goyal et al. 2017, section 2.2.
+    """
 
     def __init__(self, length: float, schedule: Schedule | None = None, start: float = 0.0):
         self.schedule = schedule or Constant()
@@ -155,32 +174,35 @@ class WarmUp(Schedule):
             )
         self.length, self.start = length, start
 
-    def factor(self, t, total):
+    def factor(self, t: float, total: float) -> float:
         ramp = self.start + (1 - self.start) * min(t / self.length, 1)
         return ramp * self.schedule.factor(t, total)
 
-    def observe(self, metric):
+    def observe(self, metric: float) -> None:
         self.schedule.observe(metric)
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return self.schedule.state_dict()
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.schedule.load_state_dict(state)
 
 
 class ReduceOnPlateau(Schedule):
-    """Multiply the rate by `gamma` when the loss has not fallen by `threshold` (relative) for more than `patience` epochs."""
+    """Multiply the rate by `gamma` when the loss stops falling.
+
+    That is when it has not fallen by the fraction `threshold` for more than `patience` epochs.
+    """
 
     def __init__(self, gamma: float = 0.1, patience: int = 5, threshold: float = 1e-3):
         super().__init__()
         self.gamma, self.patience, self.threshold = gamma, patience, threshold
         self._best, self._bad, self._factor = math.inf, 0, 1.0
 
-    def factor(self, t, total):
+    def factor(self, t: float, total: float) -> float:
         return self._factor
 
-    def observe(self, metric):
+    def observe(self, metric: float) -> None:
         if metric < self._best * (1 - self.threshold):
             self._best, self._bad = metric, 0
             return
@@ -188,20 +210,20 @@ class ReduceOnPlateau(Schedule):
         if self._bad > self.patience:
             self._factor, self._bad = self._factor * self.gamma, 0
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"best": self._best, "bad": self._bad, "factor": self._factor}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self._best, self._bad, self._factor = state["best"], state["bad"], state["factor"]
 
 
 SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
-    "step": Step,
+    "step": StepDecay,
     "multistep": MultiStep,
     "exponential": Exponential,
     "polynomial": Polynomial,
-    "inverse": Inverse,
+    "inverse": InverseTimeDecay,
     "cosine": Cosine,
     "onecycle": OneCycle,
     "plateau": ReduceOnPlateau,

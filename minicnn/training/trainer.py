@@ -1,38 +1,49 @@
-"""The training loop."""
+"""`fit`: the arguments, the state of a run, checkpoints and signals. The loop is in `loop.py`."""
 
 import math
 import signal
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from .. import rng
-from ..data.dataset import as_dataset
+from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.resident import ResidentLoader, can_stay
+from ..data.transforms import Augment
 from ..device import model_device
 from ..errors import TrainingError
 from ..layers import Layer, Network, fuse
+from ..weights import safetensors
 from . import checkpoint
 from .callbacks import Callback, CSVLog, default_progress
-from .diagnose import ChanceWatch, first_bad_layer
+from .configuration import configuration
+from .diagnose import ChanceLevelDetector, first_bad_layer
 from .history import History
-from .metrics import evaluate, loss_of, preprocess_of
+from .loop import Step, forward_backward, train_epoch
+from .losses import Loss
+from .metrics import Evaluation, RunningMetrics, adapted, evaluate, loss_of
 from .optimizers import OPTIMIZERS, SGD, Optimizer
+from .preflight import check_data, check_folder, check_optimizer
+from .recipe import Recipe, choose_recipe
 from .schedules import SCHEDULES, Constant, Schedule
-from .step import step_for
 
 
 class Trainer:
-    """Everything that a run consists of; callbacks are given it.
+    """The state of a training run; passed to every callback.
 
-    model, loss, optimizer, schedule: what is trained, and how. base_lr: the rate that the schedule's factor multiplies.
+    model, loss, optimizer, schedule: what is trained, and how. network: the form of the model that
+    computes. base_lr: the learning rate that the schedule's factor multiplies.
     loader: the training data and the position in it. test: a Dataset or None.
-    epochs: how many there will be. epoch: the current one, from 1. step: how many steps have been taken.
-    totals: loss, correct, images and seconds of the current epoch so far. history: the finished epochs.
+    epochs: how many there will be. epoch: the current one, from 1. iteration: the steps so far.
+    metrics: loss and accuracy of the current epoch so far. history: the finished epochs.
     out: the folder of the run, or None. stop: set it to end the training after the current epoch.
     """
 
@@ -40,253 +51,259 @@ class Trainer:
         self,
         model: Layer,
         loader: Loader,
-        test,
-        loss,
-        optimizer,
-        schedule,
-        epochs,
-        out,
-        checkpoint_seconds,
-        callbacks,
+        test: Dataset | None,
+        loss: Loss,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        epochs: int,
+        out: Path | None,
+        checkpoint_seconds: float,
+        recipe_callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[Callback] = (),
     ):
         self.model, self.loader, self.test, self.loss = model, loader, test, loss
-        self.optimizer: Optimizer = optimizer
-        self.schedule: Schedule = schedule
-        self.base_lr = optimizer.lr
+        self.network = fuse(model)  # the same parameters, in fewer passes over memory
+        self.device = model_device(model)
+        self.optimizer, self.schedule, self.base_lr = optimizer, schedule, optimizer.lr
         self.epochs, self.out, self.checkpoint_seconds = epochs, out, checkpoint_seconds
-        self.callbacks: list[Callback] = callbacks
+        self.recipe_callbacks = list(recipe_callbacks)
+        self.callbacks = [*recipe_callbacks, *callbacks]
         self.history = History()
         self.best_score = -math.inf
-        self.step = 0
-        self.totals = self._no_totals()
+        self.iteration = 0
         self.stop = False
+        self.metrics, self._step = _metrics_and_step(self.device, loss)
+        self.configuration = configuration(self) if out else {}
+        self._chance = ChanceLevelDetector(len(loader.dataset.classes))
         self._saved_at = time.monotonic()
-        self.fused = fuse(model)  # the same parameters, in fewer passes over memory
-        self._step = step_for(self)
-        self._watch = ChanceWatch(len(loader.dataset.classes))
-
-    @staticmethod
-    def _no_totals():
-        return {"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0}
+        self._sigint = threading.Event()
 
     @property
     def epoch(self) -> int:
         """The epoch of the latest step, counted from 1."""
-        return max(1, math.ceil(self.step / len(self.loader)))
+        return max(1, math.ceil(self.iteration / len(self.loader)))
 
     def run(self) -> History:
         """Train until all epochs are done, a callback stops it, or SIGINT comes."""
-        self._step.begin()
-        self._tell("on_train_start")
+        self.notify("on_train_start")
         try:
-            with _sigint() as interrupted:
-                while (
-                    self.loader.epoch < self.epochs
-                    and not self.stop
-                    and not self.history.interrupted
-                ):
-                    self._train_epoch(interrupted)
+            with _catch_sigint(self._sigint):
+                while self.loader.epoch < self.epochs and not self.stop:
+                    if train_epoch(self, self._step):
+                        self._finish_epoch()
+                    if self.history.interrupted:
+                        break
+            if self.test is not None and not self.history.interrupted:
+                self.history.evaluation = self.history.evaluation or self._evaluate()
         finally:
-            self._tell("on_train_end")
-        if (
-            self.test is not None
-            and self.history.evaluation is None
-            and not self.history.interrupted
-        ):
-            self.history.evaluation = self._evaluate()
+            self.notify("on_train_end")
         if self.history.interrupted and self.out is None:
             raise KeyboardInterrupt
         return self.history
 
-    def _train_epoch(self, interrupted):
-        self.model.train()
-        self.fused.train()
-        started = time.perf_counter()
-        before = self.totals["seconds"]
-        for x, labels in self.loader:
-            self.optimizer.lr = self.base_lr * self.schedule.at(
-                self.step, len(self.loader), self.epochs
-            )
-            loss, right = self._step(x, labels)
-            self.step += 1
-            self.totals["seconds"] = before + time.perf_counter() - started
-            self._tell("on_step_end", loss)
-            sentence = self._watch.add(loss, right)
-            if sentence:
-                warnings.warn(sentence, stacklevel=4)
-            if interrupted.is_set() and self.loader.batch:
-                self.history.interrupted = True
-                self._save()
-                return
-            if time.monotonic() - self._saved_at > self.checkpoint_seconds and self.loader.batch:
-                self._save()
-        self._finish_epoch()
-        if interrupted.is_set():
-            self.history.interrupted = self.loader.epoch < self.epochs
-
-    def check_finite(self, loss: float, x) -> None:
-        """Raise TrainingError if the loss is not finite, with where it came from; x is the batch."""
-        if not math.isfinite(loss):
-            raise TrainingError(self._not_finite(loss, x))
-
-    def _finish_epoch(self):
-        self._step.read()
-        totals, result = self.totals, None
-        if self.test is not None:
-            result = self.history.evaluation = self._evaluate()
-        row = {
-            "epoch": self.loader.epoch,
-            "train_loss": totals["loss"] / totals["images"],
-            "train_accuracy": totals["correct"] / totals["images"],
-            "test_loss": result.loss if result else None,
-            "test_accuracy": result.accuracy if result else None,
-            "test_top5": result.top5 if result else None,
-            "learning_rate": self.optimizer.lr,
-            "seconds": totals["seconds"],
-            "images_per_second": totals["images"] / totals["seconds"],
-        }
-        self.history.rows.append(row)
-        self.totals = self._no_totals()
-        self._step.begin()
-        self.schedule.observe(row["train_loss"] if result is None else result.loss)
-        score = -row["train_loss"] if result is None else result.accuracy
-        if score > self.best_score:
-            self.best_score, self.history.best_epoch = score, row["epoch"]
-            if self.out:
-                checkpoint.safetensors.save(self.model, self.out / checkpoint.BEST)
-        self._save()
-        self._tell("on_epoch_end", row)
-
-    def _evaluate(self):
-        return evaluate(self.model, self.test, loss=self.loss, preprocess=self.loader.preprocess)
-
-    def _save(self):
-        self._step.read()
-        if self.out:
-            checkpoint.save(self, self.out / checkpoint.LAST)
-        self._saved_at = time.monotonic()
-
-    def _tell(self, event: str, *arguments):
+    def notify(self, event: str, *arguments: Any) -> None:
+        """Call the method `event` of all callbacks."""
         for callback in self.callbacks:
             getattr(callback, event)(self, *arguments)
 
-    def _not_finite(self, loss, x) -> str:
+    def after_step(self) -> None:
+        """Tell the callbacks, and warn if the network is only guessing."""
+        metrics = self.metrics
+        self.notify("on_step_end", metrics.last_loss)
+        sentence = self._chance.add(metrics.last_loss, metrics.last_accuracy)
+        if sentence:
+            warnings.warn(sentence, stacklevel=5)  # the caller of fit
+
+    def must_pause(self) -> bool:
+        """Save if it is time to. Returns whether an interruption ends the epoch here."""
+        if not self.loader.batch:  # the epoch is over: it ends as usual
+            return False
+        is_due = time.monotonic() - self._saved_at > self.checkpoint_seconds
+        if self._sigint.is_set() or is_due:
+            self._save()
+        self.history.interrupted = self._sigint.is_set()
+        return self.history.interrupted
+
+    def check_finite(self, x: np.ndarray) -> None:
+        """Raise TrainingError if the latest loss is not finite, with its origin. x: the batch."""
+        if math.isfinite(self.metrics.last_loss):
+            return
         last = self.out / checkpoint.LAST if self.out else None
         good = (
             f"the last good checkpoint is {last}"
             if last and last.exists()
             else "there is no checkpoint yet"
         )
-        return (
-            f"the loss is {loss} at step {self.step + 1} (epoch {self.loader.epoch + 1 if self.loader.batch else self.loader.epoch}): "
-            f"{first_bad_layer(self.model, x)}; {good}. The usual cause is a learning rate that is too high (now {self.optimizer.lr:g})"
+        epoch = self.loader.epoch + 1 if self.loader.batch else self.loader.epoch
+        raise TrainingError(
+            f"the loss is {self.metrics.last_loss} at step {self.iteration + 1} (epoch {epoch}): "
+            f"{first_bad_layer(self.model, x)}; {good}. The usual cause is a learning rate that "
+            f"is too high (now {self.optimizer.lr:g})"
         )
+
+    def _finish_epoch(self) -> None:
+        """Evaluate, add a row to the history, and save."""
+        metrics = self.metrics
+        result = self.history.evaluation = self._evaluate() if self.test is not None else None
+        row: dict[str, Any] = {
+            "epoch": self.loader.epoch,
+            "train_loss": metrics.mean_loss,
+            "train_accuracy": metrics.accuracy,
+            "test_loss": result.loss if result else None,
+            "test_accuracy": result.accuracy if result else None,
+            "test_top5": result.top5 if result else None,
+            "learning_rate": self.optimizer.lr,
+            "seconds": metrics.seconds,
+            "images_per_second": metrics.images_per_second,
+        }
+        self.history.rows.append(row)
+        metrics.reset()
+        self.schedule.observe(row["train_loss"] if result is None else result.loss)
+        score = -row["train_loss"] if result is None else result.accuracy
+        if score > self.best_score:
+            self.best_score, self.history.best_epoch = score, row["epoch"]
+            if self.out:
+                safetensors.save(self.model, self.out / checkpoint.BEST)
+        self._save()
+        self.notify("on_epoch_end", row)
+        self.history.interrupted = self._sigint.is_set() and self.loader.epoch < self.epochs
+
+    def _evaluate(self) -> Evaluation:
+        assert self.test is not None
+        return evaluate(self.model, self.test, loss=self.loss, preprocess=self.loader.preprocess)
+
+    def _save(self) -> None:
+        self.metrics.read()
+        if self.out:
+            checkpoint.save(self, self.out / checkpoint.LAST)
+        self._saved_at = time.monotonic()
 
 
 def fit(
     model: Layer,
-    train,
-    test=None,
+    train: Dataset | tuple[Any, Any],
+    test: Dataset | tuple[Any, Any] | None = None,
     *,
+    recipe: Recipe | str | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
     optimizer: Optimizer | str | None = None,
     schedule: Schedule | str | None = None,
-    loss=None,
-    preprocess=None,
-    augment=None,
+    loss: Loss | None = None,
+    preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
+    augment: Augment | None = None,
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
-    out=None,
+    out: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
     checkpoint_seconds: float = 60.0,
 ) -> History:
-    """Train a model; what is not given comes from its recipe (`model.recipe`), if it has one.
+    """Train a model. What is not given comes from its recipe, if it has one.
 
     Args:
         model: any Layer that gives `(N, classes)`.
-        train, test: a Dataset, or a pair `(images (N, H, W, C), labels (N,))`. Without test, nothing is evaluated.
+        train, test: a Dataset, or a pair `(images (N, H, W, C), labels (N,))`. Without test, there
+            is no evaluation.
+        recipe: a Recipe, or the name of one of the network's. By default the one that the network
+            has for this data set; otherwise `model.recipe`.
         epochs, batch_size, lr: default to the recipe's; without one to 10, 64 and 0.01.
-        optimizer: an Optimizer over `model.parameters()`, a name ("sgd", "adam", "adamw", "rmsprop"), or None.
-        schedule: a Schedule, a name from `training.schedules.SCHEDULES`, or None.
-        loss: called as `loss(outputs, labels) -> value, gradient`; the model's own, or softmax cross-entropy.
-        preprocess: pixels -> input; the recipe's. augment: what is done to the pixels at random; the recipe's.
-        seed: governs the order and augmentation of the data and the dropout masks. Same seed, same machine, same result.
+        optimizer: an Optimizer over `model.parameters()` or some of them, a name ("sgd", "adam",
+            "adamw", "rmsprop"), or None.
+        schedule: a Schedule, of which the run uses a copy, a name from
+            `training.schedules.SCHEDULES`, or None.
+        loss: called as `loss(outputs, labels) -> value, gradient`; any function will do, see
+            `training.Loss`. By default the model's own, or softmax cross-entropy.
+        preprocess: pixels -> input; by default the recipe's.
+        augment: random changes of the pixels, `augment(images, generator)`; by default the recipe's.
+        seed: determines the order and augmentation of the data and the dropout masks. The same seed
+            on the same machine gives the same result.
         callbacks: more of `training.callbacks`.
-        out: a folder for `last.safetensors`, `best.safetensors`, `history.csv`, and at the end `curves.png` and `confusion.png`;
-            None keeps nothing on disk.
-        resume: go on from `out/last.safetensors` if it exists: the result is the same, bit for bit, as without the interruption.
+        out: a folder for `last.safetensors`, `best.safetensors` and `history.csv`; None keeps
+            nothing on disk.
+        resume: continue from `out/last.safetensors` if it exists. The result is bit for bit the
+            same as without the interruption.
         progress: show a bar, or lines where there is no terminal.
-        checkpoint_seconds: save at least this often, besides after each epoch.
+        checkpoint_seconds: save at least this often, and after each epoch.
 
-    Returns the History. On SIGINT it saves, and returns with `interrupted` set (without `out` it raises KeyboardInterrupt).
-    Raises TrainingError for a loss that is not finite, or if `out` already holds a run and `resume` is not set; CheckpointError for a
-    checkpoint that is damaged or of another run; ValueError, ShapeError or DataError for arguments that do not fit.
+    Returns the History. On SIGINT it saves and returns with `interrupted` set (without `out` it
+    raises KeyboardInterrupt).
+    Raises TrainingError for a loss that is not finite, or if `out` already holds a run and `resume`
+    is not set; CheckpointError for a checkpoint that is damaged, belongs to another run, or cannot
+    be written; ValueError, ShapeError or DataError for arguments that do not fit, before the first
+    step.
     """
-    recipe = getattr(model, "recipe", None)
     train = as_dataset(train)
     test = None if test is None else as_dataset(test)
-    epochs = epochs if epochs is not None else recipe.epochs if recipe else 10
-    batch_size = batch_size if batch_size is not None else recipe.batch_size if recipe else 64
+    folder = None if out is None else Path(out)
+    last = folder / checkpoint.LAST if folder else None
+    if last and last.exists() and not resume:
+        raise TrainingError(f"{folder} already holds a run: resume it, or choose another folder")
+    plan = choose_recipe(model, train.name, recipe)
+    epochs = _first(epochs, plan and plan.epochs, 10)
     if epochs < 1:
         raise ValueError(f"epochs={epochs}: expected at least 1")
-    if augment is None and recipe:
-        augment = recipe.augment
+    if preprocess is None and plan:
+        preprocess = adapted(plan.preprocess, model)
+    if augment is None and plan:
+        augment = plan.augment
+    loader = _make_loader(
+        model, train, _first(batch_size, plan and plan.batch_size, 64), preprocess, augment, seed
+    )
+    loss = loss or loss_of(model)
+    check_data(model, loader, test, loss)
+    rule = _make_optimizer(optimizer, model, plan, lr)
+    check_optimizer(rule, model)
+    if folder:
+        check_folder(folder)
+    rng.seed(seed)
     if isinstance(model, Network):
         model.classes = train.classes
-    rng.seed(seed)
-    preprocess = preprocess or preprocess_of(model)
-    resident = model_device(model) == "cuda" and can_stay(train, preprocess, augment)
-    loader = (ResidentLoader if resident else Loader)(
-        train, batch_size, preprocess, augment, shuffle=True, seed=seed
-    )
-
-    folder = None if out is None else Path(out)
-    if folder:
-        if (folder / checkpoint.LAST).exists() and not resume:
-            raise TrainingError(
-                f"{folder} already holds a run: resume it, or choose another folder"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-    extra = ([default_progress()] if progress else []) + ([CSVLog()] if folder else [])
+    standard = ([default_progress()] if progress else []) + ([CSVLog()] if folder else [])
     trainer = Trainer(
         model=model,
         loader=loader,
         test=test,
-        loss=loss or loss_of(model),
-        optimizer=_make_optimizer(optimizer, model, recipe, lr),
-        schedule=_make_schedule(schedule, recipe),
+        loss=loss,
+        optimizer=rule,
+        schedule=_make_schedule(schedule, plan),
         epochs=epochs,
         out=folder,
         checkpoint_seconds=checkpoint_seconds,
-        callbacks=[*(recipe.callbacks if recipe else ()), *extra, *callbacks],
+        recipe_callbacks=plan.make_callbacks() if plan else (),
+        callbacks=[*standard, *callbacks],
     )
-    if folder and resume and (folder / checkpoint.LAST).exists():
-        checkpoint.restore(trainer, folder / checkpoint.LAST)
-    history = trainer.run()
-    if folder and history.rows and not history.interrupted:
-        _draw(
-            history,
-            folder,
-            f"{getattr(model, 'name', None) or type(model).__name__} on {train.name}",
-        )
-    return history
+    if last and last.exists():
+        checkpoint.restore(trainer, last)
+    return trainer.run()
 
 
-def _draw(history: History, folder: Path, title: str) -> None:
-    """The pictures of a finished run."""
-    from ..study import (
-        plots,
-    )  # matplotlib takes half a second to import, and training alone does not need it
-
-    plots.curves(history, folder / "curves.png", title)
-    if history.evaluation:
-        plots.confusion(history.evaluation, folder / "confusion.png")
+def _first(*values: Any) -> Any:
+    """The first value that is not None."""
+    return next(value for value in values if value is not None)
 
 
-def _make_optimizer(optimizer, model, recipe, lr) -> Optimizer:
+def _metrics_and_step(device: str, loss: Loss) -> tuple[RunningMetrics, Step]:
+    """How a step runs on that device, and where its losses and hits are summed."""
+    if device == "cpu":
+        return RunningMetrics(loss), forward_backward
+    from .cuda_graph import CapturedStep, DeviceMetrics
+
+    return DeviceMetrics(loss), CapturedStep(forward_backward)
+
+
+def _make_loader(
+    model: Layer, train: Dataset, batch_size: int, preprocess: Any, augment: Any, seed: int
+) -> Loader:
+    is_resident = model_device(model) == "cuda" and can_stay(train, preprocess, augment)
+    kind = ResidentLoader if is_resident else Loader
+    return kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
+
+
+def _make_optimizer(
+    optimizer: Optimizer | str | None, model: Layer, recipe: Recipe | None, lr: float | None
+) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         if lr is not None:
             raise ValueError("lr is given twice: to fit and to the optimizer")
@@ -297,42 +314,45 @@ def _make_optimizer(optimizer, model, recipe, lr) -> Optimizer:
         return SGD(model.parameters(), lr=0.01 if lr is None else lr, momentum=0.9)
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}")
-    options = {"momentum": 0.9} if optimizer == "sgd" else {}
-    return OPTIMIZERS[optimizer](
-        model.parameters(), lr={"sgd": 0.01}.get(optimizer, 1e-3) if lr is None else lr, **options
-    )
+    options: dict[str, Any] = {"momentum": 0.9} if optimizer == "sgd" else {}
+    default_lr = 0.01 if optimizer == "sgd" else 1e-3
+    rule: Any = OPTIMIZERS[optimizer]
+    return rule(model.parameters(), lr=default_lr if lr is None else lr, **options)
 
 
-def _make_schedule(schedule, recipe) -> Schedule:
+def _make_schedule(schedule: Schedule | str | None, recipe: Recipe | None) -> Schedule:
     if isinstance(schedule, Schedule):
-        return schedule
+        return deepcopy(schedule)
     if schedule is None:
-        return recipe.schedule if recipe else Constant()
+        return recipe.make_schedule() if recipe else Constant()
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule={schedule!r}: expected one of {', '.join(SCHEDULES)}")
     try:
         return SCHEDULES[schedule]()
     except TypeError:
         raise ValueError(
-            f"schedule={schedule!r} needs arguments: pass training.schedules.{SCHEDULES[schedule].__name__}(...)"
+            f"schedule={schedule!r} needs arguments: pass "
+            f"training.schedules.{SCHEDULES[schedule].__name__}(...)"
         ) from None
 
 
 @contextmanager
-def _sigint():
-    """Turn the first SIGINT into an event; a second one interrupts at once. Only the main thread can catch signals."""
-    event = threading.Event()
+def _catch_sigint(event: threading.Event) -> Iterator[None]:
+    """Turn the first SIGINT into an event; a second one interrupts at once.
+
+    Only the main thread can catch signals.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield event
+        yield
         return
 
-    def handle(number, frame):
+    def handle(number: int, frame: Any) -> None:
         if event.is_set():
             raise KeyboardInterrupt
         event.set()
 
     previous = signal.signal(signal.SIGINT, handle)
     try:
-        yield event
+        yield
     finally:
         signal.signal(signal.SIGINT, previous)

@@ -13,7 +13,7 @@ from minicnn.errors import ShapeError, TrainingError
 from minicnn.kernels import dispatch
 from minicnn.kernels.cuda.capture import Fresh
 from minicnn.layers import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, Sequential
-from minicnn.training import step
+from minicnn.training import cuda_graph
 
 IMAGES = np.random.default_rng(0).standard_normal((51, 8, 8, 3), dtype=np.float32)
 LABELS = np.random.default_rng(1).integers(0, 5, 51)
@@ -56,7 +56,7 @@ def test_as_on_the_cpu(emulate):
 def test_captured_or_not_the_bits_are_the_same(emulate, monkeypatch):
     emulate(seed=1)
     captured = parameters(fit()[0])
-    monkeypatch.setattr(step, "WARM_UP", 10**9)
+    monkeypatch.setattr(cuda_graph, "WARM_UP", 10**9)
     for name, array in parameters(fit()[0]).items():
         np.testing.assert_array_equal(captured[name], array, err_msg=name)
 

@@ -94,7 +94,11 @@ def test_history(digits, tmp_path):
     with (tmp_path / "run" / "history.csv").open() as file:
         written = list(csv.DictReader(file))
     assert [float(r["train_loss"]) for r in written] == history.column("train_loss")
-    assert {"curves.png", "confusion.png"} <= {path.name for path in (tmp_path / "run").iterdir()}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "last.safetensors",
+        "best.safetensors",
+        "history.csv",
+    }
     best = minicnn.load(tmp_path / "run" / checkpoint.BEST, small_network())
     scores = history.column("test_accuracy")
     assert scores.index(max(scores)) + 1 == history.best_epoch
@@ -108,7 +112,7 @@ class StopAt(training.Callback):
         self.step = step
 
     def on_step_end(self, trainer, loss):
-        if trainer.step == self.step:
+        if trainer.iteration == self.step:
             raise ConnectionAbortedError
 
 
@@ -236,7 +240,7 @@ class Interrupt(training.Callback):
         self.step = step
 
     def on_step_end(self, trainer, loss):
-        if trainer.step == self.step:
+        if trainer.iteration == self.step:
             signal.raise_signal(signal.SIGINT)
 
 
@@ -277,7 +281,7 @@ def test_infinite_loss_names_step_layer_and_checkpoint(digits, tmp_path):
 
 class Poison(training.Callback):
     def on_step_end(self, trainer, loss):
-        if trainer.step == 4:
+        if trainer.iteration == 4:
             trainer.model.fc.weight.value[3, 2] = np.nan
 
 
@@ -385,5 +389,8 @@ def test_models_recipe_is_followed(digits):
     model = models.create("lenet_caffe", seed=0)
     optimizer = model.recipe.make_optimizer(model)
     assert (optimizer.form, optimizer.momentum, optimizer.weight_decay) == ("caffe", 0.9, 5e-4)
-    assert model.conv1.bias.lr_multiplier == 2.0
+    names = [name for name, _ in model.named_parameters()]
+    multipliers = dict(zip(names, optimizer.effective_multipliers(), strict=True))
+    assert multipliers["conv1.bias"] == (2.0, 1.0)
+    assert multipliers["conv1.weight"] == (1.0, 1.0)
     assert model.recipe.schedule.at(1000, 938, 11) == pytest.approx((1 + 1e-4 * 1000) ** -0.75)

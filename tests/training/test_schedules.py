@@ -31,7 +31,7 @@ lr = torch.optim.lr_scheduler
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (s.Step(4, 0.3), lambda o: lr.StepLR(o, 4, 0.3)),
+        (s.StepDecay(4, 0.3), lambda o: lr.StepLR(o, 4, 0.3)),
         (s.MultiStep([3, 7], 0.2), lambda o: lr.MultiStepLR(o, [3, 7], 0.2)),
         (s.Exponential(0.9), lambda o: lr.ExponentialLR(o, 0.9)),
         (s.Polynomial(2.0), lambda o: lr.PolynomialLR(o, EPOCHS, 2.0)),
@@ -66,10 +66,10 @@ def test_one_cycle_like_torch():
 
 def test_formulas():
     assert s.Constant().at(55, STEPS, EPOCHS) == 1
-    assert s.Inverse(1e-4, 0.75).at(10_000, 938, 11) == pytest.approx(2**-0.75)
-    table = s.Table({0: 1, 2: 0.4, 5: 0.2})
+    assert s.InverseTimeDecay(1e-4, 0.75).at(10_000, 938, 11) == pytest.approx(2**-0.75)
+    table = s.PiecewiseConstant({0: 1, 2: 0.4, 5: 0.2})
     assert [table.factor(t, 20) for t in (0, 1.9, 2, 4.9, 5, 19)] == [1, 1, 0.4, 0.4, 0.2, 0.2]
-    warm = s.WarmUp(5, s.Step(10, 0.1))
+    warm = s.WarmUp(5, s.StepDecay(10, 0.1))
     assert [warm.factor(t, 20) for t in (0, 2.5, 5, 10)] == pytest.approx([0, 0.5, 1, 0.1])
     assert s.Cosine(unit="step").at(STEPS * EPOCHS // 2, STEPS, EPOCHS) == pytest.approx(0.5)
     cycle = s.OneCycle(0.25)
@@ -93,16 +93,16 @@ def test_plateau_like_torch():
 def test_arguments():
     with pytest.raises(ValueError, match="unit='week'"):
         s.Constant("week")
-    with pytest.raises(ValueError, match="rise=1"):
+    with pytest.raises(ValueError, match="pct_start=1"):
         s.OneCycle(1)
     with pytest.raises(ValueError, match="expected one from time 0 on"):
-        s.Table({1: 0.5})
+        s.PiecewiseConstant({1: 0.5})
     with pytest.raises(ValueError, match="length=0"):
         s.WarmUp(0)
 
 
 def test_repr_tells_schedules_apart():
     """A checkpoint compares them by it."""
-    assert repr(s.Step(4, 0.3)) != repr(s.Step(5, 0.3))
-    assert "Step(unit='epoch', size=4" in repr(s.WarmUp(2, s.Step(4)))
+    assert repr(s.StepDecay(4, 0.3)) != repr(s.StepDecay(5, 0.3))
+    assert "StepDecay(unit='epoch', size=4" in repr(s.WarmUp(2, s.StepDecay(4)))
     assert math.isfinite(s.Polynomial().factor(13, 12))

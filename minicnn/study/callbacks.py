@@ -1,0 +1,21 @@
+"""Callbacks that need more than training does, such as matplotlib for pictures."""
+
+from ..training.callbacks import Callback
+from ..training.trainer import Trainer
+
+
+class DrawCurves(Callback):
+    """Draw a finished run in its folder: `curves.png` and `confusion.png`."""
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        from . import plots  # matplotlib takes half a second to import
+
+        history = trainer.history
+        is_finished = trainer.stop or trainer.loader.epoch >= trainer.epochs
+        if trainer.out is None or not history.rows or not is_finished:
+            return
+        name = getattr(trainer.model, "name", None) or type(trainer.model).__name__
+        title = f"{name} on {trainer.loader.dataset.name}"
+        plots.curves(history, trainer.out / "curves.png", title)
+        if history.evaluation:
+            plots.confusion(history.evaluation, trainer.out / "confusion.png")

@@ -1,0 +1,105 @@
+"""What makes a training run, as text: it has to be the same when the run is resumed."""
+
+import functools
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+HASHED_BYTES = 64 << 20  # images up to this size are hashed whole, of larger sets a sample
+SAMPLE = 64  # images
+
+
+def configuration(trainer: "Trainer") -> dict[str, Any]:
+    """All settings that change the result, but for the number of epochs, which may grow."""
+    optimizer, loader = trainer.optimizer, trainer.loader
+    names = {id(p): name for name, p in trainer.model.named_parameters()}
+    multipliers = {
+        names[id(p)]: list(factors)
+        for p, factors in zip(optimizer.parameters, optimizer.effective_multipliers(), strict=True)
+    }
+    settings = {k: v for k, v in optimizer.settings().items() if k != "lr"}
+    found = {
+        "model": getattr(trainer.model, "name", None),
+        "options": getattr(trainer.model, "options", {}),
+        "network": repr(trainer.model),
+        "data": identity(loader.dataset),
+        "test data": None if trainer.test is None else identity(trainer.test),
+        "batch_size": loader.batch_size,
+        "seed": loader.seed,
+        "optimizer": type(optimizer).__name__,
+        "lr": trainer.base_lr,
+        **settings,
+        "multipliers of (lr, weight_decay)": multipliers,
+        "schedule": repr(trainer.schedule),
+        "loss": describe(trainer.loss),
+        "augment": describe(loader.augment),
+        "preprocess": describe(loader.preprocess),
+        "the recipe's callbacks": [describe(callback) for callback in trainer.recipe_callbacks],
+    }
+    return json.loads(json.dumps(found, default=describe))
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs between two configurations, a clause each."""
+    if before["optimizer"] != now["optimizer"]:  # their other settings cannot be compared
+        before = {key: value for key, value in before.items() if key in now}
+        now = {key: value for key, value in now.items() if key in before}
+    clauses = []
+    for key in [*now, *(before.keys() - now.keys())]:
+        old, new = before.get(key), now.get(key)
+        if old != new:
+            clauses.append(_difference(key, old, new))
+    return clauses
+
+
+def _difference(key: str, old: Any, new: Any) -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        part = next(name for name in [*new, *old] if old.get(name) != new.get(name))
+        key, old, new = f"{key} of {part}", old.get(part), new.get(part)
+    elif isinstance(old, str) and isinstance(new, str) and "\n" in old + new:
+        lines = zip([*old.split("\n"), ""], [*new.split("\n"), ""], strict=False)
+        old, new = next((a.strip(), b.strip()) for a, b in lines if a != b)
+    return f"{key} was {old!r} and is now {new!r}"
+
+
+def identity(dataset: Dataset) -> str:
+    """A data set in one line: name, size, and a hash of its labels and images."""
+    images = dataset.images
+    size = int(np.prod(images.shape)) * images.dtype.itemsize
+    if size > HASHED_BYTES:
+        rows = np.unique(np.linspace(0, len(dataset) - 1, SAMPLE).astype(np.int64))
+        images = images[rows]
+    else:
+        images = images[np.arange(len(dataset))]
+    digest = hashlib.sha256(repr((dataset.classes, dataset.images.shape)).encode())
+    digest.update(np.ascontiguousarray(dataset.labels, np.int64).data)
+    digest.update(np.ascontiguousarray(images).data)
+    return f"{dataset.name}, {len(dataset)} images, hash {digest.hexdigest()[:12]}"
+
+
+def describe(value: Any) -> str:
+    """A setting as text that is the same in every process: no addresses."""
+    if isinstance(value, functools.partial):
+        settings = [
+            *map(describe, value.args),
+            *(f"{k}={describe(v)}" for k, v in value.keywords.items()),
+        ]
+        return f"{describe(value.func)}({', '.join(settings)})"
+    if hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    if type(value).__repr__ is object.__repr__:
+        settings = (
+            [f"{k}={describe(v)}" for k, v in vars(value).items()]
+            if hasattr(value, "__dict__")
+            else []
+        )
+        return f"{type(value).__name__}({', '.join(settings)})"
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))

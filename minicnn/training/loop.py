@@ -1,0 +1,46 @@
+"""The training loop: an epoch is these two functions."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..device import to_input
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+Step = Callable[["Trainer", np.ndarray, np.ndarray], None]
+
+
+def forward_backward(run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
+    """A training step up to the gradients. x `(N, H, W, C)`, labels `(N,)`.
+
+    On a GPU this is what a CUDA graph captures: kernels only, no value that the host waits for.
+    """
+    outputs = run.network(to_input(x, run.device))
+    loss, gradient = run.loss(outputs, labels)
+    run.optimizer.zero_grad()
+    run.network.backward(gradient, need_dx=False)
+    run.metrics.add(loss, outputs, labels)
+
+
+def train_epoch(run: "Trainer", step: Step = forward_backward) -> bool:
+    """Train to the end of the epoch. Returns False if an interruption ended it early."""
+    run.network.train()
+    run.metrics.start_clock()
+    for x, labels in run.loader:
+        factor = run.schedule.at(run.iteration, len(run.loader), run.epochs)
+        run.optimizer.lr = run.base_lr * factor
+        step(run, x, labels)
+        if run.metrics.count(len(labels)):
+            run.check_finite(x)
+        run.optimizer.step()
+        run.iteration += 1
+        run.after_step()
+        if run.must_pause():
+            return False
+    run.metrics.read()
+    run.check_finite(x)
+    run.metrics.stop_clock()
+    return True

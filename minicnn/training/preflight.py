@@ -1,0 +1,137 @@
+"""What can be known of a run before its first step: whether data, network and optimizer fit."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.dataset import Dataset
+from ..data.loader import Loader
+from ..device import array_device, model_device, to_input
+from ..errors import DataError, ShapeError, TrainingError
+from ..layers import Layer, no_grad, observe
+from ..layers.norm import BatchNorm2d
+from .losses import (
+    AuxiliaryLoss,
+    Loss,
+    MAPLoss,
+    SoftmaxCrossEntropy,
+    check_label_range,
+    probabilities_of,
+)
+from .optimizers import Optimizer
+
+
+def check_data(model: Layer, loader: Loader, test: Dataset | None, loss: Loss) -> None:
+    """Raise ShapeError, DataError or TrainingError if a set does not fit the network.
+
+    All labels are looked at, and of the images the first, as the network would get it.
+    """
+    x = _first_input(loader, "training")
+    classes = _classes(model, x, loss)
+    if classes is not None:
+        check_label_range(loader.dataset.labels, classes, "the training labels")
+    _check_last_batch(model, x, len(loader.dataset), loader.batch_size)
+    if test is None:
+        return
+    try:
+        classes = _classes(model, _first_input(Loader(test, 1, loader.preprocess), "test"), loss)
+    except (ShapeError, DataError) as error:
+        raise type(error)(f"the test images: {error}") from None
+    if classes is not None:
+        check_label_range(test.labels, classes, "the test labels")
+
+
+def check_optimizer(optimizer: Optimizer, model: Layer) -> None:
+    """Raise ValueError unless the optimizer updates parameters of that model, where they are."""
+    own = {id(parameter) for parameter in model.parameters()}
+    foreign = [p for p in optimizer.parameters if id(p) not in own]
+    name = type(optimizer).__name__
+    if foreign:
+        raise ValueError(
+            f"{name}: {len(foreign)} of its {len(optimizer.parameters)} parameters are not "
+            f"the model's, such as {foreign[0]!r}: expected some of model.parameters()"
+        )
+    for parameter, slots in zip(optimizer.parameters, optimizer.state, strict=True):
+        for slot, array in slots.items():
+            if array_device(array) != array_device(parameter.value):
+                raise ValueError(
+                    f"{name}: its {slot} is on {array_device(array)} and the model is on "
+                    f"{array_device(parameter.value)}: make the optimizer after model.to(...)"
+                )
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder of a run. Raises TrainingError if it cannot be made or written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"minicnn")
+    except OSError as error:
+        raise TrainingError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+def _first_input(loader: Loader, what: str) -> np.ndarray:
+    """The first image of a set as the network would get it, `(1, H, W, C)`."""
+    images = loader.dataset.images[np.arange(1)]
+    if loader.augment:
+        images = loader.augment(images, np.random.default_rng(0))
+    if loader.preprocess:
+        images = loader.preprocess(images)
+    if images.dtype.kind != "f":
+        raise ShapeError(
+            f"the {what} images reach the network as {images.dtype}; expected float32: "
+            "pass a preprocess, or normalize them"
+        )
+    return images
+
+
+def _classes(model: Layer, x: np.ndarray, loss: Loss) -> int | None:
+    """How many classes the network tells apart; None if its outputs are not `(N, classes)`."""
+    shape = _output_shape(model, x)
+    if isinstance(loss, (SoftmaxCrossEntropy, AuxiliaryLoss, MAPLoss)) or not hasattr(
+        loss, "probabilities"
+    ):
+        return shape[1] if len(shape) == 2 else None
+    return probabilities_of(loss, np.zeros(shape, np.float32)).shape[-1]
+
+
+def _output_shape(model: Layer, x: np.ndarray) -> tuple[int, ...]:
+    try:
+        return model.output_shape(x.shape)
+    except TypeError:  # a layer without `output_shape`, which training does not need
+        return _run(model, x).shape
+
+
+def _check_last_batch(model: Layer, x: np.ndarray, images: int, batch_size: int) -> None:
+    """Raise TrainingError if a batch norm would get a single value per channel."""
+    is_single = batch_size == 1 or images % batch_size == 1
+    names = {id(b): name for name, b in model.named_layers() if isinstance(b, BatchNorm2d)}
+    if not is_single or not names:
+        return
+    single: list[str] = []
+
+    def inspect(layer: Layer, x: Any, y: Any) -> None:
+        if isinstance(layer, BatchNorm2d) and x.size == layer.channels:
+            single.append(names[id(layer)])
+
+    with observe(inspect):
+        _run(model, x)
+    if single:
+        raise TrainingError(
+            f"{images} training images in batches of {batch_size} end with a batch of one image, "
+            f"for which the batch norm {single[0]} has one value per channel, and no variance: "
+            "choose another batch_size"
+        )
+
+
+def _run(model: Layer, x: np.ndarray) -> Any:
+    """The outputs for x in evaluation mode; nothing is kept."""
+    was_training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            return model(to_input(x, model_device(model)))
+    finally:
+        model.train(was_training)

@@ -1,0 +1,150 @@
+"""Checkpoints: what a resumed run must have in common with the first, and a disk that is full."""
+
+import errno
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import training
+from minicnn.data import RandomShift
+from minicnn.errors import CheckpointError, TrainingError
+from minicnn.layers import Flatten, Linear, ReLU, Sequential
+from minicnn.training import checkpoint
+from minicnn.training.configuration import describe, identity
+
+X = np.random.default_rng(0).random((64, 8, 8, 1)).astype(np.float32)
+LABELS = np.arange(64) % 2
+
+
+def start(out, resume=False, data=(X, LABELS), rule=training.SGD, model=None, **changed):
+    minicnn.seed(0)
+    model = model or Sequential(Flatten(), Linear(64, 2))
+    names = ("momentum", "weight_decay", "nesterov", "form", "betas", "eps", "decay")
+    settings = {name: changed.pop(name) for name in names if name in changed}
+    optimizer = rule(model.parameters(), lr=0.1, **settings)
+    options = {"epochs": 2, "batch_size": 8, "schedule": "constant"} | changed
+    history = training.fit(
+        model, data, optimizer=optimizer, out=out, resume=resume, progress=False, **options
+    )
+    return history, model
+
+
+def other_loss(outputs, labels):
+    return minicnn.softmax_cross_entropy(outputs, labels)
+
+
+CHANGES = [
+    (training.SGD, {"momentum": 0.9}, "momentum was 0.0 and is now 0.9"),
+    (training.SGD, {"weight_decay": 1e-3}, "weight_decay was 0.0 and is now 0.001"),
+    (training.SGD, {"nesterov": True}, "nesterov was False"),
+    (training.SGD, {"form": "caffe"}, "form was 'torch'"),
+    (training.Adam, {"betas": (0.8, 0.9)}, r"betas was \[0.9, 0.999\] and is now \[0.8, 0.9\]"),
+    (training.RMSProp, {"decay": 0.9}, "decay was 0.99"),
+    (training.SGD, {"augment": RandomShift(1)}, r"augment was 'None' and is now 'RandomShift"),
+    (training.SGD, {"loss": other_loss}, "loss was 'SoftmaxCrossEntropy.*other_loss"),
+    (training.SGD, {"preprocess": np.abs}, "preprocess was 'None'"),
+    (training.SGD, {"schedule": training.StepDecay(1)}, "schedule was .Constant.* now .StepDecay"),
+    (training.SGD, {"data": (X[::-1].copy(), LABELS)}, "data was 'own data, 64 images, hash"),
+    (training.SGD, {"data": (X, LABELS[::-1].copy())}, "data was 'own data, 64 images, hash"),
+    (
+        training.SGD,
+        {"model": Sequential(Flatten(), ReLU(), Linear(64, 2))},
+        r"network was '1: Linear\(64, 2.*' and is now '1: ReLU",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "change", "message"), CHANGES)
+def test_a_changed_run_is_not_resumed(rule, change, message, tmp_path):
+    start(tmp_path, rule=rule)
+    with pytest.raises(CheckpointError, match=f"it belongs to another run: .*{message}"):
+        start(tmp_path, resume=True, rule=rule, epochs=3, **change)
+    assert len(start(tmp_path, resume=True, rule=rule, epochs=3)[0].rows) == 3
+
+
+def test_frozen_parameters_belong_to_the_run(tmp_path):
+    start(tmp_path)
+    model = Sequential(Flatten(), Linear(64, 2))
+    model[1].bias.lr_multiplier = 0.0
+    message = r"of 1\.bias was \[1\.0, 1\.0\] and is now \[0\.0, 1\.0\]"
+    with pytest.raises(CheckpointError, match=message):
+        start(tmp_path, resume=True, model=model)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "polynomial", "onecycle"])
+def test_more_epochs_under_a_schedule_that_depends_on_them(schedule, tmp_path):
+    start(tmp_path, schedule=schedule)
+    with pytest.raises(CheckpointError, match="epochs was 2 and is now 4, and the learning rate"):
+        start(tmp_path, resume=True, schedule=schedule, epochs=4)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "inverse", training.StepDecay(1)])
+def test_more_epochs_under_a_schedule_that_does_not(schedule, tmp_path):
+    _, whole = start(tmp_path / "whole", schedule=schedule, epochs=4)
+    start(tmp_path / "parts", schedule=schedule)
+    _, model = start(tmp_path / "parts", resume=True, schedule=schedule, epochs=4)
+    np.testing.assert_array_equal(model[1].weight.value, whole[1].weight.value)
+
+
+class FillDisk(training.Callback):
+    """From the end of the first epoch on, nothing can be written."""
+
+    def __init__(self, monkeypatch):
+        self.monkeypatch = monkeypatch
+
+    def on_epoch_end(self, trainer, row):
+        def full(handle):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        self.monkeypatch.setattr("os.fsync", full)
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    """One sentence with the path, the old file whole, no temporary file left."""
+    with pytest.raises(CheckpointError, match="safetensors: cannot be written: No space left"):
+        start(tmp_path, callbacks=[FillDisk(monkeypatch)], epochs=3)
+    monkeypatch.undo()
+    assert {p.name for p in tmp_path.iterdir()} == {checkpoint.LAST, checkpoint.BEST, "history.csv"}
+    history, model = start(tmp_path, resume=True, epochs=3)
+    _, whole = start(None, epochs=3)
+    assert len(history.rows) == 3
+    np.testing.assert_array_equal(model[1].weight.value, whole[1].weight.value)
+
+
+def test_a_history_that_cannot_be_written(tmp_path, monkeypatch):
+    history, _ = start(None)
+    history.save_csv(tmp_path / "history.csv")
+    before = (tmp_path / "history.csv").read_bytes()
+
+    def full(self, rows):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("csv.DictWriter.writerows", full)
+    with pytest.raises(TrainingError, match=r"history\.csv: cannot be written: No space left"):
+        history.save_csv(tmp_path / "history.csv")
+    assert (tmp_path / "history.csv").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["history.csv"]
+
+
+def test_data_are_told_apart_by_their_contents(monkeypatch):
+    dataset = minicnn.data.Dataset(X, LABELS)
+    changed = minicnn.data.Dataset(np.where(X[5, 1, 2, 0] == X, 0, X), LABELS)
+    assert identity(dataset) == identity(minicnn.data.Dataset(X.copy(), LABELS.copy()))
+    assert identity(dataset) != identity(changed)
+    monkeypatch.setattr("minicnn.training.configuration.HASHED_BYTES", 0)  # only a sample
+    assert identity(dataset) != identity(minicnn.data.Dataset(X + 1, LABELS))
+
+
+class Plain:
+    def __init__(self, p):
+        self.p = p
+
+    def __call__(self, images, generator):
+        return images
+
+
+def test_settings_as_text():
+    assert describe(Plain(3)) == describe(Plain(3)) == "Plain(p=3)"
+    assert describe(other_loss).endswith("test_checkpoint.other_loss")
+    assert "0x" not in describe([other_loss])

@@ -1,0 +1,138 @@
+"""What is wrong with a run is said before its first step."""
+
+import numpy as np
+import pytest
+
+from minicnn import data, training
+from minicnn.errors import DataError, ShapeError, TrainingError
+from minicnn.layers import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Layer, Linear, Sequential
+
+X = np.random.default_rng(0).random((65, 8, 8, 1)).astype(np.float32)
+LABELS = np.arange(65) % 2
+
+
+class CountSteps(training.Callback):
+    def __init__(self):
+        self.steps = 0
+
+    def on_step_end(self, trainer, loss):
+        self.steps += 1
+
+
+def linear(classes=2):
+    return Sequential(Flatten(), Linear(64, classes))
+
+
+def refused(error, match, model, train=(X, LABELS), test=None, **options):
+    """The run ends with that error, before a step and before there is a folder."""
+    counter = CountSteps()
+    options = {"epochs": 2, "batch_size": 16, "progress": False} | options
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    with pytest.raises(error, match=match):
+        training.fit(model, train, test, callbacks=[counter], **options)
+    assert counter.steps == 0
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    if "out" in options and error is not TrainingError:
+        assert not options["out"].exists()
+
+
+def test_test_images_of_another_shape(tmp_path):
+    wide = (np.zeros((4, 8, 9, 1), np.float32), LABELS[:4])
+    refused(
+        ShapeError,
+        r"the test images: .*1: Linear\(64, 2.*72",
+        linear(),
+        test=wide,
+        out=tmp_path / "r",
+    )
+    large = (np.zeros((4, 9, 9, 1), np.uint8), LABELS[:4])
+    preprocess = data.Preprocess(size=(8, 8))
+    refused(DataError, "the test images: .*9x9", linear(), test=large, preprocess=preprocess)
+
+
+def test_images_of_another_shape_that_fit():
+    """A network with global pooling reads any size."""
+    model = Sequential(Conv2d(1, 2, 3), GlobalAvgPool2d(), Linear(2, 2))
+    test = (np.zeros((4, 12, 9, 1), np.float32), LABELS[:4])
+    assert len(training.fit(model, (X, LABELS), test, epochs=1, progress=False).rows) == 1
+
+
+def test_pixels_without_preprocessing():
+    pixels = np.zeros((4, 8, 8, 1), np.uint8)
+    refused(
+        ShapeError, "training images reach the network as uint8", linear(), (pixels, LABELS[:4])
+    )
+    refused(
+        ShapeError, "test images reach the network as uint8", linear(), test=(pixels, LABELS[:4])
+    )
+
+
+@pytest.mark.parametrize("input_shape", [None, (8, 8, 1)])
+def test_labels_beyond_the_outputs(input_shape):
+    far = LABELS.copy()
+    far[64] = 5
+    model = linear()
+    if input_shape:
+        model.input_shape = input_shape
+    message = "the training labels run from 0 to 5; the network has classes 0 to 1"
+    refused(ShapeError, message, model, (X, far))
+    refused(ShapeError, "the test labels run from 0 to 5", model, test=(X, far))
+    with pytest.raises(ShapeError, match="labels run from 0 to 5"):
+        training.evaluate(model, (X, far))
+
+
+class Undescribed(Layer):
+    """A layer of one's own without `output_shape`."""
+
+    def forward(self, x, out=None):
+        return x
+
+    def backward(self, dy, need_dx=True):
+        return dy
+
+
+def test_a_layer_without_output_shape():
+    model = Sequential(Undescribed(), *linear())
+    refused(
+        ShapeError, "the training labels run from 0 to 2; .*0 to 1", model, (X, np.arange(65) % 3)
+    )
+    assert model.training
+    assert len(training.fit(model, (X, LABELS), epochs=1, progress=False).rows) == 1
+
+
+@pytest.mark.parametrize("batch_size", [64, 32, 1])
+def test_one_image_left_over(batch_size):
+    def network():
+        return Sequential(Conv2d(1, 8, 8), BatchNorm2d(8), Flatten(), Linear(8, 2))
+
+    message = f"65 training images in batches of {batch_size} end .*batch norm 1 .*batch_size"
+    refused(TrainingError, message, network(), batch_size=batch_size)
+    history = training.fit(network(), (X, LABELS), epochs=1, batch_size=33, progress=False)
+    assert np.isfinite(history.rows[0]["train_loss"])
+    larger = Sequential(Conv2d(1, 8, 7), BatchNorm2d(8), GlobalAvgPool2d(), Linear(8, 2))
+    history = training.fit(larger, (X, LABELS), epochs=1, batch_size=batch_size, progress=False)
+    assert np.isfinite(history.rows[0]["train_loss"])
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        refused(TrainingError, f"{out}: cannot be written: ", linear(), out=out)
+
+    def full(**options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    refused(TrainingError, "run: cannot be written: No space left", linear(), out=tmp_path / "run")
+
+
+def test_an_optimizer_of_another_model():
+    model, other = linear(), linear(3)
+    optimizer = training.SGD([*model.parameters(), *other.parameters()], lr=0.1)
+    message = r"SGD: 2 of its 4 parameters are not the model's, such as Parameter\(64x3, float32\)"
+    refused(ValueError, message, model, optimizer=optimizer)
+    part = training.SGD([model[1].bias], lr=0.1)
+    weight = model[1].weight.value.copy()
+    training.fit(model, (X, LABELS), epochs=1, optimizer=part, progress=False)
+    np.testing.assert_array_equal(model[1].weight.value, weight)
