@@ -42,13 +42,13 @@ __device__ __forceinline__ bf16 from_float<bf16>(float x) { return to_bf16(x); }
 
 // ---- V neighbouring channels at once -------------------------------------------------------------------------------
 
-// One load of 16 bytes moves four floats; the launcher says V=4 where all addresses and steps allow it, else V=1.
+// One load of 16 bytes moves four floats or eight bf16; the launcher says V=4 or V=8 where all addresses and steps allow it, else V=1.
 #ifndef V
 #define V 1
 #endif
 
 template <class T>
-struct alignas(sizeof(T) * V) Packed {
+struct alignas(sizeof(T) * V < 16 ? sizeof(T) * V : 16) Packed {
     T at[V];
 };
 
