@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..geometry import pixel_step
-from .device import NUMBER_TYPES, pixels, runtime
+from .device import NUMBER_TYPES, counted, pixels, runtime
 
 
 def empty(x, shape, dtype=None):
@@ -52,7 +52,8 @@ def layout(*arrays):
     channels = arrays[0].size if rows else arrays[0].shape[-1]
     steps = [channels if rows else pixel_step(a) for a in arrays]
     v = vector_width(channels, *arrays, steps=steps)
-    return v, arrays[0].size // v, [pixels(channels // v, step) for step in steps]
+    vectors = counted(arrays[0].size // v)
+    return v, vectors, [pixels(channels // v, 0 if rows else step) for step in steps]
 
 
 def vector_width(channels: int, *arrays, steps=None, parameters=()) -> int:

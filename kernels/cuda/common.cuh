@@ -98,7 +98,7 @@ struct Pixels {
 
 __device__ __forceinline__ long long place(int i, Pixels p) {
     int pixel = i / p.vectors;
-    return (long long)pixel * p.step + (i - pixel * int(p.vectors.d)) * V;
+    return (long long)pixel * p.step + (long long)(i - pixel * int(p.vectors.d)) * V;
 }
 
 #define THREAD (blockIdx.x * blockDim.x + threadIdx.x)
