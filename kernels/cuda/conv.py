@@ -10,7 +10,7 @@ from ..geometry import Window, window
 from ..types import Array, IntOrPair, Padding, Shape
 from .activation import activate, convert, deliver, resize
 from .arrays import destination, empty, number_type, optional, parameter, pixel_step, spaced
-from .device import DIVISOR, THREADS, blocks, divisor, divisors, launch, runtime
+from .device import DIVISOR, THREADS, blocks, counted, divisor, divisors, launch, runtime
 from .plan import Card, inner, plan, shared_bytes
 from .sums import partial_sums
 
@@ -70,6 +70,7 @@ def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None
         "VEC_B": _copied(*b),
         "VEC_C": 2 if fields["n"] % 2 == fields["out_step"] % 2 == runtime().address(out) % (2 * out.itemsize) == 0 else 1,
     }
+    counted(a.size // a.shape[-1])
     product = _product(splits=splits, tiles_n=-(-fields["n"] // tile.n), **fields)
     channels = groups * fields["n"]
     partial = empty(a, (splits, fields["m"], channels), np.float32) if splits > 1 else None
@@ -99,6 +100,8 @@ def _card() -> Card:
 
 def _product(**fields) -> np.ndarray:
     """The structure `Product` of product.cuh; fields that a pass does not use are 0 (divisors 1)."""
+    for name in ("m", "n", "k"):
+        counted(fields[name])
     values = [divisor(max(1, fields.get(name, 1))) if name.startswith("by_") else fields.get(name, 0) for name in PRODUCT.names or ()]
     return np.array([tuple(values)], PRODUCT)
 

@@ -26,8 +26,9 @@ def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=Fal
     y, scale = empty(x, x.shape), empty(x, x.shape, np.float32)
     grid, values = _lrn_blocks(x)
     factor = alpha / size if alpha_div_n else alpha
-    arguments = x, y, scale, x.size, values, x.shape[-1], size // 2, (size - 1) // 2, float(k), float(factor), float(beta)
-    launch("norm.cu", "lrn", grid, THREADS, *arguments, shared=values * 4, REAL=number_type(x))
+    arguments = x, y, scale, x.size, values, *divisors(x.shape[-1]), size // 2, (size - 1) // 2, float(k), float(factor), float(beta)
+    v = vector_width(x.shape[-1], x, y, scale)
+    launch("norm.cu", "lrn", grid, THREADS, *arguments, shared=values * 4, REAL=number_type(x), V=v)
     return deliver(y, out), scale
 
 
@@ -37,8 +38,9 @@ def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alp
     dx = empty(x, x.shape)
     grid, values = _lrn_blocks(x)
     factor = alpha / size if alpha_div_n else alpha
-    arguments = dy, x, y, scale, dx, x.size, values, x.shape[-1], (size - 1) // 2, size // 2, float(factor), float(beta)
-    launch("norm.cu", "lrn_grad", grid, THREADS, *arguments, shared=values * 4, REAL=number_type(x))
+    arguments = dy, x, y, scale, dx, x.size, values, *divisors(x.shape[-1]), (size - 1) // 2, size // 2, float(factor), float(beta)
+    v = vector_width(x.shape[-1], dy, x, y, scale, dx)
+    launch("norm.cu", "lrn_grad", grid, THREADS, *arguments, shared=values * 4, REAL=number_type(x), V=v)
     return dx
 
 
@@ -88,9 +90,9 @@ def normalize_batch(
         launch("norm.cu", "fixed_statistics", each, THREADS, *running, channels, float(eps), mean, inv_std, REAL=real)
     y = destination(out, x, x.shape)
     residual, residual_step = optional(residual)
-    v = vector_width(channels, x, y, *([] if residual is None else [residual]))
-    vectors = x.size // v
     parameters = mean, inv_std, parameter(gamma), parameter(beta)
+    v = vector_width(channels, x, y, *([] if residual is None else [residual]), parameters=parameters)
+    vectors = x.size // v
     arguments = x, pixel_step(x), *parameters, residual, residual_step, y, pixel_step(y), *divisors(channels // v), vectors
     launch("norm.cu", "normalise", blocks(vectors), THREADS, *arguments, NUMBERS[activation], REAL=real, V=v)
     return deliver(y, out), mean, inv_std
@@ -105,7 +107,7 @@ def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activ
     dgamma, dbeta = empty(x, (channels,), np.float32), empty(x, (channels,), np.float32)
     launch("norm.cu", "gradient_totals", blocks(channels), THREADS, partial, chunks, channels, dgamma, dbeta, REAL=real)
     dx = empty(x, x.shape)
-    v = vector_width(channels, dy, x, dx)
+    v = vector_width(channels, dy, x, dx, parameters=[a for a in parameters if a is not None])
     vectors = x.size // v
     arguments = dy, pixel_step(dy), x, pixel_step(x), *parameters, dgamma, dbeta, dx, *divisors(channels // v), vectors
     share = 1.0 / count if training else 0.0

@@ -42,11 +42,14 @@ def naive(x, w, b, y, stride, corner, dilation, groups):
 
 @cuda.jit
 def tiled(x, w, b, y, stride, corner, dilation):
-    """The same as a product of patches (a row for each pixel of y) and filters; threads of a block share what they read."""
+    """The same as a product of patches (a row for each pixel of y) and filters; threads of a block share what they read.
+
+    The grid is (pixels, filters): along x alone it may have more than 65,535 blocks.
+    """
     patches = cuda.shared.array((TILE, TILE), float32)
     weights = cuda.shared.array((TILE, TILE), float32)
     row, column = cuda.threadIdx.y, cuda.threadIdx.x
-    m, k = cuda.blockIdx.y * TILE + row, cuda.blockIdx.x * TILE + column
+    m, k = cuda.blockIdx.x * TILE + row, cuda.blockIdx.y * TILE + column
     images, rows, columns, filters = y.shape
     size_x, channels = w.shape[1], w.shape[2]
     q, p, n = m % columns, m // columns % rows, m // columns // rows
@@ -137,7 +140,7 @@ def conv2d(
     geometry = g.stride, _corner(g), g.dilation
     if groups == 1:
         pixels = len(x) * g.output[0] * g.output[1]
-        grid = blocks(filters, TILE), blocks(pixels, TILE)
+        grid = blocks(pixels, TILE), blocks(filters, TILE)
         tiled[grid, (TILE, TILE)](x, w, contiguous(b), y, *geometry)
     else:
         naive[blocks(y.size), THREADS](x, w, contiguous(b), y, *geometry, groups)

@@ -20,7 +20,7 @@ RECORD = Path(__file__).with_name("registers.json")
 NVCC = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
 
 OPTIONS: dict[str, list[dict]] = {
-    file.name: [{"REAL": "float", "V": 1}, {"REAL": "bf16", "V": 4}]
+    file.name: [{"REAL": "float", "V": 1}, {"REAL": "float", "V": 4}, {"REAL": "bf16", "V": 8}]
     for file in sorted(device.SOURCES.glob("*.cu"))
     if file.name not in ("conv.cu", "data.cu", "ladder.cu", "lenet.cu", "optim.cu")
 }

@@ -1,13 +1,15 @@
 """Every kernel of the cuda backend on the emulated GPU: against torch and the reference, in several orders of its threads."""
 
 import re
+import warnings
+from types import SimpleNamespace
 
 import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from minicnn.kernels import dispatch, functional, reference
-from minicnn.kernels.cuda import conv, device, loss, plan
+from minicnn.kernels.cuda import arrays, conv, device, loss, plan
 from minicnn.kernels.cuda.activation import convert
 
 from .. import checks, emulator, strategies
@@ -340,8 +342,53 @@ def test_sizes_beyond_31_bits_are_refused(emulate):
     emulate()
     from minicnn.kernels.cuda.device import launch
 
+    for count in (2**31, 2**31 - 1023):  # the last block's threads count on to its end
+        with pytest.raises(ValueError, match=f"an array of {count} elements or pixels is more than a GPU kernel here can count"):
+            launch("loss.cu", "mean_loss", 1, 32, None, count, None)
+
+
+class Long:
+    """What `layout` asks of an array without gaps, of so many numbers and no memory."""
+
+    flags = SimpleNamespace(c_contiguous=True)
+    ctypes = SimpleNamespace(data=0)
+    itemsize = 4
+
+    def __init__(self, size):
+        self.size, self.shape = size, (size,)
+
+
+def test_long_arrays_are_one_row(emulate):
+    """More than 2^31 numbers, if their vectors are fewer: no step from pixel to pixel is needed, and none overflows."""
+    emulate()
+    v, vectors, (places,) = arrays.layout(Long(2**31 + 16))
+    assert (v, vectors, places["step"].item(), places["vectors"]["d"].item()) == (4, 2**29 + 4, 0, 2**29 + 4)
     with pytest.raises(ValueError, match="more than a GPU kernel here can count"):
-        launch("loss.cu", "mean_loss", 1, 32, None, 2**31, None)
+        arrays.layout(Long(2**33))
+
+
+def test_more_images_than_a_grid_has_rows(emulate):
+    """65,536 is one more than CUDA's grids have along y and z; the emulator refuses what a device does."""
+    run = emulate()
+    x = to_device(np.ones((65536, 1, 1, 1), np.float32))
+    assert (np.asarray(dispatch.global_avg_pool2d(x)) == 1).all()
+    for grid in ((1, 65536), (1, 1, 65536), 2**31):
+        with pytest.raises(AssertionError, match="larger than CUDA's"):
+            device.launch("loss.cu", "mean_loss", grid, 32, x, 1, x, shared=32)
+    with pytest.raises(AssertionError, match="do not run at the same time"):
+        device.launch("loss.cu", "mean_loss", run.processors * 64 + 1, 32, x, 1, x, shared=32, together=True)
+
+
+def test_fewer_blocks_than_asked_for_are_an_error():
+    """CuPy warns, and starts a cooperative grid of as many blocks as fit: images would be left out."""
+
+    def launched(grid, block, arguments, shared_mem):
+        warnings.warn(f"The grid size will be reduced from {grid[0]} to 4, as the specified grid size exceeds the limit.", stacklevel=1)
+
+    run = object.__new__(device.CuPy)
+    run._cooperative = lambda file, name, options: launched
+    with pytest.raises(UserWarning, match="reduced from 5 to 4"):
+        run.launch("lenet.cu", "step", (), (5, 1, 1), (256, 1, 1), (), 0, True)
 
 
 def test_other_number_types_are_refused(emulate):

@@ -91,3 +91,17 @@ $L1:
     loops = main_loops(text, "mma.sync")
     assert loops == {"f": Counter({"ld.shared.f32": 1, "mov.b32": 1, "mma.sync.aligned.m16n8k8": 1, "add.s32": 1})}
     assert beside(loops["f"], "mma.sync") == 2
+
+
+@pytest.mark.parametrize("real", ["float", "bf16"])
+def test_memory_is_moved_16_bytes_at_a_time(real):
+    """By the kernels whose time is their bytes, parameters and statistics included; what is a byte a number moves with it."""
+    wide = {"norm.cu": {"lrn", "lrn_grad", "normalise", "normalise_grad"}, "activation.cu": {"apply", "apply_grad", "add", "convert"}}
+    wide["pool.cu"] = {"max_pool", "max_pool_grad", "avg_pool", "avg_pool_grad", "global_avg", "global_avg_grad"}
+    for file, kernels in wide.items():
+        text = ptx(file, {"REAL": real, "V": 8 if real == "bf16" else 4})
+        bodies = dict(re.findall(r"\.entry (\w+)\(.*?\n\{(.*?)\n\}", text, re.DOTALL))
+        for kernel in kernels:
+            moves = set(re.findall(r"(?:ld|st)\.global(?:\.nc)?\.(\S+)", bodies[kernel]))
+            assert moves & {"v4.u32", "v4.f32"}, kernel
+            assert moves <= {"v4.u32", "v4.f32"} | ({"v4.u8", "v4.u16"} if kernel.startswith("max_pool") else set()), kernel

@@ -115,7 +115,10 @@ class Emulator:
 
     def _start(self, file, name, options, grid, block, arguments, shared, together):
         assert block[0] * block[1] * block[2] <= 1024, f"{name}: {block} threads are more than a block may have"
-        assert grid[1] < 65536 and grid[2] < 65536, f"{name}: a grid {grid} is larger than CUDA's"
+        assert grid[0] < 2**31 and grid[1] < 65536 and grid[2] < 65536, f"{name}: a grid {grid} is larger than CUDA's"
+        resident = min(2048 // math.prod(block), self.shared_memory_of_processor // (shared + 1024))  # whatever its registers
+        fits = math.prod(grid) <= self.processors * resident
+        assert fits or not together, f"{name}: {grid} blocks of {block} threads do not run at the same time"
         assert shared <= self.shared_memory, f"{name}: {shared} bytes of shared memory are more than a block may have"
         assert 0 not in grid, f"{name}: the grid {grid} is empty"
         self.launches.append(name)
