@@ -29,7 +29,7 @@ class Fresh:
 
     def add(self, draw: Callable[[], np.ndarray], shape, dtype):
         """A place on the device for what `draw` will give; `refresh` fills it before the first replay."""
-        numbers = runtime().empty(shape, dtype)
+        numbers = runtime().lasting(shape, dtype)
         self._places.append((numbers, draw))
         return numbers
 

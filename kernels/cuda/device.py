@@ -36,6 +36,7 @@ class CuPy:
         self._poison = False
         self._awaited: list | None = None  # copies that wait for the end of a capture
         self._kept: list = []  # the memory of captured graphs
+        self._lasting = cupy.cuda.MemoryPool()  # of what captured graphs read and never write
         attributes = cupy.cuda.Device().attributes
         self.processors = attributes["MultiProcessorCount"]
         self.shared_memory = attributes["MaxSharedMemoryPerBlockOptin"]  # bytes that a block may have
@@ -95,12 +96,17 @@ class CuPy:
         return found[1:]
 
     def upload(self, host: np.ndarray):
-        """A copy on the device of an array on the host. While a graph is captured, it is made when the capture ends, once for all."""
+        """A copy without gaps on the device. While a graph is captured, it is made when the capture ends, once for all."""
         if self._awaited is None:
-            return self.cupy.asarray(host)
-        array = self.cupy.empty(host.shape, host.dtype)
+            return self.cupy.asarray(np.ascontiguousarray(host))
+        array = self.lasting(host.shape, host.dtype)
         self._awaited.append((array, host))
         return array
+
+    def lasting(self, shape, dtype):
+        """Uninitialized memory that keeps what the host writes: none that a graph's temporaries use, in this or a later replay."""
+        with self.cupy.cuda.using_allocator(self._lasting.malloc):
+            return self.cupy.empty(shape, dtype)
 
     def download(self, array) -> np.ndarray:
         """A copy on the host of an array on the device."""

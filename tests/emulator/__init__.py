@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from minicnn.kernels.cuda import device
 
 HEADER = Path(__file__).parent / "emulator.h"
 COMPILER = shutil.which("g++") or shutil.which("clang++")
+UNUSED = 3  # references to a block that the pool alone holds: the list's, the loop's, and the counting function's
 SIGNATURE = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)', re.DOTALL)
 
 
@@ -41,15 +43,34 @@ class Emulator:
         self.launches: list[str] = []
         self._libraries: dict = {}
         self._recorded: list | None = None
-        self._alive: list = []
+        self._pool: list[np.ndarray] = []
 
     def empty(self, shape, dtype):
         """Memory full of NaN (or of the largest whole number): who reads it before writing is found out."""
-        dtype, size = np.dtype(dtype), math.prod(shape)
-        array = np.full(size * dtype.itemsize, 0xFF, np.uint8).view(dtype).reshape(shape).view(DeviceArray)
-        if self._recorded is not None:
-            self._alive.append(array)
+        dtype = np.dtype(dtype)
+        return self._block(math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape).view(DeviceArray)
+
+    def lasting(self, shape, dtype):
+        """As CuPy's: no memory of a graph's pool."""
+        recorded, self._recorded = self._recorded, None
+        try:
+            array = self.empty(shape, dtype)
+        finally:
+            self._recorded = recorded
+        if recorded is not None:
+            self._pool.append(array)  # stays alive, and nobody has it again
         return array
+
+    def _block(self, nbytes: int) -> np.ndarray:
+        """Bytes; while a graph is captured from a pool, which hands out anew what nobody holds, as CuPy's does."""
+        if self._recorded is not None:
+            for block in self._pool:
+                if block.nbytes == nbytes and sys.getrefcount(block) == UNUSED:
+                    return block
+        block = np.full(nbytes, 0xFF, np.uint8)
+        if self._recorded is not None:
+            self._pool.append(block)
+        return block
 
     @contextmanager
     def poisoned(self):
@@ -64,7 +85,10 @@ class Emulator:
         return [time.perf_counter() - started]
 
     def upload(self, host):
-        return np.array(host, order="C").view(DeviceArray)
+        """As CuPy's: at once, or while a graph is captured into memory of its own."""
+        array = self.lasting(host.shape, host.dtype)
+        array[...] = host
+        return array
 
     def download(self, array):
         return np.array(array, subok=False)
@@ -76,12 +100,12 @@ class Emulator:
         return array.ctypes.data
 
     def capture(self, work):
-        """As CuPy's: the launches are kept, and none runs until the graph does. Arrays of the meantime stay alive, as in a pool."""
-        self._recorded = []
+        """As CuPy's: the launches are kept, and none runs until the graph does. What it allocates comes from a pool of its own."""
+        self._recorded, self._pool = [], []
         try:
             work()
         finally:
-            graph, self._recorded = _Graph(self, self._recorded), None
+            graph, self._recorded = _Graph(self, self._recorded, self._pool), None
         return graph
 
     def launch(self, *arguments):
@@ -126,8 +150,8 @@ def install(run) -> None:
 class _Graph:
     """Launches, kept to be run again."""
 
-    def __init__(self, run, launches):
-        self._run, self._launches = run, launches
+    def __init__(self, run, launches, pool):
+        self._run, self._launches, self._pool = run, launches, pool
 
     def launch(self):
         for arguments in self._launches:
