@@ -1,4 +1,4 @@
-"""Convolution on the GPU: the geometry of each pass as one matrix product, its tile, and how it is split. See conv.cu."""
+"""Convolution on the GPU: the geometry of each pass as one matrix product. See conv.cu, and plan.py for how it is cut."""
 
 import functools
 from contextlib import contextmanager
@@ -10,12 +10,10 @@ from ..geometry import Window, window
 from .activation import activate, convert, deliver, resize
 from .arrays import destination, empty, number_type, optional, parameter, pixel_step, spaced
 from .device import DIVISOR, THREADS, blocks, divisor, divisors, launch, runtime
+from .plan import Card, inner, plan, shared_bytes
 from .sums import partial_sums
 
 PRECISIONS = {"ffma": "FFMA", "tf32": "TF32", "fp32": "TF32X3"}  # of float32 arrays; bfloat16 arrays have their own
-BK = 32
-STAGES = 3  # of a tile's copies under way; 2 where a block has not the shared memory (consumer cards: 99 KB)
-WORKSPACE = 1 << 28  # bytes that the parts of a split product may take
 
 _SIZES = """m n k splits tiles_n height width step channels a_group mul_y mul_x off_y off_x tap_y tap_x by_channels by_taps_x
     by_columns by_rows i0 i_step j0 j_step kernel_x w_rows w_step out_height out_width out_step out_group out_mul_y out_mul_x
@@ -52,76 +50,59 @@ def checked_precision(name: str) -> str:
     return name
 
 
-# ---- tiles ----------------------------------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=4096)
-def plan(m: int, n: int, k: int, groups: int, processors: int) -> tuple[dict[str, int], int]:
-    """The tile of a product, and in how many parts its inner indices are split so that all multiprocessors have work."""
-    tile = {"BM": 128, "BN": 128 if n > 64 else 64, "WARPS_M": 4, "WARPS_N": 2}
-    if -(-m // 128) * -(-n // tile["BN"]) * groups < processors or m <= 64:
-        tile = {"BM": 64, "BN": 64, "WARPS_M": 2, "WARPS_N": 2}
-    tiles = -(-m // tile["BM"]) * -(-n // tile["BN"]) * groups
-    steps = -(-k // BK)
-    room = max(1, WORKSPACE // (4 * m * n * groups))
-    splits = max(1, min(-(-2 * processors // tiles), steps // 4, room)) if tiles < processors else 1
-    return tile, -(-steps // -(-steps // splits)) if steps else 1  # no part is empty
+# ---- one product -----------------------------------------------------------------------------------------------------
 
 
 def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None, bias=None, residual=None, rectified=None, moments=None):
-    """One product into `out`: choose tile and split, launch, and add up the parts. `a` and `b`: what the fast copies depend on."""
-    half = a.dtype != np.float32
-    tile, splits = plan(fields["m"], fields["n"], fields["k"], groups, runtime().processors)
-    vec = 16 // a.itemsize
-    address = runtime().address
-    wide = (
-        all(size % vec == 0 for size in (fields["channels"], fields["step"], *b[1:]))
-        and fields["n"] % 2 == fields["out_step"] % 2 == 0
-        and all(address(array) % 16 == 0 for array in (a, b[0]))
-        and address(out) % (2 * out.itemsize) == 0
-    )
-    stages = STAGES if _shared(kernel, tile, a.itemsize, STAGES) <= runtime().shared_memory else STAGES - 1
-    options = tile | {
+    """One product into `out`: choose tile and split, launch, and add up the parts.
+
+    `a`: the images that patches are taken from; `b`: the other operand, the length of its rows, and from row to row.
+    """
+    how = PRECISIONS[_precision] if a.dtype == np.float32 else "BF16"
+    tile, stages, splits, *_ = plan(kernel, fields["m"], fields["n"], fields["k"], groups, how, _card())
+    options = tile.defines() | {
+        "BK": inner(how),
         "STAGES": stages,
-        "PRECISION": "BF16" if half else PRECISIONS[_precision],
+        "PRECISION": how,
         "REAL": number_type(a),
-        "VEC": vec if wide else 1,
+        "VEC_A": _copied(a, fields["channels"], fields["step"]),
+        "VEC_B": _copied(*b),
+        "VEC_C": 2 if fields["n"] % 2 == fields["out_step"] % 2 == runtime().address(out) % (2 * out.itemsize) == 0 else 1,
     }
-    product = _product(splits=splits, tiles_n=-(-fields["n"] // tile["BN"]), **fields)
+    product = _product(splits=splits, tiles_n=-(-fields["n"] // tile.n), **fields)
     channels = groups * fields["n"]
     partial = empty(a, (splits, fields["m"], channels), np.float32) if splits > 1 else None
     tiles = None
     if moments is not None and splits == 1:
-        rows = tile["BM"] // tile["WARPS_M"]
+        rows = tile.m // tile.warps_m
         tiles = empty(a, (-(-fields["m"] // rows), 2, channels), np.float32)
         moments |= {"tiles": tiles, "rows": rows}
-    grid = -(-fields["m"] // tile["BM"]) * -(-fields["n"] // tile["BN"]), 1, groups * splits
-    threads = 32 * tile["WARPS_M"] * tile["WARPS_N"]
+    grid = -(-fields["m"] // tile.m) * product["tiles_n"].item(), 1, groups * splits
     arguments = {
         "forward": (*operands, scale, bias, residual, out, partial, tiles, product),
         "grad_input": (*operands, rectified, out, partial, product),
         "grad_weight": (*operands, out, partial, product),
     }[kernel]
-    launch("conv.cu", kernel, grid, threads, *arguments, shared=_shared(kernel, tile, a.itemsize, stages), **options)
+    launch("conv.cu", kernel, grid, 32 * tile.warps, *arguments, shared=shared_bytes(kernel, tile, how, stages), **options)
     if partial is not None:
         count = partial[0].size
         arguments = partial, scale, bias, residual, rectified, out, channels, *divisors(channels), count, product
-        launch("conv.cu", "finish", blocks(count), THREADS, *arguments, REAL=number_type(out))
+        launch("conv_sums.cu", "finish", blocks(count), THREADS, *arguments, REAL=number_type(out))
 
 
-def _shared(kernel: str, tile, itemsize: int, stages: int) -> int:
-    """Bytes of shared memory: the stages of both tiles, and for the passes that go by pixels a row of four ints each."""
+def _copied(array, *sizes: int) -> int:
+    """How many numbers of an operand one copy moves: 16 bytes where it lies at a multiple of them, and `sizes`, rows and steps, are one."""
+    vec = 16 // array.itemsize
+    return vec if runtime().address(array) % 16 == 0 and all(size % vec == 0 for size in sizes) else 1
 
-    def size(side: int, k_inside: bool) -> int:
-        gap = 8 if itemsize == 2 or not k_inside else 4
-        return side * (BK + gap) if k_inside else BK * (side + gap)
 
-    elements = size(tile["BM"], kernel != "grad_weight") + size(tile["BN"], kernel == "grad_input")
-    return stages * elements * itemsize + (0 if kernel == "grad_weight" else 16 * tile["BM"])
+def _card() -> Card:
+    run = runtime()
+    return Card(run.processors, run.shared_memory, run.shared_memory_of_processor)
 
 
 def _product(**fields) -> np.ndarray:
-    """The structure `Product` of conv.cu; fields that a pass does not use are 0 (divisors 1)."""
+    """The structure `Product` of product.cuh; fields that a pass does not use are 0 (divisors 1)."""
     values = [divisor(max(1, fields.get(name, 1))) if name.startswith("by_") else fields.get(name, 0) for name in PRODUCT.names or ()]
     return np.array([tuple(values)], PRODUCT)
 
@@ -236,9 +217,9 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
 def bias_gradient(dy):
     """`db[k] = sum dy[..., k]`, float32."""
     channels = dy.shape[-1]
-    partial, chunks = partial_sums("conv.cu", "bias_sums", 1, [spaced(dy)], REAL=number_type(dy))
+    partial, chunks = partial_sums("conv_sums.cu", "bias_sums", 1, [spaced(dy)], REAL=number_type(dy))
     db = empty(dy, (channels,), np.float32)
-    launch("conv.cu", "bias_totals", blocks(channels), THREADS, partial, chunks, channels, db)
+    launch("conv_sums.cu", "bias_totals", blocks(channels), THREADS, partial, chunks, channels, db)
     return db
 
 

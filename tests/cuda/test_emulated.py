@@ -1,11 +1,13 @@
 """Every kernel of the cuda backend on the emulated GPU: against torch and the reference, in several orders of its threads."""
 
+import re
+
 import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from minicnn.kernels import dispatch, reference
-from minicnn.kernels.cuda import conv, loss
+from minicnn.kernels.cuda import conv, device, loss, plan
 from minicnn.kernels.cuda.activation import convert
 
 from .. import checks, emulator, strategies
@@ -211,15 +213,59 @@ def test_few_channels_are_filled_up(emulate):
 
 
 def test_parts_are_made_and_added(emulate):
-    """The split sums really are split, and the tiles are those of both sizes."""
+    """The split sums really are split."""
     run = emulate()
-    for processors in (1, 2, 64):
-        tile, splits = conv.plan(30, 24, 9 * 96, 1, processors)
-        assert splits == (1 if processors == 1 else {2: 4, 64: 6}[processors]) and tile["BM"] == 64
-    assert conv.plan(5000, 256, 512, 1, 2)[0]["BM"] == conv.plan(5000, 256, 512, 1, 2)[0]["BN"] == 128
     x, w = to_device(np.ones((1, 5, 5, 96), np.float32)), to_device(np.ones((3, 3, 96, 24), np.float32))
     dispatch.conv2d(x, w, padding=1)
     assert run.launches == ["forward", "finish"]
+
+
+COPIES = {"16 bytes": (True, True), "scalar": (False, False), "A wide": (True, False), "B wide": (False, True)}
+TILES = [
+    pytest.param(name, tile, wide, id=f"{name} {tile.m}x{tile.n} {label}")
+    for name in PRECISIONS
+    for tile in plan.tiles(conv.PRECISIONS.get(name, "BF16"))
+    for label, wide in COPIES.items()
+    if wide[0] == wide[1] or tile.m == 64
+]
+
+
+@pytest.mark.parametrize(("name", "tile", "wide"), TILES)
+def test_every_tile(name, tile, wide, emulate, monkeypatch):
+    """Products that fill no tile and products of several, whole and in parts that are not equal, whatever a plan would choose."""
+    run = emulate(seed=1)
+    case = (3, 7, 7, 40 if wide[0] else 37), (3, 3), 136 if wide[1] else 71, 1, 1, 1, 1
+    monkeypatch.setitem(CONVOLUTIONS, "this", case)
+    for processors in (1, 40):
+        run.processors = processors
+        monkeypatch.setattr(plan, "tiles", lambda precision: (tile,))
+        monkeypatch.setattr(plan, "LEAST_STEPS", 2)
+        plan.plan.cache_clear()
+        test_convolution("this", name, lambda **options: run)
+        assert ("finish" in run.launches) == (processors > 1)
+        run.launches.clear()
+    plan.plan.cache_clear()
+
+
+@pytest.mark.parametrize("name", PRECISIONS)
+def test_nan_stays_nan(name, emulate):
+    """Of whatever sign and bits; an infinity is one still, but in fp32, which takes it apart."""
+    emulate()
+    kind = ml_dtypes.bfloat16 if name == "bf16" else np.float32
+    bits = np.array([0x7FFFFFFF, 0xFFFFFFFF, 0x7F800000], np.uint32).view(np.float32)
+    x = np.zeros((3, 1, 1, 8), kind)
+    x[:, 0, 0, 5] = bits.astype(kind)
+    with conv.precision("fp32" if name == "bf16" else name):
+        y = np.asarray(dispatch.conv2d(to_device(x), to_device(np.ones((1, 1, 8, 8), np.float32)))).astype(float)
+    assert np.isnan(y[:2]).all()
+    assert np.isnan(y[2]).all() if name == "fp32" else np.isposinf(y[2]).all()
+
+
+def test_the_structure_has_the_same_fields_on_both_sides():
+    body = re.search(r"struct Product {(.*?)\n};", device.source("product.cuh"), re.DOTALL)[1]
+    declared = re.findall(r"^\s*(int|Divisor) ([^;]*);", body, re.MULTILINE)
+    fields = [(name, kind == "Divisor") for kind, names in declared for name in names.split(", ")]
+    assert fields == [(name, bool(conv.PRODUCT[name].names)) for name in conv.PRODUCT.names]
 
 
 def test_unknown_precision():
