@@ -1,121 +1,88 @@
-"""The command: every part in turn, each one's failure noted and the next begun; the exit code says whether all is well.
-
-0: all comparisons passed. 1: some failed. 3: there is no GPU.
-"""
+"""The command. Exit codes: 0: all comparisons passed. 1: some failed, or something ended with an error. 3: there is no GPU."""
 
 import argparse
-import shutil
-import subprocess
+import json
+import math
+import signal
 import sys
-import time
 import traceback
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ..kernels import dispatch
-from . import correctness, environment, learning, report, speed
+from minicnn.kernels import dispatch
+
+from . import environment, report
+from .parts import parts, run_part
+from .runner import Runner
 
 PRECISIONS = ("fp32", "tf32", "bf16", "ffma")
+COMMAND = (sys.executable, "-m", "benchmarks.gpu")
 
 
-@dataclass
-class Run:
-    """What is asked for, and what has been found."""
-
-    quick: bool
-    tiny: bool
-    found: dict = field(default_factory=lambda: {"checks": [], "rows": [], "courses": [], "errors": {}})
-    started: float = field(default_factory=time.monotonic)
-
-    def part(self, name: str, work) -> None:
-        """Run one part; an error is kept, with its traceback, and does not end the program."""
-        report.console.print(f"[{time.monotonic() - self.started:5.0f} s] {name}", markup=False)
-        try:
-            work()
-        except Exception as error:  # the next part may well work
-            self.found["errors"][name] = traceback.format_exc()
-            report.console.print(f"  failed: {type(error).__name__}: {error}", markup=False)
-
-    def keep(self, kind: str, results) -> None:
-        """Add named tuples to what was found, with their properties."""
-        for result in results:
-            extra = {name: getattr(result, name) for name in ("passed", "ratio", "distance") if hasattr(result, name)}
-            if hasattr(result, "share"):
-                extra["share"] = result.share(self.found["ceilings"])
-            self.found[kind].append(result._asdict() | extra)
-
-
-def profile(rows: list[dict]) -> dict[str, str]:
-    """What ncu says of the three convolutions that are farthest from their floor: name -> its report, or why there is none."""
-    program = shutil.which("ncu")
-    if program is None:
-        return {"ncu": "it is not on this machine"}
-    found = {}
-    worst = sorted((r for r in rows if r["group"] == "convolution" and r["share"]), key=lambda r: r["share"])
-    for row in worst[:3]:
-        command = [program, "--clock-control", "none", "--set", "basic", "--launch-count", "1"]
-        command += ["--kernel-name", "regex:forward|grad_input|grad_weight", sys.executable, "-m", "minicnn.gpu_verify"]
-        command += ["--one", row["name"], "--precisions", row["precision"]]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        found[f"{row['name']}, {row['precision']}"] = (done.stdout if done.returncode == 0 else done.stderr)[-4000:]
-    return found
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run it all; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m minicnn.gpu_verify", description="Verify and measure the GPU engine on this machine.")
-    parser.add_argument("--quick", action="store_true", help="the central shapes and networks alone: under 4 minutes")
-    parser.add_argument("--out", type=Path, help="a folder for gpu.json, gpu.md and gpu.png")
-    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["fp32", "tf32", "bf16"])
-    parser.add_argument("--kernels-only", action="store_true", help="compare the kernels, and nothing else")
-    parser.add_argument("--tiny", action="store_true", help="the smallest shapes, as for compute-sanitizer")
-    parser.add_argument("--one", metavar="NAME", help="run one convolution of the table of speeds, three times: for a profiler")
-    options = parser.parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, command: Sequence[str] = COMMAND) -> int:
+    """Run the parts, each in a child started by `command`; returns the exit code."""
+    options = _parser().parse_args(arguments)
     reason = dispatch.load("cuda")
     if isinstance(reason, str):
-        print(f"gpu_verify: there is no GPU to verify: {reason}")
+        print(f"benchmarks.gpu: there is no GPU to verify: {reason}")
         return 3
-    if options.one:
-        speed.one(options.one, options.precisions[0])
-        return 0
-    run = Run(options.quick, options.tiny)
-    found, precisions, small = run.found, options.precisions, options.tiny
+    known = parts(options.precisions, options.tiny, bool(options.part) or (not options.no_torch and environment.has_torch()))
+    if options.part:
+        return run_part(next(part for part in known if part.name == options.part), options.json, options.first)
+    chosen = [part for part in known if any(part.name.startswith(name) for name in options.only or [""])]
+    if not chosen:
+        print(f"benchmarks.gpu: --only {' '.join(options.only)}: no such part; known are {', '.join(part.name for part in known)}")
+        return 2
+    shared = ["--precisions", *options.precisions, *(["--tiny"] * options.tiny), *(["--no-torch"] * options.no_torch)]
+    return _supervised(Runner([*command, *shared], options.seconds, options.limit, _say), chosen, options)
 
-    def say(text):
-        report.console.print(f"      {text}", markup=False)
 
-    run.part("environment", lambda: found.update(environment=environment.describe()))
-    say(" ".join(f"{key}={value}" for key, value in found.get("environment", {}).items()))
-    checked = [*precisions, *(["ffma"] if not options.quick and "ffma" not in precisions else [])]
-    run.part("every kernel", lambda: run.keep("checks", correctness.kernels(checked, small)))
-    if not options.kernels_only:
-        networks = ("lenet5",) if small else correctness.NETWORKS[:2] if options.quick else correctness.NETWORKS
-        run.part("ceilings", lambda: found.update(ceilings=environment.ceilings(options.quick or small)))
-        run.part("networks", lambda: run.keep("checks", correctness.networks(networks, precisions, 2 if small else 8, say)))
-        if environment.has_torch():
-            for name in networks:
-                run.part(f"{name} against torch", lambda name=name: run.keep("checks", filter(None, [correctness.against_torch(name)])))
-        shapes = speed.TINY if small else speed.QUICK if options.quick else speed.CONVOLUTIONS
-        run.part("operations' speed", lambda: run.keep("rows", speed.operations(precisions, shapes, 1 if small else 128, say)))
-        batches = {"lenet5": 2} if small else speed.QUICK_STEPS if options.quick else speed.STEPS
-        run.part("training steps' speed", lambda: run.keep("rows", speed.steps(precisions, batches, options.quick, say)))
-        run.part("LeNet-5 as nine kernels and as one", lambda: run.keep("rows", speed.fused_lenet(2 if small else 128)))
-        run.part("learning", lambda: run.keep("courses", learning.courses(precisions, options.quick, small)))
-        if not options.quick and not small:
-            run.part("compute-sanitizer", lambda: found.update(sanitizer=correctness.sanitized()))
-            run.part("ncu", lambda: found.update(ncu=profile(found["rows"])))
-    found["seconds"] = time.monotonic() - run.started
-    for table in report.tables(found):
-        report.console.print(table)
-    if options.out:
-        report.write(found, options.out)
-        say(f"written: {options.out / 'gpu.json'}")
-    judged = [*found["checks"], *found["courses"]]
-    bad = sum(not result["passed"] for result in judged)
-    for name, text in found["errors"].items():
-        report.console.print(f"{name}: {text.strip().splitlines()[-1]}", markup=False)
-    print(f"gpu_verify: {len(judged)} comparisons, {bad} failed; {len(found['errors'])} parts ended with an error")
-    return 1 if bad or found["errors"] else 0
+def _supervised(runner: Runner, chosen: Sequence[Any], options: argparse.Namespace) -> int:
+    """Run the parts; whatever ends that, show and write what is there."""
+    stored = json.loads(options.torch_file.read_text()) if options.torch_file else []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def keep() -> None:
+        if options.out:
+            options.out.mkdir(parents=True, exist_ok=True)
+            (options.out / "gpu.jsonl").write_text("".join(json.dumps(line) + "\n" for line in runner.lines))
+            try:
+                report.write(report.collected(runner.lines, stored), options.out)
+            except Exception:  # a fault of the report must not end the measurements; the lines are there
+                traceback.print_exc()
+
+    try:
+        runner.run(chosen, keep)
+    finally:
+        runner.close()
+        keep()
+        found = report.collected(runner.lines, stored)
+        for table in report.tables(found):
+            report.console.print(table)
+        bad, judged = report.verdict(found)
+        _say(f"benchmarks.gpu: {judged} comparisons, {bad} failed; {len(found['failures'])} errors; {len(found['left_out'])} left out")
+    return 1 if bad or found["failures"] else 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="Verify and measure the GPU engine on this machine.")
+    parser.add_argument("--seconds", type=float, default=540, help="the time for all parts; what it does not reach is left out (540)")
+    parser.add_argument("--limit", type=float, default=math.inf, help="the time for one task, where that is less than its part allows")
+    parser.add_argument("--out", type=Path, help="a folder for gpu.json, gpu.md and gpu.png, written anew after each part")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="the parts whose names begin so")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["fp32", "tf32", "bf16"])
+    parser.add_argument("--no-torch", action="store_true", help="leave PyTorch's side out")
+    parser.add_argument("--torch-file", type=Path, help="PyTorch's rows of this card, as an earlier run wrote them to gpu-torch.json")
+    parser.add_argument("--tiny", action="store_true", help="the smallest shapes: a rehearsal")
+    parser.add_argument("--part", help="run this part in this process, appending to --json from task --first on")
+    parser.add_argument("--json", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
+    return parser
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from minicnn.kernels import dispatch, reference
 
 from minicnn import random, registry
 from minicnn.device import runtime, set_precision, to_host, to_input
-from minicnn.kernels import dispatch, reference
 from minicnn.training.metrics import loss_of
 
 from .parts import Task
@@ -64,8 +64,8 @@ def relative(ours, theirs) -> float:
 
 def kernels(precision: str, tiny: bool) -> Iterator[Task]:
     """A task for each kernel, on data that is new in each run."""
-    for name, *call in cases(np.random.default_rng(), tiny):
-        yield name, partial(_compared, name, *call, precision)
+    for name, operation, arguments, options in cases(np.random.default_rng(), tiny):
+        yield name, partial(_compared, name, operation, arguments, options, precision)
 
 
 def _compared(name: str, operation: str, arguments: tuple, options: dict, precision: str) -> Iterator[dict]:

@@ -40,7 +40,7 @@ class Course(NamedTuple):
 def tasks(precisions: list[str], tiny: bool) -> Iterator[Task]:
     """LeNet on MNIST (on the embedded digits where there is no MNIST), by precision; then all of MNIST, to its accuracy."""
     for precision in precisions:
-        yield f"lenet5, {precision}", partial(_course, precision, 8 if tiny else 2000)
+        yield f"lenet5, {precision}", partial(_course, precision, tiny)
     if not tiny:
         yield "lenet5 on all of MNIST", _whole
 
@@ -52,11 +52,12 @@ def _sets() -> tuple[Dataset, Dataset]:
         return data.digits()
 
 
-def _course(precision: str, images: int) -> Iterator[dict]:
-    train, test = (part.subset(np.arange(min(images, len(part)))) for part in _sets())
-    cpu = _train(train, test, "cpu", 4 if images < 64 else 64, 2)
+def _course(precision: str, tiny: bool) -> Iterator[dict]:
+    images, batch = (8, 4) if tiny else (2000, 64)
+    train, test = (part.subset(np.arange(min(images, len(part)))) for part in (data.digits() if tiny else _sets()))
+    cpu = _train(train, test, "cpu", batch, 2)
     set_precision(precision)
-    gpu = _train(train, test, "cuda", 4 if images < 64 else 64, 2)
+    gpu = _train(train, test, "cuda", batch, 2)
     losses, expected = ([row["train_loss"] for row in history.rows] for history in (gpu, cpu))
     last = gpu.rows[-1]
     course = Course(f"lenet5 on {train.name}", precision, losses, expected, last["test_accuracy"], last["seconds"])

@@ -17,11 +17,11 @@ RESTARTS = 8  # of one part: where more tasks end their process, the rest is not
 class Runner:
     """Runs parts and collects their lines. command: how a child is started; `--part` and the rest are added to it.
 
-    seconds: the time for all parts together; what it does not reach is noted as not run.
+    seconds: the time for all parts together; what it does not reach is noted as left out. limit: the time for one task at most.
     """
 
-    def __init__(self, command: Sequence[str], seconds: float, say: Callable[[str], None], start: float = START):
-        self._command, self._say, self._start = list(command), say, start
+    def __init__(self, command: Sequence[str], seconds: float, limit: float, say: Callable[[str], None]):
+        self._command, self._limit, self._say = list(command), limit, say
         self._begun = time.monotonic()
         self._end = self._begun + seconds
         self._child: subprocess.Popen | None = None
@@ -55,10 +55,10 @@ class Runner:
             if task is None:
                 return self._note(part, "failure", part.name, f"{_ending(code)} before its first task")
             number, name, told = task
+            if time.monotonic() >= self._end:
+                return self._note(part, "left out", name, "the time for all parts ended here")
             if not told:
                 self._note(part, "failure", name, _ending(code))
-            if time.monotonic() >= self._end:
-                return self._note(part, "left out", name, "no time was left for what follows it")
             first = number + 1
             self._say(f"       goes on behind: {name}")
         self._note(part, "left out", part.name, f"{RESTARTS} of its processes ended before their time")
@@ -69,19 +69,19 @@ class Runner:
         with path.open(encoding="utf-8") as lines, log.open("w") as output:
             command = [*self._command, "--part", part.name, "--json", str(path), "--first", str(first)]
             self._child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-            task, heard, limit, rest = None, time.monotonic(), self._start, ""
+            task: tuple[int, str, bool] | None
+            task, heard, limit, rest = None, time.monotonic(), float(START), ""
             while True:
                 code: int | str | None = self._child.poll()  # before reading: what it wrote last is then read
                 for line in iter(lines.readline, ""):
                     rest += line
                     if not rest.endswith("\n"):
                         break  # written in part
-                    found, rest, heard, limit = json.loads(rest), "", time.monotonic(), part.limit
+                    found, rest, heard, limit = json.loads(rest), "", time.monotonic(), min(part.limit, self._limit)
                     task = self._take(found, task)
                 if code is None and time.monotonic() > min(heard + limit, self._end):
-                    late = "the time for all parts was over" if time.monotonic() > self._end else f"not finished after {limit:g} s"
                     self.close()
-                    code = late
+                    code = f"not finished after {limit:g} s"
                 if code is not None:
                     break
                 time.sleep(0.02)

@@ -9,10 +9,10 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-
-from minicnn.device import set_precision
 from minicnn.kernels.cuda import conv
 from minicnn.kernels.cuda import plan as plans
+
+from minicnn.device import set_precision
 
 from .correctness import Images, cases, compare
 from .parts import Task
@@ -34,14 +34,14 @@ def tasks(precision: str, tiny: bool) -> Iterator[Task]:
     how = {"bf16": "BF16"}.get(precision) or conv.PRECISIONS[precision]
     for tile in plans.tiles(how):
         for stages, splits in ((3, 1), (2, 3)):
-            for name, *call in cases(np.random.default_rng(), False):
+            for name, operation, arguments, options in cases(np.random.default_rng(), False):
                 shape = name.removeprefix("conv ").split(",")[0]
                 if name.startswith("conv ") and shape in (TINY if tiny else SHAPES):
                     label = f"{name} [{tile.m}x{tile.n}, {stages} stages, {splits} parts]"
-                    yield label, partial(_compared, label, *call, precision, tile, stages, splits)
-    for name, shape in () if tiny else LARGE.items():
+                    yield label, partial(_compared, label, operation, arguments, options, precision, tile, stages, splits)
+    for name, large in ({} if tiny else LARGE).items():
         for which in ("forward", "input gradient", "weight gradient"):
-            yield f"{name}, {which}", partial(_large, name, which, precision, *shape)
+            yield f"{name}, {which}", partial(_large, name, which, precision, *large)
 
 
 def _compared(

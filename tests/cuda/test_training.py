@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from minicnn.kernels.cuda.capture import Fresh
 
 import minicnn
 from minicnn import device, training
@@ -10,7 +11,6 @@ from minicnn.data.loader import Loader
 from minicnn.data.resident import ResidentLoader, can_stay
 from minicnn.data.transforms import Preprocess, RandomShift
 from minicnn.errors import ShapeError, TrainingError
-from minicnn.kernels.cuda.capture import Fresh
 from minicnn.layers import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, Sequential
 from minicnn.training import step
 
