@@ -8,6 +8,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ def parts(precisions: list[str], tiny: bool, has_torch: bool) -> list[Part]:
     from . import causes, correctness, environment, learning, speed, torch_side, variants, whole
 
     def each(what: str, tasks: Callable[..., Iterator[Task]], limit: float) -> list[Part]:
-        return [Part(f"{what} {p}", lambda p=p: tasks(p, tiny), limit) for p in precisions]
+        return [Part(f"{what} {p}", partial(tasks, p, tiny), limit) for p in precisions]
 
     found = [Part("environment", lambda: environment.tasks(tiny), 60)]
     found += each("kernels", correctness.kernels, 60)

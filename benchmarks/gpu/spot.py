@@ -63,10 +63,11 @@ def _weight(x, dy, w, stride, padding, result, generator):
     """Two taps and channels, each with some filters: sums over all pixels."""
     ours, exact = [], []
     first = int(generator.integers(0, max(1, w.shape[3] - FILTERS + 1)))
-    some = _wide(dy[..., first : first + FILTERS].copy())
+    some = _wide(to_host(dy)[..., first : first + FILTERS])
+    images = to_host(x)
     for _ in range(2):
         r, s, c = (int(generator.integers(0, size)) for size in w.shape[:3])
-        channel = np.pad(_wide(x[..., c].copy()), ((0, 0), (padding, padding), (padding, padding)))
+        channel = np.pad(_wide(images[..., c]), ((0, 0), (padding, padding), (padding, padding)))
         rows, columns = (slice(at, at + stride * (size - 1) + 1, stride) for at, size in ((r, dy.shape[1]), (s, dy.shape[2])))
         exact.append(np.tensordot(channel[:, rows, columns], some, 3))
         ours.append(_wide(result[r, s, c, first : first + FILTERS]))
