@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from minicnn.kernels.cuda.capture import Fresh
 
 import minicnn
 from minicnn import device, training
@@ -11,7 +12,6 @@ from minicnn.data.resident import ResidentLoader, can_stay
 from minicnn.data.transforms import Preprocess, RandomShift
 from minicnn.errors import ShapeError, TrainingError
 from minicnn.kernels import dispatch
-from minicnn.kernels.cuda.capture import Fresh
 from minicnn.layers import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, Sequential
 from minicnn.training import cuda_graph
 
@@ -113,6 +113,39 @@ def test_resumed_to_the_bit(emulate, tmp_path):
     loaded = minicnn.load(tmp_path / "run" / "last.safetensors", network())
     for name, array in loaded.state_dict().items():
         np.testing.assert_array_equal(array, parameters(whole)[name])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_whole_step_as_a_graph(precision, emulate):
+    """The optimizer's tables and dropout's keys are not where temporaries of the same graph lie: its bits are the eager steps'."""
+
+    def trained(captured):
+        run = emulate()
+        minicnn.set_precision(precision)
+        model = network().to("cuda")
+        optimizer, loss = training.SGD(model.parameters(), lr=0.05, momentum=0.9), training.SoftmaxCrossEntropy()
+        x, labels = run.upload(IMAGES[:8]), run.upload(LABELS[:8])
+
+        def work():
+            _, gradient = loss(model(device.to_input(x, "cuda")), labels)
+            optimizer.zero_grad()
+            model.backward(gradient, need_dx=False)
+            optimizer.step()
+
+        minicnn.seed(5)
+        with Fresh() as keys:
+            graph = run.capture(work) if captured else None
+        for _ in range(3):
+            if captured:
+                keys.refresh()
+                graph.launch()
+            else:
+                work()
+        return parameters(model)
+
+    expected = trained(False)
+    for name, array in trained(True).items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
 @pytest.mark.parametrize(("name", "limit"), [("tf32", 1e-2), ("ffma", 1e-4), ("bf16", 5e-2)])

@@ -1,12 +1,30 @@
-"""`python -m minicnn.gpu_verify`: all of its parts on the emulated GPU, torch's side on the CPU, and what it says without a GPU."""
+"""`python -m benchmarks.gpu`: all of its parts on the emulated GPU, torch's side on the CPU, and what it says of each kind of failure."""
 
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import numpy as np
 import pytest
-from minicnn.kernels import dispatch
+from minicnn.kernels import dispatch, reference
 
-from minicnn.gpu_verify import correctness, environment, report, speed
-from minicnn.gpu_verify.__main__ import main
+from benchmarks.gpu import environment, report, spot, torch_side
+from benchmarks.gpu.__main__ import main
+from benchmarks.gpu.parts import Part, run_part
+
+from ..emulator import COMPILER
+
+ROOT = Path(__file__).parents[2]
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler: the emulator that stands in for a GPU cannot be built")
+
+
+def verify(fault, folder, *options):
+    """Run the command in a process of its own; returns its exit code, what it printed, and gpu.json."""
+    command = [sys.executable, "-m", "tests.cuda.emulated_gpu", fault, "--tiny", "--no-torch", "--precisions", "fp32", "--out", str(folder)]
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=900)
+    return done.returncode, done.stdout + done.stderr, json.loads((folder / "gpu.json").read_text())
 
 
 def test_without_a_gpu(capsys):
@@ -14,67 +32,130 @@ def test_without_a_gpu(capsys):
         pytest.skip("there is a GPU on this machine")
     assert main([]) == 3
     out = capsys.readouterr().out.strip()
-    assert out.startswith("gpu_verify: there is no GPU to verify: ")
+    assert out.startswith("benchmarks.gpu: there is no GPU to verify: ")
     assert "\n" not in out
 
 
-def test_everything_at_its_smallest(emulate, tmp_path, monkeypatch):
-    emulate(seed=1)
-    monkeypatch.setattr(environment, "has_torch", lambda: False)
-    monkeypatch.setattr(speed, "has_torch", lambda: False)
-    assert main(["--tiny", "--quick", "--precisions", "fp32", "--out", str(tmp_path)]) == 0
-    found = json.loads((tmp_path / "gpu.json").read_text())
-    assert len(found["checks"]) > 40
+@needs_compiler
+def test_everything_at_its_smallest(tmp_path):
+    code, out, found = verify("none", tmp_path)
+    assert code == 0, out
+    assert found["failures"] == found["left_out"] == []
+    names = {check["name"] for check in found["checks"]}
+    assert len(names) > 80
+    assert "conv 3x3 odd, weight gradient [128x128, 3 stages, 1 parts]" in names
+    assert "conv 3x3 odd, weight gradient [64x64, 2 stages, 3 parts]" in names
+    assert "LeNet's step by one kernel, 3 images, parameters" in names
     assert all(check["passed"] for check in found["checks"])
-    assert len(found["rows"]) == 12
-    assert found["errors"] == {}
+    assert len(found["rows"]) == 3 + 6 + 3
     assert found["courses"][0]["distance"] < 1e-5
     assert (tmp_path / "gpu.md").read_text().count("│ fp32") > 10
+    lines = (tmp_path / "gpu.jsonl").read_text().splitlines()
+    assert {json.loads(line)["kind"] for line in lines} >= {"environment", "ceilings", "check", "speed", "course"}
 
 
-def test_one_convolution_for_a_profiler(emulate):
-    run = emulate()
-    assert main(["--one", "tiny 3x3, weight gradient", "--precisions", "tf32"]) == 0
-    assert run.launches.count("grad_weight") == 3
-    with pytest.raises(ValueError, match="--one 4x4: there is no such convolution; known are VGG 3x3, 64 to 64 at 224"):
-        main(["--one", "4x4"])
+@needs_compiler
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("exception", "ValueError: a planted exception"),
+        ("sticky", "RuntimeError: an illegal memory access was encountered"),
+        ("exit", "its process ended with exit code 9"),
+        ("hang", "not finished after 15 s"),
+    ],
+)
+def test_a_failure_is_named_and_the_rest_is_compared(fault, why, tmp_path):
+    code, out, found = verify(fault, tmp_path, "--only", "kernels", "--limit", "15")
+    assert code == 1, out
+    assert [(line["name"], line["message"]) for line in found["failures"]] == [("softmax", why)]
+    names = [check["name"] for check in found["checks"]]
+    assert names[0] == "linear"
+    assert names[-4:] == ["softmax cross-entropy", "sgd", "adam", "rmsprop"]  # behind the culprit
+    assert len(names) == len(set(names)) == 35
+    assert "softmax" not in names
+    assert all(check["passed"] for check in found["checks"])
+    assert f"FAILED softmax: {why}" in out
+    assert "0 failed; 1 errors; 0 left out" in out
 
 
-def test_a_wrong_kernel_fails(emulate, capsys):
-    emulate(changes=[("by.y - (to_float(row[label]) - by.x)", "by.y - (to_float(row[label]) + by.x)")])
-    assert main(["--tiny", "--quick", "--kernels-only", "--precisions", "fp32"]) == 1
-    out = capsys.readouterr().out
-    assert "FAILED" in out
-    assert " 1 failed; 0 parts ended with an error" in out
+@needs_compiler
+def test_a_wrong_kernel_fails(tmp_path):
+    code, out, found = verify("wrong", tmp_path, "--only", "kernels")
+    assert code == 1, out
+    assert [check["name"] for check in found["checks"] if not check["passed"]] == ["softmax cross-entropy"]
+    assert found["failures"] == []
 
 
-def test_gradients_against_torch(emulate):
+@needs_compiler
+def test_no_time(tmp_path):
+    """What the budget does not reach is said, and the command ends in time."""
+    started = time.monotonic()
+    code, out, found = verify("hang", tmp_path, "--only", "kernels", "networks", "--seconds", "12")
+    assert time.monotonic() - started < 60
+    assert code == 0, out
+    assert [(line["part"], line["message"]) for line in found["left_out"]] == [
+        ("kernels fp32", "the time for all parts ended here"),
+        ("networks fp32", "no time was left"),
+    ]
+
+
+def test_the_environment_says_which_commit(emulate, monkeypatch):
     emulate()
-    check = correctness.against_torch("lenet5", batch=2)
-    assert check.passed, check
-    assert check.error < 1e-5
+    monkeypatch.setenv("MINICNN_COMMIT", "abc1234")
+    assert environment.describe()["commit"] == "abc1234"
+
+
+def test_a_part_goes_on_behind_a_task(emulate, tmp_path):
+    emulate()
+    part = Part("numbers", lambda: ((str(i), lambda i=i: [{"kind": "check", "name": i}]) for i in range(3)), 1)
+    assert run_part(part, tmp_path / "lines", first=2) == 0
+    lines = [json.loads(line) for line in (tmp_path / "lines").read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["begin", "check", "end"]
+    assert lines[1]["name"] == 2
+
+
+@pytest.mark.parametrize("geometry", [{}, {"padding": 1}, {"padding": 1, "stride": 2}])
+def test_spot_checks(geometry):
+    """Right results pass; wrong ones, of one pass each, do not."""
+    generator = np.random.default_rng(0)
+    x, w = (generator.standard_normal(shape, dtype=np.float32) for shape in ((2, 7, 8, 5), (3, 3, 5, 6)))
+    y = reference.conv2d(x, w, **geometry)
+    dy = generator.standard_normal(y.shape, dtype=np.float32)
+    results = {
+        "forward": y,
+        "input gradient": reference.conv2d_grad_input(dy, w, x.shape, **geometry),
+        "weight gradient": reference.conv2d_grad_weight(dy, x, w.shape, **geometry)[0],
+    }
+    for what, result in results.items():
+        assert spot.check("", what, "fp32", x, dy, w, geometry, result).passed, what
+        assert not spot.check("", what, "fp32", x, dy, w, geometry, result * np.float32(1.001)).passed, what
 
 
 def test_torchs_side(monkeypatch):
     """Every measurement of torch, here on the CPU at small sizes: it must run where nobody can mend it."""
-    monkeypatch.setattr(speed, "TORCH", "cpu")
+    monkeypatch.setattr(torch_side, "DEVICE", "cpu")
     for precision in ("fp32", "bf16"):
-        found = speed._torch_convolution((2, 8, 8, 4), 3, 8, {"padding": 1, "stride": 2}, precision, 2)
+        found = torch_side.convolution((2, 8, 8, 4), 3, 8, {"padding": 1, "stride": 2}, precision, 2)
         assert all(times["contiguous_format, eager"] > 0 and "channels_last, eager" in times for times in found.values())
-    found = speed._torch_memory_bound((2, 8, 8, 16), (4, 10), 100, "fp32")
+    found = torch_side.memory_bound((2, 8, 8, 16), (4, 10), 100, "fp32")
     assert len(found) == 6
     assert all(min(times.values()) > 0 for times in found.values())
-    times = speed._torch_step("lenet5", 2, "fp32", quick=True)
-    assert set(times) == {"contiguous_format, eager", "channels_last, eager"}
+    assert set(torch_side.step("lenet5", 2, 10, "fp32")) == {"contiguous_format, eager", "channels_last, eager"}
 
 
-def test_the_picture(tmp_path):
-    same = {"group": "memory", "seconds": 1e-4, "way": "eager", "flops": 0, "share": 0.5}
-    rows = [
-        same | {"name": name, "precision": precision, "torch": ratio * 1e-4, "ratio": ratio}
-        for name, ratio in (("LRN", 4), ("max pool", 1))
-        for precision in ("fp32", "bf16")
-    ]
-    report.write({"environment": {}, "rows": rows, "checks": [], "courses": []}, tmp_path)
+def test_the_report(tmp_path):
+    """PyTorch's rows of this run come before stored ones; the ratio is that to its best; a picture is drawn."""
+    lines = [{"part": "", "kind": "ceilings", "copy, bytes/s": 2e12}]
+    for name, precision in (("LRN", "fp32"), ("LRN", "bf16"), ("max pool", "fp32")):
+        row = {"kind": "speed", "group": "memory", "name": name, "precision": precision, "seconds": 1e-4, "flops": 0.0, "bytes": 1e8}
+        lines.append({"part": ""} | row)
+    lines.append({"part": "", "kind": "torch", "name": "LRN", "precision": "fp32", "ways": {"eager": 5e-4, "graph": 4e-4}})
+    stored = [{"name": name, "precision": "fp32", "ways": {"eager": 2e-4}} for name in ("LRN", "max pool")]
+    found = report.collected(lines, stored)
+    assert [row["ratio"] for row in found["rows"]] == pytest.approx([4, None, 2])
+    assert found["rows"][0]["way"] == "graph"
+    assert found["rows"][0]["share"] == pytest.approx(0.5)
+    assert report.means(found["rows"]) == pytest.approx({"memory, fp32": 8**0.5})
+    report.write(found, tmp_path)
     assert (tmp_path / "gpu.png").stat().st_size > 5000
-    assert report.means(rows) == pytest.approx({"memory, fp32": 2, "memory, bf16": 2})
+    assert json.loads((tmp_path / "gpu-torch.json").read_text())[0]["ways"]["graph"] == 4e-4

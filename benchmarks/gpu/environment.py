@@ -5,12 +5,18 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..device import runtime
+from minicnn.device import runtime
+
+from .parts import Task
 
 PACKAGES = ("minicnn", "numpy", "cupy-cuda13x", "cupy-cuda12x", "torch", "numba", "numba-cuda")
 
@@ -30,12 +36,17 @@ def has_torch() -> bool:
     return bool(importlib.import_module("torch").cuda.is_available())
 
 
-def describe() -> dict:
-    """Versions, GPU, commit."""
+def tasks(tiny: bool) -> Iterator[Task]:
+    """What machine this is, and what it can reach."""
+    yield "versions", lambda: [{"kind": "environment"} | describe()]
+    yield "ceilings", lambda: [{"kind": "ceilings"} | ceilings(tiny)]
+
+
+def describe() -> dict[str, Any]:
+    """Versions, GPU, commit (of git, or what MINICNN_COMMIT says where a tree travels without), date."""
     found: dict = {"python": platform.python_version(), **{p: version(p) for p in PACKAGES if version(p)}, "cores": os.cpu_count()}
-    found |= runtime().describe()
-    done = _output("git", "-C", str(Path(__file__).parents[2]), "rev-parse", "--short", "HEAD")
-    return found | ({"commit": done} if done else {})
+    commit = os.environ.get("MINICNN_COMMIT") or _output("git", "-C", str(Path(__file__).parents[2]), "rev-parse", "--short", "HEAD")
+    return found | runtime().describe() | {"commit": commit or "unknown", "date": f"{datetime.now(UTC):%Y-%m-%d}"}
 
 
 def _output(*command: str) -> str | None:
@@ -46,10 +57,10 @@ def _output(*command: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def ceilings(quick: bool) -> dict[str, float]:
-    """Bytes and FLOPs a second that this GPU reaches: copying, and torch's products of large matrices, if there is torch."""
+def ceilings(tiny: bool) -> dict[str, float]:
+    """Bytes and FLOPs per second that this GPU reaches: copying, and torch's products of large matrices, if there is torch."""
     run, found = runtime(), {}
-    size = 1 << (26 if quick else 28)
+    size = 1 << (12 if tiny else 28)
     a, b = run.empty((size,), np.float32), run.empty((size,), np.float32)
     a[...] = 1
 
@@ -61,31 +72,31 @@ def ceilings(quick: bool) -> dict[str, float]:
         return found
     import torch
 
-    n = 4096 if quick else 8192
+    n = 8192
     for name, kind, tf32 in (("fp32", torch.float32, False), ("tf32", torch.float32, True), ("bf16", torch.bfloat16, False)):
         torch.backends.cuda.matmul.allow_tf32 = tf32
         x, y = (torch.randn(n, n, device="cuda").to(kind) for _ in range(2))
-        found[f"{name} product, FLOP/s"] = 2 * n**3 / min(torch_times(lambda x=x, y=y: x @ y))
+        found[f"{name} product, FLOP/s"] = 2 * n**3 / min(torch_times(partial(torch.matmul, x, y)))
     return found
 
 
-def _wait(torch) -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def torch_times(work, repeats: int = 5, launches: int = 10) -> list[float]:
-    """Seconds that each call of `work` takes, `repeats` times `launches` calls, launching included: what a user of torch waits for."""
+def torch_times(work: Callable[[], Any], repeats: int = 5, launches: int = 10) -> list[float]:
+    """Seconds of a call of `work`, `repeats` times `launches` calls: by CUDA's events, as ours; by the clock where there is no GPU."""
     import torch
 
     for _ in range(3):
         work()
+    if not torch.cuda.is_available():
+        started = time.perf_counter()
+        work()
+        return [time.perf_counter() - started]
     times = []
     for _ in range(repeats):
-        _wait(torch)
-        started = time.perf_counter()
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
         for _ in range(launches):
             work()
-        _wait(torch)
-        times.append((time.perf_counter() - started) / launches)
+        end.record()
+        end.synchronize()
+        times.append(start.elapsed_time(end) / 1e3 / launches)
     return times

@@ -1,0 +1,101 @@
+"""The parts, and the child process that runs one: `python -m benchmarks.gpu --part NAME --json FILE [--first I]`.
+
+A part is a list of tasks. For each the child writes a line that it begins, a line for each result, and a line that it ended, each at
+once: whatever happens, the parent knows what was found, and which task was running.
+"""
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn.device import runtime, set_precision
+
+DEVICE_LOST = 4  # the child's exit code when an error has made the device useless to its process
+
+Task = tuple[str, Callable[[], Iterable[dict]]]
+
+
+class Part(NamedTuple):
+    """Tasks that run in one process; `limit`: the seconds that one of them may take."""
+
+    name: str
+    tasks: Callable[[], Iterator[Task]]
+    limit: float
+
+
+def parts(precisions: list[str], tiny: bool, has_torch: bool) -> list[Part]:
+    """Every part, the most important first: what a budget of time does not reach is left out from the end."""
+    from . import causes, correctness, environment, learning, speed, torch_side, variants, whole
+
+    def each(what: str, tasks: Callable[..., Iterator[Task]], limit: float) -> list[Part]:
+        return [Part(f"{what} {p}", partial(tasks, p, tiny), limit) for p in precisions]
+
+    found = [Part("environment", lambda: environment.tasks(tiny), 60)]
+    found += each("kernels", correctness.kernels, 60)
+    found += each("variants", variants.tasks, 60)
+    found += [Part("whole steps", lambda: whole.tasks(precisions, tiny), 90)]
+    found += each("networks", correctness.networks, 120)
+    found += each("operations", speed.operations, 60)
+    if has_torch:
+        found += each("torch operations", torch_side.operations, 60)
+    found += each("steps", speed.steps, 60)
+    if has_torch:
+        found += each("torch steps", torch_side.steps, 90)
+    found += [Part("learning", lambda: learning.tasks(precisions, tiny), 240)]
+    if has_torch:
+        found += each("causes", causes.tasks, 60)
+    return found
+
+
+def run_part(part: Part, path: Path, first: int = 0) -> int:
+    """Run a part's tasks from number `first` on, appending to the file; returns the exit code."""
+    with path.open("a", encoding="utf-8") as file:
+
+        def write(**line: Any) -> None:
+            file.write(json.dumps({"part": part.name} | line, default=_plain) + "\n")
+            file.flush()
+
+        for number, (name, task) in enumerate(part.tasks()):
+            if number < first:
+                continue
+            write(kind="begin", task=number, name=name)
+            started = time.monotonic()
+            try:
+                for row in task():
+                    write(**row)
+                _settled()
+            except Exception as error:  # of any kind: the next task may well work
+                message = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+                write(kind="failure", name=name, message=message, trace=traceback.format_exc()[-2000:])
+                if not _works():
+                    write(kind="lost", name=name)
+                    return DEVICE_LOST
+            write(kind="end", task=number, seconds=round(time.monotonic() - started, 3))
+    set_precision("fp32")
+    return 0
+
+
+def _settled() -> None:
+    """Wait for the device, so that what a task's kernels did wrong is raised in that task."""
+    run = runtime()
+    run.download(run.upload(np.zeros(1, np.float32)))
+
+
+def _works() -> bool:
+    """Whether the device still obeys this process; after an illegal address, for one, it does not."""
+    try:
+        _settled()
+    except Exception:  # whatever its type, the answer is no
+        return False
+    return True
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's."""
+    return value.item() if isinstance(value, np.generic) else str(value)

@@ -1,0 +1,52 @@
+"""`python -m tests.cuda.emulated_gpu FAULT ...`: `benchmarks.gpu` on the emulated GPU, with one fault planted. See test_verify.py."""
+
+import sys
+import time
+
+from minicnn.kernels.ladder import gpu
+
+from benchmarks.gpu import correctness
+from benchmarks.gpu.__main__ import COMMAND, main
+
+from ..emulator import Emulator, install
+
+WRONG = ("by.y - (to_float(row[label]) - by.x)", "by.y - (to_float(row[label]) + by.x)")  # in the loss
+FAULTY = "softmax"  # the kernel that the other faults are planted in
+
+
+class Faulty(Emulator):
+    """Raises, hangs, ends the process or loses the device when the kernel `FAULTY` is launched."""
+
+    def __init__(self, fault: str):
+        super().__init__(changes=[WRONG] if fault == "wrong" else [])
+        self._fault, self._lost = fault, False
+
+    def launch(self, file, name, *rest):
+        """As the emulator's, but for the fault."""
+        if name == FAULTY and self._fault == "exception":
+            raise ValueError("a planted exception")
+        if name == FAULTY and self._fault == "hang":
+            time.sleep(1000)
+        if name == FAULTY and self._fault == "exit":
+            sys.exit(9)
+        self._lost |= name == FAULTY and self._fault == "sticky"
+        self._check()
+        super().launch(file, name, *rest)
+
+    def download(self, array):
+        """As the emulator's, while there is a device."""
+        self._check()
+        return super().download(array)
+
+    def _check(self):
+        if self._lost:
+            raise RuntimeError("an illegal memory access was encountered")
+
+
+if __name__ == "__main__":
+    rungs = gpu.rungs()[4:]  # Numba's rungs need a GPU
+    gpu.rungs = lambda: rungs
+    if sys.argv[1] != "none":
+        correctness.TINY = ()  # no convolutions, which take long here
+    install(Faulty(sys.argv[1]))
+    sys.exit(main(sys.argv[2:], [*COMMAND[:2], "tests.cuda.emulated_gpu", sys.argv[1]]))
