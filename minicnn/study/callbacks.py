@@ -10,8 +10,7 @@ class DrawCurves(Callback):
 
     def on_train_end(self, trainer: Trainer) -> None:
         history = trainer.history
-        is_finished = trainer.stop or trainer.loader.epoch >= trainer.epochs
-        if trainer.out is None or not history.rows or not is_finished:
+        if trainer.out is None or not history.rows or not trainer.finished:
             return
         name = trainer.model.name or type(trainer.model).__name__
         title = f"{name} on {trainer.loader.dataset.name}"
