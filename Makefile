@@ -1,8 +1,8 @@
-# make train   train LeNet-5 (MNIST where it can be had, else the embedded digits)
+# make train   train LeNet-5 on MNIST, or on the bundled digits without a network
 # make test    run the test suite
-# make lint    ruff and mypy
+# make lint    ruff, mypy and the guards of the structure
 # make bench   the short benchmarks, under ten minutes
-# Everything happens in .venv, made by the first of them. PYTHON chooses the interpreter (3.11 or newer).
+# All of them run in .venv, which the first one makes. PYTHON chooses the interpreter (3.11 or newer).
 
 PYTHON ?= python3
 VENV = .venv
@@ -26,6 +26,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/guards.py
 
 bench: $(VENV)/installed-test
 	$(BIN)/python benchmarks/startup.py --repeats 3

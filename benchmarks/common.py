@@ -1,22 +1,55 @@
-"""What all benchmarks share: engines in processes of their own, turn by turn, and rows that say where they were measured."""
+"""Common to all benchmarks: separate processes that take turns, and reports with environment.
 
+A report goes to benchmarks/out/, which git ignores; with --publish it goes to benchmarks/results/,
+which is committed.
+"""
+
+import argparse
 import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).parent
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 if "MINICNN_DATA" not in os.environ and SHARED_DATA.is_dir():
     os.environ["MINICNN_DATA"] = str(SHARED_DATA)
 
 
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser of the options that all benchmarks have; `doc` is the docstring of the script."""
+    found = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    found.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    found.add_argument(
+        "--publish", action="store_true", help="write to benchmarks/results/, not benchmarks/out/"
+    )
+    return found
+
+
+def folder(publish: bool) -> Path:
+    """Where reports go: the committed folder if they are published, else an ignored one."""
+    found = HERE / ("results" if publish else "out")
+    found.mkdir(exist_ok=True)
+    return found
+
+
+def peak_memory() -> int | None:
+    """The peak resident size of this process in bytes; None where the system has no such number."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 def has_torch() -> bool:
-    """Whether torch is installed; without it a benchmark prints our side alone."""
+    """True if torch is installed; without it a benchmark measures only minicnn."""
     try:
         metadata.version("torch")
     except metadata.PackageNotFoundError:
@@ -27,23 +60,23 @@ def has_torch() -> bool:
 def environment(threads: int) -> dict:
     """The machine, the versions, the threads and the commit."""
 
-    def version(package):
+    def version(package: str) -> str | None:
         try:
             return metadata.version(package)
         except metadata.PackageNotFoundError:
             return None
 
-    def git(*arguments):
+    def git(*arguments: str) -> str:
         done = subprocess.run(
             ["git", *arguments],
             capture_output=True,
             text=True,
-            cwd=Path(__file__).parents[1],
+            cwd=HERE.parent,
             check=False,
         )
         return done.stdout.strip()
 
-    # Results that another benchmark has just written do not make the measured code another.
+    # Results that another benchmark has just written are not a change of the measured code.
     changed = git(
         "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results"
     )
@@ -68,12 +101,13 @@ def _processor() -> str:
     )
 
 
-def in_turn(
-    script: str, sides: list[str], repeats: int, threads: int, arguments: list[str] = ()
+def interleaved(
+    script: str, sides: list[str], repeats: int, threads: int, arguments: Sequence[str] = ()
 ) -> dict[str, list]:
-    """Run `script ARGUMENTS --side=SIDE` for each side, `repeats` times round; a run prints one JSON value, the last line of its output.
+    """Run `script ARGUMENTS --side=SIDE` for every side in turn, `repeats` times.
 
-    Every run is a fresh process with `threads` threads, so that no side's idle workers spin on the other's cores.
+    The last line of a run's output is one JSON value, its result. Every run is a fresh process with
+    `threads` threads, so that idle workers of one side do not occupy the cores of the other.
     """
     limits = {
         name: str(threads)
@@ -103,8 +137,8 @@ def in_turn(
 
 
 def machine(threads: int) -> dict[str, float]:
-    """What the machine can do: `flops` and `bytes` a second (see machine.py)."""
-    command = [sys.executable, str(Path(__file__).with_name("machine.py")), f"--threads={threads}"]
+    """The peak of the machine: `flops` and `bytes` per second (see machine.py)."""
+    command = [sys.executable, str(HERE / "machine.py"), f"--threads={threads}"]
     limits = {"NUMBA_NUM_THREADS": str(threads)}
     return json.loads(
         subprocess.run(
@@ -113,18 +147,19 @@ def machine(threads: int) -> dict[str, float]:
     )
 
 
-def report(name: str, table: str, threads: int, results: dict) -> None:
-    """Print the table with where it was measured, and keep both under benchmarks/results/."""
-    where = environment(threads)
+def report(name: str, table: str, options: argparse.Namespace, results: dict) -> Path:
+    """Print the table and its environment; write NAME.json and NAME.md, and return the latter."""
+    where = environment(options.threads)
     note = ", ".join(f"{key} {value}" for key, value in where.items() if value)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(
-        json.dumps({"environment": where, **results}, indent=2) + "\n"
-    )
-    (RESULTS / f"{name}.md").write_text(f"{table}\n\n{note}\n")
-    print(f"{table}\n\n{note}")
+    target = folder(options.publish) / f"{name}.md"
+    contents = json.dumps({"environment": where, **results}, indent=2)
+    target.with_suffix(".json").write_text(contents + "\n", encoding="utf-8")
+    target.write_text(f"{table}\n\n{note}\n", encoding="utf-8")
+    print(f"{table}\n\n{note}\n\nwritten: {target}")
+    return target
 
 
 def median_range(values: list[float], scale: float = 1.0) -> str:
     """`median (smallest-largest)`."""
-    return f"{statistics.median(values) * scale:.1f} ({min(values) * scale:.1f}-{max(values) * scale:.1f})"
+    low, middle, high = (f(values) * scale for f in (min, statistics.median, max))
+    return f"{middle:.1f} ({low:.1f}-{high:.1f})"

@@ -1,11 +1,13 @@
-"""soumith's convnet-benchmarks: forward, and forward with backward, of AlexNet, OverFeat, VGG-A and GoogLeNet.
+"""soumith's convnet-benchmarks: the passes of AlexNet, OverFeat, VGG-A and GoogLeNet.
 
     python benchmarks/convnet_benchmarks.py [--batch 16] [--own-batch] [--steps 5] [--threads N]
+                                            [--publish]
 
-His protocol: random images, no loss, no update; a gradient of ones goes back through the whole network. The networks are his:
-AlexNet in its one-weird-trick form, OverFeat's fast model, VGG's configuration A, GoogLeNet without auxiliary heads. His batches (128, and
-64 for VGG) with --own-batch, a CPU-sized one otherwise. PyTorch runs in the better of its layouts.
-Writes benchmarks/results/convnet_benchmarks.{json,md}.
+Times a forward pass, and forward with backward. His protocol: random images, no loss, no update; a
+gradient of ones goes back through the whole network. His networks: AlexNet in its one-weird-trick
+form, OverFeat's fast model, configuration A of VGG, GoogLeNet without auxiliary heads. His batches
+(128, and 64 for VGG) with --own-batch, else one that suits a CPU. PyTorch runs in the better of its
+layouts. Writes convnet_benchmarks.{json,md}.
 """
 
 import argparse
@@ -105,11 +107,11 @@ def measure(side: str, name: str, batch: int, steps: int) -> dict[str, float]:
     if side == "minicnn":
         network = our_network(name)
 
-        def ours():
+        def run_minicnn():
             network.zero_grad()
             network.backward(np.ones_like(network(x)), need_dx=False)
 
-        return medians(lambda: network(x), ours, steps)
+        return medians(lambda: network(x), run_minicnn, steps)
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -132,13 +134,12 @@ def measure(side: str, name: str, batch: int, steps: int) -> dict[str, float]:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser(__doc__)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument(
         "--own-batch", action="store_true", help="soumith's own batches: 128, and 64 for VGG"
     )
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
         "--network", choices=OWN, help=argparse.SUPPRESS
     )  # used by this script itself
@@ -153,7 +154,7 @@ def main():
     for name, own in OWN.items():
         batch = own if options.own_batch else options.batch
         arguments = [f"--network={name}", f"--batch={batch}", f"--steps={options.steps}"]
-        raw[name] = common.in_turn(__file__, sides, 1, options.threads, arguments)
+        raw[name] = common.interleaved(__file__, sides, 1, options.threads, arguments)
         for what in ("forward", "forward + backward"):
             times = {side: runs[0][what] for side, runs in raw[name].items()}
             best = min((t for side, t in times.items() if side != "minicnn"), default=None)
@@ -166,7 +167,7 @@ def main():
     common.report(
         "convnet_benchmarks" + "_own" * options.own_batch,
         "\n".join(lines),
-        options.threads,
+        options,
         {"seconds": raw},
     )
 

@@ -1,11 +1,12 @@
-"""Single operations, ours and PyTorch's side by side: convolutions by shape and pass, pooling, normalization, losses, updates.
+"""Single operations beside PyTorch's: convolutions, pooling, normalization, losses, updates.
 
-    python benchmarks/layers.py [GROUP ...] [--rounds 2] [--repeats 5] [--threads N]
+    python benchmarks/layers.py [GROUP ...] [--rounds 2] [--repeats 5] [--threads N] [--publish]
 
-Groups: conv (shapes of VGG and ResNet, and the five layers of soumith's convnet-benchmarks, batch 16), memory (operations whose time is
-their bytes). A forward or backward pass alone is timed, on arrays that exist already. PyTorch runs in the better of its two layouts. The
-floor is the larger of the FLOPs at the measured peak and the bytes at the measured bandwidth of a copy; every array counts once. Errors
-are ours against float64, on one image. Writes benchmarks/results/layers.{json,md}.
+Groups: conv (shapes of VGG and ResNet, and the five layers of soumith's convnet-benchmarks, batch
+16), memory (operations limited by memory bandwidth). Only the forward or backward pass is timed, on
+existing arrays. PyTorch runs in the better of its two layouts. The floor is the larger of the FLOPs
+at the measured peak and the bytes at the measured bandwidth of a copy; every array counts once.
+Errors are those of minicnn against float64, on one image. Writes layers.{json,md}.
 """
 
 import argparse
@@ -59,7 +60,7 @@ MEMORY = {  # name: (shape, arrays that pass through memory, forward and backwar
 
 
 def median_time(call, repeats: int) -> float:
-    """Seconds: the median of at least `repeats` calls and a fifth of a second of them, after a warm-up of two calls and as long."""
+    """Seconds: the median of at least `repeats` calls and 0.2 s of them, after a warm-up."""
     for least in (2, repeats):
         times: list[float] = []
         while len(times) < least or sum(times) < 0.2:
@@ -69,8 +70,8 @@ def median_time(call, repeats: int) -> float:
     return statistics.median(times)
 
 
-def ours(groups, repeats: int) -> dict[str, float]:
-    from minicnn.kernels import dispatch as K
+def run_minicnn(groups, repeats: int) -> dict[str, float]:
+    from minicnn.kernels import functional as F
 
     generator = np.random.default_rng(0)
 
@@ -80,11 +81,11 @@ def ours(groups, repeats: int) -> dict[str, float]:
     found = {}
     for name, (n, c, k, size, r, stride, pad) in CONVS.items() if "conv" in groups else ():
         x, w, b = draw(n, size, size, c), draw(r, r, c, k), draw(k)
-        dy = draw(*K.conv2d(x, w, b, stride, pad).shape)
+        dy = draw(*F.conv2d(x, w, b, stride, pad).shape)
         calls = (
-            lambda: K.conv2d(x, w, b, stride, pad),
-            lambda: K.conv2d_grad_input(dy, w, x.shape, stride, pad),
-            lambda: K.conv2d_grad_weight(dy, x, w.shape, stride, pad),
+            lambda: F.conv2d(x, w, b, stride, pad),
+            lambda: F.conv2d_grad_input(dy, w, x.shape, stride, pad),
+            lambda: F.conv2d_grad_weight(dy, x, w.shape, stride, pad),
         )
         found |= {
             f"{name}: {which}": median_time(call, repeats)
@@ -92,26 +93,26 @@ def ours(groups, repeats: int) -> dict[str, float]:
         }
 
     def lrn(x, dy):
-        y, scale = K.local_response_norm(x)
-        K.local_response_norm_grad(dy, x, y, scale)
+        y, scale = F.local_response_norm(x)
+        F.local_response_norm_grad(dy, x, y, scale)
 
     def max_pool(x, dy, *window):
-        y, argmax = K.max_pool2d(x, *window)
-        K.max_pool2d_grad(y, argmax, x.shape, *window)
+        y, argmax = F.max_pool2d(x, *window)
+        F.max_pool2d_grad(y, argmax, x.shape, *window)
 
     def average_pool(x, dy):
-        K.avg_pool2d_grad(K.avg_pool2d(x, 2), x.shape, 2)
+        F.avg_pool2d_grad(F.avg_pool2d(x, 2), x.shape, 2)
 
     def batch_norm(x, dy):
-        _, mean, inv_std = K.batch_norm(
+        _, mean, inv_std = F.batch_norm(
             x, ones, zeros, zeros.copy(), ones.copy(), activation="relu"
         )
-        K.batch_norm_grad(dy, x, ones, mean, inv_std, beta=zeros, activation="relu")
+        F.batch_norm_grad(dy, x, ones, mean, inv_std, beta=zeros, activation="relu")
 
     def linear(x, dy):
-        K.linear(x, w, b)
-        K.linear_grad_input(dy, w)
-        K.linear_grad_weight(dy, x)
+        F.linear(x, w, b)
+        F.linear_grad_input(dy, w)
+        F.linear_grad_weight(dy, x)
 
     calls = {
         "LRN, AlexNet's first": lrn,
@@ -119,11 +120,11 @@ def ours(groups, repeats: int) -> dict[str, float]:
         "max pool 2x2": lambda x, dy: max_pool(x, dy, 2),
         "average pool 2x2": average_pool,
         "batch norm + ReLU": batch_norm,
-        "ReLU": lambda x, dy: K.relu_grad(dy, K.relu(x)),
-        "residual add + ReLU": lambda x, dy: K.relu_grad(dy, K.add(x, dy, "relu")),
-        "softmax cross-entropy": lambda x, dy: K.softmax_cross_entropy(x, labels),
-        "SGD step, 25 million": lambda x, dy: K.sgd_update([x], [dy], [v], [1e-3], [5e-4], 0.9),
-        "Adam step, 25 million": lambda x, dy: K.adam_update([x], [dy], [v], [u], [1e-3], [0.0], 1),
+        "ReLU": lambda x, dy: F.relu_grad(dy, F.relu(x)),
+        "residual add + ReLU": lambda x, dy: F.relu_grad(dy, F.add(x, dy, "relu")),
+        "softmax cross-entropy": lambda x, dy: F.softmax_cross_entropy(x, labels),
+        "SGD step, 25 million": lambda x, dy: F.sgd_update([x], [dy], [v], [1e-3], [5e-4], 0.9),
+        "Adam step, 25 million": lambda x, dy: F.adam_update([x], [dy], [v], [u], [1e-3], [0.0], 1),
         "linear 4096-4096, batch 4, forward + backward": linear,
         "linear 4096-4096, batch 64, forward + backward": linear,
     }
@@ -138,7 +139,7 @@ def ours(groups, repeats: int) -> dict[str, float]:
     return found
 
 
-def torchs(groups, repeats: int, layout: str) -> dict[str, float]:
+def run_torch(groups, repeats: int, layout: str) -> dict[str, float]:
     import torch
     import torch.nn.functional as F
 
@@ -225,7 +226,7 @@ def torchs(groups, repeats: int, layout: str) -> dict[str, float]:
 
 def errors() -> dict[str, float]:
     """Our relative L2 error against float64 in every pass of every convolution, on one image."""
-    from minicnn.kernels import dispatch as K
+    from minicnn.kernels import functional as F
 
     generator, found = np.random.default_rng(0), {}
     for name, (_, c, k, size, r, stride, pad) in CONVS.items():
@@ -234,19 +235,19 @@ def errors() -> dict[str, float]:
             generator.standard_normal((r, r, c, k), dtype=np.float32),
         )
         b = np.zeros(k, np.float32)
-        exact = K.conv2d(x.astype(float), w.astype(float), b.astype(float), stride, pad)
+        exact = F.conv2d(x.astype(float), w.astype(float), b.astype(float), stride, pad)
         dy = generator.standard_normal(exact.shape, dtype=np.float32)
         pairs = zip(
             PASSES,
             (
-                K.conv2d(x, w, b, stride, pad),
-                K.conv2d_grad_input(dy, w, x.shape, stride, pad),
-                K.conv2d_grad_weight(dy, x, w.shape, stride, pad)[0],
+                F.conv2d(x, w, b, stride, pad),
+                F.conv2d_grad_input(dy, w, x.shape, stride, pad),
+                F.conv2d_grad_weight(dy, x, w.shape, stride, pad)[0],
             ),
             (
                 exact,
-                K.conv2d_grad_input(dy.astype(float), w.astype(float), x.shape, stride, pad),
-                K.conv2d_grad_weight(dy.astype(float), x.astype(float), w.shape, stride, pad)[0],
+                F.conv2d_grad_input(dy.astype(float), w.astype(float), x.shape, stride, pad),
+                F.conv2d_grad_weight(dy.astype(float), x.astype(float), w.shape, stride, pad)[0],
             ),
             strict=True,
         )
@@ -280,11 +281,10 @@ SIDES = ("minicnn", "torch contiguous", "torch channels_last")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser(__doc__)
     parser.add_argument("groups", nargs="*", default=["conv", "memory"], help="conv, memory")
     parser.add_argument("--rounds", type=int, default=2, help="how often the sides take turns")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
         "--side", help=argparse.SUPPRESS
     )  # used by this script itself: measure one side and print it
@@ -292,13 +292,15 @@ def main():
     if set(options.groups) - {"conv", "memory"}:
         parser.error(f"unknown group in {options.groups}; expected conv, memory")
     if options.side == "minicnn":
-        return print(json.dumps(ours(options.groups, options.repeats)))
+        return print(json.dumps(run_minicnn(options.groups, options.repeats)))
     if options.side:
-        return print(json.dumps(torchs(options.groups, options.repeats, options.side.split()[1])))
+        return print(
+            json.dumps(run_torch(options.groups, options.repeats, options.side.split()[1]))
+        )
 
     sides = [side for side in SIDES if common.has_torch() or side == "minicnn"]
     machine = common.machine(options.threads)
-    found = common.in_turn(
+    found = common.interleaved(
         __file__,
         sides,
         options.rounds,
@@ -334,18 +336,18 @@ def main():
             f"{r['error']:.0e}" if r["error"] is not None else "",
         )
         lines.append(
-            f"| {r['operation']} | {r['minicnn'] * 1e3:.2f} | {theirs} | {ratio} | {speed} | {r['of_floor']:.0%} | {error} |"
+            f"| {r['operation']} | {r['minicnn'] * 1e3:.2f} | {theirs} | {ratio} | {speed} "
+            f"| {r['of_floor']:.0%} | {error} |"
         )
     for which in PASSES:
         ratios = [r["ratio"] for r in rows if r["operation"].endswith(which) and r["ratio"]]
         if ratios:
-            lines.append(
-                f"| geometric mean, {which} | | | **{statistics.geometric_mean(ratios):.2f}** | | | |"
-            )
+            mean = statistics.geometric_mean(ratios)
+            lines.append(f"| geometric mean, {which} | | | **{mean:.2f}** | | | |")
     common.report(
         "layers",
         "\n".join(lines),
-        options.threads,
+        options,
         {"machine": machine, "rows": rows, "raw": found},
     )
 

@@ -1,12 +1,12 @@
-"""LeNet-5: its training step at batch 64, ours and PyTorch's side by side, and real MNIST until 99 % of the test images are right.
+"""LeNet-5: its training step at batch 64 beside PyTorch's, and MNIST to 99 % test accuracy.
 
-    python benchmarks/lenet_mnist.py [--repeats 5] [--threads N] [--no-training]
+    python benchmarks/lenet_mnist.py [--repeats 5] [--threads N] [--no-training] [--publish]
 
-The step is forward, loss, backward and SGD with momentum and weight decay, on the same random images. PyTorch runs in the better of its
-two layouts. Each measurement is a process of its own; the sides take turns. Then `lenet5` is trained by its own recipe, its rate falling
-over four epochs, with three seeds (where MNIST can be had) until its test accuracy reaches 99 %; seconds are those of the training steps,
-with loading and preprocessing.
-Writes benchmarks/results/lenet_mnist.{json,md}.
+The step is forward, loss, backward and SGD with momentum and weight decay, on the same random
+images. PyTorch runs in the better of its two layouts. Each measurement is a process of its own; the
+sides take turns. Then `lenet5` is trained by its own recipe, with a rate that falls over four
+epochs, from three seeds, until its test accuracy reaches 99 % (if MNIST can be downloaded). Seconds
+are those of the training steps, with loading and preprocessing. Writes lenet_mnist.{json,md}.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 
 BATCH, STEPS, WARM_UP = 64, 100, 20
 STEPS_PER_EPOCH = 938  # 60,000 images
-EPOCHS = 4  # that suffice for 99 %
+EPOCHS = 4  # enough for 99 %
 
 
 def batch():
@@ -42,12 +42,12 @@ def time_steps(step) -> float:
     return statistics.median(times)
 
 
-def ours(backend):
+def run_minicnn(backend):
     import minicnn
-    from minicnn import models, training
+    from minicnn import layers, models, training
 
     minicnn.use(backend)
-    model = models.create("lenet5", seed=0)
+    model = layers.fuse(models.create("lenet5", seed=0))
     optimizer = training.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     x, labels = batch()
 
@@ -60,7 +60,7 @@ def ours(backend):
     return time_steps(step)
 
 
-def torchs(layout):
+def run_torch(layout):
     import torch
     from torch import nn
 
@@ -90,7 +90,7 @@ def torchs(layout):
 
 
 def to_99_percent(seed: int) -> dict:
-    """Train `lenet5` on MNIST until 99 % of the test images are right: epochs, and seconds of training."""
+    """Train `lenet5` on MNIST to 99 % test accuracy: the epochs and seconds that it took."""
     import minicnn
     from minicnn import data, models, training
 
@@ -116,15 +116,15 @@ def to_99_percent(seed: int) -> dict:
 
 
 SIDES = {
-    "minicnn": lambda: ours("cpu"),
-    "minicnn reference": lambda: ours("reference"),
-    "torch contiguous": lambda: torchs("contiguous"),
-    "torch channels_last": lambda: torchs("channels_last"),
+    "minicnn": lambda: run_minicnn("cpu"),
+    "minicnn reference": lambda: run_minicnn("reference"),
+    "torch contiguous": lambda: run_torch("contiguous"),
+    "torch channels_last": lambda: run_torch("channels_last"),
 }
 
 
 def has_mnist() -> bool:
-    """Whether MNIST is here or can be fetched."""
+    """True if MNIST is here or can be downloaded."""
     from minicnn import data
     from minicnn.errors import DataError
 
@@ -137,13 +137,12 @@ def has_mnist() -> bool:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser(__doc__)
     parser.add_argument(
         "--side", help=argparse.SUPPRESS
     )  # used by this script itself: measure one side and print it
     parser.add_argument("--no-training", action="store_true", help="only the step")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
     if options.side:
         print(
@@ -155,38 +154,40 @@ def main():
         )
         return
     sides = [side for side in SIDES if common.has_torch() or not side.startswith("torch")]
-    results = common.in_turn(__file__, sides, options.repeats, options.threads)
+    results = common.interleaved(__file__, sides, options.repeats, options.threads)
     best = min(
         (statistics.median(v) for side, v in results.items() if side.startswith("torch")),
         default=None,
     )
     lines = [
-        "| LeNet-5, batch 64 | ms a step (min-max) | s an epoch | PyTorch's time / this |",
+        "| LeNet-5, batch 64 | ms per step (min-max) | s per epoch | PyTorch's time / this |",
         "|---|---:|---:|---:|",
     ]
     for side, values in results.items():
         median = statistics.median(values)
         ratio = f"{best / median:.2f}" if best else ""
         lines.append(
-            f"| {side} | {common.median_range(values, 1e3)} | {median * STEPS_PER_EPOCH:.1f} | {ratio} |"
+            f"| {side} | {common.median_range(values, 1e3)} | {median * STEPS_PER_EPOCH:.1f} "
+            f"| {ratio} |"
         )
     runs = {}
     if not options.no_training and has_mnist():
-        runs = common.in_turn(__file__, ["seed 0", "seed 1", "seed 2"], 1, options.threads)
+        runs = common.interleaved(__file__, ["seed 0", "seed 1", "seed 2"], 1, options.threads)
         lines += [
             "",
-            "| MNIST to 99 % | epochs | seconds of training | an epoch | test accuracy |",
+            "| MNIST to 99 % | epochs | seconds of training | per epoch | test accuracy |",
             "|---|---:|---:|---:|---:|",
         ]
         for name, (run,) in runs.items():
             epoch = statistics.median(run["epoch"])
             lines.append(
-                f"| {name} | {run['epochs']} | {run['seconds']:.1f} | {epoch:.1f} | {run['accuracy']:.2%} |"
+                f"| {name} | {run['epochs']} | {run['seconds']:.1f} | {epoch:.1f} "
+                f"| {run['accuracy']:.2%} |"
             )
     common.report(
         "lenet_mnist",
         "\n".join(lines),
-        options.threads,
+        options,
         {"seconds_per_step": results, "to_99_percent": runs},
     )
 

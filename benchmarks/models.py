@@ -1,17 +1,18 @@
-"""Whole networks, ours and PyTorch's side by side: a training step, an inference, and the peak memory of training.
+"""Whole networks beside PyTorch's: a training step, an inference, and the peak memory of training.
 
-    python benchmarks/models.py [NETWORK ...] [--rounds 2] [--steps 5] [--threads N] [--compile] [--batch N]
+    python benchmarks/models.py [NETWORK ...] [--rounds 2] [--steps 5] [--threads N] [--compile]
+                                [--batch N] [--publish]
 
-The step is forward, loss, backward and SGD with momentum and weight decay, on the same random images; the inference is a forward pass in
-eval mode without gradients. PyTorch runs the twins of the tests with its own dropout and in-place ReLUs, in the better of its two layouts,
-and with --compile also through torch.compile. Each measurement is a process of its own that does nothing else, and the sides take turns.
-Writes benchmarks/results/models.{json,md,png}, with --compile models_compile.{json,md,png}.
+The step is forward, loss, backward and SGD with momentum and weight decay, on the same random
+images; the inference is a forward pass in eval mode without gradients. PyTorch runs the twins of
+the tests with its own dropout and in-place ReLUs, in the better of its two layouts, and with
+--compile also through torch.compile. Each measurement is a process of its own, and the sides take
+turns. Writes models.{json,md,png}, with --compile models_compile.{json,md,png}.
 """
 
 import argparse
 import json
 import os
-import resource
 import statistics
 import sys
 import time
@@ -47,7 +48,7 @@ def batch(shape, n):
 
 
 def time_of(step, steps: int) -> list[float]:
-    """Seconds of each of at least `steps` calls and half a second of them, after a warm-up of two calls and half a second."""
+    """Seconds of each of at least `steps` calls and half a second of them, after a warm-up."""
     for least in (WARM_UP, steps):
         times = []
         while len(times) < least or sum(times) < 0.5:
@@ -58,18 +59,17 @@ def time_of(step, steps: int) -> list[float]:
 
 
 def measure(train, infer, steps: int) -> dict:
-    """Both times, and the largest resident size that training came to, in bytes."""
+    """Both times, and the peak resident size of training in bytes (None where it is not known)."""
     training = time_of(train, steps)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"train": training, "peak": peak, "inference": time_of(infer, steps)}
+    return {"train": training, "peak": common.peak_memory(), "inference": time_of(infer, steps)}
 
 
-def ours(name: str, n: int, steps: int) -> dict:
+def run_minicnn(name: str, n: int, steps: int) -> dict:
     import minicnn
-    from minicnn import models, training
+    from minicnn import layers, models, training
     from minicnn.training.metrics import loss_of
 
-    model = models.create(name, seed=0, num_classes=CLASSES)
+    model = layers.fuse(models.create(name, seed=0, num_classes=CLASSES))
     optimizer = training.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
     x, labels = batch(model.input_shape, n)
     loss = loss_of(model)
@@ -87,7 +87,7 @@ def ours(name: str, n: int, steps: int) -> dict:
     return measure(train, infer, steps)
 
 
-def torchs(name: str, n: int, steps: int, layout: str, compiled: bool) -> dict:
+def run_torch(name: str, n: int, steps: int, layout: str, compiled: bool) -> dict:
     import torch
 
     from minicnn import models
@@ -144,7 +144,7 @@ def macs_of(name: str) -> int:
 
 
 def row(name: str, n: int, results: dict[str, list[dict]], peak_flops: float) -> dict:
-    """What the table shows of one network: medians over all rounds, of the better of PyTorch's ways."""
+    """One network's row: medians over all rounds, and the better of PyTorch's variants."""
 
     def median(side, what):
         return statistics.median(t for run in results[side] for t in run[what])
@@ -165,12 +165,12 @@ def row(name: str, n: int, results: dict[str, list[dict]], peak_flops: float) ->
             "torch_way": best,
             "ratio": median(best, what) / mine if best else None,
         }
-    peaks = {side: max(run["peak"] for run in runs) for side, runs in results.items()}
-    least = min((peaks[side] for side in theirs), default=None)
+    peaks = {side: max(run["peak"] or 0 for run in runs) for side, runs in results.items()}
+    mine, least = peaks[OURS] or None, min((peaks[side] for side in theirs), default=0) or None
     found["memory"] = {
-        "minicnn": peaks[OURS],
+        "minicnn": mine,
         "torch": least,
-        "ratio": peaks[OURS] / least if least else None,
+        "ratio": mine / least if mine and least else None,
     }
     return found
 
@@ -190,10 +190,11 @@ def table(rows: list[dict]) -> str:
             return f"{value * scale:,.{digits}f}" if value is not None else ""
 
         lines.append(
-            f"| {r['network']}, {r['batch']} | {span} | {number(train['torch'], 1e3)} | {number(train['ratio'], 1, 2)} "
-            f"| {train['share_of_peak']:.0%} "
-            f"| {number(infer['minicnn'], 1e3)} | {number(infer['torch'], 1e3)} | {number(infer['ratio'], 1, 2)} "
-            f"| {memory['minicnn'] / 2**20:,.0f} | {number(memory['torch'], 2**-20, 0)} | {number(memory['ratio'], 1, 2)} |"
+            f"| {r['network']}, {r['batch']} | {span} | {number(train['torch'], 1e3)} "
+            f"| {number(train['ratio'], 1, 2)} | {train['share_of_peak']:.0%} "
+            f"| {number(infer['minicnn'], 1e3)} | {number(infer['torch'], 1e3)} "
+            f"| {number(infer['ratio'], 1, 2)} | {number(memory['minicnn'], 2**-20, 0)} "
+            f"| {number(memory['torch'], 2**-20, 0)} | {number(memory['ratio'], 1, 2)} |"
         )
     ratios = [[r[what]["ratio"] for r in rows] for what in ("train", "inference")]
     if all(ratios[0]):
@@ -201,13 +202,13 @@ def table(rows: list[dict]) -> str:
         lines.append(f"| geometric mean | | | **{train:.2f}** | | | | **{infer:.2f}** | | | |")
     lines += [
         "",
-        "Ratio: PyTorch's time over ours. Of peak: the FLOPs of the plain sums over our time, against the measured peak of the cores;",
+        "Ratio: PyTorch's time over minicnn's. Of peak: the FLOP/s of the plain sums over",
+        "the measured peak of the cores; Winograd's algorithm needs fewer, and may exceed 100 %.",
     ]
-    lines += ["Winograd's algorithm needs fewer, so that it may exceed 100 %."]
     return "\n".join(lines)
 
 
-def picture(rows: list[dict], name: str) -> None:
+def picture(rows: list[dict], path: Path) -> None:
     """How many times PyTorch's speed, a pair of bars for each network."""
     import matplotlib
 
@@ -233,25 +234,25 @@ def picture(rows: list[dict], name: str) -> None:
     axes.set_yticks(places, [f"{r['network']}, batch {r['batch']}" for r in rows])
     best = (
         "the best of its layouts, compiled or not"
-        if "compile" in name
+        if "compile" in path.name
         else "the better of its layouts"
     )
     axes.set_xlabel(f"times PyTorch's speed (1 = as fast; {best})")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    figure.savefig(common.RESULTS / f"{name}.png", dpi=130)
+    figure.savefig(path, dpi=130)
 
 
 def run_side(side: str, name: str, n: int, steps: int) -> dict:
     """One measurement: `minicnn`, or `torch LAYOUT[ compiled]`."""
     if side == OURS:
-        return ours(name, n, steps)
+        return run_minicnn(name, n, steps)
     _, layout, *compiled = side.split(" ")
-    return torchs(name, n, steps, layout, bool(compiled))
+    return run_torch(name, n, steps, layout, bool(compiled))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser(__doc__)
     parser.add_argument(
         "networks", nargs="*", default=list(BATCHES), help=f"of {', '.join(BATCHES)}"
     )
@@ -261,7 +262,6 @@ def main():
     )
     parser.add_argument("--batch", type=int, help="instead of each network's own")
     parser.add_argument("--compile", action="store_true", help="PyTorch also through torch.compile")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
         "--side", help=argparse.SUPPRESS
     )  # used by this script itself: measure one side and print it
@@ -284,7 +284,7 @@ def main():
     rows, raw = [], {}
     for name in options.networks:
         n = options.batch or BATCHES[name]
-        raw[name] = common.in_turn(
+        raw[name] = common.interleaved(
             __file__,
             sides,
             options.rounds,
@@ -294,10 +294,9 @@ def main():
         rows.append(row(name, n, raw[name], peak))
         print(table(rows[-1:]).splitlines()[2], flush=True)
     report = "models" + "_compile" * options.compile
-    common.report(
-        report, table(rows), options.threads, {"peak_flops": peak, "rows": rows, "raw": raw}
-    )
-    picture(rows, report)
+    results = {"peak_flops": peak, "rows": rows, "raw": raw}
+    written = common.report(report, table(rows), options, results)
+    picture(rows, written.with_suffix(".png"))
 
 
 if __name__ == "__main__":

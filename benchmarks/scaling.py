@@ -1,16 +1,16 @@
 """How the cost of a training step grows: with the batch, and with the threads.
 
-    python benchmarks/scaling.py [NETWORK ...] [--steps 5]
+    python benchmarks/scaling.py [NETWORK ...] [--steps 5] [--threads N] [--publish]
 
-Milliseconds an image at batches of 1 to 256 (as far as a step takes 1 TFLOP) and with 1 thread up to all cores, ours and PyTorch's in
-channels_last. Writes benchmarks/results/scaling.{json,md,png}.
+Milliseconds per image at batches of 1 to 256 (up to 1 TFLOP per step), with 1 thread and with all
+cores, beside PyTorch in channels_last. Writes scaling.{json,md,png}.
 """
 
 import argparse
 import json
-import os
 import statistics
 import sys
+from pathlib import Path
 
 import common
 
@@ -24,7 +24,7 @@ SIDES = ("minicnn", "torch channels_last")
 
 def table(rows: list[dict]) -> str:
     lines = [
-        "| network, batch | threads | ms an image | PyTorch | ratio |",
+        "| network, batch | threads | ms per image | PyTorch | ratio |",
         "|---|---:|---:|---:|---:|",
     ]
     for r in rows:
@@ -32,12 +32,13 @@ def table(rows: list[dict]) -> str:
             (f"{r['torch']:.3f}", f"{r['torch'] / r['minicnn']:.2f}") if r["torch"] else ("", "")
         )
         lines.append(
-            f"| {r['network']}, {r['batch']} | {r['threads']} | {r['minicnn']:.3f} | {theirs} | {ratio} |"
+            f"| {r['network']}, {r['batch']} | {r['threads']} | {r['minicnn']:.3f} "
+            f"| {theirs} | {ratio} |"
         )
     return "\n".join(lines)
 
 
-def picture(rows: list[dict], networks) -> None:
+def picture(rows: list[dict], networks: list[str], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -71,16 +72,16 @@ def picture(rows: list[dict], networks) -> None:
         axes.set_xticks(BATCHES, BATCHES)
         axes.grid(alpha=0.25, which="both")
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0][0].set_ylabel("ms an image, training step")
+    panels[0][0].set_ylabel("ms per image, training step")
     panels[0][0].plot([], [], color="#1b6ca8", marker="o", label="minicnn")
     panels[0][0].plot([], [], color="#dd8452", marker="s", label="PyTorch")
     panels[0][0].plot([], [], "--", color="gray", label="1 thread")
     panels[0][0].legend(frameon=False, fontsize=8)
-    figure.savefig(common.RESULTS / "scaling.png", dpi=130)
+    figure.savefig(path, dpi=130)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser(__doc__)
     parser.add_argument("networks", nargs="*", default=list(NETWORKS))
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--side", help=argparse.SUPPRESS)  # used by this script itself
@@ -101,8 +102,8 @@ def main():
         for batch in BATCHES:
             if 6 * models.macs_of(name) * batch > MOST:
                 continue
-            for threads in sorted({1, os.cpu_count() or 1}):
-                runs = common.in_turn(
+            for threads in sorted({1, options.threads}):
+                runs = common.interleaved(
                     __file__,
                     sides,
                     1,
@@ -122,8 +123,8 @@ def main():
                         "torch": each.get(SIDES[1]),
                     }
                 )
-    common.report("scaling", table(rows), os.cpu_count() or 1, {"milliseconds_an_image": rows})
-    picture(rows, options.networks)
+    written = common.report("scaling", table(rows), options, {"milliseconds_per_image": rows})
+    picture(rows, options.networks, written.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""How long users wait before anything happens: the import, and the first training step of LeNet-5 with a cold and a warm cache of kernels.
+"""How long a start takes: the import, and LeNet-5's first step with a cold and a warm kernel cache.
 
-    python benchmarks/startup.py [--repeats 5] [--threads N]
+    python benchmarks/startup.py [--repeats 5] [--threads N] [--publish]
 
-Every measurement is a fresh process; "cold" has an empty cache folder, so that every kernel is compiled. Times are seconds from the
-start of the interpreter. Writes benchmarks/results/startup.{json,md}.
+Every measurement is a fresh process; "cold" has an empty cache folder, so that every kernel is
+compiled. Times are seconds from the start of the interpreter. Writes startup.{json,md}.
 """
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -42,19 +41,18 @@ def seconds(code: str, threads: int, cache: str) -> float:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser(__doc__)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
     found: dict[str, list[float]] = {
-        "interpreter alone": [],
+        "interpreter only": [],
         "import minicnn": [],
         "first step, cold cache": [],
         "first step, warm cache": [],
     }
     for _ in range(options.repeats):
         with tempfile.TemporaryDirectory() as cache:
-            found["interpreter alone"].append(seconds("pass", options.threads, cache))
+            found["interpreter only"].append(seconds("pass", options.threads, cache))
             found["import minicnn"].append(seconds(IMPORT, options.threads, cache))
             found["first step, cold cache"].append(seconds(STEP, options.threads, cache))
             found["first step, warm cache"].append(seconds(STEP, options.threads, cache))
@@ -63,7 +61,7 @@ def main():
         lines.append(
             f"| {name} | {statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f}) |"
         )
-    common.report("startup", "\n".join(lines), options.threads, {"seconds": found})
+    common.report("startup", "\n".join(lines), options, {"seconds": found})
 
 
 if __name__ == "__main__":

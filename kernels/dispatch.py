@@ -1,22 +1,24 @@
 """The only place that chooses between backends: by the array's type, and by what the user asked for.
 
-Every operation of `minicnn.kernels.reference` is a function of this module. A call goes to
+A call of an operation in `functional` goes to
 - the backend that `use` named, if the array suits it and it has the operation;
-- else `cpu` for float32 NumPy arrays and `cuda` for CuPy arrays, where they are available: arrays stay where they are;
+- else `cpu` for float32 NumPy arrays and `cuda` for CuPy arrays, where they are available:
+  arrays stay where they are;
 - else `reference`.
 `table()` shows which backend serves which operation, so that no fallback is silent.
 """
 
 import functools
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from types import ModuleType, TracebackType
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from . import reference
+from .thread_state import state
 
-OPERATIONS: tuple[str, ...] = tuple(reference.__all__)
 BACKENDS = {
     "reference": "plain NumPy, any float type: the definition of every operation",
     "cpu": "Numba, SIMD, all cores, float32",
@@ -24,7 +26,8 @@ BACKENDS = {
     "numba_cuda": "Numba-CUDA: the GPU kernels in Python",
 }
 
-_chosen: str | None = None
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @functools.cache
@@ -45,93 +48,90 @@ def load(backend: str) -> ModuleType | str:
         return str(error)
 
 
-class use:  # noqa: N801 - it reads as a verb
-    """Choose the backend: `use("reference")` for the process, `with use("reference"):` for a block, `use(None)` for the default.
+def check_backend(backend: str) -> ModuleType:
+    """The backend's module.
 
+    Raises ValueError for an unknown backend, RuntimeError for an unavailable one.
+    """
+    if backend not in BACKENDS:
+        expected = ", ".join(BACKENDS)
+        raise ValueError(f"unknown backend {backend!r}; expected one of {expected}")
+    module = load(backend)
+    if isinstance(module, str):
+        raise RuntimeError(f"the backend {backend!r} is not available: {module}")
+    return module
+
+
+class use:  # noqa: N801 - it reads as a verb
+    """Choose the backend of this thread.
+
+    `use("reference")` chooses it from here on, `with use("reference"):` for a block, and
+    `use(None)` returns to the default.
     Raises ValueError for an unknown backend, RuntimeError for an unavailable one.
     """
 
     def __init__(self, backend: str | None):
-        global _chosen
         if backend is not None:
-            if backend not in BACKENDS:
-                raise ValueError(
-                    f"unknown backend {backend!r}; expected one of {', '.join(BACKENDS)}"
-                )
-            reason = load(backend)
-            if isinstance(reason, str):
-                raise RuntimeError(f"the backend {backend!r} is not available: {reason}")
-        self._previous, _chosen = _chosen, backend
+            check_backend(backend)
+        self._previous, state.backend = state.backend, backend
 
-    def __enter__(self):
+    def __enter__(self) -> "use":
         return self
 
-    def __exit__(self, *exception):
-        global _chosen
-        _chosen = self._previous
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        state.backend = self._previous
 
 
 def current() -> str | None:
-    """The backend that `use` chose, or None for the default."""
-    return _chosen
+    """The backend that `use` chose in this thread, or None for the default."""
+    return state.backend
 
 
-def implementation(operation: str, x):
-    """The function that serves `operation` for the array `x`, or for the arrays of a list."""
+def is_host_array(x: Any) -> bool:
+    """Whether x is in host memory: a NumPy array of any kind (a memory map, too) or scalar."""
+    if type(x) is np.ndarray:
+        return True
+    on_gpu = hasattr(x, "__cuda_array_interface__")  # as CuPy's arrays have it
+    return isinstance(x, (np.ndarray, np.generic)) and not on_gpu
+
+
+def select(operation: Callable[P, R], x: Any) -> Callable[P, R]:
+    """The function that serves an operation of `reference` for the array x (or a list's first)."""
     x = x[0] if isinstance(x, list) else x
-    if type(x) is not np.ndarray and not isinstance(x, np.generic):  # on the GPU
-        candidates = (_chosen, "cuda") if _chosen in ("reference", "numba_cuda") else ("cuda",)
+    chosen = state.backend
+    candidates: tuple[str | None, ...] = ()
+    if not is_host_array(x):
+        candidates = (chosen, "cuda") if chosen in ("reference", "numba_cuda") else ("cuda",)
     elif x.dtype == np.float32:
-        candidates = ("cpu" if _chosen in (None, "cuda") else _chosen,)
-    else:
-        candidates = ()
+        candidates = ("cpu" if chosen in (None, "cuda") else chosen,)
     for backend in candidates:
-        found = getattr(load(backend), operation, None) if backend else None
+        found = getattr(load(backend), operation.__name__, None) if backend else None
         if found is not None:
             return found
-    return getattr(reference, operation)
+    return operation
 
 
 def set_num_threads(n: int) -> None:
-    """Let the `cpu` backend use `n` threads; by default it uses all cores, or as many as NUMBA_NUM_THREADS says.
+    """Let the `cpu` backend use `n` threads.
 
-    Raises ValueError for less than 1 or more than that default, RuntimeError if the backend is not available.
+    By default it uses all cores, or as many as NUMBA_NUM_THREADS says.
+    Raises ValueError for less than 1 or more than that default, RuntimeError if the backend is not
+    available.
     """
-    _cpu().set_num_threads(n)
+    check_backend("cpu")
+    from .cpu.engine import launch
+
+    launch.set_num_threads(n)
 
 
 def get_num_threads() -> int:
     """How many threads the `cpu` backend uses. Raises RuntimeError if it is not available."""
-    return _cpu().threads()
+    check_backend("cpu")
+    from .cpu.engine import launch
 
-
-def _cpu() -> ModuleType:
-    """The module that starts the CPU's kernels."""
-    found = load("cpu")
-    if isinstance(found, str):
-        raise RuntimeError(f"the backend 'cpu' is not available: {found}")
-    return importlib.import_module("minicnn.kernels.cpu.engine.launch")
-
-
-def table() -> dict[str, dict[str, bool]]:
-    """Operation -> backend -> whether the backend has a kernel of its own (if not, `reference` serves)."""
-    return {
-        operation: {backend: hasattr(load(backend), operation) for backend in BACKENDS}
-        for operation in OPERATIONS
-    }
-
-
-def _dispatcher(operation: str):
-    @functools.wraps(getattr(reference, operation))
-    def dispatch(x, *args, **kwargs):
-        return implementation(operation, x)(x, *args, **kwargs)
-
-    return dispatch
-
-
-for _operation in OPERATIONS:
-    globals()[_operation] = _dispatcher(_operation)
-
-if TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any: ...
+    return launch.threads()

@@ -8,24 +8,19 @@
     history = training.fit(model, train, test, epochs=3)
     minicnn.save(model, "lenet5.safetensors")
 
-Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, data), `minicnn.models` (the papers).
+Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, data),
+`minicnn.models` (the papers).
 """
 
-from importlib import metadata
-
-from . import data, errors, layers, training
+from . import data, errors, layers, models, training
+from ._version import __version__
 from .device import set_precision, to_device, to_host, to_input
 from .kernels.dispatch import get_num_threads, set_num_threads, use
-from .layers.base import no_grad
-from .random import seed
+from .kernels.thread_state import no_grad
 from .registry import register
+from .rng import seed
 from .training.losses import softmax_cross_entropy
 from .weights import load, save
-
-try:
-    __version__ = metadata.version("minicnn")
-except metadata.PackageNotFoundError:  # read from a source tree that was never installed
-    __version__ = "0+unknown"
 
 __all__ = [
     "__version__",
@@ -34,6 +29,7 @@ __all__ = [
     "get_num_threads",
     "layers",
     "load",
+    "models",
     "no_grad",
     "register",
     "save",

@@ -1,6 +1,6 @@
-"""Where arrays live: on the host ("cpu"), as NumPy arrays, or on an NVIDIA GPU ("cuda"), as CuPy arrays. They move when asked to.
+"""Where arrays are: on the host ("cpu"), as NumPy arrays, or on an NVIDIA GPU ("cuda"), as CuPy arrays.
 
-`set_precision` says how the GPU makes its products:
+They move when asked to. `set_precision` says how the GPU computes its products:
 
 | name   | images  | products                                                  | relative error |
 |--------|---------|-----------------------------------------------------------|----------------|
@@ -10,12 +10,15 @@
 | `ffma` | float32 | the ordinary units, for study                             | as float32     |
 """
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .kernels import dispatch
+from .kernels.dispatch import is_host_array, load
+from .kernels.types import Array
+
+if TYPE_CHECKING:
+    from .layers.tree import Tree
 
 DEVICES = ("cpu", "cuda")
 PRECISIONS = ("fp32", "tf32", "bf16", "ffma")
@@ -24,14 +27,17 @@ _precision = "fp32"
 
 
 def set_precision(name: str) -> None:
-    """Let the GPU compute in that precision from now on. Raises ValueError for an unknown one; without a GPU it has no effect."""
+    """Let the GPU compute in that precision from now on; without a GPU it has no effect.
+
+    Raises ValueError for an unknown one.
+    """
     global _precision
     if name not in PRECISIONS:
         raise ValueError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
     _precision = name
-    importlib.import_module("minicnn.kernels.cuda.conv").set_precision(
-        "fp32" if name == "bf16" else name
-    )
+    from .kernels.cuda import conv
+
+    conv.set_precision("fp32" if name == "bf16" else name)
 
 
 def precision() -> str:
@@ -39,11 +45,14 @@ def precision() -> str:
     return _precision
 
 
-def checked(device: str) -> str:
-    """`device`. Raises ValueError if there is no such device, RuntimeError if it cannot be used, with the reason."""
+def validate_device(device: str) -> str:
+    """`device`.
+
+    Raises ValueError if there is no such device, RuntimeError with the reason if it cannot be used.
+    """
     if device not in DEVICES:
         raise ValueError(f"unknown device {device!r}; expected one of {', '.join(DEVICES)}")
-    reason = dispatch.load("cuda") if device == "cuda" else None
+    reason = load("cuda") if device == "cuda" else None
     if isinstance(reason, str):
         raise RuntimeError(f"the device 'cuda' is not available: {reason}")
     return device
@@ -51,46 +60,48 @@ def checked(device: str) -> str:
 
 def runtime() -> Any:
     """What starts kernels and moves arrays on the GPU. Raises ImportError if there is none."""
-    return importlib.import_module("minicnn.kernels.cuda.device").runtime()
+    from .kernels.cuda import device
+
+    return device.runtime()
 
 
-def device_of(array) -> str:
-    """ "cpu" for a NumPy array, "cuda" for one on the GPU."""
-    return "cpu" if type(array) is np.ndarray or isinstance(array, np.generic) else "cuda"
+def array_device(array: Any) -> str:
+    """ "cpu" for a NumPy array of any kind, "cuda" for one on the GPU."""
+    return "cpu" if is_host_array(array) else "cuda"
 
 
-def place_of(model) -> str:
+def model_device(model: "Tree") -> str:
     """The device that a model's parameters and buffers are on; "cpu" for a model without any."""
-    return next((device_of(array) for array in model.state_dict().values()), "cpu")
+    return next((array_device(array) for array in model.state_dict().values()), "cpu")
 
 
-def to_device(array, device: str):
+def to_device(array: Array, device: str) -> Array:
     """The array on that device: itself, if it is there already."""
-    if device_of(array) == device:
+    if array_device(array) == device:
         return array
     return runtime().upload(array) if device == "cuda" else runtime().download(array)
 
 
-def to_host(array) -> np.ndarray:
+def to_host(array: Array) -> np.ndarray:
     """The array as a NumPy array."""
     return to_device(array, "cpu")
 
 
-def to_input(x, device: str):
+def to_input(x: Array, device: str) -> Array:
     """Images as a network on that device takes them: in the precision that was chosen."""
     x = to_device(x, device)
     if device == "cuda" and _precision == "bf16":
         from ml_dtypes import bfloat16  # CuPy brings it along
 
-        return importlib.import_module("minicnn.kernels.cuda.activation").convert(
-            x, np.dtype(bfloat16)
-        )
+        from .kernels.cuda.activation import convert
+
+        return convert(x, np.dtype(bfloat16))
     return x
 
 
-def copy_into(own, value) -> None:
-    """`own[...] = value`, wherever the two lie. `value` has own's shape."""
-    if device_of(own) == "cpu":
+def copy_into(own: Array, value: Array) -> None:
+    """`own[...] = value`, wherever the two are. `value` has the shape of `own`."""
+    if array_device(own) == "cpu":
         own[...] = to_host(value)
     else:
         runtime().overwrite(own, np.ascontiguousarray(to_host(value), own.dtype))

@@ -1,41 +1,45 @@
-"""Networks by name. A file in `models/` registers its constructors with `@register`; `create` makes one.
+"""Networks by name: `register` adds a constructor, `create` calls it.
 
-Models stand above the engine: nothing here imports one, they are looked up by name when the first is asked for.
+The files in `models/` register their networks when they are imported, which `import minicnn` does.
+`minicnn.models.create` does the same as `create` here and can also load weights.
 """
 
 import difflib
-import importlib
 import inspect
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import random
-from .layers.compose import Sequential
-from .layers.init import skip_init
+from . import rng
+from .layers import Network
+
+Build = Callable[..., Network]
 
 
 @dataclass(frozen=True)
 class Entry:
     """One registered network.
 
-    build: its constructor. recipes: by name, with at least "default". loss: None is softmax cross-entropy.
-    torch_names: translates a tensor's name here to its name in torchvision's (or the usual CIFAR) checkpoints, None if there are none.
+    build: its constructor. recipes: `training.Recipe`s by name, at least "default".
+    loss: the loss it is trained with; None means softmax cross-entropy.
+    torch_names: translates a tensor's name into its name in torchvision's (or the usual CIFAR)
+        checkpoints; None if there are none.
     """
 
     name: str
-    build: Callable[..., Sequential]
-    recipes: dict[str, Any]
+    build: Build
+    recipes: Mapping[str, Any]
     loss: Any = None
     torch_names: Callable[[str], str] | None = None
 
-    def recipe(self, name: str | None = None, data: str | None = None):
-        """The recipe of that name; without one, the recipe made for that data set, or "default". Raises ValueError for an unknown name."""
+    def recipe(self, name: str | None = None, data: str | None = None) -> Any:
+        """The recipe `name`. Without a name: the recipe for the data set `data`, or "default".
+
+        Raises ValueError for an unknown name.
+        """
         if name is None:
-            return next(
-                (r for r in self.recipes.values() if r.data == data), self.recipes["default"]
-            )
+            fitting = (r for r in self.recipes.values() if r.data == data)
+            return next(fitting, self.recipes["default"])
         if name not in self.recipes:
             raise ValueError(
                 f"{self.name} has no recipe {name!r}; it has {', '.join(self.recipes)}"
@@ -44,7 +48,7 @@ class Entry:
 
     @property
     def options(self) -> list[str]:
-        """The names of the constructor's options."""
+        """The names of the constructor's arguments."""
         return list(inspect.signature(self.build).parameters)
 
     @property
@@ -57,14 +61,21 @@ _entries: dict[str, Entry] = {}
 
 
 def register(
-    name: str, recipes: dict[str, Any], loss=None, torch_names: Callable[[str], str] | None = None
-):
-    """Decorate a constructor so that `create(name)` finds it.
+    name: str,
+    recipes: Mapping[str, Any],
+    loss: Any = None,
+    torch_names: Callable[[str], str] | None = None,
+) -> Callable[[Build], Build]:
+    """Decorate a constructor so that `create(name)` finds it; the arguments are those of `Entry`.
 
-    The constructor returns a `Sequential` and sets its `input_shape`, (H, W, C). `recipes` holds at least "default".
+    The constructor returns a `Sequential` with its `input_shape`, (H, W, C).
+    In `models/` the networks come first and the recipes below them, so the call is at the end
+    of the file: `register("lenet5", {"default": LENET5})(lenet5)`.
     """
 
-    def decorate(build):
+    def decorate(build: Build) -> Build:
+        if "default" not in recipes:
+            raise ValueError(f"{name} has no recipe named 'default'; it has {list(recipes)}")
         _entries[name] = Entry(name, build, recipes, loss, torch_names)
         return build
 
@@ -72,39 +83,29 @@ def register(
 
 
 def names() -> list[str]:
-    """The names of all networks."""
-    importlib.import_module("minicnn.models")
+    """The names of all networks, in the order in which they were registered."""
     return list(_entries)
 
 
 def entry(name: str) -> Entry:
-    """What is registered under that name. Raises ValueError for an unknown one, with the nearest known."""
-    known = names()
+    """The network registered under `name`. Raises ValueError that lists similar names."""
     if name not in _entries:
-        near = difflib.get_close_matches(name, known, 3)
-        raise ValueError(
-            f"there is no model {name!r}; {'did you mean' if near else 'known are'} {', '.join(near or known)}"
-        )
+        near = difflib.get_close_matches(name, _entries, 3)
+        hint = f"did you mean {', '.join(near)}" if near else f"known are {', '.join(_entries)}"
+        raise ValueError(f"there is no model {name!r}; {hint}")
     return _entries[name]
 
 
 def create(
-    name: str,
-    *,
-    seed: int | None = None,
-    recipe: str = "default",
-    weights=None,
-    sha256: str | None = None,
-    **options,
-) -> Sequential:
-    """Make a network by its name, with fresh weights or with those of a file.
+    name: str, *, seed: int | None = None, recipe: str = "default", **options: Any
+) -> Network:
+    """Make a network with fresh weights.
 
-    seed: governs the initial weights; None goes on with the current generator (`minicnn.seed`).
-    recipe: which of the network's recipes `training.fit` shall follow. options: the constructor's, such as num_classes.
-    weights: a path or URL of a safetensors file, or of a torch checkpoint (.pth, .pt) with torchvision's names. sha256: its checksum;
-    a URL needs one unless, like torchvision's, the file's name carries its beginning (resnet50-0676ba61.pth).
+    seed: seeds the generator that draws the weights; None continues the current sequence.
+    recipe: the recipe that `training.fit` will follow.
+    options: arguments of the network's constructor, such as num_classes.
     The result has `name`, `options`, `recipe`, `loss` and `input_shape`.
-    Raises ValueError for unknown names and options, CheckpointError or DataError for weights that cannot be had or do not fit.
+    Raises ValueError for an unknown name, recipe or option.
     """
     found = entry(name)
     for option in options:
@@ -112,15 +113,10 @@ def create(
             raise ValueError(
                 f"{name} has no option {option!r}; it has {', '.join(found.options) or 'none'}"
             )
-    if seed is not None:
-        random.seed(seed)
     chosen = found.recipe(recipe)
-    with skip_init() if weights is not None else nullcontext():
-        model = found.build(**options)
+    if seed is not None:
+        rng.seed(seed)
+    model = found.build(**options)
     model.name, model.options = name, options
     model.recipe, model.loss = chosen, found.loss
-    if weights is not None:
-        from .weights.pretrained import load_into  # it imports this module
-
-        load_into(model, weights, sha256)
     return model

@@ -1,8 +1,46 @@
-"""The networks of the papers, one file each: `create(name, **options)`, `names()`."""
+"""The networks of the papers, one file per architecture: `create(name, **options)`, `names()`."""
 
-from minicnn.registry import create, names
+from os import PathLike
+from typing import Any
 
-from . import alexnet, googlenet, inception_v4, lenet, nin, resnet, vgg, zfnet
+from minicnn import registry
+from minicnn.layers import Network
+from minicnn.layers.init import skip_init
+from minicnn.registry import names
+from minicnn.weights.pretrained import load_into
+
+from . import alexnet, googlenet, inception_v4, lenet, nin, preresnet, resnet, vgg, zfnet
+
+
+def create(
+    name: str,
+    *,
+    seed: int | None = None,
+    recipe: str = "default",
+    weights: str | PathLike[str] | None = None,
+    sha256: str | None = None,
+    **options: Any,
+) -> Network:
+    """Make a network with fresh weights, or with the weights of a file.
+
+    seed: seeds the generator that draws the weights; None continues the current sequence.
+    recipe: the recipe that `training.fit` will follow.
+    weights: path or URL of a safetensors file, or of a torch checkpoint (.pth, .pt) that uses
+        torchvision's names.
+    sha256: the checksum of that file. A URL needs one, unless the file's name contains the first
+        digits, as torchvision's do (resnet50-0676ba61.pth).
+    options: arguments of the network's constructor, such as num_classes.
+    The result has `name`, `options`, `recipe`, `loss` and `input_shape`.
+    Raises ValueError for an unknown name, recipe or option; CheckpointError or DataError for
+    weights that cannot be read, do not fit or are not finite.
+    """
+    if weights is None:
+        return registry.create(name, seed=seed, recipe=recipe, **options)
+    with skip_init():
+        model = registry.create(name, seed=seed, recipe=recipe, **options)
+    load_into(model, weights, sha256)
+    return model
+
 
 __all__ = [
     "alexnet",
@@ -12,6 +50,7 @@ __all__ = [
     "lenet",
     "names",
     "nin",
+    "preresnet",
     "resnet",
     "vgg",
     "zfnet",

@@ -1,8 +1,13 @@
-"""Inception-v4, GoogLeNet's last descendant without residual connections: 42,679,816 parameters, 12,253,974,624 MACs at 299.
+"""Inception-v4, the last descendant of GoogLeNet without residual connections.
 
-Source: Szegedy, Ioffe, Vanhoucke, Alemi, "Inception-v4, Inception-ResNet and the impact of residual connections on learning", 2016
-(arXiv:1602.07261), figures 3 to 9. Where the figures and the authors' released code order a 1x7 and a 7x1 differently, the code is
-followed; the counts are the same.
+| name           | input   | parameters | MACs           |
+|----------------|---------|-----------:|---------------:|
+| `inception_v4` | 299x299 | 42,679,816 | 12,253,974,624 |
+
+Source: Szegedy, Ioffe, Vanhoucke, Alemi, "Inception-v4, Inception-ResNet and the impact of residual
+connections on learning", 2016 (arXiv:1602.07261), figures 3 to 9. Some pairs of 1x7 and 7x1
+convolutions are in another order in the authors' released code. The order here is the code's; the
+counts are the same.
 """
 
 from minicnn.layers import (
@@ -14,31 +19,39 @@ from minicnn.layers import (
     GlobalAvgPool2d,
     Linear,
     MaxPool2d,
+    Network,
     Sequential,
 )
 from minicnn.layers.init import he_normal
 from minicnn.registry import register
-from minicnn.training.recipe import Recipe
-from minicnn.training.schedules import StepDecay
+from minicnn.training import Recipe, StepDecay
 
-from .blocks import crop_and_flip, imagenet_input
-
-PAPER = Recipe(
-    source="Szegedy et al. 2016, section 4: RMSProp with decay 0.9 and eps 1.0, the rate times 0.94 every 2 epochs",
-    data="imagenet",
-    preprocess=imagenet_input(299, resize=341, std=0.5),
-    augment=crop_and_flip(299),
-    epochs=160,
-    batch_size=32,
-    lr=0.045,
-    optimizer="rmsprop",
-    options={"decay": 0.9, "eps": 1.0, "momentum": 0.9},
-    schedule=StepDecay(2, gamma=0.94),
-)
+from .recipes import crop_and_flip, imagenet_input
 
 
-def conv(c_in: int, c_out: int, size, stride: int = 1, padding="same") -> Sequential:
-    """A convolution without bias, batch norm with eps 1e-3, ReLU. padding "same" or "valid", as the figures mark with a V."""
+def inception_v4(num_classes: int = 1000, input_size: int = 299) -> Network:
+    """Inception-v4 (figure 9): stem, 4 x A, reduction, 7 x B, reduction, 3 x C."""
+    return Network(
+        stem=stem(),
+        inception_a=Sequential(*(inception_a() for _ in range(4))),
+        reduction_a=reduction_a(),
+        inception_b=Sequential(*(inception_b() for _ in range(7))),
+        reduction_b=reduction_b(),
+        inception_c=Sequential(*(inception_c() for _ in range(3))),
+        pool=GlobalAvgPool2d(),
+        drop=Dropout(0.2),
+        fc=Linear(1536, num_classes),
+        input_shape=(input_size, input_size, 3),
+    ).initialize(he_normal(), 0.0)
+
+
+def conv(
+    c_in: int, c_out: int, size: int | tuple[int, int], stride: int = 1, padding: str = "same"
+) -> Sequential:
+    """A convolution without bias, batch norm with eps 1e-3, ReLU.
+
+    padding: "same", or "valid" where the figures have a V.
+    """
     height, width = size if isinstance(size, tuple) else (size, size)
     around = (height // 2, width // 2) if padding == "same" else 0
     return Sequential(
@@ -47,8 +60,8 @@ def conv(c_in: int, c_out: int, size, stride: int = 1, padding="same") -> Sequen
     )
 
 
-def pooled(c_in: int, c_out: int) -> Sequential:
-    """The branch of an average pooling that does not count its padding."""
+def pool_branch(c_in: int, c_out: int) -> Sequential:
+    """The pooling branch of a module: average pooling that does not count its padding, then 1x1."""
     return Sequential(
         AvgPool2d(3, stride=1, padding=1, count_include_pad=False), conv(c_in, c_out, 1)
     )
@@ -80,7 +93,7 @@ def inception_a() -> Concat:
         conv(384, 96, 1),
         Sequential(conv(384, 64, 1), conv(64, 96, 3)),
         Sequential(conv(384, 64, 1), conv(64, 96, 3), conv(96, 96, 3)),
-        pooled(384, 96),
+        pool_branch(384, 96),
     )
 
 
@@ -105,7 +118,7 @@ def inception_b() -> Concat:
             conv(224, 224, (7, 1)),
             conv(224, 256, (1, 7)),
         ),
-        pooled(1024, 128),
+        pool_branch(1024, 128),
     )
 
 
@@ -124,7 +137,7 @@ def reduction_b() -> Concat:
 
 
 def inception_c() -> Concat:
-    """Figure 6: 8 x 8 x 1536 -> the same; two branches fork once more at their ends."""
+    """Figure 6: 8 x 8 x 1536 -> the same; two branches split again at their ends."""
     return Concat(
         conv(1536, 256, 1),
         Sequential(conv(1536, 384, 1), Concat(conv(384, 256, (1, 3)), conv(384, 256, (3, 1)))),
@@ -134,22 +147,24 @@ def inception_c() -> Concat:
             conv(448, 512, (1, 3)),
             Concat(conv(512, 256, (1, 3)), conv(512, 256, (3, 1))),
         ),
-        pooled(1536, 256),
+        pool_branch(1536, 256),
     )
 
 
-@register("inception_v4", {"default": PAPER, "paper": PAPER})
-def inception_v4(num_classes: int = 1000, input_size: int = 299) -> Sequential:
-    """Inception-v4 (figure 9): stem, 4 x A, reduction, 7 x B, reduction, 3 x C."""
-    return Sequential(
-        stem=stem(),
-        inception_a=Sequential(*(inception_a() for _ in range(4))),
-        reduction_a=reduction_a(),
-        inception_b=Sequential(*(inception_b() for _ in range(7))),
-        reduction_b=reduction_b(),
-        inception_c=Sequential(*(inception_c() for _ in range(3))),
-        pool=GlobalAvgPool2d(),
-        drop=Dropout(0.2),
-        fc=Linear(1536, num_classes),
-        input_shape=(input_size, input_size, 3),
-    ).initialize(he_normal(), 0.0)
+# --- how it was trained ---------------------------------------------------------------------------
+
+PAPER = Recipe(
+    source="Szegedy et al. 2016, section 4: RMSProp with decay 0.9 and eps 1.0, lr multiplied by "
+    "0.94 every 2 epochs",
+    data="imagenet",
+    preprocess=imagenet_input(299, resize=341, std=0.5),
+    augment=crop_and_flip(299),
+    epochs=160,
+    batch_size=32,
+    lr=0.045,
+    optimizer="rmsprop",
+    options={"decay": 0.9, "eps": 1.0, "momentum": 0.9},
+    schedule=StepDecay(2, gamma=0.94),
+)
+
+register("inception_v4", {"default": PAPER, "paper": PAPER})(inception_v4)

@@ -9,53 +9,97 @@
 | `vgg16`     | D            |            16 | 138,357,544 | 15,470,264,320 |     138,365,992 |
 | `vgg19`     | E            |            19 | 143,667,240 | 19,632,062,464 |     143,678,248 |
 
-Source: Simonyan, Zisserman, "Very deep convolutional networks for large-scale image recognition", 2014 (arXiv:1409.1556), table 1.
+Source: Simonyan, Zisserman, "Very deep convolutional networks for large-scale image recognition",
+2014 (arXiv:1409.1556), table 1.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 from minicnn.layers import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
     Conv2d,
-    Layer,
+    Dropout,
+    Flatten,
+    Linear,
     LocalResponseNorm,
     MaxPool2d,
+    Network,
     Sequential,
 )
 from minicnn.layers.init import glorot_uniform
 from minicnn.registry import register
-from minicnn.training.recipe import Recipe
-from minicnn.training.schedules import MultiStep
+from minicnn.training import MultiStep, Recipe
+from minicnn.weights.torch_state import layer_renaming
 
-from .blocks import classifier, crop_and_flip, imagenet_input, renamed
+from .recipes import crop_and_flip, imagenet_input
 
-PAPER = Recipe(
-    source="Simonyan & Zisserman 2014, section 3.1; the rate fell by 10 when the validation accuracy stalled, three times in 74 epochs",
-    data="imagenet",
-    preprocess=imagenet_input(224, std=1 / 255),
-    augment=crop_and_flip(224),
-    epochs=74,
-    batch_size=256,
-    lr=0.01,
-    options={"momentum": 0.9, "weight_decay": 5e-4, "form": "caffe"},
-    schedule=MultiStep([25, 45, 60]),
-)
+# Table 1, one word per stage. 3 is a 3x3 convolution, 1 a 1x1 convolution, N is LRN; every stage
+# ends with a 2x2 max pooling.
+A = "3 3 33 33 33"
+A_LRN = "3N 3 33 33 33"
+B = "33 33 33 33 33"
+C = "33 33 331 331 331"
+D = "33 33 333 333 333"
+E = "33 33 3333 3333 3333"
+WIDTHS = (64, 128, 256, 512, 512)  # maps in each stage
 
-# Table 1, a word per stage: the stages have 64, 128, 256, 512 and 512 maps; 3 is a 3x3 convolution, 1 a 1x1, N is LRN.
-CONFIGURATIONS = {
-    "vgg11": "3 3 33 33 33",
-    "vgg11_lrn": "3N 3 33 33 33",
-    "vgg13": "33 33 33 33 33",
-    "vgg16_c": "33 33 331 331 331",
-    "vgg16": "33 33 333 333 333",
-    "vgg19": "33 33 3333 3333 3333",
-}
-WIDTHS = (64, 128, 256, 512, 512)
+
+def vgg11(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+    """VGG-11, configuration A."""
+    return _vgg(A, num_classes, input_size, hidden)
+
+
+def vgg11_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+    """VGG-11, configuration A, with batch norm after every convolution."""
+    return _vgg(A, num_classes, input_size, hidden, batch_norm=True)
+
+
+def vgg11_lrn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+    """VGG-11, configuration A-LRN: local response normalization after the first convolution."""
+    return _vgg(A_LRN, num_classes, input_size, hidden)
+
+
+def vgg13(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+    """VGG-13, configuration B."""
+    return _vgg(B, num_classes, input_size, hidden)
+
+
+def vgg13_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+    """VGG-13, configuration B, with batch norm after every convolution."""
+    return _vgg(B, num_classes, input_size, hidden, batch_norm=True)
+
+
+def vgg16_c(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+    """VGG-16, configuration C: the last convolution of stages 3, 4 and 5 is 1x1."""
+    return _vgg(C, num_classes, input_size, hidden)
+
+
+def vgg16(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+    """VGG-16, configuration D."""
+    return _vgg(D, num_classes, input_size, hidden)
+
+
+def vgg16_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+    """VGG-16, configuration D, with batch norm after every convolution."""
+    return _vgg(D, num_classes, input_size, hidden, batch_norm=True)
+
+
+def vgg19(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+    """VGG-19, configuration E."""
+    return _vgg(E, num_classes, input_size, hidden)
+
+
+def vgg19_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+    """VGG-19, configuration E, with batch norm after every convolution."""
+    return _vgg(E, num_classes, input_size, hidden, batch_norm=True)
 
 
 def _vgg(
-    configuration: str, num_classes: int, input_size: int, hidden: int, batch_norm: bool
-) -> Sequential:
-    features: dict[str, Layer] = {}
+    configuration: str, num_classes: int, input_size: int, hidden: int, batch_norm: bool = False
+) -> Network:
+    features: dict[str, Any] = {}
     channels = 3
     for stage, (kinds, width) in enumerate(zip(configuration.split(), WIDTHS, strict=True), 1):
         for number, kind in enumerate(kinds, 1):
@@ -71,46 +115,59 @@ def _vgg(
                 features[f"bn{stage}_{number}"] = BatchNorm2d(width, activation="relu")
             channels = width
         features[f"pool{stage}"] = MaxPool2d(2)
-    features["avgpool"] = AdaptiveAvgPool2d(7)  # the identity at 224
-    net = Sequential(
+    net = Network(
         **features,
-        **classifier(7 * 7 * channels, num_classes, hidden),
+        avgpool=AdaptiveAvgPool2d(7),  # the identity for a 224 input
+        flatten=Flatten(),
+        fc6=Linear(7 * 7 * 512, hidden, activation="relu"),
+        drop6=Dropout(0.5),
+        fc7=Linear(hidden, hidden, activation="relu"),
+        drop7=Dropout(0.5),
+        fc8=Linear(hidden, num_classes),
         input_shape=(input_size, input_size, 3),
     )
-    # Section 3.1 trains A from N(0, 10^-2) and starts the deeper nets from it; Glorot's rule, it adds, needs neither.
+    # Section 3.1 draws A's weights with variance 10^-2 and starts the deeper nets from a trained A;
+    # a later note there says that Glorot's rule makes this unnecessary.
     return net.initialize(glorot_uniform(), 0.0)
 
 
-def _torch_names(configuration: str, batch_norm: bool):
-    """torchvision numbers its layers: a convolution (and its batch norm), a ReLU, ..., a pool."""
-    pairs, index = {"fc6": "classifier.0", "fc7": "classifier.3", "fc8": "classifier.6"}, 0
+# --- how they were trained ------------------------------------------------------------------------
+
+PAPER = Recipe(
+    source="Simonyan & Zisserman 2014, section 3.1; lr was divided by 10 whenever the validation "
+    "accuracy stalled, three times in 74 epochs",
+    data="imagenet",
+    preprocess=imagenet_input(224, std=1 / 255),
+    augment=crop_and_flip(224),
+    epochs=74,
+    batch_size=256,
+    lr=0.01,
+    options={"momentum": 0.9, "weight_decay": 5e-4, "form": "caffe"},
+    schedule=MultiStep([25, 45, 60]),
+)
+
+
+def torch_names(configuration: str, batch_norm: bool = False) -> Callable[[str], str]:
+    """Torchvision numbers all layers in order: convolution, (batch norm,) ReLU, ..., pooling."""
+    pairs = {"fc6": "classifier.0", "fc7": "classifier.3", "fc8": "classifier.6"}
+    index = 0
     for stage, kinds in enumerate(configuration.split(), 1):
         for number in range(1, len(kinds) + 1):
-            pairs[f"conv{stage}_{number}"], pairs[f"bn{stage}_{number}"] = (
-                f"features.{index}",
-                f"features.{index + 1}",
-            )
+            pairs[f"conv{stage}_{number}"] = f"features.{index}"
+            pairs[f"bn{stage}_{number}"] = f"features.{index + 1}"
             index += 3 if batch_norm else 2
         index += 1
-    return renamed(pairs)
+    return layer_renaming(pairs)
 
 
-def _register(name: str, batch_norm: bool):
-    configuration = CONFIGURATIONS[name.removesuffix("_bn")]
-    in_torchvision = "lrn" not in name and "_c" not in name
-    torch_names = _torch_names(configuration, batch_norm) if in_torchvision else None
-
-    @register(name, {"default": PAPER, "paper": PAPER}, torch_names=torch_names)
-    def vgg(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
-        return _vgg(configuration, num_classes, input_size, hidden, batch_norm)
-
-    vgg.__doc__ = f"VGG with the stages {configuration!r}{' and batch norm after every convolution' * batch_norm}."
-    return vgg
-
-
-vgg11, vgg11_bn = _register("vgg11", False), _register("vgg11_bn", True)
-vgg11_lrn = _register("vgg11_lrn", False)
-vgg13, vgg13_bn = _register("vgg13", False), _register("vgg13_bn", True)
-vgg16_c = _register("vgg16_c", False)
-vgg16, vgg16_bn = _register("vgg16", False), _register("vgg16_bn", True)
-vgg19, vgg19_bn = _register("vgg19", False), _register("vgg19_bn", True)
+RECIPES = {"default": PAPER, "paper": PAPER}
+register("vgg11", RECIPES, torch_names=torch_names(A))(vgg11)
+register("vgg11_bn", RECIPES, torch_names=torch_names(A, batch_norm=True))(vgg11_bn)
+register("vgg11_lrn", RECIPES)(vgg11_lrn)
+register("vgg13", RECIPES, torch_names=torch_names(B))(vgg13)
+register("vgg13_bn", RECIPES, torch_names=torch_names(B, batch_norm=True))(vgg13_bn)
+register("vgg16_c", RECIPES)(vgg16_c)
+register("vgg16", RECIPES, torch_names=torch_names(D))(vgg16)
+register("vgg16_bn", RECIPES, torch_names=torch_names(D, batch_norm=True))(vgg16_bn)
+register("vgg19", RECIPES, torch_names=torch_names(E))(vgg19)
+register("vgg19_bn", RECIPES, torch_names=torch_names(E, batch_norm=True))(vgg19_bn)

@@ -69,96 +69,81 @@ def pad(t, padding, value=0.0):
     return F.pad(t, (left, right, top, bottom), value=value)
 
 
-def check_conv2d(ops, case):
+def draw_convolution(case):
+    """x, w, b of a convolution, and torch's result before the activation with the leaves it is of."""
     n, h, w, c, k, groups = (case[key] for key in ("n", "h", "w", "c", "k", "groups"))
-    geometry = {key: case[key] for key in ("stride", "padding", "dilation", "groups")}
-    generator = np.random.default_rng(case["seed"])
     x, weight = draw(case, (n, h, w, c), (*case["kernel"], c // groups, k))
     weight /= math.sqrt(weight[..., 0].size)
-    bias = generator.standard_normal(k).astype(case["dtype"]) if case["bias"] else None
-    connections = (
-        generator.integers(0, 2, (c // groups, k)).astype(case["dtype"])
-        if case.get("masked")
-        else None
-    )
-
+    bias = np.random.default_rng(case["seed"]).standard_normal(k).astype(case["dtype"])
+    bias = bias if case["bias"] else None
     tx, tw = nchw(x), oihw(weight)
-    tb = flat(bias) if bias is not None else None
-    masked = tw if connections is None else tw * torch.tensor(connections.T[:, :, None, None])
-    linear = F.conv2d(
-        pad(tx, case["padding"]), masked, tb, case["stride"], 0, case["dilation"], groups
-    )
-    ty = ACTIVATE[case["activation"]](linear)
+    tb = None if bias is None else flat(bias)
+    geometry = case["stride"], 0, case["dilation"], groups
+    return x, weight, bias, F.conv2d(pad(tx, case["padding"]), tw, tb, *geometry), (tx, tw, tb)
 
-    scale = generator.standard_normal(k).astype(case["dtype"])
-    scaled = (
-        F.conv2d(
-            pad(tx, case["padding"]), masked, None, case["stride"], 0, case["dilation"], groups
-        )
-        * torch.tensor(scale)[:, None, None]
-    )
-    scaled = ACTIVATE[case["activation"]](scaled if tb is None else scaled + tb[:, None, None])
-    y = ops.conv2d(
-        x,
-        weight,
-        bias,
-        activation=case["activation"],
-        connections=connections,
-        scale=scale,
-        **geometry,
-    )
-    assert_close(y, nhwc(scaled), case["dtype"], "conv2d with a scale")
-    y = ops.conv2d(
-        x, weight, bias, activation=case["activation"], connections=connections, **geometry
-    )
+
+def geometry_of(case):
+    return {key: case[key] for key in ("stride", "padding", "dilation", "groups")}
+
+
+def check_conv2d(ops, case):
+    x, weight, bias, linear, (tx, tw, tb) = draw_convolution(case)
+    geometry, activation, k = geometry_of(case), case["activation"], case["k"]
+    y = ops.conv2d(x, weight, bias, activation=activation, **geometry)
     assert y.dtype == case["dtype"]
-    assert_close(y, nhwc(ty), case["dtype"], "conv2d")
+    assert_close(y, nhwc(ACTIVATE[activation](linear)), case["dtype"], "conv2d")
     room = np.full((*y.shape[:3], k + 3), np.nan, case["dtype"])
     slot = room[..., 1 : k + 1]
-    assert (
-        ops.conv2d(
-            x,
-            weight,
-            bias,
-            activation=case["activation"],
-            connections=connections,
-            out=slot,
-            **geometry,
-        )
-        is slot
-    )
+    assert ops.conv2d(x, weight, bias, activation=activation, out=slot, **geometry) is slot
     np.testing.assert_array_equal(slot, y)
-    residual = draw({**case, "seed": case["seed"] + 2}, y.shape)[0]
-    added = ACTIVATE[case["activation"]](linear + nchw(residual))
-    y = ops.conv2d(
-        x,
-        weight,
-        bias,
-        activation=case["activation"],
-        connections=connections,
-        residual=residual,
-        **geometry,
-    )
-    assert_close(y, nhwc(added), case["dtype"], "conv2d with a residual")
 
     dy = np.asarray(draw({**case, "seed": case["seed"] + 1}, y.shape)[0])
     linear.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
-    dx = ops.conv2d_grad_input(dy, weight, x.shape, connections=connections, **geometry)
-    dw, db = ops.conv2d_grad_weight(dy, x, weight.shape, connections=connections, **geometry)
-    alone, none = ops.conv2d_grad_weight(
-        dy, x, weight.shape, connections=connections, bias=False, **geometry
-    )
+    dx = ops.conv2d_grad_input(dy, weight, x.shape, **geometry)
+    dw, db = ops.conv2d_grad_weight(dy, x, weight.shape, **geometry)
+    alone, none = ops.conv2d_grad_weight(dy, x, weight.shape, bias=False, **geometry)
     np.testing.assert_array_equal(alone, dw)
     assert none is None
     assert_close(dx, nhwc(tx.grad), case["dtype"], "conv2d dx")
-    through = ops.conv2d_grad_input(
-        dy, weight, x.shape, connections=connections, rectified=x, **geometry
-    )
-    np.testing.assert_array_equal(through, np.where(x > 0, dx, 0))
     assert_close(dw, tw.grad.numpy().transpose(2, 3, 1, 0), case["dtype"], "conv2d dw")
     # A sum that cancels is as exact as its terms, not as the little that is left.
     theirs = tb.grad.numpy() if tb is not None else dy.sum((0, 1, 2))
     assert_close(db, theirs, case["dtype"], "conv2d db", at_least=abs(dy).max())
+
+
+def check_conv2d_affine(ops, case):
+    x, weight, _, linear, _ = draw_convolution({**case, "bias": False})
+    scale, shift = draw({**case, "seed": case["seed"] + 3}, (case["k"],), (case["k"],))
+    residual = draw({**case, "seed": case["seed"] + 2}, nhwc(linear).shape)[0]
+    affine = linear * torch.tensor(np.ascontiguousarray(scale))[:, None, None]
+    affine = affine + torch.tensor(np.ascontiguousarray(shift))[:, None, None]
+    f, options = ACTIVATE[case["activation"]], geometry_of(case)
+    options["activation"] = case["activation"]
+    y = ops.conv2d_affine(x, weight, scale, shift, **options)
+    assert_close(y, nhwc(f(affine)), case["dtype"], "conv2d_affine")
+    y = ops.conv2d_affine(x, weight, scale, shift, residual, **options)
+    expected = nhwc(f(affine + nchw(residual)))
+    assert_close(y, expected, case["dtype"], "conv2d_affine with a residual")
+
+
+def check_conv2d_grad_input_relu(ops, case):
+    x, weight, _, linear, (tx, _, _) = draw_convolution({**case, "bias": False})
+    dy = np.asarray(draw({**case, "seed": case["seed"] + 1}, nhwc(linear).shape)[0])
+    linear.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
+    dx = ops.conv2d_grad_input_relu(dy, weight, x, **geometry_of(case))
+    expected = np.where(x > 0, nhwc(tx.grad), 0)
+    assert_close(dx, expected, case["dtype"], "conv2d_grad_input_relu")
+
+
+def check_fold_batch_norm(ops, case):
+    k = case["k"]
+    bias, gamma, beta, mean, var = draw(case, *[(k,)] * 5)
+    bias, var = bias if case["bias"] else None, abs(var) + 0.1
+    scale, shift = ops.fold_batch_norm(bias, gamma, beta, mean, var, 1e-5)
+    (z,) = draw({**case, "seed": case["seed"] + 1}, (4, k))
+    given = [torch.tensor(np.ascontiguousarray(a)) for a in (mean, var, gamma, beta)]
+    expected = F.batch_norm(torch.tensor(z if bias is None else z + bias), *given)
+    assert_close(scale * z + shift, expected, case["dtype"], "fold_batch_norm")
 
 
 def spaced(case, shape):
@@ -298,6 +283,23 @@ def check_local_response_norm(ops, case):
     assert_close(dx, nhwc(tx.grad), case["dtype"], "local_response_norm dx")
 
 
+def check_batch_norm_add(ops, case):
+    shape, c = (case["n"], case["h"], case["w"], case["c"]), case["c"]
+    x, other, gamma, beta = draw(case, shape, shape, (c,), (c,))
+    mean, var = draw({**case, "seed": case["seed"] + 2}, (c,), (c,))
+    mean, var = mean.copy(), abs(var) + 0.5
+    statistics = torch.tensor(mean), torch.tensor(var)
+    constants = case["training"], case["momentum"], case["eps"]
+    linear = F.batch_norm(nchw(x), *statistics, flat(gamma), flat(beta), *constants)
+    y, *_ = ops.batch_norm_add(
+        x, other, gamma, beta, mean, var, *constants, activation=case["activation"]
+    )
+    expected = ACTIVATE[case["activation"]](linear + nchw(other))
+    assert_close(y, nhwc(expected), case["dtype"], "batch_norm_add")
+    assert_close(mean, statistics[0], case["dtype"], "batch_norm_add running mean")
+    assert_close(var, statistics[1], case["dtype"], "batch_norm_add running var")
+
+
 def check_batch_norm(ops, case):
     shape, c = (case["n"], case["h"], case["w"], case["c"]), case["c"]
     x, dy, gamma, beta = draw(case, shape, shape, (c,), (c,))
@@ -328,17 +330,6 @@ def check_batch_norm(ops, case):
     assert_close(y, nhwc(ACTIVATE[case["activation"]](linear)), case["dtype"], "batch_norm")
     assert_close(mean, tmean, case["dtype"], "batch_norm running mean")
     assert_close(var, tvar, case["dtype"], "batch_norm running var")
-    residual, copies = draw({**case, "seed": case["seed"] + 3}, shape)[0], (mean.copy(), var.copy())
-    options = {"activation": case["activation"], "residual": residual}
-    y_added, *_ = ops.batch_norm(
-        x, gamma, beta, *copies, case["training"], case["momentum"], case["eps"], **options
-    )
-    assert_close(
-        y_added,
-        nhwc(ACTIVATE[case["activation"]](linear + nchw(residual))),
-        case["dtype"],
-        "batch_norm with a residual",
-    )
     if case["fused"]:  # the gradient after the activation, taken back through it by hand
         slope = ops.activation_grad(dy, y, case["activation"])
         fused = ops.batch_norm_grad(

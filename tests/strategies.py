@@ -30,7 +30,6 @@ def conv2d(draw, dtype):
         "padding": tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(2)),
         "activation": draw(activations),
         "bias": draw(st.booleans()),
-        "masked": draw(st.booleans()),
         "contiguous": draw(st.booleans()),
     }
     for axis, size in enumerate((case["h"], case["w"])):
@@ -131,6 +130,9 @@ def batch_norm(draw, dtype):
 
 NAMES = {
     "conv2d": conv2d,
+    "conv2d_affine": conv2d,
+    "conv2d_grad_input_relu": conv2d,
+    "fold_batch_norm": conv2d,
     "max_pool2d": lambda dtype: pool2d(dtype, symmetric=False),
     "avg_pool2d": lambda dtype: pool2d(dtype, symmetric=True),
     "global_avg_pool2d": images,
@@ -140,6 +142,7 @@ NAMES = {
     "subsample2d": subsample2d,
     "local_response_norm": local_response_norm,
     "batch_norm": batch_norm,
+    "batch_norm_add": batch_norm,
     "linear": lambda dtype: rows(dtype, activation=activations, bias=st.booleans()),
     "rbf": rows,
     "activation": lambda dtype: images(

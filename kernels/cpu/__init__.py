@@ -3,6 +3,7 @@
 launch.py: how kernels start. simd.py, functions.py: vectors. gemm.py: the register tile. memory.py: buffers. Then the operations.
 """
 
+from ..types import Array, Shape
 from .activation import (
     activate,
     activation_grad,
@@ -19,6 +20,7 @@ from .activation import (
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .dropout import dropout, dropout_grad
 from .engine import memory
+from .fused import batch_norm_add, conv2d_affine, conv2d_grad_input_relu
 from .linear import linear, linear_grad_input, linear_grad_weight
 from .loss import softmax, softmax_cross_entropy
 from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad
@@ -32,45 +34,7 @@ from .pool import (
     max_pool2d_grad,
 )
 
-__all__ = [
-    "activate",
-    "activation_grad",
-    "adam_update",
-    "add",
-    "avg_pool2d",
-    "avg_pool2d_grad",
-    "batch_norm",
-    "batch_norm_grad",
-    "conv2d",
-    "conv2d_grad_input",
-    "conv2d_grad_weight",
-    "dropout",
-    "dropout_grad",
-    "empty",
-    "global_avg_pool2d",
-    "global_avg_pool2d_grad",
-    "linear",
-    "linear_grad_input",
-    "linear_grad_weight",
-    "local_response_norm",
-    "local_response_norm_grad",
-    "max_pool2d",
-    "max_pool2d_grad",
-    "relu",
-    "relu_grad",
-    "rmsprop_update",
-    "scaled_tanh",
-    "scaled_tanh_grad",
-    "sgd_update",
-    "sigmoid",
-    "sigmoid_grad",
-    "softmax",
-    "softmax_cross_entropy",
-    "tanh",
-    "tanh_grad",
-]
 
-
-def empty(x, shape):
-    """See `reference.empty`."""
+def empty(x: Array, shape: Shape) -> Array:
+    """See `functional.empty`. The memory may have been used before."""
     return memory.empty(tuple(shape))

@@ -7,20 +7,22 @@ their arithmetic stays out of the others' loops.
 import math
 
 from ..reference.activation import AMPLITUDE, SLOPE
-from .engine import functions
-from .engine.arrays import address, contiguous, is_contiguous
-from .engine.functions import constant
-from .engine.launch import inline, kernel, share, threads
-from .engine.memory import empty, is_far
-from .engine.simd import LANES, load_part, send_part, settle, splat, store_part, where_greater
+from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
+from .engine.launch import inline, kernel, task_range, threads_for
+from .engine.memory import empty, non_temporal
+from .engine.simd import (
+    LANES,
+    fence,
+    functions,
+    load_part,
+    select_greater,
+    splat,
+    store_nt_part,
+    store_part,
+)
+from .engine.simd.functions import constant
 
 CURVES = {"sigmoid": 0, "tanh": 1, "scaled_tanh": 2}
-GRAIN = 1 << 14  # floats that are worth a second thread
-
-
-def tasks_for(size: int) -> int:
-    """Threads for a pass over `size` floats."""
-    return threads() if size > GRAIN else 1
 
 
 def least_of(activation: str | None) -> float:
@@ -31,14 +33,14 @@ def least_of(activation: str | None) -> float:
 @inline
 def span(n, task, tasks):
     """The task's floats [first, last) of n: whole vectors but for the last."""
-    first, last = share((n + LANES - 1) // LANES, task, tasks)
+    first, last = task_range((n + LANES - 1) // LANES, task, tasks)
     return first * LANES, min(last * LANES, n)
 
 
 @inline
 def at_least(v, least):
     """The larger of v and least, a vector; NaN stays NaN."""
-    return where_greater(least, v, least, v)
+    return select_greater(least, v, least, v)
 
 
 @kernel
@@ -46,8 +48,8 @@ def _rectify(task, tasks, x, y, n, least: float, far):
     """y = max(x, least)."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
-        send_part(y, i, at_least(load_part(x, i, last - i), splat(least)), last - i, far)
-    settle()
+        store_nt_part(y, i, at_least(load_part(x, i, last - i), splat(least)), last - i, far)
+    fence()
 
 
 @kernel
@@ -56,14 +58,14 @@ def _rectify_grad(task, tasks, dy, y, dx, n, far):
     first, last = span(n, task, tasks)
     zero = constant(0.0)
     for i in range(first, last, LANES):
-        send_part(
+        store_nt_part(
             dx,
             i,
-            where_greater(load_part(y, i, last - i), zero, load_part(dy, i, last - i), zero),
+            select_greater(load_part(y, i, last - i), zero, load_part(dy, i, last - i), zero),
             last - i,
             far,
         )
-    settle()
+    fence()
 
 
 @kernel
@@ -71,14 +73,14 @@ def _add(task, tasks, a, b, y, n, least: float, far):
     """y = max(a + b, least)."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
-        send_part(
+        store_nt_part(
             y,
             i,
             at_least(load_part(a, i, last - i) + load_part(b, i, last - i), splat(least)),
             last - i,
             far,
         )
-    settle()
+    fence()
 
 
 @kernel
@@ -107,73 +109,71 @@ def _curve_grad(task, tasks, dy, y, dx, n, kind):
         elif kind == 1:
             slope = slope * (constant(1.0) - v * v)
         else:
+            t = v / constant(AMPLITUDE)
             slope = slope * (
-                constant(SLOPE) * (constant(AMPLITUDE) - v * v * constant(1 / AMPLITUDE))
+                constant(AMPLITUDE * SLOPE) * (constant(1.0) - t) * (constant(1.0) + t)
             )
         store_part(dx, i, slope, last - i)
-
-
-def deliver(y, out):
-    """y, or out with y in it."""
-    if out is None or y is out:
-        return y
-    out[...] = y
-    return out
-
-
-def target(out, shape):
-    """The array to write to: `out` if kernels can, else memory of their own."""
-    return (
-        out
-        if out is not None and out.shape == tuple(shape) and is_contiguous(out)
-        else empty(shape)
-    )
 
 
 def activate(x, activation=None, out=None):
     """See `reference.activate`."""
     if activation is None:
-        return deliver(x, out)
+        return write_to(out, x)
     x = contiguous(x)
-    y = target(out, x.shape)
+    y = output_array(out, x.shape)
     if activation == "relu":
-        _rectify(tasks_for(x.size), address(x), address(y), x.size, 0.0, is_far(y))
+        _rectify(threads_for(bytes=x.nbytes), address(x), address(y), x.size, 0.0, non_temporal(y))
     else:
-        _curve(tasks_for(x.size), address(x), address(y), x.size, CURVES[activation])
-    return deliver(y, out)
+        _curve(threads_for(bytes=x.nbytes), address(x), address(y), x.size, CURVES[activation])
+    return write_to(out, y)
 
 
 def activation_grad(dy, y, activation=None):
     """See `reference.activation_grad`."""
     if activation is None:
         return dy
+    expect_shape("activation_grad: dy", dy, y.shape)
     dy, y = contiguous(dy), contiguous(y)
     dx = empty(dy.shape)
     if activation == "relu":
-        _rectify_grad(tasks_for(dy.size), address(dy), address(y), address(dx), dy.size, is_far(dx))
+        _rectify_grad(
+            threads_for(bytes=dy.nbytes),
+            address(dy),
+            address(y),
+            address(dx),
+            dy.size,
+            non_temporal(dx),
+        )
     else:
         _curve_grad(
-            tasks_for(dy.size), address(dy), address(y), address(dx), dy.size, CURVES[activation]
+            threads_for(bytes=dy.nbytes),
+            address(dy),
+            address(y),
+            address(dx),
+            dy.size,
+            CURVES[activation],
         )
     return dx
 
 
 def add(a, b, activation=None, out=None):
     """See `reference.add`."""
+    expect_shape("add: b", b, a.shape)
     a, b = contiguous(a), contiguous(b)
-    y = target(out, a.shape)
+    y = output_array(out, a.shape)
     _add(
-        tasks_for(a.size),
+        threads_for(bytes=a.nbytes),
         address(a),
         address(b),
         address(y),
         a.size,
         least_of(activation),
-        is_far(y),
+        non_temporal(y),
     )
     if activation in CURVES:
         activate(y, activation, out=y)
-    return deliver(y, out)
+    return write_to(out, y)
 
 
 def _named(name):

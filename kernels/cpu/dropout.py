@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ..reference.dropout import keys, least_kept
-from .activation import deliver, span, target, tasks_for
-from .engine.arrays import address, contiguous
-from .engine.launch import kernel
+from ..reference.dropout import draw_keys, drop_threshold
+from .activation import span
+from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
+from .engine.launch import kernel, threads_for
 from .engine.memory import empty
 from .engine.simd import (
     LANES,
-    hashed_above,
+    bernoulli_mask,
     load_bytes_part,
     load_part,
     splat,
@@ -23,7 +23,7 @@ def _dropout(task, tasks, x, n, first_key, second_key, least, scale: float, y, k
     """y = x scale and keep = 1 where the hash is at least `least`, else 0 both."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
-        kept = hashed_above(i, first_key, second_key, least)
+        kept = bernoulli_mask(i, first_key, second_key, least)
         store_bytes_part(keep, i, kept, last - i)
         store_part(y, i, load_part(x, i, last - i) * (kept * splat(scale)), last - i)
 
@@ -44,25 +44,28 @@ def _dropout_grad(task, tasks, dy, n, keep, scale: float, dx):
 def dropout(x, p, generator, out=None):
     """See `reference.dropout`."""
     x = contiguous(x)
-    y, keep = target(out, x.shape), empty(x.shape, np.uint8)
-    first, second = map(int, keys(generator))
+    y, keep = output_array(out, x.shape), empty(x.shape, np.uint8)
+    first, second = map(int, draw_keys(generator))
     _dropout(
-        tasks_for(x.size),
+        threads_for(bytes=x.nbytes),
         address(x),
         x.size,
         first,
         second,
-        least_kept(p),
+        drop_threshold(p),
         1 / (1 - p),
         address(y),
         address(keep),
     )
-    return deliver(y, out), keep.view(np.bool_)
+    return write_to(out, y), keep.view(np.bool_)
 
 
-def dropout_grad(dy, keep, p):
+def dropout_grad(dy, mask, p):
     """See `reference.dropout_grad`."""
-    dy, keep = contiguous(dy), np.ascontiguousarray(keep, np.bool_)
+    expect_shape("dropout_grad: dy", dy, mask.shape)
+    dy, mask = contiguous(dy), np.ascontiguousarray(mask, np.bool_)
     dx = empty(dy.shape)
-    _dropout_grad(tasks_for(dy.size), address(dy), dy.size, address(keep), 1 / (1 - p), address(dx))
+    _dropout_grad(
+        threads_for(bytes=dy.nbytes), address(dy), dy.size, address(mask), 1 / (1 - p), address(dx)
+    )
     return dx

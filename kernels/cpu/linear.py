@@ -1,13 +1,12 @@
 """Fully connected layers. With many rows (images) they are blocked products; with few, the weights are what costs, and are read once."""
 
-from .activation import activate, at_least, deliver, least_of, target
-from .direct import tasks_for
-from .engine.arrays import address, contiguous
-from .engine.functions import constant
+from .activation import activate, at_least, least_of
+from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.gemm import COLUMNS, FLOAT, ROWS, multiply, pack
-from .engine.launch import kernel, share
+from .engine.launch import kernel, task_range, threads_for
 from .engine.memory import empty
-from .engine.simd import LANES, get, load_part, put, splat, store_part, total
+from .engine.simd import LANES, load_part, load_scalar, reduce_sum, splat, store_part, store_scalar
+from .engine.simd.functions import constant
 
 DEPTH = 256  # rows of the weights that are packed at a time
 WIDTH = 256  # columns of them
@@ -18,7 +17,7 @@ FEW = 12  # up to so many images, packing the weights costs more than it saves
 @kernel
 def _product(task, tasks, a, rows, depth, b, bk_step, bn_step, columns, c, bias, relu, scratch):
     """c[rows, columns] = a b, where b's element (k, n) is at b[k * bk_step + n * bn_step]; tasks share out the columns."""
-    first, last = share((columns + COLUMNS - 1) // COLUMNS, task, tasks)
+    first, last = task_range((columns + COLUMNS - 1) // COLUMNS, task, tasks)
     first, last = first * COLUMNS, min(last * COLUMNS, columns)
     panels = scratch + FLOAT * task * DEPTH * (WIDTH + rows + ROWS)
     left = panels + FLOAT * DEPTH * WIDTH
@@ -63,7 +62,7 @@ def _product(task, tasks, a, rows, depth, b, bk_step, bn_step, columns, c, bias,
 @kernel
 def _few_rows(task, tasks, a, rows, depth, b, columns, sums):
     """The task's part of c = a b for few rows: its rows of b stream by in the order of memory, four at a time, to sums[task]."""
-    first, last = share((depth + 3) // 4, task, tasks)
+    first, last = task_range((depth + 3) // 4, task, tasks)
     c = sums + FLOAT * task * rows * columns
     for i in range(0, rows * columns, LANES):
         store_part(c, i, constant(0.0), rows * columns - i)
@@ -77,13 +76,13 @@ def _few_rows(task, tasks, a, rows, depth, b, columns, sums):
                     i = r * depth + k
                     sum = (
                         load_part(c, r * columns + j, n)
-                        + splat(get(a, i)) * b0
-                        + splat(get(a, i + 1)) * b1
+                        + splat(load_scalar(a, i)) * b0
+                        + splat(load_scalar(a, i + 1)) * b1
                     )
                     store_part(
                         c,
                         r * columns + j,
-                        sum + splat(get(a, i + 2)) * b2 + splat(get(a, i + 3)) * b3,
+                        sum + splat(load_scalar(a, i + 2)) * b2 + splat(load_scalar(a, i + 3)) * b3,
                         n,
                     )
         else:
@@ -93,7 +92,7 @@ def _few_rows(task, tasks, a, rows, depth, b, columns, sums):
                     for r in range(rows):
                         sum = (
                             load_part(c, r * columns + j, columns - j)
-                            + splat(get(a, r * depth + rest)) * v
+                            + splat(load_scalar(a, r * depth + rest)) * v
                         )
                         store_part(c, r * columns + j, sum, columns - j)
 
@@ -101,7 +100,7 @@ def _few_rows(task, tasks, a, rows, depth, b, columns, sums):
 @kernel
 def _add_parts(task, tasks, sums, parts, rows, columns, bias, least: float, c):
     """c = max(sum of the parts + bias, least)."""
-    first, last = share(rows, task, tasks)
+    first, last = task_range(rows, task, tasks)
     for r in range(first, last):
         for j in range(0, columns, LANES):
             n, at = columns - j, r * columns + j
@@ -116,7 +115,7 @@ def _add_parts(task, tasks, sums, parts, rows, columns, bias, least: float, c):
 @kernel
 def _few_rows_transposed(task, tasks, a, rows, depth, b, columns, c):
     """c = a b^T for few rows, b `(columns, depth)`: scalar products of rows that are read in order, four rows of b at a time."""
-    first, last = share(columns, task, tasks)
+    first, last = task_range(columns, task, tasks)
     for j in range(first, last, 4):
         j1, j2, j3 = min(j + 1, last - 1), min(j + 2, last - 1), min(j + 3, last - 1)
         for r in range(rows):
@@ -129,16 +128,16 @@ def _few_rows_transposed(task, tasks, a, rows, depth, b, columns, c):
                 s2 = s2 + v * load_part(b, j2 * depth + k, n)
                 s3 = s3 + v * load_part(b, j3 * depth + k, n)
             # In this order the last column's own sum is what stays.
-            put(c, r * columns + j3, total(s3))
-            put(c, r * columns + j2, total(s2))
-            put(c, r * columns + j1, total(s1))
-            put(c, r * columns + j, total(s0))
+            store_scalar(c, r * columns + j3, reduce_sum(s3))
+            store_scalar(c, r * columns + j2, reduce_sum(s2))
+            store_scalar(c, r * columns + j1, reduce_sum(s1))
+            store_scalar(c, r * columns + j, reduce_sum(s0))
 
 
 @kernel
 def _outer_products(task, tasks, x, x_step, images, rows, dy, columns, dw, db, scratch):
     """dw[rows, columns] = x^T dy, strip by strip of dw, so that it is written in order; tasks share out the rows."""
-    first, last = share((rows + ROWS - 1) // ROWS, task, tasks)
+    first, last = task_range((rows + ROWS - 1) // ROWS, task, tasks)
     first, last = first * ROWS, min(last * ROWS, rows)
     panels = scratch + FLOAT * task * images * WIDTH
     for j in range(0, columns, WIDTH):
@@ -171,7 +170,7 @@ def _outer_products(task, tasks, x, x_step, images, rows, dy, columns, dw, db, s
 
 def _multiply(a, b, bk_step, bn_step, columns, c, bias=0, relu=False):
     rows, depth = a.shape
-    tasks = tasks_for(rows * depth * columns)
+    tasks = threads_for(flops=2 * rows * depth * columns)
     scratch = empty(tasks * DEPTH * (WIDTH + rows + ROWS) + LANES)
     _product(
         tasks,
@@ -191,12 +190,16 @@ def _multiply(a, b, bk_step, bn_step, columns, c, bias=0, relu=False):
 
 def linear(x, w, b=None, activation=None, out=None):
     """See `reference.linear`."""
+    if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0]:
+        raise ValueError(f"linear: x {x.shape} and w {w.shape}: expected (N, in) and (in, out)")
+    if b is not None:
+        expect_shape("linear: b", b, (w.shape[1],))
     x, w = contiguous(x), contiguous(w)
     b = None if b is None else contiguous(b)
     (rows, depth), columns = x.shape, w.shape[1]
-    y, bias = target(out, (rows, columns)), 0 if b is None else address(b)
+    y, bias = output_array(out, (rows, columns)), 0 if b is None else address(b)
     if rows <= FEW:
-        parts = tasks_for(w.size * rows)
+        parts = threads_for(flops=2 * w.size * rows)
         sums = empty(parts * rows * columns)
         _few_rows(parts, address(x), rows, depth, address(w), columns, address(sums))
         _add_parts(1, address(sums), parts, rows, columns, bias, least_of(activation), address(y))
@@ -204,17 +207,27 @@ def linear(x, w, b=None, activation=None, out=None):
         _multiply(x, w, columns, 1, columns, y, bias, activation == "relu")
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
-    return deliver(y, out)
+    return write_to(out, y)
 
 
 def linear_grad_input(dy, w):
     """See `reference.linear_grad_input`."""
+    if dy.ndim != 2 or w.ndim != 2 or dy.shape[1] != w.shape[1]:
+        raise ValueError(
+            f"linear_grad_input: dy {dy.shape} and w {w.shape}: expected (N, out) and (in, out)"
+        )
     dy, w = contiguous(dy), contiguous(w)
     (rows, depth), columns = dy.shape, w.shape[0]
     dx = empty((rows, columns))
     if rows <= FEW:
         _few_rows_transposed(
-            tasks_for(w.size * rows), address(dy), rows, depth, address(w), columns, address(dx)
+            threads_for(flops=2 * w.size * rows),
+            address(dy),
+            rows,
+            depth,
+            address(w),
+            columns,
+            address(dx),
         )
     else:
         _multiply(dy, w, 1, depth, columns, dx)
@@ -223,13 +236,17 @@ def linear_grad_input(dy, w):
 
 def linear_grad_weight(dy, x):
     """See `reference.linear_grad_weight`."""
+    if dy.ndim != 2 or x.ndim != 2 or len(dy) != len(x):
+        raise ValueError(
+            f"linear_grad_weight: dy {dy.shape} and x {x.shape}: expected (N, out) and (N, in)"
+        )
     dy, x = contiguous(dy), contiguous(x)
     (images, rows), columns = x.shape, dy.shape[1]
     dw, db = empty((rows, columns)), empty(columns)
     # Tiles read ROWS columns of x at a time, also where the last of them are missing.
     left = empty((images, -(-rows // ROWS) * ROWS))
     left[:, :rows] = x
-    tasks = tasks_for(dw.size * images)
+    tasks = threads_for(flops=2 * dw.size * images)
     scratch = empty(tasks * images * WIDTH + LANES)
     _outer_products(
         tasks,

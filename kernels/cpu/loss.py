@@ -5,24 +5,23 @@ import math
 import numpy as np
 from numba import float32
 
-from .activation import tasks_for
-from .engine.arrays import address, contiguous
-from .engine.functions import constant, exp
-from .engine.launch import inline, kernel, share
+from .engine.arrays import address, contiguous, expect_shape
+from .engine.launch import inline, kernel, task_range, threads_for
 from .engine.memory import empty
 from .engine.simd import (
     LANES,
-    get,
-    get_index,
-    larger,
-    largest,
+    load_index,
     load_part,
     load_part_or,
-    put,
+    load_scalar,
+    maximum,
+    reduce_max,
+    reduce_sum,
     splat,
     store_part,
-    total,
+    store_scalar,
 )
+from .engine.simd.functions import constant, exp
 
 
 @inline
@@ -30,20 +29,20 @@ def exponentials(row, y, n):
     """y[:n] = exp(row - its largest); returns the largest and the sum."""
     top = constant(-np.inf)
     for i in range(0, n, LANES):
-        top = larger(load_part_or(row, i, n - i, constant(-np.inf)), top)
-    high = largest(top)
+        top = maximum(load_part_or(row, i, n - i, constant(-np.inf)), top)
+    high = reduce_max(top)
     sums = constant(0.0)
     for i in range(0, n, LANES):
         e = exp(load_part(row, i, n - i) - splat(high))
         store_part(y, i, e, n - i)
         sums = sums + load_part(y, i, n - i)
-    return high, total(sums)
+    return high, reduce_sum(sums)
 
 
 @kernel
 def _softmax(task, tasks, z, y, rows, n):
     """y = softmax(z), row by row."""
-    first, last = share(rows, task, tasks)
+    first, last = task_range(rows, task, tasks)
     for r in range(first, last):
         row = y + 4 * r * n
         _, sum = exponentials(z + 4 * r * n, row, n)
@@ -54,37 +53,41 @@ def _softmax(task, tasks, z, y, rows, n):
 @kernel
 def _cross_entropy(task, tasks, z, labels, losses, dz, rows, n):
     """losses[r] = -log softmax(z[r])[label], dz = (softmax - onehot) / rows."""
-    first, last = share(rows, task, tasks)
+    first, last = task_range(rows, task, tasks)
     for r in range(first, last):
-        row, label = dz + 4 * r * n, get_index(labels, r)
+        row, label = dz + 4 * r * n, load_index(labels, r)
         high, sum = exponentials(z + 4 * r * n, row, n)
-        put(losses, r, float32(math.log(sum)) - (get(z, r * n + label) - high))
+        store_scalar(losses, r, float32(math.log(sum)) - (load_scalar(z, r * n + label) - high))
         scale = float32(1.0) / (sum * float32(rows))
         for i in range(0, n, LANES):
             store_part(row, i, load_part(row, i, n - i) * splat(scale), n - i)
-        put(row, label, get(row, label) - float32(1.0) / float32(rows))
+        store_scalar(row, label, load_scalar(row, label) - float32(1.0) / float32(rows))
 
 
 def softmax(logits):
     """See `reference.softmax`."""
     logits = contiguous(logits)
     y, n = empty(logits.shape), logits.shape[-1]
-    _softmax(tasks_for(logits.size), address(logits), address(y), logits.size // n, n)
+    _softmax(threads_for(bytes=logits.nbytes), address(logits), address(y), logits.size // n, n)
     return y
 
 
 def softmax_cross_entropy(logits, labels):
     """See `reference.softmax_cross_entropy`."""
+    if logits.ndim != 2 or not logits.size:
+        raise ValueError(
+            f"softmax_cross_entropy: logits have shape {logits.shape}: expected (N, classes),"
+            " at least one of each"
+        )
     logits, n = contiguous(logits), logits.shape[1]
     labels = np.ascontiguousarray(labels, np.int64)
-    if labels.shape != (len(logits),) or labels.min() < -n or labels.max() >= n:
-        raise IndexError(
-            f"labels of shape {labels.shape}, {labels.min()} to {labels.max()}: expected ({len(logits)},) of 0 to {n - 1}"
-        )
+    expect_shape("softmax_cross_entropy: labels", labels, (len(logits),))
+    if labels.min() < -n or labels.max() >= n:
+        raise IndexError(f"labels from {labels.min()} to {labels.max()}: expected 0 to {n - 1}")
     labels = np.where(labels < 0, labels + n, labels)
     losses, dlogits = empty(len(logits)), empty(logits.shape)
     _cross_entropy(
-        tasks_for(logits.size),
+        threads_for(bytes=logits.nbytes),
         address(logits),
         address(labels),
         address(losses),

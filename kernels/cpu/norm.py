@@ -2,13 +2,23 @@
 
 import numpy as np
 
-from .activation import CURVES, activate, activation_grad, at_least, deliver, least_of
-from .engine.arrays import address, contiguous, pixel_step, pixels
-from .engine.functions import constant, negative_power
+from ..types import Array
+from .activation import CURVES, activate, activation_grad, at_least, least_of
+from .engine.arrays import address, contiguous, expect_shape, pixel_step, pixels, write_to
 from .engine.gemm import FLOAT
-from .engine.launch import inline, kernel, share, threads
-from .engine.memory import empty, is_far
-from .engine.simd import LANES, load, load_part, send_part, settle, splat, store_part, where_greater
+from .engine.launch import inline, kernel, task_range, threads
+from .engine.memory import empty, non_temporal
+from .engine.simd import (
+    LANES,
+    fence,
+    load,
+    load_part,
+    select_greater,
+    splat,
+    store_nt_part,
+    store_part,
+)
+from .engine.simd.functions import constant, negative_power
 
 # -- local response normalization ----------------------------------------------------------------------------------------------
 
@@ -43,7 +53,7 @@ def _lrn(
     scale_far,
 ):
     """s = k + c * the sum of the neighbors' squares; y = x s^-beta. The squares lie in a row with zeros at both ends."""
-    first, last = share(pixels, task, tasks)
+    first, last = task_range(pixels, task, tasks)
     squares = scratch + FLOAT * (task * (channels + 2 * margin) + margin)
     for i in range(-margin, channels + margin, LANES):
         store_part(squares, i, constant(0.0), channels + margin - i)
@@ -53,15 +63,15 @@ def _lrn(
             store_part(squares, i, v * v, channels - i)
         for i in range(0, channels, LANES):
             s = splat(k) + splat(c) * window_sum(squares, i, size // 2, size)
-            send_part(scale, m * channels + i, s, channels - i, scale_far)
-            send_part(
+            store_nt_part(scale, m * channels + i, s, channels - i, scale_far)
+            store_nt_part(
                 y,
                 m * y_ld + i,
                 load_part(x, m * ld + i, channels - i) * negative_power(s, beta),
                 channels - i,
                 y_far,
             )
-    settle()
+    fence()
 
 
 @kernel
@@ -84,7 +94,7 @@ def _lrn_grad(
     far,
 ):
     """dx = dy s^-beta - 2 c beta x * the sum of the neighbors' dy y / s, with y = x s^-beta."""
-    first, last = share(pixels, task, tasks)
+    first, last = task_range(pixels, task, tasks)
     crossed = scratch + FLOAT * (task * 2 * (channels + 2 * margin) + margin)
     direct = crossed + FLOAT * (channels + 2 * margin)
     for i in range(-margin, channels + margin, LANES):
@@ -100,8 +110,8 @@ def _lrn_grad(
             v = load_part(direct, i, channels - i) + v * window_sum(
                 crossed, i, (size - 1) // 2, size
             )
-            send_part(dx, m * channels + i, v, channels - i, far)
-    settle()
+            store_nt_part(dx, m * channels + i, v, channels - i, far)
+    fence()
 
 
 def _margin(size: int) -> int:
@@ -111,6 +121,10 @@ def _margin(size: int) -> int:
 
 def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, out=None):
     """See `reference.local_response_norm`."""
+    if x.ndim < 2 or not x.size or size < 1:
+        raise ValueError(
+            f"local_response_norm: x {x.shape} and size={size}: expected (..., C) and size >= 1"
+        )
     (x, ld), margin = pixels(x), _margin(size)
     channels = x.shape[-1]
     y = out if out is not None and pixel_step(out) else empty(x.shape)
@@ -128,15 +142,17 @@ def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=Fal
             k,
             address(scratch),
             margin,
-            is_far(y, pixel_step(y)),
-            is_far(scale, channels),
+            non_temporal(y, pixel_step(y)),
+            non_temporal(scale, channels),
         ),
     )
-    return deliver(y, out), scale
+    return write_to(out, y), scale
 
 
 def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alpha_div_n=False):
     """See `reference.local_response_norm_grad`."""
+    for name, a in (("dy", dy), ("scale", scale)):
+        expect_shape(f"local_response_norm_grad: {name}", a, x.shape)
     (dy, ld), (x, x_ld), scale, margin = pixels(dy), pixels(x), contiguous(scale), _margin(size)
     channels, dx = x.shape[-1], empty(x.shape)
     tasks = threads() if x.size > 1 << 12 else 1
@@ -154,7 +170,7 @@ def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alp
             x.size // channels,
             channels,
         ),
-        *(size, c, beta, address(scratch), margin, is_far(dx, channels)),
+        *(size, c, beta, address(scratch), margin, non_temporal(dx, channels)),
     )
     return dx
 
@@ -167,22 +183,24 @@ BLOCK = (
 
 
 @inline
-def add_sums(x, ld, first, last, channels, sums):
-    """sums[:] += the sum of rows first...last of x, four rows at a time: a chain of additions waits for each."""
+def add_differences(x, ld, first, last, channels, sums):
+    """sums[:] += the sum of x - x[first] over rows first...last.
+
+    Four rows at a time: each addition of a chain waits for the one before.
+    """
     for r in range(first, last - 3, 4):
         for i in range(0, channels, LANES):
-            n, at = channels - i, r * ld + i
-            two = load_part(x, at, n) + load_part(x, at + ld, n)
-            four = two + (load_part(x, at + 2 * ld, n) + load_part(x, at + 3 * ld, n))
+            n, at, start = channels - i, r * ld + i, load_part(x, first * ld + i, channels - i)
+            two = (load_part(x, at, n) - start) + (load_part(x, at + ld, n) - start)
+            four = two + (
+                (load_part(x, at + 2 * ld, n) - start) + (load_part(x, at + 3 * ld, n) - start)
+            )
             store_part(sums, i, load_part(sums, i, n) + four, n)
     for r in range(last - (last - first) % 4, last):
         for i in range(0, channels, LANES):
-            store_part(
-                sums,
-                i,
-                load_part(sums, i, channels - i) + load_part(x, r * ld + i, channels - i),
-                channels - i,
-            )
+            n = channels - i
+            difference = load_part(x, r * ld + i, n) - load_part(x, first * ld + i, n)
+            store_part(sums, i, load_part(sums, i, n) + difference, n)
 
 
 @inline
@@ -221,10 +239,11 @@ def fill_zeros(p, n):
 def _moments(task, tasks, x, ld, pixels, channels, block, sums, scratch):
     """Each task's mean and sum of squared deviations, to sums[task] (2, channels).
 
-    A block's are exact sums over few numbers, and are merged into the running ones by Chan, Golub & LeVeque (1979): one look at memory,
-    and none of the cancellation of E[x^2] - E[x]^2.
+    A block's mean is a sum of differences to its first row: a constant channel's mean is exact.
+    Blocks are merged by the formula of Chan, Golub & LeVeque (1979): one pass over memory, without
+    the cancellation of E[x^2] - E[x]^2.
     """
-    first, last = share(pixels, task, tasks)
+    first, last = task_range(pixels, task, tasks)
     means = sums + FLOAT * task * 2 * channels
     squares = means + FLOAT * channels
     mean = scratch + FLOAT * task * 2 * channels
@@ -233,11 +252,11 @@ def _moments(task, tasks, x, ld, pixels, channels, block, sums, scratch):
     for m in range(first, last, block):
         count, seen = min(block, last - m), m - first
         fill_zeros(mean, 2 * channels)
-        add_sums(x, ld, m, m + count, channels, mean)
+        add_differences(x, ld, m, m + count, channels, mean)
         for i in range(0, channels, LANES):
-            store_part(
-                mean, i, load_part(mean, i, channels - i) * constant(1.0 / count), channels - i
-            )
+            n = channels - i
+            shifted = load_part(mean, i, n) * constant(1.0 / count)
+            store_part(mean, i, load_part(x, m * ld + i, n) + shifted, n)
         add_squares(x, ld, m, m + count, channels, mean, square)
         for i in range(0, channels, LANES):
             n = channels - i
@@ -275,7 +294,7 @@ def _normalize(
     far,
 ):
     """y = max((x - mean) * factor + beta + other, least); no `other` if its address is 0."""
-    first, last = share(pixels, task, tasks)
+    first, last = task_range(pixels, task, tasks)
     for m in range(first, last):
         for i in range(0, channels, LANES):
             n = channels - i
@@ -287,8 +306,8 @@ def _normalize(
             )
             if other:
                 v = v + load_part(other, m * other_ld + i, n)
-            send_part(y, m * y_ld + i, at_least(v, splat(least)), n, far)
-    settle()
+            store_nt_part(y, m * y_ld + i, at_least(v, splat(least)), n, far)
+    fence()
 
 
 @kernel
@@ -296,7 +315,7 @@ def _normalize_sums(
     task, tasks, dy, dy_ld, x, ld, pixels, channels, mean, factor, beta, least: float, sums
 ):
     """Each task's sums of dz and dz (x - mean), where dz is dy where the output exceeds `least`, to sums[task] (2, channels)."""
-    first, last = share(pixels, task, tasks)
+    first, last = task_range(pixels, task, tasks)
     sum_dz = sums + FLOAT * task * 2 * channels
     sum_dzx = sum_dz + FLOAT * channels
     fill_zeros(sum_dz, 2 * channels)
@@ -308,7 +327,7 @@ def _normalize_sums(
             a, c = load_part(sum_dz, i, n), load_part(sum_dzx, i, n)
             for r in range(m, m + rows):
                 v = load_part(x, r * ld + i, n)
-                dz = where_greater(
+                dz = select_greater(
                     normalized(v, center, f, b),
                     splat(least),
                     load_part(dy, r * dy_ld + i, n),
@@ -340,7 +359,7 @@ def _normalize_grad(
     far,
 ):
     """dx = factor * (dz - constant_part - (x - mean) * linear_part)."""
-    first, last = share(pixels, task, tasks)
+    first, last = task_range(pixels, task, tasks)
     for m in range(first, last):
         for i in range(0, channels, LANES):
             n = channels - i
@@ -350,27 +369,55 @@ def _normalize_grad(
                 load_part(factor, i, n),
             )
             z = normalized(v, center, f, load_part(beta, i, n))
-            dz = where_greater(z, splat(least), load_part(dy, m * dy_ld + i, n), constant(0.0))
+            dz = select_greater(z, splat(least), load_part(dy, m * dy_ld + i, n), constant(0.0))
             dz = dz - load_part(constant_part, i, n) - (v - center) * load_part(linear_part, i, n)
-            send_part(dx, m * channels + i, f * dz, n, far)
-    settle()
+            store_nt_part(dx, m * channels + i, f * dz, n, far)
+    fence()
+
+
+def _expect_channels(name: str, x: np.ndarray, *vectors: np.ndarray | None) -> None:
+    """Raise ValueError unless every vector has one number per channel of x."""
+    if x.ndim < 2 or not x.size:
+        raise ValueError(f"{name}: x has shape {x.shape}: expected (..., C), not empty")
+    for vector in vectors:
+        if vector is not None:
+            expect_shape(f"{name}: a vector of channels", vector, x.shape[-1:])
 
 
 def batch_norm(
-    x,
-    gamma,
-    beta,
-    running_mean,
-    running_var,
-    training=True,
-    momentum=0.1,
-    eps=1e-5,
-    activation=None,
-    residual=None,
-    out=None,
-    moments=None,
-):
-    """See `reference.batch_norm`."""
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    training: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """See `functional.batch_norm`."""
+    statistics = running_mean, running_var, training, momentum, eps
+    return normalize_batch(x, gamma, beta, *statistics, activation, None, out)
+
+
+def normalize_batch(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    training: bool,
+    momentum: float,
+    eps: float,
+    activation: str | None,
+    residual: Array | None,
+    out: Array | None,
+) -> tuple[Array, Array, Array]:
+    """`f(batch_norm(x) + residual)` in one pass, after one look at x for the statistics."""
+    _expect_channels("batch_norm", x, gamma, beta, running_mean, running_var)
+    if residual is not None:
+        expect_shape("batch_norm_add: other", residual, x.shape)
     x, ld = pixels(x)
     channels, count = x.shape[-1], x.size // x.shape[-1]
     tasks = min(threads(), count) if x.size > 1 << 13 else 1
@@ -392,7 +439,8 @@ def batch_norm(
             address(scratch),
         )
         shares = np.diff([count * t // tasks for t in range(tasks + 1)])[:, None].astype(np.float32)
-        mean = (moments[:, 0] * (shares / count)).sum(axis=0)
+        start = moments[0, 0]
+        mean = start + ((moments[:, 0] - start) * (shares / count)).sum(axis=0)
         var = (moments[:, 1] + shares * (moments[:, 0] - mean) ** 2).sum(axis=0) / np.float32(count)
         running_mean += momentum * (mean - running_mean)
         running_var += momentum * (var * (count / (count - 1)) - running_var)
@@ -419,16 +467,27 @@ def batch_norm(
             address(factor),
             address(beta),
             least_of(activation),
-            is_far(y, pixel_step(y)),
+            non_temporal(y, pixel_step(y)),
         ),
     )
     if activation in CURVES:
         activate(y, activation, out=y)
-    return deliver(y, out), mean, inv_std
+    return write_to(out, y), mean, inv_std
 
 
-def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activation=None):
-    """See `reference.batch_norm_grad`."""
+def batch_norm_grad(
+    dy: Array,
+    x: Array,
+    gamma: Array,
+    mean: Array,
+    inv_std: Array,
+    training: bool = True,
+    beta: Array | None = None,
+    activation: str | None = None,
+) -> tuple[Array, Array, Array]:
+    """See `functional.batch_norm_grad`."""
+    _expect_channels("batch_norm_grad", x, gamma, mean, inv_std, beta)
+    expect_shape("batch_norm_grad: dy", dy, x.shape)
     if activation in CURVES:
         dy = activation_grad(
             dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation
@@ -451,6 +510,6 @@ def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activ
     _normalize_grad(
         tasks,
         *(address(dy), dy_ld, address(x), ld, address(dx), count, channels),
-        *(*where, address(constant_part), address(linear_part), is_far(dx, channels)),
+        *(*where, address(constant_part), address(linear_part), non_temporal(dx, channels)),
     )
     return dx, dgamma, np.ascontiguousarray(dbeta)

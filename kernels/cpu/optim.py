@@ -7,10 +7,10 @@ parameters' own numbers.
 import numpy as np
 
 from .. import reference
-from .activation import span, tasks_for
-from .engine.arrays import address, contiguous, is_contiguous
-from .engine.launch import kernel
-from .engine.simd import LANES, get, get_index, load_part, splat, sqrt, store_part
+from .activation import span
+from .engine.arrays import address, contiguous, expect_shape, is_contiguous
+from .engine.launch import kernel, threads_for
+from .engine.simd import LANES, load_index, load_part, load_scalar, splat, sqrt, store_part
 
 
 @kernel
@@ -18,15 +18,15 @@ def _sgd(task, tasks, arrays, numbers, count, momentum: float, nesterov):
     """v = momentum v + rate (g + decay w); w -= lr * (nesterov ? momentum v + rate (g + decay w) : v)."""
     for p in range(count):
         n, w, g = (
-            get_index(arrays, p),
-            get_index(arrays, count + p),
-            get_index(arrays, 2 * count + p),
+            load_index(arrays, p),
+            load_index(arrays, count + p),
+            load_index(arrays, 2 * count + p),
         )
-        v = get_index(arrays, 3 * count + p)
+        v = load_index(arrays, 3 * count + p)
         lr, decay, rate = (
-            splat(get(numbers, p)),
-            splat(get(numbers, count + p)),
-            splat(get(numbers, 2 * count + p)),
+            splat(load_scalar(numbers, p)),
+            splat(load_scalar(numbers, count + p)),
+            splat(load_scalar(numbers, 2 * count + p)),
         )
         first, last = span(n, task, tasks)
         for i in range(first, last, LANES):
@@ -46,15 +46,15 @@ def _adam(
     """The moments, and w -= rate * m / (sqrt(v * correction) + eps); beta1 and beta2 are what is new in a moment."""
     for p in range(count):
         n, w, g = (
-            get_index(arrays, p),
-            get_index(arrays, count + p),
-            get_index(arrays, 2 * count + p),
+            load_index(arrays, p),
+            load_index(arrays, count + p),
+            load_index(arrays, 2 * count + p),
         )
-        m, v = get_index(arrays, 3 * count + p), get_index(arrays, 4 * count + p)
+        m, v = load_index(arrays, 3 * count + p), load_index(arrays, 4 * count + p)
         rate, decay, shrink = (
-            splat(get(numbers, p)),
-            splat(get(numbers, count + p)),
-            splat(get(numbers, 2 * count + p)),
+            splat(load_scalar(numbers, p)),
+            splat(load_scalar(numbers, count + p)),
+            splat(load_scalar(numbers, 2 * count + p)),
         )
         first, last = span(n, task, tasks)
         for i in range(first, last, LANES):
@@ -74,12 +74,12 @@ def _rmsprop(task, tasks, arrays, numbers, count, decay: float, eps: float, mome
     """s, v and w by their formulas; decay is what is new in s."""
     for p in range(count):
         n, w, g = (
-            get_index(arrays, p),
-            get_index(arrays, count + p),
-            get_index(arrays, 2 * count + p),
+            load_index(arrays, p),
+            load_index(arrays, count + p),
+            load_index(arrays, 2 * count + p),
         )
-        s, v = get_index(arrays, 3 * count + p), get_index(arrays, 4 * count + p)
-        lr, weight_decay = splat(get(numbers, p)), splat(get(numbers, count + p))
+        s, v = load_index(arrays, 3 * count + p), load_index(arrays, 4 * count + p)
+        lr, weight_decay = splat(load_scalar(numbers, p)), splat(load_scalar(numbers, count + p))
         first, last = span(n, task, tasks)
         for i in range(first, last, LANES):
             k = last - i
@@ -94,13 +94,22 @@ def _rmsprop(task, tasks, arrays, numbers, count, decay: float, eps: float, mome
 
 def _update(kernel, w, g, slots, numbers, *more) -> bool:
     """Run `kernel` over all parameters; False, and nothing done, if it cannot reach arrays that it should change in place."""
+    for name, arrays in (("gradient", g), *((f"slot {i}", s) for i, s in enumerate(slots))):
+        if len(arrays) != len(w):
+            raise ValueError(f"{len(arrays)} arrays of {name} for {len(w)} parameters")
+        for i, (a, parameter) in enumerate(zip(arrays, w, strict=True)):
+            if a.shape != parameter.shape:
+                expect_shape(f"{name} of parameter {i}", a, parameter.shape)
+    for row in numbers:
+        if len(row) != len(w):
+            raise ValueError(f"{len(row)} rates or decays for {len(w)} parameters")
     if not all(is_contiguous(a) for arrays in (w, *slots) for a in arrays):
         return False
     g = [contiguous(a) for a in g]
     sizes = [a.size for a in w]
     arrays = np.array([sizes, *([address(a) for a in row] for row in (w, g, *slots))], np.int64)
     numbers = np.array(numbers, np.float32)
-    kernel(tasks_for(sum(sizes)), address(arrays), address(numbers), len(w), *more)
+    kernel(threads_for(bytes=4 * sum(sizes)), address(arrays), address(numbers), len(w), *more)
     return True
 
 

@@ -3,7 +3,8 @@
 device.py: how kernels start. common.cuh: what they share. Each .cu stands beside the .py that launches it.
 """
 
-from . import device
+from ..types import Array, Shape
+from . import arrays, device
 from .activation import (
     activate,
     activation_grad,
@@ -17,9 +18,9 @@ from .activation import (
     tanh,
     tanh_grad,
 )
-from .arrays import empty
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .dropout import dropout, dropout_grad
+from .fused import batch_norm_add, conv2d_affine, conv2d_grad_input_relu
 from .linear import linear, linear_grad_input, linear_grad_weight
 from .loss import softmax, softmax_cross_entropy
 from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad
@@ -33,43 +34,10 @@ from .pool import (
     max_pool2d_grad,
 )
 
-__all__ = [
-    "activate",
-    "activation_grad",
-    "adam_update",
-    "add",
-    "avg_pool2d",
-    "avg_pool2d_grad",
-    "batch_norm",
-    "batch_norm_grad",
-    "conv2d",
-    "conv2d_grad_input",
-    "conv2d_grad_weight",
-    "dropout",
-    "dropout_grad",
-    "empty",
-    "global_avg_pool2d",
-    "global_avg_pool2d_grad",
-    "linear",
-    "linear_grad_input",
-    "linear_grad_weight",
-    "local_response_norm",
-    "local_response_norm_grad",
-    "max_pool2d",
-    "max_pool2d_grad",
-    "relu",
-    "relu_grad",
-    "rmsprop_update",
-    "scaled_tanh",
-    "scaled_tanh_grad",
-    "sgd_update",
-    "sigmoid",
-    "sigmoid_grad",
-    "softmax",
-    "softmax_cross_entropy",
-    "tanh",
-    "tanh_grad",
-]
+
+def empty(x: Array, shape: Shape) -> Array:
+    """See `functional.empty`."""
+    return arrays.empty(x, shape)
 
 
 def unavailable() -> str | None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..geometry import pixel_step
-from .device import NUMBER_TYPES, pixels, runtime
+from .device import NUMBER_TYPES, counted, pixels, runtime
 
 
 def empty(x, shape, dtype=None):
@@ -46,23 +46,28 @@ def destination(out, like, shape, dtype=None):
 def layout(*arrays):
     """How kernels walk through arrays of one shape together: V, the number of vectors, and the structure `Pixels` of each.
 
-    Arrays without gaps are one long row. V is 4 where every address, step and row allows to move four values at once.
+    Arrays without gaps are one long row. For V see `vector_width`.
     """
     rows = all(a.flags.c_contiguous for a in arrays)
     channels = arrays[0].size if rows else arrays[0].shape[-1]
     steps = [channels if rows else pixel_step(a) for a in arrays]
     v = vector_width(channels, *arrays, steps=steps)
-    return v, arrays[0].size // v, [pixels(channels // v, step) for step in steps]
+    vectors = counted(arrays[0].size // v)
+    return v, vectors, [pixels(channels // v, 0 if rows else step) for step in steps]
 
 
-def vector_width(channels: int, *arrays, steps=None) -> int:
-    """How many neighbouring numbers, 4 or 1, a thread moves at once of arrays in rows of `channels`.
+def vector_width(channels: int, *arrays, steps=None, parameters=()) -> int:
+    """How many neighbouring numbers a thread moves at once of arrays in rows of `channels`: 16 bytes of them, or 1.
 
-    4 where all rows are a multiple of it, and all arrays begin, and their rows follow each other (`steps`, or pixel by pixel), at one.
+    That is 8 where some array is of bfloat16, and 4 else, or if it has to be. All rows are a multiple of it, and all arrays begin, and
+    their rows follow each other (`steps`, or pixel by pixel), at one; `parameters`, a number for each channel, begin at 16 bytes.
     """
     address, steps = runtime().address, steps or [pixel_step(a) for a in arrays]
-    aligned = all(address(a) % (4 * a.itemsize) == 0 for a in arrays)
-    return 4 if aligned and all(size % 4 == 0 for size in (channels, *steps)) else 1
+    for v in (8, 4) if any(a.itemsize == 2 for a in arrays) else (4,):
+        aligned = all(address(a) % min(16, v * a.itemsize) == 0 for a in (*arrays, *parameters))
+        if aligned and all(size % v == 0 for size in (channels, *steps)):
+            return v
+    return 1
 
 
 def parameter(a):

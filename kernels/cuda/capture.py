@@ -10,9 +10,10 @@ _recording: "Fresh | None" = None
 
 
 class Fresh:
-    """The changing numbers of one captured step: each has a place on the device and a way to draw the next ones.
+    """The changing numbers of one captured step: each has a place on the device and a way to draw it.
 
-    `with fresh_numbers:` records those that kernels ask for; `refresh()` then draws and uploads them anew, in the same order.
+    Within `with numbers:`, for an instance `numbers`, it records those that kernels ask for;
+    `numbers.refresh()` then draws and uploads them again, in the same order.
     """
 
     def __init__(self):
@@ -29,7 +30,7 @@ class Fresh:
 
     def add(self, draw: Callable[[], np.ndarray], shape, dtype):
         """A place on the device for what `draw` will give; `refresh` fills it before the first replay."""
-        numbers = runtime().empty(shape, dtype)
+        numbers = runtime().lasting(shape, dtype)
         self._places.append((numbers, draw))
         return numbers
 

@@ -42,13 +42,13 @@ __device__ __forceinline__ bf16 from_float<bf16>(float x) { return to_bf16(x); }
 
 // ---- V neighbouring channels at once -------------------------------------------------------------------------------
 
-// One load of 16 bytes moves four floats; the launcher says V=4 where all addresses and steps allow it, else V=1.
+// One load of 16 bytes moves four floats or eight bf16; the launcher says V=4 or V=8 where all addresses and steps allow it, else V=1.
 #ifndef V
 #define V 1
 #endif
 
 template <class T>
-struct alignas(sizeof(T) * V) Packed {
+struct alignas(sizeof(T) * V < 16 ? sizeof(T) * V : 16) Packed {
     T at[V];
 };
 
@@ -98,7 +98,7 @@ struct Pixels {
 
 __device__ __forceinline__ long long place(int i, Pixels p) {
     int pixel = i / p.vectors;
-    return (long long)pixel * p.step + (i - pixel * int(p.vectors.d)) * V;
+    return (long long)pixel * p.step + (long long)(i - pixel * int(p.vectors.d)) * V;
 }
 
 #define THREAD (blockIdx.x * blockDim.x + threadIdx.x)

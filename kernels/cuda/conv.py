@@ -1,4 +1,4 @@
-"""Convolution on the GPU: the geometry of each pass as one matrix product, its tile, and how it is split. See conv.cu."""
+"""Convolution on the GPU: the geometry of each pass as one matrix product. See conv.cu, and plan.py for how it is cut."""
 
 import functools
 from contextlib import contextmanager
@@ -7,15 +7,14 @@ from math import gcd
 import numpy as np
 
 from ..geometry import Window, window
+from ..types import Array, IntOrPair, Padding, Shape
 from .activation import activate, convert, deliver, resize
 from .arrays import destination, empty, number_type, optional, parameter, pixel_step, spaced
-from .device import DIVISOR, THREADS, blocks, divisor, divisors, launch, runtime
+from .device import DIVISOR, THREADS, blocks, counted, divisor, divisors, launch, runtime
+from .plan import Card, inner, plan, shared_bytes
 from .sums import partial_sums
 
 PRECISIONS = {"ffma": "FFMA", "tf32": "TF32", "fp32": "TF32X3"}  # of float32 arrays; bfloat16 arrays have their own
-BK = 32
-STAGES = 3  # of a tile's copies under way; 2 where a block has not the shared memory (consumer cards: 99 KB)
-WORKSPACE = 1 << 28  # bytes that the parts of a split product may take
 
 _SIZES = """m n k splits tiles_n height width step channels a_group mul_y mul_x off_y off_x tap_y tap_x by_channels by_taps_x
     by_columns by_rows i0 i_step j0 j_step kernel_x w_rows w_step out_height out_width out_step out_group out_mul_y out_mul_x
@@ -52,76 +51,57 @@ def checked_precision(name: str) -> str:
     return name
 
 
-# ---- tiles ----------------------------------------------------------------------------------------------------------
+# ---- one product -----------------------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=4096)
-def plan(m: int, n: int, k: int, groups: int, processors: int) -> tuple[dict[str, int], int]:
-    """The tile of a product, and in how many parts its inner indices are split so that all multiprocessors have work."""
-    tile = {"BM": 128, "BN": 128 if n > 64 else 64, "WARPS_M": 4, "WARPS_N": 2}
-    if -(-m // 128) * -(-n // tile["BN"]) * groups < processors or m <= 64:
-        tile = {"BM": 64, "BN": 64, "WARPS_M": 2, "WARPS_N": 2}
-    tiles = -(-m // tile["BM"]) * -(-n // tile["BN"]) * groups
-    steps = -(-k // BK)
-    room = max(1, WORKSPACE // (4 * m * n * groups))
-    splits = max(1, min(-(-2 * processors // tiles), steps // 4, room)) if tiles < processors else 1
-    return tile, -(-steps // -(-steps // splits)) if steps else 1  # no part is empty
+def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None, bias=None, residual=None, rectified=None):
+    """One product into `out`: choose tile and split, launch, and add up the parts.
 
-
-def _run(kernel: str, operands, out, fields: dict, groups: int, a, b, scale=None, bias=None, residual=None, rectified=None, moments=None):
-    """One product into `out`: choose tile and split, launch, and add up the parts. `a` and `b`: what the fast copies depend on."""
-    half = a.dtype != np.float32
-    tile, splits = plan(fields["m"], fields["n"], fields["k"], groups, runtime().processors)
-    vec = 16 // a.itemsize
-    address = runtime().address
-    wide = (
-        all(size % vec == 0 for size in (fields["channels"], fields["step"], *b[1:]))
-        and fields["n"] % 2 == fields["out_step"] % 2 == 0
-        and all(address(array) % 16 == 0 for array in (a, b[0]))
-        and address(out) % (2 * out.itemsize) == 0
-    )
-    stages = STAGES if _shared(kernel, tile, a.itemsize, STAGES) <= runtime().shared_memory else STAGES - 1
-    options = tile | {
+    `a`: the images that patches are taken from; `b`: the other operand, the length of its rows, and from row to row.
+    """
+    how = PRECISIONS[_precision] if a.dtype == np.float32 else "BF16"
+    tile, stages, splits, *_ = plan(kernel, fields["m"], fields["n"], fields["k"], groups, how, _card())
+    options = tile.defines() | {
+        "BK": inner(how),
         "STAGES": stages,
-        "PRECISION": "BF16" if half else PRECISIONS[_precision],
+        "PRECISION": how,
         "REAL": number_type(a),
-        "VEC": vec if wide else 1,
+        "VEC_A": _copied(a, fields["channels"], fields["step"]),
+        "VEC_B": _copied(*b),
+        "VEC_C": 2 if fields["n"] % 2 == fields["out_step"] % 2 == runtime().address(out) % (2 * out.itemsize) == 0 else 1,
     }
-    product = _product(splits=splits, tiles_n=-(-fields["n"] // tile["BN"]), **fields)
+    counted(a.size // a.shape[-1])
+    product = _product(splits=splits, tiles_n=-(-fields["n"] // tile.n), **fields)
     channels = groups * fields["n"]
     partial = empty(a, (splits, fields["m"], channels), np.float32) if splits > 1 else None
-    tiles = None
-    if moments is not None and splits == 1:
-        rows = tile["BM"] // tile["WARPS_M"]
-        tiles = empty(a, (-(-fields["m"] // rows), 2, channels), np.float32)
-        moments |= {"tiles": tiles, "rows": rows}
-    grid = -(-fields["m"] // tile["BM"]) * -(-fields["n"] // tile["BN"]), 1, groups * splits
-    threads = 32 * tile["WARPS_M"] * tile["WARPS_N"]
+    grid = -(-fields["m"] // tile.m) * product["tiles_n"].item(), 1, groups * splits
     arguments = {
-        "forward": (*operands, scale, bias, residual, out, partial, tiles, product),
+        "forward": (*operands, scale, bias, residual, out, partial, product),
         "grad_input": (*operands, rectified, out, partial, product),
         "grad_weight": (*operands, out, partial, product),
     }[kernel]
-    launch("conv.cu", kernel, grid, threads, *arguments, shared=_shared(kernel, tile, a.itemsize, stages), **options)
+    launch("conv.cu", kernel, grid, 32 * tile.warps, *arguments, shared=shared_bytes(kernel, tile, how, stages), **options)
     if partial is not None:
         count = partial[0].size
         arguments = partial, scale, bias, residual, rectified, out, channels, *divisors(channels), count, product
-        launch("conv.cu", "finish", blocks(count), THREADS, *arguments, REAL=number_type(out))
+        launch("conv_sums.cu", "finish", blocks(count), THREADS, *arguments, REAL=number_type(out))
 
 
-def _shared(kernel: str, tile, itemsize: int, stages: int) -> int:
-    """Bytes of shared memory: the stages of both tiles, and for the passes that go by pixels a row of four ints each."""
+def _copied(array, *sizes: int) -> int:
+    """How many numbers of an operand one copy moves: 16 bytes where it lies at a multiple of them, and `sizes`, rows and steps, are one."""
+    vec = 16 // array.itemsize
+    return vec if runtime().address(array) % 16 == 0 and all(size % vec == 0 for size in sizes) else 1
 
-    def size(side: int, k_inside: bool) -> int:
-        gap = 8 if itemsize == 2 or not k_inside else 4
-        return side * (BK + gap) if k_inside else BK * (side + gap)
 
-    elements = size(tile["BM"], kernel != "grad_weight") + size(tile["BN"], kernel == "grad_input")
-    return stages * elements * itemsize + (0 if kernel == "grad_weight" else 16 * tile["BM"])
+def _card() -> Card:
+    run = runtime()
+    return Card(run.processors, run.shared_memory, run.shared_memory_of_processor)
 
 
 def _product(**fields) -> np.ndarray:
-    """The structure `Product` of conv.cu; fields that a pass does not use are 0 (divisors 1)."""
+    """The structure `Product` of product.cuh; fields that a pass does not use are 0 (divisors 1)."""
+    for name in ("m", "n", "k"):
+        counted(fields[name])
     values = [divisor(max(1, fields.get(name, 1))) if name.startswith("by_") else fields.get(name, 0) for name in PRODUCT.names or ()]
     return np.array([tuple(values)], PRODUCT)
 
@@ -130,12 +110,34 @@ def _product(**fields) -> np.ndarray:
 
 
 def conv2d(
-    x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, residual=None,
-    out=None, keep=None, moments=None,
-):  # fmt: skip
-    """See `reference.conv2d`."""
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """See `functional.conv2d`."""
     g = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    x, w, filters = spaced(x), _weights(w, connections, x.dtype), w.shape[3]
+    return scaled_conv2d(x, w, None, b, None, g, groups, activation, out)
+
+
+def scaled_conv2d(
+    x: Array,
+    w: Array,
+    scale: Array | None,
+    b: Array | None,
+    residual: Array | None,
+    g: Window,
+    groups: int,
+    activation: str | None,
+    out: Array | None,
+) -> Array:
+    """`f(scale * (x conv w) + b + residual)`: the product's epilogue does the rest."""
+    x, w, filters = spaced(x), _weights(w, x.dtype), w.shape[3]
     wide = _wide(x, groups)
     if wide != x.shape[3]:
         x, w = resize(x, wide), _resized(w, wide)
@@ -156,18 +158,34 @@ def conv2d(
         "relu": activation == "relu",
         "other_step": residual_step,
     }
-    _run("forward", (x, w), y, fields, groups, x, (w, per_group, filters), parameter(scale), parameter(b), residual, moments=moments)
+    _run("forward", (x, w), y, fields, groups, x, (w, per_group, filters), parameter(scale), parameter(b), residual)
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
-        if moments is not None:
-            moments.clear()  # they were those before it
     return deliver(y, out)
 
 
-def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None):
-    """See `reference.conv2d_grad_input`. A stride of s makes s^2 products, one for each class of pixels that the same taps see."""
+def conv2d_grad_input(
+    dy: Array,
+    w: Array,
+    x_shape: Shape,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Array:
+    """See `functional.conv2d_grad_input`."""
     g = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
-    dy, w, filters, channels = spaced(dy), _weights(w, connections, dy.dtype), w.shape[3], w.shape[2]
+    return masked_grad_input(dy, w, x_shape, None, g, groups)
+
+
+def masked_grad_input(
+    dy: Array, w: Array, x_shape: Shape, rectified: Array | None, g: Window, groups: int
+) -> Array:
+    """dx, and 0 where `rectified`, the output of a ReLU, is not above 0.
+
+    A stride of s makes s^2 products, one for each class of pixels that the same taps see.
+    """
+    dy, w, filters, channels = spaced(dy), _weights(w, dy.dtype), w.shape[3], w.shape[2]
     dx, (rectified, rectified_step) = empty(dy, x_shape), optional(rectified)
     per_group = filters // groups
     for vertical in _classes(x_shape[1], g, 0):
@@ -213,14 +231,22 @@ def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1,
     return dx
 
 
-def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True):
-    """See `reference.conv2d_grad_weight`; dw and db are float32 whatever the images are."""
+def conv2d_grad_weight(
+    dy: Array,
+    x: Array,
+    w_shape: Shape,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> tuple[Array, Array | None]:
+    """See `functional.conv2d_grad_weight`; dw and db are float32 whatever the images are."""
     g = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
     dy, x, filters, channels, wide = spaced(dy), spaced(x), w_shape[3], w_shape[2], _wide(x, groups)
     if wide != x.shape[3]:
         dw, db = conv2d_grad_weight(dy, resize(x, wide), (*w_shape[:2], wide, filters), stride, padding, dilation, bias=bias)
-        dw = _resized(dw, channels)
-        return (dw if connections is None else dw * connections), db
+        return _resized(dw, channels), db
     dw, per_group = empty(x, w_shape, np.float32), filters // groups
     fields = _patches(g, x, channels) | {
         "m": g.kernel[0] * g.kernel[1] * channels,
@@ -230,15 +256,15 @@ def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1
         "out_group": per_group,
     }
     _run("grad_weight", (dy, pixel_step(dy), x), dw, fields, groups, x, (dy, per_group, pixel_step(dy)))
-    return (dw if connections is None else dw * connections), bias_gradient(dy) if bias else None
+    return dw, bias_gradient(dy) if bias else None
 
 
 def bias_gradient(dy):
     """`db[k] = sum dy[..., k]`, float32."""
     channels = dy.shape[-1]
-    partial, chunks = partial_sums("conv.cu", "bias_sums", 1, [spaced(dy)], REAL=number_type(dy))
+    partial, chunks = partial_sums("conv_sums.cu", "bias_sums", 1, [spaced(dy)], REAL=number_type(dy))
     db = empty(dy, (channels,), np.float32)
-    launch("conv.cu", "bias_totals", blocks(channels), THREADS, partial, chunks, channels, db)
+    launch("conv_sums.cu", "bias_totals", blocks(channels), THREADS, partial, chunks, channels, db)
     return db
 
 
@@ -254,10 +280,9 @@ def _resized(w, channels: int):
     return resize(w.reshape(*w.shape[:2], -1), channels * filters).reshape(*w.shape[:2], channels, filters)
 
 
-def _weights(w, connections, dtype):
+def _weights(w, dtype):
     """The weights as the product takes them: of the images' type."""
-    w = parameter(w)
-    return convert(w if connections is None else w * connections, dtype)
+    return convert(parameter(w), dtype)
 
 
 def _patches(g: Window, x, channels: int) -> dict:

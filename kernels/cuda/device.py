@@ -5,6 +5,7 @@
 
 import functools
 import re
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class CuPy:
         self.cupy = cupy
         self._poison = False
         self._awaited: list | None = None  # copies that wait for the end of a capture
-        self._kept: list = []  # the memory of captured graphs
+        self._lasting = cupy.cuda.MemoryPool()
         attributes = cupy.cuda.Device().attributes
         self.processors = attributes["MultiProcessorCount"]
         self.shared_memory = attributes["MaxSharedMemoryPerBlockOptin"]  # bytes that a block may have
@@ -90,17 +91,27 @@ class CuPy:
             end.record()
             end.synchronize()
             found.append(self.cupy.cuda.get_elapsed_time(start, end) / 1e3 / launches)
-        if captured:
-            self._kept.pop()
         return found[1:]
 
     def upload(self, host: np.ndarray):
-        """A copy on the device of an array on the host. While a graph is captured, it is made when the capture ends, once for all."""
+        """A copy on the device, in C order, of an array on the host.
+
+        While a graph is captured, the copy is made when the capture ends, once for all.
+        """
         if self._awaited is None:
-            return self.cupy.asarray(host)
-        array = self.cupy.empty(host.shape, host.dtype)
+            return self.cupy.asarray(np.ascontiguousarray(host))
+        array = self.lasting(host.shape, host.dtype)
         self._awaited.append((array, host))
         return array
+
+    def lasting(self, shape, dtype):
+        """Memory for what is written once, or between replays, and read by every replay of a graph.
+
+        It comes from a pool of its own. The pool of a graph hands out what earlier kernels of the
+        same graph have used and released: they would overwrite it at the next replay.
+        """
+        with self.cupy.cuda.using_allocator(self._lasting.malloc):
+            return self.cupy.empty(shape, dtype)
 
     def download(self, array) -> np.ndarray:
         """A copy on the host of an array on the device."""
@@ -143,22 +154,36 @@ class CuPy:
             try:
                 work()
             finally:
-                graph = stream.end_capture()
                 awaited, self._awaited = self._awaited, None
+                graph = stream.end_capture()
         for array, host in awaited:
             array.set(np.ascontiguousarray(host))
-        self._kept.append((pool, awaited))
-        return graph
+        return Graph(graph, pool, [array for array, _ in awaited])
 
     def launch(self, file, name, options, grid, block, arguments, shared, together) -> None:
         """Start `grid` blocks of `block` threads; `together` asks that all blocks run at the same time."""
-        kernel = self._cooperative(file, name, options) if together else self.kernel(file, name, options, shared)
-        kernel(grid, block, arguments, shared_mem=shared)
+        if not together:
+            self.kernel(file, name, options, shared)(grid, block, arguments, shared_mem=shared)
+            return
+        with warnings.catch_warnings():  # CuPy would start fewer blocks, and warn
+            warnings.filterwarnings("error", message="The grid size will be reduced")
+            self._cooperative(file, name, options)(grid, block, arguments, shared_mem=shared)
 
     @functools.cache  # noqa: B019
     def _cooperative(self, file, name, options):
         module = self.cupy.RawModule(code=source(file), options=("--std=c++17", *options), enable_cooperative_groups=True)
         return module.get_function(name)
+
+
+class Graph:
+    """A captured graph, with the memory that it writes to: that goes when the graph does."""
+
+    def __init__(self, graph, *memory):
+        self._graph, self._memory = graph, memory
+
+    def launch(self) -> None:
+        """Start all that was captured."""
+        self._graph.launch()
 
 
 def runtime():
@@ -199,13 +224,18 @@ def launch(file: str, name: str, grid, block, *arguments, shared: int = 0, toget
     run.launch(file, name, options, _three(grid), _three(block), values, shared, together)
 
 
+def counted(value: int) -> int:
+    """`value`. Raises ValueError if a kernel's 32-bit indices, up to the end of the last block, do not reach so far."""
+    if not -(2**31) <= value <= 2**31 - 1024:
+        raise ValueError(f"an array of {value} elements or pixels is more than a GPU kernel here can count (2^31 - 1024)")
+    return value
+
+
 def _argument(run, value):
     if value is None:
         return np.uint64(0)
     if isinstance(value, (int, np.int64)):
-        if not -(2**31) <= value < 2**31:
-            raise ValueError(f"an array of {value} elements is more than a GPU kernel here can count (2^31)")
-        return np.int32(value)
+        return np.int32(counted(value))
     if isinstance(value, float):
         return np.float32(value)
     if isinstance(value, np.generic) or type(value) is np.ndarray:

@@ -15,7 +15,7 @@ extern "C" __global__ void dropout(const REAL* __restrict__ x, REAL* __restrict_
     Vector v = load(x + (long long)i * V);
     Packed<unsigned char> kept;
     EACH_LANE(j) {
-        kept.at[j] = scrambled(scrambled(unsigned(i * V + j) ^ keys[0]) + keys[1]) >= least_kept;
+        kept.at[j] = scrambled(scrambled(unsigned(i) * V + j ^ keys[0]) + keys[1]) >= least_kept;
         v.at[j] *= kept.at[j] ? scale : 0.0f;
     }
     store(y + (long long)i * V, v);

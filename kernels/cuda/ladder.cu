@@ -15,9 +15,9 @@ extern "C" __global__ void __launch_bounds__(256) vectorised(const float* __rest
     int t = threadIdx.x, pad = size / 2, inner = size * size * channels;
     int row = t / 16 * OWN, column = t % 16 * OWN;
     // This thread brings four inner indices of one pixel, and four filters of one inner index.
-    int pixel = blockIdx.y * SIDE + t / 2, own = t % 2 * 4;
+    int pixel = blockIdx.x * SIDE + t / 2, own = t % 2 * 4;
     int v = pixel % width, h = pixel / width % height, n = pixel / width / height;
-    int k = blockIdx.x * SIDE + t % 32 * 4;
+    int k = blockIdx.y * SIDE + t % 32 * 4;
     float total[OWN][OWN] = {};
     for (int start = 0; start < inner; start += INNER) {
         int a = start + own, c = a % channels, j = a / channels % size + v - pad, i = a / channels / size + h - pad;
@@ -48,7 +48,7 @@ extern "C" __global__ void __launch_bounds__(256) vectorised(const float* __rest
     for (int r = 0; r < OWN; r++)
 #pragma unroll
         for (int s = 0; s < OWN; s += 4) {
-            int m = blockIdx.y * SIDE + row + r, f = blockIdx.x * SIDE + column + s;
+            int m = blockIdx.x * SIDE + row + r, f = blockIdx.y * SIDE + column + s;
             if (m >= pixels || f >= filters) continue;
             float4 result = {fmaxf(total[r][s] + b[f], 0.0f), fmaxf(total[r][s + 1] + b[f + 1], 0.0f), fmaxf(total[r][s + 2] + b[f + 2], 0.0f),
                              fmaxf(total[r][s + 3] + b[f + 3], 0.0f)};

@@ -12,41 +12,53 @@ __device__ __forceinline__ float inverse_power(float s, float beta) {
     return powf(s, -beta);
 }
 
-// A block takes whole pixels, `values` numbers of them, and keeps in shared memory what neighbours need.
-extern "C" __global__ void lrn(const REAL* __restrict__ x, REAL* __restrict__ y, float* __restrict__ scale, int total, int values, int channels,
-                               int before, int after, float k, float factor, float beta) {
+// The sum of a pixel's numbers from channel c - before to c + after, as far as there are such; `at` is channel c's.
+__device__ __forceinline__ float neighbors(const float* at, int c, int channels, int before, int after) {
+    float sum = 0;
+    for (int j = max(-before, -c); j <= min(after, channels - 1 - c); j++) sum += at[j];
+    return sum;
+}
+
+// A block takes whole pixels, `values` numbers of them, and keeps in shared memory what neighbors need; a thread has V channels of a pixel.
+extern "C" __global__ void lrn(const REAL* __restrict__ x, REAL* __restrict__ y, float* __restrict__ scale, int total, int values,
+                               Divisor channels, int before, int after, float k, float factor, float beta) {
     SHARED(float, squares);
     long long start = (long long)blockIdx.x * values;
     int count = int(min((long long)values, total - start));
-    for (int i = threadIdx.x; i < count; i += blockDim.x) {
-        float v = to_float(x[start + i]);
-        squares[i] = v * v;
+    for (int i = threadIdx.x * V; i < count; i += blockDim.x * V) {
+        Vector v = load(x + start + i);
+        EACH_LANE(l) squares[i + l] = v.at[l] * v.at[l];
     }
     __syncthreads();
-    for (int i = threadIdx.x; i < count; i += blockDim.x) {
+    for (int i = threadIdx.x * V; i < count; i += blockDim.x * V) {
         int c = i % channels;
-        float sum = 0;
-        for (int j = max(-before, -c); j <= min(after, channels - 1 - c); j++) sum += squares[i + j];
-        float s = k + factor * sum;
-        scale[start + i] = s;
-        y[start + i] = from_float<REAL>(to_float(x[start + i]) * inverse_power(s, beta));
+        Vector v = load(x + start + i), s;
+        EACH_LANE(l) s.at[l] = k + factor * neighbors(squares + i + l, c + l, channels.d, before, after);
+        EACH_LANE(l) v.at[l] *= inverse_power(s.at[l], beta);
+        store(scale + start + i, s);
+        store(y + start + i, v);
     }
 }
 
 extern "C" __global__ void lrn_grad(const REAL* __restrict__ dy, const REAL* __restrict__ x, const REAL* __restrict__ y,
-                                    const float* __restrict__ scale, REAL* __restrict__ dx, int total, int values, int channels, int before,
+                                    const float* __restrict__ scale, REAL* __restrict__ dx, int total, int values, Divisor channels, int before,
                                     int after, float factor, float beta) {
     SHARED(float, terms);
     long long start = (long long)blockIdx.x * values;
     int count = int(min((long long)values, total - start));
-    for (int i = threadIdx.x; i < count; i += blockDim.x) terms[i] = to_float(dy[start + i]) * to_float(y[start + i]) / scale[start + i];
+    for (int i = threadIdx.x * V; i < count; i += blockDim.x * V) {
+        Vector d = load(dy + start + i), v = load(y + start + i), s = load(scale + start + i);
+        EACH_LANE(l) terms[i + l] = d.at[l] * v.at[l] / s.at[l];
+    }
     __syncthreads();
-    for (int i = threadIdx.x; i < count; i += blockDim.x) {
+    for (int i = threadIdx.x * V; i < count; i += blockDim.x * V) {
         int c = i % channels;
-        float crossed = 0;
-        for (int j = max(-before, -c); j <= min(after, channels - 1 - c); j++) crossed += terms[i + j];
-        float direct = to_float(dy[start + i]) * inverse_power(scale[start + i], beta);
-        dx[start + i] = from_float<REAL>(direct - 2.0f * factor * beta * to_float(x[start + i]) * crossed);
+        Vector d = load(dy + start + i), v = load(x + start + i), s = load(scale + start + i);
+        EACH_LANE(l) {
+            float crossed = neighbors(terms + i + l, c + l, channels.d, before, after);
+            d.at[l] = d.at[l] * inverse_power(s.at[l], beta) - 2.0f * factor * beta * v.at[l] * crossed;
+        }
+        store(dx + start + i, d);
     }
 }
 
@@ -61,22 +73,6 @@ extern "C" __global__ void moments(const REAL* __restrict__ x, int step, int pix
         EACH_LANE(i) v[1].at[i] = v[0].at[i] * v[0].at[i];
     };
     column_sums<2>(value, pixels, channels, partial);
-}
-
-// The same from the means and squared deviations that a convolution noted of every `rows` pixels, [tile][2][channels]; x0 is the first mean.
-extern "C" __global__ void tile_moments(const float* __restrict__ tiles, int step, int count, int channels, int rows, int pixels,
-                                        float* __restrict__ partial) {
-    auto value = [&](int tile, int c, Vector* v) {
-        const float* place = tiles + (long long)tile * step + c;
-        Vector origin = load(tiles + c), mean = load(place), squares = load(place + channels);
-        float n = float(min(rows, pixels - tile * rows));
-        EACH_LANE(i) {
-            float shifted = mean.at[i] - origin.at[i];
-            v[0].at[i] = n * shifted;
-            v[1].at[i] = squares.at[i] + n * shifted * shifted;
-        }
-    };
-    column_sums<2>(value, count, channels, partial);
 }
 
 extern "C" __global__ void statistics(const REAL* __restrict__ x, const float* __restrict__ partial, int chunks, int pixels, int channels,
@@ -100,6 +96,19 @@ extern "C" __global__ void fixed_statistics(const float* running_mean, const flo
     inv_std[c] = 1.0f / sqrtf(running_var[c] + eps);
 }
 
+// A channel's statistics and parameters, of V channels at once.
+struct Channels {
+    Vector mean, inv_std, gamma, beta;
+};
+
+__device__ __forceinline__ Channels channels_at(int c, const float* mean, const float* inv_std, const float* gamma, const float* beta) {
+    return {load(mean + c), load(inv_std + c), load(gamma + c), beta ? load(beta + c) : splat(0)};
+}
+
+__device__ __forceinline__ float normalised(float x, const Channels& of, int j) {
+    return (x - of.mean.at[j]) * (of.inv_std.at[j] * of.gamma.at[j]) + of.beta.at[j];
+}
+
 extern "C" __global__ void normalise(const REAL* __restrict__ x, int x_step, const float* __restrict__ mean, const float* __restrict__ inv_std,
                                      const float* __restrict__ gamma, const float* __restrict__ beta, const REAL* __restrict__ residual,
                                      int residual_step, REAL* __restrict__ y, int y_step, Divisor by_vectors, int vectors, int activation) {
@@ -107,14 +116,14 @@ extern "C" __global__ void normalise(const REAL* __restrict__ x, int x_step, con
     if (i >= vectors) return;
     int pixel = i / by_vectors, c = (i - pixel * int(by_vectors.d)) * V;
     Vector v = load(x + (long long)pixel * x_step + c), other = residual ? load(residual + (long long)pixel * residual_step + c) : splat(0);
-    EACH_LANE(j) v.at[j] = activate((v.at[j] - mean[c + j]) * (inv_std[c + j] * gamma[c + j]) + beta[c + j] + other.at[j], activation);
+    Channels of = channels_at(c, mean, inv_std, gamma, beta);
+    EACH_LANE(j) v.at[j] = activate(normalised(v.at[j], of, j) + other.at[j], activation);
     store(y + (long long)pixel * y_step + c, v);
 }
 
 // dy before the activation: the output is computed again from x.
-__device__ __forceinline__ float before_activation(float dy, float x, float mean, float inv_std, float gamma, float beta, int activation) {
-    if (activation == NONE) return dy;
-    return activation_grad(dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation);
+__device__ __forceinline__ float before_activation(float dy, float x, const Channels& of, int j, int activation) {
+    return activation == NONE ? dy : activation_grad(dy, activate(normalised(x, of, j), activation), activation);
 }
 
 // Sums of dy * x^ and dy.
@@ -124,9 +133,10 @@ extern "C" __global__ void gradient_sums(const REAL* __restrict__ dy, int dy_ste
                                          float* __restrict__ partial) {
     auto value = [&](int pixel, int c, Vector* v) {
         Vector d = load(dy + (long long)pixel * dy_step + c), u = load(x + (long long)pixel * x_step + c);
+        Channels of = channels_at(c, mean, inv_std, gamma, beta);
         EACH_LANE(i) {
-            float slope = before_activation(d.at[i], u.at[i], mean[c + i], inv_std[c + i], gamma[c + i], activation ? beta[c + i] : 0.0f, activation);
-            v[0].at[i] = slope * ((u.at[i] - mean[c + i]) * inv_std[c + i]);
+            float slope = before_activation(d.at[i], u.at[i], of, i, activation);
+            v[0].at[i] = slope * ((u.at[i] - of.mean.at[i]) * of.inv_std.at[i]);
             v[1].at[i] = slope;
         }
     };
@@ -148,11 +158,12 @@ extern "C" __global__ void normalise_grad(const REAL* __restrict__ dy, int dy_st
     if (i >= vectors) return;
     int pixel = i / by_vectors, c = (i - pixel * int(by_vectors.d)) * V;
     Vector d = load(dy + (long long)pixel * dy_step + c), u = load(x + (long long)pixel * x_step + c);
+    Channels of = channels_at(c, mean, inv_std, gamma, beta);
+    Vector crossed = load(dgamma + c), direct = load(dbeta + c);
     EACH_LANE(j) {
-        float slope = before_activation(d.at[j], u.at[j], mean[c + j], inv_std[c + j], gamma[c + j], activation ? beta[c + j] : 0.0f, activation);
-        float normalised = (u.at[j] - mean[c + j]) * inv_std[c + j];
+        float slope = before_activation(d.at[j], u.at[j], of, j, activation), deviation = (u.at[j] - of.mean.at[j]) * of.inv_std.at[j];
         // share is 1 / count in training, and 0 with fixed statistics, which do not depend on x.
-        d.at[j] = gamma[c + j] * inv_std[c + j] * (slope - share * dbeta[c + j] - normalised * (share * dgamma[c + j]));
+        d.at[j] = of.gamma.at[j] * of.inv_std.at[j] * (slope - share * direct.at[j] - deviation * (share * crossed.at[j]));
     }
     store(dx + (long long)i * V, d);
 }

@@ -119,14 +119,14 @@ extern "C" __global__ void avg_pool_grad(const REAL* __restrict__ dy, int dy_ste
     store(dx + (long long)i * V, sum);
 }
 
-// The mean of every map: a block is (columns, rows) threads, blockIdx.y the image.
+// The mean of every map: a block is (columns, rows) threads, blockIdx.x the image, of which there may be more than 65,535.
 extern "C" __global__ void global_avg(const REAL* __restrict__ x, int x_step, REAL* __restrict__ y, int pixels, int channels, float factor) {
     SHARED(float, sums);  // [blockDim.y][blockDim.x * V]
-    int c = (blockIdx.x * blockDim.x + threadIdx.x) * V, width = blockDim.x * V;
+    int c = (blockIdx.y * blockDim.x + threadIdx.x) * V, width = blockDim.x * V;
     Vector sum = splat(0);
     if (c < channels)
         for (int m = threadIdx.y; m < pixels; m += blockDim.y) {
-            Vector v = load(x + ((long long)blockIdx.y * pixels + m) * x_step + c);
+            Vector v = load(x + ((long long)blockIdx.x * pixels + m) * x_step + c);
             EACH_LANE(l) sum.at[l] += v.at[l];
         }
     EACH_LANE(l) sums[threadIdx.y * width + threadIdx.x * V + l] = sum.at[l];
@@ -134,7 +134,7 @@ extern "C" __global__ void global_avg(const REAL* __restrict__ x, int x_step, RE
     if (threadIdx.y || c >= channels) return;
     for (int row = 1; row < int(blockDim.y); row++) EACH_LANE(l) sum.at[l] += sums[row * width + threadIdx.x * V + l];
     EACH_LANE(l) sum.at[l] *= factor;
-    store(y + (long long)blockIdx.y * channels + c, sum);
+    store(y + (long long)blockIdx.x * channels + c, sum);
 }
 
 extern "C" __global__ void global_avg_grad(const REAL* __restrict__ dy, REAL* __restrict__ dx, Divisor by_vectors, Divisor by_pixels, int vectors,

@@ -81,7 +81,7 @@ def global_avg_pool2d(x, out=None):
     y = empty(x, (n, channels))
     v = vector_width(channels, x, y)
     columns = min(32, 1 << (-(-channels // v) - 1).bit_length())
-    grid, block = (-(-channels // (columns * v)), n), (columns, 256 // columns)
+    grid, block = (n, -(-channels // (columns * v))), (columns, 256 // columns)
     arguments = x, pixel_step(x), y, height * width, channels, 1.0 / (height * width)
     launch("pool.cu", "global_avg", grid, block, *arguments, shared=256 * v * 4, REAL=number_type(x), V=v)
     return deliver(y, out)

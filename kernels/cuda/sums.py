@@ -7,12 +7,15 @@ from .device import launch, runtime
 
 
 def partial_sums(file: str, kernel: str, sums: int, arrays, *arguments, **defines):
-    """Run a kernel built on `column_sums` over `arrays` (of one shape, evenly spaced); returns its partial sums and their chunks."""
+    """Run a kernel built on `column_sums` over `arrays` (of one shape, evenly spaced); returns its partial sums and their chunks.
+
+    Arrays among the arguments have a number for each channel.
+    """
     x = arrays[0]
     channels = x.shape[-1]
     count = x.size // channels
     steps = [pixel_step(a) for a in arrays]
-    v = vector_width(channels, *arrays)
+    v = vector_width(channels, *arrays, parameters=[a for a in arguments if getattr(a, "ndim", 0)])
     columns = min(32, 1 << (-(-channels // v) - 1).bit_length())
     rows = 256 // columns
     across = -(-channels // (columns * v))

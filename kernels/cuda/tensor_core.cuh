@@ -22,45 +22,50 @@ __device__ __forceinline__ void mma_bf16(float (&d)[4], const unsigned (&a)[4], 
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// x rounded to tf32's 10 bits of mantissa.
+// x rounded to tf32's 10 bits of mantissa; NaN stays NaN (which adding half a unit to the bits would turn into 0).
 __device__ __forceinline__ unsigned to_tf32(float x) {
     unsigned u;
     asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(u) : "f"(x));
     return u;
 }
 
-__device__ __forceinline__ unsigned shared_address(const void* p) { return unsigned(__cvta_generic_to_shared(p)); }
+// An address of shared memory, in bytes. Copies and waits clobber memory, so that no read of it moves across them.
+typedef unsigned Shared;
+
+__device__ __forceinline__ Shared shared_address(const void* p) { return Shared(__cvta_generic_to_shared(p)); }
 
 // Four 8x8 matrices of 16-bit numbers: lane l names the row l % 8 of matrix l / 8, and is given (g, 2t..) of each.
-__device__ __forceinline__ void ldmatrix(unsigned (&r)[4], const void* row) {
+__device__ __forceinline__ void ldmatrix(unsigned (&r)[4], Shared row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(shared_address(row)));
+                 : "r"(row)
+                 : "memory");
 }
 
 // The same of the matrices turned: lane l is given (2t.., g).
-__device__ __forceinline__ void ldmatrix_turned(unsigned (&r)[4], const void* row) {
+__device__ __forceinline__ void ldmatrix_turned(unsigned (&r)[4], Shared row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(shared_address(row)));
+                 : "r"(row)
+                 : "memory");
 }
 
 // Copy 16 (or 4) bytes from global to shared memory, or zeros if `inside` is false; they are there after copies_arrive.
-__device__ __forceinline__ void copy16(void* to, const void* from, bool inside) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(inside ? 16 : 0));
+__device__ __forceinline__ void copy16(Shared to, const void* from, bool inside) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(inside ? 16 : 0) : "memory");
 }
 
-__device__ __forceinline__ void copy4(void* to, const void* from, bool inside) {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(to)), "l"(from), "r"(inside ? 4 : 0));
+__device__ __forceinline__ void copy4(Shared to, const void* from, bool inside) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to), "l"(from), "r"(inside ? 4 : 0) : "memory");
 }
 
 // Close a group of this thread's copies.
-__device__ __forceinline__ void close_copies() { asm volatile("cp.async.commit_group;"); }
+__device__ __forceinline__ void close_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 // Wait until at most N of this thread's groups are under way.
 template <int N>
 __device__ __forceinline__ void copies_arrive() {
-    asm volatile("cp.async.wait_group %0;" ::"n"(N));
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 
 #endif

@@ -1,8 +1,8 @@
 """SIMD register tile: a block of results never leaves the registers while its sum runs, and A is never written.
 
 ROWS pixels by two vectors of filters are 16 registers with AVX-512; each step loads two vectors of weights and multiplies them by a number
-of each pixel, broadcast: 16 multiply-adds for 10 loads. The pixels' patches are read where they lie. The code is `kernels/cpu/direct.py`
-(the walk) and `kernels/cpu/simd.py` (the tile); here it runs on one core.
+of each pixel, broadcast: 16 multiply-adds for 10 loads. The pixels' patches are read where they lie. The code is `kernels/cpu/direct`
+(patches) and `kernels/cpu/engine/simd` (the tile); here it runs on one core.
 """
 
 import numpy as np

@@ -11,19 +11,6 @@ from .norm import local_response_norm, local_response_norm_grad
 from .optim import sgd_update
 from .pool import max_pool2d, max_pool2d_grad
 
-__all__ = [
-    "conv2d",
-    "conv2d_grad_input",
-    "conv2d_grad_weight",
-    "local_response_norm",
-    "local_response_norm_grad",
-    "max_pool2d",
-    "max_pool2d_grad",
-    "sgd_update",
-    "softmax_cross_entropy",
-]
-
-
 def unavailable() -> str | None:
     """One sentence that says why there is no GPU to compute on, or None."""
     if cuda.is_available():

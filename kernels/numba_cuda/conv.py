@@ -8,8 +8,9 @@ import numpy as np
 from numba import cuda, float32
 
 from ..geometry import window
-from ..reference.activation import activate, activation_grad
-from ..reference.arrays import array_module, deliver
+from ..types import Array, IntOrPair, Padding, Shape
+from ..reference.activation import activate
+from ..reference.arrays import array_module, write_to
 from .launch import THREADS, blocks, contiguous
 
 TILE = 16
@@ -41,11 +42,14 @@ def naive(x, w, b, y, stride, corner, dilation, groups):
 
 @cuda.jit
 def tiled(x, w, b, y, stride, corner, dilation):
-    """The same as a product of patches (a row for each pixel of y) and filters; threads of a block share what they read."""
+    """The same as a product of patches (a row for each pixel of y) and filters; threads of a block share what they read.
+
+    The grid is (pixels, filters): along x alone it may have more than 65,535 blocks.
+    """
     patches = cuda.shared.array((TILE, TILE), float32)
     weights = cuda.shared.array((TILE, TILE), float32)
     row, column = cuda.threadIdx.y, cuda.threadIdx.x
-    m, k = cuda.blockIdx.y * TILE + row, cuda.blockIdx.x * TILE + column
+    m, k = cuda.blockIdx.x * TILE + row, cuda.blockIdx.y * TILE + column
     images, rows, columns, filters = y.shape
     size_x, channels = w.shape[1], w.shape[2]
     q, p, n = m % columns, m // columns % rows, m // columns // rows
@@ -115,47 +119,67 @@ def grad_weight(dy, x, dw, stride, corner, dilation, groups):
 
 
 def conv2d(
-    x, w, b=None, stride=1, padding=0, dilation=1, groups=1, activation=None, connections=None, scale=None, residual=None,
-    out=None, keep=None, moments=None,
-):  # fmt: skip
-    """See `reference.conv2d`."""
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """See `functional.conv2d`."""
     g = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    x, w = contiguous(x), contiguous(w if connections is None else w * connections)
+    x, w = contiguous(x), contiguous(w)
     filters = w.shape[3]
     y = _like(x, (len(x), *g.output, filters))
-    zeros = _like(x, (filters,))
-    zeros[...] = 0
-    bias = zeros if b is None or scale is not None else contiguous(b)
+    if b is None:
+        b = _like(x, (filters,))
+        b[...] = 0
     geometry = g.stride, _corner(g), g.dilation
     if groups == 1:
         pixels = len(x) * g.output[0] * g.output[1]
-        tiled[(blocks(filters, TILE), blocks(pixels, TILE)), (TILE, TILE)](x, w, bias, y, *geometry)
+        grid = blocks(pixels, TILE), blocks(filters, TILE)
+        tiled[grid, (TILE, TILE)](x, w, contiguous(b), y, *geometry)
     else:
-        naive[blocks(y.size), THREADS](x, w, bias, y, *geometry, groups)
-    if scale is not None:
-        y *= scale
-        y += zeros if b is None else b
-    if residual is not None:
-        y += residual
-    return deliver(activate(y, activation), out)
+        naive[blocks(y.size), THREADS](x, w, contiguous(b), y, *geometry, groups)
+    return write_to(out, activate(y, activation))
 
 
-def conv2d_grad_input(dy, w, x_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, rectified=None):
-    """See `reference.conv2d_grad_input`."""
+def conv2d_grad_input(
+    dy: Array,
+    w: Array,
+    x_shape: Shape,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Array:
+    """See `functional.conv2d_grad_input`."""
     g = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
-    dy, w = contiguous(dy), contiguous(w if connections is None else w * connections)
+    dy, w = contiguous(dy), contiguous(w)
     dx = _like(dy, x_shape)
     grad_input[blocks(dx.size), THREADS](dy, w, dx, g.stride, _corner(g), g.dilation, groups)
-    return dx if rectified is None else activation_grad(dx, rectified, "relu")
+    return dx
 
 
-def conv2d_grad_weight(dy, x, w_shape, stride=1, padding=0, dilation=1, groups=1, connections=None, bias=True):
-    """See `reference.conv2d_grad_weight`."""
+def conv2d_grad_weight(
+    dy: Array,
+    x: Array,
+    w_shape: Shape,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> tuple[Array, Array | None]:
+    """See `functional.conv2d_grad_weight`."""
     g = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
     dy, x = contiguous(dy), contiguous(x)
     dw = _like(x, w_shape)
     grad_weight[blocks(dw.size), THREADS](dy, x, dw, g.stride, _corner(g), g.dilation, groups)
-    return (dw if connections is None else dw * connections), dy.sum(axis=(0, 1, 2)) if bias else None
+    return dw, dy.sum(axis=(0, 1, 2)) if bias else None
 
 
 def _corner(g):

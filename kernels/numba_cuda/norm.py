@@ -2,7 +2,7 @@
 
 from numba import cuda, float32
 
-from ..reference.arrays import array_module, deliver
+from ..reference.arrays import array_module, write_to
 from .launch import THREADS, contiguous
 
 CHANNELS = 2048  # the most that a block keeps in shared memory
@@ -51,7 +51,7 @@ def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=Fal
     y, scale = xp.empty_like(rows), xp.empty_like(rows)
     factor = alpha / size if alpha_div_n else alpha
     _forward[len(rows), THREADS](rows, y, scale, size // 2, (size - 1) // 2, k, factor, beta)
-    return deliver(y.reshape(x.shape), out), scale.reshape(x.shape)
+    return write_to(out, y.reshape(x.shape)), scale.reshape(x.shape)
 
 
 def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alpha_div_n=False):

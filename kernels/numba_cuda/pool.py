@@ -4,7 +4,7 @@ import numpy as np
 from numba import cuda, float32
 
 from ..geometry import pool_window
-from ..reference.arrays import array_module, deliver
+from ..reference.arrays import array_module, write_to
 from .launch import THREADS, blocks, contiguous
 
 
@@ -55,7 +55,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, out=None
     y = xp.empty(shape, x.dtype)
     argmax = xp.empty(shape, np.uint8 if g.kernel[0] * g.kernel[1] <= 256 else np.int32)
     _max[blocks(y.size), THREADS](x, y, argmax, g.kernel, g.stride, (g.padding[0][0], g.padding[1][0]))
-    return deliver(y, out), argmax
+    return write_to(out, y), argmax
 
 
 def max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False):

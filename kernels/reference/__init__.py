@@ -19,6 +19,12 @@ from .activation import (
 from .arrays import empty
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .dropout import dropout, dropout_grad
+from .fused import (
+    batch_norm_add,
+    conv2d_affine,
+    conv2d_grad_input_relu,
+    fold_batch_norm,
+)
 from .linear import linear, linear_grad_input, linear_grad_weight, rbf, rbf_grad
 from .loss import map_loss, softmax, softmax_cross_entropy
 from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad
@@ -35,48 +41,3 @@ from .pool import (
     subsample2d,
     subsample2d_grad,
 )
-
-__all__ = [
-    "activate",
-    "activation_grad",
-    "adam_update",
-    "add",
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool2d_grad",
-    "avg_pool2d",
-    "avg_pool2d_grad",
-    "batch_norm",
-    "batch_norm_grad",
-    "conv2d",
-    "conv2d_grad_input",
-    "conv2d_grad_weight",
-    "dropout",
-    "dropout_grad",
-    "empty",
-    "global_avg_pool2d",
-    "global_avg_pool2d_grad",
-    "linear",
-    "linear_grad_input",
-    "linear_grad_weight",
-    "local_response_norm",
-    "local_response_norm_grad",
-    "map_loss",
-    "max_pool2d",
-    "max_pool2d_grad",
-    "rbf",
-    "rbf_grad",
-    "relu",
-    "relu_grad",
-    "rmsprop_update",
-    "scaled_tanh",
-    "scaled_tanh_grad",
-    "sgd_update",
-    "sigmoid",
-    "sigmoid_grad",
-    "softmax",
-    "softmax_cross_entropy",
-    "subsample2d",
-    "subsample2d_grad",
-    "tanh",
-    "tanh_grad",
-]

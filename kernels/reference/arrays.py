@@ -1,8 +1,12 @@
-"""What lets one source serve NumPy and CuPy."""
+"""What lets one source serve NumPy and CuPy, and the two views of an image that windows need."""
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
+
+from ..geometry import Window
+from ..types import Array, Shape
 
 
 def array_module(x):
@@ -12,20 +16,20 @@ def array_module(x):
     )
 
 
-def empty(x, shape):
-    """An uninitialized array of that shape, of x's kind and type. A backend may hand out memory that was used before."""
+def empty(x: Array, shape: Shape) -> Array:
+    """An uninitialized array of that shape, in the memory and of the type of x."""
     return array_module(x).empty(shape, x.dtype)
 
 
-def deliver(y, out):
-    """Return `y`, or copy it into `out` (a preallocated array or a slice of one) and return that."""
+def write_to(out: Array | None, y: Array) -> Array:
+    """Copy `y` into `out` (a preallocated array or a slice of one) and return that; y if None."""
     if out is None:
         return y
     out[...] = y
     return out
 
 
-def windows(x, geometry, fill=0):
+def windows(x: Array, geometry: Window, fill: float = 0) -> Array:
     """Every window of an image batch, as a view: `(N, H, W, C)` -> `(N, H_out, W_out, kH, kW, C)`.
 
     The border is padded with `fill`; nothing else is copied.
@@ -42,8 +46,8 @@ def windows(x, geometry, fill=0):
     )
 
 
-def scatter(contributions, x_shape, geometry):
-    """The adjoint of `windows`: add every window's cells back where they came from.
+def scatter(contributions: Callable[[int, int], Array], x_shape: Shape, geometry: Window) -> Array:
+    """The adjoint of `windows`: add the cells of every window back to where they came from.
 
     `contributions(i, j)` gives the `(N, H_out, W_out, C)` part of kernel cell (i, j); the result is `(N, H, W, C)`.
     """

@@ -1,44 +1,47 @@
-"""Dropout in its inverted form: scale while training, do nothing at test time (Srivastava et al. 2014; in expectation the same).
+"""Dropout in its inverted form: scale in training, do nothing at test time.
 
-Who is dropped is a hash of the value's position and of two keys, which are all that is drawn from the generator: every backend makes the
-same masks, in any order and in parallel, and one seed repeats them.
+Source: Srivastava et al. 2014, in expectation the same. Whether an element is dropped depends only
+on a hash of its position and two random keys; the keys are all that is drawn from the generator.
+So every backend makes the same masks, in any order and in parallel, and one seed repeats them.
 """
 
 import numpy as np
 
-from .arrays import array_module, deliver
+from ..types import Array
+from .arrays import array_module, write_to
 
 
-def keys(generator):
+def draw_keys(generator: np.random.Generator) -> Array:
     """Two random 32-bit numbers."""
     return generator.integers(0, 1 << 32, 2, np.uint32)
 
 
-def least_kept(p):
-    """The smallest 32-bit number that is kept, when a share p of them is not."""
+def drop_threshold(p: float) -> int:
+    """The 32-bit number below which a hash means "drop", so that a fraction p is dropped."""
     return min(round(p * 2**32), 2**32 - 1)
 
 
-def scrambled(x):
-    """A bijection of 32-bit numbers that changes about half of the bits for each bit of x ("lowbias32", Wellons 2018)."""
+def hash32(x: Array) -> Array:
+    """A bijection of 32-bit numbers ("lowbias32", Wellons 2018).
+
+    One bit of x changes about half of the bits of the result.
+    """
     x = (x ^ x >> 16) * np.uint32(0x7FEB352D)
     x = (x ^ x >> 15) * np.uint32(0x846CA68B)
     return x ^ x >> 16
 
 
-def dropout(x, p, generator, out=None):
-    """Set each value to 0 with probability p, and multiply the others by 1 / (1 - p).
-
-    `generator` is a `numpy.random.Generator`, for arrays of any module. Returns y, and the boolean mask of what was kept, both of x's
-    shape.
-    """
+def dropout(
+    x: Array, p: float, generator: np.random.Generator, out: Array | None = None
+) -> tuple[Array, Array]:
+    """`y = x * mask / (1 - p)`; the mask is False with probability p."""
     position = array_module(x).arange(x.size, dtype=np.uint32)
-    first, second = keys(generator)
-    number = scrambled(scrambled(position ^ first) + second)
-    keep = (number >= np.uint32(least_kept(p))).reshape(x.shape)
-    return deliver(x * (keep * x.dtype.type(1 / (1 - p))), out), keep
+    first, second = draw_keys(generator)
+    number = hash32(hash32(position ^ first) + second)
+    mask = (number >= np.uint32(drop_threshold(p))).reshape(x.shape)
+    return write_to(out, x * (mask * x.dtype.type(1 / (1 - p)))), mask
 
 
-def dropout_grad(dy, keep, p):
-    """The gradient passes where the value was kept, with the same scale."""
-    return dy * (keep * dy.dtype.type(1 / (1 - p)))
+def dropout_grad(dy: Array, mask: Array, p: float) -> Array:
+    """`dx = dy * mask / (1 - p)`."""
+    return dy * (mask * dy.dtype.type(1 / (1 - p)))

@@ -1,16 +1,17 @@
 """Losses with their gradients: one pass gives both. Labels are class indices `(N,)`; losses are means over the batch."""
 
+from ..types import Array
 from .arrays import array_module
 
 
-def softmax(logits):
+def softmax(logits: Array) -> Array:
     """`exp(z_i) / sum_j exp(z_j)` along the last axis; the largest logit is subtracted first, so that exp cannot overflow."""
     xp = array_module(logits)
     exponentials = xp.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def softmax_cross_entropy(logits, labels):
+def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     """The mean of `-log softmax(logits)[label]`, and its gradient.
 
         dlogits = (softmax(logits) - onehot(labels)) / N
@@ -28,7 +29,7 @@ def softmax_cross_entropy(logits, labels):
     return loss, dlogits
 
 
-def map_loss(y, labels, j=0.1):
+def map_loss(y: Array, labels: Array, j: float = 0.1) -> tuple[Array, Array]:
     """LeNet-5's maximum a posteriori criterion (LeCun et al. 1998, equation 9), mean over the batch:
 
         E = y_label + log( exp(-j) + sum_i exp(-y_i) )

@@ -1,24 +1,42 @@
 """Normalization: local response normalization and batch normalization, forward and backward."""
 
+from ..types import Array
 from .activation import activate, activation_grad
-from .arrays import array_module, deliver
+from .arrays import array_module, write_to
 
 
-def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, out=None):
+def local_response_norm(
+    x: Array,
+    size: int = 5,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 2.0,
+    alpha_div_n: bool = False,
+    out: Array | None = None,
+) -> tuple[Array, Array]:
     """Local response normalization across channels (Krizhevsky et al. 2012, section 3.3).
 
         s_i = k + c * sum_{j in N(i)} x_j^2          y_i = x_i * s_i^(-beta)
 
     N(i) holds `size` neighboring channels at the same pixel, centered on i and clipped at the ends.
-    c = alpha as the paper prints it; with `alpha_div_n`, c = alpha / size as Caffe, cuDNN and torch have it.
+    c = alpha as the paper prints it; with `alpha_div_n`, c = alpha / size (Caffe, cuDNN, torch).
     Shapes: x, y and `scale` (= s, which the backward pass needs) are `(..., C)`.
     """
     c = alpha / size if alpha_div_n else alpha
     scale = k + c * _sum_over_neighbors(x * x, size // 2, (size - 1) // 2)
-    return deliver(x * scale**-beta, out), scale
+    return write_to(out, x * scale**-beta), scale
 
 
-def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alpha_div_n=False):
+def local_response_norm_grad(
+    dy: Array,
+    x: Array,
+    y: Array,
+    scale: Array,
+    size: int = 5,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    alpha_div_n: bool = False,
+) -> Array:
     """x_i acts on its own output directly, and on every neighbor's through that neighbor's scale:
 
     dx_i = dy_i * s_i^(-beta)  -  2 c beta x_i * sum_{j: i in N(j)} dy_j y_j / s_j
@@ -29,7 +47,7 @@ def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alp
     return dy * scale**-beta - 2 * c * beta * x * crossed
 
 
-def _sum_over_neighbors(a, before, after):
+def _sum_over_neighbors(a: Array, before: int, after: int) -> Array:
     """`sum_{j = i - before}^{i + after} a_j` along the last axis, clipped at its ends."""
     channels = a.shape[-1]
     total = array_module(a).zeros_like(a)
@@ -40,37 +58,35 @@ def _sum_over_neighbors(a, before, after):
 
 
 def batch_norm(
-    x,
-    gamma,
-    beta,
-    running_mean,
-    running_var,
-    training=True,
-    momentum=0.1,
-    eps=1e-5,
-    activation=None,
-    residual=None,
-    out=None,
-    moments=None,
-):
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    training: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> tuple[Array, Array, Array]:
     """Batch normalization per channel, with its activation (Ioffe & Szegedy 2015, algorithm 1).
 
-        y = f(gamma * (x - mean) / sqrt(var + eps) + beta + residual)
+        y = f(gamma * (x - mean) / sqrt(var + eps) + beta)
 
-    In training, mean and (biased) var are the batch's, and the running statistics are updated in place:
-    `running = (1 - momentum) * running + momentum * batch`, with the unbiased variance. Otherwise they are the running ones.
-    Shapes: x, y and `residual` (or None) `(..., C)`, the rest `(C,)`. Returns y, and the mean and 1 / sqrt(var + eps) that were used.
-    `moments`: None, or the dict that `conv2d` was given when it made x: a backend need not look at x for what it finds there.
-    Raises ValueError in training if there is only one value per channel: its variance says nothing.
+    In training, mean and (biased) var are the batch's, and the running statistics move in place:
+    `running = (1 - momentum) * running + momentum * batch`, with the unbiased variance.
     """
     if training:
         axes = tuple(range(x.ndim - 1))
         count = x.size // x.shape[-1]
         if count < 2:
             raise ValueError(
-                f"batch_norm needs more than one value per channel in training; the input is {x.shape}"
+                "batch_norm needs more than one value per channel in training; "
+                f"the input is {x.shape}"
             )
-        mean = x.mean(axis=axes)
+        # A sum of differences to one pixel keeps the digits of channels whose mean is large.
+        first = x[(0,) * (x.ndim - 1)]
+        mean = first + (x - first).mean(axis=axes)
         var = ((x - mean) ** 2).mean(axis=axes)
         running_mean += momentum * (mean - running_mean)
         running_var += momentum * (var * (count / (count - 1)) - running_var)
@@ -78,12 +94,19 @@ def batch_norm(
         mean, var = running_mean.copy(), running_var
     inv_std = 1 / array_module(x).sqrt(var + eps)
     y = (x - mean) * (inv_std * gamma) + beta
-    if residual is not None:
-        y += residual
-    return deliver(activate(y, activation), out), mean, inv_std
+    return write_to(out, activate(y, activation)), mean, inv_std
 
 
-def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activation=None):
+def batch_norm_grad(
+    dy: Array,
+    x: Array,
+    gamma: Array,
+    mean: Array,
+    inv_std: Array,
+    training: bool = True,
+    beta: Array | None = None,
+    activation: str | None = None,
+) -> tuple[Array, Array, Array]:
     """With x^ = (x - mean) * inv_std and means taken over the batch:
 
         dgamma = sum dy x^        dbeta = sum dy

@@ -1,13 +1,24 @@
 """Parameter updates, in place and for all parameters in one call, so that a backend can make one pass of it.
 
-`w`, `g` and the slots are lists with one array for each parameter, of one shape: its value, the gradient of the loss alone, and what the
-rule remembers. `lr` and `weight_decay` are lists with one number for each.
+`w`, `g` and the slots are lists with one array per parameter, all of its shape: the value, the
+gradient of the loss only, and the optimizer state (velocity, moments). `lr` and `weight_decay` are
+lists with one number per parameter.
 """
 
+from ..types import Array
 from .arrays import array_module
 
 
-def sgd_update(w, g, v, lr, weight_decay, momentum=0.0, nesterov=False, form="torch"):
+def sgd_update(
+    w: list[Array],
+    g: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    form: str = "torch",
+) -> None:
     """Stochastic gradient descent with momentum and L2 weight decay; v is the velocity.
 
         form "torch":   v = m v + (g + wd w)            w -= lr v            (nesterov: w -= lr (g + wd w + m v))
@@ -26,8 +37,18 @@ def sgd_update(w, g, v, lr, weight_decay, momentum=0.0, nesterov=False, form="to
 
 
 def adam_update(
-    w, g, m, v, lr, weight_decay, step, beta1=0.9, beta2=0.999, eps=1e-8, decoupled=False
-):
+    w: list[Array],
+    g: list[Array],
+    m: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    step: int,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    decoupled: bool = False,
+) -> None:
     """Adam (Kingma & Ba 2015, algorithm 1), and with `decoupled` AdamW (Loshchilov & Hutter 2019, algorithm 2).
 
         m = b1 m + (1 - b1) g        v = b2 v + (1 - b2) g^2
@@ -46,7 +67,17 @@ def adam_update(
         w -= lr / (1 - beta1**step) * m / denominator
 
 
-def rmsprop_update(w, g, s, v, lr, weight_decay, decay=0.99, eps=1e-8, momentum=0.0):
+def rmsprop_update(
+    w: list[Array],
+    g: list[Array],
+    s: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    decay: float = 0.99,
+    eps: float = 1e-8,
+    momentum: float = 0.0,
+) -> None:
     """RMSProp (Tieleman & Hinton 2012, lecture 6e), with torch's place for eps and optional momentum v.
 
     s = decay s + (1 - decay) g^2        v = m v + g / (sqrt(s) + eps)        w -= lr v

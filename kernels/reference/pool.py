@@ -3,12 +3,20 @@
 Windows may overlap (Krizhevsky et al. 2012, section 3.4); `ceil_mode` lets the last ones hang over the edge (see geometry.py).
 """
 
-from ..geometry import pool_window
+from ..geometry import Window, pool_window
+from ..types import Array, IntOrPair, Padding, Pair, Shape
 from .activation import activate
-from .arrays import array_module, deliver, scatter, windows
+from .arrays import array_module, scatter, windows, write_to
 
 
-def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, out=None):
+def max_pool2d(
+    x: Array,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    out: Array | None = None,
+) -> tuple[Array, Array]:
     """The largest value of every window. The border counts as -inf: padding never wins, even over negative values.
 
     Returns y, and `argmax` `(N, H_out, W_out, C)`: the row-major index `i * kW + j` of the winner within its window.
@@ -21,18 +29,32 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, out=None
     cells = cells.reshape(*cells.shape[:3], -1, x.shape[3])
     argmax = cells.argmax(axis=3)
     y = xp.take_along_axis(cells, argmax[:, :, :, None], axis=3)[:, :, :, 0]
-    return deliver(y, out), argmax.astype(xp.uint8 if cells.shape[3] <= 256 else xp.int32)
+    return write_to(out, y), argmax.astype(xp.uint8 if cells.shape[3] <= 256 else xp.int32)
 
 
-def max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False):
+def max_pool2d_grad(
+    dy: Array,
+    argmax: Array,
+    x_shape: Shape,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+) -> Array:
     """Each output sends its whole gradient to the pixel that won; overlapping windows add up. Returns dx `(N, H, W, C)`."""
     geometry = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
     return scatter(lambda i, j: dy * (argmax == i * geometry.kernel[1] + j), x_shape, geometry)
 
 
 def avg_pool2d(
-    x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, out=None
-):
+    x: Array,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    out: Array | None = None,
+) -> Array:
     """The mean of every window.
 
     The divisor is the window's area inside the padded image (zeros of the padding count, what ceil mode lets hang over does not:
@@ -40,20 +62,30 @@ def avg_pool2d(
     Raises ValueError if no window fits, or if a window could lie wholly in the padding.
     """
     geometry = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
-    divisor = _divisor(x, x.shape, geometry, count_include_pad)
-    return deliver(windows(x, geometry).sum(axis=(3, 4)) / divisor, out)
+    divisor = window_areas(x, x.shape, geometry, count_include_pad)
+    return write_to(out, windows(x, geometry).sum(axis=(3, 4)) / divisor)
 
 
 def avg_pool2d_grad(
-    dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True
-):
+    dy: Array,
+    x_shape: Shape,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Array:
     """Each output shares its gradient equally among the pixels of its window. Returns dx `(N, H, W, C)`."""
     geometry = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
-    share = dy / _divisor(dy, x_shape, geometry, count_include_pad)
+    share = dy / window_areas(dy, x_shape, geometry, count_include_pad)
     return scatter(lambda i, j: share, x_shape, geometry)
 
 
-def adaptive_avg_pool2d(x, output_size, out=None):
+def adaptive_avg_pool2d(
+    x: Array,
+    output_size: Pair,
+    out: Array | None = None,
+) -> Array:
     """Means over windows that divide the image as evenly as they can, `output_size` (H_out, W_out) of them (torch's rule).
 
     window i covers rows floor(i H / H_out) .. ceil((i + 1) H / H_out) - 1
@@ -63,10 +95,13 @@ def adaptive_avg_pool2d(x, output_size, out=None):
         _adaptive_means(x, x.shape[2], output_size[1]),
     )
     xp = array_module(x)
-    return deliver(xp.einsum("ph,nhwc,qw->npqc", rows, x, columns, optimize=True), out)
+    return write_to(out, xp.einsum("ph,nhwc,qw->npqc", rows, x, columns, optimize=True))
 
 
-def adaptive_avg_pool2d_grad(dy, x_shape):
+def adaptive_avg_pool2d_grad(
+    dy: Array,
+    x_shape: Shape,
+) -> Array:
     """The means are linear, `y = R x C^T` on every map, so that `dx = R^T dy C`. Returns dx `(N, H, W, C)`."""
     rows, columns = (
         _adaptive_means(dy, x_shape[1], dy.shape[1]),
@@ -75,27 +110,45 @@ def adaptive_avg_pool2d_grad(dy, x_shape):
     return array_module(dy).einsum("ph,npqc,qw->nhwc", rows, dy, columns, optimize=True)
 
 
-def global_avg_pool2d(x, out=None):
+def global_avg_pool2d(
+    x: Array,
+    out: Array | None = None,
+) -> Array:
     """The mean of every map: `(N, H, W, C)` -> `(N, C)` (Lin et al. 2013, section 3.2)."""
-    return deliver(x.mean(axis=(1, 2)), out)
+    return write_to(out, x.mean(axis=(1, 2)))
 
 
-def global_avg_pool2d_grad(dy, x_shape):
+def global_avg_pool2d_grad(
+    dy: Array,
+    x_shape: Shape,
+) -> Array:
     """dy `(N, C)`, spread evenly over the H * W pixels of each map."""
     xp = array_module(dy)
     return xp.broadcast_to((dy / (x_shape[1] * x_shape[2]))[:, None, None, :], x_shape).copy()
 
 
-def subsample2d(x, w, b, size=2, activation=None, out=None):
+def subsample2d(
+    x: Array,
+    w: Array,
+    b: Array,
+    size: int = 2,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
     """LeNet-5's trainable subsampling: `y = f(w[c] * (sum of the window) + b[c])`, windows side by side.
 
     Shapes: w and b `(C,)`. Source: LeCun et al. 1998, section II.B (layers S2 and S4).
     """
     geometry = pool_window(x.shape[1:3], size)
-    return deliver(activate(windows(x, geometry).sum(axis=(3, 4)) * w + b, activation), out)
+    return write_to(out, activate(windows(x, geometry).sum(axis=(3, 4)) * w + b, activation))
 
 
-def subsample2d_grad(dy, x, w, size=2):
+def subsample2d_grad(
+    dy: Array,
+    x: Array,
+    w: Array,
+    size: int = 2,
+) -> tuple[Array, Array, Array]:
     """Returns dx `(N, H, W, C)`, dw `(C,)`, db `(C,)`; dy is the gradient before the activation."""
     geometry = pool_window(x.shape[1:3], size)
     total = windows(x, geometry).sum(axis=(3, 4))
@@ -103,7 +156,7 @@ def subsample2d_grad(dy, x, w, size=2):
     return dx, (dy * total).sum(axis=(0, 1, 2)), dy.sum(axis=(0, 1, 2))
 
 
-def _adaptive_means(like, size, count):
+def _adaptive_means(like: Array, size: int, count: int) -> Array:
     """The `(count, size)` matrix whose row i averages the pixels of window i."""
     xp = array_module(like)
     pixel, window = xp.arange(size), xp.arange(count)[:, None]
@@ -111,7 +164,7 @@ def _adaptive_means(like, size, count):
     return (inside / inside.sum(axis=1, keepdims=True)).astype(like.dtype)
 
 
-def _divisor(like, x_shape, geometry, count_include_pad):
+def window_areas(like: Array, x_shape: Shape, geometry: Window, count_include_pad: bool) -> Array:
     """How many cells each window's mean divides by, `(H_out, W_out, 1)`."""
     xp = array_module(like)
     sides = []

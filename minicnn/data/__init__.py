@@ -1,4 +1,7 @@
-"""Data sets, and how their images reach a network: uint8 `(N, H, W, C)` in memory, float32 batches out of a `Loader`."""
+"""Data sets, and how their images reach a network.
+
+In memory images are uint8 `(N, H, W, C)`; a `Loader` yields float32 batches.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +26,14 @@ NAMES: dict[str, Callable] = {
 }
 
 
-def load(source: str, size: int = 32, report=print) -> tuple[Dataset, Dataset]:
+def load(
+    source: str, size: int = 32, report: Callable[[str], object] = print
+) -> tuple[Dataset, Dataset]:
     """The training and test set of that name, or in that folder or tar file.
 
-    Folders may hold four IDX files named like MNIST's, CIFAR in its binary or Python form, or class folders of images.
-    `size` is the side in pixels to which the embedded digits and the images of class folders are brought. Raises DataError.
+    A folder may hold four IDX files named like those of MNIST, CIFAR in its binary or Python form,
+    or class folders of images. The bundled digits and the images of class folders are resized to
+    `size` pixels. `report` is called with messages. Raises DataError.
     """
     if source == "digits":
         return digits(size)
@@ -36,7 +42,8 @@ def load(source: str, size: int = 32, report=print) -> tuple[Dataset, Dataset]:
     folder = Path(source).expanduser()
     if not folder.exists():
         raise DataError(
-            f"{source!r} is neither a data set ({', '.join(NAMES)}) nor a folder or archive that exists"
+            f"{source!r} is neither a data set ({', '.join(NAMES)}) "
+            "nor a folder or archive that exists"
         )
     if folder.is_dir() and idx.is_folder(folder):
         return _idx(folder)
@@ -49,8 +56,8 @@ def load(source: str, size: int = 32, report=print) -> tuple[Dataset, Dataset]:
     if len(archives) == 1 and folder.is_dir():
         return load(str(archives[0]), size, report)
     raise DataError(
-        f"{folder}: expected the four IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., "
-        "CIFAR's batches, or images in class folders"
+        f"{folder}: expected the four IDX files train-images-idx3-ubyte, "
+        "train-labels-idx1-ubyte, t10k-..., the batches of CIFAR, or images in class folders"
     )
 
 

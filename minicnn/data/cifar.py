@@ -1,12 +1,15 @@
-"""CIFAR-10 and CIFAR-100: 50,000 training and 10,000 test images of 32 x 32 RGB pixels (Krizhevsky 2009).
+"""CIFAR-10 and CIFAR-100: 50,000 training and 10,000 test images of 32 x 32 RGB pixels.
 
-Three forms are read, from a folder or straight from a tar file: the binary one (`data_batch_1.bin` ...), the Python one
-(`data_batch_1` ..., pickles, read without executing them), and class folders of image files (`train/cat/*.jpg`, see `folders.py`).
+Source: Krizhevsky 2009. Three forms are read, from a folder or directly from a tar file: the binary
+form (`data_batch_1.bin` ...), the Python form (`data_batch_1` ..., pickles, which are read without
+executing them), and class folders of image files (`train/cat/*.jpg`, see `folders.py`).
 """
 
 import io
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,20 +26,27 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 PIXELS = 3 * 32 * 32
 
 
-def cifar10(*, allow_download: bool = True, report=print) -> tuple[Dataset, Dataset]:
-    """CIFAR-10's training and test set, from `<cache>/cifar10/` in any of its forms, downloaded (binary form) if it is not there.
+def cifar10(
+    *, allow_download: bool = True, report: Callable[[str], object] = print
+) -> tuple[Dataset, Dataset]:
+    """The training and test set of CIFAR-10, from `<cache>/cifar10/` in any of its forms.
 
-    Raises DataError if it cannot be had or is damaged.
+    If it is missing, its binary form is downloaded. `report` is called with messages.
+    Raises DataError if it cannot be downloaded or is damaged.
     """
     return _cached("cifar10", CIFAR10_URL, CIFAR10_SHA256, allow_download, report)
 
 
-def cifar100(*, allow_download: bool = True, report=print) -> tuple[Dataset, Dataset]:
-    """CIFAR-100's training and test set with its 100 fine labels; everything is as in `cifar10`."""
+def cifar100(
+    *, allow_download: bool = True, report: Callable[[str], object] = print
+) -> tuple[Dataset, Dataset]:
+    """The training and test set of CIFAR-100 with its 100 fine labels; otherwise like `cifar10`."""
     return _cached("cifar100", CIFAR100_URL, CIFAR100_SHA256, allow_download, report)
 
 
-def _cached(name, url, checksum, allow_download, report):
+def _cached(
+    name: str, url: str, checksum: str, allow_download: bool, report: Callable[[str], object]
+) -> tuple[Dataset, Dataset]:
     folder = cache_folder() / name
     sources = [folder, *sorted(folder.glob("*.tar*"))] if folder.is_dir() else []
     for source in sources:
@@ -46,27 +56,27 @@ def _cached(name, url, checksum, allow_download, report):
         if folders.is_image_tree(files):
             return folders.read(files, source, size=32, name=name, report=report)
     if not allow_download:
-        raise DataError(f"{folder}: it holds no form of {name}")
+        raise DataError(f"{folder}: there is no form of {name} in it")
     target = folder / Path(url).name
     report(f"downloading {target.name} (about 170 MB)")
     try:
         download([url], target, checksum)
     except DataError as error:
         raise DataError(
-            f"{error}. To work offline, put the archive, or the files in it, into {folder} by hand"
+            f"{error}. To work offline, put the archive or its files into {folder} yourself"
         ) from None
     return read(folders.listing(target), name)
 
 
 def is_cifar(files: folders.Files) -> bool:
-    """Whether these are CIFAR's binary or Python form."""
+    """True for the binary and the Python form of CIFAR."""
     return any(
         _find(files, name) for name in ("data_batch_1.bin", "data_batch_1", "train.bin", "train")
     )
 
 
 def read(files: folders.Files, name: str) -> tuple[Dataset, Dataset]:
-    """The training and test set in CIFAR's binary or Python form. Raises DataError."""
+    """The training and test set in the binary or Python form. Raises DataError."""
     batches = [f"data_batch_{i}" for i in range(1, 6)]
     for train_names, test_name, labels, suffix, read_one in (
         (batches, "test_batch", 1, ".bin", _binary),
@@ -92,29 +102,29 @@ def read(files: folders.Files, name: str) -> tuple[Dataset, Dataset]:
             for part, split in zip(parts, ("train", "test"), strict=True)
         )
         return train, test
-    raise DataError(f"{name}: it holds neither CIFAR's binary nor its Python form")
+    raise DataError(f"{name}: expected CIFAR in its binary or Python form")
 
 
-def _find(files: folders.Files, name: str):
-    """The file of that name, in whatever folder of the archive it is."""
+def _find(files: folders.Files, name: str) -> str | None:
+    """The path of the file of that name, in any folder of the archive."""
     return next(
         (path for path in files if Path(path).name == name and not files[path].is_folder), None
     )
 
 
-def _contents(files, name) -> bytes:
+def _contents(files: folders.Files, name: str) -> bytes:
     path = _find(files, name)
     if path is None:
-        raise DataError(f"{name} is missing beside its sisters")
+        raise DataError(f"{name} is missing, although the other batches are present")
     return files[path].read()
 
 
-def _binary(files, name: str, labels: int):
-    """Records of 1 label byte (CIFAR-100: coarse and fine) and 3,072 pixels, the three color planes one after the other."""
+def _binary(files: folders.Files, name: str, labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Records of a label byte (CIFAR-100: coarse and fine) and 3,072 pixels in color planes."""
     data = np.frombuffer(_contents(files, name), np.uint8)
     if data.size == 0 or data.size % (labels + PIXELS):
         raise DataError(
-            f"{name}: {data.size} bytes are not a whole number of records of {labels + PIXELS}"
+            f"{name}: {data.size} bytes are not a multiple of {labels + PIXELS}, the record size"
         )
     records = data.reshape(-1, labels + PIXELS)
     return _images(records[:, labels:]), records[:, labels - 1].astype(np.int64)
@@ -126,44 +136,47 @@ def _images(planes: np.ndarray) -> np.ndarray:
 
 
 class _Array:
-    """What a pickled NumPy array says of itself: `(version, shape, type, Fortran order, bytes)`."""
+    """A pickled NumPy array: its state is `(version, shape, type, Fortran order, bytes)`."""
 
-    def __init__(self, *rest):
+    def __init__(self, *rest: object) -> None:
         self.value: np.ndarray | None = None
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         _, shape, kind, fortran, data = state
         if not isinstance(kind, _Type) or kind.name not in ("u1", "|u1", "i8", "<i8") or fortran:
-            raise DataError(f"an array of {getattr(kind, 'name', kind)}; expected bytes")
+            raise DataError(f"it has an array of {getattr(kind, 'name', kind)}; expected bytes")
         if isinstance(data, str):  # pickles of Python 2 hold bytes as text
             data = data.encode("latin1")
         self.value = np.frombuffer(data, np.dtype(kind.name)).reshape(shape)
 
 
 class _Type:
-    """A pickled NumPy type, by its name alone."""
+    """A pickled NumPy type: only its name."""
 
-    def __init__(self, name="", *rest):
+    def __init__(self, name: str = "", *rest: object) -> None:
         self.name = name
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         pass
 
 
 class _Reader(pickle.Unpickler):
-    """An unpickling machine that knows arrays, their types, and plain containers; anything else it refuses by name."""
+    """An Unpickler restricted to arrays, their types and plain containers.
 
-    def find_class(self, module, name):
+    Anything else is rejected by name.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
         if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
             return _Array
         if module == "numpy" and name in ("ndarray", "dtype"):
             return _Array if name == "ndarray" else _Type
         if (module, name) == ("_codecs", "encode"):  # how protocol 2 holds the bytes of Python 3
             return lambda text, encoding: text.encode("latin1")
-        raise DataError(f"it wants to execute {module}.{name}, which is refused")
+        raise DataError(f"it would execute {module}.{name}, which is not allowed")
 
 
-def _pickled(files, name: str, labels: int):
+def _pickled(files: folders.Files, name: str, labels: int) -> tuple[np.ndarray, np.ndarray]:
     """A dictionary with `data` (N, 3072) and `labels` (CIFAR-100: `fine_labels`)."""
     try:
         contents = _Reader(io.BytesIO(_contents(files, name)), encoding="latin1").load()
@@ -171,9 +184,10 @@ def _pickled(files, name: str, labels: int):
         target = np.asarray(contents["labels" if labels == 1 else "fine_labels"], np.int64)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
-    except Exception as error:  # what a damaged pickle makes the machine say is not a closed list
+    except Exception as error:  # a damaged pickle can raise anything
+        reason = str(error) or type(error).__name__
         raise DataError(
-            f"{name}: it is not a batch of CIFAR in its Python form, or damaged ({error or type(error).__name__})"
+            f"{name}: it is damaged, or no batch of CIFAR in its Python form ({reason})"
         ) from None
     if (
         data is None

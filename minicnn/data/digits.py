@@ -1,8 +1,9 @@
-"""The embedded data set: 1,797 real handwritten digits of 8 x 8 pixels, in the package, no network needed.
+"""The bundled data set: 1,797 real handwritten digits of 8 x 8 pixels, part of the package.
 
-Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository (1998),
-doi:10.24432/C50P49, license CC BY 4.0: the test part of the set, as scikit-learn ships it (`load_digits`). 13 people wrote them; a pixel
-counts, 0 to 16, the dark points in a 4 x 4 block of the original bitmap.
+Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
+Repository (1998), doi:10.24432/C50P49, license CC BY 4.0: the test part of the set, as scikit-learn
+ships it (`load_digits`). 13 people wrote the digits. The value of a pixel, 0 to 16, counts the dark
+points in a 4 x 4 block of the original bitmap.
 """
 
 from importlib import resources
@@ -12,13 +13,14 @@ from PIL import Image
 
 from .dataset import Dataset
 
-TEST_EVERY = 5  # image i is a test image if i % 5 == 4: fixed for ever, 1,438 for training and 359 for testing
+TEST_EVERY = 5  # image i is a test image if i % 5 == 4: always 1,438 for training, 359 for testing
 
 
 def digits(size: int = 32) -> tuple[Dataset, Dataset]:
-    """The training and test set, `(1438, size, size, 1)` and `(359, size, size, 1)` uint8, bright digits on black.
+    """The training and test set, uint8 `(1438, size, size, 1)` and `(359, size, size, 1)`.
 
-    The 8 x 8 images are enlarged to `size` pixels by bicubic interpolation; size=8 leaves them as they are.
+    The digits are bright on black. The 8 x 8 images are enlarged to `size` pixels by bicubic
+    interpolation; size=8 leaves them unchanged.
     """
     with resources.files("minicnn.data").joinpath("digits.npz").open("rb") as file:
         stored = np.load(file)

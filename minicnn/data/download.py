@@ -1,4 +1,7 @@
-"""Files from the internet, once: several mirrors, time-outs, retries, a checksum, and no half-written file ever under its real name."""
+"""Downloads: several mirrors, timeouts, retries and a checksum.
+
+A file gets its final name only when it is complete and verified.
+"""
 
 import errno
 import hashlib
@@ -18,11 +21,11 @@ BLOCK = 1 << 16
 
 
 def cache_folder() -> Path:
-    """Where data sets live: the environment variable MINICNN_DATA, or the platform's cache folder."""
+    """The folder of data sets: the environment variable MINICNN_DATA, or the platform's cache."""
     configured = os.environ.get("MINICNN_DATA")
     if configured:
         return Path(configured).expanduser()
-    import platformdirs  # where the folder is given, a machine may do without
+    import platformdirs  # not needed if the folder is given
 
     return Path(platformdirs.user_cache_dir("minicnn", appauthor=False))
 
@@ -39,10 +42,11 @@ def download(
     checksum: str,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Fetch one file from the first of `urls` that gives it, verify its SHA-256 (or the beginning of it), and move it to `target`.
+    """Fetch one file from the first of `urls` that has it, verify it, and move it to `target`.
 
-    `progress(done, total)` is called with bytes; total is 0 if the server does not say.
-    Raises DataError that tells what each mirror answered, OSError if the folder cannot be written.
+    checksum: its SHA-256, or the beginning of it. `progress(done, total)` is called with bytes;
+    total is 0 if the server does not send it.
+    Raises DataError with the answer of each mirror, OSError if the folder cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(target.parent, os.W_OK):
@@ -61,7 +65,9 @@ def download(
     raise DataError(f"{target.name} could not be downloaded ({answers})")
 
 
-def _fetch(url: str, target: Path, checksum: str, progress) -> None:
+def _fetch(
+    url: str, target: Path, checksum: str, progress: Callable[[int, int], None] | None
+) -> None:
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with (

@@ -1,9 +1,10 @@
 """Image sets as class folders: `train/cat/1.jpg`, `val/dog/7.png`, in a folder or in a tar file.
 
-The folders of the training images may be called train or training, those of the test images val, validation or test. Where there is
-only one level of class folders, every fifth image of a class is a test image; a class with fewer than five is in both sets.
-Images are turned to RGB whatever they are (EXIF orientation is ignored, as ImageNet's benchmarks do), the shorter side is brought to
-`size` pixels, and the center square is kept.
+The folder of the training images is called train or training, that of the test images val,
+validation or test. With only one level of class folders, every fifth image of a class is a test
+image; a class with fewer than five is in both sets. Images are converted to RGB (EXIF orientation
+is ignored, as in ImageNet's benchmarks), the shorter side is resized to `size` pixels, and the
+center square is kept.
 """
 
 import io
@@ -22,7 +23,7 @@ from .dataset import Dataset
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("val", "validation", "test", "valid")
-IN_MEMORY = 1 << 30  # bytes of decoded pixels up to which a set is decoded once and kept
+IN_MEMORY = 1 << 30  # bytes of decoded pixels; a smaller set is decoded once and kept
 TEST_EVERY = 5
 
 
@@ -38,7 +39,7 @@ Files = dict[str, File]
 
 
 def listing(source: Path) -> Files:
-    """The files under a folder or in a tar file, by their path within it. Raises DataError for a damaged archive."""
+    """The files in a folder or tar file by their path within it. Raises DataError if damaged."""
     if source.is_dir():
         found = sorted(path for path in source.rglob("*") if not path.name.startswith("."))
         return {
@@ -56,41 +57,45 @@ def listing(source: Path) -> Files:
             return files
     except (OSError, EOFError, tarfile.TarError, ValueError) as error:
         raise DataError(f"{source}: it cannot be read as a tar file: {error}") from None
-    except Exception as error:  # zlib, lzma and bz2 each have their own
+    except Exception as error:  # zlib, lzma and bz2 have their own exceptions
         raise DataError(f"{source}: the archive is damaged: {error}") from None
 
 
 def stem(source: Path) -> str:
-    """The name of a folder or archive without its endings."""
+    """The name of a folder or archive without its suffixes."""
     return source.name.partition(".")[0] or source.name
 
 
 def is_image_tree(files: Files) -> bool:
-    """Whether there are image files in class folders."""
+    """True if there are image files in class folders."""
     return any("/" in path and PurePosixPath(path).suffix.lower() in SUFFIXES for path in files)
 
 
 def read(
-    files: Files, source: Path, size: int = 256, name: str | None = None, report=print
+    files: Files,
+    source: Path,
+    size: int = 256,
+    name: str | None = None,
+    report: Callable[[str], object] = print,
 ) -> tuple[Dataset, Dataset]:
-    """The training and test set of class folders; images are `size` x `size` RGB. `source` is where they are from, for messages.
+    """The training and test set of class folders; images are `size` x `size` RGB.
 
-    Sets up to 1 GiB of pixels are decoded once; larger ones batch by batch. `report` is told what is ambiguous.
-    Raises DataError if there are no images in class folders, or one cannot be decoded (it names the file).
+    source: where the files are from, for messages. `report` is called with what is ambiguous.
+    Sets up to 1 GiB of pixels are decoded once, larger ones batch by batch.
+    Raises DataError if there are no images in class folders, or if one cannot be decoded.
     """
     splits = _splits(files)
     for empty, other in (("train", "test"), ("test", "train")):
         if not splits[empty] and splits[other]:
-            report(f"{source} has no {empty} images: its {other} images serve as both")
+            report(f"{source} has no {empty} images: its {other} images are used for both")
             splits[empty] = splits[other]
     if not splits["train"]:
         raise DataError(
             f"{source}: expected images in class folders, such as train/cat/1.jpg or cat/1.jpg"
         )
 
-    classes = tuple(
-        sorted({label for part in splits.values() for label, _ in part})
-    )  # ASCII order, as Caffe and torchvision have it
+    # ASCII order, as in Caffe and torchvision
+    classes = tuple(sorted({label for part in splits.values() for label, _ in part}))
     index = {label: i for i, label in enumerate(classes)}
     sets = []
     for split, part in splits.items():
@@ -128,7 +133,7 @@ def _splits(files: Files) -> dict[str, list[tuple[str, str]]]:
 
 
 class ImageFiles:
-    """Encoded images that look like an array `(N, size, size, 3)` uint8: indexing by integers or a slice decodes."""
+    """Encoded images that look like a uint8 array `(N, size, size, 3)`; indexing decodes them."""
 
     dtype = np.dtype(np.uint8)
     ndim = 4
@@ -146,10 +151,10 @@ class ImageFiles:
         """The bytes of all images, decoded."""
         return len(self.files) * self.size * self.size * 3
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> Any:
         chosen = np.arange(len(self.files))[rows]
         if chosen.ndim == 0:
             return decode(*self.files[int(chosen)], self.size)
@@ -161,13 +166,13 @@ class ImageFiles:
         """All images as one array."""
         return self._decode(np.arange(len(self.files)))
 
-    def _decode(self, rows) -> np.ndarray:
+    def _decode(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), self.size, self.size, 3), np.uint8)
 
-        def one(i):
+        def one(i: int) -> None:
             out[i] = decode(*self.files[int(rows[i])], self.size)
 
-        with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter's lock
+        with ThreadPoolExecutor() as pool:  # Pillow decodes without the interpreter lock
             list(pool.map(one, range(len(rows))))
         return out
 
@@ -187,7 +192,5 @@ def decode(name: str, read: Callable[[], bytes], size: int) -> np.ndarray:
                 left, top = (image.width - size) // 2, (image.height - size) // 2
                 image = image.crop((left, top, left + size, top + size))
             return np.asarray(image)
-    except (
-        Exception
-    ) as error:  # what Pillow and its codecs raise for a damaged file is not a closed list
+    except Exception as error:  # Pillow and its codecs can raise anything for a damaged file
         raise DataError(f"{name}: it cannot be read as an image: {error}") from None

@@ -1,5 +1,6 @@
 """Single image files, of any common format."""
 
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,16 @@ from ..errors import DataError
 
 
 def read_image(
-    path, size: tuple[int, int], channels: int, invert: bool | None = None
+    path: str | PathLike, size: tuple[int, int], channels: int, invert: bool | None = None
 ) -> tuple[np.ndarray, bool]:
-    """An image file as `(h, w, channels)` uint8, scaled down to fit into `size` (H, W) if it is larger; its proportions are kept.
+    """An image file as uint8 `(h, w, channels)`.
 
-    channels: 1 (gray) or 3 (RGB). Transparency is laid over white. invert: turn dark on light into light on dark, as MNIST is;
-    None decides by the border, for gray images only.
-    Returns the pixels and whether they were inverted. Raises DataError if the file is missing, damaged or not an image.
+    A larger image is scaled down to fit into `size` (H, W); its proportions are kept.
+    channels: 1 (gray) or 3 (RGB). Transparent pixels are composited on white.
+    invert: turn dark on light into light on dark, as in MNIST; None decides by the border, for
+    gray images only.
+    Returns the pixels and whether they were inverted. Raises DataError if the file is missing,
+    damaged or not an image.
     """
     path = Path(path)
     try:
@@ -38,9 +42,7 @@ def read_image(
             pixels = np.asarray(image)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
-    except (
-        Exception
-    ) as error:  # what Pillow and its codecs raise for a damaged file is not a closed list
+    except Exception as error:  # Pillow and its codecs can raise anything for a damaged file
         raise DataError(f"{path}: it cannot be read as an image: {error}") from None
     if invert is None:
         border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])

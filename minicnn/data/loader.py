@@ -13,11 +13,15 @@ from .transforms import Augment
 class Loader:
     """Iterate over a data set in batches: `for x, labels in loader`. Each iteration is one epoch.
 
-    dataset: what to read. batch_size: images per batch; the last batch of an epoch may be smaller.
-    shuffle: a new order each epoch. augment: applied to the pixels, then preprocess: to the network's input.
+    x is float32 `(n, H, W, C)`, labels are int64 `(n,)`.
 
-    The order is a function of (seed, epoch) and the augmentation of (seed, epoch, batch): the position `(epoch, batch)` is all that a
-    checkpoint needs, and preparing batches ahead in another thread changes nothing. x is float32 `(n, H, W, C)`, labels int64 `(n,)`.
+    batch_size: images per batch; the last batch of an epoch may be smaller.
+    shuffle: a new order in each epoch.
+    augment: applied to the pixels; then preprocess turns them into the network's input.
+
+    The order is a function of (seed, epoch), the augmentation one of (seed, epoch, batch).
+    Therefore a checkpoint needs only the position `(epoch, batch)`, and results do not depend on
+    the thread that prepares the next batch.
     """
 
     def __init__(
@@ -28,7 +32,7 @@ class Loader:
         augment: Augment | None = None,
         shuffle: bool = False,
         seed: int = 0,
-    ):
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: expected at least 1")
         self.dataset, self.batch_size, self.shuffle, self.seed = dataset, batch_size, shuffle, seed
@@ -36,8 +40,8 @@ class Loader:
         self.epoch = 0
         self.batch = 0
 
-    def __len__(self):
-        """Batches in an epoch."""
+    def __len__(self) -> int:
+        """Batches per epoch."""
         return math.ceil(len(self.dataset) / self.batch_size)
 
     def order(self, epoch: int) -> np.ndarray:
@@ -50,7 +54,7 @@ class Loader:
         )
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """From the current position to the end of the epoch; the next batch is prepared while the caller works on this one."""
+        """From the current position to the end of the epoch; the next batch is prepared ahead."""
         order = self.order(self.epoch)
         with ThreadPoolExecutor(max_workers=1) as pool:
             ahead = pool.submit(self._prepare, order, self.epoch, self.batch)
@@ -63,7 +67,7 @@ class Loader:
                     self.epoch, self.batch = self.epoch + 1, 0
                 yield x, labels
 
-    def _prepare(self, order, epoch, batch):
+    def _prepare(self, order: np.ndarray, epoch: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
         rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
         images = self.dataset.images[rows]
         if self.augment:

@@ -1,12 +1,14 @@
-"""MNIST and Fashion-MNIST: 60,000 training and 10,000 test images of 28 x 28 gray pixels, 10 classes.
+"""MNIST and Fashion-MNIST: 60,000 training and 10,000 test images of 28 x 28 gray pixels.
 
 MNIST: LeCun, Cortes, Burges. Fashion-MNIST: Xiao, Rasul, Vollgraf 2017 (arXiv:1708.07747).
 
-The files are looked for in `<cache>/<name>/`, plain or gzipped, where <cache> is the environment variable MINICNN_DATA or the platform's
-cache folder; what is missing or damaged is downloaded. Without a network, put the four files there by hand.
+The files are read from `<cache>/<name>/`, plain or gzipped; <cache> is the environment variable
+MINICNN_DATA or the platform's cache folder. Missing or damaged files are downloaded. Without a
+network, put the four files there yourself.
 """
 
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import DataError
@@ -14,7 +16,8 @@ from . import idx
 from .dataset import Dataset
 from .download import cache_folder, download, sha256
 
-# SHA-256 of each file: gzipped as it is published, and (for MNIST, of which several gzipped forms circulate) of the values themselves.
+# SHA-256 of each file as published (gzipped), and for MNIST, which exists in several gzipped forms,
+# of the decompressed file.
 MNIST = {
     "train-images-idx3-ubyte": (
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -66,8 +69,10 @@ GARMENTS = (
 )
 
 
-def mnist(*, allow_download: bool = True, report=print) -> tuple[Dataset, Dataset]:
-    """MNIST's training and test set.
+def mnist(
+    *, allow_download: bool = True, report: Callable[[str], object] = print
+) -> tuple[Dataset, Dataset]:
+    """The training and test set of MNIST.
 
     `report` is called with a sentence when something is downloaded or a damaged file is replaced.
     Raises DataError if a file is missing or damaged and cannot be downloaded.
@@ -75,12 +80,21 @@ def mnist(*, allow_download: bool = True, report=print) -> tuple[Dataset, Datase
     return _load("mnist", MNIST, MNIST_MIRRORS, DIGITS, allow_download, report)
 
 
-def fashion_mnist(*, allow_download: bool = True, report=print) -> tuple[Dataset, Dataset]:
-    """Fashion-MNIST's training and test set; everything is as in `mnist`."""
+def fashion_mnist(
+    *, allow_download: bool = True, report: Callable[[str], object] = print
+) -> tuple[Dataset, Dataset]:
+    """The training and test set of Fashion-MNIST; otherwise like `mnist`."""
     return _load("fashion_mnist", FASHION_MNIST, FASHION_MIRRORS, GARMENTS, allow_download, report)
 
 
-def _load(name, checksums, mirrors, classes, allow_download, report):
+def _load(
+    name: str,
+    checksums: Mapping[str, Sequence[str]],
+    mirrors: Sequence[str],
+    classes: tuple[str, ...],
+    allow_download: bool,
+    report: Callable[[str], object],
+) -> tuple[Dataset, Dataset]:
     folder = cache_folder() / name
     sets = []
     for split, files in idx.FILES.items():
@@ -92,14 +106,21 @@ def _load(name, checksums, mirrors, classes, allow_download, report):
             )
             for file, dimensions in zip(files, (3, 1), strict=True)
         ]
-        images, labels = idx.pair(*arrays, folder)
+        images, labels = idx.pair(arrays[0], arrays[1], folder)
         sets.append(Dataset(images, labels, classes, name, split))
-    return tuple(sets)
+    return sets[0], sets[1]
 
 
-def _contents(folder: Path, name: str, checksums, mirrors, allow_download, report) -> bytes:
-    """The verified, decompressed contents of one file, downloaded if need be."""
-    fault = f"{folder / name} is not there"
+def _contents(
+    folder: Path,
+    name: str,
+    checksums: Sequence[str],
+    mirrors: Sequence[str],
+    allow_download: bool,
+    report: Callable[[str], object],
+) -> bytes:
+    """The verified, decompressed contents of one file, downloaded if necessary."""
+    fault = f"{folder / name} does not exist"
     path = idx.find(folder, name)
     if path:
         try:
@@ -107,7 +128,7 @@ def _contents(folder: Path, name: str, checksums, mirrors, allow_download, repor
         except DataError as error:
             fault = str(error)
             if allow_download:
-                report(f"{fault}; fetching it again")
+                report(f"{fault}; downloading it again")
     if not allow_download:
         raise DataError(fault)
     target = folder / f"{name}.gz"
@@ -120,32 +141,32 @@ def _contents(folder: Path, name: str, checksums, mirrors, allow_download, repor
         )
     except DataError as error:
         raise DataError(
-            f"{fault}, and {error}. To work offline, put the file into {folder} by hand"
+            f"{fault}, and {error}. To work offline, put the file into {folder} yourself"
         ) from None
     except OSError as error:
         raise DataError(f"{fault}, and {target} cannot be written: {error.strerror}") from None
     return _verified(target, checksums)
 
 
-def _verified(path: Path, checksums) -> bytes:
-    """The decompressed contents, if the file as it is or its contents have one of the checksums. Raises DataError."""
+def _verified(path: Path, checksums: Sequence[str]) -> bytes:
+    """The decompressed contents. Raises DataError unless they, or the file, match a checksum."""
     contents = idx.read_bytes(path)
     if hashlib.sha256(contents).hexdigest() not in checksums and sha256(path) not in checksums:
         raise DataError(
-            f"{path}: its SHA-256 is not that of the published file; it is damaged or another file"
+            f"{path}: its SHA-256 is not that of the published file: it is damaged or another file"
         )
     return contents
 
 
-def _progress(name: str, report):
-    """Say every quarter of the file how far the download is."""
-    said = -1
+def _progress(name: str, report: Callable[[str], object]) -> Callable[[int, int], None]:
+    """Report the progress of a download at every quarter of the file."""
+    reported = -1
 
     def progress(done: int, total: int) -> None:
-        nonlocal said
+        nonlocal reported
         quarter = 4 * done // total if total else 0
-        if quarter > said:
-            said = quarter
+        if quarter > reported:
+            reported = quarter
             report(
                 f"downloading {name}: {done / 1e6:.1f}"
                 + (f" of {total / 1e6:.1f} MB" if total else " MB")

@@ -1,11 +1,16 @@
-"""A data set that stays on the GPU: batches are gathered and normalized there, and nothing but their order travels."""
+"""A data set that stays on the GPU: batches are gathered and normalized there.
+
+Per epoch, only the order of the images is copied to the device.
+"""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from ..device import runtime
+from .dataset import Dataset
 from .loader import Loader
 from .transforms import Preprocess
 
@@ -13,20 +18,20 @@ LIMIT = 2 << 30  # bytes of images that are kept on the device
 
 
 class ResidentLoader(Loader):
-    """A `Loader` whose images lie on the device as they are on disk, in bytes; it yields arrays of the device, in the same order."""
+    """A `Loader` whose images are on the device, as bytes. It yields device arrays, same order."""
 
     def __init__(
         self,
-        dataset,
-        batch_size,
+        dataset: Dataset,
+        batch_size: int,
         preprocess: Preprocess,
         augment: None = None,
-        shuffle=False,
-        seed=0,
-    ):
+        shuffle: bool = False,
+        seed: int = 0,
+    ) -> None:
         super().__init__(dataset, batch_size, preprocess, None, shuffle, seed)
         self._size = preprocess.size
-        preprocess(dataset.images[:1])  # says what is wrong with images that do not fit
+        preprocess(dataset.images[:1])  # raises for images that do not fit
         self._batch = importlib.import_module("minicnn.kernels.cuda.data").batch
         run, ones = runtime(), np.ones(preprocess.channels, np.float32)
         std = ones * np.asarray(preprocess.std, np.float32)
@@ -39,7 +44,7 @@ class ResidentLoader(Loader):
             run.upload(ones * np.asarray(preprocess.mean, np.float32) / std),
         )
 
-    def __iter__(self) -> Iterator[tuple]:
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """From the current position to the end of the epoch."""
         order = runtime().upload(self.order(self.epoch).astype(np.int32))
         for batch in range(self.batch, len(self)):
@@ -60,8 +65,11 @@ class ResidentLoader(Loader):
             )
 
 
-def can_stay(dataset, preprocess, augment) -> bool:
-    """Whether batches of this set can be made on the device: bytes that fit, and no more than a frame and a normalization to do."""
+def can_stay(dataset: Dataset, preprocess: Callable | None, augment: Callable | None) -> bool:
+    """True if batches of this set can be made on the device.
+
+    The images must be bytes that fit, and need nothing but a frame and a normalization.
+    """
     plain = type(preprocess) is Preprocess and not preprocess.crop and augment is None
     return (
         plain

@@ -1,4 +1,4 @@
-"""From pixels to a network's input: what a recipe does to every image, and what it does at random while training."""
+"""From pixels to the input of a network: preprocessing, and random augmentation for training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,17 @@ Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 @dataclass(frozen=True)
 class Preprocess:
-    """`(N, h, w, c)` uint8 -> `(N, *size, channels)` float32: embed in a black frame, then `(pixel / 255 - mean) / std`.
+    """uint8 `(N, h, w, c)` -> float32 `(N, *size, channels)`: pad with black, then normalize.
 
-    size: (H, W) that the network reads; smaller images are centered in black. channels: gray images are repeated to fill 3.
-    image_size: (H, W) to which an image file of any size is brought before that (MNIST: 28 within 32); None for `size`.
-    crop: whether of larger images the center is taken; without it they are refused.
+    y = (pixel / 255 - mean) / std.
+
+    size: (H, W) of the network's input; smaller images are centered in black.
+    channels: those of the input; gray images are repeated to fill 3.
+    image_size: (H, W) to which an image file is resized before that (MNIST: 28 of 32); None: size.
+    crop: take the center of larger images; without it they raise DataError.
     mean, std: in units of full brightness, one number or one per channel.
-    Float images are taken as normalized: only their shape is checked.
-    Raises DataError for images that are larger than `size` or have the wrong channels.
+    Float images are assumed to be normalized: only their shape is checked.
+    Raises DataError for images larger than `size` or with the wrong number of channels.
     """
 
     size: tuple[int, int]
@@ -37,14 +40,16 @@ class Preprocess:
             h, w = images.shape[1:3]
         if h > height or w > width:
             raise DataError(
-                f"the images are {h}x{w} pixels; the network reads at most {height}x{width}: resize them first"
+                f"the images are {h}x{w} pixels; the network reads at most {height}x{width}: "
+                "resize them first"
             )
         if c not in (1, self.channels):
             raise DataError(f"the images have {c} channels; the network reads {self.channels}")
         if images.dtype != np.uint8:
             if (h, w, c) != (height, width, self.channels):
                 raise DataError(
-                    f"normalized images must be {height}x{width}x{self.channels}, these are {h}x{w}x{c}"
+                    f"normalized images must be {height}x{width}x{self.channels}; "
+                    f"these are {h}x{w}x{c}"
                 )
             return images
         top, left = (height - h) // 2, (width - w) // 2
@@ -58,7 +63,7 @@ class Preprocess:
 
 @dataclass(frozen=True)
 class RandomShift:
-    """Move each image by up to `pixels` in both directions, drawn anew every time; what moves in is black."""
+    """Shift each image by a random offset of up to `pixels` in both directions; fill with black."""
 
     pixels: int
 
@@ -75,9 +80,10 @@ class RandomShift:
 
 @dataclass(frozen=True)
 class RandomCropFlip:
-    """A `size` x `size` window at a random place, mirrored left to right half of the time.
+    """A `size` x `size` window at a random position, mirrored left to right half of the time.
 
-    padding: black pixels put around the image first (4 for CIFAR: He et al. 2015b, section 4.2). Images smaller than `size` stay whole.
+    padding: black pixels added on every side first (4 for CIFAR: He et al. 2015b, section 4.2).
+    Images smaller than `size` are not cropped.
     """
 
     size: int

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import random, registry
+from .. import registry, rng
 from ..device import copy_into, runtime, set_precision, to_host, to_input
 from ..kernels import dispatch, reference
 from ..training.metrics import loss_of
@@ -206,7 +206,7 @@ def _step(name: str, device: str, batch: int) -> dict[str, list]:
     generator = np.random.default_rng(0)
     x = generator.standard_normal((batch, *model.input_shape), dtype=np.float32)
     labels = generator.integers(0, 10, batch)
-    random.seed(0)
+    rng.seed(0)
     if device == "cpu":
         model, x = model.astype(np.float64), x.astype(np.float64)
     else:

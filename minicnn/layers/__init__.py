@@ -1,21 +1,30 @@
-"""Layers with state, and the containers that compose them. Every layer works alone: `y = layer.forward(x); dx = layer.backward(dy)`."""
+"""Layers with state, and the containers that compose them.
 
+Every layer works by itself: `y = layer.forward(x); dx = layer.backward(dy)`.
+"""
+
+from ..kernels.thread_state import no_grad
 from . import init
 from .activation import Activation, ReLU, ScaledTanh, Sigmoid, Tanh
-from .base import Layer, Parameter, no_grad, observe
-from .compose import AuxiliarySequential, Concat, Residual, Sequential
+from .branches import Concat, Residual
 from .conv import Conv2d
 from .dropout import Dropout
+from .fusion import fuse
+from .hooks import observe
+from .layer import Layer
 from .linear import RBF, Linear
+from .network import AuxiliaryNetwork, Network
 from .norm import BatchNorm2d, LocalResponseNorm
+from .parameter import Parameter
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d, Subsample2d
+from .sequential import Sequential
 from .shape import Flatten, PadShortcut
 
 __all__ = [
     "RBF",
     "Activation",
     "AdaptiveAvgPool2d",
-    "AuxiliarySequential",
+    "AuxiliaryNetwork",
     "AvgPool2d",
     "BatchNorm2d",
     "Concat",
@@ -27,6 +36,7 @@ __all__ = [
     "Linear",
     "LocalResponseNorm",
     "MaxPool2d",
+    "Network",
     "PadShortcut",
     "Parameter",
     "ReLU",
@@ -36,6 +46,7 @@ __all__ = [
     "Sigmoid",
     "Subsample2d",
     "Tanh",
+    "fuse",
     "init",
     "no_grad",
     "observe",

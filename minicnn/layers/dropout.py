@@ -1,8 +1,10 @@
 """Dropout."""
 
-from ..kernels import dispatch as K
-from ..random import generator
-from .base import Layer, Shape
+from ..kernels import functional as F
+from ..kernels.types import Array, Shape
+from ..rng import generator
+from .checks import check_dy_shape
+from .layer import Layer
 
 
 class Dropout(Layer):
@@ -20,21 +22,15 @@ class Dropout(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         return shape
 
-    def forward(self, x, out=None):
+    def forward(self, x: Array, out: Array | None = None) -> Array:
         if not self.training or self.p == 0:
             self.save_for_backward(x.shape, None)
-            return K.activate(x, None, out=out)
-        y, keep = K.dropout(x, self.p, generator(), out=out)
-        self.save_for_backward(x.shape, keep)
+            return F.activate(x, None, out=out)
+        y, mask = F.dropout(x, self.p, generator(), out=out)
+        self.save_for_backward(x.shape, mask)
         return y
 
-    def backward(self, dy, need_dx=True):
-        shape, keep = self.saved()
-        self.check_gradient(dy, shape)
-        return dy if keep is None else K.dropout_grad(dy, keep, self.p)
-
-    def details(self):
-        return {"note": f"p={self.p:g}"}
-
-    def describe(self):
-        return f"{self.p:g}"
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        shape, mask = self.pop_saved()
+        check_dy_shape(self, dy, shape)
+        return dy if mask is None else F.dropout_grad(dy, mask, self.p)

@@ -1,10 +1,11 @@
-"""Initial weights. Each initializer is a function `(shape, fan_in, fan_out, generator) -> float32 array`.
+"""Initial weights: functions `(shape, fan_in, fan_out, generator) -> float32 array`.
 
-fan_in is the number of inputs of one unit, kH * kW * C_in / groups for a convolution; it may be an array, one value per output map
-(LeNet-5's C3). fan_out is kH * kW * C_out / groups.
+fan_in is the number of inputs of one unit, kH * kW * C_in / groups for a convolution; it may be an
+array with one value per output map (LeNet-5's C3). fan_out is kH * kW * C_out / groups.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,25 +13,31 @@ import numpy as np
 Initializer = Callable[[tuple[int, ...], object, object, np.random.Generator], np.ndarray]
 
 
-_skipping = False
+class _Skipping(threading.local):
+    on = False
+
+
+_skipping = _Skipping()
 
 
 @contextmanager
-def skip_init():
-    """Within this block new weights are allocated but not drawn: for networks whose weights are loaded next, or never looked at."""
-    global _skipping
-    previous, _skipping = _skipping, True
+def skip_init() -> Iterator[None]:
+    """Within this block, in this thread, new weights are allocated but not drawn.
+
+    For networks whose weights are loaded next, or never looked at.
+    """
+    previous, _skipping.on = _skipping.on, True
     try:
         yield
     finally:
-        _skipping = previous
+        _skipping.on = previous
 
 
 def uniform(bound: Callable) -> Initializer:
     """U(-a, a) with `a = bound(fan_in, fan_out)`."""
 
     def initialize(shape, fan_in, fan_out, generator):
-        if _skipping:
+        if _skipping.on:
             return np.empty(shape, np.float32)
         values = generator.random(shape, dtype=np.float32)
         values -= 0.5
@@ -44,7 +51,7 @@ def normal(std: Callable) -> Initializer:
     """N(0, s^2) with `s = std(fan_in, fan_out)`."""
 
     def initialize(shape, fan_in, fan_out, generator):
-        if _skipping:
+        if _skipping.on:
             return np.empty(shape, np.float32)
         values = generator.standard_normal(shape, dtype=np.float32)
         values *= np.asarray(std(fan_in, fan_out), np.float32)
@@ -64,7 +71,7 @@ def lecun_uniform() -> Initializer:
 
 
 def torch_default() -> Initializer:
-    """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)): what torch gives convolutions and linear layers, weights and biases."""
+    """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)): torch's default for weights and biases."""
     return uniform(lambda fan_in, fan_out: np.sqrt(1 / fan_in))
 
 

@@ -1,13 +1,18 @@
 """Fully connected layers."""
 
+from typing import Any
+
 import numpy as np
 
 from ..errors import ShapeError
-from ..kernels import dispatch as K
-from ..random import generator
+from ..kernels import functional as F
+from ..kernels.types import Array, Shape
+from ..rng import generator
 from .activation import check_activation
-from .base import Layer, Parameter, Shape, check_dtype, make_bias
+from .checks import check_dtype, check_dy_shape
 from .init import Initializer, torch_default
+from .layer import Layer
+from .parameter import Parameter, make_bias
 
 
 class Linear(Layer):
@@ -45,48 +50,35 @@ class Linear(Layer):
             )
         return shape[0], self.out_features
 
-    def forward(self, x, out=None):
+    def forward(self, x: Array, out: Array | None = None) -> Array:
         self.output_shape(x.shape)
         check_dtype(self, x, self.weight)
         bias = self.bias.value if self.bias else None
-        y = K.linear(x, self.weight.value, bias, activation=self.activation, out=out)
+        y = F.linear(x, self.weight.value, bias, activation=self.activation, out=out)
         self.save_for_backward(x, y)
         return y
 
-    def backward(self, dy, need_dx=True):
-        x, y = self.saved()
-        self.check_gradient(dy, y.shape)
-        dy = K.activation_grad(dy, y, self.activation)
-        dw, db = K.linear_grad_weight(dy, x)
-        self.weight.add_grad(dw)
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        x, y = self.pop_saved()
+        check_dy_shape(self, dy, y.shape)
+        dy = F.activation_grad(dy, y, self.activation)
+        dw, db = F.linear_grad_weight(dy, x)
+        self.weight.add_grad(dw, copy=False)
         if self.bias:
-            self.bias.add_grad(db)
-        return K.linear_grad_input(dy, self.weight.value) if need_dx else None
-
-    def macs(self, output):
-        return self.in_features * self.out_features
-
-    def connections(self, output):
-        return self.macs(output) + (self.out_features if self.bias else 0)
-
-    def details(self):
-        return {"activation": self.activation or ""}
-
-    def describe(self):
-        text = f"{self.in_features}, {self.out_features}" + ("" if self.bias else ", bias=False")
-        return text + (f", activation={self.activation!r}" if self.activation else "")
+            self.bias.add_grad(db, copy=False)
+        return F.linear_grad_input(dy, self.weight.value) if need_dx else None
 
 
 class RBF(Layer):
-    """Euclidean radial basis functions: `(N, in)` -> `(N, classes)`, the squared distances to fixed codes.
+    """Euclidean radial basis functions, `(N, in)` -> `(N, classes)`: squared distances to codes.
 
-    `codes` `(classes, in)` are a buffer, not trained: LeNet-5's output layer (LeCun et al. 1998, equation 7).
-    The smallest output is the predicted class.
+    `codes` `(classes, in)` are a buffer, not trained: LeNet-5's output layer (LeCun et al. 1998,
+    equation 7). The smallest output is the predicted class.
     """
 
     buffers = ("codes",)
 
-    def __init__(self, codes):
+    def __init__(self, codes: Any):
         self.codes = np.array(codes, np.float32)
         if self.codes.ndim != 2:
             raise ValueError(
@@ -100,24 +92,12 @@ class RBF(Layer):
             )
         return shape[0], self.codes.shape[0]
 
-    def forward(self, x, out=None):
+    def forward(self, x: Array, out: Array | None = None) -> Array:
         self.output_shape(x.shape)
         self.save_for_backward(x)
-        return K.rbf(x, self.codes, out=out)
+        return F.rbf(x, self.codes, out=out)
 
-    def backward(self, dy, need_dx=True):
-        (x,) = self.saved()
-        self.check_gradient(dy, (len(x), len(self.codes)))
-        return K.rbf_grad(dy, x, self.codes)
-
-    def macs(self, output):
-        return self.codes.size
-
-    def connections(self, output):
-        return self.codes.size
-
-    def details(self):
-        return {"note": f"{self.codes.size} fixed weights"}
-
-    def describe(self):
-        return f"{self.codes.shape[1]}, {self.codes.shape[0]}"
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        (x,) = self.pop_saved()
+        check_dy_shape(self, dy, (len(x), len(self.codes)))
+        return F.rbf_grad(dy, x, self.codes)

@@ -1,18 +1,23 @@
-"""Normalization layers; the formulas are in `kernels/reference/norm.py`."""
+"""Normalization layers."""
 
 import numpy as np
 
 from ..errors import ShapeError
-from ..kernels import dispatch as K
+from ..kernels import functional as F
+from ..kernels.types import Array, Shape
 from .activation import check_activation
-from .base import Layer, Parameter, Shape, check_images
+from .checks import check_dy_shape, check_images
+from .init import Initializer
+from .layer import Layer
+from .parameter import Parameter
 
 
 class LocalResponseNorm(Layer):
-    """Local response normalization across `size` neighboring channels (Krizhevsky et al. 2012, section 3.3).
+    """Local response normalization across `size` neighboring channels (Krizhevsky et al. 2012).
 
-    The defaults are the paper's. Caffe, cuDNN and torch divide alpha by the size: `alpha_div_n=True`, and then the paper's formula is
-    alpha=5e-4. `(N, H, W, C)` -> the same shape.
+    The paper prints size=5, alpha=1e-4, beta=0.75, k=2. Caffe and torch divide alpha by the size:
+    `alpha_div_n=True`, and then the paper's formula is alpha=5e-4. `(N, H, W, C)` -> the same
+    shape; the formula is in `minicnn.kernels.reference.norm`.
     """
 
     def __init__(
@@ -27,55 +32,44 @@ class LocalResponseNorm(Layer):
             raise ValueError(
                 f"LocalResponseNorm: size={size!r}: expected a number of channels >= 1"
             )
-        self.size, self.alpha, self.beta, self.k, self.alpha_div_n = (
-            size,
-            alpha,
-            beta,
-            k,
-            bool(alpha_div_n),
-        )
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+        self.alpha_div_n = bool(alpha_div_n)
 
     def output_shape(self, shape: Shape) -> Shape:
         check_images(self, shape)
         return shape
 
-    def forward(self, x, out=None):
+    def forward(self, x: Array, out: Array | None = None) -> Array:
         self.output_shape(x.shape)
-        y, scale = K.local_response_norm(
-            x, self.size, self.alpha, self.beta, self.k, self.alpha_div_n, out=out
-        )
+        constants = self.size, self.alpha, self.beta, self.k, self.alpha_div_n
+        y, scale = F.local_response_norm(x, *constants, out=out)
         self.save_for_backward(x, y, scale)
         return y
 
-    def backward(self, dy, need_dx=True):
-        x, y, scale = self.saved()
-        self.check_gradient(dy, y.shape)
-        return K.local_response_norm_grad(
-            dy, x, y, scale, self.size, self.alpha, self.beta, self.alpha_div_n
-        )
-
-    def details(self):
-        return {
-            "note": f"n={self.size} alpha={self.alpha:g}{'/n' * self.alpha_div_n} beta={self.beta:g} k={self.k:g}"
-        }
-
-    def describe(self):
-        text = f"{self.size}, alpha={self.alpha:g}, beta={self.beta:g}, k={self.k:g}"
-        return text + (", alpha_div_n=True" if self.alpha_div_n else "")
+    def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        x, y, scale = self.pop_saved()
+        check_dy_shape(self, dy, y.shape)
+        constants = self.size, self.alpha, self.beta, self.alpha_div_n
+        return F.local_response_norm_grad(dy, x, y, scale, *constants)
 
 
 class BatchNorm2d(Layer):
-    """Batch normalization per channel, with its activation: `(N, H, W, C)` -> the same shape (Ioffe & Szegedy 2015).
+    """Batch normalization per channel, with its activation (Ioffe & Szegedy 2015).
 
-    Parameters: `weight` (gamma) and `bias` (beta), `(channels,)`. Buffers: `running_mean`, `running_var`, updated in training with
-    torch's `momentum`: the share of the new batch (0.1 here is a decay of 0.9 in Caffe and TensorFlow).
+    `(N, H, W, C)` -> the same shape. Parameters: `weight` (gamma) and `bias` (beta), `(channels,)`.
+    Buffers: `running_mean`, `running_var`, updated in training with torch's `momentum`: the
+    fraction of the new batch (0.1 here is a decay of 0.9 in Caffe and TensorFlow).
     Raises ShapeError in training for a single value per channel.
     """
 
     buffers = ("running_mean", "running_var")
 
     def __init__(
-        self, channels: int, eps: float = 1e-5, momentum: float = 0.1, activation: str | None = None
+        self,
+        channels: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        activation: str | None = None,
     ):
         self.channels, self.eps, self.momentum = channels, eps, momentum
         self.activation = check_activation(activation)
@@ -88,62 +82,40 @@ class BatchNorm2d(Layer):
         check_images(self, shape, self.channels)
         return shape
 
-    def forward(self, x, out=None):
-        return self.normalize(x, out=out)
-
-    def forward_added(self, x, other, activation=None, out=None):
-        return self.normalize(x, other, activation, out)
-
-    def normalize(self, x, other=None, activation=None, out=None, moments=None):
-        """`forward`, or with `other` `forward_added`, of an x whose convolution left what it knows of mean and variance in `moments`."""
-        if other is not None and self.activation is not None:  # which comes before the addition
-            return K.add(self.normalize(x, moments=moments), other, activation, out=out)
+    def check_input(self, x: Array) -> None:
+        """Raise ShapeError unless batch norm is defined for x: one value has no variance."""
         self.output_shape(x.shape)
         if self.training and x.size == self.channels:
             raise ShapeError(
-                f"{self!r}: in training {x.shape} gives one value per channel, which has no variance"
+                f"{self!r}: in training {x.shape} gives one value per channel, "
+                "which has no variance"
             )
-        y, mean, inv_std = K.batch_norm(
-            x,
-            self.weight.value,
-            self.bias.value,
-            self.running_mean,
-            self.running_var,
-            training=self.training,
-            momentum=self.momentum,
-            eps=self.eps,
-            activation=self.activation or activation,
-            residual=other,
-            out=out,
-            moments=moments,
-        )
+
+    def arguments(self) -> tuple[Array, Array, Array, Array, bool, float, float]:
+        """Parameters, statistics, mode and constants, as the operations take them."""
+        parameters = self.weight.value, self.bias.value
+        statistics = self.running_mean, self.running_var
+        return *parameters, *statistics, self.training, self.momentum, self.eps
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        self.check_input(x)
+        y, mean, inv_std = F.batch_norm(x, *self.arguments(), self.activation, out=out)
         self.save_for_backward(x, mean, inv_std, self.training)
         return y
 
-    def backward(self, dy, need_dx=True):
-        x, mean, inv_std, training = self.saved()
-        self.check_gradient(dy, x.shape)
-        dx, dgamma, dbeta = K.batch_norm_grad(
-            dy,
-            x,
-            self.weight.value,
-            mean,
-            inv_std,
-            training=training,
-            beta=self.bias.value,
-            activation=self.activation,
+    def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        x, mean, inv_std, training = self.pop_saved()
+        check_dy_shape(self, dy, x.shape)
+        gamma, beta = self.weight.value, self.bias.value
+        dx, dgamma, dbeta = F.batch_norm_grad(
+            dy, x, gamma, mean, inv_std, training, beta, self.activation
         )
-        self.weight.add_grad(dgamma)
-        self.bias.add_grad(dbeta)
+        self.weight.add_grad(dgamma, copy=False)
+        self.bias.add_grad(dbeta, copy=False)
         return dx
 
-    def initialize(self, weight=None, bias=None):
-        """gamma stays 1 and beta 0: weight initializers are for convolutions and linear layers."""
+    def initialize(
+        self, weight: Initializer | None = None, bias: float | None = None
+    ) -> "BatchNorm2d":
+        """gamma stays 1 and beta 0: initializers are for convolutions and linear layers."""
         return self
-
-    def details(self):
-        return {"activation": self.activation or "", "note": f"eps={self.eps:g}"}
-
-    def describe(self):
-        text = f"{self.channels}, eps={self.eps:g}, momentum={self.momentum:g}"
-        return text + (f", activation={self.activation!r}" if self.activation else "")

@@ -2,8 +2,10 @@
 
 import math
 
-from ..kernels import dispatch as K
-from .base import Layer, Shape, check_images
+from ..kernels import functional as F
+from ..kernels.types import Array, Shape
+from .checks import check_dy_shape, check_images
+from .layer import Layer
 
 
 class Flatten(Layer):
@@ -15,21 +17,22 @@ class Flatten(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         return shape[0], math.prod(shape[1:])
 
-    def forward(self, x, out=None):
+    def forward(self, x: Array, out: Array | None = None) -> Array:
         self.save_for_backward(x.shape)
-        return K.activate(x.reshape(self.output_shape(x.shape)), None, out=out)
+        return F.activate(x.reshape(self.output_shape(x.shape)), None, out=out)
 
-    def backward(self, dy, need_dx=True):
-        (shape,) = self.saved()
-        self.check_gradient(dy, self.output_shape(shape))
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        (shape,) = self.pop_saved()
+        check_dy_shape(self, dy, self.output_shape(shape))
         return dy.reshape(shape)
 
 
 class PadShortcut(Layer):
-    """ResNet's parameter-free shortcut where the shape changes (option A of He et al. 2015b, section 3.3).
+    """ResNet's parameter-free shortcut where the shape changes (He et al. 2015b, 3.3, option A).
 
-    Every `stride`-th pixel, and zeros for the `out_channels - in_channels` new channels: behind the old ones (fb.resnet.torch), or with
-    `both_sides` half in front and half behind (the common CIFAR checkpoints).
+    Every `stride`-th pixel, and zeros for the `out_channels - in_channels` new channels: behind the
+    old ones (fb.resnet.torch), or with `both_sides` half in front and half behind (the common CIFAR
+    checkpoints).
     """
 
     def __init__(
@@ -37,47 +40,30 @@ class PadShortcut(Layer):
     ):
         if out_channels < in_channels:
             raise ValueError(
-                f"PadShortcut: out_channels={out_channels} must not be below in_channels={in_channels}"
+                f"PadShortcut: out_channels={out_channels} must not be below {in_channels=}"
             )
-        self.in_channels, self.out_channels, self.stride, self.both_sides = (
-            in_channels,
-            out_channels,
-            stride,
-            both_sides,
-        )
-        self._first = (out_channels - in_channels) // 2 if both_sides else 0
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.stride, self.both_sides = stride, both_sides
+        first = (out_channels - in_channels) // 2 if both_sides else 0
+        self._old = slice(first, first + in_channels)  # the channels of y that are those of x
 
     def output_shape(self, shape: Shape) -> Shape:
         check_images(self, shape, self.in_channels)
         return shape[0], -(-shape[1] // self.stride), -(-shape[2] // self.stride), self.out_channels
 
-    def forward(self, x, out=None):
+    def forward(self, x: Array, out: Array | None = None) -> Array:
         shape = self.output_shape(x.shape)
         if out is None:
-            out = K.empty(x, shape)
+            out = F.empty(x, shape)
         out[...] = 0
-        out[..., self._first : self._first + self.in_channels] = x[
-            :, :: self.stride, :: self.stride
-        ]
+        out[..., self._old] = x[:, :: self.stride, :: self.stride]
         self.save_for_backward(x.shape, shape)
         return out
 
-    def backward(self, dy, need_dx=True):
-        x_shape, y_shape = self.saved()
-        self.check_gradient(dy, y_shape)
-        dx = K.empty(dy, x_shape)
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        x_shape, y_shape = self.pop_saved()
+        check_dy_shape(self, dy, y_shape)
+        dx = F.empty(dy, x_shape)
         dx[...] = 0
-        dx[:, :: self.stride, :: self.stride] = dy[
-            ..., self._first : self._first + self.in_channels
-        ]
+        dx[:, :: self.stride, :: self.stride] = dy[..., self._old]
         return dx
-
-    def details(self):
-        return {
-            "stride": str(self.stride),
-            "note": f"zeros for {self.out_channels - self.in_channels} channels",
-        }
-
-    def describe(self):
-        text = f"{self.in_channels}, {self.out_channels}, stride={self.stride}"
-        return text + (", both_sides=True" if self.both_sides else "")

@@ -2,17 +2,18 @@
 
 from ..training.callbacks import Callback
 from ..training.trainer import Trainer
-from . import plots
 
 
 class DrawCurves(Callback):
     """Draw a finished run in its folder: `curves.png` and `confusion.png`."""
 
     def on_train_end(self, trainer: Trainer) -> None:
+        from . import plots  # matplotlib takes half a second to import
+
         history = trainer.history
         if trainer.out is None or not history.rows or not trainer.finished:
             return
-        name = trainer.model.name or type(trainer.model).__name__
+        name = getattr(trainer.model, "name", None) or type(trainer.model).__name__
         title = f"{name} on {trainer.loader.dataset.name}"
         plots.curves(history, trainer.out / "curves.png", title)
         if history.evaluation:

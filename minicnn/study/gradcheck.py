@@ -1,21 +1,57 @@
-"""Are the hand-written gradients right? Finite differences answer, in float64, along random directions."""
+"""Are the hand-written gradients right? Finite differences answer, in float64, on random directions."""
 
 import numpy as np
 
-from ..layers.base import Layer
+from ..kernels.types import Array
+from ..layers import Layer
+
+
+class GradientCheck(dict[str, float]):
+    """The largest relative error by name: "x", and the names of the parameters.
+
+    `ok` is whether all are within `tolerance`; printed, each error stands beside its verdict.
+    """
+
+    def __init__(self, errors: dict[str, float], tolerance: float):
+        super().__init__(errors)
+        self.tolerance = tolerance
+
+    @property
+    def ok(self) -> bool:
+        """Whether every error is within the tolerance."""
+        return all(error <= self.tolerance for error in self.values())
+
+    def __str__(self) -> str:
+        width = max(map(len, self))
+        lines = [
+            f"{name:{width}}  {error:8.1e}  {'ok' if error <= self.tolerance else 'WRONG'}"
+            for name, error in self.items()
+        ]
+        verdict = "all gradients are right" if self.ok else "a gradient is wrong"
+        return "\n".join([*lines, f"{verdict} (tolerance {self.tolerance:g})"])
 
 
 def check_gradients(
-    layer: Layer, x: np.ndarray, *, seed: int = 0, eps: float = 1e-5, directions: int = 3
-) -> dict[str, float]:
+    layer: Layer,
+    x: Array,
+    *,
+    seed: int = 0,
+    eps: float = 1e-5,
+    directions: int = 3,
+    tolerance: float = 1e-5,
+) -> GradientCheck:
     """Compare backward with central differences, for the input and every parameter.
 
-    With a random upstream gradient g, f = sum(g * layer(x)). For a random direction d of one array, (f(+eps d) - f(-eps d)) / 2 eps must
-    be the scalar product of d and the gradient that backward gives. One scalar per direction: a wrong element cannot hide in a mean.
-    Keep x away from kinks (ReLU at 0, ties in max pooling).
+    With a random upstream gradient g, let f = sum(g * layer(x)). For a random direction d of one
+    array, `(f(+eps d) - f(-eps d)) / (2 eps)` must equal the scalar product of d and the gradient
+    that backward gives. It is one number per direction, in which every element has its part: one
+    that is wrong, forgotten or zero changes it. Keep x away from kinks (ReLU at 0, ties in max
+    pooling).
 
-    layer and x are used in float64: convert the layer with `layer.astype(float)`. A dropout layer must be in eval mode.
-    Returns the largest relative error by name ("x", and the parameters' names). Raises ValueError unless everything is float64.
+    layer and x are used in float64: convert the layer with `layer.astype(float)`. A dropout layer
+    must be in evaluation mode. The gradients of the layer are cleared afterwards.
+    Returns the errors with a verdict, see `GradientCheck`.
+    Raises ValueError unless everything is float64, and for a forward that changes its input.
     """
     arrays = {"x": x} | {name: p.value for name, p in layer.named_parameters()}
     for name, array in arrays.items():
@@ -25,29 +61,34 @@ def check_gradients(
             )
     buffers = {name: array.copy() for name, array in layer.named_buffers()}
 
-    def run():
-        y = layer.forward(x)
-        for name, array in layer.named_buffers():
-            array[...] = buffers[
-                name
-            ]  # running statistics must not drift from one evaluation to the next
+    def run() -> Array:
+        y = layer(x)
+        for name, array in layer.named_buffers():  # each evaluation starts from the same statistics
+            array[...] = buffers[name]
         return y
 
     generator = np.random.default_rng(seed)
+    given = x.copy()
     y = run()
+    if not np.array_equal(x, given):
+        raise ValueError(
+            f"check_gradients: the forward of {type(layer).__name__} changes its input"
+        )
     upstream = generator.standard_normal(y.shape)
     layer.zero_grad()
-    gradients = {"x": layer.backward(upstream)} | {
-        name: p.grad.copy() for name, p in layer.named_parameters()
-    }
+    gradients = {"x": layer.backpropagate(upstream)}
+    gradients |= {name: p.grad.copy() for name, p in layer.named_parameters()}
+    layer.zero_grad()
+    rounding = 1e-9 * float(np.abs(y * upstream).sum()) / eps  # what differences cannot resolve
 
     errors = {}
     for name, array in arrays.items():
+        if np.shape(gradients[name]) != array.shape:
+            errors[name] = float("inf")
+            continue
         worst = 0.0
         for _ in range(directions):
             direction = generator.standard_normal(array.shape)
-            if not gradients[name].all():  # connections that are cut stay cut
-                direction = np.where(gradients[name] == 0, 0, direction)
             original = array.copy()
             array[...] = original + eps * direction
             above = float((run() * upstream).sum())
@@ -56,6 +97,7 @@ def check_gradients(
             array[...] = original
             numeric = (above - below) / (2 * eps)
             exact = float((gradients[name] * direction).sum())
-            worst = max(worst, abs(numeric - exact) / max(abs(numeric), abs(exact), 1e-8))
+            size = max(abs(numeric), abs(exact), rounding)
+            worst = max(worst, abs(numeric - exact) / size)
         errors[name] = worst
-    return errors
+    return GradientCheck(errors, tolerance)

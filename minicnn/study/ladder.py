@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..device import checked, runtime, to_host
+from ..device import runtime, to_host, validate_device
 from ..kernels import ladder, reference
 from ..kernels.cpu.engine.machine import peak_flops
 from ..kernels.cuda.device import launch
@@ -95,7 +95,7 @@ def climb_gpu(
     """
     if min(problem) < 1 or problem.kernel % 2 == 0:
         raise ValueError(f"ladder: {problem}: expected sizes >= 1 and an odd kernel")
-    checked("cuda")
+    validate_device("cuda")
     run = runtime()
     _, exact = _cases(problem)
     x, w, b, _ = _arrays(problem)

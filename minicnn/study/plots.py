@@ -1,6 +1,13 @@
-"""Pictures, as PNG files. Drawn without a display, and without touching matplotlib's global state."""
+"""Pictures: training curves, confusion matrices, images, filters, the ladder.
 
+Every function writes a file and returns its path, or, without a path, returns the matplotlib Figure
+(which a notebook shows). They need no display and do not change matplotlib's global state.
+"""
+
+from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,72 +16,72 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from ..training.history import History
 from ..training.metrics import Evaluation
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Target = str | PathLike | None  # where a picture goes; None: nowhere, the Figure is the result
 LEAST_ERROR = 1e-4  # a logarithmic axis has no place for 0
 TRAIN, TEST = "#4c72b0", "#dd8452"
 
 
-def _save(figure: Figure, path) -> Path:
+def _finish(figure: Figure, path: Target, title: str = "", size: int = 10) -> Path | Figure:
+    """Add the title, and write the file if there is a path. Names are text, never formulas."""
+    if title:
+        figure.suptitle(title, fontsize=size, parse_math=False)
+    if path is None:
+        return figure
     figure.savefig(path, dpi=130, facecolor="white")
     return Path(path)
 
 
-def curves(history: History, path, title: str = "") -> Path:
-    """Loss and error rate per epoch, training and test. Raises ValueError if no epoch is finished."""
+def curves(history: History, path: Target = None, title: str = "") -> Path | Figure:
+    """Loss and error rate per epoch, training and test. Raises ValueError without an epoch."""
     if not history.rows:
         raise ValueError("there is no finished epoch to draw")
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, error = figure.subplots(1, 2)
     epochs = history.column("epoch")
-    marker = "o" if len(epochs) < 30 else None
+    style: dict[str, Any] = {"marker": "o" if len(epochs) < 30 else None, "markersize": 4}
     for split, color in (("train", TRAIN), ("test", TEST)):
         if history.rows[0][f"{split}_loss"] is None:
             continue
-        loss.plot(
-            epochs,
-            history.column(f"{split}_loss"),
-            color=color,
-            marker=marker,
-            markersize=4,
-            label=split,
-        )
+        style |= {"color": color, "label": split}
+        loss.plot(epochs, history.column(f"{split}_loss"), **style)
         wrong = [max(1 - accuracy, LEAST_ERROR) for accuracy in history.column(f"{split}_accuracy")]
-        error.plot(epochs, wrong, color=color, marker=marker, markersize=4, label=split)
-        last = 1 - history.rows[-1][f"{split}_accuracy"]
-        error.annotate(
-            f"{last:.2%}",
-            (epochs[-1], wrong[-1]),
-            xytext=(4, 4),
-            textcoords="offset points",
-            color=color,
-            fontsize=8,
-        )
-    for axes, label in ((loss, "loss"), (error, "error rate")):
-        axes.set(xlabel="epoch", ylabel=label)
-        axes.set_yscale("log")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.25, which="both")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    loss.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    error.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+        error.plot(epochs, wrong, **style)
+        last = f"{1 - history.rows[-1][f'{split}_accuracy']:.2%}"
+        beside: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points"}
+        error.annotate(last, (epochs[-1], wrong[-1]), color=color, fontsize=8, **beside)
+    for axes, label, unit in ((loss, "loss", ""), (error, "error rate", " %")):
+        _log_axis(axes, label, unit)
     loss.legend(frameon=False)
-    if title:
-        figure.suptitle(title, fontsize=11)
-    return _save(figure, path)
+    return _finish(figure, path, title, size=11)
 
 
-def confusion(evaluation: Evaluation, path, title: str = "") -> Path:
-    """The confusion matrix: rows are the true classes, columns the predictions; the shade is the share of the row."""
+def _log_axis(axes: "Axes", label: str, unit: str) -> None:
+    scale = 100 if unit else 1
+    axes.set(xlabel="epoch", ylabel=label, yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25, which="both")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{scale * value:g}{unit}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def confusion(evaluation: Evaluation, path: Target = None, title: str = "") -> Path | Figure:
+    """The confusion matrix: a row per true class, a column per prediction.
+
+    The shade is the square root of the share of the row.
+    """
     counts, classes = evaluation.confusion, evaluation.classes
     n = len(classes)
     side = min(14, max(4.5, 0.5 * n + 1.5))
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(
-        share**0.5, cmap="Blues", vmin=0, vmax=1
-    )  # the square root keeps rare confusions visible
+    # The square root keeps rare confusions visible.
+    axes.imshow(share**0.5, cmap="Blues", vmin=0, vmax=1)
     if n <= 25:
         for row, column in np.ndindex(n, n):
             if counts[row, column]:
@@ -89,20 +96,25 @@ def confusion(evaluation: Evaluation, path, title: str = "") -> Path:
                     color=color,
                 )
     if n <= 100:
-        axes.set_xticks(
-            range(n), classes, rotation=90 if max(map(len, classes)) > 2 else 0, fontsize=8
-        )
-        axes.set_yticks(range(n), classes, fontsize=8)
-    axes.set(
-        xlabel="prediction",
-        ylabel="true class",
-        title=title or f"accuracy {evaluation.accuracy:.2%}",
-    )
-    return _save(figure, path)
+        rotation = 90 if max(map(len, classes)) > 2 else 0
+        axes.set_xticks(range(n), classes, rotation=rotation, fontsize=8, parse_math=False)
+        axes.set_yticks(range(n), classes, fontsize=8, parse_math=False)
+    axes.set(xlabel="prediction", ylabel="true class")
+    axes.set_title(title or f"accuracy {evaluation.accuracy:.2%}", parse_math=False)
+    return _finish(figure, path)
 
 
-def images(batch: np.ndarray, path, captions=None, columns: int = 10, title: str = "") -> Path:
-    """A grid of images `(N, H, W, C)`, uint8 or any range (each then scaled to its own), with captions."""
+def images(
+    batch: np.ndarray,
+    path: Target = None,
+    captions: Sequence[str] | None = None,
+    columns: int = 10,
+    title: str = "",
+) -> Path | Figure:
+    """A grid of images `(N, H, W, C)` with captions.
+
+    uint8 images are drawn as they are; of others, each is scaled to its own range.
+    """
     rows = -(-len(batch) // columns)
     figure = Figure(
         figsize=(0.85 * columns, (0.85 + 0.2 * bool(captions)) * rows + 0.4 * bool(title)),
@@ -119,14 +131,15 @@ def images(batch: np.ndarray, path, captions=None, columns: int = 10, title: str
             image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", interpolation="nearest"
         )
         if captions:
-            axes.set_title(captions[i], fontsize=7, pad=2)
-    if title:
-        figure.suptitle(title, fontsize=10)
-    return _save(figure, path)
+            axes.set_title(captions[i], fontsize=7, pad=2, parse_math=False)
+    return _finish(figure, path, title)
 
 
-def filters(weight: np.ndarray, path, title: str = "") -> Path:
-    """The kernels `(kH, kW, C, K)` of a first layer: K small images, blue negative, red positive (RGB if C is 3)."""
+def filters(weight: np.ndarray, path: Target = None, title: str = "") -> Path | Figure:
+    """The filters `(kH, kW, C, K)` of a first layer as K small images.
+
+    In color if C is 3, else blue for negative and red for positive weights.
+    """
     kernels = np.moveaxis(weight, 3, 0)
     if kernels.shape[3] == 3:
         return images(kernels, path, title=title)
@@ -137,11 +150,9 @@ def filters(weight: np.ndarray, path, title: str = "") -> Path:
     for axes in grid.flat:
         axes.axis("off")
     for axes, kernel in zip(grid.flat, kernels, strict=False):
-        reach = abs(kernel).max() or 1
-        axes.imshow(kernel.mean(axis=2), cmap="RdBu_r", vmin=-reach, vmax=reach)
-    if title:
-        figure.suptitle(title, fontsize=10)
-    return _save(figure, path)
+        limit = abs(kernel).max() or 1
+        axes.imshow(kernel.mean(axis=2), cmap="RdBu_r", vmin=-limit, vmax=limit)
+    return _finish(figure, path, title)
 
 
 def three_digits(value: float) -> str:
@@ -149,33 +160,30 @@ def three_digits(value: float) -> str:
     return f"{float(f'{value:.3g}'):,g}"
 
 
-def ladder(found: dict, path, title: str = "") -> Path:
-    """GFLOP/s of every rung, a panel for each pass; `found` is what `study.ladder.climb` returns."""
+def ladder(found: dict[str, list[Any]], path: Target = None, title: str = "") -> Path | Figure:
+    """GFLOP/s of every rung, a panel per pass; `found` is what `study.ladder.climb` returns."""
     figure = Figure(figsize=(4.2 * len(found) + 1.6, 4.6), layout="constrained")
     panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     for axes, (name, readings) in zip(panels, found.items(), strict=True):
-        places = range(len(readings))
-        values = [r.gflops for r in readings]
-        bars = axes.barh(places, values, color=TRAIN, height=0.7)
-        paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        axes.bar_label(bars, [three_digits(v) for v in values], padding=4, fontsize=8, bbox=paper)
-        peak = readings[0].gflops / readings[0].share_of_peak
-        axes.axvline(peak, color="black", linewidth=1, linestyle="--", zorder=1)
-        axes.annotate(
-            "peak",
-            (peak, -0.75),
-            fontsize=8,
-            ha="right",
-            xytext=(-3, 0),
-            textcoords="offset points",
-        )
-        axes.set_xscale("log")
-        axes.set_xlim(min(values) / 1.5, max(*values, peak) * 4)
+        _rungs(axes, readings)
         axes.set_title(name.replace("_", " "), fontsize=10)
-        axes.set_xlabel("GFLOP/s of the plain sum")
-        axes.set_yticks(places, [r.name for r in readings])
-        axes.spines[["top", "right"]].set_visible(False)
     panels[0].invert_yaxis()
-    if title:
-        figure.suptitle(title, fontsize=11)
-    return _save(figure, path)
+    return _finish(figure, path, title, size=11)
+
+
+def _rungs(axes: "Axes", readings: list[Any]) -> None:
+    """One bar per rung, and a line at the peak of the machine."""
+    places = range(len(readings))
+    values = [r.gflops for r in readings]
+    bars = axes.barh(places, values, color=TRAIN, height=0.7)
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    axes.bar_label(bars, [three_digits(v) for v in values], padding=4, fontsize=8, bbox=paper)
+    peak = readings[0].gflops / readings[0].share_of_peak
+    axes.axvline(peak, color="black", linewidth=1, linestyle="--", zorder=1)
+    beside: dict[str, Any] = {"xytext": (-3, 0), "textcoords": "offset points"}
+    axes.annotate("peak", (peak, -0.75), fontsize=8, ha="right", **beside)
+    axes.set_xscale("log")
+    axes.set_xlim(min(values) / 1.5, max(*values, peak) * 4)
+    axes.set_xlabel("GFLOP/s of the plain sum")
+    axes.set_yticks(places, [r.name for r in readings])
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,15 +1,28 @@
-"""A network as a table: the columns of the papers' and textbooks' tables, computed from shapes alone (nothing is run)."""
+"""A network as a table with the columns of papers and textbooks, computed only from shapes."""
 
+import html
 import json
 import math
 from dataclasses import asdict, dataclass
 
-from ..layers.base import Layer, Shape
+from ..kernels.types import Shape
+from ..layers import Layer
+from ..layers.shapes import shapes_through
+from . import describe
+
+HEADINGS = (
+    *("layer", "type", "kernel", "stride", "padding", "activation", "output"),
+    *("memory", "parameters", "MACs", "connections", "note"),
+)
+COUNTS = slice(7, 11)  # the columns of numbers
 
 
 @dataclass(frozen=True)
 class Row:
-    """One layer. output: `(H, W, C)` or `(features,)`. memory: values in the output, for the whole batch. The counts are per image."""
+    """One layer. output: `(H, W, C)` or `(features,)`.
+
+    memory: values in the output, for the whole batch. The other counts are per image.
+    """
 
     name: str
     layer: str
@@ -29,9 +42,12 @@ class Row:
 class Summary:
     """The rows of a network, its input `(H, W, C)`, and the totals.
 
-    parameters: trainable scalars. fixed: what is saved with the model but not trained (running statistics, RBF codes).
-    macs: multiply-accumulates of convolutions and linear layers for one image. connections: LeCun's count, biases included.
+    parameters: trainable scalars.
+    fixed: scalars saved with the model but not trained (running statistics, RBF codes).
+    macs: multiply-accumulates of convolutions and linear layers for one image.
+    connections: LeCun's count, biases included.
     memory: values of the input and all outputs for the batch, 4 bytes each.
+    `print(summary)` shows the table; a notebook shows it as HTML.
     """
 
     model: str
@@ -49,104 +65,88 @@ class Summary:
         return json.dumps(asdict(self), indent=2)
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Headings and rows as text: the input first, the totals last. Columns that would be empty are left out."""
-        headings = [
-            "layer",
-            "type",
-            "kernel",
-            "stride",
-            "padding",
-            "activation",
-            "output",
-            "memory",
-            "parameters",
-            "MACs",
-            "connections",
-        ]
-        lines = [
-            [
-                "input",
-                "",
-                "",
-                "",
-                "",
-                "",
-                _size(self.input),
-                _count(self.batch * math.prod(self.input)),
-                "",
-                "",
-                "",
-            ]
-        ]
+        """Headings and rows as text: the input first, the totals last."""
+        input_memory = _count(self.batch * math.prod(self.input))
+        lines = [["input", *[""] * 5, _size(self.input), input_memory, "", "", "", ""]]
         for r in self.rows:
+            texts = [r.name, r.layer, r.kernel, r.stride, r.padding, r.activation, _size(r.output)]
             counts = (r.memory, r.parameters, r.macs, r.connections)
-            lines.append(
-                [
-                    r.name,
-                    r.layer,
-                    r.kernel,
-                    r.stride,
-                    r.padding,
-                    r.activation,
-                    _size(r.output),
-                    *map(_count, counts),
-                ]
-            )
-        lines.append(
-            [
-                "total",
-                "",
-                "",
-                "",
-                "",
-                "",
-                "",
-                *map(_count, (self.memory, self.parameters, self.macs, self.connections)),
-            ]
-        )
-        if any(r.note for r in self.rows):
-            headings.append("note")
-            for line, note in zip(lines, ["", *(r.note for r in self.rows), ""], strict=True):
-                line.append(note)
-        return headings, lines
+            lines.append([*texts, *map(_count, counts), r.note])
+        totals = (self.memory, self.parameters, self.macs, self.connections)
+        lines.append(["total", *[""] * 6, *map(_count, totals), ""])
+        width = len(HEADINGS) if any(r.note for r in self.rows) else len(HEADINGS) - 1
+        return list(HEADINGS[:width]), [line[:width] for line in lines]
 
     def footer(self) -> str:
         """One sentence with the sizes in bytes."""
-        text = (
-            f"{self.parameters:,} parameters ({_bytes(4 * (self.parameters + self.fixed))} on disk"
-        )
-        text += f" with {self.fixed:,} fixed values" if self.fixed else ""
+        disk = f"{_bytes(4 * (self.parameters + self.fixed))} on disk"
+        if self.fixed:
+            disk += f" with {self.fixed:,} fixed values"
         images = "image" if self.batch == 1 else f"batch of {self.batch}"
-        return f"{text}), {self.macs:,} multiply-accumulates an image, {_bytes(4 * self.memory)} of activations for one {images}"
+        return (
+            f"{self.parameters:,} parameters ({disk}), {self.macs:,} multiply-accumulates "
+            f"per image, {_bytes(4 * self.memory)} of activations for one {images}"
+        )
 
     def to_markdown(self) -> str:
         """A markdown table and the footer."""
         headings, lines = self.table()
-        rows = [
-            headings,
-            ["---"] * 6 + ["---"] + ["---:"] * 4 + ["---"] * (len(headings) - 11),
-            *lines,
-        ]
+        rules = ["---"] * len(headings)
+        rules[COUNTS] = ["---:"] * 4
+        rows = [headings, rules, *lines]
         return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{self.footer()}\n"
+
+    def __str__(self) -> str:
+        headings, lines = self.table()
+        used = [i for i in range(len(headings)) if any(line[i] for line in lines)]
+        widths = {i: max(len(row[i]) for row in (headings, *lines)) for i in used}
+        numbers = range(COUNTS.start, COUNTS.stop)
+
+        def text(row: list[str]) -> str:
+            cells = (
+                row[i].rjust(w) if i in numbers else row[i].ljust(w) for i, w in widths.items()
+            )
+            return "  ".join(cells).rstrip()
+
+        rule = "-" * (sum(widths.values()) + 2 * (len(widths) - 1))
+        body = [text(headings), rule, *map(text, lines[:-1]), rule, text(lines[-1])]
+        return "\n".join([self.model, *body, self.footer()])
+
+    def _repr_html_(self) -> str:
+        headings, lines = self.table()
+        numbers = range(COUNTS.start, COUNTS.stop)
+
+        def row(tag: str, cells: list[str]) -> str:
+            styles = (
+                f"text-align:{'right' if i in numbers else 'left'}" for i in range(len(cells))
+            )
+            pairs = zip(cells, styles, strict=True)
+            return "".join(f'<{tag} style="{s}">{html.escape(c)}</{tag}>' for c, s in pairs)
+
+        rows = [row("th", headings), *(row("td", line) for line in lines)]
+        body = "".join(f"<tr>{r}</tr>" for r in rows)
+        caption = f"<caption>{html.escape(self.model)}</caption>"
+        return f"<table>{caption}{body}</table><p>{html.escape(self.footer())}</p>"
 
 
 def summarize(model: Layer, input_shape: Shape | None = None, batch: int = 1) -> Summary:
-    """The table of a network for inputs of `input_shape` (H, W, C), the model's own if None.
+    """The table of a network for inputs of `input_shape` (H, W, C); by default, the model's own.
 
     Raises ShapeError if the network cannot take that input, ValueError if no shape is known.
     """
-    input_shape = tuple(input_shape or model.input_shape)
+    known: Shape = getattr(model, "input_shape", ())
+    input_shape = tuple(input_shape or known)
     if not input_shape:
-        raise ValueError("the network does not say what it reads; give input_shape=(H, W, C)")
+        raise ValueError("the network has no input shape of its own; give input_shape=(H, W, C)")
     rows = []
-    for step in model.trace((batch, *input_shape)):
+    for step in shapes_through(model, (batch, *input_shape)):
         columns = {
             "kernel": "",
             "stride": "",
             "padding": "",
             "activation": "",
             "note": "",
-        } | step.layer.details()
+        } | describe.columns(step.layer)
         rows.append(
             Row(
                 name=step.name,
@@ -154,13 +154,13 @@ def summarize(model: Layer, input_shape: Shape | None = None, batch: int = 1) ->
                 output=step.output[1:],
                 memory=math.prod(step.output),
                 parameters=sum(p.trainable for p in step.layer.parameters()),
-                macs=step.layer.macs(step.output),
-                connections=step.layer.connections(step.output),
+                macs=describe.macs(step.layer, step.output),
+                connections=describe.connections(step.layer, step.output),
                 **columns,
             )
         )
     return Summary(
-        model=model.name or type(model).__name__,
+        model=getattr(model, "name", None) or type(model).__name__,
         input=input_shape,
         batch=batch,
         rows=rows,

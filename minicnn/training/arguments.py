@@ -6,8 +6,8 @@ from typing import Any
 from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..data.resident import ResidentLoader, can_stay
-from ..device import place_of
-from ..layers.base import Layer
+from ..device import model_device
+from ..layers import Layer
 from .optimizers import OPTIMIZERS, SGD, Optimizer
 from .recipe import Recipe
 from .schedules import SCHEDULES, Constant, Schedule
@@ -22,7 +22,7 @@ def make_loader(
     model: Layer, train: Dataset, batch_size: int, preprocess: Any, augment: Any, seed: int
 ) -> Loader:
     """The loader of the training data: on the GPU, if the model and the data allow it."""
-    is_resident = place_of(model) == "cuda" and can_stay(train, preprocess, augment)
+    is_resident = model_device(model) == "cuda" and can_stay(train, preprocess, augment)
     kind = ResidentLoader if is_resident else Loader
     return kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
 

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import random
+from .. import rng
 from ..errors import CheckpointError, TrainingError
 from ..weights import safetensors
 from .configuration import differences
@@ -49,7 +49,7 @@ def save(trainer: "Trainer", path: Path) -> None:
         "rows": trainer.history.rows,
         "best": [trainer.history.best_epoch, trainer.best_score],
         "schedule": trainer.schedule.state_dict(),
-        "random": random.state(),
+        "random": rng.state(),
     }
     metadata = safetensors.model_metadata(trainer.model) | {STATE: json.dumps(state)}
     try:
@@ -92,7 +92,7 @@ def restore(trainer: "Trainer", path: Path) -> None:
     trainer.history.rows = state["rows"]
     trainer.history.best_epoch, trainer.best_score = state["best"]
     trainer.schedule.load_state_dict(state["schedule"])
-    random.set_state(state["random"])
+    rng.set_state(state["random"])
 
 
 def _check_same_run(trainer: "Trainer", state: dict[str, Any], path: Path) -> None:

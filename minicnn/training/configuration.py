@@ -27,8 +27,8 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
     }
     settings = {k: v for k, v in optimizer.settings().items() if k != "lr"}
     found = {
-        "model": trainer.model.name,
-        "options": trainer.model.options,
+        "model": getattr(trainer.model, "name", None),
+        "options": getattr(trainer.model, "options", {}),
         "network": repr(trainer.model),
         "data": identity(loader.dataset),
         "test data": None if trainer.test is None else identity(trainer.test),

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..device import place_of, to_input
-from ..layers.base import Layer, no_grad, observe
+from ..device import model_device, to_input
+from ..layers import Layer, no_grad, observe
 
 CHANCE_WINDOW = 200  # steps over which the mean loss is compared with chance
 CHANCE_TOLERANCE = 0.01
@@ -21,7 +21,7 @@ def first_bad_parameter(model: Layer) -> str | None:
 
 def first_bad_layer(model: Layer, x: np.ndarray) -> str:
     """Where in the network the first NaN or infinity appears for the input x, in words."""
-    x = to_input(x, place_of(model))
+    x = to_input(x, model_device(model))
     if not np.isfinite(x).all():
         return "the input already holds one"
     parameter = first_bad_parameter(model)

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..device import device_of, to_host
+from ..device import array_device, to_host
 from ..errors import ShapeError
-from ..kernels import dispatch as K
+from ..kernels import functional as F
 
 _labels_checked: ContextVar[bool] = ContextVar("labels_checked", default=False)
 
@@ -35,7 +35,7 @@ def probabilities_of(loss: Loss, outputs: Any) -> np.ndarray:
     own = getattr(loss, "probabilities", None)
     if own is not None:
         return own(outputs)
-    return K.softmax(outputs[0] if isinstance(outputs, tuple) else outputs)
+    return F.softmax(outputs[0] if isinstance(outputs, tuple) else outputs)
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def check_labels(outputs: np.ndarray, labels: Any) -> np.ndarray:
             f"labels are {labels.dtype} {labels.shape}; "
             f"expected integers of shape ({len(outputs)},)"
         )
-    if device_of(labels) == "cpu" or not _labels_checked.get():
+    if array_device(labels) == "cpu" or not _labels_checked.get():
         check_label_range(to_host(labels), outputs.shape[1])
     return labels
 
@@ -84,7 +84,7 @@ def softmax_cross_entropy(logits: np.ndarray, labels: Any) -> tuple[Any, np.ndar
     `(N, classes)`. Raises ShapeError for labels that do not fit.
     See `kernels/reference/loss.py`.
     """
-    return K.softmax_cross_entropy(logits, check_labels(logits, labels))
+    return F.softmax_cross_entropy(logits, check_labels(logits, labels))
 
 
 class SoftmaxCrossEntropy:
@@ -95,7 +95,7 @@ class SoftmaxCrossEntropy:
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """softmax(logits)."""
-        return K.softmax(outputs)
+        return F.softmax(outputs)
 
     def __repr__(self) -> str:
         return "SoftmaxCrossEntropy()"
@@ -123,7 +123,7 @@ class AuxiliaryLoss:
 
     def probabilities(self, outputs: Any) -> np.ndarray:
         """softmax of the main logits."""
-        return K.softmax(outputs[0] if isinstance(outputs, tuple) else outputs)
+        return F.softmax(outputs[0] if isinstance(outputs, tuple) else outputs)
 
     def __repr__(self) -> str:
         return f"AuxiliaryLoss({self.weight:g})"
@@ -139,11 +139,11 @@ class MAPLoss:
         self.j = j
 
     def __call__(self, outputs: np.ndarray, labels: np.ndarray) -> tuple[Any, np.ndarray]:
-        return K.map_loss(outputs, check_labels(outputs, labels), self.j)
+        return F.map_loss(outputs, check_labels(outputs, labels), self.j)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """softmax(-distance): the nearest code is the most probable class."""
-        return K.softmax(-outputs)
+        return F.softmax(-outputs)
 
     def __repr__(self) -> str:
         return f"MAPLoss(j={self.j:g})"

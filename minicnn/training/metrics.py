@@ -11,8 +11,8 @@ import numpy as np
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.transforms import Preprocess
-from ..device import place_of, to_device, to_host, to_input
-from ..layers.base import Layer, no_grad
+from ..device import model_device, to_device, to_host, to_input
+from ..layers import Layer, fuse, no_grad
 from .losses import (
     Loss,
     SoftmaxCrossEntropy,
@@ -131,7 +131,7 @@ class Evaluation:
 
 def loss_of(model: Layer) -> Loss:
     """The loss the model was made for; softmax cross-entropy if it has none."""
-    return model.loss or SoftmaxCrossEntropy()
+    return getattr(model, "loss", None) or SoftmaxCrossEntropy()
 
 
 def preprocess_of(model: Layer) -> Preprocess | None:
@@ -139,12 +139,14 @@ def preprocess_of(model: Layer) -> Preprocess | None:
 
     None for a model without a recipe.
     """
-    return adapted(model.recipe.preprocess, model) if model.recipe else None
+    recipe = getattr(model, "recipe", None)
+    return adapted(recipe.preprocess, model) if recipe else None
 
 
 def adapted(preprocess: Preprocess, model: Layer) -> Preprocess:
     """The preprocessing of a recipe, for the channels that the model reads."""
-    return replace(preprocess, channels=model.input_shape[2]) if model.input_shape else preprocess
+    shape = getattr(model, "input_shape", ())
+    return replace(preprocess, channels=shape[2]) if shape else preprocess
 
 
 def evaluate(
@@ -167,9 +169,9 @@ def evaluate(
     loader = Loader(dataset, batch_size, preprocess or preprocess_of(model))
     total, top1, top5 = 0.0, 0, 0
     confusion = np.zeros((len(dataset.classes), len(dataset.classes)), np.int64)
-    was_training, place = model.training, place_of(model)
+    was_training, place = model.training, model_device(model)
     model.eval()
-    network = model  # fuse(model)
+    network = fuse(model)
     try:
         with no_grad(), labels_checked():
             for x, labels in loader:

@@ -13,8 +13,8 @@ import numpy as np
 
 from ..device import copy_into
 from ..errors import CheckpointError
-from ..kernels import dispatch as K
-from ..layers.base import Parameter
+from ..kernels import functional as F
+from ..layers import Parameter
 
 
 class Optimizer:
@@ -148,7 +148,7 @@ class SGD(Optimizer):
         lr: list[float],
         weight_decay: list[float],
     ) -> None:
-        K.sgd_update(
+        F.sgd_update(
             values, gradients, velocities, lr, weight_decay, self.momentum, self.nesterov, self.form
         )
 
@@ -179,7 +179,7 @@ class Adam(Optimizer):
         lr: list[float],
         weight_decay: list[float],
     ) -> None:
-        K.adam_update(
+        F.adam_update(
             values,
             gradients,
             means,
@@ -235,7 +235,7 @@ class RMSProp(Optimizer):
         lr: list[float],
         weight_decay: list[float],
     ) -> None:
-        K.rmsprop_update(
+        F.rmsprop_update(
             values,
             gradients,
             squares,

@@ -8,9 +8,9 @@ import numpy as np
 
 from ..data.dataset import Dataset
 from ..data.loader import Loader
-from ..device import device_of, place_of, to_input
+from ..device import array_device, model_device, to_input
 from ..errors import DataError, ShapeError, TrainingError
-from ..layers.base import Layer, no_grad, observe
+from ..layers import Layer, no_grad, observe
 from ..layers.norm import BatchNorm2d
 from .losses import (
     AuxiliaryLoss,
@@ -55,10 +55,10 @@ def check_optimizer(optimizer: Optimizer, model: Layer) -> None:
         )
     for parameter, slots in zip(optimizer.parameters, optimizer.state, strict=True):
         for slot, array in slots.items():
-            if device_of(array) != device_of(parameter.value):
+            if array_device(array) != array_device(parameter.value):
                 raise ValueError(
-                    f"{name}: its {slot} is on {device_of(array)} and the model is on "
-                    f"{device_of(parameter.value)}: make the optimizer after model.to(...)"
+                    f"{name}: its {slot} is on {array_device(array)} and the model is on "
+                    f"{array_device(parameter.value)}: make the optimizer after model.to(...)"
                 )
 
 
@@ -132,6 +132,6 @@ def _run(model: Layer, x: np.ndarray) -> Any:
     model.eval()
     try:
         with no_grad():
-            return model(to_input(x, place_of(model)))
+            return model(to_input(x, model_device(model)))
     finally:
         model.train(was_training)

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import registry
 from ..data.transforms import Augment, Preprocess
-from ..layers.base import Layer
+from ..layers import Layer
 from .callbacks import Callback
 from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import Constant, Schedule
@@ -70,14 +70,15 @@ def choose_recipe(model: Layer, data: str, recipe: Recipe | str | None = None) -
     """
     if isinstance(recipe, Recipe):
         return recipe
-    if model.name is None or model.name not in registry.names():
+    name, own = getattr(model, "name", None), getattr(model, "recipe", None)
+    if name not in registry.names():
         if recipe is not None:
             raise ValueError(
                 f"recipe={recipe!r}: a network that is not registered has no recipes by name; "
                 "expected a Recipe"
             )
-        return model.recipe
-    entry = registry.entry(model.name)
+        return own
+    entry = registry.entry(name)
     if recipe is not None:
         return entry.recipe(recipe)
-    return entry.recipe(None, data) if model.recipe is entry.recipe("default") else model.recipe
+    return entry.recipe(None, data) if own is entry.recipe("default") else own

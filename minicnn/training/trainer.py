@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import random
+from .. import rng
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.transforms import Augment
-from ..device import place_of
+from ..device import model_device
 from ..errors import TrainingError
-from ..layers.base import Layer
+from ..layers import Layer, Network, fuse
 from ..weights import safetensors
 from . import checkpoint
 from .arguments import first_given, make_loader, make_optimizer, make_schedule
@@ -61,8 +61,8 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
     ):
         self.model, self.loader, self.test, self.loss = model, loader, test, loss
-        self.network = model  # fuse(model)
-        self.device = place_of(model)
+        self.network = fuse(model)  # the same parameters, in fewer passes over memory
+        self.device = model_device(model)
         self.optimizer, self.schedule, self.base_lr = optimizer, schedule, optimizer.lr
         self.epochs, self.out, self.checkpoint_seconds = epochs, out, checkpoint_seconds
         self.recipe_callbacks = list(recipe_callbacks)
@@ -263,8 +263,9 @@ def fit(
     check_optimizer(rule, model)
     if folder:
         check_folder(folder)
-    random.seed(seed)
-    model.classes = train.classes
+    rng.seed(seed)
+    if isinstance(model, Network):
+        model.classes = train.classes
     standard = ([default_progress()] if progress else []) + ([CSVLog()] if folder else [])
     trainer = Trainer(
         model=model,

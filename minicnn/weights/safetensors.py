@@ -1,15 +1,16 @@
-"""safetensors files: tensors by name plus a little text, and nothing that could be executed.
+"""safetensors files: tensors by name and a few lines of text; nothing in them is executed.
 
-A model's file holds its `state_dict()`; a training checkpoint holds the same tensors, the optimizer's beside them under `optimizer/`, and
-the state of the run in the metadata. minicnn adds a SHA-256 over all of it, so that a damaged file is noticed; files from elsewhere,
-which have none, are read as well.
+A model's file holds its `state_dict()`. A training checkpoint also holds the optimizer's tensors,
+under `optimizer/`, and the state of the run in the metadata. minicnn adds a SHA-256 of all of it,
+so that a damaged file is noticed; files from elsewhere have none and are read too.
 """
 
 import hashlib
 import json
-import os
-import tempfile
+from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -17,34 +18,37 @@ import safetensors.numpy
 from .. import registry
 from ..device import to_host
 from ..errors import CheckpointError
-from ..layers.base import Layer
+from ..files import replacing
+from ..layers import Layer, Network
 from ..layers.init import skip_init
+from .checks import check_weights
 
 DIGEST = "minicnn.sha256"
 MODEL = "minicnn.model"
-OPTIMIZER = "optimizer/"  # the prefix of what does not belong to the model
+OPTIMIZER = "optimizer/"  # prefix of the tensors that do not belong to the model
+
+# Options of networks that have been renamed, so that older files can still be read.
+RENAMED_OPTIONS = {"both_sides": "pad_both_ends"}
+
+AnyPath = str | PathLike[str]
 
 
-def write(path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    """Write a file such that, whatever happens, `path` is either the old file or the whole new one."""
-    path = Path(path)
+def write(path: AnyPath, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file; `path` is at any time the old file or the complete new one.
+
+    Raises CheckpointError if it cannot be written.
+    """
     tensors = {name: np.ascontiguousarray(to_host(array)) for name, array in tensors.items()}
     metadata = {**metadata, DIGEST: _digest(tensors, metadata)}
     data = safetensors.numpy.save(tensors, metadata)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with replacing(path) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def read(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def read(path: AnyPath) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The tensors and the metadata of a safetensors file.
 
     Raises CheckpointError if it is missing, damaged, or not a safetensors file.
@@ -58,88 +62,98 @@ def read(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         tensors = safetensors.numpy.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = header.get("__metadata__", {})
-    except (
-        Exception
-    ) as error:  # the library's own errors, and what NumPy says of an impossible header
+    except Exception as error:  # the library's own errors, and NumPy's for an impossible header
         raise CheckpointError(
             f"{path}: it is not a safetensors file, or damaged ({error})"
         ) from None
-    if any(name.startswith("minicnn.") for name in metadata) and metadata.get(DIGEST) != _digest(
-        tensors, metadata
-    ):
+    ours = any(name.startswith("minicnn.") for name in metadata)
+    if ours and metadata.get(DIGEST) != _digest(tensors, metadata):
         raise CheckpointError(
-            f"{path}: it is damaged: its contents do not have the checksum that was written with them"
+            f"{path}: it is damaged: its contents do not have the checksum written with them"
         )
     return tensors, metadata
 
 
-def save(model: Layer, path) -> None:
-    """Write the model's weights to a safetensors file, with its name and options if it was made by `models.create`.
+def save(model: Layer, path: AnyPath) -> None:
+    """Write the model's weights; with its name and options if `models.create` made it.
 
-    Raises CheckpointError if the file cannot be written.
+    Raises CheckpointError if a weight is not finite or the file cannot be written.
     """
+    state = {name: to_host(array) for name, array in model.state_dict().items()}
     try:
-        write(path, model.state_dict(), model_metadata(model))
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from None
+        check_weights(state, state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: not written: {error}") from None
+    write(path, state, model_metadata(model))
 
 
-def load_state(path) -> dict[str, np.ndarray]:
-    """The weights in a file, by name: what `model.load_state_dict` takes. Raises CheckpointError."""
-    return {name: array for name, array in read(path)[0].items() if not name.startswith(OPTIMIZER)}
+def load_state(path: AnyPath) -> dict[str, np.ndarray]:
+    """The weights in a file by name, as `model.load_state_dict` takes them.
+
+    Raises CheckpointError if the file is missing or damaged.
+    """
+    return _model_tensors(read(path)[0])
 
 
-def load(path, model: Layer | None = None) -> Layer:
-    """The model in a file written by `save` or by training, ready for use (in evaluation mode).
+def load(path: AnyPath, model: Layer | None = None) -> Layer:
+    """The model in a file written by `save` or by training, in evaluation mode.
 
-    A network of your own is not known by name: make it first and pass it as `model`.
+    model: a network to load into; needed for networks that are not registered by name.
     Raises CheckpointError if the file is damaged, names no known model, or does not fit.
     """
     tensors, metadata = read(path)
     if model is None:
-        if MODEL not in metadata:
-            raise CheckpointError(
-                f"{path}: it does not say which model it belongs to; make the model and pass it: load(path, model)"
-            )
-        try:
-            made = json.loads(metadata[MODEL])
-            with skip_init():
-                model = registry.create(made["name"], **made["options"])
-            model.classes = tuple(made["classes"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(f"{path}: its model cannot be made: {error}") from None
+        model = _make_model(path, metadata)
+    state = _model_tensors(tensors)
     try:
-        model.load_state_dict(
-            {name: array for name, array in tensors.items() if not name.startswith(OPTIMIZER)}
-        )
+        check_weights(state, model.state_dict())
+        model.load_state_dict(state)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     return model.eval()
 
 
 def model_metadata(model: Layer) -> dict[str, str]:
-    """What a file says about its model: name, options and classes, if it was made by `models.create`."""
-    if not model.name:
+    """The metadata that describes the model: its name, options and classes.
+
+    Empty for a network that `models.create` did not make.
+    """
+    if not isinstance(model, Network) or not model.name:
         return {}
-    return {
-        MODEL: json.dumps({"name": model.name, "options": model.options, "classes": model.classes})
-    }
+    about = {"name": model.name, "options": model.options, "classes": model.classes}
+    return {MODEL: json.dumps(about)}
 
 
-def _digest(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
+def current_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options in an older file, under the names that they have now."""
+    return {RENAMED_OPTIONS.get(name, name): value for name, value in options.items()}
+
+
+def _make_model(path: AnyPath, metadata: Mapping[str, str]) -> Layer:
+    """The network that the metadata describes, with weights still to be loaded."""
+    if MODEL not in metadata:
+        raise CheckpointError(
+            f"{path}: it does not say which model it belongs to; "
+            "make the model and pass it: load(path, model)"
+        )
+    try:
+        about = json.loads(metadata[MODEL])
+        with skip_init():
+            model = registry.create(about["name"], **current_options(about["options"]))
+        model.classes = tuple(about["classes"])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{path}: its model cannot be made: {error}") from None
+    return model
+
+
+def _model_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array for name, array in tensors.items() if not name.startswith(OPTIMIZER)}
+
+
+def _digest(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}\n".encode())
         digest.update(np.ascontiguousarray(tensors[name]).data)
     digest.update(json.dumps({k: v for k, v in sorted(metadata.items()) if k != DIGEST}).encode())
     return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming itself survive a power cut, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -1,15 +1,18 @@
-"""`.pth` and `.pt` files, read without torch and without executing anything that they say.
+"""`.pth` and `.pt` files, read without torch and without executing anything in them.
 
-torch saves a pickle: a little program that may call any function. This reader runs it on a machine that knows four things alone (ordered
-dictionaries, tensors, parameters, storages of numbers) and refuses everything else by its name. Both of torch's formats are read: the zip
-archive (since 1.6) and the older sequence of pickles.
+torch saves a pickle, which is a small program that may call any function. It is run by an Unpickler
+restricted to ordered dictionaries, tensors, parameters and storages of numbers; anything else is
+rejected by name. Both formats of torch are read: the zip archive (since 1.6) and the older sequence
+of pickles.
 """
 
 import io
 import pickle
 import zipfile
 from collections import OrderedDict
+from os import PathLike
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -31,11 +34,12 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 
 
-def read_torch(path) -> dict[str, np.ndarray]:
-    """The tensors in a torch file by name; a checkpoint that holds its weights under "state_dict" or "model" is looked into.
+def read_torch(path: str | PathLike[str]) -> dict[str, np.ndarray]:
+    """The tensors in a torch file by name. bfloat16 becomes float32.
 
-    bfloat16 becomes float32. Raises CheckpointError if the file is damaged, holds no tensors by name, or holds anything else that would
-    have to be executed: it says what.
+    Weights may also be nested, under "state_dict", "model_state_dict" or "model".
+    Raises CheckpointError if the file is damaged, holds no tensors by name, or holds something that
+    would have to be executed; the message names it.
     """
     path = Path(path)
     try:
@@ -44,7 +48,7 @@ def read_torch(path) -> dict[str, np.ndarray]:
         raise CheckpointError(f"{path}: {error}") from None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # what a damaged pickle makes the machine say is not a closed list
+    except Exception as error:  # a damaged pickle can raise almost anything
         raise CheckpointError(
             f"{path}: it is not a torch file, or damaged ({error or type(error).__name__})"
         ) from None
@@ -66,7 +70,7 @@ def read_torch(path) -> dict[str, np.ndarray]:
 
 
 class _Storage:
-    """The numbers of a storage, known by its key; in the old format they arrive after the pickle."""
+    """The numbers of a storage. In the old format they follow after the pickle."""
 
     def __init__(self, kind: str, key: str, size: int):
         self.kind, self.key, self.size = kind, key, size
@@ -77,7 +81,7 @@ class _Storage:
         width = 2 if kind == "bfloat16" else np.dtype(kind).itemsize
         if len(data) < self.size * width:
             raise CheckpointError(
-                f"storage {self.key} is cut short: {len(data)} bytes of {self.size * width}"
+                f"storage {self.key} is truncated: {len(data)} of {self.size * width} bytes"
             )
         if kind == "bfloat16":  # the upper half of a float32
             halves = np.frombuffer(data, "<u2", self.size)
@@ -87,9 +91,16 @@ class _Storage:
 
 
 class _Tensor:
-    """A view of a storage, made an array when the storage has arrived."""
+    """A view of a storage, turned into an array once the storage has been filled."""
 
-    def __init__(self, storage, offset, shape, strides, *rest):
+    def __init__(
+        self,
+        storage: Any,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        *rest: Any,
+    ):
         if not isinstance(storage, _Storage) or len(shape) != len(strides):
             raise CheckpointError("a tensor without a storage")
         self.storage, self.offset = storage, offset
@@ -104,7 +115,8 @@ class _Tensor:
             not empty and last >= len(values)
         ):
             raise CheckpointError(
-                f"a tensor of shape {self.shape} does not lie within its storage of {len(values)} values"
+                f"a tensor of shape {self.shape} does not lie within its storage "
+                f"of {len(values)} values"
             )
         if empty:
             return np.zeros(self.shape, values.dtype)
@@ -115,24 +127,24 @@ class _Tensor:
 
 
 class _Dictionary(OrderedDict):
-    """An ordered dictionary that takes no attributes from the file (torch stores `_metadata` there)."""
+    """An ordered dictionary that takes no attributes from the file, such as torch's `_metadata`."""
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         pass
 
 
-def _parameter(data, *rest):
+def _parameter(data: _Tensor, *rest: Any) -> _Tensor:
     return data
 
 
 class _Reader(pickle.Unpickler):
-    """The unpickling machine with four doors."""
+    """An Unpickler restricted to four kinds of global; anything else is rejected by name."""
 
-    def __init__(self, file, storages: dict[str, _Storage]):
+    def __init__(self, file: BinaryIO, storages: dict[str, _Storage]):
         super().__init__(file, encoding="utf-8")
         self._storages = storages
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return _Dictionary
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
@@ -140,12 +152,12 @@ class _Reader(pickle.Unpickler):
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
             return _parameter
         if module == "torch" and name in STORAGES:
-            return name  # a storage's type is only ever an argument
+            return name  # the type of a storage only occurs as an argument
         raise CheckpointError(
-            f"it wants to execute {module}.{name}, which is refused; only tensors by name are read"
+            f"it would execute {module}.{name}, which is refused; only tensors by name are read"
         )
 
-    def persistent_load(self, identity):
+    def persistent_load(self, identity: Any) -> _Storage:
         if (
             not isinstance(identity, tuple)
             or len(identity) < 5
@@ -159,7 +171,7 @@ class _Reader(pickle.Unpickler):
         return self._storages.setdefault(str(key), _Storage(kind, str(key), int(size)))
 
 
-def _read_zip(path: Path):
+def _read_zip(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
             raise CheckpointError("it is a compressed zip archive; torch's are not compressed")
@@ -181,7 +193,7 @@ def _read_zip(path: Path):
     return _arrays(contents)
 
 
-def _read_legacy(path: Path):
+def _read_legacy(path: Path) -> Any:
     with path.open("rb") as file:
         storages: dict[str, _Storage] = {}
         if (
@@ -196,15 +208,15 @@ def _read_legacy(path: Path):
             storage = storages.get(str(key))
             if storage is None or count != storage.size:
                 raise CheckpointError(
-                    f"storage {key} holds {count} values, which is not what its tensors say"
+                    f"storage {key} holds {count} values, but its tensors need another number"
                 )
             kind = STORAGES[storage.kind]
             storage.fill(file.read(count * (2 if kind == "bfloat16" else np.dtype(kind).itemsize)))
     return _arrays(contents)
 
 
-def _arrays(value):
-    """Tensors made arrays, in dictionaries, lists and tuples."""
+def _arrays(value: Any) -> Any:
+    """`value` with every tensor in its dictionaries, lists and tuples turned into an array."""
     if isinstance(value, _Tensor):
         return value.array()
     if isinstance(value, dict):

@@ -1,79 +1,110 @@
 """torch's `state_dict`s: their names, their layouts, and the order in which they flatten.
 
-| tensor            | here                              | torch                               |
-|-------------------|-----------------------------------|-------------------------------------|
-| convolution       | (kH, kW, C_in / groups, C_out)    | (C_out, C_in / groups, kH, kW)      |
-| linear            | (in, out)                         | (out, in)                           |
-| linear on maps    | inputs in the order H, W, C       | inputs in the order C, H, W         |
-| batch norm        | weight, bias, running_mean, _var  | the same, and num_batches_tracked   |
+| tensor          | here                             | torch                             |
+|-----------------|----------------------------------|-----------------------------------|
+| convolution     | (kH, kW, C_in / groups, C_out)   | (C_out, C_in / groups, kH, kW)    |
+| linear          | (in, out)                        | (out, in)                         |
+| linear on maps  | inputs in the order H, W, C      | inputs in the order C, H, W       |
+| batch norm      | weight, bias, running_mean, _var | the same, and num_batches_tracked |
 """
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
 from .. import registry
 from ..errors import CheckpointError
-from ..layers.base import Layer, Shape, Step
-from ..layers.compose import AuxiliarySequential
+from ..kernels.types import Shape
+from ..layers import AuxiliaryNetwork, Layer, Network
 from ..layers.linear import Linear
 from ..layers.shape import Flatten
+from ..layers.shapes import LayerTrace, shapes_through, shapes_through_heads
+from .checks import check_weights, listed
 
 COUNTER = "num_batches_tracked"
 
 
 def to_torch(model: Layer) -> dict[str, np.ndarray]:
-    """The model's weights as torchvision (or the usual CIFAR) code names and lays them out.
+    """The model's weights with the names and layouts of torchvision (or the usual CIFAR) code.
 
-    Raises CheckpointError if the model has no twin there.
+    Raises CheckpointError if that code has no such model.
     """
     translate, maps = _translator(model), flattened_maps(model)
     state = {}
     for name, array in model.state_dict().items():
-        state[translate(name)] = array_to_torch(array, maps.get(name.rpartition(".")[0]))
+        state[translate(name)] = array_to_torch(array, maps.get(_layer_name(name)))
         if name.endswith("running_var"):
             state[translate(name.replace("running_var", COUNTER))] = np.array(0)
     return state
 
 
-def load_torch(model: Layer, state: dict[str, np.ndarray]) -> None:
+def load_torch(model: Layer, state: Mapping[str, np.ndarray]) -> None:
     """Copy torchvision's (or the usual CIFAR) weights into the model.
 
-    `module.` prefixes and `num_batches_tracked` are ignored, and so are auxiliary heads that the model was made without.
-    Raises CheckpointError, and changes nothing, if a tensor is missing, unknown or of another shape: it lists them all.
+    `module.` prefixes, `num_batches_tracked`, and auxiliary heads that the model does not have are
+    ignored. Raises CheckpointError, and changes nothing, if a tensor is missing, unknown, of
+    another shape, not floating-point or not finite; it names the first few.
     """
     translate, maps = _translator(model), flattened_maps(model)
+    own = {translate(name): (name, array) for name, array in model.state_dict().items()}
+    ignored = () if isinstance(model, AuxiliaryNetwork) else ("aux1.", "aux2.")
+    state = {name.removeprefix("module."): array for name, array in state.items()}
     state = {
-        name.removeprefix("module."): array
+        name: array
         for name, array in state.items()
-        if not name.endswith(COUNTER)
+        if not name.endswith(COUNTER) and not name.startswith(ignored)
     }
-    if not isinstance(model, AuxiliarySequential):
-        state = {
-            name: array for name, array in state.items() if not name.startswith(("aux1.", "aux2."))
-        }
-    own = model.state_dict()
-    theirs = {translate(name): name for name in own}
-    faults = [
-        f"{name} {np.shape(state[name])} is not in the model"
-        for name in state.keys() - theirs.keys()
-    ]
-    converted = {}
-    for torch_name, name in theirs.items():
-        expected = array_to_torch(own[name], maps.get(name.rpartition(".")[0])).shape
-        if torch_name not in state:
-            faults.append(f"{torch_name} is missing (expected {expected})")
-        elif np.shape(state[torch_name]) != expected:
-            faults.append(
-                f"{torch_name} has shape {np.shape(state[torch_name])}, expected {expected}"
-            )
-        else:
-            converted[name] = array_from_torch(state[torch_name], maps.get(name.rpartition(".")[0]))
+    faults = _misfits(state, {name: _torch_shape(array.shape) for name, (_, array) in own.items()})
     if faults:
-        raise CheckpointError(f"the weights do not fit {model.name}: {'; '.join(sorted(faults))}")
-    model.load_state_dict(converted)
+        raise CheckpointError(
+            f"the weights do not fit {_name(model) or 'the network'}: {listed(sorted(faults))}"
+        )
+    check_weights(state, {name: array for name, (_, array) in own.items()})
+    model.load_state_dict(
+        {
+            name: array_from_torch(state[torch_name], maps.get(_layer_name(name)))
+            for torch_name, (name, _) in own.items()
+        }
+    )
+
+
+def _misfits(state: Mapping[str, np.ndarray], expected: Mapping[str, Shape]) -> list[str]:
+    """A clause for each tensor that is unknown, missing, or of another shape than expected."""
+    unknown = state.keys() - expected.keys()
+    faults = [f"{name} {state[name].shape} is not in the model" for name in unknown]
+    for name, shape in expected.items():
+        if name not in state:
+            faults.append(f"{name} is missing (expected {shape})")
+        elif state[name].shape != shape:
+            faults.append(f"{name} has shape {state[name].shape}, expected {shape}")
+    return faults
+
+
+def _torch_shape(shape: Shape) -> Shape:
+    """The shape of a tensor in torch's layout."""
+    if len(shape) == 4:
+        return shape[3], shape[2], shape[0], shape[1]
+    return shape[::-1]
+
+
+def layer_renaming(names: Mapping[str, str]) -> Callable[[str], str]:
+    """A translation of tensor names for `registry.register`.
+
+    The layer's name is looked up in `names`; the tensor's own name (weight, bias, ...) stays.
+    """
+
+    def translate(name: str) -> str:
+        layer, _, tensor = name.rpartition(".")
+        return f"{names[layer]}.{tensor}"
+
+    return translate
 
 
 def array_to_torch(array: np.ndarray, maps: Shape | None = None) -> np.ndarray:
-    """One tensor in torch's layout; `maps` is the (H, W, C) that a linear layer's input was flattened from, if it was."""
+    """One tensor in torch's layout.
+
+    maps: for a linear layer on flattened maps, their (H, W, C).
+    """
     if array.ndim == 4:
         return np.ascontiguousarray(array.transpose(3, 2, 0, 1))
     if array.ndim == 2:
@@ -101,16 +132,16 @@ def array_from_torch(array: np.ndarray, maps: Shape | None = None) -> np.ndarray
 
 
 def flattened_maps(model: Layer) -> dict[str, Shape]:
-    """The linear layers that read flattened maps, by name, with the (H, W, C) of those maps."""
+    """The (H, W, C) of the maps that a linear layer reads flattened, by the layer's name."""
     if not any(isinstance(layer, Flatten) for _, layer in model.named_layers()):
         return {}
-    steps = list(model.trace((1, *model.input_shape)))
-    if isinstance(model, AuxiliarySequential):
-        steps += model.trace_heads((1, *model.input_shape))
+    steps = list(shapes_through(model, (1, *model.input_shape)))
+    if isinstance(model, AuxiliaryNetwork):
+        steps += shapes_through_heads(model, (1, *model.input_shape))
     return dict(_linear_after_flatten(steps))
 
 
-def _linear_after_flatten(steps: list[Step]):
+def _linear_after_flatten(steps: Iterable[LayerTrace]) -> Iterator[tuple[str, Shape]]:
     maps = None
     for step in steps:
         if isinstance(step.layer, Flatten):
@@ -121,10 +152,20 @@ def _linear_after_flatten(steps: list[Step]):
             maps = None
 
 
-def _translator(model: Layer):
-    translate = registry.entry(model.name).torch_names if model.name else None
+def _translator(model: Layer) -> Callable[[str], str]:
+    name = _name(model)
+    translate = registry.entry(name).torch_names if name else None
     if translate is None:
         raise CheckpointError(
-            f"{model.name or 'this network'} has no counterpart among torchvision's or the usual CIFAR checkpoints"
+            f"{name or 'this network'} has no counterpart among torchvision's or the usual "
+            "CIFAR checkpoints"
         )
     return translate
+
+
+def _layer_name(tensor: str) -> str:
+    return tensor.rpartition(".")[0]
+
+
+def _name(model: Layer) -> str | None:
+    return model.name if isinstance(model, Network) else None

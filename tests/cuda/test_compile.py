@@ -13,26 +13,32 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from minicnn.kernels.cuda import conv, device
+from minicnn.kernels.cuda import conv, device, plan
 
 ARCHITECTURES = ("sm_80", "sm_90a")
 RECORD = Path(__file__).with_name("registers.json")
 NVCC = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
 
-TILES = [conv.plan(m, n, 512, 1, 8)[0] for m, n in ((10**5, 256), (10**5, 64), (32, 64))]
 OPTIONS: dict[str, list[dict]] = {
-    file.name: [{"REAL": "float", "V": 1}, {"REAL": "bf16", "V": 4}]
+    file.name: [{"REAL": "float", "V": 1}, {"REAL": "float", "V": 4}, {"REAL": "bf16", "V": 8}]
     for file in sorted(device.SOURCES.glob("*.cu"))
     if file.name not in ("conv.cu", "data.cu", "ladder.cu", "lenet.cu", "optim.cu")
 }
 OPTIONS |= {file: [{}] for file in ("data.cu", "ladder.cu", "lenet.cu", "optim.cu")}
-OPTIONS["conv.cu"] = [
-    {"PRECISION": p, "REAL": "bf16" if p == "BF16" else "float", "VEC": vec, "STAGES": conv.STAGES} | tile
-    for p in (*conv.PRECISIONS.values(), "BF16")
-    for tile in TILES
-    for vec in (1, 8 if p == "BF16" else 4)
-]
-OPTIONS["conv.cu"] += [{"PRECISION": p, "REAL": "float", "VEC": 4, "STAGES": conv.STAGES - 1} | TILES[0] for p in conv.PRECISIONS.values()]
+PRODUCTS = (*conv.PRECISIONS.values(), "BF16")
+
+
+def product(precision: str, tile: plan.Tile, a: bool = True, b: bool = True, stages: int = plan.STAGES) -> dict:
+    """The options of a convolution; `a`, `b`: whether copies of A and of B are of 16 bytes, or of single numbers."""
+    half, wide = precision == "BF16", 16 // plan.number_size(precision)
+    widths = {"VEC_A": wide if a else 1, "VEC_B": wide if b else 1, "VEC_C": 2 if a or b else 1}
+    options = {"PRECISION": precision, "REAL": "bf16" if half else "float", "STAGES": stages, "BK": plan.inner(precision)}
+    return options | widths | tile.defines()
+
+
+OPTIONS["conv.cu"] = [product(p, tile, wide, wide) for p in PRODUCTS for tile in plan.tiles(p) for wide in (False, True)]
+OPTIONS["conv.cu"] += [product(p, tile, a, not a) for p in PRODUCTS for tile in plan.tiles(p)[1:] for a in (False, True)]
+OPTIONS["conv.cu"] += [product(p, plan.tiles(p)[0], stages=plan.STAGES - 1) for p in PRODUCTS]
 CASES = [(file, tuple(sorted(options.items()))) for file, variants in OPTIONS.items() for options in variants]
 
 
@@ -43,7 +49,7 @@ def name_of(file: str, options) -> str:
 def architectures_of(options) -> tuple[str, ...]:
     """All of them, but for Hopper alone the less frequent variants of the convolutions, which take most of the time."""
     chosen = dict(options)
-    return ARCHITECTURES if chosen.get("VEC", 4) > 1 and chosen.get("BN", 128) == 128 else ARCHITECTURES[-1:]
+    return ARCHITECTURES if chosen.get("VEC_A", 4) > 1 and chosen.get("BN", 128) == 128 else ARCHITECTURES[-1:]
 
 
 def compile_for(file: str, options) -> dict[str, dict[str, int]]:

@@ -1,11 +1,15 @@
 """Every kernel of the cuda backend on the emulated GPU: against torch and the reference, in several orders of its threads."""
 
+import re
+import warnings
+from types import SimpleNamespace
+
 import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from minicnn.kernels import dispatch, reference
-from minicnn.kernels.cuda import conv, loss
+from minicnn.kernels import dispatch, functional, reference
+from minicnn.kernels.cuda import arrays, conv, device, loss, plan
 from minicnn.kernels.cuda.activation import convert
 
 from .. import checks, emulator, strategies
@@ -50,8 +54,8 @@ def test_what_is_not_served_falls_back(emulate):
     """On the device's arrays, by the reference."""
     run = emulate()
     x = to_device(np.ones((1, 4, 4, 2), np.float32))
-    assert dispatch.implementation("adaptive_avg_pool2d", x) is reference.adaptive_avg_pool2d
-    np.testing.assert_array_equal(dispatch.adaptive_avg_pool2d(x, (2, 2)), np.ones((1, 2, 2, 2)))
+    assert dispatch.select(reference.adaptive_avg_pool2d, x) is reference.adaptive_avg_pool2d
+    np.testing.assert_array_equal(functional.adaptive_avg_pool2d(x, (2, 2)), np.ones((1, 2, 2, 2)))
     assert not run.launches
 
 
@@ -106,9 +110,9 @@ def test_convolution(case, name, emulate):
         device_x, device_w, device_dy = map(to_device, (x, w, dy))
         with conv.precision("fp32" if name == "bf16" else name):
             return (
-                dispatch.conv2d(device_x, device_w, to_device(b), activation="relu", **geometry),
-                dispatch.conv2d_grad_input(device_dy, device_w, shape, **geometry),
-                *dispatch.conv2d_grad_weight(device_dy, device_x, w.shape, **geometry),
+                functional.conv2d(device_x, device_w, to_device(b), activation="relu", **geometry),
+                functional.conv2d_grad_input(device_dy, device_w, shape, **geometry),
+                *functional.conv2d_grad_weight(device_dy, device_x, w.shape, **geometry),
             )
 
     ours = run()
@@ -130,43 +134,15 @@ def test_epilogues(case, name, emulate):
     w = to_device(generator.standard_normal((*kernel, shape[3] // groups, filters), dtype=np.float32))
     scale, b = (to_device(generator.standard_normal(filters, np.float32)) for _ in range(2))
     with conv.precision("fp32" if name == "bf16" else name):
-        plain = dispatch.conv2d(x, w, b, scale=scale, **geometry)
+        plain = functional.conv2d_affine(x, w, scale, b, **geometry)
         wide = to_device(generator.standard_normal((*plain.shape[:3], filters + 4)).astype(kind))
         residual = wide[..., 2:-2]  # a slice: its pixels are not side by side
-        y = dispatch.conv2d(x, w, b, scale=scale, residual=residual, activation="relu", **geometry)
-        dx = dispatch.conv2d_grad_input(plain, w, shape, **geometry)
-        rectified = dispatch.conv2d_grad_input(plain, w, shape, rectified=x, **geometry)
+        y = functional.conv2d_affine(x, w, scale, b, residual, activation="relu", **geometry)
+        dx = functional.conv2d_grad_input(plain, w, shape, **geometry)
+        rectified = functional.conv2d_grad_input_relu(plain, w, x, **geometry)
     expected = np.maximum(plain.astype(float) + residual.astype(float), 0)
     assert relative(y, expected) < (6e-3 if name == "bf16" else 1e-6)
     np.testing.assert_array_equal(rectified.astype(float), np.where(x.astype(float) > 0, dx.astype(float), 0))
-
-
-@pytest.mark.parametrize("name", ["fp32", "bf16"])
-@pytest.mark.parametrize("case", ["one tile", "many tiles", "strided", "groups", "first layer"])
-def test_moments_of_a_product(case, name, emulate):
-    """Batch norm with what the convolution noted of its result, far from 0, is batch norm of that result."""
-    run = emulate(seed=1)
-    shape, kernel, filters, geometry, kind = convolution(case, name)
-    groups, generator = geometry["groups"], np.random.default_rng(0)
-    x = to_device((3 + generator.standard_normal(shape)).astype(kind))
-    w = to_device(generator.standard_normal((*kernel, shape[3] // groups, filters), dtype=np.float32))
-    b = to_device(np.full(filters, 50, np.float32))
-    run.processors = 1  # no sum is split
-    moments: dict = {}
-    y = dispatch.conv2d(x, w, b, **geometry, moments=moments)
-    assert set(moments) == {"tiles", "rows"}
-    results = []
-    for noted in (moments, None):
-        statistics = [
-            to_device(a) for a in (np.ones(filters, np.float32), np.zeros(filters, np.float32), *np.ones((2, filters), np.float32))
-        ]
-        results.append([*dispatch.batch_norm(y, *statistics, moments=noted, residual=y, activation="relu"), *statistics[2:]])
-    assert run.launches.count("tile_moments") == 1
-    exact = y.astype(float).reshape(-1, filters)
-    np.testing.assert_allclose(results[0][1], exact.mean(0), rtol=1e-6, atol=2e-5)
-    np.testing.assert_allclose(results[0][2], 1 / np.sqrt(exact.var(0) + 1e-5), rtol=1e-5)
-    for ours, theirs in zip(*results, strict=True):
-        assert relative(ours, theirs) < (1e-2 if ours.ndim == 4 and name == "bf16" else 1e-5)
 
 
 @pytest.mark.parametrize("name", ["fp32", "tf32", "ffma"])
@@ -180,24 +156,12 @@ def test_less_shared_memory(name, emulate):
     for room in (run.shared_memory, 99 << 10):
         run.shared_memory = room
         with conv.precision(name):
-            y = dispatch.conv2d(x, w, padding=1)
+            y = functional.conv2d(x, w, padding=1)
             results.append(
-                (y, dispatch.conv2d_grad_input(y, w, x.shape, padding=1), dispatch.conv2d_grad_weight(y, x, w.shape, padding=1)[0])
+                (y, functional.conv2d_grad_input(y, w, x.shape, padding=1), functional.conv2d_grad_weight(y, x, w.shape, padding=1)[0])
             )
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-
-
-def test_split_products_note_nothing(emulate):
-    """The parts of a split sum know nothing of the whole: batch norm looks for itself."""
-    emulate()
-    moments: dict = {}
-    x, w = to_device(np.ones((1, 5, 5, 96), np.float32)), to_device(np.ones((3, 3, 96, 24), np.float32))
-    y = dispatch.conv2d(x, w, padding=1, moments=moments)
-    assert not moments
-    one, zero = (to_device(np.full(24, value, np.float32)) for value in (1, 0))
-    _, mean, _ = dispatch.batch_norm(y, one, zero, to_device(np.zeros(24, np.float32)), one, moments=moments)
-    np.testing.assert_allclose(mean, y.reshape(-1, 24).mean(0), rtol=1e-6)
 
 
 def test_few_channels_are_filled_up(emulate):
@@ -206,20 +170,64 @@ def test_few_channels_are_filled_up(emulate):
     for channels, groups, widened in ((3, 1, True), (1, 1, False), (2, 2, False), (4, 1, False)):
         run.launches.clear()
         x = to_device(np.ones((1, 5, 5, channels), np.float32))
-        dispatch.conv2d(x, to_device(np.ones((3, 3, channels // groups, 8), np.float32)), groups=groups)
+        functional.conv2d(x, to_device(np.ones((3, 3, channels // groups, 8), np.float32)), groups=groups)
         assert ("resize" in run.launches) == widened
 
 
 def test_parts_are_made_and_added(emulate):
-    """The split sums really are split, and the tiles are those of both sizes."""
+    """The split sums really are split."""
     run = emulate()
-    for processors in (1, 2, 64):
-        tile, splits = conv.plan(30, 24, 9 * 96, 1, processors)
-        assert splits == (1 if processors == 1 else {2: 4, 64: 6}[processors]) and tile["BM"] == 64
-    assert conv.plan(5000, 256, 512, 1, 2)[0]["BM"] == conv.plan(5000, 256, 512, 1, 2)[0]["BN"] == 128
     x, w = to_device(np.ones((1, 5, 5, 96), np.float32)), to_device(np.ones((3, 3, 96, 24), np.float32))
-    dispatch.conv2d(x, w, padding=1)
+    functional.conv2d(x, w, padding=1)
     assert run.launches == ["forward", "finish"]
+
+
+COPIES = {"16 bytes": (True, True), "scalar": (False, False), "A wide": (True, False), "B wide": (False, True)}
+TILES = [
+    pytest.param(name, tile, wide, id=f"{name} {tile.m}x{tile.n} {label}")
+    for name in PRECISIONS
+    for tile in plan.tiles(conv.PRECISIONS.get(name, "BF16"))
+    for label, wide in COPIES.items()
+    if wide[0] == wide[1] or tile.m == 64
+]
+
+
+@pytest.mark.parametrize(("name", "tile", "wide"), TILES)
+def test_every_tile(name, tile, wide, emulate, monkeypatch):
+    """Products that fill no tile and products of several, whole and in parts that are not equal, whatever a plan would choose."""
+    run = emulate(seed=1)
+    case = (3, 7, 7, 40 if wide[0] else 37), (3, 3), 136 if wide[1] else 71, 1, 1, 1, 1
+    monkeypatch.setitem(CONVOLUTIONS, "this", case)
+    for processors in (1, 40):
+        run.processors = processors
+        monkeypatch.setattr(plan, "tiles", lambda precision: (tile,))
+        monkeypatch.setattr(plan, "LEAST_STEPS", 2)
+        plan.plan.cache_clear()
+        test_convolution("this", name, lambda **options: run)
+        assert ("finish" in run.launches) == (processors > 1)
+        run.launches.clear()
+    plan.plan.cache_clear()
+
+
+@pytest.mark.parametrize("name", PRECISIONS)
+def test_nan_stays_nan(name, emulate):
+    """Of whatever sign and bits; an infinity is one still, but in fp32, which takes it apart."""
+    emulate()
+    kind = ml_dtypes.bfloat16 if name == "bf16" else np.float32
+    bits = np.array([0x7FFFFFFF, 0xFFFFFFFF, 0x7F800000], np.uint32).view(np.float32)
+    x = np.zeros((3, 1, 1, 8), kind)
+    x[:, 0, 0, 5] = bits.astype(kind)
+    with conv.precision("fp32" if name == "bf16" else name):
+        y = np.asarray(functional.conv2d(to_device(x), to_device(np.ones((1, 1, 8, 8), np.float32)))).astype(float)
+    assert np.isnan(y[:2]).all()
+    assert np.isnan(y[2]).all() if name == "fp32" else np.isposinf(y[2]).all()
+
+
+def test_the_structure_has_the_same_fields_on_both_sides():
+    body = re.search(r"struct Product {(.*?)\n};", device.source("product.cuh"), re.DOTALL)[1]
+    declared = re.findall(r"^\s*(int|Divisor) ([^;]*);", body, re.MULTILINE)
+    fields = [(name, kind == "Divisor") for kind, names in declared for name in names.split(", ")]
+    assert fields == [(name, bool(conv.PRODUCT[name].names)) for name in conv.PRODUCT.names]
 
 
 def test_unknown_precision():
@@ -261,7 +269,7 @@ def test_bfloat16(channels, emulate):
     x, dy = generator.standard_normal((2, 4, 6, 5, channels)).astype(ml_dtypes.bfloat16)
     for operation, arguments in bf16_cases(x, dy, channels).items():
         exact = [a.astype(np.float64) if hasattr(a, "dtype") and a.dtype.kind != "i" else a for a in arguments]
-        ours = getattr(dispatch, operation)(*[to_device(a.copy() if hasattr(a, "copy") else a) for a in arguments])
+        ours = getattr(functional, operation)(*[to_device(a.copy() if hasattr(a, "copy") else a) for a in arguments])
         theirs = getattr(reference, operation)(*exact)
         for mine, expected in zip(
             ours if isinstance(ours, tuple) else (ours,), theirs if isinstance(theirs, tuple) else (theirs,), strict=True
@@ -286,10 +294,10 @@ def test_dropout_drops_the_same(shape, emulate):
     emulate()
     x, dy = np.random.default_rng(0).standard_normal((2, *shape), dtype=np.float32)
     expected, kept = reference.dropout(x, 0.3, np.random.default_rng(7))
-    y, keep = dispatch.dropout(to_device(x), 0.3, np.random.default_rng(7))
+    y, keep = functional.dropout(to_device(x), 0.3, np.random.default_rng(7))
     np.testing.assert_array_equal(keep, kept)
     np.testing.assert_allclose(y, expected, rtol=1e-6)
-    np.testing.assert_allclose(dispatch.dropout_grad(to_device(dy), keep, 0.3), reference.dropout_grad(dy, kept, 0.3), rtol=1e-6)
+    np.testing.assert_allclose(functional.dropout_grad(to_device(dy), keep, 0.3), reference.dropout_grad(dy, kept, 0.3), rtol=1e-6)
 
 
 UPDATES = {
@@ -313,7 +321,7 @@ def test_updates(operation, emulate):
         ours = [[to_device(a.copy()) for a in arrays] for arrays in start]
         for _ in range(2):
             getattr(reference, operation)(*theirs, *rates, **options)
-            getattr(dispatch, operation)(*ours, *rates, **options)
+            getattr(functional, operation)(*ours, *rates, **options)
         for mine, expected in zip(ours, theirs, strict=True):
             for a, b in zip(mine, expected, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-5)
@@ -334,11 +342,56 @@ def test_sizes_beyond_31_bits_are_refused(emulate):
     emulate()
     from minicnn.kernels.cuda.device import launch
 
+    for count in (2**31, 2**31 - 1023):  # the last block's threads count on to its end
+        with pytest.raises(ValueError, match=f"an array of {count} elements or pixels is more than a GPU kernel here can count"):
+            launch("loss.cu", "mean_loss", 1, 32, None, count, None)
+
+
+class Long:
+    """What `layout` asks of an array without gaps, of so many numbers and no memory."""
+
+    flags = SimpleNamespace(c_contiguous=True)
+    ctypes = SimpleNamespace(data=0)
+    itemsize = 4
+
+    def __init__(self, size):
+        self.size, self.shape = size, (size,)
+
+
+def test_long_arrays_are_one_row(emulate):
+    """More than 2^31 numbers, if their vectors are fewer: no step from pixel to pixel is needed, and none overflows."""
+    emulate()
+    v, vectors, (places,) = arrays.layout(Long(2**31 + 16))
+    assert (v, vectors, places["step"].item(), places["vectors"]["d"].item()) == (4, 2**29 + 4, 0, 2**29 + 4)
     with pytest.raises(ValueError, match="more than a GPU kernel here can count"):
-        launch("loss.cu", "mean_loss", 1, 32, None, 2**31, None)
+        arrays.layout(Long(2**33))
+
+
+def test_more_images_than_a_grid_has_rows(emulate):
+    """65,536 is one more than CUDA's grids have along y and z; the emulator refuses what a device does."""
+    run = emulate()
+    x = to_device(np.ones((65536, 1, 1, 1), np.float32))
+    assert (np.asarray(dispatch.global_avg_pool2d(x)) == 1).all()
+    for grid in ((1, 65536), (1, 1, 65536), 2**31):
+        with pytest.raises(AssertionError, match="larger than CUDA's"):
+            device.launch("loss.cu", "mean_loss", grid, 32, x, 1, x, shared=32)
+    with pytest.raises(AssertionError, match="do not run at the same time"):
+        device.launch("loss.cu", "mean_loss", run.processors * 64 + 1, 32, x, 1, x, shared=32, together=True)
+
+
+def test_fewer_blocks_than_asked_for_are_an_error():
+    """CuPy warns, and starts a cooperative grid of as many blocks as fit: images would be left out."""
+
+    def launched(grid, block, arguments, shared_mem):
+        warnings.warn(f"The grid size will be reduced from {grid[0]} to 4, as the specified grid size exceeds the limit.", stacklevel=1)
+
+    run = object.__new__(device.CuPy)
+    run._cooperative = lambda file, name, options: launched
+    with pytest.raises(UserWarning, match="reduced from 5 to 4"):
+        run.launch("lenet.cu", "step", (), (5, 1, 1), (256, 1, 1), (), 0, True)
 
 
 def test_other_number_types_are_refused(emulate):
     emulate()
     with pytest.raises(TypeError, match="computes in float32 and bfloat16; this array is float64"):
-        dispatch.relu(to_device(np.ones(3)))
+        functional.relu(to_device(np.ones(3)))

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from minicnn.kernels import reference
+from minicnn.kernels import dispatch, reference
 from minicnn.kernels.ladder import gpu
 from typer.testing import CliRunner
 
@@ -19,7 +19,7 @@ RUNGS = gpu.rungs()
 IN_PYTHON = ("naive", "coalesced", "shared tile", "register tile")
 PROGRAM = """
 import numpy as np
-from minicnn.kernels import reference
+from minicnn.kernels import dispatch, reference
 from minicnn.kernels.ladder import gpu
 generator = np.random.default_rng(0)
 for shape, size, filters in (((1, 3, 3, 4), 3, 5), ((2, 3, 2, 3), 1, 4)):
@@ -72,6 +72,6 @@ def test_the_command(emulate, monkeypatch, tmp_path):
 
 
 def test_without_a_gpu():
-    if isinstance(study.checked.__globals__["dispatch"].load("cuda"), str):
+    if isinstance(dispatch.load("cuda"), str):
         with pytest.raises(RuntimeError, match="the device 'cuda' is not available"):
             study.climb_gpu(study.Problem())

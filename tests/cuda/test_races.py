@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from minicnn.kernels import dispatch, reference
+from minicnn.kernels import functional
+from minicnn.kernels import reference
 from minicnn.kernels.cuda import device, lenet
 from minicnn.kernels.ladder import gpu
 
@@ -29,11 +30,11 @@ def results(file: str):
     one, four = np.ones(40, np.float32), np.arange(40, dtype=np.float32)
 
     def both(operation, *arguments):
-        ours = getattr(dispatch, operation)(*[to_device(a.copy() if hasattr(a, "copy") else a) for a in arguments])
+        ours = getattr(functional, operation)(*[to_device(a.copy() if hasattr(a, "copy") else a) for a in arguments])
         theirs = getattr(reference, operation)(*[a.copy() if hasattr(a, "copy") else a for a in arguments])
         return list(zip(ours, theirs, strict=True)) if isinstance(ours, tuple) else [(ours, theirs)]
 
-    if file in ("conv.cu", "sums.cuh"):
+    if file in ("multiply.cuh", "sums.cuh"):
         found = both("conv2d", x, w, None, 1, 1) + both("conv2d_grad_input", dy, w, x.shape, 1, 1)
         return found + both("conv2d_grad_weight", dy, x, w.shape, 1, 1)
     if file == "norm.cu":
@@ -123,7 +124,7 @@ def test_divergent_barriers_are_noticed(emulate):
         ]
     )
     with pytest.raises(RuntimeError, match="mean_loss: threads wait at different barriers"):
-        dispatch.softmax_cross_entropy(to_device(np.zeros((4, 3), np.float32)), to_device(np.zeros(4, np.int64)))
+        functional.softmax_cross_entropy(to_device(np.zeros((4, 3), np.float32)), to_device(np.zeros(4, np.int64)))
 
 
 def test_under_address_sanitizer():
@@ -136,7 +137,7 @@ def test_under_address_sanitizer():
     program = """
         import sys
         import numpy as np
-        from minicnn.kernels import dispatch
+        from minicnn.kernels import functional
         from tests import emulator
         from tests.cuda.test_emulated import bf16_cases, to_device
         run = emulator.Emulator(seed=1, sanitize=True, changes=eval(sys.argv[1]))
@@ -144,15 +145,14 @@ def test_under_address_sanitizer():
         for c in (3, 8):
             x, dy = np.random.default_rng(0).standard_normal((2, 3, 7, 6, c), dtype=np.float32)
             w = to_device(np.ones((3, 3, c, 2 * c), np.float32))
-            y = dispatch.conv2d(to_device(x), w, None, 2, 1)
-            moments = {}
-            y = dispatch.conv2d(to_device(x), w, None, 2, 1, residual=y, moments=moments)
-            statistics = [to_device(np.ones(2 * c, np.float32)) for _ in range(4)]
-            dispatch.batch_norm(y, *statistics, residual=y, moments=moments)
-            dispatch.conv2d_grad_input(y, w, x.shape, 2, 1, rectified=to_device(x))
-            dispatch.conv2d_grad_weight(y, to_device(x), w.shape, 2, 1)
+            y = functional.conv2d(to_device(x), w, None, 2, 1)
+            scale, shift, *statistics = [to_device(np.ones(2 * c, np.float32)) for _ in range(6)]
+            y = functional.conv2d_affine(to_device(x), w, scale, shift, y, 2, 1)
+            functional.batch_norm_add(y, y, *statistics)
+            functional.conv2d_grad_input_relu(y, w, to_device(x), 2, 1)
+            functional.conv2d_grad_weight(y, to_device(x), w.shape, 2, 1)
         for operation, arguments in bf16_cases(x, dy, c).items():
-            getattr(dispatch, operation)(*[to_device(np.array(a)) if hasattr(a, "shape") else a for a in arguments])
+            getattr(functional, operation)(*[to_device(np.array(a)) if hasattr(a, "shape") else a for a in arguments])
         print(len(set(run.launches)))
     """
 
@@ -176,8 +176,8 @@ def test_under_address_sanitizer():
     planted = run(
         [
             (
-                "inside = k < g.k && n < g.n;\n            return inside ? w + (long long)k",
-                "inside = k < g.k;\n            return inside ? w + (long long)k",
+                "n < g.n ? g.k - step * BK : 0);\n    });\n    deliver(product, part, g, Epilogue{scale",
+                "g.k - step * BK);\n    });\n    deliver(product, part, g, Epilogue{scale",
             )
         ]
     )

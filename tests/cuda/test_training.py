@@ -10,6 +10,8 @@ from minicnn.data.loader import Loader
 from minicnn.data.resident import ResidentLoader, can_stay
 from minicnn.data.transforms import Preprocess, RandomShift
 from minicnn.errors import ShapeError, TrainingError
+from minicnn.kernels import dispatch
+from minicnn.kernels.cuda.capture import Fresh
 from minicnn.layers import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, Sequential
 from minicnn.training import cuda_graph
 
@@ -59,6 +61,46 @@ def test_captured_or_not_the_bits_are_the_same(emulate, monkeypatch):
         np.testing.assert_array_equal(captured[name], array, err_msg=name)
 
 
+def test_what_replays_read_is_not_overwritten(emulate):
+    """The optimizer's tables and dropout's keys keep apart from what a graph hands out again."""
+
+    def trained(run, captured, update=True):
+        model = network().to("cuda").train()
+        optimizer = training.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        x, labels = run.upload(IMAGES[:8]), run.upload(LABELS[:8])
+
+        def work():
+            _, gradient = minicnn.softmax_cross_entropy(model(x), labels)
+            optimizer.zero_grad()
+            model.backward(gradient, need_dx=False)
+            if update:
+                optimizer.step()
+
+        def two_steps():  # the second has the memory that the first released
+            work()
+            work()
+
+        minicnn.seed(0)
+        two_steps()
+        if captured:
+            keys = Fresh()
+            with keys:
+                graph = run.capture(two_steps)
+            keys.refresh()
+            graph.launch()
+        else:
+            two_steps()
+        return np.concatenate([device.to_host(p.value - p.grad).ravel() for p in model.parameters()])
+
+    run = emulate()
+    np.testing.assert_array_equal(trained(run, captured=True), trained(run, captured=False))
+    expected = trained(run, captured=False, update=False)
+    np.testing.assert_array_equal(trained(run, captured=True, update=False), expected)
+    apart = run.lasting  # without it dropout's keys share their memory with the activations
+    run.lasting = lambda *what: (apart if run._recorded is None else run.empty)(*what)
+    assert (trained(run, captured=True, update=False) != expected).any()
+
+
 def test_resumed_to_the_bit(emulate, tmp_path):
     """A run in two parts, the second in a model made anew, ends as one that was never interrupted; its file loads on the CPU."""
     emulate()
@@ -99,7 +141,7 @@ def test_a_data_set_that_stays_on_the_device(channels, emulate):
         loader.epoch, loader.batch = 1, 2
     for _ in range(2):
         for (x, labels), (expected, right) in zip(ours, theirs, strict=True):
-            assert device.device_of(x) == "cuda"
+            assert device.array_device(x) == "cuda"
             np.testing.assert_allclose(x, expected, rtol=1e-5, atol=1e-6)
             np.testing.assert_array_equal(labels, right)
     assert (ours.epoch, ours.batch) == (theirs.epoch, theirs.batch) == (3, 0)
@@ -137,9 +179,9 @@ def test_moving(emulate):
     emulate()
     model = network()
     before = parameters(model)
-    assert device.place_of(model.to("cuda")) == "cuda"
+    assert device.model_device(model.to("cuda")) == "cuda"
     y = model.eval()(minicnn.to_device(IMAGES[:2], "cuda"))
-    assert device.device_of(y) == "cuda"
+    assert device.array_device(y) == "cuda"
     model.to("cpu")
     np.testing.assert_allclose(minicnn.to_host(y), model(IMAGES[:2]), rtol=1e-4, atol=1e-5)
     for name, array in parameters(model).items():
@@ -149,7 +191,7 @@ def test_moving(emulate):
 def test_devices_that_are_not_there():
     with pytest.raises(ValueError, match="unknown device 'tpu'; expected one of cpu, cuda"):
         network().to("tpu")
-    if isinstance(device.dispatch.load("cuda"), str):
+    if isinstance(dispatch.load("cuda"), str):
         with pytest.raises(RuntimeError, match="the device 'cuda' is not available: "):
             network().to("cuda")
     with pytest.raises(ValueError, match="unknown precision 'fp8'"):

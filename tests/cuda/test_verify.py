@@ -3,13 +3,14 @@
 import json
 
 import pytest
+from minicnn.kernels import dispatch
 
 from minicnn.gpu_verify import correctness, environment, report, speed
 from minicnn.gpu_verify.__main__ import main
 
 
 def test_without_a_gpu(capsys):
-    if not isinstance(correctness.dispatch.load("cuda"), str):
+    if not isinstance(dispatch.load("cuda"), str):
         pytest.skip("there is a GPU on this machine")
     assert main([]) == 3
     out = capsys.readouterr().out.strip()

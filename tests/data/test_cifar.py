@@ -90,7 +90,7 @@ def test_forms(tmp_path, batches, write, packed):
 
 def test_cache(tmp_path, batches, monkeypatch):
     monkeypatch.setenv("MINICNN_DATA", str(tmp_path))
-    with pytest.raises(DataError, match="holds no form of cifar10"):
+    with pytest.raises(DataError, match="there is no form of cifar10 in it"):
         data.cifar10(allow_download=False)
     monkeypatch.setattr(cifar, "CIFAR10_URL", "http://127.0.0.1:9/cifar-10-binary.tar.gz")
     with pytest.raises(DataError, match="not reachable.*To work offline, put the archive"):
@@ -124,7 +124,7 @@ def test_pickles_are_not_executed(tmp_path, batches, capsys):
     write_python(tmp_path / "c", batches)
     (tmp_path / "c" / "test_batch").write_bytes(pickle.dumps({"data": Evil(), "labels": []}))
     with pytest.raises(
-        DataError, match="test_batch: it wants to execute .*print, which is refused"
+        DataError, match="test_batch: it would execute .*print, which is not allowed"
     ):
         data.load(str(tmp_path / "c"))
     assert capsys.readouterr().out == ""
@@ -134,11 +134,13 @@ def test_damage(tmp_path, batches):
     write_binary(tmp_path / "b", batches)
     (tmp_path / "b" / "data_batch_3.bin").write_bytes(b"x" * 3072)
     with pytest.raises(
-        DataError, match="data_batch_3.bin: 3072 bytes are not a whole number of records of 3073"
+        DataError, match="data_batch_3.bin: 3072 bytes are not a multiple of 3073, the record size"
     ):
         data.load(str(tmp_path / "b"))
     (tmp_path / "b" / "data_batch_3.bin").unlink()
-    with pytest.raises(DataError, match="data_batch_3.bin is missing beside its sisters"):
+    with pytest.raises(
+        DataError, match="data_batch_3.bin is missing, although the other batches are present"
+    ):
         data.load(str(tmp_path / "b"))
     archive = tmp_path / "broken.tar.gz"
     write_tree(tmp_path / "t", batches)
@@ -158,7 +160,7 @@ def save(path, image, **options):
 
 
 def test_one_level_of_class_folders(tmp_path):
-    """Every fifth image is a test image; small classes are in both sets; all kinds become RGB of one size."""
+    """Every fifth image is for testing, small classes are in both sets, all become RGB."""
     for i in range(10):
         save(tmp_path / "many" / f"{i}.png", Image.new("L", (50, 40), i))
     save(tmp_path / "few" / "gray.jpg", Image.new("L", (40, 60), 100))

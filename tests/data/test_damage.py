@@ -1,4 +1,7 @@
-"""500 damaged files: truncated or with flipped bits. Each is refused with one sentence that names it, or read exactly as it was."""
+"""500 damaged files, truncated or with flipped bits.
+
+Each is rejected with one sentence that names it, or read without a change.
+"""
 
 import gzip
 import hashlib
@@ -31,7 +34,7 @@ def damage(contents: bytes, generator) -> bytes:
 
 
 def outcomes(path, contents, read, expected, error):
-    """Damage the file again and again; count refusals and check that what is accepted is unchanged."""
+    """Damage the file many times; count rejections, and check that accepted data is unchanged."""
     generator = np.random.default_rng(0)
     refused = 0
     for _ in range(CASES):
@@ -79,7 +82,7 @@ def test_png(tmp_path):
 
 
 def test_jpeg_never_gives_a_traceback(tmp_path):
-    """JPEG has no checksum: a flipped bit may be a slightly different picture. It is an image of that size, or a sentence."""
+    """JPEG has no checksum: a flipped bit gives an image of the same size, or one sentence."""
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (30, 30), np.uint8)).save(
         buffer, "JPEG"

@@ -39,14 +39,14 @@ def test_digits_are_scikit_learns():
 def test_dataset_checks():
     images, labels = np.zeros((3, 4, 4, 1), np.uint8), np.array([0, 1, 1])
     assert Dataset(images, labels).classes == ("0", "1")
-    assert "3 images 4x4x1, 2 classes" in repr(Dataset(images, labels))
+    assert "3 images 4x4x1 uint8, 2 classes" in repr(Dataset(images, labels))
     for bad_images, bad_labels, message in (
         (images[..., 0], labels, r"the images are uint8 \(3, 4, 4\)"),
         (images.astype(np.int64), labels, "the images are int64"),
         (images, labels[:2], r"expected integers \(3,\)"),
         (images, labels.astype(float), "the labels are float64"),
         (images, labels - 1, "labels run from -1 to 0"),
-        (images[:0], labels[:0], "it holds no images"),
+        (images[:0], labels[:0], "there are no images"),
     ):
         with pytest.raises(DataError, match=message):
             Dataset(bad_images, bad_labels)
@@ -157,7 +157,7 @@ def test_loader_passes_errors_on():
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA", "I;16", "CMYK"])
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "tiff", "webp"])
 def test_read_image_modes(tmp_path, mode, suffix):
-    """A white page with a dark bar, in every mode that the format can hold, comes out as a bright bar on black."""
+    """A dark bar on white, in every mode of the format, becomes a bright bar on black."""
     page = np.full((40, 60), 255, np.uint8)
     page[10:30, 20:30] = 0
     image = Image.fromarray(page)
@@ -200,3 +200,22 @@ def test_read_image_refuses(tmp_path):
         data.read_image(tmp_path / "text.png", (28, 28), 1)
     with pytest.raises(DataError, match="it cannot be read as an image"):
         data.read_image(tmp_path, (28, 28), 1)
+
+
+def test_dataset_is_indexed_like_a_list():
+    train, _ = data.digits(8)
+    image, label = train[3]
+    np.testing.assert_array_equal(image, train.images[3])
+    assert (label, type(label)) == (train.labels[3], int)
+    for chosen in (slice(2, 6), [2, 3, 4, 5], np.arange(2, 6)):
+        part = train[chosen]
+        assert isinstance(part, Dataset)
+        np.testing.assert_array_equal(part.images, train.images[2:6])
+        np.testing.assert_array_equal(part.labels, train.labels[2:6])
+        assert (part.name, part.split, part.classes) == ("digits", "train", train.classes)
+    assert len(train[train.labels == 3]) == (train.labels == 3).sum()
+    with pytest.raises(IndexError):
+        train[len(train)]
+    assert sum(1 for _ in train[:3]) == 3
+    with pytest.raises(DataError, match="digits train: there are no images"):
+        train[:0]

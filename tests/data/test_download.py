@@ -1,4 +1,4 @@
-"""Downloading, from a server of the tests' own on this machine: mirrors, retries, checksums, broken connections."""
+"""Downloading from a local server: mirrors, retries, checksums, broken connections."""
 
 import gzip
 import hashlib
@@ -20,7 +20,7 @@ mnist = importlib.import_module("minicnn.data.mnist")  # `minicnn.data.mnist` it
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Answers from `files`; a path in `faults` fails in the way named there, as many times as it says."""
+    """Answers from `files`; a path in `faults` fails in the given way the given number of times."""
 
     daemon_threads = True
 
@@ -175,7 +175,7 @@ def test_damaged_cache_is_reported_and_fetched_again(mirrors, tmp_path):
         train, _ = data.mnist(report=said.append)
         assert len(train) == 30
         assert "train-images-idx3-ubyte.gz" in said[0]
-        assert "fetching it again" in said[0]
+        assert "downloading it again" in said[0]
 
 
 def test_files_put_there_by_hand_need_no_network(mirrors, tmp_path):
@@ -196,10 +196,10 @@ def test_without_network_the_sentence_says_where_to_put_the_file(mirrors, tmp_pa
     monkeypatch.setattr(mnist, "MNIST_MIRRORS", ("http://127.0.0.1:9/",))
     with pytest.raises(
         DataError,
-        match="could not be downloaded .*To work offline, put the file into .*mnist by hand",
+        match="could not be downloaded .*To work offline, put the file into .*mnist yourself",
     ):
         data.mnist(report=lambda line: None)
-    with pytest.raises(DataError, match="train-images-idx3-ubyte is not there"):
+    with pytest.raises(DataError, match="train-images-idx3-ubyte does not exist"):
         data.mnist(allow_download=False)
 
 

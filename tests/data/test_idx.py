@@ -58,13 +58,13 @@ GOOD = idx_bytes(np.arange(24).reshape(2, 3, 4))
         (b"\0\0\x0d\x03" + GOOD[4:], "the magic number is 0x00000d03"),
         (b"\0\0\x08\x01" + GOOD[4:], "the magic number is 0x00000801"),
         (GOOD[:9], "the file ends inside its header, at byte 9"),
-        (GOOD[:-1], "is cut short: 23 bytes of values, the header promises 24"),
+        (GOOD[:-1], "is cut short: 23 bytes of values, the header says 24"),
         (GOOD + b"\0", "has trailing bytes: 25 bytes"),
         (
             b"\0\0\x08\x03" + b"\xff" * 12 + GOOD[16:],
-            "promises 4294967295 x 4294967295 x 4294967295 values, which cannot be right",
+            "says 4294967295 x 4294967295 x 4294967295 values, which cannot be right",
         ),
-        (b"\0\0\x08\x03" + b"\0" * 12, "promises 0 x 0 x 0 values"),
+        (b"\0\0\x08\x03" + b"\0" * 12, "says 0 x 0 x 0 values"),
     ],
 )
 def test_deviations(contents, message):
@@ -99,7 +99,8 @@ def test_numbers_must_agree(tmp_path):
         data.load(str(folder))
     with pytest.raises(
         DataError,
-        match="'nothing/here' is neither a data set .mnist, fashion_mnist, cifar10, cifar100, digits. nor a folder",
+        match="'nothing/here' is neither a data set "
+        r"\(mnist, fashion_mnist, cifar10, cifar100, digits\) nor a folder",
     ):
         data.load("nothing/here")
 

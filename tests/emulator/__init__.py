@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class DeviceArray(np.ndarray):
     """Memory of the imagined device: no plain NumPy array, so that the dispatcher sends it to the GPU's kernels."""
 
     __module__ = "numpy"  # whose functions the reference applies to it
+    __cuda_array_interface__: dict = {}  # by which it is known
 
 
 class Emulator:
@@ -42,14 +44,33 @@ class Emulator:
         self._libraries: dict = {}
         self._recorded: list | None = None
         self._alive: list = []
+        self._released: list = []
 
     def empty(self, shape, dtype):
-        """Memory full of NaN (or of the largest whole number): who reads it before writing is found out."""
-        dtype, size = np.dtype(dtype), math.prod(shape)
-        array = np.full(size * dtype.itemsize, 0xFF, np.uint8).view(dtype).reshape(shape).view(DeviceArray)
+        """Memory full of NaN (or of the largest whole number), so that a read before a write shows.
+
+        While a graph is captured, what earlier launches of the same graph have released is handed out
+        again, as a memory pool does.
+        """
+        if self._recorded is None:
+            return self.lasting(shape, dtype)
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        fitting = (i for i in reversed(range(len(self._released))) if self._released[i].size >= size)
+        at = next(fitting, None)
+        memory = np.empty(size, np.uint8) if at is None else self._released.pop(at)
+        memory[:] = 0xFF
+        self._alive.append(memory)
+        owner = (ctypes.c_uint8 * size).from_buffer(memory.data)
+        weakref.finalize(owner, self._released.append, memory).atexit = False
+        return np.frombuffer(owner, dtype).reshape(shape).view(DeviceArray)
+
+    def lasting(self, shape, dtype):
+        """Memory that no other array of a graph is given."""
+        dtype = np.dtype(dtype)
+        memory = np.full(math.prod(shape) * dtype.itemsize, 0xFF, np.uint8)
         if self._recorded is not None:
-            self._alive.append(array)
-        return array
+            self._alive.append(memory)
+        return memory.view(dtype).reshape(shape).view(DeviceArray)
 
     @contextmanager
     def poisoned(self):
@@ -64,7 +85,9 @@ class Emulator:
         return [time.perf_counter() - started]
 
     def upload(self, host):
-        return np.array(host, order="C").view(DeviceArray)
+        array = self.lasting(host.shape, host.dtype)
+        array[...] = host
+        return array
 
     def download(self, array):
         return np.array(array, subok=False)
@@ -76,8 +99,8 @@ class Emulator:
         return array.ctypes.data
 
     def capture(self, work):
-        """As CuPy's: the launches are kept, and none runs until the graph does. Arrays of the meantime stay alive, as in a pool."""
-        self._recorded = []
+        """As CuPy's: the launches are kept, and none runs until the graph does."""
+        self._recorded, self._released = [], []
         try:
             work()
         finally:
@@ -92,7 +115,10 @@ class Emulator:
 
     def _start(self, file, name, options, grid, block, arguments, shared, together):
         assert block[0] * block[1] * block[2] <= 1024, f"{name}: {block} threads are more than a block may have"
-        assert grid[1] < 65536 and grid[2] < 65536, f"{name}: a grid {grid} is larger than CUDA's"
+        assert grid[0] < 2**31 and grid[1] < 65536 and grid[2] < 65536, f"{name}: a grid {grid} is larger than CUDA's"
+        resident = min(2048 // math.prod(block), self.shared_memory_of_processor // (shared + 1024))  # whatever its registers
+        fits = math.prod(grid) <= self.processors * resident
+        assert fits or not together, f"{name}: {grid} blocks of {block} threads do not run at the same time"
         assert shared <= self.shared_memory, f"{name}: {shared} bytes of shared memory are more than a block may have"
         assert 0 not in grid, f"{name}: the grid {grid} is empty"
         self.launches.append(name)

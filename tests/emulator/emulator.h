@@ -324,13 +324,16 @@ static inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigne
     __syncwarp();
 }
 
-static inline unsigned to_tf32(float x) { return (__float_as_uint(x) + 0x1000u) & 0xffffe000u; }
+static inline unsigned to_tf32(float x) { return x != x ? 0x7fffffffu : (__float_as_uint(x) + 0x1000u) & 0xffffe000u; }
 
-static inline void emulated_ldmatrix(unsigned (&r)[4], const void* row, bool turned) {
+typedef uintptr_t Shared;
+static inline Shared shared_address(const void* p) { return reinterpret_cast<Shared>(p); }
+
+static inline void emulated_ldmatrix(unsigned (&r)[4], Shared row, bool turned) {
     auto& slots = emulated_slots();
     int lane = emulator::thread->linear % 32, g = lane / 4, t = lane % 4;
-    if (reinterpret_cast<uintptr_t>(row) % 16) fprintf(stderr, "emulator: ldmatrix of a row that is not aligned to 16 bytes\n"), abort();
-    slots[lane][0] = reinterpret_cast<uintptr_t>(row);
+    if (row % 16) fprintf(stderr, "emulator: ldmatrix of a row that is not aligned to 16 bytes\n"), abort();
+    slots[lane][0] = row;
     __syncwarp();
     for (int m = 0; m < 4; m++) {
         auto at = [&](int i, int j) { return unsigned(reinterpret_cast<const uint16_t*>(slots[m * 8 + i][0])[j]); };
@@ -338,8 +341,8 @@ static inline void emulated_ldmatrix(unsigned (&r)[4], const void* row, bool tur
     }
     __syncwarp();
 }
-static inline void ldmatrix(unsigned (&r)[4], const void* row) { emulated_ldmatrix(r, row, false); }
-static inline void ldmatrix_turned(unsigned (&r)[4], const void* row) { emulated_ldmatrix(r, row, true); }
+static inline void ldmatrix(unsigned (&r)[4], Shared row) { emulated_ldmatrix(r, row, false); }
+static inline void ldmatrix_turned(unsigned (&r)[4], Shared row) { emulated_ldmatrix(r, row, true); }
 
 // A copy arrives when it is waited for, and not before: until then its place holds NaN.
 static inline void emulated_copy(void* to, const void* from, int count, bool inside) {
@@ -350,8 +353,8 @@ static inline void emulated_copy(void* to, const void* from, int count, bool ins
     memset(to, 0xff, size_t(count));
     emulator::thread->copies.push_back(copy);
 }
-static inline void copy16(void* to, const void* from, bool inside) { emulated_copy(to, from, 16, inside); }
-static inline void copy4(void* to, const void* from, bool inside) { emulated_copy(to, from, 4, inside); }
+static inline void copy16(Shared to, const void* from, bool inside) { emulated_copy(reinterpret_cast<void*>(to), from, 16, inside); }
+static inline void copy4(Shared to, const void* from, bool inside) { emulated_copy(reinterpret_cast<void*>(to), from, 4, inside); }
 static inline void close_copies() { emulator::thread->group++; }
 template <int N>
 static inline void copies_arrive() {

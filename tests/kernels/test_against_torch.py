@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicnn.kernels import dispatch, reference
+from minicnn.kernels import dispatch, functional, reference
 
 from .. import checks, strategies
 
@@ -23,7 +23,7 @@ class Through:
     def __getattr__(self, operation):
         def call(*args, **kwargs):
             with dispatch.use(self.backend):
-                return getattr(dispatch, operation)(*args, **kwargs)
+                return getattr(functional, operation)(*args, **kwargs)
 
         return call
 
@@ -60,7 +60,9 @@ def test_every_operation_has_a_check():
         "empty",
     }  # checked with another operation
     covered = set(strategies.NAMES) | set(elsewhere) | inside
-    for operation in reference.__all__:
+    for operation in functional.OPERATIONS:
+        if operation in covered:
+            continue
         base = operation.removesuffix("_input").removesuffix("_weight").removesuffix("_grad")
         assert base in covered, operation
 

@@ -362,7 +362,9 @@ def test_large_arrays_go_past_the_caches(monkeypatch):
     """Arrays that no cache holds are written with other instructions, which ask for alignment: results stay what they were."""
     generator = np.random.default_rng(0)
     x, dy = (generator.standard_normal((9, 96, 96, 80), dtype=np.float32) for _ in range(2))
-    assert memory.is_far(cpu.empty(x, x.shape), 80) and not memory.is_far(cpu.empty(x, x.shape), 81)
+    assert memory.non_temporal(cpu.empty(x, x.shape), 80) and not memory.non_temporal(
+        cpu.empty(x, x.shape), 81
+    )
     ones = np.ones(80, np.float32)
 
     def results():
@@ -386,7 +388,7 @@ def test_large_arrays_go_past_the_caches(monkeypatch):
         )
 
     far = results()
-    monkeypatch.setattr(memory, "FAR", x.nbytes)
+    monkeypatch.setattr(memory, "NON_TEMPORAL_BYTES", x.nbytes)
     for a, b in zip(far, results(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -419,3 +421,257 @@ def test_kept_filters_follow_the_weights():
     np.testing.assert_allclose(*answers(), atol=1e-4)
     layer.train()(x)
     assert layer._kept is None
+
+
+# -- numerics -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", [cpu, reference])
+def test_scaled_tanh_gradient_keeps_its_digits_where_it_saturates(backend):
+    """The derivative from float32 outputs is exact to a few roundings, relative to itself."""
+    x = np.linspace(-11, 11, 4001, dtype=np.float32)
+    y = backend.scaled_tanh(x)
+    ours = backend.scaled_tanh_grad(np.ones_like(y), y).astype(np.float64)
+    t = (y / np.float32(1.7159)).astype(np.float64)  # the float32 tanh that y was made of
+    exact = 1.7159 * 2 / 3 * (1 - t) * (1 + t)
+    assert (exact[abs(x) > 7] < 1e-3).all()
+    assert (abs(ours - exact) <= 4e-7 * exact).all()
+
+
+@pytest.mark.parametrize("backend", [cpu, reference])
+@pytest.mark.parametrize("beta", [0.5, 0.6, 0.75, 1.0])
+def test_local_response_norm_propagates_nan(backend, beta):
+    x = np.ones((1, 1, 2, 40), np.float32)
+    x[0, 0, 0, 20] = np.nan
+    y, scale = backend.local_response_norm(x, 5, 1.0, beta)
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(y)), np.arange(18, 23))
+    dx = backend.local_response_norm_grad(np.ones_like(x), x, y, scale, 5, 1.0, beta)
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(dx)), np.arange(16, 25))
+
+
+@pytest.mark.parametrize("backend", [cpu, reference])
+@pytest.mark.parametrize("value", [1e4, -3.3e3, 0.1, 1e6])
+@pytest.mark.parametrize("shape", [(2, 9, 9, 5), (1, 9, 18, 40), (4, 64, 64, 3)])
+def test_batch_norm_of_constant_channels_gives_the_bias(backend, value, shape):
+    x, channels = np.full(shape, value, np.float32), shape[-1]
+    gamma, beta = np.full(channels, 2, np.float32), np.arange(channels, dtype=np.float32)
+    zeros = np.zeros(channels, np.float32)
+    y, mean, inv_std = backend.batch_norm(x, gamma, beta, zeros.copy(), zeros.copy())
+    np.testing.assert_array_equal(mean, x[0, 0, 0])
+    np.testing.assert_array_equal(y, np.broadcast_to(beta, shape))
+    dy = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    _, dgamma, _ = backend.batch_norm_grad(dy, x, gamma, mean, inv_std)
+    np.testing.assert_array_equal(dgamma, zeros)
+
+
+def test_batch_norm_of_a_small_spread_about_a_large_mean():
+    generator = np.random.default_rng(0)
+    x = (1e4 + generator.standard_normal((8, 33, 31, 20))).astype(np.float32)
+    ones, zeros = np.ones(20, np.float32), np.zeros(20, np.float32)
+    y, *_ = cpu.batch_norm(x, ones, zeros, zeros.copy(), zeros.copy())
+    wide = x.astype(np.float64)
+    exact = (wide - wide.mean((0, 1, 2))) / np.sqrt(wide.var((0, 1, 2)) + 1e-5)
+    assert abs(y - exact).max() < 2e-3
+
+
+# -- the cache of compiled kernels ----------------------------------------------------------------
+
+RELU = """
+import warnings, numpy as np
+from minicnn.kernels import cpu
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    assert (cpu.relu(np.array([-1, 2], np.float32)) == [0, 2]).all()
+    cpu.tanh(np.ones(3, np.float32))
+print(len([w for w in said if "NUMBA_CACHE_DIR" in str(w.message)]))
+"""
+
+
+def run_relu(folder, program=RELU):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env=os.environ | {"NUMBA_CACHE_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 200, None])
+def test_damaged_cache_files_are_replaced(tmp_path, kind, damage):
+    run_relu(tmp_path)
+    files = [p for p in tmp_path.rglob(f"*.{kind}") if "rectify" in p.name]
+    assert files
+    sizes = {}
+    for path in files:
+        whole = path.read_bytes()
+        sizes[path] = len(whole)
+        path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    assert run_relu(tmp_path) == "0"
+    assert all(path.stat().st_size > 0.9 * size for path, size in sizes.items())
+
+
+def test_without_a_writable_folder_kernels_run_and_say_so_once():
+    program = (
+        "from numba.core import caching\n"
+        "def refuse(self): raise OSError('read-only')\n"
+        "caching._CacheLocator.ensure_cache_path = refuse\n"
+        "import warnings; warnings.simplefilter('error')\n"
+        "said = []; warnings.showwarning = lambda m, *rest, **more: said.append(str(m))\n"
+        "warnings.simplefilter('always')\n"
+        "import numpy as np\n"
+        "from minicnn.kernels import cpu\n"
+        "assert (cpu.relu(np.array([-1, 2], np.float32)) == [0, 2]).all()\n"
+        "print(len(said), 'NUMBA_CACHE_DIR' in said[0])"
+    )
+    assert run_relu("", program) == "1 True"
+
+
+# -- what kernels are given -----------------------------------------------------------------------
+
+
+def f32(*shape):
+    return np.ones(shape, np.float32)
+
+
+X, W, V = f32(2, 6, 6, 16), f32(3, 3, 16, 32), f32(16)
+REFUSED = {
+    "conv2d: channels": lambda: cpu.conv2d(X, f32(3, 3, 8, 32)),
+    "conv2d: bias": lambda: cpu.conv2d(X, W, f32(1)),
+    "conv2d_affine: scale": lambda: cpu.conv2d_affine(X, W, f32(31), f32(32)),
+    "conv2d: out": lambda: cpu.conv2d(X, W, out=f32(2, 4, 4, 31)),
+    "conv2d: empty": lambda: cpu.conv2d(f32(0, 6, 6, 16), W),
+    "conv2d: groups": lambda: cpu.conv2d(X, f32(3, 3, 4, 30), groups=4),
+    "conv2d_grad_input: dy": lambda: cpu.conv2d_grad_input(f32(2, 4, 4, 8), W, X.shape),
+    "conv2d_grad_input: x_shape": lambda: cpu.conv2d_grad_input(f32(2, 4, 4, 32), W, (2, 9, 9, 16)),
+    "conv2d_grad_weight: dy": lambda: cpu.conv2d_grad_weight(f32(1, 4, 4, 32), X, W.shape),
+    "conv2d_grad_weight: w": lambda: cpu.conv2d_grad_weight(f32(2, 4, 4, 32), X, (3, 3, 8, 32)),
+    "max_pool2d: out": lambda: cpu.max_pool2d(X, 2, out=f32(1, 3, 3, 16)),
+    "max_pool2d_grad: dy": lambda: cpu.max_pool2d_grad(
+        f32(2, 3, 3, 8), np.zeros((2, 3, 3, 16), np.uint8), X.shape, 2
+    ),
+    "max_pool2d_grad: argmax": lambda: cpu.max_pool2d_grad(
+        f32(2, 3, 3, 16), np.zeros((2, 3, 3, 8), np.uint8), X.shape, 2
+    ),
+    "avg_pool2d_grad: dy": lambda: cpu.avg_pool2d_grad(f32(2, 3, 2, 16), X.shape, 2),
+    "global_avg_pool2d_grad: dy": lambda: cpu.global_avg_pool2d_grad(f32(2, 8), X.shape),
+    "batch_norm: gamma": lambda: cpu.batch_norm(X, f32(1), V, V, V),
+    "batch_norm: beta": lambda: cpu.batch_norm(X, V, f32(8), V, V),
+    "batch_norm: running": lambda: cpu.batch_norm(X, V, V, f32(4), V, training=False),
+    "batch_norm_add: other": lambda: cpu.batch_norm_add(X, f32(1, 6, 6, 16), V, V, V, V),
+    "batch_norm: empty": lambda: cpu.batch_norm(f32(0, 6, 6, 16), V, V, V, V),
+    "batch_norm_grad: dy": lambda: cpu.batch_norm_grad(f32(1), X, V, V, V),
+    "batch_norm_grad: mean": lambda: cpu.batch_norm_grad(X, X, V, f32(3), V),
+    "local_response_norm: size": lambda: cpu.local_response_norm(X, size=0),
+    "local_response_norm_grad: dy": lambda: cpu.local_response_norm_grad(f32(1), X, X, X),
+    "local_response_norm_grad: scale": lambda: cpu.local_response_norm_grad(X, X, X, f32(2, 16)),
+    "relu_grad: dy": lambda: cpu.relu_grad(f32(1), X),
+    "tanh_grad: y": lambda: cpu.tanh_grad(X, f32(16)),
+    "relu: out": lambda: cpu.relu(X, out=f32(2, 6, 6, 15)),
+    "add: b": lambda: cpu.add(X, f32(16)),
+    "dropout: out": lambda: cpu.dropout(X, 0.5, np.random.default_rng(0), out=f32(16)),
+    "dropout_grad: keep": lambda: cpu.dropout_grad(X, np.ones(16, bool), 0.5),
+    "linear: w": lambda: cpu.linear(f32(4, 8), f32(9, 3)),
+    "linear: b": lambda: cpu.linear(f32(4, 8), f32(8, 3), f32(1)),
+    "linear: x": lambda: cpu.linear(f32(8), f32(8, 3)),
+    "linear: out": lambda: cpu.linear(f32(4, 8), f32(8, 3), out=f32(4, 2)),
+    "linear_grad_input: w": lambda: cpu.linear_grad_input(f32(4, 3), f32(8, 4)),
+    "linear_grad_weight: x": lambda: cpu.linear_grad_weight(f32(4, 3), f32(3, 8)),
+    "softmax_cross_entropy: labels": lambda: cpu.softmax_cross_entropy(f32(4, 3), np.zeros(3, int)),
+    "softmax_cross_entropy: 1-D": lambda: cpu.softmax_cross_entropy(f32(3), np.zeros(3, int)),
+    "softmax_cross_entropy: empty": lambda: cpu.softmax_cross_entropy(f32(0, 3), np.zeros(0, int)),
+    "sgd_update: g": lambda: cpu.sgd_update([X], [f32(1)], [X.copy()], [0.1], [0.0]),
+    "sgd_update: v": lambda: cpu.sgd_update([X], [X.copy()], [f32(16)], [0.1], [0.0]),
+    "sgd_update: count": lambda: cpu.sgd_update([X], [], [X.copy()], [0.1], [0.0]),
+    "sgd_update: rates": lambda: cpu.sgd_update([X, X], [X, X], [X, X], [0.1], [0.0, 0.0]),
+    "adam_update: m": lambda: cpu.adam_update([X], [X], [f32(3)], [X], [0.1], [0.0], 1),
+    "rmsprop_update: s": lambda: cpu.rmsprop_update([X], [X], [f32(3)], [X], [0.1], [0.0]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_wrong_shapes_are_refused_before_a_kernel_runs(name):
+    """One sentence with the shape given; memory that a kernel would change stays as it is."""
+    before = [a.copy() for a in (X, W, V)]
+    with pytest.raises(ValueError, match="expected|parameters"):
+        REFUSED[name]()
+    for a, b in zip((X, W, V), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_views_types_and_subclasses_are_host_arrays():
+    """Strides, other types and subclasses of ndarray give what a plain array gives."""
+
+    class Mine(np.ndarray):
+        pass
+
+    generator = np.random.default_rng(0)
+    x, w = (generator.standard_normal(s, dtype=np.float32) for s in ((2, 9, 9, 16), (3, 3, 16, 32)))
+    plain = cpu.conv2d(x, w, padding=1), cpu.relu(x), *cpu.max_pool2d(x, 2)
+    doubled = np.repeat(x, 2, axis=2)[:, :, ::2]
+    bordered = np.zeros((2, 9, 9, 48), np.float32)
+    bordered[..., 5:21] = x
+    for other in (
+        x.view(Mine), doubled, bordered[..., 5:21], x[::-1].copy()[::-1], np.asfortranarray(x),
+        x.astype(np.float64), x.astype(">f4"),
+    ):  # fmt: skip
+        ours = cpu.conv2d(other, w, padding=1), cpu.relu(other), *cpu.max_pool2d(other, 2)
+        for a, b in zip(ours, plain, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def guarded(shape, dtype=np.float32):
+    """An array of ones with canaries before and behind it, and the check that they live."""
+    size, edge = int(np.prod(shape)), 256
+    block = np.full(size + 2 * edge, 77, dtype)
+    inner = block[edge : edge + size].reshape(shape)
+    inner[...] = 1
+
+    def check():
+        assert (block[:edge] == 77).all() and (block[edge + size :] == 77).all()
+
+    return inner, check
+
+
+@pytest.mark.parametrize("channels", [1, 3, 15, 17, 33])
+def test_results_do_not_run_over_their_ends(channels):
+    """Odd sizes leave part of a vector at every end."""
+    x = np.ones((1, 5, 7, channels), np.float32)
+    vectors = [np.ones(channels, np.float32) for _ in range(4)]
+    shapes = {
+        (1, 5, 7, channels): (
+            lambda out: cpu.relu(x, out=out),
+            lambda out: cpu.tanh(x, out=out),
+            lambda out: cpu.add(x, x, out=out),
+            lambda out: cpu.dropout(x, 0.5, np.random.default_rng(0), out=out),
+            lambda out: cpu.batch_norm(x, *vectors, out=out),
+            lambda out: cpu.local_response_norm(x, out=out),
+            lambda out: cpu.conv2d(
+                x, np.ones((3, 3, channels, channels), np.float32), padding=1, out=out
+            ),
+        ),
+        (1, 2, 3, channels): (
+            lambda out: cpu.max_pool2d(x, 2, out=out),
+            lambda out: cpu.avg_pool2d(x, 2, out=out),
+        ),
+        (3, channels): (
+            lambda out: cpu.linear(
+                np.ones((3, 5), np.float32), np.ones((5, channels), np.float32), out=out
+            ),
+        ),
+    }
+    for shape, calls in shapes.items():
+        for call in calls:
+            out, check = guarded(shape)
+            call(out)
+            check()
+    arrays = [guarded((3, channels)) for _ in range(4)]
+    (w, _), (g, _), (m, _), (v, _) = arrays
+    cpu.sgd_update([w], [g], [m], [0.1], [0.0])
+    cpu.adam_update([w], [g], [m], [v], [0.1], [0.0], 1)
+    cpu.rmsprop_update([w], [g], [m], [v], [0.1], [0.0])
+    for _, check in arrays:
+        check()

@@ -1,18 +1,21 @@
 """Choosing a backend, and running the reference on arrays that are not NumPy's."""
 
+import importlib
+import inspect
 import sys
+import threading
 import types
 
 import numpy as np
 import pytest
 
 import minicnn
-from minicnn.kernels import dispatch, reference
+from minicnn.kernels import dispatch, functional, reference
 
 
 @pytest.fixture
 def fast(monkeypatch):
-    """A backend "cpu" that has relu alone."""
+    """A backend "cpu" that has only relu."""
     module = types.ModuleType("minicnn.kernels.cpu")
     module.relu = lambda x, out=None: "fast relu"
     monkeypatch.setitem(sys.modules, "minicnn.kernels.cpu", module)
@@ -25,25 +28,25 @@ def fast(monkeypatch):
 
 def test_fast_backend_serves_float32(fast):
     x32, x64 = np.ones(3, np.float32), np.ones(3)
-    assert dispatch.relu(x32) == "fast relu"
-    assert dispatch.relu(x64) is not None and not isinstance(dispatch.relu(x64), str), (
+    assert functional.relu(x32) == "fast relu"
+    assert functional.relu(x64) is not None and not isinstance(functional.relu(x64), str), (
         "float64 belongs to the reference"
     )
-    np.testing.assert_array_equal(dispatch.tanh(x32), np.tanh(x32))  # an operation it lacks
-    assert dispatch.table()["relu"]["cpu"] and not dispatch.table()["tanh"]["cpu"]
+    np.testing.assert_array_equal(functional.tanh(x32), np.tanh(x32))  # an operation it lacks
+    assert functional.table()["relu"]["cpu"] and not functional.table()["tanh"]["cpu"]
 
 
 def test_use_as_call_and_as_block(fast):
     x = np.ones(3, np.float32)
     with minicnn.use("reference"):
-        np.testing.assert_array_equal(dispatch.relu(x), x)
+        np.testing.assert_array_equal(functional.relu(x), x)
         with minicnn.use("cpu"):
-            assert dispatch.relu(x) == "fast relu"
+            assert functional.relu(x) == "fast relu"
         assert dispatch.current() == "reference"
-    assert dispatch.relu(x) == "fast relu"
+    assert functional.relu(x) == "fast relu"
     minicnn.use("reference")
     assert dispatch.current() == "reference"
-    np.testing.assert_array_equal(dispatch.relu(x), x)
+    np.testing.assert_array_equal(functional.relu(x), x)
 
 
 def test_use_restores_after_an_error():
@@ -63,9 +66,32 @@ def test_unknown_and_unavailable():
 
 
 def test_every_operation_is_documented():
-    for name in reference.__all__:
+    for name in functional.OPERATIONS:
+        assert (getattr(functional, name).__doc__ or "").strip(), name
         assert (getattr(reference, name).__doc__ or "").strip(), name
-        assert getattr(dispatch, name).__doc__ == getattr(reference, name).__doc__
+
+
+@pytest.mark.parametrize("backend", dispatch.BACKENDS)
+def test_one_signature_in_every_backend(backend):
+    """An operation has the same arguments, in the same order, with the same defaults, everywhere."""
+    if isinstance(dispatch.load(backend), str) and backend != "cuda":
+        pytest.skip(dispatch.load(backend))
+    module = importlib.import_module(f"minicnn.kernels.{backend}")
+    for name in functional.OPERATIONS:
+        if hasattr(module, name):
+            ours = inspect.signature(getattr(functional, name)).parameters.values()
+            theirs = inspect.signature(getattr(module, name)).parameters.values()
+            pairs = [(p.name, p.default) for p in theirs]
+            assert pairs == [(p.name, p.default) for p in ours], name
+
+
+def test_use_belongs_to_its_thread():
+    seen = []
+    with minicnn.use("reference"):
+        thread = threading.Thread(target=lambda: seen.append(dispatch.current()))
+        thread.start()
+        thread.join()
+    assert seen == [None]
 
 
 class DeviceArray(np.ndarray):
@@ -192,13 +218,10 @@ def test_cpu_is_there_and_is_the_default_for_float32():
     """Numba comes with minicnn: if its kernels cannot be loaded, something is broken, and must not pass for a slow machine."""
     assert isinstance(dispatch.load("cpu"), types.ModuleType), dispatch.load("cpu")
     assert (
-        dispatch.implementation("conv2d", np.zeros(1, np.float32)).__module__
+        dispatch.select(reference.conv2d, np.zeros(1, np.float32)).__module__
         == "minicnn.kernels.cpu.conv"
     )
-    assert (
-        dispatch.implementation("conv2d", np.zeros(1)).__module__
-        == "minicnn.kernels.reference.conv"
-    )
+    assert dispatch.select(reference.conv2d, np.zeros(1)) is reference.conv2d
 
 
 def test_a_fault_of_our_own_is_not_an_unavailable_backend(monkeypatch):

@@ -1,7 +1,10 @@
 """Memory that is used again: never while anybody still looks at it."""
 
 import ctypes
+import dis
 import gc
+import importlib.util
+import sys
 
 import numpy as np
 import pytest
@@ -103,3 +106,52 @@ def test_another_arena_where_one_is_full(monkeypatch):
         array.fill(number)
     assert len(memory._arenas) == 2
     assert [array[-1] for array in held] == [0, 1, 2, 3, 4]
+
+
+REAL_COUNT = sys.getrefcount
+
+
+def borrowing(block):
+    """getrefcount as Python 3.14 counts: one less where the argument is a local variable."""
+    frame = sys._getframe(1)
+    names = [
+        one.opname
+        for one in dis.get_instructions(frame.f_code)
+        if one.offset < frame.f_lasti and one.opname not in ("PRECALL", "CACHE", "EXTENDED_ARG")
+    ]
+    return REAL_COUNT(block) - 1 - names[-1].startswith("LOAD_FAST")
+
+
+@pytest.mark.parametrize(
+    ("count", "reuses"),
+    [
+        (borrowing, True),
+        (lambda block: REAL_COUNT(block) - 2, True),
+        (lambda block: REAL_COUNT(block) + 5, True),
+        (lambda block: 1, False),  # no counts at all
+    ],
+)
+@pytest.mark.parametrize("side", [64, 1024])
+def test_any_way_of_counting_references(monkeypatch, count, reuses, side):
+    """However Python counts, a block in use is never handed out; it is reused where counts tell."""
+    monkeypatch.setattr(sys, "getrefcount", count)
+    spec = importlib.util.spec_from_file_location("fresh_memory", memory.__file__)
+    pool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pool)
+    held = [pool.empty((side, side)) for _ in range(6)]
+    for i, array in enumerate(held):
+        array.fill(i)
+    held[3] = held[3][::2, 1:].T  # a view keeps its block
+    fresh = [pool.empty((side, side)) for _ in range(3)]
+    for array in fresh:
+        array.fill(-1)
+    assert [float(array.max()) for array in held] == [0, 1, 2, 3, 4, 5]
+    assert [float(array.min()) for array in held] == [0, 1, 2, 3, 4, 5]
+    place = start(held[2])
+    del held[2]
+    assert (start(pool.empty((side, side))) == place) == reuses
+
+
+def test_out_of_memory_names_the_array():
+    with pytest.raises(MemoryError, match=r"shape \(1048576, 1048576, 1024\).* bytes"):
+        memory.empty((1 << 20, 1 << 20, 1 << 10))

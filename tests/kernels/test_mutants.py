@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minicnn.kernels import reference
+from minicnn.kernels import functional, reference
 from minicnn.kernels.geometry import pool_window
 from minicnn.kernels.reference import norm, pool
 from minicnn.layers import Conv2d
@@ -19,7 +19,7 @@ from ..layers.test_layers import check_accumulation
 def broken(**functions):
     """The reference backend with some of its operations replaced."""
     return SimpleNamespace(
-        **{name: getattr(reference, name) for name in reference.__all__} | functions
+        **{name: getattr(reference, name) for name in functional.OPERATIONS} | functions
     )
 
 
@@ -92,9 +92,22 @@ def lrn_without_cross_terms(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alph
     return dy * scale**-beta
 
 
-def added_too_late(x, *args, activation=None, residual=None, **kwargs):
+def added_too_late(x, other, *args, activation=None, **kwargs):
     y, *rest = reference.batch_norm(x, *args, activation=activation, **kwargs)
-    return (y if residual is None else y + residual, *rest)
+    return (y + other, *rest)
+
+
+def shift_before_scale(x, w, scale, shift, *args, **kwargs):
+    return reference.conv2d_affine(x, w, scale, scale * shift, *args, **kwargs)
+
+
+def mask_of_the_gradient(dy, w, x, **geometry):
+    dx = reference.conv2d_grad_input(dy, w, x.shape, **geometry)
+    return dx * (dx > 0)
+
+
+def variance_without_root(b, gamma, beta, mean, var, eps):
+    return reference.fold_batch_norm(b, gamma, beta, mean, (var + eps) ** 2, 0.0)
 
 
 def biased_running_var(x, gamma, beta, mean, var, training=True, momentum=0.1, eps=1e-5, **options):
@@ -135,7 +148,19 @@ MUTANTS = {
         broken(local_response_norm_grad=lrn_without_cross_terms),
     ),
     "batch norm running variance biased": ("batch_norm", broken(batch_norm=biased_running_var)),
-    "batch norm adds after the activation": ("batch_norm", broken(batch_norm=added_too_late)),
+    "batch norm adds after the activation": (
+        "batch_norm_add",
+        broken(batch_norm_add=added_too_late),
+    ),
+    "shift before scale": ("conv2d_affine", broken(conv2d_affine=shift_before_scale)),
+    "mask of the wrong array": (
+        "conv2d_grad_input_relu",
+        broken(conv2d_grad_input_relu=mask_of_the_gradient),
+    ),
+    "variance without its root": (
+        "fold_batch_norm",
+        broken(fold_batch_norm=variance_without_root),
+    ),
     "batch norm statistics frozen": ("batch_norm", broken(batch_norm_grad=frozen_statistics)),
     "cross-entropy gradient not averaged": (
         "softmax_cross_entropy",

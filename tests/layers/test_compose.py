@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-import minicnn
 from minicnn import layers
 from minicnn.errors import CheckpointError, ShapeError
 from minicnn.layers import (
@@ -20,7 +19,7 @@ from minicnn.layers import (
     Residual,
     Sequential,
 )
-from minicnn.layers.base import observe
+from minicnn.layers.shapes import shapes_through
 from minicnn.study import check_gradients
 
 from .test_layers import check_accumulation, values
@@ -110,77 +109,7 @@ def test_shapes_and_trace(name):
     x = values((2, 7, 9, 4)).astype(np.float32)
     assert network.output_shape(x.shape) == network(x).shape
     leaves = [n for n, layer in network.named_layers() if not list(layer.children())]
-    assert [step.name for step in network.trace(x.shape)] == leaves
-
-
-@pytest.mark.parametrize("mode", ["train", "eval"])
-@pytest.mark.parametrize(
-    "name",
-    [
-        "basic block",
-        "basic block, shortcut",
-        "residual after an activation",
-        "residual of a batch norm",
-        "residual",
-    ],
-)
-def test_shared_passes_change_nothing(name, mode):
-    """A sum made where the last layer writes its result, statistics from the convolution: the same numbers as layer by layer."""
-    network = NETWORKS[name]().astype(np.float64).train(mode == "train")
-    x = values((3, 7, 9, 4))
-    state = {key: array.copy() for key, array in network.state_dict().items()}
-    y = network(x)
-    dx = network.backward(np.cos(y))
-    gradients = {key: p.grad for key, p in network.named_parameters()}
-    network.zero_grad()
-    network.load_state_dict(state)
-    seen = []
-    with observe(lambda layer, x, y: seen.append(layer)):
-        np.testing.assert_allclose(network(x), y, rtol=1e-12, atol=1e-12)
-    assert len(seen) == len(list(network.named_layers()))
-    np.testing.assert_allclose(network.backward(np.cos(y)), dx, rtol=1e-9, atol=1e-12)
-    for key, p in network.named_parameters():
-        np.testing.assert_allclose(p.grad, gradients[key], rtol=1e-9, atol=1e-12, err_msg=key)
-    with layers.no_grad():
-        network.load_state_dict(state)
-        np.testing.assert_allclose(network(x), y, rtol=1e-12, atol=1e-12)
-
-
-def test_neighbors_share_a_relu(monkeypatch):
-    """The second of two convolutions takes dx through the first one's ReLU, also with a max pool between them, with the same numbers."""
-    network = Sequential(
-        *(
-            Conv2d(4, 5, 3, activation="relu"),
-            Conv2d(5, 3, 1, activation="relu"),
-            MaxPool2d(3, stride=2, padding=1),
-        ),
-        *(Conv2d(3, 3, 1, activation="relu"), Conv2d(3, 2, 1, activation="tanh"), Conv2d(2, 2, 1)),
-    ).astype(np.float64)
-    x, asked = values((2, 9, 8, 4)), []
-    original = Conv2d.backward
-
-    def watched(self, dy, need_dx=True, **options):
-        asked.append(options)
-        return original(self, dy, need_dx, **options)
-
-    monkeypatch.setattr(Conv2d, "backward", watched)
-    dx = network.backward(np.cos(network(x)))
-    gradients = [p.grad for p in network.parameters()]
-    assert [tuple(options.values()) for options in asked] == [
-        (),
-        (False, True),
-        (True, True),
-        (True, True),
-        (True, False),
-    ]
-    network.zero_grad()
-    asked.clear()
-    with observe(lambda *seen: None):
-        dy = network.backward(np.cos(network(x)))
-    assert asked == [{}] * 5
-    np.testing.assert_array_equal(dy, dx)
-    for p, gradient in zip(network.parameters(), gradients, strict=True):
-        np.testing.assert_array_equal(p.grad, gradient)
+    assert [step.name for step in shapes_through(network, x.shape)] == leaves
 
 
 def test_inception_against_torch():
@@ -331,35 +260,3 @@ def test_state_dict_faults_are_all_listed():
 def test_all_layers_are_exported():
     for name in layers.__all__:
         assert getattr(layers, name) is not None
-
-
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
-def test_a_folded_batch_norm_gives_the_same(backend):
-    """In eval mode under no_grad a convolution and its batch norm are one pass; observed, they are two again."""
-    net = Sequential(
-        conv1=Conv2d(3, 16, 3, padding=1),
-        bn1=BatchNorm2d(16, activation="relu"),
-        conv2=Conv2d(16, 32, 3, padding=1, bias=False),
-        bn2=BatchNorm2d(32),
-    )
-    generator = np.random.default_rng(0)
-    for name, array in net.state_dict().items():
-        array[...] = generator.uniform(0.5, 1.5, array.shape) * (
-            1 if "var" in name else generator.choice([-1, 1], array.shape)
-        )
-    x = generator.standard_normal((2, 9, 9, 3)).astype(np.float32)
-    with minicnn.use(backend):
-        plain = net.eval()(x)
-        with minicnn.no_grad():
-            folded = net(x)
-            seen = []
-            with observe(lambda layer, x, y: seen.append(layer)):
-                np.testing.assert_array_equal(net(x), plain)
-    np.testing.assert_allclose(folded, plain, rtol=1e-4, atol=1e-4 * abs(plain).max())
-    assert [type(layer).__name__ for layer in seen] == [
-        "Conv2d",
-        "BatchNorm2d",
-        "Conv2d",
-        "BatchNorm2d",
-        "Sequential",
-    ]

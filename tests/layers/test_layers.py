@@ -216,7 +216,10 @@ def test_shape_errors_name_layer_value_and_expectation(make, shape, message):
 
 def test_other_inputs_are_refused():
     layer = Conv2d(1, 2, 3)
-    with pytest.raises(ShapeError, match="the input is uint8; expected an array of float32"):
+    with pytest.raises(
+        ShapeError,
+        match="the input is an array of uint8; expected an array of float32; normalize it first",
+    ):
         layer(np.zeros((1, 5, 5, 1), np.uint8))
     with pytest.raises(ShapeError, match="the input is list"):
         layer([[1.0]])

@@ -1,7 +1,8 @@
-"""Parameters, multiply-accumulates and untrained values of every network, checked against the papers, torch and Caffe's prototxts.
+"""Parameters, multiply-accumulates (MACs) and untrained values of every network.
 
-One row a variant: name, options, input (H, W, C), trainable parameters, MACs of the main path for one image, buffer values.
-With auxiliary heads the MACs are None: the table of a network follows the main path.
+They were checked against the papers, torch and Caffe's prototxts. One row per variant: name,
+options, input (H, W, C), trainable parameters, MACs per image, values in buffers. With auxiliary
+heads the MACs are None, because a network's table only covers the main path.
 """
 
 COUNTS = [

@@ -7,7 +7,6 @@ from torch import nn
 
 import minicnn
 from minicnn import data, models, training
-from minicnn.layers.init import skip_init
 from minicnn.models.lenet import C3_CONNECTIONS, rbf_codes
 from minicnn.study import check_gradients, summarize
 
@@ -29,7 +28,7 @@ def test_counts(name):
 
 
 def test_lenet5_table():
-    """The textbook's table, with the two mistakes of its connections column put right (241,600 in C3, 48,120 in C5)."""
+    """The textbook's table, with two errors corrected: 241,600 connections in C3, 48,120 in C5."""
     rows = summarize(models.create("lenet5")).rows
     assert [
         (r.name, r.output, r.parameters, r.connections) for r in rows if r.layer != "Flatten"
@@ -45,7 +44,7 @@ def test_lenet5_table():
 
 
 def test_lenet5_1998_table():
-    """The paper's own counts, layer by layer; they add up to its 60,000 parameters and 340,908 connections."""
+    """The paper's counts of each layer; their sums are 60,000 parameters, 340,908 connections."""
     model = models.create("lenet5_1998")
     rows = {r.name: (r.parameters, r.connections) for r in summarize(model).rows}
     assert rows["C1"] == (156, 122_304)
@@ -128,7 +127,7 @@ def torch_lenet5():
 
 
 def test_lenet5_trains_like_torch():
-    """Ten SGD steps in float64 from the same weights: loss, gradients and final weights agree with torch's."""
+    """Ten SGD steps in float64 from the same weights: losses and final weights are torch's."""
     ours = models.create("lenet5", seed=0).astype(np.float64)
     theirs = torch_lenet5()
     pairs = list(zip(ours.parameters(), theirs.parameters(), strict=True))
@@ -182,31 +181,3 @@ def test_every_recipe_starts_to_learn_mnist(name, mnist):
         progress=False,
     )
     assert history.rows[-1]["test_accuracy"] > 0.8, history
-
-
-def test_create():
-    assert set(COUNTS) <= set(models.names())
-    model = models.create("lenet5", num_classes=3, in_channels=2)
-    assert model(np.zeros((1, 32, 32, 2), np.float32)).shape == (1, 3)
-    assert (model.name, model.options) == ("lenet5", {"num_classes": 3, "in_channels": 2})
-    with pytest.raises(ValueError, match="there is no model 'lenet'; did you mean lenet5"):
-        models.create("lenet")
-    with pytest.raises(
-        ValueError, match="lenet5 has no option 'classes'; it has num_classes, in_channels"
-    ):
-        models.create("lenet5", classes=3)
-    with pytest.raises(ValueError, match="lenet5 has no recipe 'papr'"):
-        models.create("lenet5", recipe="papr")
-    first, second = (models.create("lenet5", seed=7).C1.weight.value for _ in range(2))
-    np.testing.assert_array_equal(first, second)
-
-
-def test_every_recipe_fits_its_model():
-    for name in models.names():
-        with skip_init():
-            model = models.create(name)
-        for recipe in minicnn.registry.entry(name).recipes.values():
-            assert recipe.source
-            assert recipe.preprocess.size == model.input_shape[:2]
-            assert recipe.make_optimizer(model).lr == recipe.lr
-            assert recipe.schedule.at(0, 10, recipe.epochs) > 0

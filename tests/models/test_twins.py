@@ -1,7 +1,8 @@
-"""Every network against its twin in torch: logits, loss, and the gradient of every parameter and of the input.
+"""Every network against its twin in torch: logits, loss, gradients of parameters and input.
 
-In float64 at a reduced size of the input (float32 rounding hides nothing there), in train mode with fixed dropout masks, batch statistics
-and auxiliary heads, and in eval mode. In float32 at full size, against what float32 can do: `distances`.
+In float64 on a reduced input, where rounding hides nothing: in train mode with fixed dropout masks,
+batch statistics and auxiliary heads, and in eval mode. In float32 on the full input, against the
+rounding of float32: `distances`.
 """
 
 import copy
@@ -24,7 +25,7 @@ CLASSES = 7
 
 
 def make_pair(name, dtype, options, make):
-    """Our network and its twin with the same weights, all of them away from their initial zeros and ones."""
+    """Our network and its twin with the same weights; none is left at an initial zero or one."""
     classes = {} if name.startswith("lenet") else {"num_classes": CLASSES}
     ours = models.create(name, seed=1, **classes, **options).astype(dtype)
     masks = []
@@ -73,7 +74,7 @@ def relative(ours, theirs):
 
 
 def compare(name, dtype, options, make, batch=2):
-    """The largest relative errors in train and in eval mode, `{mode: (forward and loss, gradients)}`."""
+    """The largest relative errors, `{mode: (forward and loss, gradients)}`, in train and eval."""
     ours, theirs, masks, maps, ordered, buffers = make_pair(name, dtype, options, make)
     generator = np.random.default_rng(3)
     x = generator.standard_normal((batch, *ours.input_shape)).astype(dtype)
@@ -103,14 +104,16 @@ def compare(name, dtype, options, make, batch=2):
         forward = max(forward, relative(loss, total.detach()))
         for m, mean, var in zip(ordered, buffers[::2], buffers[1::2], strict=True):
             forward = max(forward, relative(mean, m.running_mean), relative(var, m.running_var))
-        # In float32 a unit near the kink of ReLU, or two near-equal values in a max pool, fall to different sides in two engines, and a
-        # few elements of the gradient differ wholly: there the L2 norm is what says something, in float64 every single element does.
+        # In float32, a unit near the kink of ReLU or two nearly equal values in a max pooling can
+        # fall on different sides in two engines, and a few elements of the gradient then differ
+        # completely. So float32 compares L2 norms, and float64 every single element.
         norm = (
             (lambda a: float(abs(a).max()))
             if dtype == np.float64
             else (lambda a: float(np.linalg.norm(a)))
         )
-        # A gradient that is zero by construction (a bias before batch norm) is noise on both sides: measure against the largest of all.
+        # A gradient that is zero by construction (a bias before batch norm) is noise on both sides,
+        # so its error is measured against the largest gradient.
         largest = max(norm(p.grad.numpy()) for p in theirs.parameters() if p.grad is not None)
         backward = norm(np.moveaxis(dx, -1, 1) - t.grad.numpy()) / norm(t.grad.numpy())
         for (layer_name, p), twin in zip(ours.named_parameters(), theirs.parameters(), strict=True):
@@ -125,10 +128,11 @@ def compare(name, dtype, options, make, batch=2):
 
 
 def distances(name, options, make, algorithm="auto", batch=2):
-    """How far float32 is from float64 at the network's own size: `{what: (ours, torch's)}`, relative L2 errors.
+    """Relative L2 errors of float32 on the network's own input: `{what: (ours, torch's)}`.
 
-    "forward" and "gradient" (of all parameters and the input together) are of train mode, "eval" of the logits in eval mode, with the
-    running statistics of a real batch. The exact result is the twin's in float64, with the same weights and masks.
+    "forward" and "gradient" (of all parameters and the input together) are from train mode, "eval"
+    from the logits in eval mode, with the running statistics of a real batch. The exact result is
+    the twin's in float64, with the same weights and masks.
     """
     ours, theirs, masks, maps, _, _ = make_pair(name, np.float32, options, make)
     exact = copy.deepcopy(theirs).double()
@@ -194,20 +198,19 @@ def distances(name, options, make, algorithm="auto", batch=2):
 
 
 def dropout_masks(network, maps):
-    """What our dropout layers kept, in the order of the forward, in torch's layout."""
+    """The masks of our dropout layers, in the order of forward, in torch's layout."""
     order = list(ours_order(network))
     drops = [(name, layer) for name, layer in network.named_layers() if isinstance(layer, Dropout)]
     for name, drop in sorted(drops, key=lambda d: order.index(id(d[1]))):
         keep = drop._saved[1]
-        if name == "drop6" and keep.shape[1:] == (
-            9216,
-        ):  # torchvision's AlexNet drops between flattening and fc6
+        # torchvision's AlexNet drops between flattening and fc6
+        if name == "drop6" and keep.shape[1:] == (9216,):
             keep = keep.reshape(-1, *maps["fc6"]).transpose(0, 3, 1, 2).reshape(keep.shape)
         yield torch.tensor(np.moveaxis(keep, -1, 1).copy())
 
 
 def ours_order(network):
-    """The layers in the order in which the forward of a network with auxiliary heads meets them."""
+    """The ids of all layers in the order of forward, with each auxiliary head after its layer."""
     heads = getattr(network, "_heads", {})
     for name, child in network.children():
         if name.startswith("aux") and heads:
@@ -217,8 +220,8 @@ def ours_order(network):
             yield from (id(layer) for _, layer in heads[name].named_layers())
 
 
-# Nets of a thousand layers take minutes; their shallower siblings, which the same functions build, stand for them here, and
-# `python -m tests.models.twin_table` compares them too.
+# Nets of a thousand layers take minutes. The same functions build the shallower ones tested here;
+# `python -m tests.models.twin_table` compares all.
 SLOW = {"resnet1202_cifar", "preresnet1001_cifar"}
 
 
@@ -230,10 +233,9 @@ def test_float64(name):
 
 @pytest.mark.parametrize("name", ["lenet5", "googlenet", "resnet18", "nin_cifar10"])
 def test_float32_at_full_size(name):
-    """Outputs to 1e-4; gradients as well as two float32 engines can agree.
+    """Outputs agree to 1e-4, gradients as closely as those of two float32 engines can.
 
-    A unit near the kink of ReLU, or two near-equal values in a max pool, fall to different sides in two engines, and a part of the gradient
-    differs wholly. All names: `python -m tests.models.twin_table --float32`.
+    All networks: `python -m tests.models.twin_table --float32`.
     """
     options, make = twins.pair(name, CLASSES, full=True)
     found = distances(name, options, make)

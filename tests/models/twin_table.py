@@ -1,6 +1,7 @@
-"""Compare every network with its twin, and write what was found to docs/twins.json: `python -m tests.models.twin_table [NAME ...]`.
+"""Compare networks with their twins: `python -m tests.models.twin_table [NAME ...]`.
 
-float64, at a reduced input, in train and in eval mode; with --float32 at the network's own input, in float32.
+The results are written to docs/twins.json: float64 at a reduced input, in train and in eval mode;
+with --float32 in float32 at the network's own input.
 """
 
 import argparse

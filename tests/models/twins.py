@@ -1,7 +1,7 @@
-"""The same networks in torch, written from the papers' tables and from torchvision's and the authors' code, not from our layer lists.
+"""The same networks in torch, written from the papers and from torchvision's and the authors' code.
 
-They share nothing with `models/` but the order in which parameters are created. Dropout takes its masks from `masks`, a list that the
-test fills, so that both sides drop the same units.
+They share only the order of the parameters with `models/`. Dropout takes its masks from `masks`, a
+list that the test fills, so that both sides drop the same units.
 """
 
 import re
@@ -11,11 +11,19 @@ import torch.nn.functional as F
 from torch import nn
 
 from minicnn.models.lenet import rbf_codes
-from minicnn.models.resnet import DEPTHS
+
+BLOCKS = {  # per stage (He et al. 2015b, table 1; 200: He et al. 2016, appendix)
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+    200: (3, 24, 36, 3),
+}
 
 
 class FixedDropout(nn.Module):
-    """Dropout with masks given from outside, `(N, ...)` in torch's layout, in the order of the calls; torch's own if that is None."""
+    """Dropout with given masks, `(N, ...)` in torch's layout, one per call; None: torch's own."""
 
     def __init__(self, p, masks):
         super().__init__()
@@ -350,7 +358,7 @@ def inception_v4(masks, classes):
 
 
 class Block(nn.Module):
-    """Basic or bottleneck, original or pre-activation, any shortcut: He's two papers in one class."""
+    """Basic or bottleneck, original or pre-activation, any shortcut: both papers of He et al."""
 
     def __init__(self, c_in, width, stride, *, bottleneck, option, v1, pre=None):
         super().__init__()
@@ -590,7 +598,10 @@ def lenet(name, codes=None):
 
 
 def pair(name, classes, full=False):
-    """The options and the twin's constructor (given the list of dropout masks), for a reduced input or the network's own."""
+    """The options and the twin's constructor, for a reduced input or the network's own (`full`).
+
+    The constructor takes the list of dropout masks.
+    """
 
     def size(small, large=224):
         return large if full else small
@@ -650,4 +661,4 @@ def pair(name, classes, full=False):
         return {}, lambda masks: resnet(
             classes, counts, cifar=True, option="B" if form["bottleneck"] else "A", **form
         )
-    return {"input_size": size(64)}, lambda masks: resnet(classes, DEPTHS[depth], **form)
+    return {"input_size": size(64)}, lambda masks: resnet(classes, BLOCKS[depth], **form)

@@ -1,14 +1,16 @@
 """Summaries, gradient checks and pictures."""
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from minicnn import models
 from minicnn.errors import ShapeError
-from minicnn.layers import Conv2d, Flatten, Linear, Sequential
+from minicnn.layers import Conv2d, Flatten, Layer, Linear, Parameter, Sequential
 from minicnn.layers.init import gaussian
 from minicnn.study import check_gradients, plots, probe, summarize
 from minicnn.training import History
@@ -43,6 +45,30 @@ def test_summary_formats():
     assert "60,000 parameters (237.7 KiB on disk with 840 fixed values)" in table.footer()
 
 
+def test_summary_prints_and_shows_in_a_notebook():
+    summary = summarize(models.create("lenet5_1998"))
+    lines = str(summary).splitlines()
+    assert lines[0] == "lenet5_1998"
+    assert lines[1].split() == summary.table()[0]
+    assert lines[4].split() == [
+        "C1",
+        "Conv2d",
+        "5x5",
+        "1",
+        "0",
+        "scaled_tanh",
+        "28x28x6",
+        "4,704",
+        "156",
+        "117,600",
+        "122,304",
+    ]
+    assert lines[-1] == summary.footer()
+    page = ElementTree.fromstring(f"<div>{summary._repr_html_()}</div>")
+    assert len(page.findall("table/tr")) == len(summary.rows) + 3
+    assert page.find("p").text == summary.footer()
+
+
 def test_check_gradients_sees_a_wrong_one():
     class Wrong(Linear):
         def backward(self, dy, need_dx=True):
@@ -55,6 +81,85 @@ def test_check_gradients_sees_a_wrong_one():
     assert wrong["x"] > 5e-3 > 1e-8 > wrong["weight"]
     with pytest.raises(ValueError, match="weight is float32; expected float64"):
         check_gradients(Linear(4, 2), x)
+
+
+class Gain(Layer):
+    """Right; the mistakes below are what students make."""
+
+    def __init__(self):
+        self.gain, self.shift = Parameter(np.full(3, 1.5)), Parameter(np.zeros(3))
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return x * self.gain.value + self.shift.value
+
+    def backward(self, dy):
+        (x,) = self.pop_saved()
+        self.gain.add_grad((dy * x).sum((0, 1, 2)))
+        self.shift.add_grad(dy.sum((0, 1, 2)))
+        return dy * self.gain.value
+
+
+def forgotten_parameters(self, dy):
+    return dy * self.gain.value
+
+
+def forgotten_shift(self, dy):
+    (x,) = self.pop_saved()
+    self.gain.add_grad((dy * x).sum((0, 1, 2)))
+    return dy * self.gain.value
+
+
+def zero_dx(self, dy):
+    return 0 * Gain.backward(self, dy)
+
+
+def half_of_dx(self, dy):
+    dx = Gain.backward(self, dy)
+    dx[:, 1:] = 0
+    return dx
+
+
+def one_channel(self, dy):
+    dx = Gain.backward(self, dy)
+    self.gain.grad[1:] = 0
+    return dx
+
+
+def wrong_shape_of_dx(self, dy):
+    return Gain.backward(self, dy)[:1]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "names"),
+    [
+        (forgotten_parameters, {"gain", "shift"}),
+        (forgotten_shift, {"shift"}),
+        (zero_dx, {"x"}),
+        (half_of_dx, {"x"}),
+        (one_channel, {"gain"}),
+        (wrong_shape_of_dx, {"x"}),
+    ],
+)
+def test_a_gradient_that_is_forgotten_or_zero_is_wrong(mistake, names):
+    x = np.random.default_rng(0).standard_normal((2, 5, 5, 3))
+    right = check_gradients(Gain(), x)
+    assert right.ok
+    assert str(right).endswith("all gradients are right (tolerance 1e-05)")
+    found = check_gradients(type("Mistaken", (Gain,), {"backward": mistake})(), x)
+    assert not found.ok
+    assert {name for name, error in found.items() if error > found.tolerance} == names
+    assert str(found).count("WRONG") == len(names)
+
+
+def test_a_forward_that_changes_its_input_is_refused():
+    class Damaging(Gain):
+        def forward(self, x):
+            x *= 2
+            return super().forward(x)
+
+    with pytest.raises(ValueError, match="the forward of Damaging changes its input"):
+        check_gradients(Damaging(), np.ones((1, 2, 2, 3)))
 
 
 def history(test=True):
@@ -93,6 +198,31 @@ def test_pictures(tmp_path):
         assert pixels.std() > 5, path
     with pytest.raises(ValueError, match="no finished epoch"):
         plots.curves(History(), tmp_path / "none.png")
+
+
+def test_pictures_without_a_path_are_figures():
+    evaluation = Evaluation(0.1, 0.9, None, np.eye(2, dtype=int), ("a", "b"))
+    for figure in (
+        plots.curves(history()),
+        plots.confusion(evaluation),
+        plots.images(np.zeros((2, 4, 4, 1), np.uint8)),
+        plots.filters(np.ones((5, 5, 1, 6))),
+        plots.filters(np.ones((5, 5, 3, 6))),
+    ):
+        assert isinstance(figure, Figure)
+
+
+def test_names_are_drawn_as_they_are(tmp_path):
+    """Dollar signs would be a formula, and an incomplete one an error."""
+    names = (r"a$\\frac$b", "$x^2$")
+    evaluation = Evaluation(0.1, 0.9, None, np.eye(2, dtype=int), names)
+    figure = plots.confusion(evaluation, title="$y_1$")
+    axes = figure.axes[0]
+    texts = [*axes.get_xticklabels(), *axes.get_yticklabels(), axes.title]
+    assert [t.get_text() for t in texts] == [*names, *names, "$y_1$"]
+    assert not any(t.get_parse_math() for t in texts)
+    plots.confusion(evaluation, tmp_path / "confusion.png")
+    plots.images(np.zeros((2, 4, 4, 1), np.uint8), tmp_path / "images.png", names, title=names[0])
 
 
 def test_probe_sees_a_dead_network():

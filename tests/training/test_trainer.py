@@ -15,13 +15,22 @@ import pytest
 import minicnn
 from minicnn import data, models, training
 from minicnn.errors import CheckpointError, DataError, ShapeError, TrainingError
-from minicnn.layers import Conv2d, Dropout, Flatten, GlobalAvgPool2d, Linear, MaxPool2d, Sequential
+from minicnn.layers import (
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    Linear,
+    MaxPool2d,
+    Network,
+    Sequential,
+)
 from minicnn.training import checkpoint
 
 
 def small_network():
     """A network with dropout, so that a resumed run must continue the random generator as well."""
-    return Sequential(
+    return Network(
         conv=Conv2d(1, 4, 5, stride=2, activation="relu"),
         pool=MaxPool2d(2),
         flatten=Flatten(),

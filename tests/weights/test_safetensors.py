@@ -1,7 +1,6 @@
 """Saving and loading models: complete, atomic, and clear about what does not fit."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import safetensors.numpy
 import minicnn
 from minicnn import models
 from minicnn.errors import CheckpointError
-from minicnn.layers import BatchNorm2d, Conv2d, Sequential
+from minicnn.layers import BatchNorm2d, Conv2d, Network, Sequential
 from minicnn.weights import safetensors as ours
 
 
@@ -41,24 +40,81 @@ def test_own_network(tmp_path):
         np.testing.assert_array_equal(again.state_dict()[name], array)
     with pytest.raises(
         CheckpointError,
-        match=r"own\.safetensors: the weights do not fit the model: .*0\.weight has shape \(3, 3, 1, 2\)",
+        match=r"own\.safetensors: the weights do not fit the model: .*"
+        r"0\.weight has shape \(3, 3, 1, 2\)",
     ):
         minicnn.load(path, Sequential(Conv2d(1, 4, 3), BatchNorm2d(4)))
 
 
-def test_registered_network(tmp_path):
-    @minicnn.register("tiny", {"default": models.lenet.LENET5})
-    def tiny(width: int = 2):
-        """A network of the test's own."""
-        return Sequential(conv=Conv2d(1, width, 3), input_shape=(32, 32, 1))
-
-    try:
-        minicnn.save(models.create("tiny", width=3), tmp_path / "t.safetensors")
-        assert minicnn.load(tmp_path / "t.safetensors").conv.out_channels == 3
-    finally:
-        del minicnn.registry._entries["tiny"]
-    with pytest.raises(CheckpointError, match="its model cannot be made: there is no model 'tiny'"):
+def test_unknown_network(tmp_path):
+    network = Network(conv=Conv2d(1, 2, 3))
+    network.name, network.options = "tiny", {}
+    minicnn.save(network, tmp_path / "t.safetensors")
+    with pytest.raises(
+        CheckpointError,
+        match=r"t\.safetensors: its model cannot be made: there is no model 'tiny'",
+    ):
         minicnn.load(tmp_path / "t.safetensors")
+
+
+def test_an_option_that_has_been_renamed(tmp_path):
+    """A file that was saved with `both_sides` gives the same network as today's `pad_both_ends`."""
+    path = tmp_path / "old.safetensors"
+    model = models.create("resnet20_cifar", seed=0, pad_both_ends=True).eval()
+    about = {"name": model.name, "options": {"both_sides": True}, "classes": []}
+    ours.write(path, model.state_dict(), {ours.MODEL: json.dumps(about)})
+    again = minicnn.load(path)
+    assert again.options == {"pad_both_ends": True}
+    x = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_array_equal(again(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("about", "fault"),
+    [
+        ("nonsense", "its model cannot be made"),
+        ("[]", "its model cannot be made"),
+        ('{"name": "lenet5", "options": [1], "classes": []}', "its model cannot be made"),
+        (
+            '{"name": "lenet5", "options": {"x": 1}, "classes": []}',
+            "its model cannot be made: lenet5 has no option 'x'",
+        ),
+    ],
+)
+def test_damaged_description(tmp_path, about, fault):
+    path = tmp_path / "x.safetensors"
+    ours.write(path, models.create("lenet5").state_dict(), {ours.MODEL: about})
+    with pytest.raises(CheckpointError, match=rf"x\.safetensors: {fault}"):
+        minicnn.load(path)
+
+
+def test_arrays_that_are_no_weights_are_refused_by_name(tmp_path):
+    path = tmp_path / "x.safetensors"
+    model = models.create("lenet5", seed=0)
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    for name, array, fault in (
+        ("C3.weight", np.full((5, 5, 6, 16), np.nan, np.float32), "C3.weight holds NaN"),
+        ("C1.bias", np.zeros(6, np.int64), "C1.bias is int64; expected floating-point"),
+        ("F6.bias", np.full(84, 1e200), r"F6.bias holds 1e\+200; float32 ends at"),
+    ):
+        ours.write(path, before | {name: array}, {})
+        with pytest.raises(CheckpointError, match=rf"x\.safetensors: {fault}"):
+            minicnn.load(path, model)
+        with pytest.raises(CheckpointError, match=rf"x\.safetensors: {fault}"):
+            models.create("lenet5", weights=path)
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_diverged_network_is_not_saved(tmp_path):
+    path = tmp_path / "x.safetensors"
+    model = models.create("lenet5")
+    minicnn.save(model, path)
+    before = path.read_bytes()
+    model.F6.weight.value[3, 4] = np.inf
+    with pytest.raises(CheckpointError, match=r"x\.safetensors: not written: F6\.weight holds Inf"):
+        minicnn.save(model, path)
+    assert path.read_bytes() == before
 
 
 def test_files_from_elsewhere(tmp_path):
@@ -97,19 +153,20 @@ def test_every_part_is_under_the_checksum(tmp_path):
         minicnn.load(path)
 
 
-def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_old_file(tmp_path):
+    """Simulated by a limit on the size of files."""
+    resource = pytest.importorskip("resource")
     path = tmp_path / "x.safetensors"
     minicnn.save(models.create("lenet5", seed=1), path)
     before = path.read_bytes()
-
-    def full(handle):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(
-        CheckpointError, match=r"x\.safetensors: cannot be written: No space left on device"
-    ):
-        minicnn.save(models.create("lenet5", seed=2), path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
+    try:
+        with pytest.raises(CheckpointError) as caught:
+            minicnn.save(models.create("lenet5", seed=2), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(caught.value) == f"{path}: cannot be written: File too large"
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
 

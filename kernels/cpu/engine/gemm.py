@@ -6,22 +6,40 @@ the other, each `[k][COLUMNS]`, padded by zeros; the last one is half as wide wh
 and 5; here it is b's panel that stays in the nearest cache.)
 """
 
-from .launch import inline
+from typing import NamedTuple
+
+import numpy as np
+
+from .arrays import address
+from .launch import inline, kernel, task_range, threads
+from .memory import empty
 from .simd import (
     COLUMNS,
     LANES,
     ROWS,
     VECTORS,
-    get,
+    load_index,
     load_part,
-    put,
+    load_scalar,
     store,
+    store_scalar,
     tile_multiply,
     tile_store,
     tile_zeros,
 )
 
 FLOAT = 4  # bytes
+
+
+class Epilogue(NamedTuple):
+    """y = max(scale * y + bias, 0): addresses or 0, and whether to apply the maximum."""
+
+    scale: int
+    bias: int
+    relu: int
+
+
+PLAIN = Epilogue(0, 0, 0)
 
 
 def packed_columns(n: int) -> int:
@@ -90,10 +108,12 @@ def pack(b, k_step, n_step, depth, columns, packed, packed_depth, k_first):
         else:
             for i in range(min(n, width)):
                 for k in range(depth):
-                    put(panel, k * width + i, get(b, k * k_step + (j + i) * n_step))
+                    store_scalar(
+                        panel, k * width + i, load_scalar(b, k * k_step + (j + i) * n_step)
+                    )
             for i in range(n, width):
                 for k in range(depth):
-                    put(panel, k * width + i, 0.0)
+                    store_scalar(panel, k * width + i, 0.0)
 
 
 @inline
@@ -101,3 +121,29 @@ def copy(source, target, n):
     """target[:n] = source[:n]; up to LANES - 1 floats behind the target's end are overwritten."""
     for i in range(0, n, LANES):
         store(target, i, load_part(source, i, n - i))
+
+
+@kernel
+def _pack_filter(task, tasks, w, offsets, taps, depth, k_step, n_step, columns, packed):
+    """Panels of all taps, one below the other, in portions of 64 rows."""
+    portions = (depth + 63) // 64
+    first, last = task_range(taps * portions, task, tasks)
+    for unit in range(first, last):
+        tap, k = unit // portions, unit % portions * 64
+        source = w + FLOAT * (load_index(offsets, tap) + k * k_step)
+        rows, k_first = min(depth - k, 64), tap * depth + k
+        pack(source, k_step, n_step, rows, columns, packed, taps * depth, k_first)
+
+
+def pack_filter(
+    w: np.ndarray, offsets: np.ndarray, depth: int, k_step: int, n_step: int, columns: int
+) -> np.ndarray:
+    """The taps of `w` as packed panels, `len(offsets) * depth` deep.
+
+    Element (k, n) of tap t is w[offsets[t] + k * k_step + n * n_step], counted in floats.
+    """
+    packed = empty(len(offsets) * depth * packed_columns(columns))
+    tasks, taps = threads() if packed.size > 1 << 14 else 1, len(offsets)
+    steps = depth, k_step, n_step, columns
+    _pack_filter(tasks, address(w), address(offsets), taps, *steps, address(packed))
+    return packed

@@ -1,31 +1,36 @@
-"""How a Python function becomes a kernel that every core runs: compiled once, kept on disk, started in microseconds.
+"""Kernels: Python functions that are compiled once, kept on disk, and run on every core.
 
     @kernel
     def scale(task, tasks, x, y, n, factor: float):
-        first, last = share(n, task, tasks)
+        first, last = task_range(n, task, tasks)
         ...
 
     scale(threads(), address(x), address(y), x.size, 2.0)
 
-Arguments are integers (sizes, strides, addresses of arrays) and, where annotated so, floats: one specialization of each kernel serves
-every shape. Task number `task` of `tasks` does its share; the split depends on nothing but the sizes and the number of tasks, so that
-results are bit-identical from run to run.
+Arguments are integers (sizes, strides, addresses of arrays) and, where annotated, floats or records
+(NamedTuples of integers), so that one specialization of each kernel serves every shape. Each task processes its part. The split
+depends only on the sizes and the number of tasks, so results are bit-identical from run to run.
 
-A kernel is an ordinary Numba function behind a C entry that unpacks its arguments. One tiny parallel loop starts them all: Numba takes a
-second to compile a parallel function and a fifth of that for a plain one, and start-up is time that users wait.
+A kernel is an ordinary Numba function behind a C entry point that unpacks its arguments. A single
+small parallel loop starts all kernels: Numba needs a second to compile a parallel function and a
+fifth of that for a plain one, and users wait for the first step.
 """
 
 import array
+import functools
 import hashlib
 import inspect
 import os
 import struct
 import threading
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 _INT, _POINTER = ir.IntType(64), ir.PointerType
@@ -65,38 +70,86 @@ def _enter(typing, entry, task, tasks, args):
     return types.void(*[types.intp] * 4), generate
 
 
-@numba.njit(types.void(*[types.intp] * 3), parallel=True, nogil=True, cache=True)
-def _in_parallel(entry, tasks, args):
+# -- the cache of compiled kernels ----------------------------------------------------------------
+
+_ARGUMENTS = types.void(*[types.intp] * 3)
+_warned = False
+
+
+def compile_cached(compile: Callable[[bool], object], function: Callable) -> object:
+    """`compile(True)`, which uses Numba's cache of `function`; `compile(False)` if that fails.
+
+    A damaged cache entry is replaced. Without a writable folder there is no cache, and a warning
+    says so once. Errors of `function` itself appear in every attempt and are raised by the last.
+    """
+    try:
+        return compile(True)
+    except Exception:  # reading a damaged file can raise anything
+        pass
+    try:
+        FunctionCache(function).flush()
+        return compile(True)
+    except Exception:
+        result = compile(False)
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            "compiled kernels cannot be kept, because neither the installation nor the user's cache"
+            " folder can be written: every start compiles them again, which takes some seconds."
+            " Set NUMBA_CACHE_DIR to a folder that can be written",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return result
+
+
+def _start_tasks(entry, tasks, args):
     for task in numba.prange(tasks):
         _enter(entry, task, tasks, args)
 
 
-@numba.njit(types.void(*[types.intp] * 3), nogil=True, cache=True)
-def _in_turn(entry, tasks, args):
+def _run_tasks(entry, tasks, args):
     for task in range(tasks):
         _enter(entry, task, tasks, args)
 
 
+_in_parallel = compile_cached(
+    lambda cache: numba.njit(_ARGUMENTS, parallel=True, nogil=True, cache=cache)(_start_tasks),
+    _start_tasks,
+)
+_in_turn = compile_cached(
+    lambda cache: numba.njit(_ARGUMENTS, nogil=True, cache=cache)(_run_tasks), _run_tasks
+)
+
+
+# -- what kernels are written with -----------------------------------------------------------------
+
+
 @numba.njit
-def share(n, task, tasks):
-    """The range [first, last) of n things that belong to `task`: as even as whole numbers go."""
+def task_range(n, task, tasks):
+    """The range [first, last) of n items that belongs to `task`; ranges differ by at most one."""
     return n * task // tasks, n * (task + 1) // tasks
 
 
 @numba.njit
-def reach(h, before, stride, size, count):
-    """The windows [first, last), of `count`, that cover pixel h: `p * stride <= h + before < p * stride + size`."""
+def covering_windows(h, before, stride, size, count):
+    """The windows p, first <= p < last, of `count` that cover pixel h.
+
+    They satisfy `p * stride <= h + before < p * stride + size`.
+    """
     return max(0, (h + before - size) // stride + 1), min(count, (h + before) // stride + 1)
 
 
 _names: set[tuple[str, str]] = set()
 
 
-def inline(function, name: str | None = None):
-    """A function that kernels call; it is compiled into them. `name` renames one that is defined several times, in a closure.
+def inline(function: Callable, name: str | None = None) -> Callable:
+    """A function that is compiled into the kernels that call it.
 
-    Raises ValueError for a second function of the same name: to the linker, kernels that come from the cache share what they call by name,
-    and would silently call the wrong one.
+    `name` renames a function that is defined several times, in a closure. Raises ValueError for a
+    second function of the same name: cached kernels are linked by symbol name, so two functions
+    with one name would be confused silently.
     """
     if name is not None:
         function.__name__ = function.__qualname__ = name
@@ -110,7 +163,10 @@ def inline(function, name: str | None = None):
 
 
 def _stamp() -> str:
-    """What all kernels depend on: the text of kernels/cpu. Numba alone would not see that a callee in another file has changed."""
+    """A hash of all sources in kernels/cpu, on which every kernel may depend.
+
+    Numba does not notice that a function called from another file has changed.
+    """
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).resolve().parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
@@ -129,13 +185,24 @@ def make(stamp):
 _double, _bits = struct.Struct("=d"), struct.Struct("=q")
 
 
-class kernel:  # noqa: N801 - a decorator
-    """The decorator; see the module's docstring. Calling the kernel with the number of tasks and its arguments runs it."""
+def _is_record(kind: object) -> bool:
+    """True for a NamedTuple class: its integers travel as so many arguments."""
+    return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
 
-    def __init__(self, function):
+
+class kernel:  # noqa: N801 - a decorator
+    """The decorator; see the module docstring. `kernel(tasks, *arguments)` runs it."""
+
+    def __init__(self, function: Callable) -> None:
         parameters = list(inspect.signature(function).parameters.values())[2:]
-        self._body, self._reals = function, [p.annotation is float for p in parameters]
-        self._has_reals = any(self._reals)
+        self._body, self._kinds = function, [p.annotation for p in parameters]
+        # Whether each number is a float; records are integers.
+        self._reals = [
+            kind is float
+            for kind in self._kinds
+            for _ in range(len(kind._fields) if _is_record(kind) else 1)
+        ]
+        self._has_reals, self._has_records = any(self._reals), any(map(_is_record, self._kinds))
         self._entry: int | None = None
         self._lock = threading.Lock()
         self.__doc__, self.__name__ = function.__doc__, function.__name__
@@ -143,28 +210,35 @@ class kernel:  # noqa: N801 - a decorator
     def _compile(self) -> int:
         """The address of the C entry, compiled or read from the cache at the first call."""
         body = self._body
-        arguments = ", ".join(
-            f"{'real' if real else 'integer'}(args, {i})" for i, real in enumerate(self._reals)
-        )
         scope = {"body": inline(body), "integer": _integer, "real": _real}
-        exec(
-            _ENTRY.format(name=body.__name__, arguments=arguments), scope
-        )  # from names of our own source
+        arguments, i = [], 0
+        for kind in self._kinds:
+            if _is_record(kind):
+                scope[kind.__name__] = kind
+                fields = (f"integer(args, {i + k})" for k in range(len(kind._fields)))
+                arguments.append(f"{kind.__name__}({', '.join(fields)})")
+                i += len(kind._fields)
+            else:
+                arguments.append(f"{'real' if kind is float else 'integer'}(args, {i})")
+                i += 1
+        # The source consists of names from our own files.
+        exec(_ENTRY.format(name=body.__name__, arguments=", ".join(arguments)), scope)
         entry = scope["make"](STAMP)
         # Numba finds the cache by the file and line of a function: those of the kernel itself.
         entry.__code__ = entry.__code__.replace(
             co_filename=body.__code__.co_filename, co_firstlineno=body.__code__.co_firstlineno
         )
         entry.__module__, entry.__qualname__ = body.__module__, body.__qualname__
-        self._compiled = numba.cfunc(
-            types.void(*[types.intp] * 3), nopython=True, cache=True, error_model="numpy"
-        )(entry)
+        compiler = functools.partial(numba.cfunc, _ARGUMENTS, nopython=True, error_model="numpy")
+        self._compiled = compile_cached(lambda cache: compiler(cache=cache)(entry), entry)
         return self._compiled.address
 
     def __call__(self, tasks: int, *args) -> None:
         if self._entry is None:
             with self._lock:
                 self._entry = self._entry or self._compile()
+        if self._has_records:
+            args = [n for a in args for n in (a if isinstance(a, tuple) else (a,))]
         if self._has_reals:
             args = [
                 _bits.unpack(_double.pack(a))[0] if real else a
@@ -185,18 +259,17 @@ class kernel:  # noqa: N801 - a decorator
             _in_turn(self._entry, tasks, packed.buffer_info()[0])
 
 
-# -- threads -----------------------------------------------------------------------------------------------------------------
+# -- threads ----------------------------------------------------------------------------------------
 
-_one_at_a_time = threading.Lock()  # not every threading layer bears two callers
-_of_this_thread = (
-    threading.local()
-)  # Numba's number of threads is one for each thread that starts a kernel
+_one_at_a_time = threading.Lock()  # some threading layers do not support two callers at once
+_of_this_thread = threading.local()  # Numba keeps a number of threads per calling thread
 _forked = False
+MIN_BYTES, MIN_FLOPS = 1 << 15, 1 << 17  # from here on a second thread pays
 _threads: int = numba.config.NUMBA_NUM_THREADS
 
 
 def _after_fork() -> None:
-    """OpenMP's threads do not survive a fork, and starting them again would abort: a child process works alone."""
+    """In a child process kernels use one thread: OpenMP's threads do not survive a fork."""
     global _forked, _one_at_a_time
     _forked, _one_at_a_time = True, threading.Lock()
 
@@ -206,16 +279,28 @@ if hasattr(os, "register_at_fork"):
 
 
 def threads() -> int:
-    """How many threads kernels use."""
+    """The number of threads that kernels use."""
     return _threads
 
 
+def threads_for(bytes: int = 0, flops: int = 0) -> int:
+    """All threads for a pass over so many bytes or with so many operations; one for a small pass.
+
+    Starting the threads takes 1 to 2 microseconds.
+    """
+    return _threads if bytes > MIN_BYTES or flops > MIN_FLOPS else 1
+
+
 def set_num_threads(n: int) -> None:
-    """Let kernels use `n` threads. Raises ValueError for less than 1 or more than NUMBA_NUM_THREADS (by default the cores)."""
+    """Let kernels use `n` threads.
+
+    Raises ValueError for less than 1 or more than NUMBA_NUM_THREADS (by default the cores).
+    """
     global _threads
     most = numba.config.NUMBA_NUM_THREADS
     if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= n <= most:
         raise ValueError(
-            f"set_num_threads({n!r}): expected 1 to {most} (set NUMBA_NUM_THREADS before starting for more)"
+            f"set_num_threads({n!r}): expected 1 to {most}"
+            " (set NUMBA_NUM_THREADS before starting for more)"
         )
     _threads = int(n)

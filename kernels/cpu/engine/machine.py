@@ -1,19 +1,23 @@
-"""What this machine can do: a kernel's floor is its arithmetic at `peak_flops` or its bytes at `bandwidth`, whichever takes longer."""
+"""What this machine can do at most, to judge kernels by.
+
+A kernel takes at least the time of its arithmetic at `peak_flops` or of its bytes at `bandwidth`,
+whichever is longer.
+"""
 
 import functools
-import statistics
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from .arrays import address
 from .gemm import FLOAT, panel_tile
-from .launch import kernel, share, threads
+from .launch import kernel, task_range, threads
 from .simd import COLUMNS, LANES, ROWS, load, store
 
-STEPS, DEPTH = 1 << 20, 64
-FLOATS = 1 << 25  # of a copy: far more than any cache
-REPEATS = 7
+STEPS, DEPTH = 1 << 15, 64  # k steps per call: less than a millisecond
+FLOATS = 1 << 25  # per copy: far more than any cache holds
+ROUNDS, CALLS, PAUSE = 20, 10, 0.02  # calls per round; seconds between rounds
 
 
 @kernel
@@ -26,36 +30,49 @@ def _multiply_adds(task, tasks, a, b, c, steps):
 @kernel
 def _copy(task, tasks, x, y, n):
     """y = x."""
-    first, last = share(n // LANES, task, tasks)
+    first, last = task_range(n // LANES, task, tasks)
     for i in range(first * LANES, last * LANES, LANES):
         store(y, i, load(x, i))
 
 
-def _seconds(action) -> float:
-    """The median time of `action`."""
+def _best_seconds(action: Callable[[], None], rounds: int, calls: int, pause: float) -> float:
+    """The shortest time of `action`, over several rounds of calls with pauses between them.
+
+    Other processes and changing clock rates only ever add time. A median of calls made at one
+    moment differs from run to run by a factor of up to two; the best of calls that are short and
+    spread over time does not.
+    """
     action()
-    times = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+    best = float("inf")
+    for _ in range(rounds):
+        for _ in range(calls):
+            started = time.perf_counter()
+            action()
+            best = min(best, time.perf_counter() - started)
+        time.sleep(pause)
+    return best
 
 
 @functools.cache
 def peak_flops() -> float:
-    """Floating-point operations a second of all threads at once."""
-    a, b, c = (
-        np.zeros(DEPTH + ROWS, np.float32),
-        np.zeros(DEPTH * COLUMNS, np.float32),
-        np.zeros(threads() * 1024, np.float32),
-    )
-    seconds = _seconds(lambda: _multiply_adds(threads(), address(a), address(b), address(c), STEPS))
+    """Floating-point operations per second of all threads together."""
+    a = np.zeros(DEPTH + ROWS, np.float32)
+    b = np.zeros(DEPTH * COLUMNS, np.float32)
+    c = np.zeros(threads() * 1024, np.float32)
+
+    def multiply_adds() -> None:
+        _multiply_adds(threads(), address(a), address(b), address(c), STEPS)
+
+    seconds = _best_seconds(multiply_adds, ROUNDS, CALLS, PAUSE)
     return 2 * STEPS * ROWS * COLUMNS * threads() / seconds
 
 
 @functools.cache
 def bandwidth() -> float:
-    """Bytes a second of a copy by all threads, read and written."""
+    """Bytes per second, read and written, of a copy by all threads."""
     x, y = np.ones(FLOATS, np.float32), np.ones(FLOATS, np.float32)
-    return 2 * x.nbytes / _seconds(lambda: _copy(threads(), address(x), address(y), FLOATS))
+
+    def copy() -> None:
+        _copy(threads(), address(x), address(y), FLOATS)
+
+    return 2 * x.nbytes / _best_seconds(copy, 5, 2, PAUSE)

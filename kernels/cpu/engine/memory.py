@@ -1,12 +1,13 @@
-"""Memory for results, used again: a training step asks for the same arrays over and over.
+"""A pool of reusable buffers for results: a training step asks for the same arrays over and over.
 
-A fresh array of many megabytes costs more than filling it: the system hands it out page by page, zeroed, at about a GB/s. `empty` gives
-memory that a former array has left. A block is free when the pool alone refers to it: views keep their block alive, so that nobody has
-to give anything back.
+A fresh array of many megabytes costs more than filling it: the system hands it out page by page,
+zeroed, at about 1 GB/s. `empty` reuses the memory of an earlier array. A block is free once only
+the pool refers to it. Views keep their block alive, so arrays need not be returned explicitly.
 
-Small blocks wait by size for the next array of theirs. Large ones are cut from a range of addresses as long as the machine's memory, at
-the smallest gap that is large enough, and leave a gap that the next may share with its neighbors: a step needs little more memory than
-its arrays do at the same time. Pages that nothing has ever lain on take none.
+Small blocks are kept in lists by size. Large blocks are cut from an arena, a range of addresses as
+long as the machine's memory, at the smallest gap that is large enough. Neighboring gaps merge, so a
+step needs little more memory than the arrays that are alive at the same time. Pages that were never
+written take no memory.
 """
 
 import contextlib
@@ -19,52 +20,66 @@ import threading
 
 import numpy as np
 
-ALIGNMENT = 64  # bytes: a cache line
-APART = (
-    5 * ALIGNMENT
-)  # bytes behind a large block: at whole pages apart, equal places of all blocks would share sets of the caches
-_ITEM = {np.float32: 4, np.uint8: 1, np.int64: 8}  # bytes
-SMALL = 1 << 12  # bytes; below, NumPy's own allocator is as good
-LARGE = 1 << 21  # bytes
-FAR = 24 << 20  # bytes; an array of more does not wait in a cache for its next reader
-LEAST_ARENA = 1 << 28  # bytes
+Shape = int | tuple[int, ...]
 
-_blocks: dict[
-    int, list[tuple[np.ndarray, int]]
-] = {}  # small ones by size; each with the first byte that is aligned
+ALIGNMENT = 64  # bytes: a cache line
+# Bytes behind a large block. At distances of whole pages, equal places of all blocks would fall
+# into the same cache sets.
+BLOCK_GAP = 5 * ALIGNMENT
+_ITEM_SIZE = {np.float32: 4, np.uint8: 1, np.int64: 8}
+SMALL = 1 << 12  # bytes; below, NumPy's own allocator is as good
+LARGE = 1 << 21  # bytes; from here on blocks lie in an arena
+NON_TEMPORAL_BYTES = 24 << 20  # a larger array does not stay in a cache until it is read
+MIN_ARENA = 1 << 28  # bytes
+
+_blocks: dict[int, list[tuple[np.ndarray, int]]] = {}  # (block, first aligned byte) by size
 _arenas: list["Arena"] = []
 _lock = threading.Lock()
-_POOL_ALONE = (
-    3  # references to an unused block: its tuple, the loop's variable, getrefcount's argument
-)
+
+
+def _count_references(entries: list) -> int:
+    """What getrefcount says for a block to which only its entry refers, asked as the pool asks.
+
+    Python versions count differently (3.14 counts one less for local variables), so the number is
+    measured. If it does not rise while an array uses the block, no block is ever free.
+    """
+    counts = [sys.getrefcount(entry[0]) for entry in entries]
+    arrays = [np.ndarray(1, np.uint8, entry[0]) for entry in entries]
+    in_use = [sys.getrefcount(entry[0]) for entry in entries]
+    del arrays
+    reliable = len(set(counts)) == 1 and min(in_use) > counts[0]
+    return counts[0] if reliable else 0
+
+
+_UNUSED = _count_references([(np.empty(1, np.uint8), 0), ((ctypes.c_char * 1)(), 0)])
 
 
 class Arena:
-    """A range of addresses and the large blocks in it, in order: (first byte, end, block)."""
+    """A range of addresses and the large blocks in it, in order: (block, first byte, end)."""
 
-    def __init__(self, size: int):
+    def __init__(self, size: int) -> None:
         private = (
             {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
         )
         self.size, self.memory = size, mmap.mmap(-1, size, **private)
         if hasattr(mmap, "MADV_HUGEPAGE"):
-            with contextlib.suppress(OSError):  # a kernel without them
+            with contextlib.suppress(OSError):  # a system without them
                 self.memory.madvise(mmap.MADV_HUGEPAGE)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-        self.used: list[tuple[int, int, ctypes.Array]] = []
+        self.used: list[tuple[ctypes.Array, int, int]] = []
         self.reached = 0  # bytes from the start that blocks have lain on
 
-    def take(self, size: int):
-        """A block at the smallest gap that holds it, or None; blocks that nobody uses any more make gaps."""
-        used, end, best = [], 0, (math.inf, 0, 0)  # length, first byte, position in the list
+    def take(self, size: int) -> ctypes.Array | None:
+        """A block in the smallest gap that holds it, or None. Unused blocks become gaps first."""
+        used: list[tuple[ctypes.Array, int, int]] = []
+        end, best = 0, (math.inf, 0, 0)  # length, first byte, position in the list
         for entry in self.used:
-            first, last, block = entry
-            if sys.getrefcount(block) <= _POOL_ALONE:
+            if sys.getrefcount(entry[0]) <= _UNUSED:
                 continue
-            if size <= first - end < best[0]:
-                best = first - end, end, len(used)
+            if size <= entry[1] - end < best[0]:
+                best = entry[1] - end, end, len(used)
             used.append(entry)
-            end = last
+            end = entry[2]
         self.used = used
         if best[0] == math.inf:
             best = self.size - end, end, len(used)
@@ -72,98 +87,122 @@ class Arena:
         if length < size:
             return None
         block = (ctypes.c_char * size).from_address(self.address + first)
-        used.insert(position, (first, first + size, block))
+        used.insert(position, (block, first, first + size))
         self.reached = max(self.reached, first + size)
         return block
 
     def release(self) -> int:
-        """Give the pages of the gaps back to the system; returns their bytes."""
-        self.used = [entry for entry in self.used if sys.getrefcount(entry[2]) > _POOL_ALONE - 1]
-        ends = [0, *(last for _, last, _ in self.used)]
-        gaps = [
-            (end, first - end)
-            for end, first in zip(
-                ends, [*(first for first, _, _ in self.used), self.reached], strict=True
-            )
-        ]
+        """Return the pages of the gaps to the system. Returns their size in bytes."""
+        used = []
+        for entry in self.used:
+            if sys.getrefcount(entry[0]) > _UNUSED:
+                used.append(entry)
+        self.used = used
+        ends = [0, *(end for _, _, end in used)]
+        starts = [*(first for _, first, _ in used), self.reached]
+        gaps = [(end, first - end) for end, first in zip(ends, starts, strict=True)]
         self.reached = ends[-1]
         for first, length in gaps:
             page = -(-first // mmap.PAGESIZE) * mmap.PAGESIZE
-            if hasattr(mmap, "MADV_DONTNEED") and first + length >= page + mmap.PAGESIZE:
-                self.memory.madvise(
-                    mmap.MADV_DONTNEED,
-                    page,
-                    (first + length - page) // mmap.PAGESIZE * mmap.PAGESIZE,
-                )
+            whole = (first + length - page) // mmap.PAGESIZE * mmap.PAGESIZE
+            if hasattr(mmap, "MADV_DONTNEED") and whole > 0:
+                self.memory.madvise(mmap.MADV_DONTNEED, page, whole)
         return sum(length for _, length in gaps)
 
 
 def _rounded(size: int) -> int:
-    """`size` rounded up to one of 16 steps an octave, so that arrays of nearly one size share blocks."""
+    """`size` rounded up to one of 16 steps per octave: arrays of similar size share blocks."""
     step = 1 << max(size.bit_length() - 5, 6)
     return -(-size // step) * step
 
 
-def empty(shape, dtype=np.float32) -> np.ndarray:
-    """An uninitialized array that starts on a cache line."""
-    size = (math.prod(shape) if isinstance(shape, tuple) else int(shape)) * _ITEM[dtype]
+def empty(shape: Shape, dtype: type = np.float32) -> np.ndarray:
+    """An uninitialized array that starts on a cache line. Raises MemoryError."""
+    size = (math.prod(shape) if isinstance(shape, tuple) else int(shape)) * _ITEM_SIZE[dtype]
     if size < SMALL:
         return np.empty(shape, dtype)
-    if size >= LARGE:
-        return np.ndarray(shape, dtype, _large_block(-(-size // ALIGNMENT) * ALIGNMENT + APART))
-    size = _rounded(size)
+    try:
+        if size >= LARGE:
+            block = _large_block(-(-size // ALIGNMENT) * ALIGNMENT + BLOCK_GAP)
+            return np.ndarray(shape, dtype, block)
+        return _small_array(shape, dtype, _rounded(size))
+    except (OSError, OverflowError, MemoryError) as error:
+        raise MemoryError(
+            f"out of memory: an array of shape {shape} and type {np.dtype(dtype)} takes"
+            f" {size:,} bytes, and the system gives no more"
+        ) from error
+
+
+def _small_array(shape: Shape, dtype: type, size: int) -> np.ndarray:
+    """An array in a block of `size` bytes, a free one if there is one.
+
+    It is made under the lock: from then on its reference marks the block as used.
+    """
     with _lock:
         blocks = _blocks.setdefault(size, [])
-        for block, start in blocks:  # noqa: B007 - start is used after the loop
-            if sys.getrefcount(block) <= _POOL_ALONE:
+        for entry in blocks:
+            if sys.getrefcount(entry[0]) <= _UNUSED:
                 break
         else:
             block = np.empty(size + ALIGNMENT, np.uint8)
-            start = -block.ctypes.data % ALIGNMENT
-            blocks.append((block, start))
-        return np.ndarray(shape, dtype, block, start)
+            entry = block, -block.ctypes.data % ALIGNMENT
+            blocks.append(entry)
+        return np.ndarray(shape, dtype, *entry)
 
 
-def _large_block(size: int):
+def _large_block(size: int) -> ctypes.Array:
     with _lock:
         for arena in _arenas:
             block = arena.take(size)
             if block is not None:
                 return block
-        _arenas.append(_new_arena(size))
-        return _arenas[-1].take(size)
+        arena = _new_arena(size)
+        _arenas.append(arena)
+        block = arena.take(size)
+        assert block is not None
+        return block
 
 
 def _new_arena(size: int) -> Arena:
-    """An arena as long as the machine's memory, or as the system will give; on Windows, which counts what is not used yet, a short one."""
+    """An arena as long as the machine's memory, or the longest that the system grants.
+
+    Windows reserves memory when it is asked for, not when it is used: a short one there.
+    """
     longest = (
         os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if hasattr(os, "sysconf")
-        else LEAST_ARENA
+        else MIN_ARENA
     )
-    while longest > max(size, LEAST_ARENA):
+    while longest > max(size, MIN_ARENA):
         try:
             return Arena(longest)
         except OSError:
             longest = longest // 2 // mmap.PAGESIZE * mmap.PAGESIZE
-    return Arena(max(size, LEAST_ARENA))
+    try:
+        return Arena(max(size, MIN_ARENA))
+    except OSError:
+        return Arena(size)
 
 
-def is_far(a: np.ndarray, step: int = ALIGNMENT) -> bool:
-    """Whether kernels should write `a` past the caches, vectors that start at multiples of `step` floats: if it is large and aligned."""
-    return a.nbytes > FAR and a.ctypes.data % ALIGNMENT == 0 and 4 * step % ALIGNMENT == 0
+def non_temporal(a: np.ndarray, step: int = ALIGNMENT) -> bool:
+    """True if kernels should write `a` with non-temporal stores: it is large and aligned.
+
+    Vectors must start at multiples of `step` floats.
+    """
+    if a.nbytes <= NON_TEMPORAL_BYTES:
+        return False
+    return a.ctypes.data % ALIGNMENT == 0 and 4 * step % ALIGNMENT == 0
 
 
 def release() -> int:
-    """Give back to the system what no array uses; returns the bytes."""
+    """Return all memory that no array uses to the system. Returns its size in bytes."""
     with _lock:
         freed = sum(arena.release() for arena in _arenas)
         for size, blocks in _blocks.items():
             used = []
-            for pair in blocks:
-                block, _ = pair
-                if sys.getrefcount(block) > _POOL_ALONE:
-                    used.append(pair)
+            for entry in blocks:
+                if sys.getrefcount(entry[0]) > _UNUSED:
+                    used.append(entry)
             freed += size * (len(blocks) - len(used))
             blocks[:] = used
     return freed

@@ -12,6 +12,6 @@ def forward(x, w, b):
     """See `ladder.gpu`."""
     y = empty(x, (*x.shape[:3], w.shape[3]))
     pad = w.shape[0] // 2
-    grid = blocks(w.shape[3], TILE), blocks(y.size // w.shape[3], TILE)
+    grid = blocks(y.size // w.shape[3], TILE), blocks(w.shape[3], TILE)
     tiled[grid, (TILE, TILE)](x, w, b, y, (1, 1), (pad, pad), (1, 1))
     return array_module(y).maximum(y, 0)

@@ -30,13 +30,13 @@ def _convolve(x, w, b, y):
         for part in range(OWN):
             at = thread + 256 * part
             e, m = at % INNER, at // INNER
-            a, pixel = start + e, cuda.blockIdx.y * SIDE + m
+            a, pixel = start + e, cuda.blockIdx.x * SIDE + m
             c, j, i = a % channels, a // channels % size, a // channels // size
             v, h, n = pixel % width + j - pad, pixel // width % height + i - pad, pixel // width // height
             inside = a < inner and pixel < pixels and h >= 0 and h < height and v >= 0 and v < width
             patches[e, m] = x[n, h, v, c] if inside else float32(0)
             e, m = at // SIDE, at % SIDE
-            a, k = start + e, cuda.blockIdx.x * SIDE + m
+            a, k = start + e, cuda.blockIdx.y * SIDE + m
             inside = a < inner and k < filters
             weights[e, m] = w[a // channels // size, a // channels % size, a % channels, k] if inside else float32(0)
         cuda.syncthreads()
@@ -47,7 +47,7 @@ def _convolve(x, w, b, y):
         cuda.syncthreads()
     for i in range(OWN):
         for j in range(OWN):
-            pixel, k = cuda.blockIdx.y * SIDE + ty * OWN + i, cuda.blockIdx.x * SIDE + tx * OWN + j
+            pixel, k = cuda.blockIdx.x * SIDE + ty * OWN + i, cuda.blockIdx.y * SIDE + tx * OWN + j
             if pixel < pixels and k < filters:
                 y[pixel // width // height, pixel // width % height, pixel % width, k] = max(total[i, j] + b[k], float32(0))
 
@@ -55,5 +55,5 @@ def _convolve(x, w, b, y):
 def forward(x, w, b):
     """See `ladder.gpu`."""
     y = empty(x, (*x.shape[:3], w.shape[3]))
-    _convolve[(blocks(w.shape[3], SIDE), blocks(y.size // w.shape[3], SIDE)), (16, 16)](x, w, b, y)
+    _convolve[(blocks(y.size // w.shape[3], SIDE), blocks(w.shape[3], SIDE)), (16, 16)](x, w, b, y)
     return y

@@ -17,7 +17,7 @@ def forward(x, w, b):
     if channels % 4 or filters % 4:
         raise ValueError(f"the rung 'vectorised' moves four channels at once: {channels} and {filters} are not both multiples of 4")
     y, pixels = empty(x, (n, height, width, filters)), n * height * width
-    grid = -(-filters // SIDE), -(-pixels // SIDE)
+    grid = -(-pixels // SIDE), -(-filters // SIDE)
     sizes = pixels, height, width, channels, filters, len(w)
     launch("ladder.cu", "vectorised", grid, 256, x, w, b, y, *sizes, shared=2 * INNER * SIDE * 4)
     return y

@@ -1,0 +1,192 @@
+"""The input gradient: each pixel of dy times whole filters gives a patch, added where it came from.
+
+No multiplication is wasted, whatever the stride and however few the channels.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ...geometry import Window
+from ..engine.arrays import Image, address, pixels
+from ..engine.gemm import Epilogue, pack_filter
+from ..engine.launch import covering_windows, inline, kernel, task_range, threads_for
+from ..engine.memory import empty
+from ..engine.simd import (
+    COLUMNS,
+    LANES,
+    ROWS,
+    load,
+    load_index,
+    load_part,
+    store,
+)
+from ..engine.simd.functions import constant
+from .forward import even_block, products
+from .patches import (
+    DEPTH,
+    FLOAT,
+    PatchGrid,
+    Rows,
+    Runs,
+    copy_pixels,
+    forward_layout,
+    patch_addresses,
+    patches_times,
+    tap_offsets,
+)
+
+
+class Work(NamedTuple):
+    """A task's buffer of `size` floats, and the pixels per block."""
+
+    scratch: int
+    size: int
+    block: int
+
+
+class Places(NamedTuple):
+    """Where a filter's cells lie in a patch: `count` places of `floats` neighboring floats."""
+
+    data: int
+    count: int
+    floats: int
+
+
+class Canvas(NamedTuple):
+    """The image with its padding in which a task sums patches; `window` rows per patch."""
+
+    width: int
+    stride_y: int
+    stride_x: int
+    window: int
+    top: int
+    left: int
+
+
+@inline
+def add_patches(results, floats, image, place, count, position, grid, canvas, channels):
+    """Add rows of `results` to the image at `place` of patches from `position` = (p, q) on."""
+    p, q = position
+    for r in range(count):
+        pixel = p * canvas.stride_y * canvas.width + q * canvas.stride_x
+        to = image + FLOAT * (pixel * channels + place)
+        for c in range(0, floats, LANES):  # zeros are added to what lies behind
+            store(to, c, load(to, c) + load_part(results, r * floats + c, floats - c))
+        q += 1
+        if q == grid.columns:
+            p, q = p + 1, 0
+
+
+@inline
+def cell_products(table, pixel, b, places, k, count, results):
+    """results[count, floats] = pixels of dy times the filters' cells at place k."""
+    floats = places.floats
+    for j in range(0, floats, COLUMNS):
+        width = COLUMNS if floats - j > LANES else LANES
+        panel = b + FLOAT * pixel.depth * (j * places.count + k * width)
+        for r in range(0, count, ROWS):
+            to = results + FLOAT * (r * floats + j)
+            end = Epilogue(0, 0, 0)
+            patches_times(table + 8 * r, pixel, panel, to, floats, count - r, floats - j, end)
+
+
+@kernel
+def _scatter(
+    task, tasks, dy: PatchGrid, pixel: Runs, b, places: Places, canvas: Canvas, dx: Image, images,
+    bands, work: Work,
+):  # fmt: skip
+    """dx = the sum over all pixels m of dy of dy[m, :] b, added where patch m was.
+
+    A unit of work is one of `bands` of an image's rows. Its sums stay in the cache, as an image
+    with its padding.
+    """
+    first, last = task_range(images * bands, task, tasks)
+    image = work.scratch + FLOAT * task * work.size
+    results = image + FLOAT * (work.size - work.block * (places.floats + 2))
+    table = results + FLOAT * work.block * places.floats
+    line = canvas.width * dx.channels
+    for unit in range(first, last):
+        n, band = unit // bands, unit % bands
+        h_first, h_last = task_range(dx.height, band, bands)
+        p_first, _ = covering_windows(h_first, canvas.top, canvas.stride_y, canvas.window, dy.rows)
+        _, p_last = covering_windows(
+            h_last - 1, canvas.top, canvas.stride_y, canvas.window, dy.rows
+        )
+        base = min(p_first * canvas.stride_y, h_first + canvas.top)
+        end = max((p_last - 1) * canvas.stride_y + canvas.window, h_last + canvas.top)
+        for i in range(0, (end - base) * line, LANES):
+            store(image, i, constant(0.0))
+        m_last = (n * dy.rows + p_last) * dy.columns
+        for m in range((n * dy.rows + p_first) * dy.columns, m_last, work.block):
+            count = min(work.block, m_last - m)
+            patch_addresses(dy, m, count, table)
+            position = m // dy.columns - n * dy.rows, m % dy.columns
+            for k in range(places.count):
+                cell_products(table, pixel, b, places, k, count, results)
+                place = load_index(places.data, k) - base * line
+                add_patches(
+                    results, places.floats, image, place, count, position, dy, canvas, dx.channels
+                )
+        for h in range(h_first, h_last):
+            row = h + canvas.top - base
+            source = image + FLOAT * (row * canvas.width + canvas.left) * dx.channels
+            target = dx.data + FLOAT * (n * dx.height + h) * dx.width * dx.step
+            copy_pixels(source, dx.channels, target, dx.step, dx.width, dx.channels)
+
+
+def conv2d_grad_input(
+    dy: np.ndarray, w: np.ndarray, geometry: Window, groups: int, dx: np.ndarray
+) -> None:
+    """dx from dy and w; dx is contiguous."""
+    dy, step = pixels(dy)
+    channels, filters = w.shape[2], w.shape[3] // groups
+    in_place = geometry.kernel == geometry.stride == (1, 1) and not any(map(any, geometry.padding))
+    for g in range(groups):
+        grid = PatchGrid(
+            address(dy) + FLOAT * g * filters, step, *dy.shape[1:3], 1, 1, *dy.shape[1:3]
+        )
+        target = address(dx) + FLOAT * g * channels
+        if in_place:  # a patch is one pixel, and nothing is added
+            layout = forward_layout((1, 1), (1, 1), filters, step, dy.shape[2])
+            offsets = tap_offsets(w.shape, g * filters)
+            packed = pack_filter(w, offsets, filters, 1, w.shape[3], channels)
+            rows = Rows(target, dx.shape[3], math.prod(dy.shape[:3]), channels)
+            products(grid, layout, packed, rows)
+        else:
+            image = Image(target, dx.shape[3], *dx.shape[1:3], channels)
+            scatter(grid, w, g * filters, filters, geometry, image, len(dy))
+
+
+def scatter(
+    dy: PatchGrid, w: np.ndarray, first: int, filters: int, geometry: Window, dx: Image,
+    images: int,
+) -> None:  # fmt: skip
+    """The input gradient of `filters` filters from the first on."""
+    kh, kw, channels, _ = w.shape
+    (top, _), (left, right) = geometry.padding
+    width = left + dx.width + right
+    # One row of the kernel at a time if its cells are neighbors and their results fit the cache.
+    cells = kw if geometry.dilation[1] == 1 and kw * channels <= 4 * DEPTH else 1
+    floats = cells * channels
+    down, across = geometry.dilation
+    corners = [(i * down * width + j * across) for i in range(kh) for j in range(0, kw, cells)]
+    places, pixel = np.array(corners) * channels, np.array([0, filters])
+    offsets = np.ascontiguousarray(tap_offsets(w.shape, first)[::cells])
+    packed = pack_filter(w, offsets, filters, 1, w.shape[3], floats)
+
+    tasks = threads_for(flops=2 * images * dy.rows * dy.columns * filters * kh * kw * channels)
+    bands = 1 if images >= 8 * tasks else tasks // math.gcd(images, tasks)
+    bands = min(bands, dx.height)
+    window = (kh - 1) * geometry.dilation[0] + 1
+    block = even_block(dy.rows * dy.columns, 1)
+    size = (-(-dx.height // bands) + 2 * window) * width * channels + LANES + block * (floats + 2)
+    size += size % 2  # the tables of addresses in it start at multiples of 8 bytes
+    scratch = empty(tasks * size)
+    _scatter(
+        tasks, dy, Runs(address(pixel), 1, filters), address(packed),
+        Places(address(places), len(places), floats),
+        Canvas(width, *geometry.stride, window, top, left), dx, images, bands,
+        Work(address(scratch), size, block),
+    )  # fmt: skip

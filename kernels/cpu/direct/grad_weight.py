@@ -1,0 +1,161 @@
+"""The weight gradient: `dw = A^T dy`, a sum over pixels.
+
+A block of patches is gathered into rows that stay in the second-level cache.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ...geometry import Window
+from ..engine.arrays import address, pixels
+from ..engine.gemm import multiply, pack, packed_columns
+from ..engine.launch import inline, kernel, task_range, threads_for
+from ..engine.memory import empty
+from ..engine.simd import (
+    COLUMNS,
+    LANES,
+    ROWS,
+    load,
+    load_index,
+    load_part,
+    store_part,
+    store_scalar,
+)
+from ..engine.simd.functions import constant
+from .patches import (
+    DEPTH,
+    FLOAT,
+    PatchGrid,
+    Rows,
+    forward_layout,
+    gather_patches,
+    padded,
+    patch_addresses,
+)
+
+WEIGHT_BLOCK = 128  # pixels whose patches are gathered at a time
+SPLIT_SIZE = 1 << 19  # floats that all tasks' own copies of dw may take
+PAD = 16  # floats between gathered rows: at powers of two they would share cache sets
+
+
+class Parts(NamedTuple):
+    """A PatchLayout's runs and parts."""
+
+    runs: int
+    data: int
+    count: int
+    longest: int
+
+
+class Sums(NamedTuple):
+    """`splits` gradients dw and db, `size` floats apart; `step` floats between rows of dw."""
+
+    dw: int
+    step: int
+    db: int
+    splits: int
+    size: int
+
+
+@kernel
+def _weight_products(
+    task, tasks, grid: PatchGrid, parts: Parts, dy: Rows, sums: Sums, scratch, block
+):  # fmt: skip
+    """dw[k, :] = sum over pixels m of patch(m)[k] * dy[m, :], and db = sum of dy.
+
+    A unit of work is a part of the patch, for one of `splits` ranges of pixels, each with a dw and
+    db of its own.
+    """
+    first, last = task_range(parts.count * sums.splits, task, tasks)
+    step, width = parts.longest + PAD, (dy.columns + LANES - 1) // LANES * LANES
+    buffer = scratch + FLOAT * task * block * (step + width + 2)
+    panels = buffer + FLOAT * block * step
+    table = panels + FLOAT * block * width
+    for unit in range(first, last):
+        part, split = unit % parts.count, unit // parts.count
+        m_first, m_last = task_range(dy.count, split, sums.splits)
+        run, at = load_index(parts.data, 2 * part), load_index(parts.data, 2 * part + 1)
+        last_run, to = load_index(parts.data, 2 * part + 2), load_index(parts.data, 2 * part + 3)
+        target = sums.dw + FLOAT * (split * sums.size + at * sums.step)
+        db = sums.db + FLOAT * split * sums.size
+        for j in range(dy.columns if part == 0 else 0):
+            store_scalar(db, j, 0.0)
+        for m in range(m_first, m_last, block):
+            count = min(block, m_last - m)
+            patch_addresses(grid, m, count, table)
+            gather_patches(table, count, parts.runs, run, last_run, buffer, step)
+            pack(dy.data + FLOAT * m * dy.step, dy.step, 1, count, dy.columns, panels, count, 0)
+            multiply(
+                buffer, 1, step, panels, count, 0, count,
+                target, sums.step, to - at, dy.columns, m > m_first, 0, 0,
+            )  # fmt: skip
+            if part == 0:
+                add_rows(panels, count, dy.columns, db)
+
+
+@inline
+def add_rows(panels, count, columns, sums):
+    """sums[j] += the sum of column j of packed panels.
+
+    Even and odd rows separately, so that two chains of additions overlap.
+    """
+    for j in range(0, columns, LANES):
+        width = COLUMNS if columns - j // COLUMNS * COLUMNS > LANES else LANES
+        column = panels + FLOAT * (j // COLUMNS * COLUMNS * count + j % COLUMNS)
+        even, odd = constant(0.0), constant(0.0)
+        for k in range(0, count - 1, 2):
+            even = even + load(column, k * width)
+            odd = odd + load(column, (k + 1) * width)
+        if count % 2:
+            even = even + load(column, (count - 1) * width)
+        store_part(sums, j, load_part(sums, j, columns - j) + (even + odd), columns - j)
+
+
+@kernel
+def _add_splits(task, tasks, parts, splits, size, total, n):
+    """total[i] = sum of parts[split, i], in the order of the splits."""
+    first, last = task_range((n + LANES - 1) // LANES, task, tasks)
+    for i in range(first * LANES, min(last * LANES, n), LANES):
+        sum = load_part(parts, i, n - i)
+        for split in range(1, splits):
+            sum = sum + load_part(parts, split * size + i, n - i)
+        store_part(total, i, sum, n - i)
+
+
+def conv2d_grad_weight(
+    dy: np.ndarray, x: np.ndarray, geometry: Window, groups: int, dw: np.ndarray, db: np.ndarray
+) -> None:
+    """dw and db from dy and x; both are contiguous."""
+    (x, step), (dy, dy_step) = padded(x, geometry.padding), pixels(dy)
+    channels, filters = dw.shape[2], dw.shape[3] // groups
+    depth, count = dw.shape[0] * dw.shape[1] * channels, math.prod(dy.shape[:3])
+    tasks = threads_for(flops=2 * count * depth * filters)
+    size = dw.size + dw.shape[3]
+    # With a range of pixels per task, x and dy are read once. A large dw would be written too often
+    # this way, and is cut into parts instead.
+    splits = min(tasks, -(-count // WEIGHT_BLOCK)) if tasks * size <= SPLIT_SIZE else 1
+    max_run = min(DEPTH, -(-depth // (tasks * ROWS)) * ROWS) if splits == 1 else DEPTH
+    layout = forward_layout(geometry.kernel, geometry.dilation, channels, step, x.shape[2], max_run)
+    partial = empty(splits * size) if splits > 1 else None
+    # The table of addresses is written in whole ROWS.
+    block = -(-min(WEIGHT_BLOCK, -(-count // splits)) // ROWS) * ROWS
+    longest = layout.longest + layout.longest % 2
+    scratch = empty(tasks * block * (longest + PAD + packed_columns(filters) + 2) + LANES)
+    parts = Parts(address(layout.runs), address(layout.parts), len(layout.parts) - 1, longest)
+    to_dw, to_db = address(dw), address(db)
+    if partial is not None:
+        to_dw, to_db = address(partial), address(partial) + FLOAT * dw.size
+    for g in range(groups):
+        offset = FLOAT * g * filters
+        grid = PatchGrid(
+            address(x) + FLOAT * g * channels, step, *x.shape[1:3], *geometry.stride, *dy.shape[1:3]
+        )
+        rows = Rows(address(dy) + offset, dy_step, count, filters)
+        sums = Sums(to_dw + offset, dw.shape[3], to_db + offset, splits, size)
+        _weight_products(tasks, grid, parts, rows, sums, address(scratch), block)
+    if partial is not None:
+        add_tasks = threads_for(flops=2 * splits * size)
+        _add_splits(add_tasks, address(partial), splits, size, address(dw), dw.size)
+        _add_splits(1, address(partial) + FLOAT * dw.size, splits, size, address(db), db.size)

@@ -1,0 +1,266 @@
+"""How the patches of a convolution lie in memory, and products of patches with packed filters.
+
+The patch that an output pixel sees consists of a few runs of neighboring floats (a row of the
+kernel, if nothing else lies between its pixels), at the same distances from its first pixel for all
+patches. The register tile takes ROWS pixels, holds the address of each, and goes along the runs of
+all of them at once. Padding is materialized: the image is copied into a larger one first, so that
+no pixel needs a special case.
+"""
+
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ...geometry import Padding, Pair
+from ..engine.arrays import Image, address, pixels
+from ..engine.gemm import Epilogue, copy
+from ..engine.launch import inline, kernel, task_range, threads_for
+from ..engine.memory import empty
+from ..engine.simd import (
+    COLUMNS,
+    LANES,
+    ROWS,
+    VECTORS,
+    addresses,
+    load_index,
+    load_part,
+    prefetch_write,
+    store_index,
+    store_part,
+    tile_multiply_at,
+    tile_store,
+    tile_zeros,
+)
+from ..engine.simd.functions import constant
+
+FLOAT = 4  # bytes
+DEPTH = 512  # floats of a patch that the weight gradient gathers at a time
+
+
+class PatchLayout(NamedTuple):
+    """How a patch lies in memory.
+
+    `runs` `(R, 2)`: each run's distance in floats from the pixel (p * stride, q * stride), and its
+    length. `parts` `(P + 1, 2)` cuts the runs into parts of limited length: the first run of each
+    part and its depth in the patch; the last row is the end.
+    """
+
+    runs: np.ndarray
+    parts: np.ndarray
+    depth: int  # floats of a patch
+    longest: int  # floats of the longest part
+
+
+class Runs(NamedTuple):
+    """The runs of a PatchLayout as kernels take them."""
+
+    data: int
+    count: int
+    depth: int
+
+
+class PatchGrid(NamedTuple):
+    """rows x columns patches per image, of images with `step` floats between pixels."""
+
+    data: int
+    step: int
+    height: int
+    width: int
+    stride_y: int
+    stride_x: int
+    rows: int
+    columns: int
+
+
+class Rows(NamedTuple):
+    """A matrix: the address, the floats between rows, and how many rows and columns there are."""
+
+    data: int
+    step: int
+    count: int
+    columns: int
+
+
+def patch_layout(
+    taps: Sequence[Pair], channels: int, step: int, width: int, max_run: int
+) -> PatchLayout:
+    """The layout of `taps`, pixels (dp, dq) of an image that is `width` pixels wide.
+
+    Of each pixel's `step` floats the first `channels` are read. No run and no part is longer than
+    max_run.
+    """
+    runs: list[list[int]] = []
+    for dp, dq in taps:
+        start = (dp * width + dq) * step
+        if runs and sum(runs[-1]) == start and runs[-1][1] + channels <= max_run:
+            runs[-1][1] += channels
+        else:
+            runs += [[start + c, min(max_run, channels - c)] for c in range(0, channels, max_run)]
+    parts, depth = [[0, 0]], 0
+    for r, (_, floats) in enumerate(runs):
+        if depth + floats - parts[-1][1] > max_run:
+            parts.append([r, depth])
+        depth += floats
+    parts.append([len(runs), depth])
+    longest = max(end - start for (_, start), (_, end) in itertools.pairwise(parts))
+    return PatchLayout(np.array(runs, np.int64), np.array(parts, np.int64), depth, longest)
+
+
+@functools.lru_cache(maxsize=1024)
+def forward_layout(
+    kernel_size: Pair, dilation: Pair, channels: int, step: int, width: int, max_run: int = 1 << 30
+) -> PatchLayout:
+    """The patch of an output pixel of a padded image, in the order of the weights."""
+    taps = [
+        (i * dilation[0], j * dilation[1])
+        for i in range(kernel_size[0])
+        for j in range(kernel_size[1])
+    ]
+    return patch_layout(taps, channels, step, width, max_run)
+
+
+@functools.lru_cache(maxsize=1024)
+def tap_offsets(shape: tuple[int, ...], first_filter: int) -> np.ndarray:
+    """Where the taps of weights of that shape start, in floats, for the filters from first on."""
+    return np.arange(shape[0] * shape[1]) * (shape[2] * shape[3]) + first_filter
+
+
+# -- padding --------------------------------------------------------------------------------------
+
+
+@inline
+def copy_pixels(source, source_step, target, target_step, count, channels):
+    """Copy a row of pixels between arrays whose distances between pixels may differ."""
+    if source_step == target_step == channels:
+        count, channels = 1, count * channels
+    for q in range(count):
+        for c in range(0, channels, LANES):
+            v = load_part(source, q * source_step + c, channels - c)
+            store_part(target, q * target_step + c, v, channels - c)
+
+
+@inline
+def fill_zeros(p, n):
+    """p[:n] = 0."""
+    for i in range(0, n, LANES):
+        store_part(p, i, constant(0.0), n - i)
+
+
+@kernel
+def _pad(task, tasks, x: Image, images, to, top, bottom, left, right):
+    """A contiguous copy of the images with borders of zeros."""
+    rows = top + x.height + bottom
+    line = (left + x.width + right) * x.channels
+    first, last = task_range(images * rows, task, tasks)
+    for unit in range(first, last):
+        n, row = unit // rows, unit % rows - top
+        target = to + FLOAT * unit * line
+        if not 0 <= row < x.height:
+            fill_zeros(target, line)
+            continue
+        fill_zeros(target, left * x.channels)
+        source = x.data + FLOAT * (n * x.height + row) * x.width * x.step
+        target += FLOAT * left * x.channels
+        copy_pixels(source, x.step, target, x.channels, x.width, x.channels)
+        fill_zeros(target + FLOAT * x.width * x.channels, right * x.channels)
+
+
+def padded(x: np.ndarray, padding: Padding) -> tuple[np.ndarray, int]:
+    """x with its border of zeros, and its pixel step; x itself if there is no border."""
+    x, step = pixels(x)
+    (top, bottom), (left, right) = padding
+    if not (top or bottom or left or right):
+        return x, step
+    n, height, width, channels = x.shape
+    result = empty((n, top + height + bottom, left + width + right, channels))
+    source = Image(address(x), step, height, width, channels)
+    tasks = threads_for(flops=2 * result.size)
+    _pad(tasks, source, n, address(result), top, bottom, left, right)
+    return result, channels
+
+
+# -- inside kernels -------------------------------------------------------------------------------
+
+
+@inline
+def patch_addresses(grid, m, count, table):
+    """Write the addresses of the first pixels of patches m...m + count to `table`.
+
+    The last one is repeated up to a multiple of ROWS.
+    """
+    n, rest = m // (grid.rows * grid.columns), m % (grid.rows * grid.columns)
+    p, q = rest // grid.columns, rest % grid.columns
+    at = 0
+    for i in range((count + ROWS - 1) // ROWS * ROWS):
+        if i < count:
+            row, column = n * grid.height + p * grid.stride_y, q * grid.stride_x
+            at = grid.data + FLOAT * (row * grid.width + column) * grid.step
+            q += 1
+            if q == grid.columns:
+                p, q = p + 1, 0
+                if p == grid.rows:
+                    n, p = n + 1, 0
+        store_index(table, i, at)
+
+
+@inline
+def wide_patches(table, runs, b, c, c_step, rows, n, epilogue):
+    """`patches_times` for a panel of COLUMNS columns."""
+    a, tile = addresses(table, ROWS), tile_zeros(ROWS, VECTORS)
+    for r in range(runs.count):
+        start = load_index(runs.data, 2 * r)
+        for i in range(start, start + load_index(runs.data, 2 * r + 1)):
+            tile = tile_multiply_at(tile, VECTORS, a, i, b)
+            b += FLOAT * COLUMNS
+    tile_store(tile, VECTORS, c, c_step, rows, n, 0, epilogue.scale, epilogue.bias, epilogue.relu)
+
+
+@inline
+def narrow_patches(table, runs, b, c, c_step, rows, n, epilogue):
+    """`patches_times` for a panel of LANES columns."""
+    a, tile = addresses(table, ROWS), tile_zeros(ROWS, 1)
+    for r in range(runs.count):
+        start = load_index(runs.data, 2 * r)
+        for i in range(start, start + load_index(runs.data, 2 * r + 1)):
+            tile = tile_multiply_at(tile, 1, a, i, b)
+            b += FLOAT * LANES
+    tile_store(tile, 1, c, c_step, rows, n, 0, epilogue.scale, epilogue.bias, epilogue.relu)
+
+
+@inline
+def patches_times(table, runs, b, c, c_step, rows, n, epilogue):
+    """c[rows, n] = ROWS patches times a packed panel, of which n columns are used."""
+    if n > LANES:
+        wide_patches(table, runs, b, c, c_step, rows, n, epilogue)
+    else:
+        narrow_patches(table, runs, b, c, c_step, rows, n, epilogue)
+
+
+@inline
+def prefetch_tile(c, c_step, n):
+    """Fetch the lines that a tile's results will be written to while the tile is computed."""
+    for r in range(ROWS):
+        for j in range(0, min(n, COLUMNS), LANES):
+            prefetch_write(c + FLOAT * (r * c_step + j))
+
+
+@inline
+def gather_patches(table, count, runs, first_run, last_run, buffer, step):
+    """Copy some runs of `count` patches to rows of `buffer`, `step` floats apart."""
+    for i in range(count):
+        pixel, row = load_index(table, i), buffer + FLOAT * i * step
+        for r in range(first_run, last_run):
+            floats = load_index(runs, 2 * r + 1)
+            copy(pixel + FLOAT * load_index(runs, 2 * r), row, floats)
+            row += FLOAT * floats
+
+
+@inline
+def panel_epilogue(epilogue, j):
+    """The epilogue of the columns from j on."""
+    scale = epilogue.scale + FLOAT * j if epilogue.scale != 0 else 0
+    bias = epilogue.bias + FLOAT * j if epilogue.bias != 0 else 0
+    return Epilogue(scale, bias, epilogue.relu)

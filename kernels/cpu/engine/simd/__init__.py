@@ -1,0 +1,99 @@
+"""The vocabulary of vectors: LANES float32 numbers that one instruction works on.
+
+| file          | content                                                             |
+|---------------|---------------------------------------------------------------------|
+| host.py       | LANES and the register tile of this machine                         |
+| vector.py     | the Numba type, and how an operation emits LLVM code                |
+| memory.py     | loads and stores: whole, partial, non-temporal, scalars, bytes      |
+| arithmetic.py | `+ - * /`, comparisons, square roots, exponents, reductions         |
+| functions.py  | exp, log, tanh, sigmoid, powers                                     |
+| hashing.py    | dropout's hash, and the hash that recognizes changed weights        |
+| tile.py       | register tiles, the inner step of every matrix product              |
+
+`load(p, i)` reads LANES floats starting i floats after the address p; `store(p, i, v)` writes them.
+"""
+
+from .arithmetic import (
+    absolute,
+    exponent,
+    mantissa,
+    maximum,
+    power_of_two,
+    reduce_max,
+    reduce_sum,
+    relu,
+    round,
+    select_equal,
+    select_greater,
+    select_greater_or_nan,
+    select_nan,
+    splat,
+    sqrt,
+)
+from .hashing import bernoulli_mask, hash_combine
+from .host import COLUMNS, INSTRUCTIONS, LANES, ROWS, VECTORS, WIDTHS
+from .memory import (
+    fence,
+    load,
+    load_bytes_part,
+    load_index,
+    load_part,
+    load_part_or,
+    load_scalar,
+    prefetch_write,
+    store,
+    store_bytes_part,
+    store_index,
+    store_nt_part,
+    store_part,
+    store_scalar,
+)
+from .tile import addresses, tile_multiply, tile_multiply_at, tile_store, tile_zeros
+from .vector import operation, vector
+
+__all__ = [
+    "COLUMNS",
+    "INSTRUCTIONS",
+    "LANES",
+    "ROWS",
+    "VECTORS",
+    "WIDTHS",
+    "absolute",
+    "addresses",
+    "bernoulli_mask",
+    "exponent",
+    "fence",
+    "hash_combine",
+    "load",
+    "load_bytes_part",
+    "load_index",
+    "load_part",
+    "load_part_or",
+    "load_scalar",
+    "mantissa",
+    "maximum",
+    "operation",
+    "power_of_two",
+    "prefetch_write",
+    "reduce_max",
+    "reduce_sum",
+    "relu",
+    "round",
+    "select_equal",
+    "select_greater",
+    "select_greater_or_nan",
+    "select_nan",
+    "splat",
+    "sqrt",
+    "store",
+    "store_bytes_part",
+    "store_index",
+    "store_nt_part",
+    "store_part",
+    "store_scalar",
+    "tile_multiply",
+    "tile_multiply_at",
+    "tile_store",
+    "tile_zeros",
+    "vector",
+]

@@ -1,0 +1,107 @@
+"""exp, log and tanh of vectors, accurate to about one unit in the last place.
+
+Polynomials on a reduced range, after Cephes (S. Moshier 1989).
+"""
+
+from numba import float32
+
+from ..launch import inline
+from .arithmetic import (
+    absolute,
+    exponent,
+    mantissa,
+    power_of_two,
+    round,
+    select_greater,
+    select_nan,
+    splat,
+    sqrt,
+)
+
+LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
+
+
+@inline
+def constant(value):
+    """The number in every lane."""
+    return splat(float32(value))
+
+
+@inline
+def clamp(v, low, high):
+    """v limited to [low, high]; NaN stays NaN."""
+    v = select_greater(constant(low), v, constant(low), v)
+    return select_greater(v, constant(high), constant(high), v)
+
+
+@inline
+def exp(v):
+    """e^v = 2^n e^r for `v = n ln 2 + r`, |r| < 0.35. v is clamped to -87.3 ... 88.3."""
+    v = clamp(v, -87.3, 88.3)
+    n = round(v * constant(1.44269504))
+    r = v - n * constant(LN2_HIGH) - n * constant(LN2_LOW)
+    p = constant(1.9875691500e-4)
+    p = p * r + constant(1.3981999507e-3)
+    p = p * r + constant(8.3334519073e-3)
+    p = p * r + constant(4.1665795894e-2)
+    p = p * r + constant(1.6666665459e-1)
+    p = p * r + constant(5.0000001201e-1)
+    return (p * r * r + r + constant(1.0)) * power_of_two(n)
+
+
+@inline
+def log(v):
+    """The natural logarithm of positive numbers: `log v = e ln 2 + log m` for `v = m 2^e`."""
+    e, m = exponent(v), mantissa(v)
+    half = constant(0.70710678)
+    e = select_greater(half, m, e - constant(1.0), e)
+    m = select_greater(half, m, m + m, m) - constant(1.0)
+    z = m * m
+    p = constant(7.0376836292e-2)
+    p = p * m - constant(1.1514610310e-1)
+    p = p * m + constant(1.1676998740e-1)
+    p = p * m - constant(1.2420140846e-1)
+    p = p * m + constant(1.4249322787e-1)
+    p = p * m - constant(1.6668057665e-1)
+    p = p * m + constant(2.0000714765e-1)
+    p = p * m - constant(2.4999993993e-1)
+    p = p * m + constant(3.3333331174e-1)
+    y = p * m * z + e * constant(LN2_LOW) - constant(0.5) * z
+    return m + y + e * constant(LN2_HIGH)
+
+
+@inline
+def tanh(v):
+    """An odd polynomial near 0, where `1 - 2 / (e^2v + 1)` would cancel; the formula elsewhere."""
+    z = v * v
+    p = constant(-5.70498872745e-3)
+    p = p * z + constant(2.06390887954e-2)
+    p = p * z - constant(5.37397155531e-2)
+    p = p * z + constant(1.33314422036e-1)
+    p = p * z - constant(3.33332819422e-1)
+    near = p * z * v + v
+    size = absolute(v)
+    far = constant(1.0) - constant(2.0) / (exp(size + size) + constant(1.0))
+    far = select_greater(constant(0.0), v, constant(0.0) - far, far)
+    return select_greater(size, constant(0.625), far, near)
+
+
+@inline
+def sigmoid(v):
+    """1 / (1 + e^-v), with e^-|v|, which cannot overflow."""
+    decay = exp(constant(0.0) - absolute(v))
+    return select_greater(constant(0.0), v, decay, constant(1.0)) / (constant(1.0) + decay)
+
+
+@inline
+def negative_power(v, beta):
+    """v^-beta for positive v, by square roots for the papers' 3/4 and 1/2; NaN stays NaN."""
+    if beta == 0.75:
+        root = sqrt(v)
+        return constant(1.0) / (root * sqrt(root))
+    if beta == 0.5:
+        return constant(1.0) / sqrt(v)
+    # log and exp work on the bits of finite numbers.
+    power = exp(log(v) * splat(float32(-beta)))
+    power = select_greater(v, constant(3.4028235e38), constant(0.0), power)
+    return select_nan(v, v, power)

@@ -1,0 +1,191 @@
+"""Loads and stores of vectors, of single floats, of table entries and of bytes.
+
+Addresses are integers, indices count floats. The `_part` forms touch only the first n lanes, so the
+end of a row needs no loop of its own.
+"""
+
+from llvmlite import ir
+from numba import njit
+
+from .host import LANES
+from .vector import (
+    FLOAT,
+    INT32,
+    INT64,
+    SUFFIX,
+    VECTOR,
+    call,
+    constant,
+    first_lanes,
+    float32,
+    intp,
+    operation,
+    pointer_to,
+    types,
+    vector,
+)
+
+
+@operation(intp, intp)
+def load(builder, p, i):
+    """The LANES floats from p[i] on."""
+    value = builder.load(pointer_to(builder, p, i, VECTOR))
+    value.align = 4
+    return value
+
+
+@operation(intp, intp, vector, result=types.void)
+def store(builder, p, i, v):
+    """p[i : i + LANES] = v."""
+    builder.store(v, pointer_to(builder, p, i, VECTOR)).align = 4
+
+
+@operation(intp, intp, intp, vector)
+def load_part_or(builder, p, i, n, other):
+    """The first n lanes from p[i] on, `other` in the rest."""
+    pointer, mask = pointer_to(builder, p, i, VECTOR), first_lanes(builder, n)
+    return call(
+        builder, f"llvm.masked.load.{SUFFIX}.p0", pointer, ir.Constant(INT32, 4), mask, other
+    )
+
+
+@operation(intp, intp, vector, intp, result=types.void)
+def _masked_store(builder, p, i, v, n):
+    """p[i : i + n] = the first n lanes of v."""
+    pointer, mask = pointer_to(builder, p, i, VECTOR), first_lanes(builder, n)
+    call(
+        builder,
+        f"llvm.masked.store.{SUFFIX}.p0",
+        v,
+        pointer,
+        ir.Constant(INT32, 4),
+        mask,
+        result=ir.VoidType(),
+    )
+
+
+@njit
+def load_part(p, i, n):
+    """The first n lanes from p[i] on, zeros in the rest. n >= LANES is the fast case."""
+    if n >= LANES:
+        return load(p, i)
+    return load_part_or(p, i, n, _zeros())
+
+
+@njit
+def store_part(p, i, v, n):
+    """p[i : i + n] = the first n lanes of v."""
+    if n >= LANES:
+        store(p, i, v)
+    else:
+        _masked_store(p, i, v, n)
+
+
+@operation(intp, intp, vector, result=types.void)
+def _stream(builder, p, i, v):
+    """p[i : i + LANES] = v, non-temporal; the address must be a multiple of a vector's size."""
+    instruction = builder.store(v, pointer_to(builder, p, i, VECTOR))
+    instruction.align = 4 * LANES
+    instruction.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(INT32, 1)]))
+
+
+@njit
+def store_nt_part(p, i, v, n, non_temporal):
+    """`store_part`, with a non-temporal store if `non_temporal` (see `engine.memory`).
+
+    A cache line that is overwritten completely is then not read first.
+    """
+    if non_temporal and n >= LANES:
+        _stream(p, i, v)
+    else:
+        store_part(p, i, v, n)
+
+
+@operation(result=types.void)
+def fence(builder):
+    """Memory fence: makes earlier non-temporal stores visible to all cores."""
+    builder.fence("seq_cst")
+
+
+@operation()
+def _zeros(builder):
+    return constant(0.0)
+
+
+@operation(intp, result=types.void)
+def prefetch_write(builder, p):
+    """Fetch the cache line at the address p, which will be written soon. Any p is allowed."""
+    pointer = builder.inttoptr(p, ir.IntType(8).as_pointer())
+    call(
+        builder,
+        "llvm.prefetch.p0",
+        pointer,
+        *(ir.Constant(INT32, k) for k in (1, 3, 1)),
+        result=ir.VoidType(),
+    )
+
+
+@operation(intp, intp, result=float32)
+def load_scalar(builder, p, i):
+    """The float p[i]."""
+    return builder.load(pointer_to(builder, p, i, FLOAT))
+
+
+@operation(intp, intp, float32, result=types.void)
+def store_scalar(builder, p, i, value):
+    """p[i] = value."""
+    builder.store(value, pointer_to(builder, p, i, FLOAT))
+
+
+@operation(intp, intp, intp, result=types.void)
+def store_index(builder, p, i, value):
+    """Entry i of the table of 64-bit integers at p = value."""
+    table = builder.inttoptr(p, INT64.as_pointer())
+    builder.store(value, builder.gep(table, [i]))
+
+
+@operation(intp, intp, result=intp)
+def load_index(builder, p, i):
+    """Entry i of the table of 64-bit integers at p."""
+    table = builder.inttoptr(p, INT64.as_pointer())
+    return builder.load(builder.gep(table, [i]))
+
+
+_BYTES = ir.VectorType(ir.IntType(8), LANES)
+
+
+def _at_byte(builder, base, index):
+    return builder.inttoptr(builder.add(base, index), _BYTES.as_pointer())
+
+
+@operation(intp, intp, intp)
+def load_bytes_part(builder, p, i, n):
+    """The first n unsigned bytes from p + i on, as floats; zeros in the other lanes."""
+    mask = first_lanes(builder, n)
+    name = f"llvm.masked.load.v{LANES}i8.p0"
+    value = call(
+        builder,
+        name,
+        _at_byte(builder, p, i),
+        ir.Constant(INT32, 1),
+        mask,
+        constant(0, _BYTES),
+        result=_BYTES,
+    )
+    return builder.uitofp(value, VECTOR)
+
+
+@operation(intp, intp, vector, intp, result=types.void)
+def store_bytes_part(builder, p, i, v, n):
+    """The first n lanes of v, whole numbers of 0 to 255, as bytes to p + i."""
+    value, mask = builder.fptoui(v, _BYTES), first_lanes(builder, n)
+    name = f"llvm.masked.store.v{LANES}i8.p0"
+    call(
+        builder,
+        name,
+        value,
+        _at_byte(builder, p, i),
+        ir.Constant(INT32, 1),
+        mask,
+        result=ir.VoidType(),
+    )

@@ -1,0 +1,85 @@
+"""The vector type as Numba sees it, and the helpers that emit LLVM code for it.
+
+`operation` turns a function that emits LLVM instructions into one that kernels can call. The files
+beside this one are lists of such operations.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+from .host import LANES
+
+FLOAT, INT32, INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+VECTOR, INTEGERS, MASK = (ir.VectorType(t, LANES) for t in (FLOAT, INT32, ir.IntType(1)))
+SUFFIX = f"v{LANES}f32"  # of LLVM's functions on vectors
+intp, float32 = types.intp, types.float32
+
+
+class Vector(types.Type):
+    """Numba's type of LANES float32."""
+
+    def __init__(self):
+        super().__init__(name=f"float32x{LANES}")
+
+
+vector = Vector()
+
+
+@register_model(Vector)
+class _Model(models.PrimitiveModel):
+    def __init__(self, manager, numba_type):
+        super().__init__(manager, numba_type, VECTOR)
+
+
+def operation(*argument_types, result=vector):
+    """Decorate `emit(builder, *values)`, which emits LLVM code: an intrinsic with these types."""
+
+    def decorate(emit):
+        names = ", ".join(f"a{i}" for i in range(len(argument_types)))
+
+        def generate(context, builder, signature, values):
+            value = emit(builder, *values)
+            return context.get_dummy_value() if value is None else value
+
+        scope = {"result": result(*argument_types), "generate": generate}
+        # Intrinsics need named arguments.
+        exec(f"def {emit.__name__}(typing, {names}):\n    return result, generate", scope)
+        function = scope[emit.__name__]
+        function.__doc__ = emit.__doc__
+        return intrinsic(function)
+
+    return decorate
+
+
+def pointer_to(builder, base, index, kind):
+    """A pointer to `kind` at float number `index` from the address `base`."""
+    floats = builder.inttoptr(base, FLOAT.as_pointer())
+    return builder.bitcast(builder.gep(floats, [index]), kind.as_pointer())
+
+
+def broadcast(builder, scalar, kind=VECTOR):
+    """The vector with `scalar` in every lane."""
+    undefined = ir.Constant(kind, ir.Undefined)
+    one = builder.insert_element(undefined, scalar, ir.Constant(INT32, 0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(INTEGERS, [0] * LANES))
+
+
+def constant(value, kind=VECTOR):
+    """The constant vector with `value` in every lane."""
+    return ir.Constant(kind, [value] * LANES)
+
+
+def call(builder, name, *values, result=VECTOR):
+    """Call the LLVM function of that name."""
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(result, [v.type for v in values]), name
+    )
+    return builder.call(function, values)
+
+
+def first_lanes(builder, n):
+    """The mask of the lanes below n."""
+    lanes = ir.Constant(INTEGERS, list(range(LANES)))
+    return builder.icmp_signed("<", lanes, broadcast(builder, builder.trunc(n, INT32), INTEGERS))

@@ -1,0 +1,165 @@
+"""The kernels of one F(m x m, r x r)."""
+
+import functools
+import threading
+
+from ..engine.gemm import COLUMNS, FLOAT, multiply
+from ..engine.launch import kernel, task_range
+from ..engine.simd import LANES, load, store
+from ..engine.simd.functions import constant
+from .records import Epilogue, Image, Panels, Stack, Tiles
+from .transforms import (
+    filter_transform,
+    gradient_transform,
+    input_transform,
+    products,
+    weight_transform,
+)
+
+SUBBATCH = 48  # tiles whose products one task holds
+CACHE_LINE_FLOATS = 16
+PAD = CACHE_LINE_FLOATS  # floats behind a row of V
+
+
+def _named(function, name: str) -> kernel:
+    """A kernel from a function that is defined once per F(m, r)."""
+    function.__name__ = function.__qualname__ = name
+    return kernel(function)
+
+
+class Winograd:
+    """F(m x m, r x r): its transforms and products as kernels, in which the sizes are constants.
+
+    Where the transformed filters are small, each task takes some tiles through all steps in its own
+    cache (`fused_forward`). Large filters should be read from memory only once: then tiles go in
+    batches whose transforms stay in the last-level cache. The tasks share the tiles of a batch
+    (`transform_input`) and afterwards the panels of filters (`multiply_and_invert`).
+    """
+
+    def __init__(self, m: int, r: int) -> None:
+        self.m, self.r, self.a = m, r, m + r - 1
+        name = f"winograd_{m}_{r}"
+        transform, finish = input_transform(m, r, name), products(m, r, name)
+        self.transform_filters = _named(filter_transform(m, r, name), f"{name}_filters")
+        self.transform_input = _named(self._input_kernel(transform), f"{name}_input")
+        self.multiply_and_invert = _named(self._product_kernel(finish), f"{name}_products")
+        self.fused_forward = _named(self._fused_kernel(transform, finish), f"{name}_fused")
+        self.transform_gradient = _named(gradient_transform(m, r, name), f"{name}_gradient")
+        self.invert_weight_gradient = _named(weight_transform(m, r, name), f"{name}_weights")
+
+    @property
+    def input_scratch(self) -> int:
+        """Floats per task that `transform_input` and `transform_gradient` need."""
+        return LANES * 2 * self.a**2
+
+    def product_scratch(self, subbatch: int) -> int:
+        """Floats per task that `multiply_and_invert` needs."""
+        inverse = LANES * (self.m * self.a + self.m**2)
+        return inverse + self.a**2 * (subbatch * COLUMNS + CACHE_LINE_FLOATS)
+
+    def _input_kernel(self, transform):
+        floats = self.input_scratch
+
+        def transform_input(task, tasks, x: Image, tiles: Tiles, first_tile, count, v: Stack, scratch):  # fmt: skip
+            """V of `count` tiles from first_tile on; tasks share the tiles."""
+            first, last = task_range(count, task, tasks)
+            mine = Stack(v.data + FLOAT * first * v.row_step, v.row_step, v.step)
+            transform(
+                x, tiles, first_tile + first, first_tile + last, mine,
+                scratch + FLOAT * task * floats, True,
+            )  # fmt: skip
+
+        return transform_input
+
+    def _product_kernel(self, finish):
+        m, a = self.m, self.a
+
+        def multiply_and_invert(
+            task, tasks, v: Stack, u: Panels, first_tile, count, subbatch, tiles: Tiles, y: Image,
+            epilogue: Epilogue, scratch,
+        ):  # fmt: skip
+            """y from V; tasks share the panels of filters and, for each, the subbatches of tiles."""
+            portions = (count + subbatch - 1) // subbatch
+            panels = (y.channels + COLUMNS - 1) // COLUMNS
+            first, last = task_range(panels * portions, task, tasks)
+            step = subbatch * COLUMNS + CACHE_LINE_FLOATS
+            mine = scratch + FLOAT * task * (LANES * (m * a + m * m) + a * a * step)
+            for unit in range(first, last):
+                start = unit % portions * subbatch
+                rows = Stack(v.data + FLOAT * start * v.row_step, v.row_step, v.step)
+                finish(
+                    rows, u, unit // portions * COLUMNS,
+                    first_tile + start, first_tile + min(start + subbatch, count),
+                    tiles, y, epilogue, mine, step,
+                )  # fmt: skip
+
+        return multiply_and_invert
+
+    def _fused_kernel(self, transform, finish):
+        m, a = self.m, self.a
+
+        def fused_forward(
+            task, tasks, x: Image, u: Panels, count, subbatch, tiles: Tiles, y: Image,
+            epilogue: Epilogue, scratch,
+        ):  # fmt: skip
+            """y from x: a subbatch of tiles goes through all steps in one task's cache."""
+            first, last = task_range((count + subbatch - 1) // subbatch, task, tasks)
+            row_step = x.channels + PAD
+            size = subbatch * row_step
+            v_step = size + (0 if size // CACHE_LINE_FLOATS % 2 else CACHE_LINE_FLOATS)
+            step = subbatch * COLUMNS + CACHE_LINE_FLOATS
+            own = LANES * (m * a + m * m) + a * a * step + LANES * 2 * a * a
+            v = Stack(scratch + FLOAT * task * ((a * a + 1) * v_step + own), row_step, v_step)
+            mine = v.data + FLOAT * (a * a + 1) * v_step
+            for unit in range(first, last):
+                start, end = unit * subbatch, min((unit + 1) * subbatch, count)
+                transform(x, tiles, start, end, v, mine, False)
+                for panel in range(0, y.channels, COLUMNS):
+                    finish(v, u, panel, start, end, tiles, y, epilogue, mine, step)
+
+        return fused_forward
+
+
+_variants_lock = threading.Lock()
+
+
+@functools.cache
+def _winograd(m: int, r: int) -> Winograd:
+    return Winograd(m, r)
+
+
+def winograd(m: int, r: int) -> Winograd:
+    """The one `Winograd(m, r)` of this process: its kernels have names that must be unique."""
+    with _variants_lock:
+        return _winograd(m, r)
+
+
+@kernel
+def accumulate(
+    task, tasks, v: Stack, z: Panels, positions, channels, filters, s: Stack, add, strip
+):  # fmt: skip
+    """S[position] (+)= V[position]^T Z[position]; tasks share positions and strips of rows."""
+    strips = (channels + strip - 1) // strip
+    first, last = task_range(positions * strips, task, tasks)
+    for unit in range(first, last):
+        position, c = unit // strips, unit % strips * strip
+        multiply(
+            v.data + FLOAT * (position * v.step + c), 1, v.row_step,
+            z.data + FLOAT * position * z.step, z.depth, 0, z.depth,
+            s.data + FLOAT * (position * s.step + c * filters), filters,
+            min(strip, channels - c), filters, add, 0, 0,
+        )  # fmt: skip
+
+
+@kernel
+def column_sums(task, tasks, a, row_step, rows, columns, sums):
+    """Each task's sums of its rows, to sums[task, :]."""
+    first, last = task_range(rows, task, tasks)
+    for j in range(0, columns, LANES):
+        store(sums, task * columns + j, constant(0.0))
+    for m in range(first, last, 64):
+        for j in range(0, columns, LANES):
+            sum = load(sums, task * columns + j)
+            for r in range(m, min(m + 64, last)):
+                sum = sum + load(a, r * row_step + j)
+            store(sums, task * columns + j, sum)

@@ -1,0 +1,171 @@
+"""The three passes of a convolution by Winograd's algorithm."""
+
+import math
+from collections.abc import MutableMapping
+
+import numpy as np
+
+from ...geometry import Padding
+from ..engine.arrays import address, image, pixels
+from ..engine.launch import kernel, task_range, threads
+from ..engine.memory import empty
+from ..engine.simd import LANES, hash_combine, load_part, store
+from ..engine.simd.functions import constant
+from .kernels import CACHE_LINE_FLOATS, PAD, SUBBATCH, Winograd, accumulate, column_sums
+from .records import PLAIN, Epilogue, Panels, Stack, Tiles
+
+# Floats of transformed filters up to which a task takes its tiles through all steps by itself.
+SMALL_FILTERS = 1 << 20
+SMALL_BATCH, LARGE_BATCH = 1 << 20, 1 << 22  # floats of transformed input per batch
+STRIP = 128  # rows of the weight gradient's matrices in one unit of work
+
+
+def supports(channels: int, filters: int) -> bool:
+    """True if the channels fill whole vectors."""
+    return channels % LANES == 0 and filters % LANES == 0
+
+
+def _batches(tiles: int, channels: int, filters: int, positions: int) -> list[tuple[int, int]]:
+    """Ranges of tiles, one per batch.
+
+    Batches are small if the filters stay in the cache beside them, and large if the filters are
+    read from memory for every batch.
+    """
+    floats = SMALL_BATCH if positions * channels * filters <= SMALL_BATCH else LARGE_BATCH
+    most = max(SUBBATCH, floats // (positions * channels))
+    count = -(-tiles // most)
+    return [(tiles * i // count, tiles * (i + 1) // count) for i in range(count)]
+
+
+def padded_stride(size: int) -> int:
+    """The distance between matrices of `size` floats: an odd number of cache lines.
+
+    An even one, above all a power of two, would map all positions to the same few cache sets
+    (conflict misses).
+    """
+    lines = -(-size // CACHE_LINE_FLOATS)
+    return (lines + 1 - lines % 2) * CACHE_LINE_FLOATS
+
+
+@kernel
+def _fingerprint(task, tasks, a, n, prints):
+    """Each task's hash of its floats, lane by lane: it changes with any bit."""
+    first, last = task_range(n, task, tasks)
+    lanes = constant(0.0)
+    for i in range(first, last, LANES):
+        lanes = hash_combine(lanes, load_part(a, i, last - i))
+    store(prints, task * LANES, lanes)
+
+
+def fingerprint(a: np.ndarray) -> bytes:
+    """A hash of the contents; takes a tenth of the time of transforming them as filters."""
+    prints = np.empty((threads(), LANES), np.float32)
+    _fingerprint(len(prints), address(a), a.size, address(prints))
+    return prints.tobytes()
+
+
+def transformed_filters(f: Winograd, w: np.ndarray, rotate: bool) -> np.ndarray:
+    """U of the weights `(r, r, C, K)`; with `rotate`, of the input gradient's filter (K to C)."""
+    channels, filters = w.shape[2:]
+    depth, columns = (filters, channels) if rotate else (channels, filters)
+    u = empty((f.a**2, padded_stride(depth * columns)))
+    scratch = empty(threads() * LANES * (f.r * f.r * (LANES + 1) + f.a * f.r))
+    panels = Panels(address(u), depth, u.shape[1])
+    f.transform_filters(threads(), address(w), columns, rotate, panels, address(scratch))
+    return u
+
+
+def convolve(
+    f: Winograd, x: np.ndarray, u: np.ndarray, top: int, left: int, y: np.ndarray,
+    epilogue: Epilogue = PLAIN,
+) -> None:  # fmt: skip
+    """y = x convolved with the filters that u was made of.
+
+    x is padded by `top` and `left` zeros, and by as many as needed at the other sides.
+    """
+    x, _ = pixels(x)
+    rows, columns = -(-y.shape[1] // f.m), -(-y.shape[2] // f.m)
+    count, tiles = len(x) * rows * columns, Tiles(rows, columns, top, left)
+    panels = Panels(address(u), x.shape[3], u.shape[1])
+    source, target, row_step = image(x), image(y), x.shape[3] + PAD
+    if f.a**2 * source.channels * target.channels <= SMALL_FILTERS:
+        subbatch = min(SUBBATCH, -(-count // threads()))
+        v_size = (f.a**2 + 1) * (subbatch * row_step + CACHE_LINE_FLOATS)
+        scratch = empty(threads() * (v_size + f.product_scratch(subbatch) + f.input_scratch))
+        f.fused_forward(
+            threads(), source, panels, count, subbatch, tiles, target, epilogue, address(scratch)
+        )
+        return
+    for first, last in _batches(count, source.channels, target.channels, f.a**2):
+        subbatch = min(SUBBATCH, last - first)
+        # One more position: the last tile of rows reads beyond its end.
+        v = empty((f.a**2 + 1, padded_stride((last - first) * row_step)))
+        stack = Stack(address(v), row_step, v.shape[1])
+        scratch = empty(threads() * f.input_scratch)
+        f.transform_input(threads(), source, tiles, first, last - first, stack, address(scratch))
+        scratch = empty(threads() * f.product_scratch(subbatch))
+        f.multiply_and_invert(
+            threads(), stack, panels, first, last - first, subbatch, tiles, target, epilogue,
+            address(scratch),
+        )  # fmt: skip
+
+
+def conv2d(
+    f: Winograd, x: np.ndarray, w: np.ndarray, scale: np.ndarray | None, b: np.ndarray | None,
+    padding: Padding, relu: bool, y: np.ndarray, weight_cache: MutableMapping | None = None,
+) -> None:  # fmt: skip
+    """Forward, for kernels of f's size with stride and dilation 1.
+
+    `weight_cache`: a dict that keeps the transformed filters for the next call; they are made anew
+    if the weights have changed.
+    """
+    weights_hash = None if weight_cache is None else (f.m, fingerprint(w))
+    if weight_cache is not None and weight_cache.get("weights_hash") == weights_hash:
+        u = weight_cache["filters"]
+    else:
+        u = transformed_filters(f, w, rotate=False)
+        if weight_cache is not None:
+            weight_cache.update({"weights_hash": weights_hash, "filters": u})
+    epilogue = Epilogue(*(0 if a is None else address(a) for a in (scale, b)), int(relu))
+    convolve(f, x, u, padding[0][0], padding[1][0], y, epilogue)
+
+
+def conv2d_grad_input(
+    f: Winograd, dy: np.ndarray, w: np.ndarray, padding: Padding, dx: np.ndarray
+) -> None:
+    """dx is dy convolved with the weights turned by 180 degrees."""
+    u = transformed_filters(f, w, rotate=True)
+    convolve(f, dy, u, f.r - 1 - padding[0][0], f.r - 1 - padding[1][0], dx)
+
+
+def conv2d_grad_weight(
+    f: Winograd, dy: np.ndarray, x: np.ndarray, padding: Padding, dw: np.ndarray,
+    db: np.ndarray | None,
+) -> None:  # fmt: skip
+    """dw = sum over tiles of A^T [ (B^T d B) * (G dy G^T) ] A, and db unless it is None."""
+    (x, _), (dy, dy_step) = pixels(x), pixels(dy)
+    channels, filters = dw.shape[2:]
+    rows, columns = -(-dy.shape[1] // f.m), -(-dy.shape[2] // f.m)
+    tiles, row_step = Tiles(rows, columns, padding[0][0], padding[1][0]), channels + PAD
+    s = empty((f.a**2, padded_stride(channels * filters)))
+    sums = Stack(address(s), filters, s.shape[1])
+    for first, last in _batches(len(x) * rows * columns, channels, filters, f.a**2):
+        count = last - first
+        v = empty((f.a**2 + 1, padded_stride(count * row_step)))
+        z = empty((f.a**2, padded_stride(count * filters)))
+        scratch = empty(threads() * f.input_scratch)
+        stack = Stack(address(v), row_step, v.shape[1])
+        panels = Panels(address(z), count, z.shape[1])
+        f.transform_input(threads(), image(x), tiles, first, count, stack, address(scratch))
+        f.transform_gradient(threads(), image(dy), tiles, first, panels, address(scratch))
+        accumulate(
+            threads(), stack, panels, f.a**2, channels, filters, sums, first > 0,
+            min(channels, STRIP),
+        )  # fmt: skip
+    scratch = empty(threads() * LANES * (f.r * f.a + f.r))
+    f.invert_weight_gradient(threads(), sums, channels, filters, address(dw), address(scratch))
+    if db is not None:
+        parts = empty((threads(), filters))
+        pixels_count = math.prod(dy.shape[:3])
+        column_sums(threads(), address(dy), dy_step, pixels_count, filters, address(parts))
+        db[...] = parts.sum(axis=0)

@@ -1,0 +1,267 @@
+"""Winograd's transforms of tiles, a vector of channels at a time.
+
+Each function here makes a function for one F(m x m, r x r), in which the sizes are constants.
+`a = m + r - 1` is the side of a transformed tile, and a `position` is one of its a * a numbers.
+"""
+
+from collections.abc import Callable
+
+from ..engine.gemm import COLUMNS, FLOAT, multiply
+from ..engine.launch import inline, task_range
+from ..engine.simd import (
+    LANES,
+    load,
+    load_scalar,
+    prefetch_write,
+    select_greater,
+    store,
+    store_scalar,
+)
+from ..engine.simd.functions import constant
+from .matrices import linear_map, matrices
+from .records import Epilogue, Image, Panels, Stack, Tiles
+
+
+@inline
+def load_tile(x, row, column, c, size, to):
+    """Copy size x size pixels from (row, column) on, LANES channels from c on; 0 outside of x.
+
+    x is the Image at its first pixel; `to` is `(size, size, LANES)`.
+    """
+    for i in range(size):
+        for j in range(size):
+            inside = 0 <= row + i < x.height and 0 <= column + j < x.width
+            pixel = ((row + i) * x.width + column + j) * x.step + c
+            v = load(x.data, pixel) if inside else constant(0.0)
+            store(to, (i * size + j) * LANES, v)
+
+
+@inline
+def tile_corner(tiles, t, m):
+    """Image, row and column of the first result of tile t."""
+    n, rest = t // (tiles.rows * tiles.columns), t % (tiles.rows * tiles.columns)
+    return n, rest // tiles.columns * m, rest % tiles.columns * m
+
+
+@inline
+def image_at(x, n):
+    """The n-th image of x."""
+    data = x.data + FLOAT * n * x.height * x.width * x.step
+    return Image(data, x.step, x.height, x.width, x.channels)
+
+
+def filter_transform(m: int, r: int, name: str) -> Callable:
+    """A kernel: U[position] = G g G^T as packed panels.
+
+    With `rotate`, channels and columns change places in w and the kernel is turned by 180 degrees:
+    the filter of the input gradient.
+    """
+    a = m + r - 1
+    apply_g = linear_map(matrices(m, r)[1])
+
+    def transpose_block(w, n, k_first, channels, columns, square):
+        """Copy LANES x LANES weights of every cell, rotated, to `square`."""
+        size = channels * columns
+        for cell in range(r * r):
+            for lane in range(LANES):
+                source = (r * r - 1 - cell) * size + (n + lane) * channels + k_first
+                store(square, (cell * LANES + lane) * LANES, load(w, source))
+
+    def transform_tile(tile, half, target, step):
+        """One channel's LANES filters, from `tile` to their place in every position."""
+        for j in range(r):
+            apply_g(tile + FLOAT * j * LANES, r * LANES, half + FLOAT * j * LANES, r * LANES)
+        for i in range(a):
+            apply_g(half + FLOAT * i * r * LANES, LANES, target + FLOAT * i * a * step, step)
+
+    transpose_block = inline(transpose_block, f"{name}_transpose_block")
+    transform_tile = inline(transform_tile, f"{name}_transform_tile")
+
+    def filters(task, tasks, w, columns, rotate, u: Panels, scratch):
+        """See `filter_transform`."""
+        channels, blocks = u.depth, u.depth // LANES
+        first, last = task_range((columns + COLUMNS - 1) // COLUMNS * blocks, task, tasks)
+        square = scratch + FLOAT * task * LANES * (r * r * LANES + r * r + a * r)
+        tile = square + FLOAT * LANES * LANES * r * r
+        half = tile + FLOAT * LANES * r * r
+        for unit in range(first, last):
+            panel, k_first = unit // blocks * COLUMNS, unit % blocks * LANES
+            width = min(COLUMNS, columns - panel)
+            for n in range(panel, panel + width, LANES):
+                if rotate:
+                    transpose_block(w, n, k_first, channels, columns, square)
+                for k in range(LANES):
+                    for cell in range(r * r):
+                        if rotate:
+                            for lane in range(LANES):
+                                weight = load_scalar(square, (cell * LANES + lane) * LANES + k)
+                                store_scalar(tile, cell * LANES + lane, weight)
+                        else:
+                            weights = (cell * channels + k_first + k) * columns + n
+                            store(tile, cell * LANES, load(w, weights))
+                    place = panel * channels + (k_first + k) * width + n - panel
+                    transform_tile(tile, half, u.data + FLOAT * place, u.step)
+
+    return filters
+
+
+def input_transform(m: int, r: int, name: str) -> Callable:
+    """An inline function: V[position, tile - first, :] = B^T d B of the tiles first...last.
+
+    With `prefetch`, for a V that lies in no near cache, its lines are fetched some vectors ahead.
+    """
+    a = m + r - 1
+    apply_b = linear_map(matrices(m, r)[2])
+
+    def transform_input(x: Image, tiles: Tiles, first, last, v: Stack, scratch, prefetch):
+        """See `input_transform`."""
+        half = scratch + FLOAT * LANES * a * a
+        for t in range(first, last):
+            n, row, column = tile_corner(tiles, t, m)
+            row, column, image = row - tiles.top, column - tiles.left, image_at(x, n)
+            inside = row >= 0 and column >= 0 and row + a <= x.height and column + a <= x.width
+            for c in range(0, x.channels, LANES):
+                if inside:
+                    source = image.data + FLOAT * ((row * x.width + column) * x.step + c)
+                    pixel, line = x.step, x.width * x.step
+                else:
+                    load_tile(image, row, column, c, a, scratch)
+                    source, pixel, line = scratch, LANES, a * LANES
+                for j in range(a):
+                    apply_b(source + FLOAT * j * pixel, line, half + FLOAT * j * LANES, a * LANES)
+                target = v.data + FLOAT * ((t - first) * v.row_step + c)
+                for position in range(a * a if prefetch else 0):
+                    prefetch_write(target + FLOAT * (position * v.step + 4 * LANES))
+                for i in range(a):
+                    apply_b(
+                        half + FLOAT * i * a * LANES, LANES,
+                        target + FLOAT * i * a * v.step, v.step,
+                    )  # fmt: skip
+
+    return inline(transform_input, f"{name}_transform_input")
+
+
+def inverse_transform(m: int, r: int, name: str) -> Callable:
+    """An inline function: y = scale A^T M A + bias for one tile and one panel, where y exists."""
+    a = m + r - 1
+    apply_a = linear_map(matrices(m, r)[0])
+
+    def invert_tile(middle, step, n, row, column, y: Image, panel, epilogue: Epilogue, half):
+        """See `inverse_transform`; `middle` is the tile's first product, `step` its positions'."""
+        result = half + FLOAT * LANES * m * a
+        for k in range(0, min(COLUMNS, y.channels - panel), LANES):
+            for j in range(a):
+                source = middle + FLOAT * (j * step + k)
+                apply_a(source, a * step, half + FLOAT * j * LANES, a * LANES)
+            for i in range(m):
+                apply_a(half + FLOAT * i * a * LANES, LANES, result + FLOAT * i * m * LANES, LANES)
+            scale, bias = epilogue.scale, epilogue.bias
+            factor = load(scale, panel + k) if scale != 0 else constant(1.0)
+            shift = load(bias, panel + k) if bias != 0 else constant(0.0)
+            for i in range(min(m, y.height - row)):
+                for j in range(min(m, y.width - column)):
+                    z = load(result, (i * m + j) * LANES) * factor + shift
+                    if epilogue.relu:
+                        z = select_greater(constant(0.0), z, constant(0.0), z)
+                    pixel = (n * y.height + row + i) * y.width + column + j
+                    store(y.data, pixel * y.step + panel + k, z)
+
+    return inline(invert_tile, f"{name}_invert_tile")
+
+
+def products(m: int, r: int, name: str) -> Callable:
+    """An inline function: y from V for the tiles first...last and one panel of filters."""
+    a = m + r - 1
+    invert_tile = inverse_transform(m, r, name)
+
+    def prefetch_results(first, last, tiles, y, panel):
+        """Fetch the lines that results go to: they arrive while the products are computed."""
+        for t in range(first, last):
+            n, row, column = tile_corner(tiles, t, m)
+            corner = ((n * y.height + row) * y.width + column) * y.step + panel
+            for i in range(m):
+                for j in range(m):
+                    for k in range(0, min(COLUMNS, y.channels - panel), LANES):
+                        pixel = corner + (i * y.width + j) * y.step
+                        prefetch_write(y.data + FLOAT * (pixel + k))
+
+    prefetch_results = inline(prefetch_results, f"{name}_prefetch_results")
+
+    def multiply_and_invert(
+        v: Stack, u: Panels, panel, first, last, tiles: Tiles, y: Image, epilogue: Epilogue,
+        scratch, step,
+    ):  # fmt: skip
+        """See `products`; the products' positions are `step` floats apart in `scratch`."""
+        middle = scratch + FLOAT * (LANES * m * a + LANES * m * m)
+        for position in range(a * a):
+            t_first, t_last = task_range(last - first, position, a * a)
+            prefetch_results(first + t_first, first + t_last, tiles, y, panel)
+            multiply(
+                v.data + FLOAT * position * v.step, v.row_step, 1,
+                u.data + FLOAT * (position * u.step + panel * u.depth), u.depth, 0, u.depth,
+                middle + FLOAT * position * step, COLUMNS, last - first,
+                min(COLUMNS, y.channels - panel), 0, 0, 0,
+            )  # fmt: skip
+        for t in range(first, last):
+            n, row, column = tile_corner(tiles, t, m)
+            source = middle + FLOAT * (t - first) * COLUMNS
+            invert_tile(source, step, n, row, column, y, panel, epilogue, scratch)
+
+    return inline(multiply_and_invert, f"{name}_multiply_and_invert")
+
+
+def gradient_transform(m: int, r: int, name: str) -> Callable:
+    """A kernel: Z[position] = G dy G^T as packed panels, the filter of F(r x r, m x m)."""
+    a = m + r - 1
+    apply_g = linear_map(matrices(r, m)[1])
+
+    def gradients(task, tasks, dy: Image, tiles: Tiles, first_tile, z: Panels, scratch):
+        """See `gradient_transform`; z.depth tiles from first_tile on."""
+        first, last = task_range(z.depth, task, tasks)
+        tile = scratch + FLOAT * task * LANES * (m * m + a * m)
+        half = tile + FLOAT * LANES * m * m
+        for t in range(first, last):
+            n, row, column = tile_corner(tiles, first_tile + t, m)
+            for k in range(0, dy.channels, LANES):
+                load_tile(image_at(dy, n), row, column, k, m, tile)
+                for j in range(m):
+                    apply_g(
+                        tile + FLOAT * j * LANES, m * LANES, half + FLOAT * j * LANES, m * LANES
+                    )
+                panel = k // COLUMNS * COLUMNS
+                width = COLUMNS if dy.channels - panel > LANES else LANES
+                target = z.data + FLOAT * (panel * z.depth + t * width + k - panel)
+                for position in range(a * a):
+                    prefetch_write(target + FLOAT * (position * z.step + 2 * COLUMNS))
+                for i in range(a):
+                    apply_g(
+                        half + FLOAT * i * m * LANES, LANES,
+                        target + FLOAT * i * a * z.step, z.step,
+                    )  # fmt: skip
+
+    return gradients
+
+
+def weight_transform(m: int, r: int, name: str) -> Callable:
+    """A kernel: dw = A^T S A."""
+    a = m + r - 1
+    apply_a = linear_map(matrices(r, m)[0])
+
+    def weights(task, tasks, s: Stack, channels, filters, dw, scratch):
+        """See `weight_transform`."""
+        first, last = task_range(channels, task, tasks)
+        half = scratch + FLOAT * task * LANES * (r * a + r)
+        line = half + FLOAT * LANES * r * a
+        for c in range(first, last):
+            for k in range(0, filters, LANES):
+                at = c * filters + k
+                for j in range(a):
+                    source = s.data + FLOAT * (j * s.step + at)
+                    apply_a(source, a * s.step, half + FLOAT * j * LANES, a * LANES)
+                for i in range(r):
+                    apply_a(half + FLOAT * i * a * LANES, LANES, line, LANES)
+                    for j in range(r):
+                        place = (i * r + j) * channels * filters + at
+                        store(dw, place, load(line, j * LANES))
+
+    return weights

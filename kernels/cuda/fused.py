@@ -1,0 +1,56 @@
+"""Several operations in one pass over memory; `reference/fused.py` defines them."""
+
+from ..geometry import window
+from ..types import Array, IntOrPair, Padding
+from .conv import masked_grad_input, scaled_conv2d
+from .norm import normalize_batch
+
+
+def conv2d_affine(
+    x: Array,
+    w: Array,
+    scale: Array,
+    shift: Array,
+    residual: Array | None = None,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """See `functional.conv2d_affine`."""
+    g = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
+    return scaled_conv2d(x, w, scale, shift, residual, g, groups, activation, out)
+
+
+def conv2d_grad_input_relu(
+    dy: Array,
+    w: Array,
+    x: Array,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Array:
+    """See `functional.conv2d_grad_input_relu`: the mask is applied while dx is written."""
+    g = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
+    return masked_grad_input(dy, w, x.shape, x, g, groups)
+
+
+def batch_norm_add(
+    x: Array,
+    other: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    training: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """See `functional.batch_norm_add`: the addition is part of the pass that writes y."""
+    statistics = running_mean, running_var, training, momentum, eps
+    return normalize_batch(x, gamma, beta, *statistics, activation, other, out)

@@ -1,0 +1,582 @@
+"""Every operation of minicnn as a typed function: arrays in, arrays out, no state. Imported as `F`.
+
+Each call goes to the backend that suits its first array (`dispatch.select`); the formula of an
+operation, and its plain NumPy form, is in the function of the same name in `reference/`.
+
+Conventions. Images are `(N, H, W, C)`, weights `(kH, kW, C/groups, K)`, float32 or float64, in one
+type per call; sizes are in pixels. `padding` is an int, a pair `(vertical, horizontal)` or
+`((top, bottom), (left, right))`. `out`, where it is offered, is an array of the result's shape, or
+a slice of one, to write the result into. Arrays stay on the device they are on.
+
+Errors. ValueError: geometry that does not fit the image, or arrays that do not fit one another.
+"""
+
+import inspect
+
+import numpy as np
+
+from . import dispatch, reference
+from .dispatch import select
+from .types import Array, IntOrPair, Padding, Pair, Shape
+
+# -- convolution -----------------------------------------------------------------------------------
+
+
+def conv2d(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """A convolution (cross-correlation) with its bias and activation, `y = f(x conv w + b)`.
+
+    Args:
+        x: images `(N, H, W, C)`.
+        w: weights `(kH, kW, C/groups, K)`.
+        b: biases `(K,)`, or None.
+        stride, dilation: an int or a pair, in pixels.
+        padding: zeros around the images, in pixels.
+        groups: filters of group g see input group g only (Krizhevsky et al. 2012, section 3.2).
+        activation: None, "relu", "sigmoid", "tanh" or "scaled_tanh".
+        out: where to write y, or None.
+
+    Returns y `(N, H_out, W_out, K)`, with H_out = floor((H + p - d (kH - 1) - 1) / s) + 1.
+    Raises ValueError if the kernel does not fit the padded image.
+    """
+    return select(reference.conv2d, x)(x, w, b, stride, padding, dilation, groups, activation, out)
+
+
+def conv2d_grad_input(
+    dy: Array,
+    w: Array,
+    x_shape: Shape,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Array:
+    """The gradient of `conv2d` with respect to its images.
+
+    dy `(N, H_out, W_out, K)` is the gradient before the activation; x_shape is `(N, H, W, C)`.
+    Returns dx `(N, H, W, C)`.
+    """
+    return select(reference.conv2d_grad_input, dy)(
+        dy, w, x_shape, stride, padding, dilation, groups
+    )
+
+
+def conv2d_grad_weight(
+    dy: Array,
+    x: Array,
+    w_shape: Shape,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> tuple[Array, Array | None]:
+    """The gradients of `conv2d` with respect to its weights and biases.
+
+    dy `(N, H_out, W_out, K)` is the gradient before the activation; w_shape is that of w.
+    Returns dw `(kH, kW, C/groups, K)` and db `(K,)`, or None instead of db without `bias`.
+    """
+    return select(reference.conv2d_grad_weight, dy)(
+        dy, x, w_shape, stride, padding, dilation, groups, bias
+    )
+
+
+# -- fully connected -------------------------------------------------------------------------------
+
+
+def linear(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """The affine map `y = f(x w + b)`: x `(N, in)`, w `(in, out)`, b `(out,)`, y `(N, out)`."""
+    return select(reference.linear, x)(x, w, b, activation, out)
+
+
+def linear_grad_input(dy: Array, w: Array) -> Array:
+    """The gradient of `linear` with respect to x, `(N, in)`; dy `(N, out)` is before f."""
+    return select(reference.linear_grad_input, dy)(dy, w)
+
+
+def linear_grad_weight(dy: Array, x: Array) -> tuple[Array, Array]:
+    """The gradients dw `(in, out)` and db `(out,)` of `linear`; dy `(N, out)` is before f."""
+    return select(reference.linear_grad_weight, dy)(dy, x)
+
+
+def rbf(x: Array, w: Array, out: Array | None = None) -> Array:
+    """Squared distances to fixed codes: x `(N, in)`, w `(classes, in)`, y `(N, classes)`.
+
+    Source: LeCun et al. 1998, equation 7.
+    """
+    return select(reference.rbf, x)(x, w, out)
+
+
+def rbf_grad(dy: Array, x: Array, w: Array) -> Array:
+    """The gradient of `rbf` with respect to x, `(N, in)`; the codes are fixed."""
+    return select(reference.rbf_grad, dy)(dy, x, w)
+
+
+# -- pooling ---------------------------------------------------------------------------------------
+
+
+def max_pool2d(
+    x: Array,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    out: Array | None = None,
+) -> tuple[Array, Array]:
+    """The largest value of every window; the padding counts as -inf.
+
+    Args:
+        x: images `(N, H, W, C)`.
+        kernel_size, stride: an int or a pair, in pixels; the stride defaults to the kernel.
+        padding: less than the kernel on each side.
+        ceil_mode: whether the last windows may reach beyond the edge (Caffe) or are dropped.
+        out: where to write y, or None.
+
+    Returns y `(N, H_out, W_out, C)`, and argmax of the same shape: the row-major position of the
+    winner in its window. The first of equal values wins.
+    Raises ValueError if no window fits, or if one could be all padding.
+    """
+    return select(reference.max_pool2d, x)(x, kernel_size, stride, padding, ceil_mode, out)
+
+
+def max_pool2d_grad(
+    dy: Array,
+    argmax: Array,
+    x_shape: Shape,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+) -> Array:
+    """The gradient of `max_pool2d`, `(N, H, W, C)`: each dy goes to the pixel that won."""
+    return select(reference.max_pool2d_grad, dy)(
+        dy, argmax, x_shape, kernel_size, stride, padding, ceil_mode
+    )
+
+
+def avg_pool2d(
+    x: Array,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    out: Array | None = None,
+) -> Array:
+    """The mean of every window; the arguments are those of `max_pool2d`.
+
+    With `count_include_pad` (torch, Caffe) zeros of the padding count in the divisor, without it
+    only real pixels do. What ceil mode reaches beyond the padding never counts.
+    """
+    return select(reference.avg_pool2d, x)(
+        x, kernel_size, stride, padding, ceil_mode, count_include_pad, out
+    )
+
+
+def avg_pool2d_grad(
+    dy: Array,
+    x_shape: Shape,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Array:
+    """The gradient of `avg_pool2d`, `(N, H, W, C)`."""
+    return select(reference.avg_pool2d_grad, dy)(
+        dy, x_shape, kernel_size, stride, padding, ceil_mode, count_include_pad
+    )
+
+
+def adaptive_avg_pool2d(x: Array, output_size: Pair, out: Array | None = None) -> Array:
+    """Means over `output_size` (H_out, W_out) windows, as even as possible (torch's rule)."""
+    return select(reference.adaptive_avg_pool2d, x)(x, output_size, out)
+
+
+def adaptive_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
+    """The gradient of `adaptive_avg_pool2d`, `(N, H, W, C)`."""
+    return select(reference.adaptive_avg_pool2d_grad, dy)(dy, x_shape)
+
+
+def global_avg_pool2d(x: Array, out: Array | None = None) -> Array:
+    """The mean of every map: `(N, H, W, C)` -> `(N, C)` (Lin et al. 2013, section 3.2)."""
+    return select(reference.global_avg_pool2d, x)(x, out)
+
+
+def global_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
+    """The gradient of `global_avg_pool2d`, `(N, H, W, C)`; dy is `(N, C)`."""
+    return select(reference.global_avg_pool2d_grad, dy)(dy, x_shape)
+
+
+def subsample2d(
+    x: Array,
+    w: Array,
+    b: Array,
+    size: int = 2,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """LeNet-5's trainable pooling, `y = f(w[c] * (sum of the window) + b[c])`; w, b are `(C,)`.
+
+    Source: LeCun et al. 1998, section II.B (layers S2 and S4).
+    """
+    return select(reference.subsample2d, x)(x, w, b, size, activation, out)
+
+
+def subsample2d_grad(dy: Array, x: Array, w: Array, size: int = 2) -> tuple[Array, Array, Array]:
+    """The gradients dx `(N, H, W, C)`, dw `(C,)` and db `(C,)` of `subsample2d`; dy is before f."""
+    return select(reference.subsample2d_grad, dy)(dy, x, w, size)
+
+
+# -- normalization ---------------------------------------------------------------------------------
+
+
+def local_response_norm(
+    x: Array,
+    size: int = 5,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 2.0,
+    alpha_div_n: bool = False,
+    out: Array | None = None,
+) -> tuple[Array, Array]:
+    """Local response normalization across `size` channels (Krizhevsky et al. 2012, section 3.3).
+
+    x is `(..., C)`. `alpha_div_n`: divide alpha by size, as Caffe, cuDNN and torch do.
+    Returns y and `scale`, the denominator before its power, both of x's shape.
+    """
+    return select(reference.local_response_norm, x)(x, size, alpha, beta, k, alpha_div_n, out)
+
+
+def local_response_norm_grad(
+    dy: Array,
+    x: Array,
+    y: Array,
+    scale: Array,
+    size: int = 5,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    alpha_div_n: bool = False,
+) -> Array:
+    """The gradient of `local_response_norm`, of x's shape; y and scale are what it returned."""
+    return select(reference.local_response_norm_grad, dy)(
+        dy, x, y, scale, size, alpha, beta, alpha_div_n
+    )
+
+
+def batch_norm(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    training: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """Batch normalization per channel, with its activation (Ioffe & Szegedy 2015, algorithm 1).
+
+    x is `(..., C)`, the parameters and statistics are `(C,)`. In training the batch's statistics
+    are used, and the running ones move towards them by the fraction `momentum`, in place; otherwise
+    the running ones are used.
+    Returns y, and the mean and 1 / sqrt(var + eps) that were used.
+    Raises ValueError in training if there is only one value per channel.
+    """
+    return select(reference.batch_norm, x)(
+        x, gamma, beta, running_mean, running_var, training, momentum, eps, activation, out
+    )
+
+
+def batch_norm_grad(
+    dy: Array,
+    x: Array,
+    gamma: Array,
+    mean: Array,
+    inv_std: Array,
+    training: bool = True,
+    beta: Array | None = None,
+    activation: str | None = None,
+) -> tuple[Array, Array, Array]:
+    """The gradients dx `(..., C)`, dgamma `(C,)` and dbeta `(C,)` of `batch_norm`.
+
+    mean and inv_std are what it returned. With `activation` (and beta), dy is the gradient after
+    it: the output is computed again from x instead of being kept.
+    """
+    return select(reference.batch_norm_grad, dy)(
+        dy, x, gamma, mean, inv_std, training, beta, activation
+    )
+
+
+# -- element by element ----------------------------------------------------------------------------
+
+
+def activate(x: Array, activation: str | None = None, out: Array | None = None) -> Array:
+    """Apply the activation of that name; None is the identity."""
+    return select(reference.activate, x)(x, activation, out)
+
+
+def activation_grad(dy: Array, y: Array, activation: str | None = None) -> Array:
+    """The gradient before the activation, from the gradient after it and the output y."""
+    return select(reference.activation_grad, dy)(dy, y, activation)
+
+
+def relu(x: Array, out: Array | None = None) -> Array:
+    """`max(x, 0)` (Krizhevsky et al. 2012, section 3.1)."""
+    return select(reference.relu, x)(x, out)
+
+
+def relu_grad(dy: Array, y: Array) -> Array:
+    """dy where y > 0, else 0."""
+    return select(reference.relu_grad, dy)(dy, y)
+
+
+def sigmoid(x: Array, out: Array | None = None) -> Array:
+    """`1 / (1 + exp(-x))`."""
+    return select(reference.sigmoid, x)(x, out)
+
+
+def sigmoid_grad(dy: Array, y: Array) -> Array:
+    """The gradient of `sigmoid` from its output y."""
+    return select(reference.sigmoid_grad, dy)(dy, y)
+
+
+def tanh(x: Array, out: Array | None = None) -> Array:
+    """The hyperbolic tangent."""
+    return select(reference.tanh, x)(x, out)
+
+
+def tanh_grad(dy: Array, y: Array) -> Array:
+    """The gradient of `tanh` from its output y."""
+    return select(reference.tanh_grad, dy)(dy, y)
+
+
+def scaled_tanh(x: Array, out: Array | None = None) -> Array:
+    """`1.7159 tanh(2x / 3)` (LeCun et al. 1998, appendix A)."""
+    return select(reference.scaled_tanh, x)(x, out)
+
+
+def scaled_tanh_grad(dy: Array, y: Array) -> Array:
+    """The gradient of `scaled_tanh` from its output y."""
+    return select(reference.scaled_tanh_grad, dy)(dy, y)
+
+
+def add(a: Array, b: Array, activation: str | None = None, out: Array | None = None) -> Array:
+    """`f(a + b)`: where two paths meet, in a residual block or on the way back."""
+    return select(reference.add, a)(a, b, activation, out)
+
+
+def dropout(
+    x: Array, p: float, generator: np.random.Generator, out: Array | None = None
+) -> tuple[Array, Array]:
+    """Set each value to 0 with probability p, and multiply the others by 1 / (1 - p).
+
+    Two keys are drawn from the generator; every backend makes the same mask of them.
+    Returns y and the mask of what was kept, both of x's shape (Srivastava et al. 2014).
+    """
+    return select(reference.dropout, x)(x, p, generator, out)
+
+
+def dropout_grad(dy: Array, mask: Array, p: float) -> Array:
+    """The gradient of `dropout`, from its mask."""
+    return select(reference.dropout_grad, dy)(dy, mask, p)
+
+
+def empty(x: Array, shape: Shape) -> Array:
+    """An uninitialized array of that shape, in the memory and of the type of x."""
+    return select(reference.empty, x)(x, shape)
+
+
+# -- losses: labels `(N,)` are class indices, the loss is the mean over the batch ---------------------
+
+
+def softmax(logits: Array) -> Array:
+    """`exp(z_i) / sum_j exp(z_j)` along the last axis."""
+    return select(reference.softmax, logits)(logits)
+
+
+def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
+    """The mean of `-log softmax(logits)[label]`, and its gradient.
+
+    logits are `(N, classes)`. Returns the loss, a scalar array, and dlogits `(N, classes)`.
+    """
+    return select(reference.softmax_cross_entropy, logits)(logits, labels)
+
+
+def map_loss(y: Array, labels: Array, j: float = 0.1) -> tuple[Array, Array]:
+    """LeNet-5's maximum a posteriori criterion (LeCun et al. 1998, equation 9), and its gradient.
+
+    y `(N, classes)` are RBF distances; j > 0 is the distance of the rubbish class.
+    Returns the loss, a scalar array, and dy `(N, classes)`.
+    """
+    return select(reference.map_loss, y)(y, labels, j)
+
+
+# -- parameter updates, in place: lists with one array, or one number, per parameter -------------------
+
+
+def sgd_update(
+    w: list[Array],
+    g: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    form: str = "torch",
+) -> None:
+    """Stochastic gradient descent with momentum and L2 weight decay.
+
+    w: values, g: gradients of the loss only, v: velocities. `form` is "torch" or "caffe"; they
+    differ after a change of lr (see `reference.sgd_update`).
+    """
+    select(reference.sgd_update, w)(w, g, v, lr, weight_decay, momentum, nesterov, form)
+
+
+def adam_update(
+    w: list[Array],
+    g: list[Array],
+    m: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    step: int,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    decoupled: bool = False,
+) -> None:
+    """Adam (Kingma & Ba 2015), and with `decoupled` AdamW (Loshchilov & Hutter 2019).
+
+    m, v: the moments; step counts from 1.
+    """
+    select(reference.adam_update, w)(
+        w, g, m, v, lr, weight_decay, step, beta1, beta2, eps, decoupled
+    )
+
+
+def rmsprop_update(
+    w: list[Array],
+    g: list[Array],
+    s: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    decay: float = 0.99,
+    eps: float = 1e-8,
+    momentum: float = 0.0,
+) -> None:
+    """RMSProp (Tieleman & Hinton 2012, lecture 6e); s: mean squares, v: velocities."""
+    select(reference.rmsprop_update, w)(w, g, s, v, lr, weight_decay, decay, eps, momentum)
+
+
+# -- fused: several operations in one pass; fused layers call these --------------------------------
+
+
+def fold_batch_norm(
+    b: Array | None, gamma: Array, beta: Array, mean: Array, var: Array, eps: float
+) -> tuple[Array, Array]:
+    """Batch norm with fixed statistics, after a convolution with bias b, as scale and shift.
+
+    All are `(K,)`. Returns the scale and shift `(K,)` that `conv2d_affine` takes.
+    """
+    return select(reference.fold_batch_norm, gamma)(b, gamma, beta, mean, var, eps)
+
+
+def conv2d_affine(
+    x: Array,
+    w: Array,
+    scale: Array,
+    shift: Array,
+    residual: Array | None = None,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """`y = f(scale * (x conv w) + shift + residual)`: convolution and batch norm in evaluation.
+
+    scale and shift are `(K,)`, residual has y's shape; the rest is as in `conv2d`.
+    """
+    return select(reference.conv2d_affine, x)(
+        x, w, scale, shift, residual, stride, padding, dilation, groups, activation, out
+    )
+
+
+def conv2d_grad_input_relu(
+    dy: Array,
+    w: Array,
+    x: Array,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Array:
+    """`relu_grad(conv2d_grad_input(dy, w, x.shape), x)`: x `(N, H, W, C)` came out of a ReLU."""
+    return select(reference.conv2d_grad_input_relu, dy)(dy, w, x, stride, padding, dilation, groups)
+
+
+def batch_norm_add(
+    x: Array,
+    other: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    training: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """`f(batch_norm(x) + other)`: the end of a residual block. Returns what `batch_norm` does."""
+    return select(reference.batch_norm_add, x)(
+        x,
+        other,
+        gamma,
+        beta,
+        running_mean,
+        running_var,
+        training,
+        momentum,
+        eps,
+        activation,
+        out,
+    )
+
+
+# -- which backend serves what ---------------------------------------------------------------------
+
+OPERATIONS: tuple[str, ...] = tuple(
+    name
+    for name, function in list(globals().items())
+    if inspect.isfunction(function) and function.__module__ == __name__
+)
+
+
+def table() -> dict[str, dict[str, bool]]:
+    """Operation -> backend -> whether the backend has its own kernel (else `reference` serves)."""
+    return {
+        operation: {
+            backend: hasattr(dispatch.load(backend), operation) for backend in dispatch.BACKENDS
+        }
+        for operation in OPERATIONS
+    }

@@ -1,0 +1,10 @@
+"""The command line: `minicnn train`, `evaluate`, `predict`, `summary`, ... (see `minicnn -h`).
+
+`app.py` has the application, its shared options and the handling of errors. The other files have
+the commands, which register themselves when they are imported.
+"""
+
+from . import evaluate, inspect, study, train
+from .app import app, main
+
+__all__ = ["app", "evaluate", "inspect", "main", "study", "train"]

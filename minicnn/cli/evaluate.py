@@ -1,0 +1,114 @@
+"""`evaluate` and `predict`: a trained network on a test set, and on single image files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from .. import data
+from ..device import model_device, to_host, to_input
+from ..errors import DataError
+from ..layers import Network, no_grad
+from ..training import metrics
+from .app import (
+    BackendFlag,
+    DataFlag,
+    DeviceFlag,
+    PrecisionFlag,
+    app,
+    choose_compute,
+    console,
+    error_console,
+    load_network,
+)
+from .tables import print_table, show_evaluation
+from .train import image_size, load_data
+
+Checkpoint = Annotated[Path, typer.Argument(help="A .safetensors file from training.")]
+
+
+@app.command()
+def evaluate(
+    checkpoint: Checkpoint,
+    data_source: DataFlag = None,
+    batch_size: Annotated[int, typer.Option(min=1)] = 256,
+    backend: BackendFlag = None,
+    device: DeviceFlag = "cpu",
+    precision: PrecisionFlag = None,
+) -> None:
+    """Measure a trained network: loss, top-1 and top-5 accuracy, accuracy per class."""
+    choose_compute(backend, device, precision)
+    network = load_network(checkpoint, device)
+    size = image_size(network, network.recipe.preprocess)
+    _, test_set = load_data(data_source, network.recipe.data, size)
+    outputs = network.output_shape((1, *network.input_shape))[1]
+    if len(test_set.classes) > outputs:
+        raise DataError(
+            f"{test_set.name} has {len(test_set.classes)} classes; {checkpoint} has {outputs}"
+        )
+    result = metrics.evaluate(network, test_set, batch_size=batch_size)
+    show_evaluation(result, per_class=True)
+    console.print(
+        f"{network.name}: {result.accuracy:.2%} test accuracy on {test_set.name} "
+        f"({len(test_set):,} test images)",
+        style="bold",
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def predict(
+    checkpoint: Checkpoint,
+    images: Annotated[list[Path], typer.Argument(help="Image files of any common format.")],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each image.")] = 3,
+    invert: Annotated[
+        bool | None,
+        typer.Option(help="Turn dark-on-light into light-on-dark; by default the border decides."),
+    ] = None,
+    backend: BackendFlag = None,
+    device: DeviceFlag = "cpu",
+    precision: PrecisionFlag = None,
+) -> None:
+    """Print the most probable classes of each image."""
+    choose_compute(backend, device, precision)
+    network = load_network(checkpoint, device)
+    table = Table("image", *(f"{i + 1}." for i in range(top)), "")
+    table.columns[0].overflow = "fold"
+    failures = []
+    for path in images:
+        try:
+            pixels, inverted = _read(path, network, invert)
+        except DataError as error:
+            failures.append(error)
+            continue
+        probabilities = _probabilities(network, pixels)
+        ranked = np.argsort(-probabilities, kind="stable")[:top]
+        names = network.classes or tuple(map(str, range(len(probabilities))))
+        cells = [f"{names[i]} {probabilities[i]:.1%}" for i in ranked]
+        cells += [""] * (top - len(cells))
+        table.add_row(str(path), *cells, "inverted" if inverted else "")
+    if table.row_count:
+        print_table(table)
+    for failure in failures:
+        error_console.print(str(failure), soft_wrap=True)
+    if failures:
+        raise typer.Exit(2)
+
+
+def _read(path: Path, network: Network, invert: bool | None) -> tuple[np.ndarray, bool]:
+    """The pixels of a file, resized as the recipe says, and whether they were inverted."""
+    preprocess = metrics.preprocess_of(network)
+    if preprocess.crop:
+        return data.folders.decode(str(path), path.read_bytes, preprocess.image_size[0]), False
+    size = preprocess.image_size or preprocess.size
+    return data.read_image(path, size, network.input_shape[2], invert)
+
+
+def _probabilities(network: Network, pixels: np.ndarray) -> np.ndarray:
+    """`(classes,)` of one image."""
+    x = metrics.preprocess_of(network)(pixels[None])
+    with no_grad():
+        outputs = network(to_input(x, model_device(network)))
+        return to_host(metrics.loss_of(network).probabilities(outputs))[0].astype(np.float32)

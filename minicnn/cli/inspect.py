@@ -1,0 +1,102 @@
+"""`summary`, `models` and `backends`: what a network consists of, and what computes it."""
+
+from contextlib import nullcontext
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from .. import registry
+from ..kernels import dispatch, functional
+from ..layers.init import skip_init
+from ..study.summary import summarize
+from .app import OptionFlags, app, console, load_network, parse_input_size, parse_options
+from .tables import print_table, show_probe, summary_table
+
+
+class Format(StrEnum):
+    """How `summary` writes its table."""
+
+    terminal = "terminal"
+    markdown = "markdown"
+    json = "json"
+
+
+@app.command()
+def summary(
+    model: Annotated[str, typer.Argument(help="A network's name, or a .safetensors file.")],
+    input_size: Annotated[
+        str | None,
+        typer.Option("--input", help="H, HxW or HxWxC in pixels; by default the network's own."),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1)] = 1,
+    format: Annotated[Format, typer.Option(help="How to write the table.")] = Format.terminal,
+    with_probe: Annotated[
+        bool,
+        typer.Option("--probe", help="Also run one step and show the scale of every layer."),
+    ] = False,
+    option: OptionFlags = None,
+) -> None:
+    """The layers of a network: kernel, stride, output size, memory, parameters, MACs, ..."""
+    with nullcontext() if with_probe else skip_init():
+        network = (
+            load_network(model)
+            if model.endswith(".safetensors")
+            else registry.create(model, **parse_options(option))
+        )
+    result = summarize(network, parse_input_size(input_size, network.input_shape), batch)
+    if format is Format.json:
+        print(result.to_json())
+    elif format is Format.markdown:
+        print(result.to_markdown())
+    else:
+        print_table(summary_table(result))
+        console.print(result.footer(), soft_wrap=True)
+    if with_probe:
+        show_probe(network, max(batch, 2))
+
+
+@app.command()
+def models() -> None:
+    """All networks, with their input, parameters and multiply-accumulates (MACs)."""
+    table = Table()
+    columns: tuple[tuple[str, int, Literal["left", "right"]], ...] = (
+        ("name", 21, "left"),
+        ("input", 9, "left"),
+        ("parameters", 11, "right"),
+        ("MACs", 14, "right"),
+        ("recipes", 7, "left"),
+    )
+    for heading, width, side in columns:
+        table.add_column(heading, min_width=width, justify=side)
+    table.add_column("", max_width=60, no_wrap=True, overflow="ellipsis")
+    for name in registry.names():
+        with skip_init():
+            found = summarize(registry.create(name))
+        entry = registry.entry(name)
+        size = "x".join(map(str, found.input))
+        counts = (f"{found.parameters:,}", f"{found.macs:,}")
+        table.add_row(name, size, *counts, ", ".join(entry.recipes), entry.summary)
+    print_table(table)
+
+
+@app.command()
+def backends() -> None:
+    """Which backend serves which operation, and why one is unavailable."""
+    for name, purpose in dispatch.BACKENDS.items():
+        found = dispatch.load(name)
+        missing = isinstance(found, str)
+        state = f"not available: {found}" if missing else "available"
+        line = Text.assemble(
+            (f"{name:10}", "bold"), f" {purpose}: ", (state, "yellow" if missing else "green")
+        )
+        console.print(line, soft_wrap=True)
+    table = Table("operation", *dispatch.BACKENDS)
+    for operation, served in functional.table().items():
+        table.add_row(operation, *("yes" if served[name] else "" for name in dispatch.BACKENDS))
+    print_table(table)
+    console.print(
+        "An operation that a backend lacks falls back to `reference`. float64 arrays always use it."
+    )

@@ -1,0 +1,102 @@
+"""`ladder` and `data`: one convolution measured in ever better forms; a data set looked at."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from .. import data
+from ..device import DEVICES
+from .app import DeviceFlag, app, console
+from .tables import print_table
+
+
+class Operation(StrEnum):
+    """The operations that `ladder` knows."""
+
+    conv = "conv"
+
+
+@app.command("ladder")
+def ladder_command(
+    operation: Annotated[Operation, typer.Argument(help="The operation.")] = Operation.conv,
+    batch: Annotated[int, typer.Option(min=1, help="Images.")] = 4,
+    size: Annotated[
+        int, typer.Option(min=1, help="Height and width of the images, in pixels.")
+    ] = 28,
+    channels: Annotated[int, typer.Option(min=1, help="Input channels.")] = 128,
+    filters: Annotated[int, typer.Option(min=1, help="Output channels.")] = 128,
+    kernel: Annotated[int, typer.Option(min=1, help="Height and width of the kernel, odd.")] = 3,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Measurements of each rung; the median counts.")
+    ] = 5,
+    out: Annotated[Path, typer.Option(help="Where to draw the ladder.")] = Path("ladder.png"),
+    device: DeviceFlag = "cpu",
+) -> None:
+    """Measure one convolution from seven loops to Winograd's algorithm, one idea per rung."""
+    from ..study import ladder, plots
+
+    if device not in DEVICES:
+        raise ValueError(f"--device {device}: expected one of {', '.join(DEVICES)}")
+    problem = ladder.Problem(batch, size, channels, filters, kernel)
+    with console.status("ladder") as status:
+        climb = ladder.climb if device == "cpu" else ladder.climb_gpu
+        found = climb(problem, repeats=repeats, progress=status.update)
+    for name, readings in found.items():
+        headings = ("rung", "idea", "time", "GFLOP/s", "of peak", "speed-up", "error")
+        table = Table(*headings, title=f"{name}: {problem}", title_justify="left")
+        for column in table.columns[2:]:
+            column.justify, column.no_wrap = "right", True
+        for r in readings:
+            speed = (
+                plots.three_digits(r.gflops),
+                f"{r.share_of_peak:.1%}",
+                f"{r.speedup:,.0f}x" if r.speedup >= 10 else f"{r.speedup:.1f}x",
+            )
+            table.add_row(r.name, r.idea, f"{r.seconds * 1e3:,.1f} ms", *speed, f"{r.error:.0e}")
+        print_table(table)
+    peak, exception = (
+        ("peak of the machine", "Winograd's algorithm needs fewer")
+        if device == "cpu"
+        else ("peak of the ordinary units", "tensor cores are faster")
+    )
+    console.print(
+        f"GFLOP/s counts the multiply-adds of the plain sum. Of peak: of the {peak}; "
+        f"{exception}, and may exceed 100 %.",
+        soft_wrap=True,
+    )
+    picture = plots.ladder(found, out, str(problem))
+    console.print(f"picture: {picture}", soft_wrap=True)
+
+
+@app.command("data")
+def data_command(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help=f"{', '.join(data.NAMES)}, or a folder or tar file: IDX, CIFAR, or class folders."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to draw the samples; by default NAME.png in this folder."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many samples to draw.")] = 50,
+) -> None:
+    """Fetch a data set, verify it, count its classes, and draw some of its images."""
+    from ..study import plots
+
+    training_set, test_set = data.load(name, report=console.print)
+    table = Table("class", "training images", "test images")
+    for label, title in enumerate(training_set.classes):
+        counts = (int((part.labels == label).sum()) for part in (training_set, test_set))
+        table.add_row(title, *(f"{n:,}" for n in counts))
+    table.add_section()
+    table.add_row("all", f"{len(training_set):,}", f"{len(test_set):,}")
+    print_table(table)
+    samples = training_set[:count]
+    captions = [samples.classes[label] for label in samples.labels]
+    path = plots.images(samples.images, out or Path(f"{training_set.name}.png"), captions)
+    console.print(f"{training_set!r}: verified. Samples: {path}", soft_wrap=True)

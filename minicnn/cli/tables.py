@@ -1,0 +1,96 @@
+"""Tables as the commands print them."""
+
+import sys
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from ..layers import Network
+from ..study.probe import probe
+from ..study.summary import Summary
+from ..training.metrics import Evaluation
+from .app import console
+
+
+def print_table(table: Table) -> None:
+    """Print a table; in a file or pipe at its natural width, so that nothing is cut or folded."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = console.options.update(width=sys.maxsize // 2)
+    width = Measurement.get(console, wide, table).maximum
+    title = len(str(table.title or ""))
+    Console(
+        highlight=False, markup=False, emoji=False, width=max(width, title), file=console.file
+    ).print(table)
+
+
+def summary_table(summary: Summary) -> Table:
+    """The layers of a network; columns that would be empty are left out."""
+    headings, lines = summary.table()
+    used = [i for i in range(len(headings)) if any(line[i] for line in lines)]
+    table = Table(title=summary.model, title_justify="left", header_style="bold")
+    for i in used:
+        table.add_column(headings[i], justify="right" if 7 <= i <= 10 else "left", no_wrap=True)
+    for line in lines:
+        table.add_row(*(line[i] for i in used), style="bold" if line is lines[-1] else None)
+        if line is lines[-2]:
+            table.add_section()
+    return table
+
+
+def show_probe(network: Network, batch: int) -> None:
+    """The scale of activations and gradients per layer before the first step; extremes in red."""
+    readings, loss = probe(network, batch)
+    headings = ("layer", "type", "activation std", "zeros", "gradient std")
+    table = Table(*headings, "weight gradient / weight")
+    table.title, table.title_justify = f"step 0, {batch} random images", "left"
+    for r in readings:
+        extreme = (
+            not np.isfinite(r.activation + r.gradient)
+            or r.gradient == 0
+            or not 1e-3 <= r.activation <= 1e3
+        )
+        update = "" if r.update is None else f"{r.update:.1e}"
+        cells = (f"{r.activation:.2e}", f"{r.dead:.0%}", f"{r.gradient:.1e}", update)
+        table.add_row(r.name, r.layer, *cells, style="red" if extreme else None)
+    print_table(table)
+    classes = network.output_shape((1, *network.input_shape))[1]
+    guess = f"ln({classes}) = {np.log(classes):.3f}"
+    console.print(f"loss {loss:.3f}; random guessing among {classes} classes costs {guess}")
+
+
+def show_evaluation(result: Evaluation, per_class: bool = False) -> None:
+    """The confusion matrix if it fits on a screen, and the accuracies."""
+    n = len(result.classes)
+    if n <= 20:
+        print_table(_confusion_table(result))
+    elif per_class:
+        table = Table("class", "images", "accuracy")
+        for name, row, share in _class_rows(result):
+            table.add_row(name, str(row.sum()), f"{share:.2%}")
+        print_table(table)
+    top5 = f", top-5 {result.top5:.2%}" if result.top5 is not None else ""
+    console.print(f"test loss {result.loss:.4f}, top-1 {result.accuracy:.2%}{top5}")
+
+
+def _class_rows(result: Evaluation) -> Any:
+    return zip(result.classes, result.confusion, result.per_class, strict=True)
+
+
+def _confusion_table(result: Evaluation) -> Table:
+    title = "confusion matrix (rows: true class, columns: prediction)"
+    table = Table(title=title, title_justify="left")
+    for heading in ("", *result.classes, "accuracy"):
+        table.add_column(heading, no_wrap=True)
+    for i, (name, row, share) in enumerate(_class_rows(result)):
+        cells = [
+            Text(str(count), "bold") if j == i else Text(str(count), "red") if count else "·"
+            for j, count in enumerate(row)
+        ]
+        table.add_row(name, *cells, f"{share:.2%}")
+    return table

@@ -1,0 +1,205 @@
+"""`train`: a network, a data set, and whatever the recipe should not decide."""
+
+import inspect
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from .. import data, registry
+from ..errors import CheckpointError, DataError
+from ..layers import Network
+from ..layers.init import skip_init
+from ..study.callbacks import DrawCurves
+from ..training.callbacks import Callback, EarlyStopping, TensorBoardLog
+from ..training.checkpoint import BEST, LAST
+from ..training.history import History
+from ..training.optimizers import OPTIMIZERS
+from ..training.schedules import SCHEDULES
+from ..training.trainer import fit
+from .app import (
+    BackendFlag,
+    DataFlag,
+    DeviceFlag,
+    OptionFlags,
+    PrecisionFlag,
+    app,
+    choose_compute,
+    console,
+    parse_options,
+)
+from .tables import show_evaluation
+
+
+def _needs_arguments(kind: type) -> bool:
+    parameters = inspect.signature(kind).parameters.values()
+    return any(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in parameters)
+
+
+# The schedules without required arguments; the others are only for Python.
+SCHEDULE_NAMES = tuple(name for name, kind in SCHEDULES.items() if not _needs_arguments(kind))
+
+
+def schedule_name(text: str | None) -> str | None:
+    """`--schedule TEXT`. Raises ValueError unless it is one of `SCHEDULE_NAMES`."""
+    if text is None or text in SCHEDULE_NAMES:
+        return text
+    raise ValueError(f"--schedule {text}: expected one of {', '.join(SCHEDULE_NAMES)}")
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="A network's name; `minicnn models` lists them.")],
+    data_source: DataFlag = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
+    lr: Annotated[float | None, typer.Option(min=0, help="The base learning rate.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(callback=schedule_name, help=f"One of {', '.join(SCHEDULE_NAMES)}."),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Which of the network's recipes to follow; by default the data set's."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Use at most this many training and test images, for a trial."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Determines all random numbers.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; by default runs/MODEL-DATA.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in that folder.")
+    ] = False,
+    early_stop: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many epochs without progress.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.")
+    ] = False,
+    backend: BackendFlag = None,
+    device: DeviceFlag = "cpu",
+    precision: PrecisionFlag = None,
+    option: OptionFlags = None,
+) -> None:
+    """Train a network; what is not given comes from its recipe.
+
+    Without --data, and if MNIST cannot be downloaded, it trains on the bundled digits.
+    """
+    choose_compute(backend, device, precision)
+    options, entry = parse_options(option), registry.entry(model)
+    with skip_init():
+        size = image_size(registry.create(model, **options), entry.recipe(recipe).preprocess)
+    training_set, test_set = load_data(data_source, entry.recipe(recipe).data, size)
+    if limit:
+        training_set, test_set = _sample(training_set, limit), _sample(test_set, limit)
+    if "num_classes" in entry.options:
+        options.setdefault("num_classes", len(training_set.classes))
+    network = registry.create(model, seed=seed, **options)
+    network.recipe = entry.recipe(recipe, training_set.name)
+    network.to(device)
+    folder = run_folder(out, model, training_set.name, resume)
+    console.print(f"training {model} on {training_set!r}; results: {folder}", soft_wrap=True)
+    callbacks: list[Callback] = [EarlyStopping(early_stop)] if early_stop else []
+    callbacks += [TensorBoardLog()] if tensorboard else []
+    callbacks += [DrawCurves()]
+    history = fit(
+        network,
+        training_set,
+        test_set,
+        recipe=recipe,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        optimizer=optimizer,
+        schedule=schedule,
+        seed=seed,
+        out=folder,
+        resume=resume,
+        callbacks=callbacks,
+    )
+    if history.interrupted:
+        _say_how_to_resume(folder, out is not None)
+        raise typer.Exit(130)
+    _show_result(history, folder, model, test_set)
+
+
+def _say_how_to_resume(folder: Path, has_out: bool) -> None:
+    again = [a for a in sys.argv[1:] if a != "--resume"]
+    again += [] if has_out else ["--out", str(folder)]
+    command = shlex.join([*again, "--resume"])
+    console.print(
+        f"interrupted; the run is saved in {folder / LAST}. To continue: minicnn {command}",
+        soft_wrap=True,
+    )
+
+
+def _show_result(history: History, folder: Path, model: str, test_set: data.Dataset) -> None:
+    result = history.evaluation
+    assert result is not None  # a run with a test set ends with its evaluation
+    show_evaluation(result)
+    best = f"best epoch, {history.best_epoch}: {folder / BEST}"
+    console.print(f"checkpoint: {folder / LAST} ({best})", soft_wrap=True)
+    console.print(
+        f"curves: {folder / 'curves.png'}   confusion matrix: {folder / 'confusion.png'}   "
+        f"numbers: {folder / 'history.csv'}",
+        soft_wrap=True,
+    )
+    console.print(
+        f"{model}: {result.accuracy:.2%} test accuracy on {test_set.name} "
+        f"({len(test_set):,} test images)",
+        style="bold",
+        soft_wrap=True,
+    )
+
+
+def image_size(network: Network, preprocess: Any) -> int:
+    """The side in pixels to which images are resized: the network's, or the one it crops from."""
+    return (preprocess.image_size if preprocess.crop else network.input_shape)[0]
+
+
+def _sample(dataset: data.Dataset, limit: int) -> data.Dataset:
+    """Up to `limit` images drawn from the whole set, which may be sorted by class; repeatable."""
+    return dataset[np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])]
+
+
+def load_data(source: str | None, default: str, size: int) -> tuple[data.Dataset, data.Dataset]:
+    """The data set `source` or, without one, the recipe's; for a missing MNIST, the digits."""
+    if source is None and default not in data.NAMES:
+        raise DataError(
+            f"this network's recipe is for {default}, which minicnn does not download: "
+            "give --data FOLDER with images in class folders"
+        )
+    try:
+        return data.load(source or default, size, report=console.print)
+    except DataError as error:
+        if source is not None or default != "mnist":
+            raise
+        console.print(
+            f"could not download MNIST; training on the bundled digits instead: {error}",
+            soft_wrap=True,
+        )
+        return data.digits(size)
+
+
+def run_folder(out: Path | None, model: str, source: str, resume: bool) -> Path:
+    """`out`, or runs/MODEL-DATA: a new numbered folder, or the latest one to resume."""
+    if out is not None:
+        if resume and not (out / LAST).exists():
+            console.print(f"{out} has no checkpoint yet: starting from the beginning")
+        return out
+    existing, number = None, 1
+    while True:
+        folder = Path("runs") / (f"{model}-{source}" + (f"-{number}" if number > 1 else ""))
+        if not (folder / LAST).exists():
+            break
+        existing, number = folder, number + 1
+    if resume and existing is None:
+        raise CheckpointError(f"there is no run to resume: {folder / LAST} does not exist")
+    return existing if resume and existing else folder

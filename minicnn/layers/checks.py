@@ -1,0 +1,76 @@
+"""Checks that layers make before any arithmetic; each raises ShapeError with one sentence."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ShapeError
+from ..kernels.types import Array, Shape
+
+if TYPE_CHECKING:
+    from .layer import Layer
+    from .parameter import Parameter
+
+
+def check_images(layer: "Layer", shape: Shape, channels: int | None = None) -> None:
+    """Require `(N, H, W, C)`, not empty, with C = `channels` if that is given."""
+    if len(shape) != 4:
+        raise ShapeError(f"{layer!r}: the input has shape {shape}; expected images (N, H, W, C)")
+    if 0 in shape:
+        raise ShapeError(f"{layer!r}: the input is empty: {shape}")
+    if channels is not None and shape[3] != channels:
+        raise ShapeError(
+            f"{layer!r}: the input {shape} has {shape[3]} channels; expected (N, H, W, {channels})"
+        )
+
+
+def check_floats(layer: "Layer", x: Any) -> None:
+    """Require an array of floating-point numbers; images as bytes must be normalized first."""
+    dtype = getattr(x, "dtype", None)
+    if dtype is not None and (dtype.kind == "f" or dtype.name == "bfloat16"):
+        return
+    found = type(x).__name__ if dtype is None else f"an array of {dtype}"
+    hint = ""
+    if dtype is not None and dtype.kind in "iu":
+        hint = "; normalize it first: training.preprocess_of(model)(images), or images / 255"
+    raise ShapeError(
+        f"{type(layer).__name__}: the input is {found}; expected an array of float32{hint}"
+    )
+
+
+def check_dtype(layer: "Layer", x: Array, weight: "Parameter") -> None:
+    """Require one type of x and weights: mixing them would silently compute in the wider one.
+
+    Images in bfloat16 go with weights in float32: sums over many steps need their bits.
+    """
+    names = x.dtype.name, weight.value.dtype.name
+    if names[0] != names[1] and names != ("bfloat16", "float32"):
+        raise ShapeError(
+            f"{layer!r}: the input is {names[0]} and the weights are {names[1]}; expected the same"
+        )
+
+
+def check_dy_shape(layer: "Layer", dy: Array, shape: Shape) -> None:
+    """Require dy to have the shape of the output."""
+    if dy.shape != shape:
+        raise ShapeError(
+            f"{layer!r}: backward was given a gradient of shape {dy.shape}, its output was {shape}"
+        )
+
+
+class inside:  # noqa: N801 - it reads as a word: `with inside("conv1"):`
+    """A ShapeError raised in this block names the layer `name` on its path."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, ShapeError):
+            error.within(self.name)

@@ -1,0 +1,225 @@
+"""Speed is a rewriting: `fuse` gives a network that computes the same in fewer passes over memory.
+
+| neighbors                                  | fused layer     | what it saves                         |
+|--------------------------------------------|-----------------|---------------------------------------|
+| convolution, batch norm                    | `ConvNorm`      | in evaluation, the batch norm         |
+| residual block that ends with these        | `ResidualNorm`  | the addition and its ReLU             |
+| convolutions with ReLU, max pools          | `ReLUChain`     | the ReLU's mask on the way back       |
+
+A fused layer holds the layers that it replaces, and so shares their parameters and buffers; its
+numbers are theirs but for rounding. Its operations are in `kernels/*/fused.py`, where `reference`
+defines each as the composition.
+"""
+
+import copy
+from typing import Any
+
+from ..kernels import functional as F
+from ..kernels.thread_state import grad_enabled
+from ..kernels.types import Array, Shape
+from .branches import Concat, Residual
+from .checks import check_dtype, check_dy_shape, inside
+from .conv import Conv2d
+from .layer import Layer
+from .network import AuxiliaryNetwork
+from .norm import BatchNorm2d
+from .pool import MaxPool2d
+from .sequential import Container, Sequential
+
+
+def fuse(model: Any) -> Any:
+    """A network of the same parameters and buffers in which neighbors are fused.
+
+    The model itself stays as it is; training either trains both. Layers of one's own, and layers
+    that are observed one by one, are best seen in the unfused model.
+    """
+    if _runs_as(model, Sequential):
+        return _with_layers(model, _fuse_neighbors(model))
+    if _runs_as(model, Concat):
+        return _with_layers(model, {name: fuse(layer) for name, layer in model._layers.items()})
+    if _runs_as(model, AuxiliaryNetwork):
+        twin = _with_layers(model, {name: fuse(layer) for name, layer in model._layers.items()})
+        twin.heads = {name: fuse(head) for name, head in model.heads.items()}
+        return twin
+    if _runs_as(model, Residual):
+        return _fuse_residual(model)
+    return model
+
+
+def _runs_as(layer: Any, kind: type[Layer]) -> bool:
+    """Whether a layer is of this kind, or of a subclass that computes the same."""
+    own = type(layer)
+    return own.forward is kind.forward and own.backward is kind.backward
+
+
+def _with_layers(container: Any, layers: dict[str, Layer]) -> Any:
+    """A copy of the container with other layers."""
+    twin = copy.copy(container)
+    twin._layers = layers
+    return twin
+
+
+def _fuse_neighbors(container: Container) -> dict[str, Layer]:
+    """The layers of a Sequential by name, with groups of neighbors replaced by fused layers."""
+    items = list(container._layers.items())
+    fused: dict[str, Layer] = {}
+    while items:
+        length = _chain_length(items)
+        if length > 1:
+            group: dict[str, Any] = dict(items[:length])
+            fused["+".join(group)] = ReLUChain(group)
+        elif len(items) > 1 and _are_conv_and_norm(items[0][1], items[1][1]):
+            length = 2
+            group = dict(items[:2])
+            fused["+".join(group)] = ConvNorm(*group.values())
+        else:
+            length = 1
+            fused[items[0][0]] = fuse(items[0][1])
+        items = items[length:]
+    return fused
+
+
+def _fuse_residual(block: Residual) -> Layer:
+    body, shortcut = block.body, block.shortcut and fuse(block.shortcut)
+    if _runs_as(body, Sequential) and len(body) > 2:
+        *first, (_, conv), (_, norm) = body._layers.items()
+        if _are_conv_and_norm(conv, norm) and norm.activation is None:
+            head = fuse(Sequential(**dict(first)))
+            return ResidualNorm(head, ConvNorm(conv, norm), shortcut, block.activation)
+    return Residual(fuse(body), shortcut, block.activation)
+
+
+def _are_conv_and_norm(layer: Any, follower: Any) -> bool:
+    return _runs_as(layer, Conv2d) and _runs_as(follower, BatchNorm2d) and layer.activation is None
+
+
+def _chain_length(items: list[tuple[str, Any]]) -> int:
+    """How many of the first layers are a convolution with ReLU and, behind it, more and max pools."""
+    length = 0
+    for _, layer in items:
+        is_conv = _runs_as(layer, Conv2d) and layer.activation == "relu"
+        if not is_conv and not (length and _runs_as(layer, MaxPool2d)):
+            break
+        length += 1
+    return length
+
+
+class ConvNorm(Layer):
+    """A convolution and its batch norm: one convolution where the statistics are fixed.
+
+    In evaluation without gradients the batch norm is a factor and a summand of each channel.
+    """
+
+    def __init__(self, conv: Conv2d, norm: BatchNorm2d):
+        self.conv, self.norm = conv, norm
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.norm.output_shape(self.conv.output_shape(shape))
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        if self.norm.training or grad_enabled():
+            return self.norm.forward(self.conv.forward(x), out)
+        return self._folded(x, None, self.norm.activation, out)
+
+    def forward_added(
+        self, x: Array, other: Array, activation: str | None, out: Array | None
+    ) -> Array:
+        """`f(norm(conv(x)) + other)`, for a batch norm without activation.
+
+        `backward` takes the gradient before f.
+        """
+        if not (self.norm.training or grad_enabled()):
+            return self._folded(x, other, activation, out)
+        x = self.conv.forward(x)
+        self.norm.check_input(x)
+        y, mean, inv_std = F.batch_norm_add(
+            x, other, *self.norm.arguments(), activation=activation, out=out
+        )
+        self.norm.save_for_backward(x, mean, inv_std, self.norm.training)
+        return y
+
+    def _folded(
+        self, x: Array, other: Array | None, activation: str | None, out: Array | None
+    ) -> Array:
+        conv, norm = self.conv, self.norm
+        conv.output_shape(x.shape)
+        check_dtype(conv, x, conv.weight)
+        b = conv.bias.value if conv.bias else None
+        statistics = norm.running_mean, norm.running_var, norm.eps
+        scale, shift = F.fold_batch_norm(b, norm.weight.value, norm.bias.value, *statistics)
+        w = conv.connected_weight()
+        options = conv.geometry | {"activation": activation, "out": out}
+        return F.conv2d_affine(x, w, scale, shift, other, **options)
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        return self.conv.backward(self.norm.backward(dy), need_dx)
+
+
+class ResidualNorm(Layer):
+    """A residual block whose body ends with a convolution and batch norm.
+
+    The addition and the activation are part of the pass that writes the batch norm's result.
+    """
+
+    def __init__(self, head: Layer, tail: ConvNorm, shortcut: Layer | None, activation: str | None):
+        self.head, self.tail, self.shortcut = head, tail, shortcut
+        self.activation = activation
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.tail.output_shape(self.head.output_shape(shape))
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        shortcut = self.shortcut(x) if self.shortcut else x
+        y = self.tail.forward_added(self.head(x), shortcut, self.activation, out)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        (y,) = self.pop_saved()
+        check_dy_shape(self, dy, y.shape)
+        dy = F.activation_grad(dy, y, self.activation)
+        dx = self.head.backpropagate(self.tail.backward(dy), need_dx=need_dx)
+        shortcut = self.shortcut.backpropagate(dy, need_dx=need_dx) if self.shortcut else dy
+        return F.add(dx, shortcut) if need_dx else None
+
+
+class ReLUChain(Layer):
+    """Convolutions with ReLU, and max pools behind them.
+
+    A maximum is positive after pooling exactly if it was before, so that the ReLU's mask may be
+    applied to the smaller, pooled gradient. Inside, dy is the gradient before the ReLU.
+    """
+
+    def __init__(self, parts: dict[str, Conv2d | MaxPool2d]):
+        self.parts = parts
+
+    def output_shape(self, shape: Shape) -> Shape:
+        for layer in self.parts.values():
+            shape = layer.output_shape(shape)
+        return shape
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        *_, last = self.parts
+        for name, layer in self.parts.items():
+            with inside(name):
+                x = layer.forward(x, out if name is last else None)
+        self.save_for_backward(x)
+        return x
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        (y,) = self.pop_saved()
+        check_dy_shape(self, dy, y.shape)
+        dy = F.relu_grad(dy, y)
+        *_, first = reversed(self.parts)
+        for name, layer in reversed(self.parts.items()):
+            if isinstance(layer, MaxPool2d):
+                dy = layer.backward(dy)
+                continue
+            x, _ = layer.pop_saved()
+            layer.add_weight_grad(dy, x)
+            w = layer.connected_weight()
+            if name is not first:
+                dy = F.conv2d_grad_input_relu(dy, w, x, **layer.geometry)
+            elif need_dx:
+                dy = F.conv2d_grad_input(dy, w, x.shape, **layer.geometry)
+        return dy if need_dx else None

@@ -1,0 +1,144 @@
+"""What every layer is: a forward that keeps what its backward needs, and a backward."""
+
+import inspect
+from functools import cache
+from typing import Any
+
+from ..kernels.thread_state import grad_enabled
+from ..kernels.types import Array, IntOrPair, Shape
+from .checks import check_floats
+from .hooks import observers
+from .tree import Tree
+
+
+class Layer(Tree):
+    """The base of all layers and containers.
+
+    A layer holds parameters, buffers and what backward needs, and no arithmetic: that is in
+    `minicnn.kernels`. A layer of your own defines `forward(x)`, `backward(dy)` and, so that shapes
+    can be checked and summarized before anything runs, `output_shape`:
+
+        class Scale(Layer):
+            def __init__(self, channels):
+                self.gain = Parameter(np.ones(channels, np.float32))
+
+            def forward(self, x):
+                self.save_for_backward(x)
+                return x * self.gain.value
+
+            def backward(self, dy):
+                (x,) = self.pop_saved()
+                self.gain.add_grad((dy * x).sum(axis=(0, 1, 2)))
+                return dy * self.gain.value
+
+            def output_shape(self, shape):
+                return shape
+    """
+
+    _saved: tuple[Any, ...] | None = None
+
+    def forward(self, x: Array, out: Array | None = None) -> Any:
+        """y from x. `out`, where a layer takes it, is an array of y's shape to write y into."""
+        raise TypeError(f"{type(self).__name__} does not define forward")
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Any:
+        """dx from dy, the gradient of the loss with respect to what `forward` returned.
+
+        The gradients of parameters are added into `Parameter.grad`. With `need_dx=False`, as for
+        the first layer of a network, a layer may return None.
+        """
+        raise TypeError(f"{type(self).__name__} does not define backward")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of y for an x of `shape`. Raises ShapeError if the layer cannot take it."""
+        raise TypeError(f"{type(self).__name__} does not define output_shape")
+
+    def __call__(self, x: Array, out: Array | None = None) -> Any:
+        """`forward`, with its input checked and observers told: how containers call a layer."""
+        check_floats(self, x)
+        if out is None:
+            y = self.forward(x)
+        elif _takes(type(self).forward, "out"):
+            y = self.forward(x, out=out)
+        else:
+            y = out
+            y[...] = self.forward(x)
+        for callback in observers.forward:
+            callback(self, x, y)
+        return y
+
+    def backpropagate(self, dy: Any, need_dx: bool = True) -> Any:
+        """`backward`, with observers told: how containers call a layer on the way back."""
+        if _takes(type(self).backward, "need_dx"):
+            dx = self.backward(dy, need_dx=need_dx)
+        else:
+            dx = self.backward(dy)
+        for callback in observers.backward:
+            callback(self, dy, dx)
+        return dx
+
+    def save_for_backward(self, *values: Any) -> None:
+        """Keep `values` until backward asks for them; under `no_grad` keep nothing."""
+        self._saved = values if grad_enabled() else None
+
+    def pop_saved(self) -> tuple[Any, ...]:
+        """What forward kept, once: it is released, so that memory shrinks during backward.
+
+        Raises RuntimeError if no forward ran since the last backward, or it ran under `no_grad`.
+        """
+        if self._saved is None:
+            raise RuntimeError(
+                f"{type(self).__name__}: backward needs a forward before it, outside of no_grad()"
+            )
+        values, self._saved = self._saved, None
+        return values
+
+    def __repr__(self) -> str:
+        children = list(self.children())
+        if not children:
+            return f"{type(self).__name__}({', '.join(_arguments(self))})"
+        lines = [f"  {name}: " + repr(child).replace("\n", "\n  ") for name, child in children]
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+
+@cache
+def _takes(function: Any, name: str) -> bool:
+    """Whether a method has a parameter of that name; a layer of one's own need not."""
+    parameters = inspect.signature(function).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _arguments(layer: Layer) -> list[str]:
+    """The constructor's arguments as the layer keeps them: required ones, and changed defaults."""
+    found = []
+    for name, parameter in inspect.signature(type(layer)).parameters.items():
+        if not hasattr(layer, name):
+            continue
+        value = getattr(layer, name)
+        if name == "bias":
+            value = value is not None
+        text = _text(value)
+        if parameter.default is parameter.empty:
+            found.append(text)
+        elif text != _text(parameter.default):
+            found.append(f"{name}={text}")
+    return found
+
+
+def _text(value: Any) -> str:
+    if hasattr(value, "shape"):
+        return "..."  # arrays are not spelled out
+    if isinstance(value, float):
+        return f"{value:g}"
+    return short(value) if isinstance(value, tuple) else repr(value)
+
+
+def short(value: IntOrPair | tuple[tuple[int, int], ...]) -> str:
+    """A pair as short as it can be written: `(3, 3)` -> `3`, `((1, 1), (2, 2))` -> `(1, 2)`."""
+    if isinstance(value, tuple) and len(value) == 2:
+        if isinstance(value[0], tuple) and isinstance(value[1], tuple):
+            if any(before != after for before, after in (value[0], value[1])):
+                return str(value)
+            value = (value[0][0], value[1][0])
+        return str(value[0] if value[0] == value[1] else value)
+    return str(value)

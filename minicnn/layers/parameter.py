@@ -1,0 +1,90 @@
+"""A trainable array with its gradient."""
+
+from typing import Any
+
+import numpy as np
+
+from ..device import to_device
+from ..errors import ShapeError
+from ..kernels.types import Array
+from ..rng import generator
+from .init import torch_default
+
+
+class Parameter:
+    """A trainable array with its gradient.
+
+    value, grad: arrays of one shape and type. Backward adds into `grad`, `zero_grad` clears it.
+    fan_in, fan_out: how many inputs feed one unit, and how many units one input feeds; an
+        initializer reads them. fan_in may be an array with one number per output.
+    trainable: the number of scalars that are trained; fewer than value.size where some are fixed.
+    lr_multiplier, weight_decay_multiplier: factors that the optimizer applies to this parameter
+        only (Caffe's lr_mult and decay_mult); 0 and 0 freeze it.
+    """
+
+    def __init__(
+        self, value: Array, fan_in: Any = 1, fan_out: Any = 1, trainable: int | None = None
+    ):
+        self.value = value
+        self._grad: Array | None = None
+        self.fan_in, self.fan_out = fan_in, fan_out
+        self.trainable = value.size if trainable is None else trainable
+        self.lr_multiplier = 1.0
+        self.weight_decay_multiplier = 1.0
+
+    @property
+    def grad(self) -> Array:
+        """The gradient; zeros before the first backward."""
+        if self._grad is None:
+            self._grad = np.zeros_like(self.value)
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: Array) -> None:
+        if gradient is not self._grad:  # which `parameter.grad += g` has changed in place
+            self._grad = self._checked(gradient, copy=True)
+
+    def add_grad(self, gradient: Array, copy: bool = True) -> None:
+        """Add an array of the value's shape to the gradient.
+
+        copy: False if the caller gives the array away, so that it need not be copied.
+        Raises ShapeError if the shape differs.
+        """
+        if self._grad is None:
+            self._grad = self._checked(gradient, copy)
+        else:
+            self._grad += self._checked(gradient, copy=False)
+
+    def _checked(self, gradient: Array, copy: bool) -> Array:
+        """The gradient in the value's type. A kernel gets its address: its shape must be right."""
+        if np.shape(gradient) != self.value.shape:
+            raise ShapeError(
+                f"{self!r}: the gradient has shape {np.shape(gradient)}; "
+                f"expected {self.value.shape}"
+            )
+        if gradient.dtype != self.value.dtype:
+            return gradient.astype(self.value.dtype)
+        return gradient.copy() if copy or not gradient.flags.c_contiguous else gradient
+
+    def zero_grad(self) -> None:
+        """Set the gradient to zero, by letting go of it."""
+        self._grad = None
+
+    def astype(self, dtype: Any) -> None:
+        """Convert the value, and the gradient if there is one."""
+        self.value = self.value.astype(dtype)
+        self._grad = None if self._grad is None else self._grad.astype(dtype)
+
+    def to(self, device: str) -> None:
+        """Move the value, and the gradient if there is one, to that device."""
+        self.value = to_device(self.value, device)
+        self._grad = None if self._grad is None else to_device(self._grad, device)
+
+    def __repr__(self) -> str:
+        return f"Parameter({'x'.join(map(str, self.value.shape))}, {self.value.dtype})"
+
+
+def make_bias(size: int, fan_in: Any, fan_out: Any, value: float | None) -> Parameter:
+    """The biases of `size` units: the constant `value`, or torch's default draw if None."""
+    drawn = torch_default()((size,), fan_in, fan_out, generator())
+    return Parameter(drawn if value is None else np.full_like(drawn, value), fan_in, fan_out)

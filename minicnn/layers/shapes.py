@@ -1,0 +1,50 @@
+"""Following a shape through a network, layer by layer; nothing is computed."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..kernels.types import Shape
+from .branches import Concat, Residual
+from .checks import inside
+from .layer import Layer
+from .network import AuxiliaryNetwork
+from .sequential import Sequential
+from .tree import join
+
+
+class LayerTrace(NamedTuple):
+    """One leaf layer, its dotted name, and the shapes of its input and output."""
+
+    name: str
+    layer: Layer
+    input: Shape
+    output: Shape
+
+
+def shapes_through(layer: Layer, shape: Shape, name: str = "") -> Iterator[LayerTrace]:
+    """A `LayerTrace` for each leaf layer on the way of `shape`, in the order of the forward.
+
+    The heads of an `AuxiliaryNetwork` follow by `shapes_through_heads`.
+    Raises ShapeError if a layer cannot take the shape that reaches it.
+    """
+    if isinstance(layer, Sequential):
+        for child_name, child in layer._layers.items():
+            with inside(child_name):
+                yield from shapes_through(child, shape, join(name, child_name))
+                shape = child.output_shape(shape)
+    elif isinstance(layer, (Concat, Residual)):
+        layer.output_shape(shape)
+        for child_name, child in layer.children():
+            yield from shapes_through(child, shape, join(name, child_name))
+    else:
+        yield LayerTrace(name, layer, shape, layer.output_shape(shape))
+
+
+def shapes_through_heads(network: AuxiliaryNetwork, shape: Shape) -> Iterator[LayerTrace]:
+    """The same for the leaf layers of the auxiliary classifiers."""
+    names = {id(head): name for name, head in network.children()}
+    for name, layer in network._layers.items():
+        shape = layer.output_shape(shape)
+        if name in network.heads:
+            head = network.heads[name]
+            yield from shapes_through(head, shape, names[id(head)])

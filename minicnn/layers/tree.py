@@ -1,0 +1,159 @@
+"""A network as a tree of names: its layers, parameters and buffers, and what is done to all of them."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..device import copy_into, to_device, validate_device
+from ..errors import CheckpointError
+from ..kernels.types import Array
+from ..rng import generator
+from .init import Initializer
+from .parameter import Parameter
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from .layer import Layer
+
+
+class Tree:
+    """What a layer is apart from its arithmetic: a node with children, parameters and buffers.
+
+    Attributes that are `Parameter`s are trained. Attributes that are layers, or lists, tuples or
+    dicts of layers, are children. The attributes named in `buffers` are arrays that are saved but
+    not trained, such as running statistics.
+    """
+
+    training = True
+    buffers: tuple[str, ...] = ()
+
+    def children(self) -> Iterator[tuple[str, "Layer"]]:
+        """The layers directly inside this one, with their names."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tree):
+                yield name, value  # type: ignore[misc]
+            elif isinstance(value, (list, tuple)):
+                yield from ((f"{name}.{i}", v) for i, v in enumerate(value) if isinstance(v, Tree))  # type: ignore[misc]
+            elif isinstance(value, dict):
+                yield from ((f"{name}.{k}", v) for k, v in value.items() if isinstance(v, Tree))  # type: ignore[misc]
+
+    def named_layers(self, prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
+        """This layer, called `prefix`, and all layers inside of it with their dotted names.
+
+        Raises ValueError if one layer object is found twice: it could keep only one of its inputs
+        for backward, and its parameters would be updated twice.
+        """
+        seen: dict[int, str] = {}
+        for name, layer in self._walk(prefix):
+            if id(layer) in seen:
+                raise ValueError(
+                    f"{seen[id(layer)]} and {name} are the same layer object, "
+                    f"{type(layer).__name__}; make one layer for each place"
+                )
+            seen[id(layer)] = name
+            yield name, layer
+
+    def _walk(self, name: str) -> Iterator[tuple[str, "Layer"]]:
+        yield name, self  # type: ignore[misc]
+        for child_name, child in self.children():
+            yield from child._walk(join(name, child_name))
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their dotted names, in the order of the layers."""
+        for prefix, layer in self.named_layers():
+            for name, value in vars(layer).items():
+                if isinstance(value, Parameter):
+                    yield join(prefix, name), value
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters, in the order of the layers."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """All buffers with their dotted names."""
+        for prefix, layer in self.named_layers():
+            for name in layer.buffers:
+                yield join(prefix, name), getattr(layer, name)
+
+    def state_dict(self) -> dict[str, Array]:
+        """Every parameter and buffer by its dotted name: the layers' own arrays, not copies."""
+        return {name: p.value for name, p in self.named_parameters()} | dict(self.named_buffers())
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Copy `state` into the parameters and buffers.
+
+        Raises CheckpointError, and changes nothing, if a name is missing or unknown or a shape
+        differs; the message lists them all.
+        """
+        own = self.state_dict()
+        faults = [f"{name} is missing (expected {own[name].shape})" for name in own.keys() - state]
+        faults += [f"{n} {np.shape(state[n])} is not in the model" for n in state.keys() - own]
+        faults += [
+            f"{name} has shape {np.shape(state[name])}, expected {own[name].shape}"
+            for name in own.keys() & state.keys()
+            if np.shape(state[name]) != own[name].shape
+        ]
+        if faults:
+            raise CheckpointError(f"the weights do not fit the model: {'; '.join(sorted(faults))}")
+        for name, array in own.items():
+            copy_into(array, state[name])
+
+    def train(self, mode: bool = True) -> "Self":
+        """Training mode for this layer and all inside: dropout drops, batch norm uses the batch."""
+        for _, layer in self.named_layers():
+            layer.training = mode
+        return self
+
+    def eval(self) -> "Self":
+        """Evaluation mode: the opposite of `train()`. Returns the layer."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to zero."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def astype(self, dtype: Any) -> "Self":
+        """Convert parameters, gradients and buffers in place; float64 serves gradient checks."""
+        for parameter in self.parameters():
+            parameter.astype(dtype)
+        for _, layer in self.named_layers():
+            for name in layer.buffers:
+                setattr(layer, name, getattr(layer, name).astype(dtype))
+        return self
+
+    def to(self, device: str) -> "Self":
+        """Move parameters, gradients, buffers and constants to "cpu" or "cuda", in place.
+
+        An optimizer keeps its state where the parameters were: make it afterwards.
+        Raises ValueError for an unknown device, RuntimeError if it is not available.
+        """
+        validate_device(device)
+        for _, layer in self.named_layers():
+            for name, value in vars(layer).items():
+                if isinstance(value, Parameter):
+                    value.to(device)
+                elif hasattr(value, "__array_ufunc__"):
+                    setattr(layer, name, to_device(value, device))
+        return self
+
+    def initialize(self, weight: Initializer | None = None, bias: float | None = None) -> "Self":
+        """Draw every weight anew and set every bias to a constant; None leaves them."""
+        for name, parameter in vars(self).items():
+            if not isinstance(parameter, Parameter):
+                continue
+            if name == "weight" and weight is not None:
+                fans = parameter.fan_in, parameter.fan_out
+                copy_into(parameter.value, weight(parameter.value.shape, *fans, generator()))
+            elif name == "bias" and bias is not None:
+                parameter.value.fill(bias)
+        for _, child in self.children():
+            child.initialize(weight, bias)
+        return self
+
+
+def join(prefix: str, name: str) -> str:
+    """`prefix.name`, or `name` without a prefix."""
+    return f"{prefix}.{name}" if prefix else name

@@ -1,0 +1,148 @@
+"""What a table of a network says of each kind of layer: counts and columns, one function per kind."""
+
+from functools import singledispatch
+
+from ..kernels.types import Shape
+from ..layers import (
+    RBF,
+    Activation,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Layer,
+    Linear,
+    LocalResponseNorm,
+    PadShortcut,
+    Subsample2d,
+)
+from ..layers.layer import short
+from ..layers.pool import Pool2d
+
+
+@singledispatch
+def macs(layer: Layer, output: Shape) -> int:
+    """Multiply-accumulates for one image; convolutions and linear layers count.
+
+    output: the shape of the layer's output, with the batch.
+    """
+    return 0
+
+
+@macs.register
+def _(layer: Conv2d, output: Shape) -> int:
+    return output[1] * output[2] * layer.weight.trainable
+
+
+@macs.register
+def _(layer: Linear, output: Shape) -> int:
+    return layer.in_features * layer.out_features
+
+
+@macs.register
+def _(layer: RBF, output: Shape) -> int:
+    return layer.codes.size
+
+
+@singledispatch
+def connections(layer: Layer, output: Shape) -> int:
+    """LeCun's count for one image: multiply-accumulates plus one per biased output unit."""
+    return 0
+
+
+@connections.register
+def _(layer: Conv2d, output: Shape) -> int:
+    biases = layer.out_channels if layer.bias else 0
+    return output[1] * output[2] * (layer.weight.trainable + biases)
+
+
+@connections.register
+def _(layer: Linear, output: Shape) -> int:
+    return macs(layer, output) + (layer.out_features if layer.bias else 0)
+
+
+@connections.register
+def _(layer: RBF, output: Shape) -> int:
+    return layer.codes.size
+
+
+@connections.register
+def _(layer: Subsample2d, output: Shape) -> int:
+    return output[1] * output[2] * output[3] * (layer.size * layer.size + 1)
+
+
+@singledispatch
+def columns(layer: Layer) -> dict[str, str]:
+    """Columns for a layer's row: any of kernel, stride, padding, activation, note."""
+    return {}
+
+
+@columns.register
+def _(layer: Conv2d) -> dict[str, str]:
+    note = [f"groups {layer.groups}"] if layer.groups > 1 else []
+    note += [f"dilation {short(layer.dilation)}"] if layer.dilation != (1, 1) else []
+    note += ["partial connections"] if layer.connections is not None else []
+    return {
+        "kernel": "x".join(map(str, layer.kernel_size)),
+        "stride": short(layer.stride),
+        "padding": short(layer.padding),
+        "activation": layer.activation or "",
+        "note": ", ".join(note),
+    }
+
+
+@columns.register
+def _(layer: Pool2d) -> dict[str, str]:
+    return {
+        "kernel": "x".join(map(str, layer.kernel_size)),
+        "stride": short(layer.stride),
+        "padding": short(layer.padding),
+        "note": "ceil" if layer.ceil_mode else "",
+    }
+
+
+@columns.register
+def _(layer: Subsample2d) -> dict[str, str]:
+    return {
+        "kernel": f"{layer.size}x{layer.size}",
+        "stride": str(layer.size),
+        "padding": "0",
+        "activation": layer.activation or "",
+        "note": "trainable",
+    }
+
+
+@columns.register
+def _(layer: Linear) -> dict[str, str]:
+    return {"activation": layer.activation or ""}
+
+
+@columns.register
+def _(layer: Activation) -> dict[str, str]:
+    return {"activation": layer.activation or ""}
+
+
+@columns.register
+def _(layer: BatchNorm2d) -> dict[str, str]:
+    return {"activation": layer.activation or "", "note": f"eps={layer.eps:g}"}
+
+
+@columns.register
+def _(layer: LocalResponseNorm) -> dict[str, str]:
+    alpha = f"{layer.alpha:g}{'/n' * layer.alpha_div_n}"
+    return {"note": f"n={layer.size} alpha={alpha} beta={layer.beta:g} k={layer.k:g}"}
+
+
+@columns.register
+def _(layer: Dropout) -> dict[str, str]:
+    return {"note": f"p={layer.p:g}"}
+
+
+@columns.register
+def _(layer: RBF) -> dict[str, str]:
+    return {"note": f"{layer.codes.size} fixed weights"}
+
+
+@columns.register
+def _(layer: PadShortcut) -> dict[str, str]:
+    added = layer.out_channels - layer.in_channels
+    return {"stride": str(layer.stride), "note": f"zeros for {added} channels"}

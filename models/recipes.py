@@ -1,0 +1,44 @@
+"""Parts of recipes that several papers share: the input pipeline of a data set, a base recipe."""
+
+from minicnn.data import Preprocess, RandomCropFlip
+from minicnn.training import Recipe, StepDecay
+
+# Channel statistics as torchvision uses them. The papers subtract only the mean.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+# Mean and standard deviation of the training pixels, where full brightness is 1.
+MNIST_MEAN, MNIST_STD = 0.1307, 0.3081
+CIFAR10_INPUT = Preprocess(
+    size=(32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616)
+)
+
+
+def imagenet_input(
+    size: int, resize: int = 256, std: float | tuple[float, ...] = IMAGENET_STD
+) -> Preprocess:
+    """Resize the shorter side to `resize`, crop the central `size` x `size`, normalize.
+
+    std=1/255 keeps the scale of 0 to 255 that the early papers use.
+    """
+    return Preprocess(
+        size=(size, size), mean=IMAGENET_MEAN, std=std, image_size=(resize, resize), crop=True
+    )
+
+
+def crop_and_flip(size: int, padding: int = 0) -> RandomCropFlip:
+    """A random `size` x `size` crop, mirrored half of the time (Krizhevsky et al. 2012, 4.1)."""
+    return RandomCropFlip(size, padding)
+
+
+# The recipe of torchvision's ResNets; its other networks only change the learning rate.
+TORCHVISION = Recipe(
+    source="torchvision's reference training script: 90 epochs, lr divided by 10 every 30",
+    data="imagenet",
+    preprocess=imagenet_input(224),
+    augment=crop_and_flip(224),
+    epochs=90,
+    batch_size=256,
+    lr=0.1,
+    options={"momentum": 0.9, "weight_decay": 1e-4},
+    schedule=StepDecay(30),
+)

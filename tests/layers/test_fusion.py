@@ -1,0 +1,156 @@
+"""`fuse`: the same numbers as the layers that it replaces, in training and in evaluation."""
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import layers, models
+from minicnn.layers import (
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool2d,
+    Linear,
+    MaxPool2d,
+    Network,
+    ReLU,
+    Residual,
+    Sequential,
+    fuse,
+)
+from minicnn.layers.fusion import ConvNorm, ReLUChain, ResidualNorm
+
+
+def chain():
+    return Sequential(
+        conv1=Conv2d(4, 5, 3, activation="relu"),
+        conv2=Conv2d(5, 3, 1, activation="relu"),
+        pool2=MaxPool2d(3, stride=2, padding=1),
+        conv3=Conv2d(3, 3, 1, activation="relu"),
+        conv4=Conv2d(3, 2, 1, activation="tanh"),
+        conv5=Conv2d(2, 2, 1),
+    )
+
+
+def normed():
+    return Sequential(
+        conv1=Conv2d(4, 6, 3, padding=1),
+        bn1=BatchNorm2d(6, activation="relu"),
+        conv2=Conv2d(6, 4, 3, padding=1, groups=2, bias=False),
+        bn2=BatchNorm2d(4),
+    )
+
+
+def block(shortcut=None, activation="relu"):
+    return Residual(normed(), shortcut, activation)
+
+
+def preactivated():
+    return Residual(Sequential(BatchNorm2d(4, activation="relu"), Conv2d(4, 4, 1)))
+
+
+NETWORKS = {
+    "chain": chain,
+    "chain that ends with a pool": lambda: Sequential(*list(chain())[:3], Flatten(), Linear(36, 2)),
+    "batch norms": normed,
+    "block": block,
+    "block with a shortcut": lambda: block(Sequential(Conv2d(4, 4, 1), BatchNorm2d(4)), None),
+    "pre-activation": preactivated,
+    "blocks in a concatenation": lambda: layers.Concat(a=block(), b=Sequential(preactivated())),
+}
+
+
+def run(network, model, x, train):
+    """Output, dx and gradients of one step, with the statistics left as they were."""
+    state = {name: array.copy() for name, array in model.state_dict().items()}
+    network.train(train)
+    model.zero_grad()
+    y = network(x)
+    dx = network.backward(np.cos(y))
+    model.load_state_dict(state)
+    return [y, dx, *(p.grad.copy() for p in model.parameters())]
+
+
+def randomized(model):
+    generator = np.random.default_rng(1)
+    for name, array in model.state_dict().items():
+        array += 0.3 * generator.random(array.shape) * (1 if "var" in name else -1)
+    return model
+
+
+@pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_same_numbers(name, backend, train):
+    model = randomized(NETWORKS[name]())
+    fused = fuse(model)
+    assert [id(p) for p in fused.parameters()] == [id(p) for p in model.parameters()]
+    x = np.random.default_rng(0).standard_normal((3, 9, 8, 4)).astype(np.float32)
+    with minicnn.use(backend):
+        for ours, plain in zip(
+            run(fused, model, x, train), run(model, model, x, train), strict=True
+        ):
+            np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-5 * abs(plain).max())
+        with minicnn.no_grad():
+            y, plain = fused.train(train)(x), None
+            model.load_state_dict({k: v.copy() for k, v in model.state_dict().items()})
+            if not train:
+                plain = model.eval()(x)
+                np.testing.assert_allclose(y, plain, rtol=1e-4, atol=1e-5 * abs(plain).max())
+
+
+def test_what_is_fused():
+    net = Network(
+        conv1=Conv2d(3, 4, 3),
+        bn1=BatchNorm2d(4, activation="relu"),
+        block=Residual(normed(), None, "relu"),
+        conv2=Conv2d(4, 4, 3, activation="relu"),
+        pool2=MaxPool2d(2),
+        conv3=Conv2d(4, 4, 1),
+        relu=ReLU(),
+        pool=GlobalAvgPool2d(),
+        input_shape=(12, 12, 3),
+    )
+    fused = fuse(net)
+    assert list(fused._layers) == ["conv1+bn1", "block", "conv2+pool2", "conv3", "relu", "pool"]
+    kinds = [type(layer) for layer in fused][:4]
+    assert kinds == [ConvNorm, ResidualNorm, ReLUChain, Conv2d]
+    assert isinstance(fused, Network) and fused.input_shape == (12, 12, 3)
+    assert list(net._layers)[:2] == ["conv1", "bn1"], "the model itself stays as it is"
+    with pytest.raises(minicnn.errors.ShapeError, match=r"^conv1\+bn1: Conv2d"):
+        fused.eval()(np.zeros((1, 9, 9, 2), np.float32))
+
+
+def test_a_layer_of_ones_own_is_left_alone():
+    class Doubled(Conv2d):
+        def forward(self, x, out=None):
+            return super().forward(2 * x, out)
+
+    net = Sequential(Doubled(3, 4, 3), BatchNorm2d(4))
+    assert [type(layer) for layer in fuse(net)] == [Doubled, BatchNorm2d]
+
+
+@pytest.mark.parametrize("name", ["resnet20_cifar", "nin_cifar10", "lenet5_1998"])
+def test_networks(name):
+    """float64 on the reference: fused and unfused steps agree to rounding."""
+    model = models.create(name, seed=0).astype(np.float64)
+    for _, layer in model.named_layers():
+        if isinstance(layer, layers.Dropout):
+            layer.p = 0.0
+    x = np.random.default_rng(0).standard_normal((2, *model.input_shape))
+    for ours, plain in zip(
+        run(fuse(model), model, x, True), run(model, model, x, True), strict=True
+    ):
+        np.testing.assert_allclose(ours, plain, rtol=1e-9, atol=1e-12 * abs(plain).max())
+
+
+def test_filters_are_transformed_again_after_training():
+    """In evaluation the CPU keeps Winograd's filters; new weights in the same array are noticed."""
+    conv = Conv2d(32, 32, 3, padding=1)
+    x = np.random.default_rng(0).standard_normal((2, 12, 12, 32)).astype(np.float32)
+    with minicnn.no_grad():
+        before = conv(x)
+        np.testing.assert_array_equal(conv(x), before)
+        conv.weight.value *= 2
+        changed = conv(x) - conv.bias.value
+    np.testing.assert_allclose(changed, 2 * (before - conv.bias.value), rtol=1e-3, atol=1e-4)

@@ -1,0 +1,166 @@
+"""Names and layouts of torch's state_dicts, in both directions, and what does not fit."""
+
+import numpy as np
+import pytest
+import torch
+
+from minicnn import models
+from minicnn.errors import CheckpointError
+from minicnn.weights import load_torch, to_torch
+from minicnn.weights.torch_state import layer_renaming
+
+
+def torchvision_names(name, state):
+    """What the names in torchvision look like, by their number and some samples."""
+    expected = {
+        "alexnet_torchvision": (
+            16,
+            {"features.10.weight": (256, 256, 3, 3), "classifier.1.weight": (4096, 9216)},
+        ),
+        "vgg16": (
+            32,
+            {
+                "features.28.weight": (512, 512, 3, 3),
+                "classifier.0.weight": (4096, 25088),
+                "classifier.6.bias": (1000,),
+            },
+        ),
+        "vgg11_bn": (
+            62,
+            {"features.25.weight": (512, 512, 3, 3), "features.26.running_var": (512,)},
+        ),
+        "vgg16_bn": (
+            97,
+            {"features.40.weight": (512, 512, 3, 3), "features.41.num_batches_tracked": ()},
+        ),
+        "vgg19": (38, {"features.34.bias": (512,)}),
+        "googlenet_torchvision": (
+            344,
+            {"inception4e.branch4.1.bn.running_mean": (128,), "conv2.conv.weight": (64, 64, 1, 1)},
+        ),
+        "resnet18": (
+            122,
+            {
+                "layer2.0.downsample.0.weight": (128, 64, 1, 1),
+                "fc.weight": (1000, 512),
+                "bn1.num_batches_tracked": (),
+            },
+        ),
+        "resnet50": (
+            320,
+            {
+                "layer1.0.downsample.1.running_mean": (256,),
+                "layer4.2.conv3.weight": (2048, 512, 1, 1),
+            },
+        ),
+        "resnet20_cifar": (116, {"layer3.2.bn2.weight": (64,), "linear.weight": (10, 64)}),
+    }[name]
+    assert len(state) == expected[0]
+    for tensor, shape in expected[1].items():
+        assert state[tensor].shape == shape, tensor
+
+
+NAMES = [
+    "alexnet_torchvision",
+    "vgg16",
+    "vgg11_bn",
+    "vgg16_bn",
+    "vgg19",
+    "googlenet_torchvision",
+    "resnet18",
+    "resnet50",
+    "resnet20_cifar",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_and_shapes(name):
+    torchvision_names(name, to_torch(models.create(name, seed=0)))
+
+
+def test_googlenet_with_heads():
+    state = to_torch(models.create("googlenet_torchvision", aux=True))
+    assert len(state) == 364
+    assert state["aux1.fc1.weight"].shape == (1024, 2048)
+    plain = models.create("googlenet_torchvision", aux=False)
+    load_torch(plain, state)
+    np.testing.assert_array_equal(to_torch(plain)["fc.weight"], state["fc.weight"])
+
+
+@pytest.mark.parametrize(
+    "name", ["alexnet_torchvision", "googlenet_torchvision", "resnet18", "resnet20_cifar"]
+)
+def test_round_trip_through_a_file(tmp_path, save, name):
+    """Through a torch file with DataParallel's prefix and without the counters, and back."""
+    ours = models.create(name, seed=1, num_classes=5)
+    for i, (_, buffer) in enumerate(ours.named_buffers()):
+        buffer += 0.01 * i
+    state = {
+        f"module.{k}": torch.tensor(v)
+        for k, v in to_torch(ours).items()
+        if not k.endswith("num_batches_tracked")
+    }
+    save({"state_dict": state, "epoch": 90}, tmp_path / "x.pth")
+    again = models.create(name, num_classes=5, weights=tmp_path / "x.pth")
+    for tensor, array in ours.state_dict().items():
+        np.testing.assert_array_equal(again.state_dict()[tensor], array, err_msg=tensor)
+
+
+def test_flatten_order():
+    """VGG's first linear layer reads C x H x W in torch and H x W x C here."""
+    model = models.create("vgg11", seed=0, num_classes=3)
+    state = to_torch(model)
+    weight = state["classifier.0.weight"].reshape(4096, 512, 7, 7)
+    h, w, c, unit = 2, 5, 300, 17
+    assert weight[unit, c, h, w] == model.fc6.weight.value[(h * 7 + w) * 512 + c, unit]
+
+
+def test_faults_are_named():
+    model = models.create("resnet20_cifar")
+    state = to_torch(model)
+    del state["bn1.weight"]
+    state["conv1.weight"] = state["conv1.weight"][:, :1]
+    state["fc.weight"] = np.zeros((10, 64))
+    before = model.conv1.weight.value.copy()
+    with pytest.raises(CheckpointError) as caught:
+        load_torch(model, state)
+    text = str(caught.value)
+    assert "bn1.weight is missing (expected (16,))" in text
+    assert "conv1.weight has shape (16, 1, 3, 3), expected (16, 3, 3, 3)" in text
+    assert "fc.weight (10, 64) is not in the model" in text
+    np.testing.assert_array_equal(model.conv1.weight.value, before)
+    with pytest.raises(CheckpointError, match="vgg16_c has no counterpart"):
+        to_torch(models.create("vgg16_c", num_classes=2))
+
+
+def test_arrays_that_are_no_weights_are_refused_by_torchs_names():
+    model = models.create("resnet20_cifar", seed=0)
+    before = model.conv1.weight.value.copy()
+    for name, value, fault in (
+        ("layer2.0.conv1.weight", np.nan, "layer2.0.conv1.weight holds NaN"),
+        ("linear.weight", np.inf, "linear.weight holds Inf"),
+    ):
+        state = to_torch(model)
+        state[name].reshape(-1)[7] = value
+        with pytest.raises(CheckpointError, match=fault):
+            load_torch(model, state)
+    state = to_torch(model)
+    state["bn1.bias"] = np.zeros(16, np.int64)
+    with pytest.raises(CheckpointError, match=r"bn1\.bias is int64; expected floating-point"):
+        load_torch(model, state)
+    np.testing.assert_array_equal(model.conv1.weight.value, before)
+
+
+def test_layer_renaming():
+    translate = layer_renaming({"conv1": "features.0", "block.fc": "classifier"})
+    assert translate("conv1.weight") == "features.0.weight"
+    assert translate("block.fc.bias") == "classifier.bias"
+
+
+def test_the_wrong_file_gives_one_sentence():
+    state = to_torch(models.create("resnet18", num_classes=10))
+    with pytest.raises(
+        CheckpointError, match=r"the weights do not fit vgg11: .* more like these$"
+    ) as e:
+        load_torch(models.create("vgg11", hidden=32), state)
+    assert len(str(e.value)) < 500

@@ -1,0 +1,1 @@
+"""Tools for developers: the guards of `make lint`."""
