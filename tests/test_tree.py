@@ -38,7 +38,6 @@ NOT_MIRRORED = {
     "tests/study/test_study.py",
     "tests/test_docs.py",
     "tests/test_tree.py",
-    "tests/training/test_fit.py",
     "tests/weights/test_torch.py",
 }
 

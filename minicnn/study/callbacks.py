@@ -11,8 +11,7 @@ class DrawCurves(Callback):
         from . import plots  # matplotlib takes half a second to import
 
         history = trainer.history
-        is_finished = trainer.stop or trainer.loader.epoch >= trainer.epochs
-        if trainer.out is None or not history.rows or not is_finished:
+        if trainer.out is None or not history.rows or not trainer.finished:
             return
         name = getattr(trainer.model, "name", None) or type(trainer.model).__name__
         title = f"{name} on {trainer.loader.dataset.name}"

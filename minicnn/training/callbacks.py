@@ -1,4 +1,4 @@
-"""Callbacks: progress, logging, early stopping. Write your own by overriding some of four methods."""
+"""Callbacks: progress, logging, early stopping. Your own override some of four methods."""
 
 import threading
 import time

@@ -125,7 +125,10 @@ class InverseTimeDecay(Schedule):
 
 
 class Cosine(Schedule):
-    """`end + (1 - end) (1 + cos(pi t / total)) / 2` (Loshchilov & Hutter 2017, without restarts)."""
+    """`end + (1 - end) (1 + cos(pi t / total)) / 2`.
+
+    Source: Loshchilov & Hutter 2017, without restarts.
+    """
 
     def __init__(self, end: float = 0.0, unit: str = "epoch"):
         super().__init__(unit)

@@ -1,13 +1,10 @@
-"""`fit`: the arguments, the state of a run, checkpoints and signals. The loop is in `loop.py`."""
+"""`fit`, and the state of a run with its checkpoints and signals. The loop is in `loop.py`."""
 
 import math
-import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from copy import deepcopy
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +13,13 @@ import numpy as np
 from .. import rng
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
-from ..data.resident import ResidentLoader, can_stay
 from ..data.transforms import Augment
 from ..device import model_device
 from ..errors import TrainingError
 from ..layers import Layer, Network, fuse
 from ..weights import safetensors
 from . import checkpoint
+from .arguments import first_given, make_loader, make_optimizer, make_schedule
 from .callbacks import Callback, CSVLog, default_progress
 from .configuration import configuration
 from .diagnose import ChanceLevelDetector, first_bad_layer
@@ -30,10 +27,11 @@ from .history import History
 from .loop import Step, forward_backward, train_epoch
 from .losses import Loss
 from .metrics import Evaluation, RunningMetrics, adapted, evaluate, loss_of
-from .optimizers import OPTIMIZERS, SGD, Optimizer
+from .optimizers import Optimizer
 from .preflight import check_data, check_folder, check_optimizer
 from .recipe import Recipe, choose_recipe
-from .schedules import SCHEDULES, Constant, Schedule
+from .schedules import Schedule
+from .signals import catch_sigint
 
 
 class Trainer:
@@ -45,6 +43,7 @@ class Trainer:
     epochs: how many there will be. epoch: the current one, from 1. iteration: the steps so far.
     metrics: loss and accuracy of the current epoch so far. history: the finished epochs.
     out: the folder of the run, or None. stop: set it to end the training after the current epoch.
+    finished: whether the run has come to its end, and not to an error or an interruption.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class Trainer:
         self.history = History()
         self.best_score = -math.inf
         self.iteration = 0
-        self.stop = False
+        self.stop = self.finished = False
         self.metrics, self._step = _metrics_and_step(self.device, loss)
         self.configuration = configuration(self) if out else {}
         self._chance = ChanceLevelDetector(len(loader.dataset.classes))
@@ -87,7 +86,7 @@ class Trainer:
         """Train until all epochs are done, a callback stops it, or SIGINT comes."""
         self.notify("on_train_start")
         try:
-            with _catch_sigint(self._sigint):
+            with catch_sigint(self._sigint):
                 while self.loader.epoch < self.epochs and not self.stop:
                     if train_epoch(self, self._step):
                         self._finish_epoch()
@@ -95,6 +94,7 @@ class Trainer:
                         break
             if self.test is not None and not self.history.interrupted:
                 self.history.evaluation = self.history.evaluation or self._evaluate()
+            self.finished = not self.history.interrupted
         finally:
             self.notify("on_train_end")
         if self.history.interrupted and self.out is None:
@@ -118,11 +118,11 @@ class Trainer:
         """Save if it is time to. Returns whether an interruption ends the epoch here."""
         if not self.loader.batch:  # the epoch is over: it ends as usual
             return False
-        is_due = time.monotonic() - self._saved_at > self.checkpoint_seconds
-        if self._sigint.is_set() or is_due:
+        interrupted = self._sigint.is_set()
+        if interrupted or time.monotonic() - self._saved_at > self.checkpoint_seconds:
             self._save()
-        self.history.interrupted = self._sigint.is_set()
-        return self.history.interrupted
+        self.history.interrupted = interrupted
+        return interrupted
 
     def check_finite(self, x: np.ndarray) -> None:
         """Raise TrainingError if the latest loss is not finite, with its origin. x: the batch."""
@@ -216,7 +216,8 @@ def fit(
         loss: called as `loss(outputs, labels) -> value, gradient`; any function will do, see
             `training.Loss`. By default the model's own, or softmax cross-entropy.
         preprocess: pixels -> input; by default the recipe's.
-        augment: random changes of the pixels, `augment(images, generator)`; by default the recipe's.
+        augment: random changes of the pixels, called as `augment(images, generator)`; by default
+            the recipe's.
         seed: determines the order and augmentation of the data and the dropout masks. The same seed
             on the same machine gives the same result.
         callbacks: more of `training.callbacks`.
@@ -241,19 +242,24 @@ def fit(
     if last and last.exists() and not resume:
         raise TrainingError(f"{folder} already holds a run: resume it, or choose another folder")
     plan = choose_recipe(model, train.name, recipe)
-    epochs = _first(epochs, plan and plan.epochs, 10)
+    epochs = first_given(epochs, plan and plan.epochs, 10)
     if epochs < 1:
         raise ValueError(f"epochs={epochs}: expected at least 1")
     if preprocess is None and plan:
         preprocess = adapted(plan.preprocess, model)
     if augment is None and plan:
         augment = plan.augment
-    loader = _make_loader(
-        model, train, _first(batch_size, plan and plan.batch_size, 64), preprocess, augment, seed
+    loader = make_loader(
+        model,
+        train,
+        first_given(batch_size, plan and plan.batch_size, 64),
+        preprocess,
+        augment,
+        seed,
     )
     loss = loss or loss_of(model)
     check_data(model, loader, test, loss)
-    rule = _make_optimizer(optimizer, model, plan, lr)
+    rule = make_optimizer(optimizer, model, plan, lr)
     check_optimizer(rule, model)
     if folder:
         check_folder(folder)
@@ -267,7 +273,7 @@ def fit(
         test=test,
         loss=loss,
         optimizer=rule,
-        schedule=_make_schedule(schedule, plan),
+        schedule=make_schedule(schedule, plan),
         epochs=epochs,
         out=folder,
         checkpoint_seconds=checkpoint_seconds,
@@ -279,11 +285,6 @@ def fit(
     return trainer.run()
 
 
-def _first(*values: Any) -> Any:
-    """The first value that is not None."""
-    return next(value for value in values if value is not None)
-
-
 def _metrics_and_step(device: str, loss: Loss) -> tuple[RunningMetrics, Step]:
     """How a step runs on that device, and where its losses and hits are summed."""
     if device == "cpu":
@@ -291,68 +292,3 @@ def _metrics_and_step(device: str, loss: Loss) -> tuple[RunningMetrics, Step]:
     from .cuda_graph import CapturedStep, DeviceMetrics
 
     return DeviceMetrics(loss), CapturedStep(forward_backward)
-
-
-def _make_loader(
-    model: Layer, train: Dataset, batch_size: int, preprocess: Any, augment: Any, seed: int
-) -> Loader:
-    is_resident = model_device(model) == "cuda" and can_stay(train, preprocess, augment)
-    kind = ResidentLoader if is_resident else Loader
-    return kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
-
-
-def _make_optimizer(
-    optimizer: Optimizer | str | None, model: Layer, recipe: Recipe | None, lr: float | None
-) -> Optimizer:
-    if isinstance(optimizer, Optimizer):
-        if lr is not None:
-            raise ValueError("lr is given twice: to fit and to the optimizer")
-        return optimizer
-    if optimizer is None and recipe:
-        return recipe.make_optimizer(model, lr)
-    if optimizer is None:
-        return SGD(model.parameters(), lr=0.01 if lr is None else lr, momentum=0.9)
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}")
-    options: dict[str, Any] = {"momentum": 0.9} if optimizer == "sgd" else {}
-    default_lr = 0.01 if optimizer == "sgd" else 1e-3
-    rule: Any = OPTIMIZERS[optimizer]
-    return rule(model.parameters(), lr=default_lr if lr is None else lr, **options)
-
-
-def _make_schedule(schedule: Schedule | str | None, recipe: Recipe | None) -> Schedule:
-    if isinstance(schedule, Schedule):
-        return deepcopy(schedule)
-    if schedule is None:
-        return recipe.make_schedule() if recipe else Constant()
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule={schedule!r}: expected one of {', '.join(SCHEDULES)}")
-    try:
-        return SCHEDULES[schedule]()
-    except TypeError:
-        raise ValueError(
-            f"schedule={schedule!r} needs arguments: pass "
-            f"training.schedules.{SCHEDULES[schedule].__name__}(...)"
-        ) from None
-
-
-@contextmanager
-def _catch_sigint(event: threading.Event) -> Iterator[None]:
-    """Turn the first SIGINT into an event; a second one interrupts at once.
-
-    Only the main thread can catch signals.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from minicnn import training
 from minicnn.layers import Flatten, Linear, Sequential
-from minicnn.study.callbacks import DrawCurves
 from minicnn.training import callbacks
 
 X = np.random.default_rng(0).random((16, 4, 4, 1)).astype(np.float32)
@@ -71,19 +70,3 @@ def test_default_progress(is_jupyter, has_widgets, expected, monkeypatch):
     )
     monkeypatch.setattr(callbacks, "_has_ipywidgets", lambda: has_widgets)
     assert type(callbacks.default_progress()) is expected
-
-
-def test_curves_of_a_finished_run(tmp_path):
-    run(DrawCurves(), out=tmp_path)
-    assert {"curves.png", "confusion.png"} <= {path.name for path in tmp_path.iterdir()}
-    run(DrawCurves())  # without a folder there is nothing to draw
-
-
-def test_no_curves_of_a_run_that_failed(tmp_path):
-    class Fail(training.Callback):
-        def on_epoch_end(self, trainer, row):
-            raise ConnectionAbortedError
-
-    with pytest.raises(ConnectionAbortedError):
-        run(DrawCurves(), Fail(), out=tmp_path)
-    assert not list(tmp_path.glob("*.png"))

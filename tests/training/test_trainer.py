@@ -169,7 +169,7 @@ import sys
 import minicnn
 from minicnn import data, training
 sys.path.insert(0, {tests!r})
-from tests.training.test_fit import PREPROCESS, small_network
+from tests.training.test_trainer import PREPROCESS, small_network
 minicnn.seed(1)
 train, test = data.digits()
 model = small_network()
