@@ -18,6 +18,7 @@ from minicnn import registry, training
 from minicnn.device import runtime, set_precision, to_input
 from minicnn.layers import fuse
 from minicnn.study.summary import summarize
+from minicnn.training.losses import labels_checked
 from minicnn.training.metrics import loss_of
 
 from . import spot
@@ -196,7 +197,8 @@ def training_step(name: str, images: int, classes: int, precision: str) -> tuple
     labels = runtime().upload(generator.integers(0, classes, images))
 
     def step(i: int) -> None:
-        _, gradient = loss(model(to_input(x, "cuda")), labels)
+        with labels_checked():  # reading them would end the capture
+            _, gradient = loss(model(to_input(x, "cuda")), labels)
         optimizer.zero_grad()
         model.backward(gradient, need_dx=False)
         optimizer.step()

@@ -13,6 +13,7 @@ from minicnn.data.transforms import Preprocess, RandomShift
 from minicnn.errors import ShapeError, TrainingError
 from minicnn.kernels import dispatch
 from minicnn.layers import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, Sequential
+from minicnn.training.losses import labels_checked
 from minicnn.training import cuda_graph
 
 IMAGES = np.random.default_rng(0).standard_normal((51, 8, 8, 3), dtype=np.float32)
@@ -70,7 +71,8 @@ def test_what_replays_read_is_not_overwritten(emulate):
         x, labels = run.upload(IMAGES[:8]), run.upload(LABELS[:8])
 
         def work():
-            _, gradient = minicnn.softmax_cross_entropy(model(x), labels)
+            with labels_checked():
+                _, gradient = minicnn.softmax_cross_entropy(model(x), labels)
             optimizer.zero_grad()
             model.backward(gradient, need_dx=False)
             if update:
@@ -127,7 +129,8 @@ def test_a_whole_step_as_a_graph(precision, emulate):
         x, labels = run.upload(IMAGES[:8]), run.upload(LABELS[:8])
 
         def work():
-            _, gradient = loss(model(device.to_input(x, "cuda")), labels)
+            with labels_checked():
+                _, gradient = loss(model(device.to_input(x, "cuda")), labels)
             optimizer.zero_grad()
             model.backward(gradient, need_dx=False)
             optimizer.step()

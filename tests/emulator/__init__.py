@@ -90,6 +90,8 @@ class Emulator:
         return array
 
     def download(self, array):
+        if self._recorded is not None:
+            raise RuntimeError("the current stream is capturing, so D2H transfers are disallowed")
         return np.array(array, subok=False)
 
     def overwrite(self, array, value):
