@@ -190,11 +190,10 @@ def add_differences(x, ld, first, last, channels, sums):
     for r in range(first, last - 3, 4):
         for i in range(0, channels, LANES):
             n, at, start = channels - i, r * ld + i, load_part(x, first * ld + i, channels - i)
-            two = (load_part(x, at, n) - start) + (load_part(x, at + ld, n) - start)
-            four = two + (
-                (load_part(x, at + 2 * ld, n) - start) + (load_part(x, at + 3 * ld, n) - start)
-            )
-            store_part(sums, i, load_part(sums, i, n) + four, n)
+            two = load_part(x, at, n) + load_part(x, at + ld, n)
+            four = two + (load_part(x, at + 2 * ld, n) + load_part(x, at + 3 * ld, n))
+            difference = four - constant(4.0) * start  # 4 times a number is exact
+            store_part(sums, i, load_part(sums, i, n) + difference, n)
     for r in range(last - (last - first) % 4, last):
         for i in range(0, channels, LANES):
             n = channels - i

@@ -144,9 +144,10 @@ def covering_windows(h, before, stride, size, count):
 _names: set[tuple[str, str]] = set()
 
 
-def inline(function: Callable, name: str | None = None) -> Callable:
+def inline(function: Callable, name: str | None = None, always: bool = False) -> Callable:
     """A function that is compiled into the kernels that call it.
 
+    LLVM decides whether it stays a call; with `always` it does not.
     `name` renames a function that is defined several times, in a closure. Raises ValueError for a
     second function of the same name: cached kernels are linked by symbol name, so two functions
     with one name would be confused silently.
@@ -159,7 +160,7 @@ def inline(function: Callable, name: str | None = None) -> Callable:
             f"there is a kernel function {function.__qualname__!r} already; give each its own name"
         )
     _names.add(key)
-    return numba.njit(function, nogil=True, error_model="numpy")
+    return numba.njit(function, nogil=True, error_model="numpy", forceinline=always)
 
 
 def _stamp() -> str:
