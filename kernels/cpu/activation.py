@@ -1,7 +1,7 @@
-"""Activations and sums, one pass over the bytes each.
+"""Activations and sums, in one pass over memory each.
 
-ReLU and the identity are one kernel: the larger of x and `least`, which is 0 or -inf. The curved ones have kernels of their own, so that
-their arithmetic stays out of the others' loops.
+ReLU and the identity are one kernel: the maximum of x and `least`, which is 0 or -inf. The curved
+activations have kernels of their own, so that their arithmetic stays out of the others' loops.
 """
 
 import math
