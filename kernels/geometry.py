@@ -4,6 +4,7 @@ All sizes are in pixels, ordered (vertical, horizontal).
 """
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 Pair = tuple[int, int]
@@ -72,7 +73,9 @@ def output_size(
     return count
 
 
-def window(image: Pair, kernel, stride=1, padding=0, dilation=1, ceil_mode: bool = False) -> Window:
+def window(
+    image: Sequence[int], kernel, stride=1, padding=0, dilation=1, ceil_mode: bool = False
+) -> Window:
     """The geometry of `kernel` sliding over an image of `(H, W)` pixels.
 
     Raises ValueError for malformed arguments, or when no window fits.
@@ -100,7 +103,7 @@ def _window(image, kernel, stride, padding, dilation, ceil_mode) -> Window:
 
 
 def pool_window(
-    image: Pair, kernel_size, stride=None, padding=0, ceil_mode: bool = False
+    image: Sequence[int], kernel_size, stride=None, padding=0, ceil_mode: bool = False
 ) -> Window:
     """`window` for pooling: stride defaults to the kernel, and padding must stay below it.
 

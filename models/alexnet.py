@@ -35,14 +35,12 @@ from minicnn.weights.torch_state import layer_renaming
 from .recipes import TORCHVISION, crop_and_flip, imagenet_input
 
 
-def alexnet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Sequential:
+def alexnet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Network:
     """AlexNet in a single tower: every convolution sees all channels."""
     return _paper(num_classes, input_size, hidden, groups=1)
 
 
-def alexnet_two_gpu(
-    num_classes: int = 1000, input_size: int = 227, hidden: int = 4096
-) -> Sequential:
+def alexnet_two_gpu(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Network:
     """The paper's AlexNet: conv2, 4 and 5 see only the half of the channels on their own GPU."""
     return _paper(num_classes, input_size, hidden, groups=2)
 
@@ -139,7 +137,7 @@ def conv1_padding(input_size: int) -> tuple[tuple[int, int], tuple[int, int]]:
     return ((0, extra), (0, extra))
 
 
-def _initialize(net: Sequential, fc_std: float) -> Sequential:
+def _initialize(net: Network, fc_std: float) -> Network:
     """Section 5: N(0, 0.01^2); biases of 1 in conv2, 4, 5 and fc6, 7 give ReLU positive inputs.
 
     fc_std: the standard deviation in fc6 and fc7.

@@ -53,7 +53,7 @@ INCEPTION = {
 }
 
 
-def googlenet(num_classes: int = 1000, input_size: int = 224, aux: bool = True) -> Sequential:
+def googlenet(num_classes: int = 1000, input_size: int = 224, aux: bool = True) -> Network:
     """GoogLeNet as in the paper and in Caffe: LRN with Caffe's constants, dropout 0.4."""
     lrn = partial(LocalResponseNorm, 5, alpha=1e-4, beta=0.75, k=1.0, alpha_div_n=True)
     net = _googlenet(Form(conv_relu, lrn=lrn, dropout=0.4), num_classes, input_size, aux)
@@ -64,7 +64,7 @@ def googlenet(num_classes: int = 1000, input_size: int = 224, aux: bool = True) 
     return net
 
 
-def googlenet_bn(num_classes: int = 1000, input_size: int = 224, aux: bool = False) -> Sequential:
+def googlenet_bn(num_classes: int = 1000, input_size: int = 224, aux: bool = False) -> Network:
     """GoogLeNet with batch norm instead of LRN; its 5x5 convolutions are kept."""
     net = _googlenet(Form(conv_bn_relu), num_classes, input_size, aux)
     return net.initialize(caffe_xavier(), 0.0)
@@ -72,7 +72,7 @@ def googlenet_bn(num_classes: int = 1000, input_size: int = 224, aux: bool = Fal
 
 def googlenet_torchvision(
     num_classes: int = 1000, input_size: int = 224, aux: bool = False
-) -> Sequential:
+) -> Network:
     """Torchvision's GoogLeNet: batch norm, 3x3 where the paper has 5x5, a 2x2 fourth pooling."""
     form = Form(conv_bn_relu, branch3=3, pool4=2, aux_pool=partial(AdaptiveAvgPool2d, 4))
     return _googlenet(form, num_classes, input_size, aux).initialize(caffe_xavier(), 0.0)

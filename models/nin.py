@@ -15,7 +15,7 @@ Source: Lin, Chen, Yan, "Network in network", 2013 (arXiv:1312.4400), section 3.
 from dataclasses import replace
 
 from minicnn.data import Preprocess
-from minicnn.layers import Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, Network, Sequential
+from minicnn.layers import Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, Network
 from minicnn.layers.init import gaussian
 from minicnn.registry import register
 from minicnn.training import MultiStep, Recipe, StepDecay
@@ -23,12 +23,12 @@ from minicnn.training import MultiStep, Recipe, StepDecay
 from .recipes import CIFAR10_INPUT, MNIST_MEAN, MNIST_STD, crop_and_flip, imagenet_input
 
 
-def nin_cifar10(num_classes: int = 10) -> Sequential:
+def nin_cifar10(num_classes: int = 10) -> Network:
     """NiN for CIFAR-10: three mlpconv layers, no fully connected layer."""
     return _small(3, 32, (192, 160, 96), (192, 192, 192), (192, 192, num_classes), last_size=3)
 
 
-def nin_cifar100(num_classes: int = 100) -> Sequential:
+def nin_cifar100(num_classes: int = 100) -> Network:
     """NiN for CIFAR-100: as for CIFAR-10, with smaller initial weights in the first layers."""
     net = nin_cifar10(num_classes)
     for name, std in (("conv1", 0.001), ("cccp1", 0.01), ("cccp2", 0.01)):
@@ -36,7 +36,7 @@ def nin_cifar100(num_classes: int = 100) -> Sequential:
     return net
 
 
-def nin_mnist(num_classes: int = 10) -> Sequential:
+def nin_mnist(num_classes: int = 10) -> Network:
     """NiN for MNIST: narrower, all three convolutions 5x5."""
     return _small(1, 28, (96, 64, 48), (128, 96, 48), (128, 96, num_classes), last_size=5)
 

@@ -37,32 +37,32 @@ from .resnet import CIFAR, PAPER, needs_projection
 # --- ImageNet -------------------------------------------------------------------------------------
 
 
-def preresnet18(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def preresnet18(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """Pre-activation ResNet-18: basic units."""
     return _imagenet(basic, (2, 2, 2, 2), num_classes, input_size, option)
 
 
-def preresnet34(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def preresnet34(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """Pre-activation ResNet-34: basic units."""
     return _imagenet(basic, (3, 4, 6, 3), num_classes, input_size, option)
 
 
-def preresnet50(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def preresnet50(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """Pre-activation ResNet-50: bottlenecks."""
     return _imagenet(bottleneck, (3, 4, 6, 3), num_classes, input_size, option)
 
 
-def preresnet101(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def preresnet101(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """Pre-activation ResNet-101: bottlenecks."""
     return _imagenet(bottleneck, (3, 4, 23, 3), num_classes, input_size, option)
 
 
-def preresnet152(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def preresnet152(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """Pre-activation ResNet-152: bottlenecks."""
     return _imagenet(bottleneck, (3, 8, 36, 3), num_classes, input_size, option)
 
 
-def preresnet200(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def preresnet200(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """Pre-activation ResNet-200: bottlenecks."""
     return _imagenet(bottleneck, (3, 24, 36, 3), num_classes, input_size, option)
 
@@ -94,27 +94,27 @@ def _imagenet(
 # --- CIFAR: 6n + 2 layers with basic units, 9n + 2 with bottlenecks -------------------------------
 
 
-def preresnet20_cifar(num_classes: int = 10, option: str = "A") -> Sequential:
+def preresnet20_cifar(num_classes: int = 10, option: str = "A") -> Network:
     """Pre-activation ResNet-20 for 32x32 images: three stages of 3 basic units."""
     return _cifar(basic, 3, num_classes, option)
 
 
-def preresnet56_cifar(num_classes: int = 10, option: str = "A") -> Sequential:
+def preresnet56_cifar(num_classes: int = 10, option: str = "A") -> Network:
     """Pre-activation ResNet-56 for 32x32 images: three stages of 9 basic units."""
     return _cifar(basic, 9, num_classes, option)
 
 
-def preresnet110_cifar(num_classes: int = 10, option: str = "A") -> Sequential:
+def preresnet110_cifar(num_classes: int = 10, option: str = "A") -> Network:
     """Pre-activation ResNet-110 for 32x32 images: three stages of 18 basic units."""
     return _cifar(basic, 18, num_classes, option)
 
 
-def preresnet164_cifar(num_classes: int = 10, option: str = "B") -> Sequential:
+def preresnet164_cifar(num_classes: int = 10, option: str = "B") -> Network:
     """Pre-activation ResNet-164 for 32x32 images: three stages of 18 bottlenecks."""
     return _cifar(bottleneck_v1, 18, num_classes, option)
 
 
-def preresnet1001_cifar(num_classes: int = 10, option: str = "B") -> Sequential:
+def preresnet1001_cifar(num_classes: int = 10, option: str = "B") -> Network:
     """Pre-activation ResNet-1001 for 32x32 images: three stages of 111 bottlenecks."""
     return _cifar(bottleneck_v1, 111, num_classes, option)
 

@@ -38,42 +38,42 @@ from .recipes import CIFAR10_INPUT, TORCHVISION, crop_and_flip, imagenet_input
 # --- ImageNet: table 1 ----------------------------------------------------------------------------
 
 
-def resnet18(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def resnet18(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """ResNet-18: basic blocks."""
     return _imagenet(BasicBlock, (2, 2, 2, 2), num_classes, input_size, option=option)
 
 
-def resnet34(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def resnet34(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """ResNet-34: basic blocks."""
     return _imagenet(BasicBlock, (3, 4, 6, 3), num_classes, input_size, option=option)
 
 
-def resnet50(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def resnet50(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """ResNet-50: bottlenecks, stride in the 3x3 (torchvision)."""
     return _imagenet(Bottleneck, (3, 4, 6, 3), num_classes, input_size, option=option)
 
 
-def resnet101(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def resnet101(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """ResNet-101: bottlenecks, stride in the 3x3 (torchvision)."""
     return _imagenet(Bottleneck, (3, 4, 23, 3), num_classes, input_size, option=option)
 
 
-def resnet152(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def resnet152(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """ResNet-152: bottlenecks, stride in the 3x3 (torchvision)."""
     return _imagenet(Bottleneck, (3, 8, 36, 3), num_classes, input_size, option=option)
 
 
-def resnet50_v1(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def resnet50_v1(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """ResNet-50: bottlenecks, stride in the first 1x1 (the paper)."""
     return _imagenet(Bottleneck, (3, 4, 6, 3), num_classes, input_size, option=option, v1=True)
 
 
-def resnet101_v1(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def resnet101_v1(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """ResNet-101: bottlenecks, stride in the first 1x1 (the paper)."""
     return _imagenet(Bottleneck, (3, 4, 23, 3), num_classes, input_size, option=option, v1=True)
 
 
-def resnet152_v1(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Sequential:
+def resnet152_v1(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
     """ResNet-152: bottlenecks, stride in the first 1x1 (the paper)."""
     return _imagenet(Bottleneck, (3, 8, 36, 3), num_classes, input_size, option=option, v1=True)
 
@@ -108,42 +108,42 @@ def _imagenet(
 
 def resnet20_cifar(
     num_classes: int = 10, option: str = "A", pad_both_ends: bool = False
-) -> Sequential:
+) -> Network:
     """ResNet-20 for 32x32 images: three stages of 3 basic blocks with 16, 32 and 64 maps."""
     return _cifar(3, num_classes, option, pad_both_ends)
 
 
 def resnet32_cifar(
     num_classes: int = 10, option: str = "A", pad_both_ends: bool = False
-) -> Sequential:
+) -> Network:
     """ResNet-32 for 32x32 images: three stages of 5 basic blocks with 16, 32 and 64 maps."""
     return _cifar(5, num_classes, option, pad_both_ends)
 
 
 def resnet44_cifar(
     num_classes: int = 10, option: str = "A", pad_both_ends: bool = False
-) -> Sequential:
+) -> Network:
     """ResNet-44 for 32x32 images: three stages of 7 basic blocks with 16, 32 and 64 maps."""
     return _cifar(7, num_classes, option, pad_both_ends)
 
 
 def resnet56_cifar(
     num_classes: int = 10, option: str = "A", pad_both_ends: bool = False
-) -> Sequential:
+) -> Network:
     """ResNet-56 for 32x32 images: three stages of 9 basic blocks with 16, 32 and 64 maps."""
     return _cifar(9, num_classes, option, pad_both_ends)
 
 
 def resnet110_cifar(
     num_classes: int = 10, option: str = "A", pad_both_ends: bool = False
-) -> Sequential:
+) -> Network:
     """ResNet-110 for 32x32 images: three stages of 18 basic blocks with 16, 32 and 64 maps."""
     return _cifar(18, num_classes, option, pad_both_ends)
 
 
 def resnet1202_cifar(
     num_classes: int = 10, option: str = "A", pad_both_ends: bool = False
-) -> Sequential:
+) -> Network:
     """ResNet-1202 for 32x32 images: three stages of 200 basic blocks with 16, 32 and 64 maps."""
     return _cifar(200, num_classes, option, pad_both_ends)
 

@@ -26,7 +26,6 @@ from minicnn.layers import (
     LocalResponseNorm,
     MaxPool2d,
     Network,
-    Sequential,
 )
 from minicnn.layers.init import glorot_uniform
 from minicnn.registry import register
@@ -46,52 +45,52 @@ E = "33 33 3333 3333 3333"
 WIDTHS = (64, 128, 256, 512, 512)  # maps in each stage
 
 
-def vgg11(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def vgg11(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """VGG-11, configuration A."""
     return _vgg(A, num_classes, input_size, hidden)
 
 
-def vgg11_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def vgg11_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """VGG-11, configuration A, with batch norm after every convolution."""
     return _vgg(A, num_classes, input_size, hidden, batch_norm=True)
 
 
-def vgg11_lrn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def vgg11_lrn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """VGG-11, configuration A-LRN: local response normalization after the first convolution."""
     return _vgg(A_LRN, num_classes, input_size, hidden)
 
 
-def vgg13(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def vgg13(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """VGG-13, configuration B."""
     return _vgg(B, num_classes, input_size, hidden)
 
 
-def vgg13_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def vgg13_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """VGG-13, configuration B, with batch norm after every convolution."""
     return _vgg(B, num_classes, input_size, hidden, batch_norm=True)
 
 
-def vgg16_c(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def vgg16_c(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """VGG-16, configuration C: the last convolution of stages 3, 4 and 5 is 1x1."""
     return _vgg(C, num_classes, input_size, hidden)
 
 
-def vgg16(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def vgg16(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """VGG-16, configuration D."""
     return _vgg(D, num_classes, input_size, hidden)
 
 
-def vgg16_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def vgg16_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """VGG-16, configuration D, with batch norm after every convolution."""
     return _vgg(D, num_classes, input_size, hidden, batch_norm=True)
 
 
-def vgg19(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def vgg19(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """VGG-19, configuration E."""
     return _vgg(E, num_classes, input_size, hidden)
 
 
-def vgg19_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def vgg19_bn(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """VGG-19, configuration E, with batch norm after every convolution."""
     return _vgg(E, num_classes, input_size, hidden, batch_norm=True)
 

@@ -30,12 +30,12 @@ from minicnn.training.callbacks import RescaleFilters
 from .recipes import crop_and_flip, imagenet_input
 
 
-def zfnet(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def zfnet(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """ZFNet as in the paper's figure 3: ReLU, pooling, then normalization."""
     return _zfnet(num_classes, input_size, hidden, (384, 384, 256))
 
 
-def zfnet_wide(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Sequential:
+def zfnet_wide(num_classes: int = 1000, input_size: int = 224, hidden: int = 4096) -> Network:
     """The paper's model (b), with 512, 1024 and 512 maps in the middle layers."""
     return _zfnet(num_classes, input_size, hidden, (512, 1024, 512))
 

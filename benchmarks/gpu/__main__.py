@@ -27,15 +27,32 @@ def main(arguments: Sequence[str] | None = None, command: Sequence[str] = COMMAN
     if isinstance(reason, str):
         print(f"benchmarks.gpu: there is no GPU to verify: {reason}")
         return 3
-    known = parts(options.precisions, options.tiny, bool(options.part) or (not options.no_torch and environment.has_torch()))
+    known = parts(
+        options.precisions,
+        options.tiny,
+        bool(options.part) or (not options.no_torch and environment.has_torch()),
+    )
     if options.part:
-        return run_part(next(part for part in known if part.name == options.part), options.json, options.first)
-    chosen = [part for part in known if any(part.name.startswith(name) for name in options.only or [""])]
+        return run_part(
+            next(part for part in known if part.name == options.part), options.json, options.first
+        )
+    chosen = [
+        part for part in known if any(part.name.startswith(name) for name in options.only or [""])
+    ]
     if not chosen:
-        print(f"benchmarks.gpu: --only {' '.join(options.only)}: no such part; known are {', '.join(part.name for part in known)}")
+        print(
+            f"benchmarks.gpu: --only {' '.join(options.only)}: no such part; known are {', '.join(part.name for part in known)}"
+        )
         return 2
-    shared = ["--precisions", *options.precisions, *(["--tiny"] * options.tiny), *(["--no-torch"] * options.no_torch)]
-    return _supervised(Runner([*command, *shared], options.seconds, options.limit, _say), chosen, options)
+    shared = [
+        "--precisions",
+        *options.precisions,
+        *(["--tiny"] * options.tiny),
+        *(["--no-torch"] * options.no_torch),
+    ]
+    return _supervised(
+        Runner([*command, *shared], options.seconds, options.limit, _say), chosen, options
+    )
 
 
 def _supervised(runner: Runner, chosen: Sequence[Any], options: argparse.Namespace) -> int:
@@ -46,10 +63,14 @@ def _supervised(runner: Runner, chosen: Sequence[Any], options: argparse.Namespa
     def keep() -> None:
         if options.out:
             options.out.mkdir(parents=True, exist_ok=True)
-            (options.out / "gpu.jsonl").write_text("".join(json.dumps(line) + "\n" for line in runner.lines))
+            (options.out / "gpu.jsonl").write_text(
+                "".join(json.dumps(line) + "\n" for line in runner.lines)
+            )
             try:
                 report.write(report.collected(runner.lines, stored), options.out)
-            except Exception:  # a fault of the report must not end the measurements; the lines are there
+            except (
+                Exception
+            ):  # a fault of the report must not end the measurements; the lines are there
                 traceback.print_exc()
 
     try:
@@ -61,7 +82,9 @@ def _supervised(runner: Runner, chosen: Sequence[Any], options: argparse.Namespa
         for table in report.tables(found):
             report.console.print(table)
         bad, judged = report.verdict(found)
-        _say(f"benchmarks.gpu: {judged} comparisons, {bad} failed; {len(found['failures'])} errors; {len(found['left_out'])} left out")
+        _say(
+            f"benchmarks.gpu: {judged} comparisons, {bad} failed; {len(found['failures'])} errors; {len(found['left_out'])} left out"
+        )
     return 1 if bad or found["failures"] else 0
 
 
@@ -70,16 +93,41 @@ def _say(text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="Verify and measure the GPU engine on this machine.")
-    parser.add_argument("--seconds", type=float, default=540, help="the time for all parts; what it does not reach is left out (540)")
-    parser.add_argument("--limit", type=float, default=math.inf, help="the time for one task, where that is less than its part allows")
-    parser.add_argument("--out", type=Path, help="a folder for gpu.json, gpu.md and gpu.png, written anew after each part")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu",
+        description="Verify and measure the GPU engine on this machine.",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=540,
+        help="the time for all parts; what it does not reach is left out (540)",
+    )
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=math.inf,
+        help="the time for one task, where that is less than its part allows",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="a folder for gpu.json, gpu.md and gpu.png, written anew after each part",
+    )
     parser.add_argument("--only", nargs="+", metavar="PART", help="the parts whose names begin so")
-    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["fp32", "tf32", "bf16"])
+    parser.add_argument(
+        "--precisions", nargs="+", choices=PRECISIONS, default=["fp32", "tf32", "bf16"]
+    )
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch's side out")
-    parser.add_argument("--torch-file", type=Path, help="PyTorch's rows of this card, as an earlier run wrote them to gpu-torch.json")
+    parser.add_argument(
+        "--torch-file",
+        type=Path,
+        help="PyTorch's rows of this card, as an earlier run wrote them to gpu-torch.json",
+    )
     parser.add_argument("--tiny", action="store_true", help="the smallest shapes: a rehearsal")
-    parser.add_argument("--part", help="run this part in this process, appending to --json from task --first on")
+    parser.add_argument(
+        "--part", help="run this part in this process, appending to --json from task --first on"
+    )
     parser.add_argument("--json", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
     return parser

@@ -31,7 +31,18 @@ def _kernels(name: str, precision: str, images: int, classes: int) -> Iterator[d
     with profile(activities=[ProfilerActivity.CUDA]) as watched:
         graph.launch()
         torch.cuda.synchronize()
-    found = sorted(((e.key, e.count, e.self_device_time_total) for e in watched.key_averages()), key=lambda e: -e[2])
-    kernels = [[key[:60], count, round(microseconds, 1)] for key, count, microseconds in found[:SHOWN]]
+    found = sorted(
+        ((e.key, e.count, e.self_device_time_total) for e in watched.key_averages()),
+        key=lambda e: -e[2],
+    )
+    kernels = [
+        [key[:60], count, round(microseconds, 1)] for key, count, microseconds in found[:SHOWN]
+    ]
     total = round(sum(microseconds for *_, microseconds in found), 1)
-    yield {"kind": "cause", "name": f"{name}, batch {images}", "precision": precision, "microseconds": total, "kernels": kernels}
+    yield {
+        "kind": "cause",
+        "name": f"{name}, batch {images}",
+        "precision": precision,
+        "microseconds": total,
+        "kernels": kernels,
+    }

@@ -5,17 +5,27 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from minicnn.kernels import functional, reference
 
 from minicnn import registry, rng
 from minicnn.device import runtime, set_precision, to_host, to_input
+from minicnn.kernels import functional, reference
 from minicnn.layers import fuse
 from minicnn.training.metrics import loss_of
 
 from .parts import Task
 
-LIMITS = {"fp32": 2e-6, "ffma": 2e-6, "tf32": 2e-3, "bf16": 1e-2}  # relative L2 error of a kernel's result
-GRADIENT_LIMITS = {"fp32": 2e-2, "ffma": 2e-2, "tf32": 0.1, "bf16": 0.3}  # of a whole network's: units fall to other sides of their kinks
+LIMITS = {
+    "fp32": 2e-6,
+    "ffma": 2e-6,
+    "tf32": 2e-3,
+    "bf16": 1e-2,
+}  # relative L2 error of a kernel's result
+GRADIENT_LIMITS = {
+    "fp32": 2e-2,
+    "ffma": 2e-2,
+    "tf32": 0.1,
+    "bf16": 0.3,
+}  # of a whole network's: units fall to other sides of their kinks
 
 # name: images, kernel, filters, geometry
 CONVOLUTIONS: dict[str, tuple] = {
@@ -69,7 +79,9 @@ def kernels(precision: str, tiny: bool) -> Iterator[Task]:
         yield name, partial(_compared, name, operation, arguments, options, precision)
 
 
-def _compared(name: str, operation: str, arguments: tuple, options: dict, precision: str) -> Iterator[dict]:
+def _compared(
+    name: str, operation: str, arguments: tuple, options: dict, precision: str
+) -> Iterator[dict]:
     set_precision(precision)
     yield compare(name, operation, arguments, options, precision).row()
 
@@ -79,7 +91,9 @@ def compare(name: str, operation: str, arguments: tuple, options: dict, precisio
 
     def on_device():
         given = [_to_device(a) for a in arguments]
-        result = getattr(functional, operation)(*given, **{key: _to_device(a) for key, a in options.items()})
+        result = getattr(functional, operation)(
+            *given, **{key: _to_device(a) for key, a in options.items()}
+        )
         if operation.endswith("_update"):
             return [a for arrays in given[:-2] for a in arrays]
         return list(result) if isinstance(result, tuple) else [result]
@@ -87,14 +101,24 @@ def compare(name: str, operation: str, arguments: tuple, options: dict, precisio
     with runtime().poisoned():
         first, second = on_device(), on_device()
     exact = [_exact(a, precision) for a in arguments]
-    expected = getattr(reference, operation)(*exact, **{key: _exact(a, precision) for key, a in options.items()})
+    expected = getattr(reference, operation)(
+        *exact, **{key: _exact(a, precision) for key, a in options.items()}
+    )
     if operation.endswith("_update"):
         expected = [a for arrays in exact[:-2] for a in arrays]
     expected = list(expected) if isinstance(expected, (tuple, list)) else [expected]
-    repeats = all(to_host(a).tobytes() == to_host(b).tobytes() for a, b in zip(first, second, strict=True))
+    repeats = all(
+        to_host(a).tobytes() == to_host(b).tobytes() for a, b in zip(first, second, strict=True)
+    )
     product = operation.startswith(("conv2d", "linear"))
     limit = LIMITS[precision] if product else 1e-2 if precision == "bf16" else 5e-6
-    return Check(name, precision, max(relative(a, b) for a, b in zip(first, expected, strict=True)), limit, repeats)
+    return Check(
+        name,
+        precision,
+        max(relative(a, b) for a, b in zip(first, expected, strict=True)),
+        limit,
+        repeats,
+    )
 
 
 def cases(generator, tiny: bool) -> Iterator[tuple[str, str, tuple, dict]]:
@@ -107,45 +131,129 @@ def cases(generator, tiny: bool) -> Iterator[tuple[str, str, tuple, dict]]:
         if tiny and name not in TINY:
             continue
         channels = shape[3] // geometry.get("groups", 1)
-        x, w = Images(normal(*shape)), normal(*kernel, channels, filters) / np.float32(np.sqrt(kernel[0] * kernel[1] * channels))
-        y_shape = reference.conv2d(np.zeros((*shape[:3], geometry.get("groups", 1)), np.float32), w[:, :, :1], **geometry).shape
+        x, w = (
+            Images(normal(*shape)),
+            normal(*kernel, channels, filters)
+            / np.float32(np.sqrt(kernel[0] * kernel[1] * channels)),
+        )
+        y_shape = reference.conv2d(
+            np.zeros((*shape[:3], geometry.get("groups", 1)), np.float32), w[:, :, :1], **geometry
+        ).shape
         dy = Images(normal(*y_shape))
-        yield f"conv {name}, forward", "conv2d", (x, w, normal(filters)), geometry | {"activation": "relu"}
+        yield (
+            f"conv {name}, forward",
+            "conv2d",
+            (x, w, normal(filters)),
+            geometry | {"activation": "relu"},
+        )
         added = x, w, normal(filters), normal(filters), dy
         yield f"conv {name}, residual", "conv2d_affine", added, geometry | {"activation": "relu"}
         yield f"conv {name}, input gradient", "conv2d_grad_input", (dy, w, shape), geometry
-        yield f"conv {name}, input gradient through a ReLU", "conv2d_grad_input_relu", (dy, w, x), geometry
+        yield (
+            f"conv {name}, input gradient through a ReLU",
+            "conv2d_grad_input_relu",
+            (dy, w, x),
+            geometry,
+        )
         yield f"conv {name}, weight gradient", "conv2d_grad_weight", (dy, x, w.shape), geometry
     n, c = (2, 8) if tiny else (8, 96)
     side = 6 if tiny else 27
     x, dy = Images(normal(n, side, side, c)), Images(normal(n, side, side, c))
-    yield "linear", "linear", (Images(normal(n, 400)), normal(400, 120) / 20, normal(120)), {"activation": "tanh"}
-    yield "linear, input gradient", "linear_grad_input", (Images(normal(n, 120)), normal(400, 120) / 20), {}
-    yield "linear, weight gradient", "linear_grad_weight", (Images(normal(n, 120)), Images(normal(n, 400))), {}
+    yield (
+        "linear",
+        "linear",
+        (Images(normal(n, 400)), normal(400, 120) / 20, normal(120)),
+        {"activation": "tanh"},
+    )
+    yield (
+        "linear, input gradient",
+        "linear_grad_input",
+        (Images(normal(n, 120)), normal(400, 120) / 20),
+        {},
+    )
+    yield (
+        "linear, weight gradient",
+        "linear_grad_weight",
+        (Images(normal(n, 120)), Images(normal(n, 400))),
+        {},
+    )
     for activation in ("relu", "sigmoid", "tanh", "scaled_tanh"):
         yield activation, "activate", (x, activation), {}
-        yield f"{activation}, gradient", "activation_grad", (dy, Images(np.tanh(x.array)), activation), {}
+        yield (
+            f"{activation}, gradient",
+            "activation_grad",
+            (dy, Images(np.tanh(x.array)), activation),
+            {},
+        )
     yield "add + relu", "add", (x, dy, "relu"), {}
-    for geometry in ({"kernel_size": 3, "stride": 2}, {"kernel_size": 2}, {"kernel_size": 3, "stride": 1, "padding": 1}):
+    for geometry in (
+        {"kernel_size": 3, "stride": 2},
+        {"kernel_size": 2},
+        {"kernel_size": 3, "stride": 1, "padding": 1},
+    ):
         text = " ".join(f"{key}={value}" for key, value in geometry.items())
         yield f"max pool {text}", "max_pool2d", (x,), geometry
         yield f"avg pool {text}", "avg_pool2d", (x,), geometry
         y = reference.max_pool2d(x.array, **geometry)
-        yield f"max pool gradient {text}", "max_pool2d_grad", (Images(normal(*y[0].shape)), y[1], x.array.shape), geometry
-        yield f"avg pool gradient {text}", "avg_pool2d_grad", (Images(normal(*y[0].shape)), x.array.shape), geometry
+        yield (
+            f"max pool gradient {text}",
+            "max_pool2d_grad",
+            (Images(normal(*y[0].shape)), y[1], x.array.shape),
+            geometry,
+        )
+        yield (
+            f"avg pool gradient {text}",
+            "avg_pool2d_grad",
+            (Images(normal(*y[0].shape)), x.array.shape),
+            geometry,
+        )
     yield "global average pool", "global_avg_pool2d", (x,), {}
-    yield "global average pool, gradient", "global_avg_pool2d_grad", (Images(normal(n, c)), x.array.shape), {}
+    yield (
+        "global average pool, gradient",
+        "global_avg_pool2d_grad",
+        (Images(normal(n, c)), x.array.shape),
+        {},
+    )
     scale = (2 + x.array**2).astype(np.float32)
     yield "LRN", "local_response_norm", (x, 5, 0.5), {}
-    yield "LRN, gradient", "local_response_norm_grad", (dy, x, Images(x.array * scale**-0.75), scale, 5, 0.5), {}
-    gamma, beta, mean, var = normal(c), normal(c), normal(c), (1 + normal(c) ** 2).astype(np.float32)
+    yield (
+        "LRN, gradient",
+        "local_response_norm_grad",
+        (dy, x, Images(x.array * scale**-0.75), scale, 5, 0.5),
+        {},
+    )
+    gamma, beta, mean, var = (
+        normal(c),
+        normal(c),
+        normal(c),
+        (1 + normal(c) ** 2).astype(np.float32),
+    )
     yield "batch norm + relu", "batch_norm", (x, gamma, beta, mean, var), {"activation": "relu"}
-    yield "batch norm + residual + relu", "batch_norm_add", (x, dy, gamma, beta, mean, var), {"activation": "relu"}
-    yield "batch norm + relu, gradient", "batch_norm_grad", (dy, x, gamma, mean, var), {"beta": beta, "activation": "relu"}
+    yield (
+        "batch norm + residual + relu",
+        "batch_norm_add",
+        (x, dy, gamma, beta, mean, var),
+        {"activation": "relu"},
+    )
+    yield (
+        "batch norm + relu, gradient",
+        "batch_norm_grad",
+        (dy, x, gamma, mean, var),
+        {"beta": beta, "activation": "relu"},
+    )
     labels = generator.integers(0, 10, 64)
     yield "softmax", "softmax", (Images(10 * normal(64, 1000)),), {}
-    yield "softmax cross-entropy", "softmax_cross_entropy", (Images(10 * normal(64, 10)), labels), {}
-    for name, slots, options in (("sgd", 1, {"momentum": 0.9}), ("adam", 2, {"step": 2}), ("rmsprop", 2, {})):
+    yield (
+        "softmax cross-entropy",
+        "softmax_cross_entropy",
+        (Images(10 * normal(64, 10)), labels),
+        {},
+    )
+    for name, slots, options in (
+        ("sgd", 1, {"momentum": 0.9}),
+        ("adam", 2, {"step": 2}),
+        ("rmsprop", 2, {}),
+    ):
         lists = tuple([abs(normal(3, 5)), abs(normal(5000))] for _ in range(2 + slots))
         yield name, f"{name}_update", (*lists, [0.1, 0.2], [0.0, 1e-3]), options
 
@@ -171,7 +279,9 @@ def _exact(a, precision: str) -> Any:
     if isinstance(a, list) and isinstance(a[0], np.ndarray):
         return [array.astype(np.float64) for array in a]
     if isinstance(a, np.ndarray) and a.dtype == np.float32:
-        return _rounded(a, precision) if a.ndim in (2, 4) else a.astype(np.float64)  # weights are rounded on their way
+        return (
+            _rounded(a, precision) if a.ndim in (2, 4) else a.astype(np.float64)
+        )  # weights are rounded on their way
     return a
 
 
@@ -196,9 +306,14 @@ def _network(name: str, precision: str, batch: int) -> Iterator[dict]:
     exact = _step(name, "cpu", batch)
     set_precision(precision)
     ours = _step(name, "cuda", batch)
-    for what, limit in (("outputs", GRADIENT_LIMITS[precision] / 4), ("gradients", GRADIENT_LIMITS[precision])):
+    for what, limit in (
+        ("outputs", GRADIENT_LIMITS[precision] / 4),
+        ("gradients", GRADIENT_LIMITS[precision]),
+    ):
         pairs = zip(ours[what], exact[what], strict=True)
-        error = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in pairs) / sum(np.sum(b**2) for b in exact[what]))
+        error = np.sqrt(
+            sum(np.sum((a - b) ** 2) for a, b in pairs) / sum(np.sum(b**2) for b in exact[what])
+        )
         yield Check(f"{name}, {what}", precision, float(error), limit, True).row()
 
 

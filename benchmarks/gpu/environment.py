@@ -44,9 +44,19 @@ def tasks(tiny: bool) -> Iterator[Task]:
 
 def describe() -> dict[str, Any]:
     """Versions, GPU, commit (of git, or what MINICNN_COMMIT says where a tree travels without), date."""
-    found: dict = {"python": platform.python_version(), **{p: version(p) for p in PACKAGES if version(p)}, "cores": os.cpu_count()}
-    commit = os.environ.get("MINICNN_COMMIT") or _output("git", "-C", str(Path(__file__).parents[2]), "rev-parse", "--short", "HEAD")
-    return found | runtime().describe() | {"commit": commit or "unknown", "date": f"{datetime.now(UTC):%Y-%m-%d}"}
+    found: dict = {
+        "python": platform.python_version(),
+        **{p: version(p) for p in PACKAGES if version(p)},
+        "cores": os.cpu_count(),
+    }
+    commit = os.environ.get("MINICNN_COMMIT") or _output(
+        "git", "-C", str(Path(__file__).parents[2]), "rev-parse", "--short", "HEAD"
+    )
+    return (
+        found
+        | runtime().describe()
+        | {"commit": commit or "unknown", "date": f"{datetime.now(UTC):%Y-%m-%d}"}
+    )
 
 
 def _output(*command: str) -> str | None:
@@ -73,7 +83,11 @@ def ceilings(tiny: bool) -> dict[str, float]:
     import torch
 
     n = 8192
-    for name, kind, tf32 in (("fp32", torch.float32, False), ("tf32", torch.float32, True), ("bf16", torch.bfloat16, False)):
+    for name, kind, tf32 in (
+        ("fp32", torch.float32, False),
+        ("tf32", torch.float32, True),
+        ("bf16", torch.bfloat16, False),
+    ):
         torch.backends.cuda.matmul.allow_tf32 = tf32
         x, y = (torch.randn(n, n, device="cuda").to(kind) for _ in range(2))
         found[f"{name} product, FLOP/s"] = 2 * n**3 / min(torch_times(partial(torch.matmul, x, y)))

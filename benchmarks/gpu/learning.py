@@ -13,7 +13,12 @@ from minicnn.errors import DataError
 
 from .parts import Task
 
-LIMITS = {"fp32": 0.05, "ffma": 0.05, "tf32": 0.05, "bf16": 0.1}  # rounding grows from step to step; a wrong gradient grows at once
+LIMITS = {
+    "fp32": 0.05,
+    "ffma": 0.05,
+    "tf32": 0.05,
+    "bf16": 0.1,
+}  # rounding grows from step to step; a wrong gradient grows at once
 
 
 class Course(NamedTuple):
@@ -29,7 +34,9 @@ class Course(NamedTuple):
     @property
     def distance(self) -> float:
         """The largest difference of the epochs' losses, relative to the first of them."""
-        return max(abs(a - b) for a, b in zip(self.gpu, self.cpu, strict=True)) / max(abs(self.cpu[0]), 1e-9)
+        return max(abs(a - b) for a, b in zip(self.gpu, self.cpu, strict=True)) / max(
+            abs(self.cpu[0]), 1e-9
+        )
 
     @property
     def passed(self) -> bool:
@@ -54,14 +61,28 @@ def _sets() -> tuple[Dataset, Dataset]:
 
 def _course(precision: str, tiny: bool) -> Iterator[dict]:
     images, batch = (8, 4) if tiny else (2000, 64)
-    train, test = (part.subset(np.arange(min(images, len(part)))) for part in (data.digits() if tiny else _sets()))
+    train, test = (
+        part.subset(np.arange(min(images, len(part))))
+        for part in (data.digits() if tiny else _sets())
+    )
     cpu = _train(train, test, "cpu", batch, 2)
     set_precision(precision)
     gpu = _train(train, test, "cuda", batch, 2)
     losses, expected = ([row["train_loss"] for row in history.rows] for history in (gpu, cpu))
     last = gpu.rows[-1]
-    course = Course(f"lenet5 on {train.name}", precision, losses, expected, last["test_accuracy"], last["seconds"])
-    yield {"kind": "course", "distance": course.distance, "passed": course.passed} | course._asdict()
+    course = Course(
+        f"lenet5 on {train.name}",
+        precision,
+        losses,
+        expected,
+        last["test_accuracy"],
+        last["seconds"],
+    )
+    yield {
+        "kind": "course",
+        "distance": course.distance,
+        "passed": course.passed,
+    } | course._asdict()
 
 
 def _whole() -> Iterator[dict]:

@@ -72,7 +72,9 @@ def run_part(part: Part, path: Path, first: int = 0) -> int:
                 _settled()
             except Exception as error:  # of any kind: the next task may well work
                 message = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-                write(kind="failure", name=name, message=message, trace=traceback.format_exc()[-2000:])
+                write(
+                    kind="failure", name=name, message=message, trace=traceback.format_exc()[-2000:]
+                )
                 if not _works():
                     write(kind="lost", name=name)
                     return DEVICE_LOST

@@ -12,22 +12,38 @@ from rich.table import Table
 
 console = Console(highlight=False, width=None if Console().is_terminal else 170)
 
-LISTS = {"check": "checks", "course": "courses", "epoch": "epochs", "cause": "causes", "failure": "failures", "left out": "left_out"}
+LISTS = {
+    "check": "checks",
+    "course": "courses",
+    "epoch": "epochs",
+    "cause": "causes",
+    "failure": "failures",
+    "left out": "left_out",
+}
 
 
 def collected(lines: Sequence[dict], stored: Sequence[dict] = ()) -> dict[str, Any]:
     """The lines of all parts by their kind; beside each speed PyTorch's best: of this run, or else of an earlier one on the same card."""
-    found: dict[str, Any] = {"environment": {}, "ceilings": {}, **{name: [] for name in LISTS.values()}, "output": []}
+    found: dict[str, Any] = {
+        "environment": {},
+        "ceilings": {},
+        **{name: [] for name in LISTS.values()},
+        "output": [],
+    }
     for line in lines:
         if line["kind"] in ("environment", "ceilings"):
-            found[line["kind"]] = {key: value for key, value in line.items() if key not in ("kind", "part")}
+            found[line["kind"]] = {
+                key: value for key, value in line.items() if key not in ("kind", "part")
+            }
         elif line["kind"] in LISTS:
             found[LISTS[line["kind"]]].append(line)
         elif line["kind"] == "output":
             found["output"].append(line)
     found["torch"] = [line for line in lines if line["kind"] == "torch"]
     ways = {(row["name"], row["precision"]): row["ways"] for row in (*stored, *found["torch"])}
-    found["rows"] = [_beside(line, ways, found["ceilings"]) for line in lines if line["kind"] == "speed"]
+    found["rows"] = [
+        _beside(line, ways, found["ceilings"]) for line in lines if line["kind"] == "speed"
+    ]
     return found
 
 
@@ -40,9 +56,16 @@ def _beside(row: dict, ways: dict, ceilings: dict[str, float]) -> dict[str, Any]
 
 def share(row: dict, ceilings: dict[str, float]) -> float | None:
     """The floor over our time: the larger of bytes at the copy's bandwidth and FLOPs at the product's rate. None without ceilings."""
-    rate = ceilings.get(f"{'tf32' if row['precision'] == 'fp32' else row['precision']} product, FLOP/s")
-    bandwidth, effort = ceilings.get("copy, bytes/s"), 3 if row["precision"] == "fp32" else 1  # 3xTF32
-    floors = ([row["bytes"] / bandwidth] if bandwidth and row["bytes"] else []) + ([effort * row["flops"] / rate] if rate else [])
+    rate = ceilings.get(
+        f"{'tf32' if row['precision'] == 'fp32' else row['precision']} product, FLOP/s"
+    )
+    bandwidth, effort = (
+        ceilings.get("copy, bytes/s"),
+        3 if row["precision"] == "fp32" else 1,
+    )  # 3xTF32
+    floors = ([row["bytes"] / bandwidth] if bandwidth and row["bytes"] else []) + (
+        [effort * row["flops"] / rate] if rate else []
+    )
     return max(floors) / row["seconds"] if floors and max(floors) else None
 
 
@@ -64,12 +87,22 @@ def tables(found: dict) -> list[Table]:
     """The results as tables; of the comparisons those that failed, or else those that came nearest to their limits."""
     shown = []
     if found.get("checks"):
-        table = _table("correctness", "comparison", "precision", "error", "limit", "bits repeat", "")
+        table = _table(
+            "correctness", "comparison", "precision", "error", "limit", "bits repeat", ""
+        )
         failed = [c for c in found["checks"] if not c["passed"]]
-        for check in failed or sorted(found["checks"], key=lambda c: -c["error"] / max(c["limit"], 1e-30))[:8]:
+        for check in (
+            failed
+            or sorted(found["checks"], key=lambda c: -c["error"] / max(c["limit"], 1e-30))[:8]
+        ):
             repeats = "yes" if check["repeats"] else "no"
             table.add_row(
-                escape(check["name"]), check["precision"], f"{check['error']:.1e}", f"{check['limit']:.0e}", repeats, _verdict(check)
+                escape(check["name"]),
+                check["precision"],
+                f"{check['error']:.1e}",
+                f"{check['limit']:.0e}",
+                repeats,
+                _verdict(check),
             )
         table.caption = f"{len(found['checks']) - len(failed)} of {len(found['checks'])} passed"
         shown.append(table)
@@ -81,39 +114,102 @@ def tables(found: dict) -> list[Table]:
             shown.append(table)
     if found.get("rows"):
         table = _table(
-            "speed", "what", "precision", "ours", "PyTorch", "its way", "ratio", "TFLOP/s", "of the floor", "tile, parts, blocks per SM"
+            "speed",
+            "what",
+            "precision",
+            "ours",
+            "PyTorch",
+            "its way",
+            "ratio",
+            "TFLOP/s",
+            "of the floor",
+            "tile, parts, blocks per SM",
         )
         for r in found["rows"]:
-            theirs, ratio = (f"{r['torch'] * 1e6:,.1f} us", f"{r['ratio']:.2f}") if r["torch"] else ("", "")
+            theirs, ratio = (
+                (f"{r['torch'] * 1e6:,.1f} us", f"{r['ratio']:.2f}") if r["torch"] else ("", "")
+            )
             rate = f"{r['flops'] / r['seconds'] / 1e12:.1f}" if r["flops"] else ""
             of_floor = f"{r['share']:.0%}" if r["share"] else ""
             table.add_row(
-                r["name"], r["precision"], f"{r['seconds'] * 1e6:,.1f} us", theirs, r["way"] or "", ratio, rate, of_floor, _plan(r)
+                r["name"],
+                r["precision"],
+                f"{r['seconds'] * 1e6:,.1f} us",
+                theirs,
+                r["way"] or "",
+                ratio,
+                rate,
+                of_floor,
+                _plan(r),
             )
         for text, mean in means(found["rows"]).items():
-            table.add_row(f"[bold]geometric mean: {text}[/]", "", "", "", "", f"[bold]{mean:.2f}[/]", "", "", "")
+            table.add_row(
+                f"[bold]geometric mean: {text}[/]",
+                "",
+                "",
+                "",
+                "",
+                f"[bold]{mean:.2f}[/]",
+                "",
+                "",
+                "",
+            )
         shown.append(table)
     if found.get("courses"):
-        table = _table("learning", "training", "precision", "losses on the GPU", "on the CPU", "distance", "test accuracy", "")
+        table = _table(
+            "learning",
+            "training",
+            "precision",
+            "losses on the GPU",
+            "on the CPU",
+            "distance",
+            "test accuracy",
+            "",
+        )
         for c in found["courses"]:
             losses = (" ".join(f"{v:.4f}" for v in c[side]) for side in ("gpu", "cpu"))
-            table.add_row(c["name"], c["precision"], *losses, f"{c['distance']:.1e}", f"{c['accuracy']:.2%}", _verdict(c))
+            table.add_row(
+                c["name"],
+                c["precision"],
+                *losses,
+                f"{c['distance']:.1e}",
+                f"{c['accuracy']:.2%}",
+                _verdict(c),
+            )
         shown.append(table)
     if found.get("epochs"):
         table = _table("LeNet-5 by epochs", "epoch", "training loss", "test accuracy", "seconds")
         for e in found["epochs"]:
-            table.add_row(f"{e['epoch']}", f"{e['train_loss']:.4f}", f"{e['test_accuracy']:.2%}", f"{e['seconds']:.2f}")
+            table.add_row(
+                f"{e['epoch']}",
+                f"{e['train_loss']:.4f}",
+                f"{e['test_accuracy']:.2%}",
+                f"{e['seconds']:.2f}",
+            )
         shown.append(table)
     for cause in found.get("causes", []):
-        table = _table(f"the kernels of a step of {cause['name']}, {cause['precision']}", "kernel", "launches", "us", "share")
+        table = _table(
+            f"the kernels of a step of {cause['name']}, {cause['precision']}",
+            "kernel",
+            "launches",
+            "us",
+            "share",
+        )
         for name, count, microseconds in cause["kernels"]:
-            table.add_row(escape(name), f"{count}", f"{microseconds:,.1f}", f"{microseconds / cause['microseconds']:.0%}")
+            table.add_row(
+                escape(name),
+                f"{count}",
+                f"{microseconds:,.1f}",
+                f"{microseconds / cause['microseconds']:.0%}",
+            )
         shown.append(table)
     return shown
 
 
 def _plan(row: dict) -> str:
-    return "; ".join(f"{p['tile']}, {p['splits']}, {p['blocks per SM']}" for p in row.get("plan", [])[:2])
+    return "; ".join(
+        f"{p['tile']}, {p['splits']}, {p['blocks per SM']}" for p in row.get("plan", [])[:2]
+    )
 
 
 def means(rows: Sequence[dict]) -> dict[str, float]:
@@ -152,7 +248,9 @@ def _picture(rows: list[dict], path: Path) -> None:
     for i, precision in enumerate(used):
         mine = {r["name"]: r["ratio"] for r in rows if r["precision"] == precision}
         places = [names.index(name) + (i - (len(used) - 1) / 2) * 0.8 / len(used) for name in mine]
-        bars = axes.barh(places, list(mine.values()), 0.8 / len(used), color=colors[precision], label=precision)
+        bars = axes.barh(
+            places, list(mine.values()), 0.8 / len(used), color=colors[precision], label=precision
+        )
         axes.bar_label(bars, [f"{v:.2f}" for v in mine.values()], padding=3, fontsize=7)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_yticks(range(len(names)), names, fontsize=8)

@@ -20,7 +20,9 @@ class Runner:
     seconds: the time for all parts together; what it does not reach is noted as left out. limit: the time for one task at most.
     """
 
-    def __init__(self, command: Sequence[str], seconds: float, limit: float, say: Callable[[str], None]):
+    def __init__(
+        self, command: Sequence[str], seconds: float, limit: float, say: Callable[[str], None]
+    ):
         self._command, self._limit, self._say = list(command), limit, say
         self._begun = time.monotonic()
         self._end = self._begun + seconds
@@ -53,7 +55,9 @@ class Runner:
             if code == 0:
                 return
             if task is None:
-                return self._note(part, "failure", part.name, f"{_ending(code)} before its first task")
+                return self._note(
+                    part, "failure", part.name, f"{_ending(code)} before its first task"
+                )
             number, name, told = task
             if time.monotonic() >= self._end:
                 return self._note(part, "left out", name, "the time for all parts ended here")
@@ -61,23 +65,42 @@ class Runner:
                 self._note(part, "failure", name, _ending(code))
             first = number + 1
             self._say(f"       goes on behind: {name}")
-        self._note(part, "left out", part.name, f"{RESTARTS} of its processes ended before their time")
+        self._note(
+            part, "left out", part.name, f"{RESTARTS} of its processes ended before their time"
+        )
 
-    def _watch(self, part: Part, path: Path, first: int) -> tuple[int | str, tuple[int, str, bool] | None]:
+    def _watch(
+        self, part: Part, path: Path, first: int
+    ) -> tuple[int | str, tuple[int, str, bool] | None]:
         """The exit code (or why the child was killed), and the task that ran last: number, name, whether its failure is written."""
         log = path.with_suffix(".log")
         with path.open(encoding="utf-8") as lines, log.open("w") as output:
-            command = [*self._command, "--part", part.name, "--json", str(path), "--first", str(first)]
+            command = [
+                *self._command,
+                "--part",
+                part.name,
+                "--json",
+                str(path),
+                "--first",
+                str(first),
+            ]
             self._child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
             task: tuple[int, str, bool] | None
             task, heard, limit, rest = None, time.monotonic(), float(START), ""
             while True:
-                code: int | str | None = self._child.poll()  # before reading: what it wrote last is then read
+                code: int | str | None = (
+                    self._child.poll()
+                )  # before reading: what it wrote last is then read
                 for line in iter(lines.readline, ""):
                     rest += line
                     if not rest.endswith("\n"):
                         break  # written in part
-                    found, rest, heard, limit = json.loads(rest), "", time.monotonic(), min(part.limit, self._limit)
+                    found, rest, heard, limit = (
+                        json.loads(rest),
+                        "",
+                        time.monotonic(),
+                        min(part.limit, self._limit),
+                    )
                     task = self._take(found, task)
                 if code is None and time.monotonic() > min(heard + limit, self._end):
                     self.close()
@@ -99,16 +122,24 @@ class Runner:
             self._say(f"       FAILED {line['name']}: {line['message']}")
             return task and (*task[:2], True)
         if line["kind"] == "check" and not line["passed"]:
-            self._say(f"       FAILED {line['name']}: error {line['error']:.1e}, limit {line['limit']:.0e}")
+            self._say(
+                f"       FAILED {line['name']}: error {line['error']:.1e}, limit {line['limit']:.0e}"
+            )
         return task
 
     def _note(self, part: Part, kind: str, name: str, message: str) -> None:
         self.lines.append({"part": part.name, "kind": kind, "name": name, "message": message})
-        self._say(f"       {'FAILED' if kind == 'failure' else 'left out:'} {name or part.name}: {message}")
+        self._say(
+            f"       {'FAILED' if kind == 'failure' else 'left out:'} {name or part.name}: {message}"
+        )
 
 
 def _ending(code: int | str) -> str:
     """What ended a child, in words."""
     if isinstance(code, str):
         return code
-    return f"its process was ended by signal {-code}" if code < 0 else f"its process ended with exit code {code}"
+    return (
+        f"its process was ended by signal {-code}"
+        if code < 0
+        else f"its process ended with exit code {code}"
+    )

@@ -11,11 +11,11 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from minicnn.kernels import functional as F
-from minicnn.kernels.cuda import conv, lenet
 
 from minicnn import registry, training
 from minicnn.device import runtime, set_precision, to_input
+from minicnn.kernels import functional as F
+from minicnn.kernels.cuda import conv, lenet
 from minicnn.layers import fuse
 from minicnn.study.summary import summarize
 from minicnn.training.losses import labels_checked
@@ -57,7 +57,15 @@ def copies(nbytes: int) -> int:
     return max(1, min(8, -(-L2 // max(nbytes, 1))))
 
 
-def _row(group: str, name: str, precision: str, seconds: float, flops: float = 0.0, moved: float = 0.0, **more: Any) -> dict:
+def _row(
+    group: str,
+    name: str,
+    precision: str,
+    seconds: float,
+    flops: float = 0.0,
+    moved: float = 0.0,
+    **more: Any,
+) -> dict:
     return {
         "kind": "speed",
         "group": group,
@@ -80,7 +88,9 @@ def operations(precision: str, tiny: bool) -> Iterator[Task]:
     yield "memory-bound operations", partial(_memory_bound, precision, 1 if tiny else MEMORY_BATCH)
 
 
-def _convolution(name: str, precision: str, shape: tuple, size: int, filters: int, geometry: dict[str, int]) -> Iterator[dict]:
+def _convolution(
+    name: str, precision: str, shape: tuple, size: int, filters: int, geometry: dict[str, int]
+) -> Iterator[dict]:
     set_precision(precision)
     work, sets, w, flops, moved = _prepared(shape, size, filters, geometry)
     for what in PASSES:
@@ -92,13 +102,26 @@ def _convolution(name: str, precision: str, shape: tuple, size: int, filters: in
         x, dy = sets[0]
         yield spot.check(f"{name}, {what}", what, precision, x, dy, w, geometry, result).row()
         seconds = statistics.median(runtime().times(work[what]))
-        yield _row("convolution", f"{name}, {what}", precision, seconds, flops, moved, plan=_described(plans))
+        yield _row(
+            "convolution",
+            f"{name}, {what}",
+            precision,
+            seconds,
+            flops,
+            moved,
+            plan=_described(plans),
+        )
 
 
-def _prepared(shape: tuple, size: int, filters: int, geometry: dict[str, int]) -> tuple[dict[str, Callable], list[tuple], Any, float, int]:
+def _prepared(
+    shape: tuple, size: int, filters: int, geometry: dict[str, int]
+) -> tuple[dict[str, Callable], list[tuple], Any, float, int]:
     """Each pass as a call, the sets of buffers that they go through, the weights, and the FLOPs and bytes of a pass."""
     generator = np.random.default_rng()
-    w = runtime().upload(generator.standard_normal((size, size, shape[3], filters), dtype=np.float32) / np.float32(size * shape[3] ** 0.5))
+    w = runtime().upload(
+        generator.standard_normal((size, size, shape[3], filters), dtype=np.float32)
+        / np.float32(size * shape[3] ** 0.5)
+    )
     x = _images(generator, shape)
     y = F.conv2d(x, w, **geometry)
     dy = _images(generator, y.shape)
@@ -106,8 +129,12 @@ def _prepared(shape: tuple, size: int, filters: int, geometry: dict[str, int]) -
     sets = [(x, dy)] + [(x.copy(), dy.copy()) for _ in range(copies(moved) - 1)]
     work = {
         "forward": lambda i: F.conv2d(sets[i % len(sets)][0], w, **geometry),
-        "input gradient": lambda i: F.conv2d_grad_input(sets[i % len(sets)][1], w, shape, **geometry),
-        "weight gradient": lambda i: F.conv2d_grad_weight(*sets[i % len(sets)][::-1], w.shape, **geometry, bias=False)[0],
+        "input gradient": lambda i: F.conv2d_grad_input(
+            sets[i % len(sets)][1], w, shape, **geometry
+        ),
+        "weight gradient": lambda i: F.conv2d_grad_weight(
+            *sets[i % len(sets)][::-1], w.shape, **geometry, bias=False
+        )[0],
     }
     return work, sets, w, 2.0 * y.size * size * size * shape[3], moved
 
@@ -125,7 +152,9 @@ def _described(plans: list[tuple]) -> list[dict[str, Any]]:
             "tile": f"{way.tile.m}x{way.tile.n}",
             "stages": way.stages,
             "splits": way.splits,
-            "blocks per SM": round(-(-m // way.tile.m) * -(-n // way.tile.n) * groups * way.splits / card.processors, 2),
+            "blocks per SM": round(
+                -(-m // way.tile.m) * -(-n // way.tile.n) * groups * way.splits / card.processors, 2
+            ),
             "warps": way.warps,
             "balance": round(way.balance, 3),
         }
@@ -160,16 +189,27 @@ def _memory_bound(precision: str, batch: int) -> Iterator[dict]:
         _, m, s = F.batch_norm(x, gamma, beta, mean, var, activation="relu")
         F.batch_norm_grad(dy, x, gamma, m, s, beta=beta, activation="relu")
 
-    logits, labels = _images(generator, (32 * batch, 1000)), run.upload(generator.integers(0, 1000, 32 * batch))
-    values, gradients, velocities = ([run.upload(np.ones(batch << 15, np.float32)) for _ in range(6)] for _ in range(3))
+    logits, labels = (
+        _images(generator, (32 * batch, 1000)),
+        run.upload(generator.integers(0, 1000, 32 * batch)),
+    )
+    values, gradients, velocities = (
+        [run.upload(np.ones(batch << 15, np.float32)) for _ in range(6)] for _ in range(3)
+    )
     size = sum(a.nbytes for a in values)
     work: dict[str, tuple[Callable, int]] = {  # name: call, bytes moved at least
         "LRN": (lrn, 5 * x.nbytes + 2 * x.size * 4),
         "max pool 2x2": (max_pool, int(2.5 * x.nbytes) + x.size // 2),
         "batch norm + ReLU": (batch_norm, 8 * x.nbytes),
         "add + ReLU": (lambda i: F.add(*sets[i % len(sets)], "relu"), 3 * x.nbytes),
-        "softmax cross-entropy": (lambda i: F.softmax_cross_entropy(logits, labels), 2 * logits.nbytes),
-        "SGD with momentum": (lambda i: F.sgd_update(values, gradients, velocities, [0.1] * 6, [0.0] * 6, 0.9), 5 * size),
+        "softmax cross-entropy": (
+            lambda i: F.softmax_cross_entropy(logits, labels),
+            2 * logits.nbytes,
+        ),
+        "SGD with momentum": (
+            lambda i: F.sgd_update(values, gradients, velocities, [0.1] * 6, [0.0] * 6, 0.9),
+            5 * size,
+        ),
     }
     for name, (call, moved) in work.items():
         yield _row("memory", name, precision, statistics.median(run.times(call)), 0.0, moved)
@@ -187,11 +227,16 @@ def steps(precision: str, tiny: bool) -> Iterator[Task]:
             yield f"lenet5, {name}", partial(_fused_lenet, name, persistent, 2 if tiny else 128)
 
 
-def training_step(name: str, images: int, classes: int, precision: str) -> tuple[Callable[[int], None], float]:
+def training_step(
+    name: str, images: int, classes: int, precision: str
+) -> tuple[Callable[[int], None], float]:
     """The step as a call, and its FLOPs."""
     set_precision(precision)
     model = fuse(registry.create(name, seed=0, num_classes=classes).to("cuda").train())
-    optimizer, loss = training.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4), loss_of(model)
+    optimizer, loss = (
+        training.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4),
+        loss_of(model),
+    )
     generator = np.random.default_rng()
     x = runtime().upload(generator.standard_normal((images, *model.input_shape), dtype=np.float32))
     labels = runtime().upload(generator.integers(0, classes, images))
@@ -215,7 +260,9 @@ def _step(name: str, images: int, classes: int, precision: str) -> Iterator[dict
 def _fused_lenet(name: str, persistent: bool, images: int) -> Iterator[dict]:
     """LeNet-5's step as a graph of nine kernels, or as one kernel, launched 20 times, host time included."""
     run, model = runtime(), registry.create("lenet5", seed=0)
-    parameters, velocities = ([run.upload(make(p.value)) for p in model.parameters()] for make in (np.copy, np.zeros_like))
+    parameters, velocities = (
+        [run.upload(make(p.value)) for p in model.parameters()] for make in (np.copy, np.zeros_like)
+    )
     generator, totals = np.random.default_rng(), run.upload(np.zeros(2))
     x = run.upload(generator.standard_normal((images, *model.input_shape), dtype=np.float32))
     labels = run.upload(generator.integers(0, 10, images))

@@ -12,15 +12,36 @@ from .correctness import LIMITS, Check, relative
 PIXELS, FILTERS = 16, 16
 
 
-def check(name: str, what: str, precision: str, x: Any, dy: Any, w: Any, geometry: dict[str, int], result: Any) -> Check:
+def check(
+    name: str,
+    what: str,
+    precision: str,
+    x: Any,
+    dy: Any,
+    w: Any,
+    geometry: dict[str, int],
+    result: Any,
+) -> Check:
     """Whether some of `result`, which a pass made on the device of x, dy and w, is right; some hundreds of its numbers are looked at."""
     weights = _wide(w)
     if precision == "bf16":
         weights = _wide(_half(weights))
     ours, exact = {"forward": _forward, "input gradient": _input, "weight gradient": _weight}[what](
-        x, dy, weights, geometry.get("stride", 1), geometry.get("padding", 0), result, np.random.default_rng()
+        x,
+        dy,
+        weights,
+        geometry.get("stride", 1),
+        geometry.get("padding", 0),
+        result,
+        np.random.default_rng(),
     )
-    return Check(f"{name}, some results", precision, relative(np.array(ours), np.array(exact)), LIMITS[precision], True)
+    return Check(
+        f"{name}, some results",
+        precision,
+        relative(np.array(ours), np.array(exact)),
+        LIMITS[precision],
+        True,
+    )
 
 
 def _half(array: np.ndarray) -> np.ndarray:
@@ -35,7 +56,9 @@ def _wide(array: Any) -> np.ndarray:
 
 def _forward(x, dy, w, stride, padding, result, generator):
     ours, exact = [], []
-    for n, p, q in zip(*(generator.integers(0, size, PIXELS) for size in result.shape[:3]), strict=True):
+    for n, p, q in zip(
+        *(generator.integers(0, size, PIXELS) for size in result.shape[:3]), strict=True
+    ):
         total = np.zeros(w.shape[3])
         for r, s in product(range(w.shape[0]), range(w.shape[1])):
             h, v = p * stride - padding + r, q * stride - padding + s
@@ -48,10 +71,15 @@ def _forward(x, dy, w, stride, padding, result, generator):
 
 def _input(x, dy, w, stride, padding, result, generator):
     ours, exact = [], []
-    for n, h, v in zip(*(generator.integers(0, size, PIXELS) for size in result.shape[:3]), strict=True):
+    for n, h, v in zip(
+        *(generator.integers(0, size, PIXELS) for size in result.shape[:3]), strict=True
+    ):
         total = np.zeros(w.shape[2])
         for r, s in product(range(w.shape[0]), range(w.shape[1])):
-            (p, rest_p), (q, rest_q) = divmod(h + padding - r, stride), divmod(v + padding - s, stride)
+            (p, rest_p), (q, rest_q) = (
+                divmod(h + padding - r, stride),
+                divmod(v + padding - s, stride),
+            )
             if rest_p == rest_q == 0 and 0 <= p < dy.shape[1] and 0 <= q < dy.shape[2]:
                 total += w[r, s] @ _wide(dy[n, p, q])
         ours.append(_wide(result[n, h, v]))
@@ -68,7 +96,10 @@ def _weight(x, dy, w, stride, padding, result, generator):
     for _ in range(2):
         r, s, c = (int(generator.integers(0, size)) for size in w.shape[:3])
         channel = np.pad(_wide(images[..., c]), ((0, 0), (padding, padding), (padding, padding)))
-        rows, columns = (slice(at, at + stride * (size - 1) + 1, stride) for at, size in ((r, dy.shape[1]), (s, dy.shape[2])))
+        rows, columns = (
+            slice(at, at + stride * (size - 1) + 1, stride)
+            for at, size in ((r, dy.shape[1]), (s, dy.shape[2]))
+        )
         exact.append(np.tensordot(channel[:, rows, columns], some, 3))
         ours.append(_wide(result[r, s, c, first : first + FILTERS]))
     return ours, exact

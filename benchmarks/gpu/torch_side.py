@@ -35,16 +35,24 @@ def _row(name: str, precision: str, ways: dict[str, float]) -> dict[str, Any]:
     return {"kind": "torch", "name": name, "precision": precision, "ways": ways}
 
 
-def _convolution_rows(name: str, precision: str, shape: tuple, size: int, filters: int, geometry: dict) -> Iterator[dict]:
+def _convolution_rows(
+    name: str, precision: str, shape: tuple, size: int, filters: int, geometry: dict
+) -> Iterator[dict]:
     pixels = shape[0] * shape[1] * shape[2]
-    moved = (2 if precision == "bf16" else 4) * pixels * (shape[3] + filters // geometry.get("stride", 1) ** 2)
+    moved = (
+        (2 if precision == "bf16" else 4)
+        * pixels
+        * (shape[3] + filters // geometry.get("stride", 1) ** 2)
+    )
     for what, ways in convolution(shape, size, filters, geometry, precision, copies(moved)).items():
         if ways:
             yield _row(f"{name}, {what}", precision, ways)
 
 
 def _memory_rows(precision: str, batch: int) -> Iterator[dict]:
-    for name, ways in memory_bound((batch, 56, 56, 64), (32 * batch, 1000), batch << 15, precision).items():
+    for name, ways in memory_bound(
+        (batch, 56, 56, 64), (32 * batch, 1000), batch << 15, precision
+    ).items():
         yield _row(name, precision, ways)
 
 
@@ -52,7 +60,9 @@ def _step_rows(name: str, images: int, classes: int, precision: str) -> Iterator
     yield _row(f"{name}, batch {images}", precision, step(name, images, classes, precision))
 
 
-def convolution(shape: tuple, size: int, filters: int, geometry: dict, precision: str, count: int) -> dict[str, dict[str, float]]:
+def convolution(
+    shape: tuple, size: int, filters: int, geometry: dict, precision: str, count: int
+) -> dict[str, dict[str, float]]:
     """Pass -> way -> seconds."""
     import torch
 
@@ -62,9 +72,18 @@ def convolution(shape: tuple, size: int, filters: int, geometry: dict, precision
     stride, padding = geometry.get("stride", 1), geometry.get("padding", 0)
     found: dict[str, dict[str, float]] = {name: {} for name in PASSES}
     for layout in (torch.contiguous_format, torch.channels_last):
-        w = torch.randn(filters, shape[3], size, size, device=DEVICE, dtype=kind).to(memory_format=layout)
-        xs = [torch.randn(shape[0], shape[3], *shape[1:3], device=DEVICE, dtype=kind).to(memory_format=layout) for _ in range(count)]
-        dys = [torch.randn_like(torch.nn.functional.conv2d(x, w, None, stride, padding)) for x in xs]
+        w = torch.randn(filters, shape[3], size, size, device=DEVICE, dtype=kind).to(
+            memory_format=layout
+        )
+        xs = [
+            torch.randn(shape[0], shape[3], *shape[1:3], device=DEVICE, dtype=kind).to(
+                memory_format=layout
+            )
+            for _ in range(count)
+        ]
+        dys = [
+            torch.randn_like(torch.nn.functional.conv2d(x, w, None, stride, padding)) for x in xs
+        ]
         turn = iter(range(10**9))
 
         def backward(mask, w=w, xs=xs, dys=dys, turn=turn):
@@ -73,7 +92,9 @@ def convolution(shape: tuple, size: int, filters: int, geometry: dict, precision
             return torch.ops.aten.convolution_backward(dys[i], xs[i], w, *rest)
 
         calls: dict[str, Callable] = {
-            "forward": lambda w=w, xs=xs, turn=turn: torch.nn.functional.conv2d(xs[next(turn) % len(xs)], w, None, stride, padding),
+            "forward": lambda w=w, xs=xs, turn=turn: torch.nn.functional.conv2d(
+                xs[next(turn) % len(xs)], w, None, stride, padding
+            ),
             "input gradient": lambda backward=backward: backward([True, False, False]),
             "weight gradient": lambda backward=backward: backward([False, True, False]),
         }
@@ -100,7 +121,9 @@ def _ways(call: Callable) -> Iterator[tuple[str, float]]:
         pass  # what cannot be captured stays eager
 
 
-def memory_bound(shape: tuple, logits_shape: tuple, parameter_size: int, precision: str) -> dict[str, dict[str, float]]:
+def memory_bound(
+    shape: tuple, logits_shape: tuple, parameter_size: int, precision: str
+) -> dict[str, dict[str, float]]:
     """Operation -> way -> seconds, forward and backward together, as in speed.py."""
     import torch
     from torch.nn import functional as F
@@ -110,7 +133,12 @@ def memory_bound(shape: tuple, logits_shape: tuple, parameter_size: int, precisi
     count = copies(shape[0] * shape[1] * shape[2] * shape[3] * (2 if precision == "bf16" else 4))
     for layout in (torch.contiguous_format, torch.channels_last):
         name = str(layout).removeprefix("torch.")
-        xs = [torch.randn(shape[0], shape[3], *shape[1:3], device=DEVICE, dtype=kind).to(memory_format=layout) for _ in range(count)]
+        xs = [
+            torch.randn(shape[0], shape[3], *shape[1:3], device=DEVICE, dtype=kind).to(
+                memory_format=layout
+            )
+            for _ in range(count)
+        ]
         xs = [x.requires_grad_() for x in xs]
         dys = [torch.randn_like(x) for x in xs]
         pooled = [torch.randn_like(F.max_pool2d(x, 2)) for x in xs]
@@ -130,9 +158,15 @@ def memory_bound(shape: tuple, logits_shape: tuple, parameter_size: int, precisi
             return F.relu(xs[i].detach() + dys[i], inplace=True)
 
         calls: dict[str, Callable] = {
-            "LRN": lambda both=both, dys=dys: both(lambda x: F.local_response_norm(x, 5, 5e-4, 0.75, 2.0), dys),
-            "max pool 2x2": lambda both=both, pooled=pooled: both(lambda x: F.max_pool2d(x, 2), pooled),
-            "batch norm + ReLU": lambda both=both, dys=dys, norm=norm, g=gamma, b=beta: both(norm, dys, g, b),
+            "LRN": lambda both=both, dys=dys: both(
+                lambda x: F.local_response_norm(x, 5, 5e-4, 0.75, 2.0), dys
+            ),
+            "max pool 2x2": lambda both=both, pooled=pooled: both(
+                lambda x: F.max_pool2d(x, 2), pooled
+            ),
+            "batch norm + ReLU": lambda both=both, dys=dys, norm=norm, g=gamma, b=beta: both(
+                norm, dys, g, b
+            ),
             "add + ReLU": add,
         }
         for what, call in calls.items():
@@ -140,11 +174,15 @@ def memory_bound(shape: tuple, logits_shape: tuple, parameter_size: int, precisi
                 found.setdefault(what, {})[f"{name}, {way}"] = seconds
     logits = torch.randn(logits_shape, device=DEVICE, dtype=kind, requires_grad=True)
     labels = torch.randint(0, logits_shape[1], logits_shape[:1], device=DEVICE)
-    found["softmax cross-entropy"] = dict(_ways(lambda: torch.autograd.grad(F.cross_entropy(logits, labels), logits)))
+    found["softmax cross-entropy"] = dict(
+        _ways(lambda: torch.autograd.grad(F.cross_entropy(logits, labels), logits))
+    )
     parameters = [torch.ones(parameter_size, device=DEVICE, requires_grad=True) for _ in range(6)]
     for p in parameters:
         p.grad = torch.ones_like(p)
-    found["SGD with momentum"] = dict(_ways(torch.optim.SGD(parameters, 0.1, momentum=0.9, fused=True).step))
+    found["SGD with momentum"] = dict(
+        _ways(torch.optim.SGD(parameters, 0.1, momentum=0.9, fused=True).step)
+    )
     return found
 
 
@@ -160,19 +198,28 @@ def step(name: str, n: int, classes: int, precision: str) -> dict[str, float]:
     shape = registry.create(name, num_classes=classes).input_shape
     for layout in (torch.contiguous_format, torch.channels_last):
         for way in ("eager", "graph"):
-            model = twins.pair(name, classes, full=True)[1](None).to(DEVICE).to(memory_format=layout).train()
+            model = (
+                twins.pair(name, classes, full=True)[1](None)
+                .to(DEVICE)
+                .to(memory_format=layout)
+                .train()
+            )
             for module in model.modules():
                 if isinstance(module, torch.nn.ReLU):
                     module.inplace = True
             x = torch.randn(n, shape[2], *shape[:2], device=DEVICE).to(memory_format=layout)
             labels = torch.randint(0, classes, (n,), device=DEVICE)
-            optimizer = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4, fused=True)
+            optimizer = torch.optim.SGD(
+                model.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4, fused=True
+            )
 
             def work(call=model, x=x, labels=labels, optimizer=optimizer):
                 with torch.autocast(DEVICE, torch.bfloat16, enabled=precision == "bf16"):
                     outputs = call(x)
                     main, *others = outputs if isinstance(outputs, tuple) else (outputs,)
-                    loss = cross_entropy(main, labels) + 0.3 * sum(cross_entropy(o, labels) for o in others)
+                    loss = cross_entropy(main, labels) + 0.3 * sum(
+                        cross_entropy(o, labels) for o in others
+                    )
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -180,7 +227,10 @@ def step(name: str, n: int, classes: int, precision: str) -> dict[str, float]:
             label = f"{str(layout).removeprefix('torch.')}, {way}"
             try:
                 found[label] = _step_time(work, way == "graph")
-            except (RuntimeError, AssertionError) as error:  # what cannot be captured or compiled here is left out, and said
+            except (
+                RuntimeError,
+                AssertionError,
+            ) as error:  # what cannot be captured or compiled here is left out, and said
                 print(f"  PyTorch, {name}, {label}: {str(error).splitlines()[0]}")
             del model, optimizer, work
             if DEVICE == "cuda":

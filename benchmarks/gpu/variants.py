@@ -9,15 +9,24 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from minicnn.kernels.cuda import conv
-from minicnn.kernels.cuda import plan as plans
 
 from minicnn.device import set_precision
+from minicnn.kernels.cuda import conv
+from minicnn.kernels.cuda import plan as plans
 
 from .correctness import Images, cases, compare
 from .parts import Task
 
-SHAPES = ("3x3", "3x3 odd", "3x3 strided", "1x1 strided", "groups", "dilated", "first layer", "one pixel")
+SHAPES = (
+    "3x3",
+    "3x3 odd",
+    "3x3 strided",
+    "1x1 strided",
+    "groups",
+    "dilated",
+    "first layer",
+    "one pixel",
+)
 TINY = ("3x3 odd",)
 
 # name: images, kernel, filters, geometry; the last has a weight gradient that sums 200,704 pixels
@@ -38,16 +47,38 @@ def tasks(precision: str, tiny: bool) -> Iterator[Task]:
                 shape = name.removeprefix("conv ").split(",")[0]
                 if name.startswith("conv ") and shape in (TINY if tiny else SHAPES):
                     label = f"{name} [{tile.m}x{tile.n}, {stages} stages, {splits} parts]"
-                    yield label, partial(_compared, label, operation, arguments, options, precision, tile, stages, splits)
+                    yield (
+                        label,
+                        partial(
+                            _compared,
+                            label,
+                            operation,
+                            arguments,
+                            options,
+                            precision,
+                            tile,
+                            stages,
+                            splits,
+                        ),
+                    )
     for name, large in ({} if tiny else LARGE).items():
         for which in ("forward", "input gradient", "weight gradient"):
             yield f"{name}, {which}", partial(_large, name, which, precision, *large)
 
 
 def _compared(
-    name: str, operation: str, arguments: tuple, options: dict, precision: str, tile: plans.Tile, stages: int, splits: int
+    name: str,
+    operation: str,
+    arguments: tuple,
+    options: dict,
+    precision: str,
+    tile: plans.Tile,
+    stages: int,
+    splits: int,
 ) -> Iterator[dict]:
-    def plan(kernel: str, m: int, n: int, k: int, groups: int, how: str, card: plans.Card) -> plans.Plan:
+    def plan(
+        kernel: str, m: int, n: int, k: int, groups: int, how: str, card: plans.Card
+    ) -> plans.Plan:
         steps = max(1, -(-k // plans.inner(how)))
         room = plans.shared_bytes(kernel, tile, how, stages) <= card.block_memory
         parts = -(-steps // -(-steps // min(splits, steps)))  # none of them empty
@@ -58,13 +89,24 @@ def _compared(
         yield compare(name, operation, arguments, options, precision).row()
 
 
-def _large(name: str, which: str, precision: str, shape: tuple, size: int, filters: int, geometry: dict[str, Any]) -> Iterator[dict]:
+def _large(
+    name: str,
+    which: str,
+    precision: str,
+    shape: tuple,
+    size: int,
+    filters: int,
+    geometry: dict[str, Any],
+) -> Iterator[dict]:
     generator = np.random.default_rng()
 
     def normal(*sizes: int) -> np.ndarray:
         return generator.standard_normal(sizes, dtype=np.float32)
 
-    x, w = Images(normal(*shape)), normal(size, size, shape[3], filters) / np.float32(size * shape[3] ** 0.5)
+    x, w = (
+        Images(normal(*shape)),
+        normal(size, size, shape[3], filters) / np.float32(size * shape[3] ** 0.5),
+    )
     side = (shape[1] - 1) // geometry.get("stride", 1) + 1
     dy = Images(normal(shape[0], side, side, filters))
     operation, arguments = {

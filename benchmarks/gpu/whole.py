@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from minicnn.kernels import reference
-from minicnn.kernels.cuda import capture, lenet, loss
-from minicnn.kernels.ladder import gpu as ladder
 
 from minicnn import registry, rng, training
 from minicnn.device import runtime, set_precision, to_host, to_input
+from minicnn.kernels import reference
+from minicnn.kernels.cuda import capture, lenet, loss
+from minicnn.kernels.ladder import gpu as ladder
 from minicnn.layers import BatchNorm2d, fuse
 from minicnn.training.losses import labels_checked
 from minicnn.training.metrics import loss_of
@@ -23,11 +23,19 @@ def tasks(precisions: list[str], tiny: bool) -> Iterator[Task]:
     """All of them."""
     for images in (3,) if tiny else (3, 128):
         for name, persistent in (("nine kernels", False), ("one kernel", True)):
-            yield f"LeNet's step by {name}, {images} images", partial(_lenet, name, persistent, images)
+            yield (
+                f"LeNet's step by {name}, {images} images",
+                partial(_lenet, name, persistent, images),
+            )
     yield "nine kernels of LeNet as a graph", partial(_lenet_graph, 3 if tiny else 128)
-    for network, images in (("lenet5", 4),) if tiny else (("lenet5", 128), ("resnet20_cifar", 32), ("alexnet", 16)):
+    for network, images in (
+        (("lenet5", 4),) if tiny else (("lenet5", 128), ("resnet20_cifar", 32), ("alexnet", 16))
+    ):
         for precision in precisions:
-            yield f"{network}, a step as a graph, {precision}", partial(_graph, network, images, precision)
+            yield (
+                f"{network}, a step as a graph, {precision}",
+                partial(_graph, network, images, precision),
+            )
     yield "totals of loss and right answers", _totals
     yield "running statistics", _running
     for rung in ladder.rungs():
@@ -38,13 +46,29 @@ def _lenet(name: str, persistent: bool, images: int) -> Iterator[dict]:
     """Three steps against the same steps layer by layer on the CPU in float64."""
     run, generator = runtime(), np.random.default_rng()
     model = registry.create("lenet5", seed=0).astype(np.float64)
-    optimizer, cross_entropy = training.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-2), loss_of(model)
+    optimizer, cross_entropy = (
+        training.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-2),
+        loss_of(model),
+    )
     parameters = [run.upload(p.value.astype(np.float32)) for p in model.parameters()]
     velocities = [run.upload(np.zeros(p.value.shape, np.float32)) for p in model.parameters()]
     totals, expected = run.upload(np.zeros(2)), np.zeros(2)
     for _ in range(3):
-        x, labels = generator.standard_normal((images, 32, 32, 1), dtype=np.float32), generator.integers(0, 10, images)
-        lenet.train_step(parameters, velocities, run.upload(x), run.upload(labels), totals, 0.05, 0.9, 1e-2, persistent)
+        x, labels = (
+            generator.standard_normal((images, 32, 32, 1), dtype=np.float32),
+            generator.integers(0, 10, images),
+        )
+        lenet.train_step(
+            parameters,
+            velocities,
+            run.upload(x),
+            run.upload(labels),
+            totals,
+            0.05,
+            0.9,
+            1e-2,
+            persistent,
+        )
         logits = model(x.astype(np.float64))
         value, gradient = cross_entropy(logits, labels)
         expected += float(value) * images, (logits.argmax(1) == labels).sum()
@@ -54,7 +78,9 @@ def _lenet(name: str, persistent: bool, images: int) -> Iterator[dict]:
     title = f"LeNet's step by {name}, {images} images"
     worst = max(relative(a, p.value) for a, p in zip(parameters, model.parameters(), strict=True))
     yield Check(f"{title}, parameters", "ffma", worst, 1e-4, True).row()
-    yield Check(f"{title}, loss", "ffma", relative(run.download(totals)[:1], expected[:1]), 1e-5, True).row()
+    yield Check(
+        f"{title}, loss", "ffma", relative(run.download(totals)[:1], expected[:1]), 1e-5, True
+    ).row()
 
 
 def _lenet_graph(images: int) -> Iterator[dict]:
@@ -64,25 +90,43 @@ def _lenet_graph(images: int) -> Iterator[dict]:
     labels, totals = run.upload(generator.integers(0, 10, images)), run.upload(np.zeros(2))
 
     def trained(captured: bool) -> list[np.ndarray]:
-        parameters, velocities = ([run.upload(make(v)) for v in values] for make in (np.copy, np.zeros_like))
-        _repeat(lambda: lenet.train_step(parameters, velocities, x, labels, totals, 0.05, persistent=False), captured)
+        parameters, velocities = (
+            [run.upload(make(v)) for v in values] for make in (np.copy, np.zeros_like)
+        )
+        _repeat(
+            lambda: lenet.train_step(
+                parameters, velocities, x, labels, totals, 0.05, persistent=False
+            ),
+            captured,
+        )
         return [to_host(p) for p in parameters]
 
     eager = trained(False)  # first: it compiles
-    yield _same("nine kernels of LeNet: replayed or not, the bits are the same", "ffma", trained(True), eager)
+    yield _same(
+        "nine kernels of LeNet: replayed or not, the bits are the same",
+        "ffma",
+        trained(True),
+        eager,
+    )
 
 
 def _graph(network: str, images: int, precision: str) -> Iterator[dict]:
     """Forward, loss, backward, update and dropout's keys in one graph, replayed three times, against three eager steps."""
     run, generator = runtime(), np.random.default_rng()
     model = registry.create(network, seed=0, num_classes=10)
-    host, numbers = generator.standard_normal((images, *model.input_shape), dtype=np.float32), generator.integers(0, 10, images)
+    host, numbers = (
+        generator.standard_normal((images, *model.input_shape), dtype=np.float32),
+        generator.integers(0, 10, images),
+    )
     set_precision(precision)
 
     def trained(captured: bool) -> list[np.ndarray]:
         rng.seed(0)
         model = fuse(registry.create(network, seed=0, num_classes=10).to("cuda").train())
-        optimizer, cross_entropy = training.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4), loss_of(model)
+        optimizer, cross_entropy = (
+            training.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4),
+            loss_of(model),
+        )
         x, labels = run.upload(host), run.upload(numbers)
         rng.seed(1)
 
@@ -116,16 +160,24 @@ def _repeat(work: Callable[[], Any], captured: bool) -> None:
 
 def _same(name: str, precision: str, ours: list[np.ndarray], theirs: list[np.ndarray]) -> dict:
     same = all(a.tobytes() == b.tobytes() for a, b in zip(ours, theirs, strict=True))
-    return Check(name, precision, max(relative(a, b) for a, b in zip(ours, theirs, strict=True)), 0.0, same).row()
+    return Check(
+        name, precision, max(relative(a, b) for a, b in zip(ours, theirs, strict=True)), 0.0, same
+    ).row()
 
 
 def _totals() -> Iterator[dict]:
     run, generator = runtime(), np.random.default_rng()
-    logits, labels, start = generator.standard_normal((300, 10), dtype=np.float32), generator.integers(0, 10, 300), np.array([5.0, 7.0])
+    logits, labels, start = (
+        generator.standard_normal((300, 10), dtype=np.float32),
+        generator.integers(0, 10, 300),
+        np.array([5.0, 7.0]),
+    )
     totals = run.upload(start)
     loss.tally(run.upload(logits), run.upload(labels), run.upload(np.float32(0.25)), totals)
     expected = start + np.array([0.25 * 300, (logits.argmax(1) == labels).sum()])
-    yield Check("totals of loss and right answers", "fp32", relative(totals, expected), 1e-12, True).row()
+    yield Check(
+        "totals of loss and right answers", "fp32", relative(totals, expected), 1e-12, True
+    ).row()
 
 
 def _running() -> Iterator[dict]:
@@ -136,14 +188,26 @@ def _running() -> Iterator[dict]:
         x = generator.standard_normal((4, 9, 7, 24), dtype=np.float32) * 3 + 1
         ours(run.upload(x)), theirs(x)
     for name, expected in theirs.state_dict().items():
-        yield Check(f"batch norm's {name}", "fp32", relative(ours.state_dict()[name], expected), 1e-5, True).row()
+        yield Check(
+            f"batch norm's {name}", "fp32", relative(ours.state_dict()[name], expected), 1e-5, True
+        ).row()
 
 
 def _rung(rung: ladder.Rung, tiny: bool) -> Iterator[dict]:
     generator = np.random.default_rng()
     shape, size, filters = ((1, 5, 5, 4), 3, 8) if tiny else ((4, 28, 28, 128), 3, 128)
-    x, w = generator.standard_normal(shape, dtype=np.float32), generator.standard_normal((size, size, shape[3], filters), dtype=np.float32)
-    w, b = w / np.float32(size * shape[3] ** 0.5), generator.standard_normal(filters, dtype=np.float32)
+    x, w = (
+        generator.standard_normal(shape, dtype=np.float32),
+        generator.standard_normal((size, size, shape[3], filters), dtype=np.float32),
+    )
+    w, b = (
+        w / np.float32(size * shape[3] ** 0.5),
+        generator.standard_normal(filters, dtype=np.float32),
+    )
     y = rung.forward(*(runtime().upload(a) for a in (x, w, b)))
-    expected = reference.conv2d(*(a.astype(np.float64) for a in (x, w, b)), padding=size // 2, activation="relu")
-    yield Check(f"the ladder's rung {rung.name}", "fp32", relative(y, expected), rung.error, True).row()
+    expected = reference.conv2d(
+        *(a.astype(np.float64) for a in (x, w, b)), padding=size // 2, activation="relu"
+    )
+    yield Check(
+        f"the ladder's rung {rung.name}", "fp32", relative(y, expected), rung.error, True
+    ).row()

@@ -1,6 +1,7 @@
-"""Every operation for float32 on the CPU: Numba, SIMD, all cores. What is not here, `reference` serves.
+"""Every operation for float32 on the CPU: Numba, SIMD, all cores.
 
-launch.py: how kernels start. simd.py, functions.py: vectors. gemm.py: the register tile. memory.py: buffers. Then the operations.
+`reference` serves what is missing here. engine/ holds what the operations are made of; direct/ and
+winograd/ are the two algorithms of conv.py, and narrow.py its case of few filters.
 """
 
 from ..types import Array, Shape

@@ -1,7 +1,7 @@
-"""Activations and sums, one pass over the bytes each.
+"""Activations and sums, in one pass over memory each.
 
-ReLU and the identity are one kernel: the larger of x and `least`, which is 0 or -inf. The curved ones have kernels of their own, so that
-their arithmetic stays out of the others' loops.
+ReLU and the identity are one kernel: the maximum of x and `least`, which is 0 or -inf. The curved
+activations have kernels of their own, so that their arithmetic stays out of the others' loops.
 """
 
 import math
@@ -109,10 +109,9 @@ def _curve_grad(task, tasks, dy, y, dx, n, kind):
         elif kind == 1:
             slope = slope * (constant(1.0) - v * v)
         else:
-            t = v / constant(AMPLITUDE)
-            slope = slope * (
-                constant(AMPLITUDE * SLOPE) * (constant(1.0) - t) * (constant(1.0) + t)
-            )
+            # AMPLITUDE - v is exact near saturation, where AMPLITUDE^2 - v^2 would lose its digits.
+            below, above = constant(AMPLITUDE) - v, constant(AMPLITUDE) + v
+            slope = slope * (constant(SLOPE / AMPLITUDE) * below * above)
         store_part(dx, i, slope, last - i)
 
 

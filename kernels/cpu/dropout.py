@@ -1,4 +1,7 @@
-"""Dropout, one pass over the bytes: the mask is computed where it is applied, and kept as bytes for the gradient."""
+"""Dropout in one pass over memory.
+
+The mask is computed where it is applied, and kept as bytes for the gradient.
+"""
 
 import numpy as np
 

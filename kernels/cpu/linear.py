@@ -1,4 +1,8 @@
-"""Fully connected layers. With many rows (images) they are blocked products; with few, the weights are what costs, and are read once."""
+"""Fully connected layers.
+
+With many rows (images) they are blocked matrix products. With few rows reading the weights takes
+most of the time, and they are read once.
+"""
 
 from .activation import activate, at_least, least_of
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
@@ -16,7 +20,10 @@ FEW = 12  # up to so many images, packing the weights costs more than it saves
 
 @kernel
 def _product(task, tasks, a, rows, depth, b, bk_step, bn_step, columns, c, bias, relu, scratch):
-    """c[rows, columns] = a b, where b's element (k, n) is at b[k * bk_step + n * bn_step]; tasks share out the columns."""
+    """c[rows, columns] = a b; tasks share the columns.
+
+    Element (k, n) of b is at b[k * bk_step + n * bn_step].
+    """
     first, last = task_range((columns + COLUMNS - 1) // COLUMNS, task, tasks)
     first, last = first * COLUMNS, min(last * COLUMNS, columns)
     panels = scratch + FLOAT * task * DEPTH * (WIDTH + rows + ROWS)
@@ -61,7 +68,10 @@ def _product(task, tasks, a, rows, depth, b, bk_step, bn_step, columns, c, bias,
 
 @kernel
 def _few_rows(task, tasks, a, rows, depth, b, columns, sums):
-    """The task's part of c = a b for few rows: its rows of b stream by in the order of memory, four at a time, to sums[task]."""
+    """The task's part of c = a b for few rows, to sums[task].
+
+    Its rows of b are read in the order of memory, four at a time.
+    """
     first, last = task_range((depth + 3) // 4, task, tasks)
     c = sums + FLOAT * task * rows * columns
     for i in range(0, rows * columns, LANES):
@@ -114,7 +124,10 @@ def _add_parts(task, tasks, sums, parts, rows, columns, bias, least: float, c):
 
 @kernel
 def _few_rows_transposed(task, tasks, a, rows, depth, b, columns, c):
-    """c = a b^T for few rows, b `(columns, depth)`: scalar products of rows that are read in order, four rows of b at a time."""
+    """c = a b^T for few rows, b `(columns, depth)`.
+
+    Scalar products of rows that are read in order, four rows of b at a time.
+    """
     first, last = task_range(columns, task, tasks)
     for j in range(first, last, 4):
         j1, j2, j3 = min(j + 1, last - 1), min(j + 2, last - 1), min(j + 3, last - 1)
@@ -136,7 +149,7 @@ def _few_rows_transposed(task, tasks, a, rows, depth, b, columns, c):
 
 @kernel
 def _outer_products(task, tasks, x, x_step, images, rows, dy, columns, dw, db, scratch):
-    """dw[rows, columns] = x^T dy, strip by strip of dw, so that it is written in order; tasks share out the rows."""
+    """dw[rows, columns] = x^T dy, one strip of dw after the other; tasks share the rows."""
     first, last = task_range((rows + ROWS - 1) // ROWS, task, tasks)
     first, last = first * ROWS, min(last * ROWS, rows)
     panels = scratch + FLOAT * task * images * WIDTH

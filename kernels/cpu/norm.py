@@ -1,4 +1,4 @@
-"""Normalization in as few passes over memory as there are: local response normalization, and batch normalization with its activation."""
+"""Local response normalization and batch normalization, in few passes over memory."""
 
 import numpy as np
 
@@ -20,12 +20,15 @@ from .engine.simd import (
 )
 from .engine.simd.functions import constant, negative_power
 
-# -- local response normalization ----------------------------------------------------------------------------------------------
+# -- local response normalization -----------------------------------------------------------------
 
 
 @inline
 def window_sum(row, c, before, size):
-    """Sum of the `size` numbers from row[c - before] on, for LANES values of c; the row has margins of zeros."""
+    """The sums of `size` numbers from row[c - before] on, for LANES values of c.
+
+    The row has margins of zeros.
+    """
     sum = load(row, c - before)
     for j in range(1, size):
         sum = sum + load(row, c - before + j)
@@ -52,7 +55,10 @@ def _lrn(
     y_far,
     scale_far,
 ):
-    """s = k + c * the sum of the neighbors' squares; y = x s^-beta. The squares lie in a row with zeros at both ends."""
+    """s = k + c * the sum of the neighbors' squares; y = x s^-beta.
+
+    The squares lie in a row with zeros at both ends.
+    """
     first, last = task_range(pixels, task, tasks)
     squares = scratch + FLOAT * (task * (channels + 2 * margin) + margin)
     for i in range(-margin, channels + margin, LANES):
@@ -115,7 +121,7 @@ def _lrn_grad(
 
 
 def _margin(size: int) -> int:
-    """Zeros on each side of a row: the window's reach, and the lanes that the last vector reads too many."""
+    """Zeros on each side of a row: the window, and what the last vector reads beyond the end."""
     return size + LANES
 
 
@@ -175,11 +181,10 @@ def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alp
     return dx
 
 
-# -- batch normalization -------------------------------------------------------------------------------------------------------
+# -- batch normalization --------------------------------------------------------------------------
 
-BLOCK = (
-    1 << 13
-)  # floats whose mean and variance are taken together: they stay in the nearest cache for the second look
+# Floats whose mean and variance are computed together: they are read twice from the nearest cache.
+BLOCK = 1 << 13
 
 
 @inline
@@ -191,11 +196,10 @@ def add_differences(x, ld, first, last, channels, sums):
     for r in range(first, last - 3, 4):
         for i in range(0, channels, LANES):
             n, at, start = channels - i, r * ld + i, load_part(x, first * ld + i, channels - i)
-            two = (load_part(x, at, n) - start) + (load_part(x, at + ld, n) - start)
-            four = two + (
-                (load_part(x, at + 2 * ld, n) - start) + (load_part(x, at + 3 * ld, n) - start)
-            )
-            store_part(sums, i, load_part(sums, i, n) + four, n)
+            two = load_part(x, at, n) + load_part(x, at + ld, n)
+            four = two + (load_part(x, at + 2 * ld, n) + load_part(x, at + 3 * ld, n))
+            difference = four - constant(4.0) * start  # 4 times a number is exact
+            store_part(sums, i, load_part(sums, i, n) + difference, n)
     for r in range(last - (last - first) % 4, last):
         for i in range(0, channels, LANES):
             n = channels - i
@@ -314,7 +318,10 @@ def _normalize(
 def _normalize_sums(
     task, tasks, dy, dy_ld, x, ld, pixels, channels, mean, factor, beta, least: float, sums
 ):
-    """Each task's sums of dz and dz (x - mean), where dz is dy where the output exceeds `least`, to sums[task] (2, channels)."""
+    """Each task's sums of dz and dz (x - mean), to sums[task] (2, channels).
+
+    dz is dy where the output exceeds `least`, else 0.
+    """
     first, last = task_range(pixels, task, tasks)
     sum_dz = sums + FLOAT * task * 2 * channels
     sum_dzx = sum_dz + FLOAT * channels

@@ -1,7 +1,7 @@
-"""Parameter updates: one launch for all parameters, one pass over each, its gradient and the optimizer's slots.
+"""Parameter updates: one kernel call for all parameters, one pass over each.
 
-A kernel gets a table of addresses and sizes, a row for each array of an update and a column for each parameter, and one of the
-parameters' own numbers.
+A kernel gets a table of addresses and sizes, with one row per array of an update (sizes, parameter,
+gradient, slots) and one column per parameter, and a table of the parameters' own numbers.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from .engine.simd import LANES, load_index, load_part, load_scalar, splat, sqrt,
 
 @kernel
 def _sgd(task, tasks, arrays, numbers, count, momentum: float, nesterov):
-    """v = momentum v + rate (g + decay w); w -= lr * (nesterov ? momentum v + rate (g + decay w) : v)."""
+    """s = rate (g + decay w); v = momentum v + s; w -= lr * (momentum v + s if nesterov else v)."""
     for p in range(count):
         n, w, g = (
             load_index(arrays, p),
@@ -43,7 +43,10 @@ def _sgd(task, tasks, arrays, numbers, count, momentum: float, nesterov):
 def _adam(
     task, tasks, arrays, numbers, count, beta1: float, beta2: float, eps: float, correction: float
 ):
-    """The moments, and w -= rate * m / (sqrt(v * correction) + eps); beta1 and beta2 are what is new in a moment."""
+    """Update the moments, then w -= rate * m / (sqrt(v * correction) + eps).
+
+    beta1 and beta2 are the weights of the new values, 1 - beta in the paper.
+    """
     for p in range(count):
         n, w, g = (
             load_index(arrays, p),
@@ -93,7 +96,10 @@ def _rmsprop(task, tasks, arrays, numbers, count, decay: float, eps: float, mome
 
 
 def _update(kernel, w, g, slots, numbers, *more) -> bool:
-    """Run `kernel` over all parameters; False, and nothing done, if it cannot reach arrays that it should change in place."""
+    """Run `kernel` over all parameters. Returns False if it cannot change one in place.
+
+    Nothing is done then. Raises ValueError for arrays whose shapes do not belong together.
+    """
     for name, arrays in (("gradient", g), *((f"slot {i}", s) for i, s in enumerate(slots))):
         if len(arrays) != len(w):
             raise ValueError(f"{len(arrays)} arrays of {name} for {len(w)} parameters")

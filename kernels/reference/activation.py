@@ -56,12 +56,11 @@ def scaled_tanh(x: Array, out: Array | None = None) -> Array:
 
 
 def scaled_tanh_grad(dy: Array, y: Array) -> Array:
-    """`dy * 1.7159 * 2/3 * (1 - t) (1 + t)` with `t = y / 1.7159`.
+    """`dy * 2/3 / 1.7159 * (1.7159 - y) (1.7159 + y)`.
 
-    `1 - t^2` would lose its digits where t is near 1; the product keeps them.
+    The difference is exact where y is near 1.7159; `1.7159^2 - y^2` would lose its digits.
     """
-    t = y / AMPLITUDE
-    return dy * (AMPLITUDE * SLOPE * (1 - t) * (1 + t))
+    return dy * (SLOPE / AMPLITUDE * (AMPLITUDE - y) * (AMPLITUDE + y))
 
 
 ACTIVATIONS: dict[str, tuple[Callable[..., Array], Callable[[Array, Array], Array]]] = {

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from ..geometry import Window
 from ..types import Array, Shape
 
 
-def array_module(x):
+def array_module(x: Any) -> Any:
     """The module that `x` belongs to: `numpy` for host arrays, `cupy` for arrays on the GPU."""
     return (
         sys.modules[type(x).__module__.partition(".")[0]] if not isinstance(x, np.generic) else np

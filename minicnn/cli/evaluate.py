@@ -8,10 +8,12 @@ import typer
 from rich.table import Table
 
 from .. import data
+from ..data.transforms import Preprocess
 from ..device import model_device, to_host, to_input
 from ..errors import DataError
 from ..layers import Network, no_grad
 from ..training import metrics
+from ..training.losses import probabilities_of
 from .app import (
     BackendFlag,
     DataFlag,
@@ -99,16 +101,24 @@ def predict(
 
 def _read(path: Path, network: Network, invert: bool | None) -> tuple[np.ndarray, bool]:
     """The pixels of a file, resized as the recipe says, and whether they were inverted."""
-    preprocess = metrics.preprocess_of(network)
-    if preprocess.crop:
-        return data.folders.decode(str(path), path.read_bytes, preprocess.image_size[0]), False
+    preprocess = _preprocess(network)
     size = preprocess.image_size or preprocess.size
+    if preprocess.crop:
+        return data.folders.decode(str(path), path.read_bytes, size[0]), False
     return data.read_image(path, size, network.input_shape[2], invert)
 
 
 def _probabilities(network: Network, pixels: np.ndarray) -> np.ndarray:
     """`(classes,)` of one image."""
-    x = metrics.preprocess_of(network)(pixels[None])
+    x = _preprocess(network)(pixels[None])
     with no_grad():
         outputs = network(to_input(x, model_device(network)))
-        return to_host(metrics.loss_of(network).probabilities(outputs))[0].astype(np.float32)
+        return to_host(probabilities_of(metrics.loss_of(network), outputs))[0].astype(np.float32)
+
+
+def _preprocess(network: Network) -> Preprocess:
+    """From pixels to input; every registered network has a recipe that says how."""
+    found = metrics.preprocess_of(network)
+    if found is None:
+        raise DataError(f"{network.name}: the network has no recipe that says how to preprocess")
+    return found

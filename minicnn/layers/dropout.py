@@ -8,7 +8,7 @@ from .layer import Layer
 
 
 class Dropout(Layer):
-    """In training, set each value to 0 with probability p and scale the rest by 1 / (1 - p); otherwise the identity.
+    """In training, set each value to 0 with probability p and scale the rest by 1 / (1 - p).
 
     Any shape. The masks come from `minicnn.random`, so that one seed repeats them.
     Raises ValueError unless 0 <= p < 1.

@@ -1,10 +1,10 @@
 """Speed is a rewriting: `fuse` gives a network that computes the same in fewer passes over memory.
 
-| neighbors                                  | fused layer     | what it saves                         |
-|--------------------------------------------|-----------------|---------------------------------------|
-| convolution, batch norm                    | `ConvNorm`      | in evaluation, the batch norm         |
-| residual block that ends with these        | `ResidualNorm`  | the addition and its ReLU             |
-| convolutions with ReLU, max pools          | `ReLUChain`     | the ReLU's mask on the way back       |
+| neighbors                           | fused layer    | what it saves                   |
+|-------------------------------------|----------------|---------------------------------|
+| convolution, batch norm             | `ConvNorm`     | in evaluation, the batch norm   |
+| residual block that ends with these | `ResidualNorm` | the addition and its ReLU       |
+| convolutions with ReLU, max pools   | `ReLUChain`    | the ReLU's mask on the way back |
 
 A fused layer holds the layers that it replaces, and so shares their parameters and buffers; its
 numbers are theirs but for rounding. Its operations are in `kernels/*/fused.py`, where `reference`
@@ -80,7 +80,8 @@ def _fuse_neighbors(container: Container) -> dict[str, Layer]:
 
 
 def _fuse_residual(block: Residual) -> Layer:
-    body, shortcut = block.body, block.shortcut and fuse(block.shortcut)
+    body: Any = block.body
+    shortcut = block.shortcut and fuse(block.shortcut)
     if _runs_as(body, Sequential) and len(body) > 2:
         *first, (_, conv), (_, norm) = body._layers.items()
         if _are_conv_and_norm(conv, norm) and norm.activation is None:
@@ -94,7 +95,7 @@ def _are_conv_and_norm(layer: Any, follower: Any) -> bool:
 
 
 def _chain_length(items: list[tuple[str, Any]]) -> int:
-    """How many of the first layers are a convolution with ReLU and, behind it, more and max pools."""
+    """How many of the first layers make a `ReLUChain`: a convolution with ReLU, then max pools too."""
     length = 0
     for _, layer in items:
         is_conv = _runs_as(layer, Conv2d) and layer.activation == "relu"

@@ -7,6 +7,7 @@ array with one value per output map (LeNet-5's C3). fan_out is kH * kW * C_out /
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,9 @@ def skip_init() -> Iterator[None]:
 def uniform(bound: Callable) -> Initializer:
     """U(-a, a) with `a = bound(fan_in, fan_out)`."""
 
-    def initialize(shape, fan_in, fan_out, generator):
+    def initialize(
+        shape: tuple[int, ...], fan_in: Any, fan_out: Any, generator: np.random.Generator
+    ) -> np.ndarray:
         if _skipping.on:
             return np.empty(shape, np.float32)
         values = generator.random(shape, dtype=np.float32)
@@ -50,7 +53,9 @@ def uniform(bound: Callable) -> Initializer:
 def normal(std: Callable) -> Initializer:
     """N(0, s^2) with `s = std(fan_in, fan_out)`."""
 
-    def initialize(shape, fan_in, fan_out, generator):
+    def initialize(
+        shape: tuple[int, ...], fan_in: Any, fan_out: Any, generator: np.random.Generator
+    ) -> np.ndarray:
         if _skipping.on:
             return np.empty(shape, np.float32)
         values = generator.standard_normal(shape, dtype=np.float32)
@@ -86,12 +91,12 @@ def glorot_uniform() -> Initializer:
 
 
 def he_normal(mode: str = "fan_in") -> Initializer:
-    """N(0, 2 / fan) (He et al. 2015a, equations 10 and 14). torchvision's ResNets use mode "fan_out"."""
+    """N(0, 2 / fan) (He et al. 2015a, equations 10 and 14); torchvision's ResNets: "fan_out"."""
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"mode={mode!r}: expected 'fan_in' or 'fan_out'")
     return normal(lambda fan_in, fan_out: np.sqrt(2 / (fan_in if mode == "fan_in" else fan_out)))
 
 
 def constant(value: float) -> Initializer:
-    """The same value everywhere: right for biases, and for nothing that has a symmetry to break."""
+    """The same value everywhere: right for biases; weights must differ to break symmetry."""
     return lambda shape, fan_in, fan_out, generator: np.full(shape, value, np.float32)

@@ -1,5 +1,6 @@
 """A whole network, and what is known of it beyond its layers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ShapeError
@@ -46,7 +47,7 @@ class AuxiliaryNetwork(Network):
         self.heads = dict(heads)
         list(self.named_layers())
 
-    def children(self):
+    def children(self) -> Iterator[tuple[str, Layer]]:
         yield from self._layers.items()
         for number, head in enumerate(self.__dict__.get("heads", {}).values(), 1):
             yield f"aux{number}", head

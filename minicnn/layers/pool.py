@@ -105,7 +105,8 @@ class AvgPool2d(Pool2d):
 class AdaptiveAvgPool2d(Layer):
     """Means over `output_size` windows that divide an image of any size evenly (torch's rule).
 
-    torchvision's AlexNet and VGG have it before their classifier, where it is the identity at their own input size.
+    torchvision's AlexNet and VGG have it before their classifier, where it is the identity at
+    their own input size.
     """
 
     def __init__(self, output_size: IntOrPair):
@@ -145,7 +146,9 @@ class GlobalAvgPool2d(Layer):
 
 
 class Subsample2d(Layer):
-    """LeNet-5's trainable pooling: `y = f(w[c] * (sum of the window) + b[c])` (LeCun et al. 1998, section II.B).
+    """LeNet-5's trainable pooling: `y = f(w[c] * (sum of the window) + b[c])`.
+
+    Source: LeCun et al. 1998, section II.B.
 
     Parameters: `weight` and `bias`, `(channels,)` each. Windows of `size` x `size` pixels lie side
     by side; what is left over at the bottom and right is dropped.

@@ -1,4 +1,4 @@
-"""A network as a tree of names: its layers, parameters and buffers, and what is done to all of them."""
+"""A network as a tree of names: layers, parameters, buffers, and what is done to all of them."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any

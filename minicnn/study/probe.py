@@ -39,7 +39,7 @@ def probe(
     activations that shrink or grow by orders of magnitude from layer to layer are not.
     Raises ValueError if no input shape is known.
     """
-    input_shape = tuple(input_shape or getattr(model, "input_shape", ()))
+    input_shape = tuple(input_shape or getattr(model, "input_shape", None) or ())
     if not input_shape:
         raise ValueError("the network does not say what it reads; give input_shape=(H, W, C)")
     generator = np.random.default_rng(seed)

@@ -9,6 +9,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -131,7 +132,7 @@ def array_from_torch(array: np.ndarray, maps: Shape | None = None) -> np.ndarray
     return np.array(array)
 
 
-def flattened_maps(model: Layer) -> dict[str, Shape]:
+def flattened_maps(model: Any) -> dict[str, Shape]:
     """The (H, W, C) of the maps that a linear layer reads flattened, by the layer's name."""
     if not any(isinstance(layer, Flatten) for _, layer in model.named_layers()):
         return {}

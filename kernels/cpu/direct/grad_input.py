@@ -11,7 +11,7 @@ import numpy as np
 from ...geometry import Window
 from ..engine.arrays import Image, address, pixels
 from ..engine.gemm import Epilogue, pack_filter
-from ..engine.launch import covering_windows, inline, kernel, task_range, threads_for
+from ..engine.launch import covering_windows, kernel, task_range, threads_for
 from ..engine.memory import empty
 from ..engine.simd import (
     COLUMNS,
@@ -30,6 +30,7 @@ from .patches import (
     PatchGrid,
     Rows,
     Runs,
+    always_inline,
     copy_pixels,
     forward_layout,
     patch_addresses,
@@ -65,7 +66,7 @@ class Canvas(NamedTuple):
     left: int
 
 
-@inline
+@always_inline
 def add_patches(results, floats, image, place, count, position, grid, canvas, channels):
     """Add rows of `results` to the image at `place` of patches from `position` = (p, q) on."""
     p, q = position
@@ -79,17 +80,18 @@ def add_patches(results, floats, image, place, count, position, grid, canvas, ch
             p, q = p + 1, 0
 
 
-@inline
+@always_inline
 def cell_products(table, pixel, b, places, k, count, results):
     """results[count, floats] = pixels of dy times the filters' cells at place k."""
     floats = places.floats
+    # Constants, so that the compiler drops what they switch off.
+    run, end = Runs(pixel.data, 1, pixel.depth), Epilogue(0, 0, 0)
     for j in range(0, floats, COLUMNS):
         width = COLUMNS if floats - j > LANES else LANES
         panel = b + FLOAT * pixel.depth * (j * places.count + k * width)
         for r in range(0, count, ROWS):
             to = results + FLOAT * (r * floats + j)
-            end = Epilogue(0, 0, 0)
-            patches_times(table + 8 * r, pixel, panel, to, floats, count - r, floats - j, end)
+            patches_times(table + 8 * r, run, panel, to, floats, count - r, floats - j, end)
 
 
 @kernel

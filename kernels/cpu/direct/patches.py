@@ -185,6 +185,10 @@ def padded(x: np.ndarray, padding: Padding) -> tuple[np.ndarray, int]:
 # -- inside kernels -------------------------------------------------------------------------------
 
 
+# Without the calls, the constants that some kernels pass are folded into the code.
+always_inline = functools.partial(inline, always=True)
+
+
 @inline
 def patch_addresses(grid, m, count, table):
     """Write the addresses of the first pixels of patches m...m + count to `table`.
@@ -206,7 +210,7 @@ def patch_addresses(grid, m, count, table):
         store_index(table, i, at)
 
 
-@inline
+@always_inline
 def wide_patches(table, runs, b, c, c_step, rows, n, epilogue):
     """`patches_times` for a panel of COLUMNS columns."""
     a, tile = addresses(table, ROWS), tile_zeros(ROWS, VECTORS)
@@ -218,7 +222,7 @@ def wide_patches(table, runs, b, c, c_step, rows, n, epilogue):
     tile_store(tile, VECTORS, c, c_step, rows, n, 0, epilogue.scale, epilogue.bias, epilogue.relu)
 
 
-@inline
+@always_inline
 def narrow_patches(table, runs, b, c, c_step, rows, n, epilogue):
     """`patches_times` for a panel of LANES columns."""
     a, tile = addresses(table, ROWS), tile_zeros(ROWS, 1)
@@ -230,7 +234,7 @@ def narrow_patches(table, runs, b, c, c_step, rows, n, epilogue):
     tile_store(tile, 1, c, c_step, rows, n, 0, epilogue.scale, epilogue.bias, epilogue.relu)
 
 
-@inline
+@always_inline
 def patches_times(table, runs, b, c, c_step, rows, n, epilogue):
     """c[rows, n] = ROWS patches times a packed panel, of which n columns are used."""
     if n > LANES:

@@ -1,9 +1,10 @@
-"""Matrix products out of register tiles: the inner loops of convolution and of linear layers.
+"""Matrix products of register tiles: the inner loops of convolution and of linear layers.
 
-A tile of ROWS x COLUMNS results stays in registers while the sum runs over k: each step loads one row of b (VECTORS vectors) and
-multiplies it by ROWS broadcast numbers of a. For that to run at the machine's peak, b is packed: panels of COLUMNS columns lie one after
-the other, each `[k][COLUMNS]`, padded by zeros; the last one is half as wide where that is enough. (Goto & van de Geijn 2008, sections 4
-and 5; here it is b's panel that stays in the nearest cache.)
+A tile of ROWS x COLUMNS results stays in registers while the sum runs over k. Each step loads one
+row of b (VECTORS vectors) and multiplies it by ROWS broadcast numbers of a. To run at the machine's
+peak, b is packed: panels of COLUMNS columns lie one after the other, each `[k][COLUMNS]`, padded
+with zeros; the last one is half as wide if that is enough. (Goto & van de Geijn 2008, sections 4
+and 5; here b's panel is what stays in the nearest cache.)
 """
 
 from typing import NamedTuple
@@ -49,7 +50,10 @@ def packed_columns(n: int) -> int:
 
 @inline
 def panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias, relu):
-    """c[rows, n] = sum over k of a[r * row_step + k * k_step] * b[k, :], with tile_store's options; n <= COLUMNS."""
+    """c[rows, n] = sum over k of a[r * row_step + k * k_step] * b[k, :], n <= COLUMNS.
+
+    `add`, `bias` and `relu` as in `tile_store`.
+    """
     tile = tile_zeros(ROWS, VECTORS)
     for _ in range(depth):
         tile = tile_multiply(tile, ROWS, VECTORS, a, row_step, b)
@@ -73,9 +77,9 @@ def half_panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias
 def multiply(
     a, row_step, k_step, b, b_depth, k_first, depth, c, c_step, rows, columns, add, bias, relu
 ):
-    """c[rows, columns] = a b, with tile_store's options, where b is packed, b_depth deep, and used from row k_first on, `depth` rows of it.
+    """c[rows, columns] = a b; b is packed, b_depth deep, and used from row k_first to + depth.
 
-    a has `rows` rows, and memory that may be read up to a multiple of ROWS.
+    `add`, `bias` and `relu` as in `tile_store`. a must be readable up to a multiple of ROWS rows.
     """
     for j in range(0, columns, COLUMNS):
         n = columns - j
@@ -96,7 +100,10 @@ def multiply(
 
 @inline
 def pack(b, k_step, n_step, depth, columns, packed, packed_depth, k_first):
-    """Copy b, element (k, n) at b[k * k_step + n * n_step], into rows k_first... of panels that are packed_depth deep."""
+    """Copy b, element (k, n) at b[k * k_step + n * n_step], into packed panels.
+
+    They are packed_depth deep; b fills their rows from k_first on.
+    """
     for j in range(0, columns, COLUMNS):
         n = columns - j
         width = COLUMNS if n > LANES else LANES

@@ -8,8 +8,9 @@
     scale(threads(), address(x), address(y), x.size, 2.0)
 
 Arguments are integers (sizes, strides, addresses of arrays) and, where annotated, floats or records
-(NamedTuples of integers), so that one specialization of each kernel serves every shape. Each task processes its part. The split
-depends only on the sizes and the number of tasks, so results are bit-identical from run to run.
+(NamedTuples of integers), so that one specialization of each kernel serves every shape. Each task
+processes its part. The split depends only on the sizes and the number of tasks, so results are
+bit-identical from run to run.
 
 A kernel is an ordinary Numba function behind a C entry point that unpacks its arguments. A single
 small parallel loop starts all kernels: Numba needs a second to compile a parallel function and a
@@ -24,8 +25,9 @@ import os
 import struct
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numba
 from llvmlite import ir
@@ -76,7 +78,7 @@ _ARGUMENTS = types.void(*[types.intp] * 3)
 _warned = False
 
 
-def compile_cached(compile: Callable[[bool], object], function: Callable) -> object:
+def compile_cached(compile: Callable[[bool], Any], function: Callable) -> Any:
     """`compile(True)`, which uses Numba's cache of `function`; `compile(False)` if that fails.
 
     A damaged cache entry is replaced. Without a writable folder there is no cache, and a warning
@@ -144,9 +146,10 @@ def covering_windows(h, before, stride, size, count):
 _names: set[tuple[str, str]] = set()
 
 
-def inline(function: Callable, name: str | None = None) -> Callable:
+def inline(function: Callable, name: str | None = None, always: bool = False) -> Callable:
     """A function that is compiled into the kernels that call it.
 
+    LLVM decides whether it stays a call; with `always` it does not.
     `name` renames a function that is defined several times, in a closure. Raises ValueError for a
     second function of the same name: cached kernels are linked by symbol name, so two functions
     with one name would be confused silently.
@@ -159,7 +162,7 @@ def inline(function: Callable, name: str | None = None) -> Callable:
             f"there is a kernel function {function.__qualname__!r} already; give each its own name"
         )
     _names.add(key)
-    return numba.njit(function, nogil=True, error_model="numpy")
+    return numba.njit(function, nogil=True, error_model="numpy", forceinline=always)
 
 
 def _stamp() -> str:
@@ -233,18 +236,19 @@ class kernel:  # noqa: N801 - a decorator
         self._compiled = compile_cached(lambda cache: compiler(cache=cache)(entry), entry)
         return self._compiled.address
 
-    def __call__(self, tasks: int, *args) -> None:
+    def __call__(self, tasks: int, *args: Any) -> None:
         if self._entry is None:
             with self._lock:
                 self._entry = self._entry or self._compile()
+        numbers: Iterable = args
         if self._has_records:
-            args = [n for a in args for n in (a if isinstance(a, tuple) else (a,))]
+            numbers = [n for a in args for n in (a if isinstance(a, tuple) else (a,))]
         if self._has_reals:
-            args = [
+            numbers = [
                 _bits.unpack(_double.pack(a))[0] if real else a
-                for a, real in zip(args, self._reals, strict=True)
+                for a, real in zip(numbers, self._reals, strict=True)
             ]
-        packed = array.array("q", args)
+        packed = array.array("q", numbers)
         if len(packed) != len(self._reals):
             raise TypeError(
                 f"kernel {self.__name__}: {len(packed)} arguments; expected {len(self._reals)}"
@@ -259,7 +263,7 @@ class kernel:  # noqa: N801 - a decorator
             _in_turn(self._entry, tasks, packed.buffer_info()[0])
 
 
-# -- threads ----------------------------------------------------------------------------------------
+# -- threads --------------------------------------------------------------------------------------
 
 _one_at_a_time = threading.Lock()  # some threading layers do not support two callers at once
 _of_this_thread = threading.local()  # Numba keeps a number of threads per calling thread

@@ -60,7 +60,9 @@ class Winograd:
     def _input_kernel(self, transform):
         floats = self.input_scratch
 
-        def transform_input(task, tasks, x: Image, tiles: Tiles, first_tile, count, v: Stack, scratch):  # fmt: skip
+        def transform_input(
+            task, tasks, x: Image, tiles: Tiles, first_tile, count, v: Stack, scratch
+        ):  # fmt: skip
             """V of `count` tiles from first_tile on; tasks share the tiles."""
             first, last = task_range(count, task, tasks)
             mine = Stack(v.data + FLOAT * first * v.row_step, v.row_step, v.step)
@@ -78,7 +80,7 @@ class Winograd:
             task, tasks, v: Stack, u: Panels, first_tile, count, subbatch, tiles: Tiles, y: Image,
             epilogue: Epilogue, scratch,
         ):  # fmt: skip
-            """y from V; tasks share the panels of filters and, for each, the subbatches of tiles."""
+            """y from V; tasks share the panels of filters, and for each the subbatches."""
             portions = (count + subbatch - 1) // subbatch
             panels = (y.channels + COLUMNS - 1) // COLUMNS
             first, last = task_range(panels * portions, task, tasks)
