@@ -95,7 +95,7 @@ def _are_conv_and_norm(layer: Any, follower: Any) -> bool:
 
 
 def _chain_length(items: list[tuple[str, Any]]) -> int:
-    """How many of the first layers make a `ReLUChain`: a convolution with ReLU, then max pools too."""
+    """How many of the first layers make a `ReLUChain`."""
     length = 0
     for _, layer in items:
         is_conv = _runs_as(layer, Conv2d) and layer.activation == "relu"
