@@ -14,6 +14,7 @@ import minicnn
 from minicnn.kernels import cpu, reference
 from minicnn.kernels.cpu import conv, winograd
 from minicnn.kernels.cpu.engine import launch, memory
+from minicnn.kernels.cpu.engine.weight_cache import _caches, weight_cache
 from minicnn.kernels.geometry import window
 
 # n, h, w, c, k, kernel, stride, padding, dilation, groups: what the random small cases of the other tests seldom meet
@@ -394,7 +395,7 @@ def test_large_arrays_go_past_the_caches(monkeypatch):
 
 
 def test_kept_filters_follow_the_weights():
-    """In evaluation transformed filters serve again, until a weight changes: in place, by whatever means, and be it one bit."""
+    """Without gradients transformed filters are reused until a weight changes, be it by one bit."""
     layer = minicnn.layers.Conv2d(16, 32, 3, padding=1)
     x = np.random.default_rng(0).standard_normal((2, 8, 8, 16), dtype=np.float32)
 
@@ -403,6 +404,9 @@ def test_kept_filters_follow_the_weights():
             return layer.eval()(x), reference.conv2d(
                 x, layer.weight.value, layer.bias.value, padding=1
             )
+
+    def filters():
+        return _caches[id(layer.weight.value)][1]["filters"]
 
     kept = None
     for change in (None, (0, 0, 0, 0), (2, 2, 15, 31), (1, 1, 7, 3)):
@@ -413,14 +417,25 @@ def test_kept_filters_follow_the_weights():
                 else 5
             )
         np.testing.assert_allclose(*answers(), atol=1e-4)
-        assert layer._kept["filters"] is not kept
-        kept = layer._kept["filters"]
+        assert filters() is not kept
+        kept = filters()
         np.testing.assert_allclose(*answers(), atol=1e-4)
-        assert layer._kept["filters"] is kept
+        assert filters() is kept
     layer.weight.value = -layer.weight.value
     np.testing.assert_allclose(*answers(), atol=1e-4)
+    key = id(layer.weight.value)
+    assert key in _caches
     layer.train()(x)
-    assert layer._kept is None
+    assert key not in _caches, "with gradients nothing is kept"
+
+
+def test_kept_filters_go_with_the_weights():
+    w = np.ones((3, 3, 16, 16), np.float32)
+    with minicnn.no_grad():
+        weight_cache(w)["filters"] = 1
+    key = id(w)
+    del w
+    assert key not in _caches
 
 
 # -- numerics -------------------------------------------------------------------------------------

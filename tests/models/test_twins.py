@@ -211,7 +211,7 @@ def dropout_masks(network, maps):
 
 def ours_order(network):
     """The ids of all layers in the order of forward, with each auxiliary head after its layer."""
-    heads = getattr(network, "_heads", {})
+    heads = getattr(network, "heads", {})
     for name, child in network.children():
         if name.startswith("aux") and heads:
             continue
