@@ -56,38 +56,31 @@ class Windows(NamedTuple):
     left: int
 
 
-@inline
-def max_of_window(x, corner, rows, columns, width, c):
-    """The maximum, and its position in the window, over cells `rows` x `columns`."""
-    (i_first, i_last), (j_first, j_last) = rows, columns
-    best, winner = constant(-np.inf), constant(float(i_first * width + j_first))
-    for i in range(i_first, i_last):
-        cell = constant(float(i * width + j_first))
-        for j in range(j_first, j_last):
-            v = load_part(x.data, corner + (i * x.width + j) * x.step + c, x.channels - c)
-            winner = select_greater_or_nan(v, best, cell, winner)
-            best = select_greater_or_nan(v, best, v, best)
-            cell = cell + constant(1.0)
-    return best, winner
-
-
 @kernel
 def _max(task, tasks, x: Image, images, windows: Windows, y, y_step, argmax):
     """y and argmax of the windows' maxima."""
+    data, width, step, channels, kw = x.data, x.width, x.step, x.channels, windows.kw
     first, last = task_range(images * windows.rows, task, tasks)
     for line in range(first, last):
         n, p = line // windows.rows, line % windows.rows
         h = p * windows.stride_y - windows.top
-        rows = max(0, -h), min(windows.kh, x.height - h)
+        i_first, i_last = max(0, -h), min(windows.kh, x.height - h)
         for q in range(windows.columns):
             w = q * windows.stride_x - windows.left
-            columns = max(0, -w), min(windows.kw, x.width - w)
-            corner = ((n * x.height + h) * x.width + w) * x.step
+            j_first, j_last = max(0, -w), min(kw, width - w)
+            corner = ((n * x.height + h) * width + w) * step
             result = line * windows.columns + q
-            for c in range(0, x.channels, LANES):
-                best, winner = max_of_window(x, corner, rows, columns, windows.kw, c)
-                store_part(y, result * y_step + c, best, x.channels - c)
-                store_bytes_part(argmax, result * x.channels + c, winner, x.channels - c)
+            for c in range(0, channels, LANES):
+                best, winner = constant(-np.inf), constant(float(i_first * kw + j_first))
+                for i in range(i_first, i_last):
+                    cell = constant(float(i * kw + j_first))
+                    for j in range(j_first, j_last):
+                        v = load_part(data, corner + (i * width + j) * step + c, channels - c)
+                        winner = select_greater_or_nan(v, best, cell, winner)
+                        best = select_greater_or_nan(v, best, v, best)
+                        cell = cell + constant(1.0)
+                store_part(y, result * y_step + c, best, channels - c)
+                store_bytes_part(argmax, result * channels + c, winner, channels - c)
 
 
 @kernel
