@@ -42,8 +42,10 @@ def check_dtype(layer: "Layer", x: Array, weight: "Parameter") -> None:
 
     Images in bfloat16 go with weights in float32: sums over many steps need their bits.
     """
+    if x.dtype == weight.value.dtype:
+        return
     names = x.dtype.name, weight.value.dtype.name
-    if names[0] != names[1] and names != ("bfloat16", "float32"):
+    if names != ("bfloat16", "float32"):
         raise ShapeError(
             f"{layer!r}: the input is {names[0]} and the weights are {names[1]}; expected the same"
         )
