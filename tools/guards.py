@@ -16,18 +16,20 @@ ROOT = Path(__file__).resolve().parents[1]
 STOREYS = {"kernels": "minicnn.kernels", "minicnn": "minicnn", "models": "minicnn.models"}
 FOREIGN = ("tests", "benchmarks", "torch")  # what the installed package must not import
 
+# `import minicnn` and `python -m minicnn` offer all three storeys.
+ENTRANCES = ("minicnn", "minicnn.__init__", "minicnn.__main__")
 AT_MOST = {
-    "import circles": 1,  # target 0
-    "imports of an upper storey": 1,  # target 0
-    "imports of tests, benchmarks, torch": 12,  # target 0
-    "widest signature": 28,  # target 10, public operations apart
-    "longest function": 312,  # target 60
-    "longest file": 689,  # target 300
+    "import circles": 0,
+    "imports of an upper storey": 0,
+    "imports of tests, benchmarks, torch": 0,
+    "widest signature": 18,  # target 10, public operations apart
+    "longest function": 104,  # target 60
+    "longest file": 582,  # target 300
 }
 AT_LEAST = {  # percent of the arguments and results of public functions that have a type
-    "annotated in kernels": 49,  # target 100
-    "annotated in minicnn": 80,  # target 100
-    "annotated in models": 95,  # target 100
+    "annotated in kernels": 54,  # target 100
+    "annotated in minicnn": 99,  # target 100
+    "annotated in models": 99,  # target 100
 }
 
 
@@ -143,12 +145,12 @@ def storey(name: str) -> int | None:
 
 
 def upward_imports(modules: dict[str, Module]) -> list[str]:
-    """Imports of a storey above the importing one. `python -m minicnn` belongs to the top one."""
+    """Imports of a storey above the importing one, but for the entrances."""
     return [
         f"{module.where}:{line} imports {target}"
         for module in modules.values()
         for target, line in module.imports
-        if module.name != "minicnn.__main__" and (storey(target) or 0) > (storey(module.name) or 0)
+        if module.name not in ENTRANCES and (storey(target) or 0) > (storey(module.name) or 0)
     ]
 
 

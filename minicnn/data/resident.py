@@ -3,7 +3,6 @@
 Per epoch, only the order of the images is copied to the device.
 """
 
-import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,7 +31,9 @@ class ResidentLoader(Loader):
         super().__init__(dataset, batch_size, preprocess, None, shuffle, seed)
         self._size = preprocess.size
         preprocess(dataset.images[:1])  # raises for images that do not fit
-        self._batch = importlib.import_module("minicnn.kernels.cuda.data").batch
+        from ..kernels.cuda.data import batch  # only where there is a GPU
+
+        self._batch = batch
         run, ones = runtime(), np.ones(preprocess.channels, np.float32)
         std = ones * np.asarray(preprocess.std, np.float32)
         self._images, self._labels = (
