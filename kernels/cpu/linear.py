@@ -4,6 +4,8 @@ With many rows (images) they are blocked matrix products. With few rows reading 
 most of the time, and they are read once.
 """
 
+import numpy as np
+
 from .activation import activate, at_least, least_of
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.gemm import COLUMNS, FLOAT, ROWS, multiply, pack
@@ -201,6 +203,9 @@ def _multiply(a, b, bk_step, bn_step, columns, c, bias=0, relu=False):
     )
 
 
+TOGETHER = 2048  # rows of one running sum: float32 loses digits in longer ones
+
+
 def linear(x, w, b=None, activation=None, out=None):
     """See `reference.linear`."""
     if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0]:
@@ -254,6 +259,15 @@ def linear_grad_weight(dy, x):
             f"linear_grad_weight: dy {dy.shape} and x {x.shape}: expected (N, out) and (N, in)"
         )
     dy, x = contiguous(dy), contiguous(x)
+    dw, db = _sums_of_products(dy[:TOGETHER], x[:TOGETHER])
+    for first in range(TOGETHER, len(x), TOGETHER):
+        part = _sums_of_products(dy[first : first + TOGETHER], x[first : first + TOGETHER])
+        dw, db = dw + part[0], db + part[1]
+    return dw, db
+
+
+def _sums_of_products(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x^T dy and the sums of dy, each a running sum over the rows."""
     (images, rows), columns = x.shape, dy.shape[1]
     dw, db = empty((rows, columns)), empty(columns)
     # Tiles read ROWS columns of x at a time, also where the last of them are missing.

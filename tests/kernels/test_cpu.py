@@ -690,3 +690,15 @@ def test_results_do_not_run_over_their_ends(channels):
     cpu.rmsprop_update([w], [g], [m], [v], [0.1], [0.0])
     for _, check in arrays:
         check()
+
+
+def test_sums_over_many_rows_keep_their_digits():
+    """One value, added 65,536 times: a running sum in float32 is off by 6e-4."""
+    x = np.full((1 << 16, 4), 0.1, np.float32)
+    dw, db = cpu.linear_grad_weight(x, x)
+    np.testing.assert_allclose(dw, 0.01 * (1 << 16), rtol=1e-4)
+    np.testing.assert_allclose(db, 0.1 * (1 << 16), rtol=1e-4)
+    odd = np.random.default_rng(0).standard_normal((4099, 5), dtype=np.float32)
+    dw, db = cpu.linear_grad_weight(odd, odd)
+    np.testing.assert_allclose(dw, odd.astype(float).T @ odd.astype(float), rtol=1e-5, atol=1e-2)
+    np.testing.assert_allclose(db, odd.astype(float).sum(0), rtol=1e-5, atol=1e-3)
