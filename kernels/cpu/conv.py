@@ -152,8 +152,8 @@ def conv2d(
 ) -> Array:
     """See `functional.conv2d`."""
     geometry = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    _expect_shapes(x.shape, w.shape, geometry, groups, b=(b,))
     if _is_linear(geometry, x.shape[1:3], groups):
+        _expect_shapes(x.shape, w.shape, geometry, groups, b=(b,))
         filters = contiguous(w).reshape(-1, w.shape[3])
         y = linear.linear(x.reshape(len(x), -1), filters, b, activation)
         return write_to(out, y.reshape(len(x), 1, 1, -1))

@@ -11,6 +11,7 @@ from .norm import local_response_norm, local_response_norm_grad
 from .optim import sgd_update
 from .pool import max_pool2d, max_pool2d_grad
 
+
 def unavailable() -> str | None:
     """One sentence that says why there is no GPU to compute on, or None."""
     if cuda.is_available():
