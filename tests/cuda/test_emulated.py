@@ -12,10 +12,10 @@ from minicnn.kernels import dispatch, functional, reference
 from minicnn.kernels.cuda import arrays, conv, device, loss, plan
 from minicnn.kernels.cuda.activation import convert
 
-from .. import checks, emulator, strategies
-from ..kernels.test_against_torch import Through
+from .. import emulator
+from ..checks import CHECKS, Through
 
-SERVED = [name for name in strategies.NAMES if name not in ("rbf", "map_loss", "subsample2d", "adaptive_avg_pool2d")]
+SERVED = [name for name in CHECKS if name not in ("rbf", "map_loss", "subsample2d", "adaptive_avg_pool2d")]
 PRECISIONS = {"fp32": 2e-6, "ffma": 2e-6, "tf32": 2e-3, "bf16": 1.5e-2}  # relative L2 error
 
 
@@ -40,10 +40,10 @@ def to_device(a):
 @pytest.mark.parametrize("operation", SERVED)
 def test_operation(operation, seed, emulate):
     emulate(seed=seed)
-    check = getattr(checks, f"check_{operation}")
+    cases, check = CHECKS[operation]
 
     @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(strategies.NAMES[operation](np.float32))
+    @given(cases(np.float32))
     def run(case):
         check(OnDevice(), case)
 

@@ -1,4 +1,4 @@
-"""IDX files: read exactly, or refused with a sentence that names the file."""
+"""IDX files: read exactly, or rejected with a sentence that names the file."""
 
 import gzip
 import struct
@@ -103,14 +103,3 @@ def test_numbers_must_agree(tmp_path):
         r"\(mnist, fashion_mnist, cifar10, cifar100, digits\) nor a folder",
     ):
         data.load("nothing/here")
-
-
-def test_real_mnist(mnist):
-    train, test = mnist
-    assert train.images.shape == (60_000, 28, 28, 1)
-    assert test.images.shape == (10_000, 28, 28, 1)
-    np.testing.assert_array_equal(
-        np.bincount(train.labels), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    )
-    assert train.images.mean() / 255 == pytest.approx(0.1307, abs=5e-5)
-    assert (train.images / np.float32(255)).std() == pytest.approx(0.3081, abs=5e-5)

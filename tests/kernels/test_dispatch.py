@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import subprocess
 import sys
 import threading
 import types
@@ -231,3 +232,14 @@ def test_a_fault_of_our_own_is_not_an_unavailable_backend(monkeypatch):
     monkeypatch.setattr(dispatch.importlib, "import_module", broken)
     with pytest.raises(ImportError, match="cannot import name"):
         dispatch.load.__wrapped__("cpu")
+
+
+def test_import_is_light():
+    """Numba takes half a second to import: it comes with the first float32 operation, not with `import minicnn`."""
+    code = "import sys, minicnn, minicnn.models; print('numba' in sys.modules)"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "False\n"
+    )

@@ -1,4 +1,4 @@
-"""Parameter updates against torch's optimizers, over several steps."""
+"""Parameter updates: against torch's optimizers over several steps, and two published rules."""
 
 import numpy as np
 import pytest
@@ -130,24 +130,3 @@ def test_alexnets_rule_by_hand():
             [w], [np.array([g])], [v], [0.01], [0.0005], momentum=0.9, form="caffe"
         )
     np.testing.assert_allclose(w, expected, rtol=1e-14)
-
-
-def test_multipliers_reach_the_update():
-    """Caffe's zoo: biases learn twice as fast and do not decay."""
-    p = Parameter(np.array([1.0]))
-    p.lr_multiplier, p.weight_decay_multiplier = 2.0, 0.0
-    p.grad[...] = 0.5
-    training.SGD([p], lr=0.1, weight_decay=10.0).step()
-    np.testing.assert_allclose(p.value, 1 - 0.2 * 0.5)
-
-
-def test_arguments_are_checked():
-    p = [Parameter(np.zeros(1))]
-    with pytest.raises(ValueError, match="momentum=1.5"):
-        training.SGD(p, 0.1, momentum=1.5)
-    with pytest.raises(ValueError, match="form='keras'"):
-        training.SGD(p, 0.1, form="keras")
-    with pytest.raises(ValueError, match="lr=-1"):
-        training.Adam(p, lr=-1)
-    with pytest.raises(ValueError, match="non-empty list of parameters"):
-        training.SGD([], 0.1)

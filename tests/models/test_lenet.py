@@ -7,7 +7,7 @@ from torch import nn
 
 import minicnn
 from minicnn import data, models, training
-from minicnn.models.lenet import C3_CONNECTIONS, rbf_codes
+from minicnn.models.lenet import C3_CONNECTIONS, LENET5_1998_INPUT, rbf_codes
 from minicnn.study import check_gradients, summarize
 
 COUNTS = {  # parameters, multiply-accumulates, connections
@@ -82,6 +82,14 @@ def test_rbf_codes():
         "..##...",
         ".#.#...",
     ]
+
+
+def test_1998_input():
+    """Background -0.1, foreground 1.175 (LeCun et al. 1998, section II.B)."""
+    out = LENET5_1998_INPUT(np.array([0, 255], np.uint8).reshape(2, 1, 1, 1))
+    np.testing.assert_allclose(
+        [out[0, 16, 16, 0], out[1].max(), out[1].min()], [-0.1, 1.175, -0.1], rtol=1e-5
+    )
 
 
 def test_1998_initial_weights():

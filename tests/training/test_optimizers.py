@@ -1,9 +1,10 @@
-"""Optimizers: what they print, and which lists of parameters they refuse."""
+"""Optimizers: their arguments, what they print, and factors of single parameters."""
 
+import numpy as np
 import pytest
 
 from minicnn import training
-from minicnn.layers import Linear
+from minicnn.layers import Linear, Parameter
 
 
 def test_repr_shows_the_settings():
@@ -19,3 +20,24 @@ def test_a_parameter_given_twice():
     parameters = Linear(2, 3).parameters()
     with pytest.raises(ValueError, match="SGD: 2 of 4 parameters are given twice"):
         training.SGD(parameters * 2, 0.1)
+
+
+def test_multipliers_reach_the_update():
+    """Caffe's zoo: biases learn twice as fast and do not decay."""
+    p = Parameter(np.array([1.0]))
+    p.lr_multiplier, p.weight_decay_multiplier = 2.0, 0.0
+    p.grad[...] = 0.5
+    training.SGD([p], lr=0.1, weight_decay=10.0).step()
+    np.testing.assert_allclose(p.value, 1 - 0.2 * 0.5)
+
+
+def test_arguments_are_checked():
+    p = [Parameter(np.zeros(1))]
+    with pytest.raises(ValueError, match="momentum=1.5"):
+        training.SGD(p, 0.1, momentum=1.5)
+    with pytest.raises(ValueError, match="form='keras'"):
+        training.SGD(p, 0.1, form="keras")
+    with pytest.raises(ValueError, match="lr=-1"):
+        training.Adam(p, lr=-1)
+    with pytest.raises(ValueError, match="non-empty list of parameters"):
+        training.SGD([], 0.1)

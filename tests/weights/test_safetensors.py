@@ -12,6 +12,8 @@ from minicnn.errors import CheckpointError
 from minicnn.layers import BatchNorm2d, Conv2d, Network, Sequential
 from minicnn.weights import safetensors as ours
 
+from ..damage import CASES, outcomes
+
 
 @pytest.mark.parametrize("name", ["lenet5", "lenet5_1998", "resnet20_cifar", "nin_mnist"])
 def test_save_and_load(tmp_path, name):
@@ -176,3 +178,27 @@ def test_missing_file(tmp_path):
         CheckpointError, match=r"nothing\.safetensors: cannot be read: No such file"
     ):
         minicnn.load(tmp_path / "nothing.safetensors")
+
+
+def test_checkpoint(tmp_path):
+    model = models.create("lenet5", seed=3)
+    path = tmp_path / "lenet5.safetensors"
+    minicnn.save(model, path)
+
+    def read(path):
+        return list(minicnn.load(path).state_dict().values())
+
+    assert (
+        outcomes(path, path.read_bytes(), read, list(model.state_dict().values()), CheckpointError)
+        == CASES
+    )
+
+
+@pytest.mark.parametrize(
+    "contents", [b"", b"\0" * 7, b"\0" * 8, b"\xff" * 64, b"\x02\0\0\0\0\0\0\0{}" + b"\0" * 9]
+)
+def test_not_a_checkpoint(tmp_path, contents):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(contents)
+    with pytest.raises(CheckpointError, match="x.safetensors"):
+        minicnn.load(path)

@@ -1,4 +1,4 @@
-"""Memory that is used again: never while anybody still looks at it."""
+"""Memory that is used again: never while an array still uses it."""
 
 import ctypes
 import dis
@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from minicnn.kernels import cpu
 from minicnn.kernels.cpu.engine import memory
 
 
@@ -170,3 +171,38 @@ def test_sizes_that_round_alike_share_blocks_and_are_released():
     del second
     assert sizes[1] <= memory.release() < 1.1 * sizes[1]
     assert memory.release() == 0
+
+
+def test_large_arrays_go_past_the_caches(monkeypatch):
+    """Arrays that no cache holds are written with other instructions, which ask for alignment: results stay what they were."""
+    generator = np.random.default_rng(0)
+    x, dy = (generator.standard_normal((9, 96, 96, 80), dtype=np.float32) for _ in range(2))
+    assert memory.non_temporal(cpu.empty(x, x.shape), 80) and not memory.non_temporal(
+        cpu.empty(x, x.shape), 81
+    )
+    ones = np.ones(80, np.float32)
+
+    def results():
+        y, mean, inv_std = cpu.batch_norm(
+            x, ones, ones, ones.copy(), ones.copy(), activation="relu"
+        )
+        normed, scale = cpu.local_response_norm(x)
+        pooled, argmax = cpu.max_pool2d(x, 3, 2)
+        wide = np.zeros((9, 96, 96, 160), np.float32)
+        cpu.batch_norm(
+            x, ones, ones, ones.copy(), ones.copy(), out=wide[..., 3:83]
+        )  # starts between vectors
+        return (
+            *(y, cpu.batch_norm_grad(dy, x, ones, mean, inv_std, True, ones, "relu")[0], wide),
+            *(
+                normed,
+                cpu.local_response_norm_grad(dy, x, normed, scale),
+                cpu.max_pool2d_grad(pooled, argmax, x.shape, 3, 2),
+            ),
+            *(cpu.add(x, dy, "relu"), cpu.relu(x), cpu.activation_grad(dy, y, "relu")),
+        )
+
+    far = results()
+    monkeypatch.setattr(memory, "NON_TEMPORAL_BYTES", x.nbytes)
+    for a, b in zip(far, results(), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -1,0 +1,110 @@
+"""Normalization against torch."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from .common import ACTIVATE, activations, assert_close, draw, flat, images, nchw, nhwc
+
+
+def lrn_cases(dtype):
+    return images(
+        dtype,
+        size=st.integers(1, 7),
+        alpha=st.sampled_from([1e-4, 0.5, 1.0]),
+        beta=st.sampled_from([0.5, 0.75, 1.0]),
+        k_lrn=st.sampled_from([1.0, 2.0]),
+        alpha_div_n=st.booleans(),
+    )
+
+
+@st.composite
+def batch_norm_cases(draw, dtype):
+    case = draw(
+        images(
+            dtype,
+            training=st.booleans(),
+            momentum=st.sampled_from([0.1, 0.01, 1.0]),
+            eps=st.sampled_from([1e-5, 1e-3]),
+            activation=activations,
+            fused=st.booleans(),
+        )
+    )
+    # With two or three values per channel the variance can be tiny, and one would measure torch's
+    # own rounding.
+    assume(case["n"] * case["h"] * case["w"] >= 4)
+    return case
+
+
+def check_local_response_norm(ops, case):
+    """alpha is near 1 and x large: with the papers' 1e-4 a wrong window would drown in the rest."""
+    x, dy = draw(case, *2 * [(case["n"], case["h"], case["w"], case["c"])])
+    x = 3 * x
+    size, alpha, beta, k, divided = (
+        case[key] for key in ("size", "alpha", "beta", "k_lrn", "alpha_div_n")
+    )
+    tx = nchw(x)
+    ty = F.local_response_norm(
+        tx, size, alpha if divided else alpha * size, beta, k
+    )  # torch divides
+    ty.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
+    y, scale = ops.local_response_norm(x, size, alpha, beta, k, divided)
+    assert y.dtype == case["dtype"]
+    assert_close(y, nhwc(ty), case["dtype"], "local_response_norm")
+    dx = ops.local_response_norm_grad(dy, x, y, scale, size, alpha, beta, divided)
+    assert_close(dx, nhwc(tx.grad), case["dtype"], "local_response_norm dx")
+
+
+def check_batch_norm(ops, case):
+    shape, c = (case["n"], case["h"], case["w"], case["c"]), case["c"]
+    x, dy, gamma, beta = draw(case, shape, shape, (c,), (c,))
+    x = 2 * x + 1
+    generator = np.random.default_rng(case["seed"] + 2)
+    mean, var = (
+        generator.standard_normal(c).astype(case["dtype"]),
+        generator.uniform(0.5, 2, c).astype(case["dtype"]),
+    )
+    tx, tgamma, tbeta = nchw(x), flat(gamma), flat(beta)
+    tmean, tvar = torch.tensor(mean), torch.tensor(var)
+    linear = F.batch_norm(
+        tx, tmean, tvar, tgamma, tbeta, case["training"], case["momentum"], case["eps"]
+    )
+    linear.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
+    y, batch_mean, inv_std = ops.batch_norm(
+        x,
+        gamma,
+        beta,
+        mean,
+        var,
+        case["training"],
+        case["momentum"],
+        case["eps"],
+        activation=case["activation"],
+    )
+    assert y.dtype == case["dtype"]
+    assert_close(y, nhwc(ACTIVATE[case["activation"]](linear)), case["dtype"], "batch_norm")
+    assert_close(mean, tmean, case["dtype"], "batch_norm running mean")
+    assert_close(var, tvar, case["dtype"], "batch_norm running var")
+    if case["fused"]:  # the gradient after the activation, taken back through it by hand
+        slope = ops.activation_grad(dy, y, case["activation"])
+        fused = ops.batch_norm_grad(
+            dy, x, gamma, batch_mean, inv_std, case["training"], beta, case["activation"]
+        )
+        for ours, theirs in zip(
+            fused,
+            ops.batch_norm_grad(slope, x, gamma, batch_mean, inv_std, case["training"]),
+            strict=True,
+        ):
+            assert_close(ours, theirs, case["dtype"], "batch_norm_grad with its activation")
+    dx, dgamma, dbeta = ops.batch_norm_grad(dy, x, gamma, batch_mean, inv_std, case["training"])
+    assert_close(dx, nhwc(tx.grad), case["dtype"], "batch_norm dx")
+    assert_close(
+        dgamma, tgamma.grad, case["dtype"], "batch_norm dgamma", at_least=math.sqrt(dy[..., 0].size)
+    )
+    assert_close(
+        dbeta, tbeta.grad, case["dtype"], "batch_norm dbeta", at_least=math.sqrt(dy[..., 0].size)
+    )

@@ -1,0 +1,47 @@
+"""Images with labels: what is accepted, and indexing."""
+
+import numpy as np
+import pytest
+
+from minicnn import data
+from minicnn.data import Dataset
+from minicnn.errors import DataError
+
+
+def test_dataset_checks():
+    images, labels = np.zeros((3, 4, 4, 1), np.uint8), np.array([0, 1, 1])
+    assert Dataset(images, labels).classes == ("0", "1")
+    assert "3 images 4x4x1 uint8, 2 classes" in repr(Dataset(images, labels))
+    for bad_images, bad_labels, message in (
+        (images[..., 0], labels, r"the images are uint8 \(3, 4, 4\)"),
+        (images.astype(np.int64), labels, "the images are int64"),
+        (images, labels[:2], r"expected integers \(3,\)"),
+        (images, labels.astype(float), "the labels are float64"),
+        (images, labels - 1, "labels run from -1 to 0"),
+        (images[:0], labels[:0], "there are no images"),
+    ):
+        with pytest.raises(DataError, match=message):
+            Dataset(bad_images, bad_labels)
+    with pytest.raises(DataError, match="labels run from 0 to 1; expected 0 to 0"):
+        Dataset(images, labels, ("only",))
+    with pytest.raises(DataError, match="expected a Dataset or a pair"):
+        data.as_dataset(5)
+
+
+def test_dataset_is_indexed_like_a_list():
+    train, _ = data.digits(8)
+    image, label = train[3]
+    np.testing.assert_array_equal(image, train.images[3])
+    assert (label, type(label)) == (train.labels[3], int)
+    for chosen in (slice(2, 6), [2, 3, 4, 5], np.arange(2, 6)):
+        part = train[chosen]
+        assert isinstance(part, Dataset)
+        np.testing.assert_array_equal(part.images, train.images[2:6])
+        np.testing.assert_array_equal(part.labels, train.labels[2:6])
+        assert (part.name, part.split, part.classes) == ("digits", "train", train.classes)
+    assert len(train[train.labels == 3]) == (train.labels == 3).sum()
+    with pytest.raises(IndexError):
+        train[len(train)]
+    assert sum(1 for _ in train[:3]) == 3
+    with pytest.raises(DataError, match="digits train: there are no images"):
+        train[:0]

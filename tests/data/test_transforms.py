@@ -1,0 +1,65 @@
+"""Normalization, padding and augmentation of images."""
+
+import numpy as np
+import pytest
+
+from minicnn.data import Preprocess, RandomCropFlip, RandomShift
+from minicnn.errors import DataError
+
+
+def test_preprocess():
+    images = np.full((2, 28, 28, 1), 255, np.uint8)
+    images[0, 0, 0] = 0
+    out = Preprocess(size=(32, 32), mean=0.1307, std=0.3081)(images)
+    assert out.shape == (2, 32, 32, 1)
+    assert out.dtype == np.float32
+    background, white = (0 - 0.1307) / 0.3081, (1 - 0.1307) / 0.3081
+    np.testing.assert_allclose(
+        out[0, [0, 1, 2, 2, 31], [0, 2, 2, 3, 31], 0],
+        [background, background, background, white, background],
+        rtol=1e-5,
+    )
+    color = Preprocess(size=(28, 28), channels=3, mean=(0.1, 0.2, 0.3), std=(1, 2, 4))(images)
+    np.testing.assert_allclose(color[1, 5, 5], [0.9, 0.4, 0.175], rtol=1e-5)
+
+
+def test_preprocess_refuses():
+    preprocess = Preprocess(size=(28, 28))
+    with pytest.raises(
+        DataError, match="the images are 32x32 pixels; the network reads at most 28x28"
+    ):
+        preprocess(np.zeros((1, 32, 32, 1), np.uint8))
+    with pytest.raises(DataError, match="the images have 3 channels; the network reads 1"):
+        preprocess(np.zeros((1, 28, 28, 3), np.uint8))
+    with pytest.raises(DataError, match="normalized images must be 28x28x1"):
+        preprocess(np.zeros((1, 20, 28, 1), np.float32))
+
+
+def test_random_shift():
+    image = np.zeros((200, 9, 9, 1), np.uint8)
+    image[:, 4, 4] = 255
+    moved = RandomShift(2)(image, np.random.default_rng(0))
+    rows, columns = (
+        np.nonzero(moved[..., 0].reshape(200, -1).sum(1))[0],
+        moved[..., 0].argmax(axis=(1)).max(axis=1),
+    )
+    assert len(rows) == 200
+    places = {divmod(int(m.argmax()), 9) for m in moved}
+    assert places == {(r, c) for r in range(2, 7) for c in range(2, 7)}
+    assert columns.max() == 6
+
+
+def test_random_crop_and_flip():
+    image = np.arange(6 * 6, dtype=np.uint8).reshape(1, 6, 6, 1)
+    crops = RandomCropFlip(4)(np.repeat(image, 500, axis=0), np.random.default_rng(0))
+    assert crops.shape == (500, 4, 4, 1)
+    seen = {crop[..., 0].tobytes() for crop in crops}
+    expected = {
+        np.ascontiguousarray(image[0, t : t + 4, left : left + 4, 0][:, ::step]).tobytes()
+        for t in range(3)
+        for left in range(3)
+        for step in (1, -1)
+    }
+    assert seen == expected
+    padded = RandomCropFlip(6, padding=2)(image + 1, np.random.default_rng(1))
+    assert padded.shape == image.shape

@@ -1,0 +1,28 @@
+"""Activations on the CPU: NaN, and wrong shapes."""
+
+import numpy as np
+import pytest
+
+from minicnn.kernels import cpu
+
+from .rejected import X, assert_rejected, f32
+
+
+def test_activations_propagate_nan():
+    x = np.full((4, 20), -1, np.float32)
+    x[1] = np.nan
+    assert np.isnan(cpu.relu(x)[1]).all()
+    assert np.isnan(cpu.add(x, x, "relu")[1]).all()
+
+
+REJECTED = {
+    "relu_grad: dy": lambda: cpu.relu_grad(f32(1), X),
+    "tanh_grad: y": lambda: cpu.tanh_grad(X, f32(16)),
+    "relu: out": lambda: cpu.relu(X, out=f32(2, 6, 6, 15)),
+    "add: b": lambda: cpu.add(X, f32(16)),
+}
+
+
+@pytest.mark.parametrize("name", REJECTED)
+def test_wrong_shapes_are_rejected(name):
+    assert_rejected(REJECTED[name])

@@ -1,0 +1,120 @@
+"""Normalization on every backend: against torch, extreme inputs, and proof that the comparison can fail."""
+
+import numpy as np
+import pytest
+
+from minicnn.kernels import cpu, reference
+from minicnn.kernels.reference import norm
+
+from ..checks import Through, assert_caught, broken, check_random_cases, over_backends
+
+
+@over_backends("local_response_norm", "batch_norm")
+def test_like_torch(backend, operation, dtype):
+    check_random_cases(Through(backend), operation, dtype)
+
+
+def test_lrn_window_has_size_channels():
+    """The middle of 5 channels of ones sums all five, the ends three (darknet and Chainer's own test miss one)."""
+    _, scale = reference.local_response_norm(np.ones((1, 1, 1, 5)), 5, alpha=1.0, k=0.0)
+    np.testing.assert_array_equal(scale.ravel(), [3, 4, 5, 4, 3])
+
+
+def test_lrn_alpha_means_two_things():
+    """alpha=1e-4 as printed in the paper is torch's and Caffe's alpha=5e-4 for 5 channels."""
+    x = 100 * np.random.default_rng(0).standard_normal((2, 3, 3, 8))
+    paper, _ = reference.local_response_norm(x, 5, 1e-4, 0.75, 2.0)
+    caffe, _ = reference.local_response_norm(x, 5, 5e-4, 0.75, 2.0, alpha_div_n=True)
+    np.testing.assert_allclose(paper, caffe, rtol=1e-13)
+
+
+def test_lrn_of_one_huge_value():
+    """y = x / (alpha x^2)^beta stays finite and right when x^2 dwarfs k."""
+    x = np.zeros((1, 1, 1, 5))
+    x[..., 2] = 1e8
+    y, scale = reference.local_response_norm(x, 5, 1.0, 0.75, 2.0)
+    np.testing.assert_allclose(y[0, 0, 0, 2], 1e8 / 1e16**0.75)
+    dx = reference.local_response_norm_grad(np.ones_like(x), x, y, scale, 5, 1.0, 0.75)
+    np.testing.assert_allclose(dx[0, 0, 0, 2], 1e16**-0.75 * (1 - 1.5), rtol=1e-6)
+
+
+@pytest.mark.parametrize("backend", [cpu, reference])
+@pytest.mark.parametrize("beta", [0.5, 0.6, 0.75, 1.0])
+def test_local_response_norm_propagates_nan(backend, beta):
+    x = np.ones((1, 1, 2, 40), np.float32)
+    x[0, 0, 0, 20] = np.nan
+    y, scale = backend.local_response_norm(x, 5, 1.0, beta)
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(y)), np.arange(18, 23))
+    dx = backend.local_response_norm_grad(np.ones_like(x), x, y, scale, 5, 1.0, beta)
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(dx)), np.arange(16, 25))
+
+
+def test_batch_norm_refuses_a_single_value():
+    with pytest.raises(ValueError, match="more than one value per channel"):
+        reference.batch_norm(np.ones((1, 1, 1, 3)), *np.ones((4, 3)), training=True)
+
+
+@pytest.mark.parametrize("backend", [cpu, reference])
+@pytest.mark.parametrize("value", [1e4, -3.3e3, 0.1, 1e6])
+@pytest.mark.parametrize("shape", [(2, 9, 9, 5), (1, 9, 18, 40), (4, 64, 64, 3)])
+def test_batch_norm_of_constant_channels_gives_the_bias(backend, value, shape):
+    x, channels = np.full(shape, value, np.float32), shape[-1]
+    gamma, beta = np.full(channels, 2, np.float32), np.arange(channels, dtype=np.float32)
+    zeros = np.zeros(channels, np.float32)
+    y, mean, inv_std = backend.batch_norm(x, gamma, beta, zeros.copy(), zeros.copy())
+    np.testing.assert_array_equal(mean, x[0, 0, 0])
+    np.testing.assert_array_equal(y, np.broadcast_to(beta, shape))
+    dy = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    _, dgamma, _ = backend.batch_norm_grad(dy, x, gamma, mean, inv_std)
+    np.testing.assert_array_equal(dgamma, zeros)
+
+
+def test_batch_norm_of_a_small_spread_about_a_large_mean():
+    generator = np.random.default_rng(0)
+    x = (1e4 + generator.standard_normal((8, 33, 31, 20))).astype(np.float32)
+    ones, zeros = np.ones(20, np.float32), np.zeros(20, np.float32)
+    y, *_ = cpu.batch_norm(x, ones, zeros, zeros.copy(), zeros.copy())
+    wide = x.astype(np.float64)
+    exact = (wide - wide.mean((0, 1, 2))) / np.sqrt(wide.var((0, 1, 2)) + 1e-5)
+    assert abs(y - exact).max() < 2e-3
+
+
+def lrn_window_off_by_one(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, out=None):
+    c = alpha / size if alpha_div_n else alpha
+    scale = k + c * norm._sum_over_neighbors(x * x, size // 2, max(0, (size - 1) // 2 - 1))
+    return x * scale**-beta, scale
+
+
+def lrn_without_cross_terms(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alpha_div_n=False):
+    return dy * scale**-beta
+
+
+def biased_running_var(x, gamma, beta, mean, var, training=True, momentum=0.1, eps=1e-5, **options):
+    before = var.copy()
+    result = reference.batch_norm(x, gamma, beta, mean, var, training, momentum, eps, **options)
+    if training:
+        var[...] = before + momentum * (x.var(axis=(0, 1, 2)) - before)
+    return result
+
+
+def frozen_statistics(dy, x, gamma, mean, inv_std, training=True, *activation):
+    return reference.batch_norm_grad(dy, x, gamma, mean, inv_std, False, *activation)
+
+
+MUTANTS = {  # operation, and a backend with one mistake
+    "LRN window off by one": (
+        "local_response_norm",
+        broken(local_response_norm=lrn_window_off_by_one),
+    ),
+    "LRN without cross terms": (
+        "local_response_norm",
+        broken(local_response_norm_grad=lrn_without_cross_terms),
+    ),
+    "batch norm running variance biased": ("batch_norm", broken(batch_norm=biased_running_var)),
+    "batch norm statistics frozen": ("batch_norm", broken(batch_norm_grad=frozen_statistics)),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_caught(name):
+    assert_caught(*MUTANTS[name])

@@ -1,0 +1,14 @@
+"""Activation layers: the contract."""
+
+from minicnn.layers import ReLU, ScaledTanh, Sigmoid, Tanh
+
+from .contract import IMAGES, LayerContract
+
+
+class TestActivation(LayerContract):
+    cases = {
+        "ReLU": (ReLU, IMAGES),
+        "sigmoid": (Sigmoid, IMAGES),
+        "tanh": (Tanh, (5, 3)),
+        "scaled tanh": (ScaledTanh, IMAGES),
+    }

@@ -1,0 +1,91 @@
+"""Wrong shapes and arguments: the message names the layer, the value and what is expected."""
+
+import numpy as np
+import pytest
+
+from minicnn import layers
+from minicnn.errors import ShapeError
+from minicnn.layers import (
+    RBF,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Linear,
+    LocalResponseNorm,
+    MaxPool2d,
+    Sequential,
+    Subsample2d,
+)
+from minicnn.models.lenet import rbf_codes
+
+from .contract import X
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "message"),
+    [
+        (
+            lambda: Conv2d(3, 6, 5),
+            (2, 8, 8, 4),
+            r"Conv2d\(3, 6, 5\): the input \(2, 8, 8, 4\) has 4 channels; expected \(N, H, W, 3\)",
+        ),
+        (
+            lambda: Conv2d(3, 6, 5),
+            (8, 8, 3),
+            r"has shape \(8, 8, 3\); expected images \(N, H, W, C\)",
+        ),
+        (lambda: Conv2d(3, 6, 5), (2, 4, 8, 3), "a window of 5 pixels does not fit into 4"),
+        (lambda: Conv2d(3, 6, 5), (0, 8, 8, 3), "the input is empty"),
+        (lambda: Linear(10, 2), (2, 5, 5, 10), "expected .N, 10.; put a Flatten before it"),
+        (lambda: Linear(10, 2), (2, 11), r"has shape \(2, 11\); expected \(N, 10\)"),
+        (lambda: MaxPool2d(3), (2, 2, 2, 1), "a window of 3 pixels does not fit into 2"),
+        (lambda: BatchNorm2d(3), (1, 1, 1, 3), "one value per channel"),
+        (lambda: RBF(rbf_codes()), (2, 83), "expected .N, 84."),
+        (lambda: Subsample2d(4), (1, 1, 5, 4), "smaller than one window"),
+    ],
+)
+def test_shape_errors_name_layer_value_and_expectation(make, shape, message):
+    with pytest.raises(ShapeError, match=message):
+        make()(np.zeros(shape, np.float32))
+
+
+def test_other_inputs_are_refused():
+    layer = Conv2d(1, 2, 3)
+    with pytest.raises(
+        ShapeError,
+        match="the input is an array of uint8; expected an array of float32; normalize it first",
+    ):
+        layer(np.zeros((1, 5, 5, 1), np.uint8))
+    with pytest.raises(ShapeError, match="the input is list"):
+        layer([[1.0]])
+    with pytest.raises(ShapeError, match="the input is float64 and the weights are float32"):
+        layer(np.zeros((1, 5, 5, 1)))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Conv2d(3, 6, 0), "kernel_size=0: expected an integer >= 1"),
+        (lambda: Conv2d(3, 6, 3, stride=0), "stride=0"),
+        (lambda: Conv2d(3, 6, 3, padding=-1), "padding=-1"),
+        (lambda: Conv2d(3, 6, 3, groups=2), "groups=2 must divide in_channels=3"),
+        (lambda: Conv2d(0, 6, 3), "in_channels=0"),
+        (
+            lambda: Conv2d(3, 6, 3, activation="gelu"),
+            "activation='gelu': expected None or one of relu, sigmoid, tanh, scaled_tanh",
+        ),
+        (lambda: Conv2d(3, 6, 3, connections=np.ones((6, 3))), r"connections of shape \(6, 3\)"),
+        (lambda: Linear(3, 2.5), "out_features=2.5"),
+        (lambda: Dropout(1.0), "p=1.0"),
+        (lambda: LocalResponseNorm(0), "size=0"),
+        (lambda: layers.init.he_normal("fan"), "mode='fan'"),
+    ],
+)
+def test_arguments_are_checked(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_batch_of_bytes_is_refused_with_a_hint():
+    with pytest.raises(ShapeError, match=r"array of uint8; .*normalize it first: training\.prepro"):
+        Sequential(Conv2d(3, 2, 3))((255 * X).astype(np.uint8))

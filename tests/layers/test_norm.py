@@ -1,0 +1,31 @@
+"""Normalization layers: the contract, and batch norm's two modes."""
+
+import numpy as np
+
+from minicnn.layers import BatchNorm2d, LocalResponseNorm
+
+from .contract import IMAGES, LayerContract
+
+
+class TestNorm(LayerContract):
+    cases = {
+        "LRN": (lambda: LocalResponseNorm(5, alpha=1.0, k=1.0), IMAGES),
+        "LRN, even size": (
+            lambda: LocalResponseNorm(4, alpha=1.0, beta=0.5, alpha_div_n=True),
+            IMAGES,
+        ),
+        "batch norm": (lambda: BatchNorm2d(4, activation="tanh"), IMAGES),
+    }
+
+
+def test_batch_norm_modes():
+    layer = BatchNorm2d(3)
+    x = np.random.default_rng(0).normal(5, 2, (8, 4, 4, 3)).astype(np.float32)
+    y = layer(x)
+    np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(y.std((0, 1, 2)), 1, atol=1e-3)
+    np.testing.assert_allclose(layer.running_mean, 0.1 * x.mean((0, 1, 2)), rtol=1e-5)
+    before = layer.running_mean.copy()
+    layer.eval()
+    assert abs(layer(x).mean()) > 1, "evaluation uses the running statistics"
+    np.testing.assert_array_equal(layer.running_mean, before)
