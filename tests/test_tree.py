@@ -15,9 +15,7 @@ NOT_MIRRORED = {
     "tests/cuda/test_emulated.py",
     "tests/cuda/test_instructions.py",
     "tests/cuda/test_ladder.py",
-    "tests/cuda/test_lenet.py",
     "tests/cuda/test_numba_cuda.py",
-    "tests/cuda/test_plan.py",
     "tests/cuda/test_races.py",
     "tests/cuda/test_training.py",
     "tests/cuda/test_verify.py",
@@ -101,6 +99,8 @@ def mirrored(test: Path) -> bool:
         roots = [ROOT / "kernels" / rest / b for b in below]
     elif folder.parts[:1] == ("models",):
         roots = [ROOT / "models" / Path(*folder.parts[1:])]
+    elif folder == Path("cuda"):
+        roots = [ROOT / "kernels" / "cuda", ROOT / "kernels" / "ladder" / "gpu"]
     else:
         roots = [ROOT / folder, ROOT / "minicnn" / folder]
     return any((root / f"{name}.py").exists() or (root / name).is_dir() for root in roots)
