@@ -1,6 +1,6 @@
 """Every operation in plain NumPy: the definition that all other backends are tested against.
 
-Any floating type; CuPy arrays work as well. Speed is not the aim here: reading is.
+Any floating type; CuPy arrays work as well. It is written to be read, not to be fast.
 """
 
 from .activation import (

@@ -1,4 +1,4 @@
-"""The scale of activations and gradients at step 0: a network that is dead before training shows here."""
+"""The scale of activations and gradients before training, to find layers in which they vanish."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Activations on every backend: against torch, saturation, and proof that the comparison can fail."""
+"""Activations on every backend, against torch: saturation, mutants that must be caught."""
 
 import numpy as np
 import pytest

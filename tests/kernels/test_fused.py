@@ -1,4 +1,4 @@
-"""Fused operations on every backend: against the composition, and proof that the comparison can fail."""
+"""Fused operations on every backend, against the composition: mutants that must be caught."""
 
 import pytest
 
