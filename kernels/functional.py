@@ -144,8 +144,7 @@ def max_pool2d(
         x: images `(N, H, W, C)`.
         kernel_size, stride: an int or a pair, in pixels; the stride defaults to the kernel.
         padding: less than the kernel on each side.
-        ceil_mode: True: the last windows may reach beyond the edge (Caffe). False: they are left
-            out.
+        ceil_mode: True if the last windows may reach beyond the edge, as in Caffe.
         out: where to write y, or None.
 
     Returns y `(N, H_out, W_out, C)`, and argmax of the same shape: the row-major position of the
