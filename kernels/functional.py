@@ -549,17 +549,7 @@ def batch_norm_add(
 ) -> tuple[Array, Array, Array]:
     """`f(batch_norm(x) + other)`: the end of a residual block. Returns what `batch_norm` does."""
     return select(reference.batch_norm_add, x)(
-        x,
-        other,
-        gamma,
-        beta,
-        running_mean,
-        running_var,
-        training,
-        momentum,
-        eps,
-        activation,
-        out,
+        x, other, gamma, beta, running_mean, running_var, training, momentum, eps, activation, out
     )
 
 

@@ -83,11 +83,7 @@ def avg_pool2d_grad(
     return scatter(lambda i, j: share, x_shape, geometry)
 
 
-def adaptive_avg_pool2d(
-    x: Array,
-    output_size: Pair,
-    out: Array | None = None,
-) -> Array:
+def adaptive_avg_pool2d(x: Array, output_size: Pair, out: Array | None = None) -> Array:
     """Means over `output_size` = (H_out, W_out) windows of nearly equal size (torch's rule).
 
     Window i covers the rows floor(i H / H_out) to ceil((i + 1) H / H_out) - 1; columns likewise.
@@ -100,10 +96,7 @@ def adaptive_avg_pool2d(
     return write_to(out, xp.einsum("ph,nhwc,qw->npqc", rows, x, columns, optimize=True))
 
 
-def adaptive_avg_pool2d_grad(
-    dy: Array,
-    x_shape: Shape,
-) -> Array:
+def adaptive_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
     """As `y = R x C^T` for every map, `dx = R^T dy C`. Returns dx `(N, H, W, C)`."""
     rows, columns = (
         _adaptive_means(dy, x_shape[1], dy.shape[1]),
@@ -112,18 +105,12 @@ def adaptive_avg_pool2d_grad(
     return array_module(dy).einsum("ph,npqc,qw->nhwc", rows, dy, columns, optimize=True)
 
 
-def global_avg_pool2d(
-    x: Array,
-    out: Array | None = None,
-) -> Array:
+def global_avg_pool2d(x: Array, out: Array | None = None) -> Array:
     """The mean of every map: `(N, H, W, C)` -> `(N, C)` (Lin et al. 2013, section 3.2)."""
     return write_to(out, x.mean(axis=(1, 2)))
 
 
-def global_avg_pool2d_grad(
-    dy: Array,
-    x_shape: Shape,
-) -> Array:
+def global_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
     """dy `(N, C)`, spread evenly over the H * W pixels of each map."""
     xp = array_module(dy)
     return xp.broadcast_to((dy / (x_shape[1] * x_shape[2]))[:, None, None, :], x_shape).copy()
@@ -146,12 +133,7 @@ def subsample2d(
     return write_to(out, activate(windows(x, geometry).sum(axis=(3, 4)) * w + b, activation))
 
 
-def subsample2d_grad(
-    dy: Array,
-    x: Array,
-    w: Array,
-    size: int = 2,
-) -> tuple[Array, Array, Array]:
+def subsample2d_grad(dy: Array, x: Array, w: Array, size: int = 2) -> tuple[Array, Array, Array]:
     """Returns dx `(N, H, W, C)`, dw `(C,)`, db `(C,)`; dy is the gradient before the activation."""
     geometry = pool_window(x.shape[1:3], size)
     total = windows(x, geometry).sum(axis=(3, 4))

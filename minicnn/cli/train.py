@@ -55,8 +55,7 @@ CountFlag = Annotated[int | None, typer.Option(min=1)]
 RateFlag = Annotated[float | None, typer.Option(min=0, help="The base learning rate.")]
 OptimizerFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")]
 ScheduleFlag = Annotated[
-    str | None,
-    typer.Option(callback=schedule_name, help=f"One of {', '.join(SCHEDULE_NAMES)}."),
+    str | None, typer.Option(callback=schedule_name, help=f"One of {', '.join(SCHEDULE_NAMES)}.")
 ]
 RecipeFlag = Annotated[
     str | None,

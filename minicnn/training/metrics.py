@@ -13,13 +13,7 @@ from ..data.loader import Loader
 from ..data.transforms import Preprocess
 from ..device import model_device, to_device, to_host, to_input
 from ..layers import Layer, fuse, metadata, no_grad
-from .losses import (
-    Loss,
-    SoftmaxCrossEntropy,
-    check_label_range,
-    labels_checked,
-    probabilities_of,
-)
+from .losses import Loss, SoftmaxCrossEntropy, check_label_range, labels_checked, probabilities_of
 
 
 def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ def relu_from_input_sign(dy, y, activation=None):
 
 
 MUTANTS = {  # operation, and a backend with one mistake
-    "ReLU gradient without its mask": ("activation", broken(activation_grad=relu_from_input_sign)),
+    "ReLU gradient without its mask": ("activation", broken(activation_grad=relu_from_input_sign))
 }
 
 

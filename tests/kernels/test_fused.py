@@ -40,10 +40,7 @@ MUTANTS = {  # operation, and a backend with one mistake
         "conv2d_grad_input_relu",
         broken(conv2d_grad_input_relu=mask_of_the_gradient),
     ),
-    "variance without its root": (
-        "fold_batch_norm",
-        broken(fold_batch_norm=variance_without_root),
-    ),
+    "variance without its root": ("fold_batch_norm", broken(fold_batch_norm=variance_without_root)),
 }
 
 

@@ -29,7 +29,7 @@ MUTANTS = {  # operation, and a backend with one mistake
     "cross-entropy gradient not averaged": (
         "softmax_cross_entropy",
         broken(softmax_cross_entropy=summed_not_averaged),
-    ),
+    )
 }
 
 
