@@ -15,14 +15,15 @@ Padding = tuple[Pair, Pair]
 
 
 class Window(NamedTuple):
-    """One convolution's or pooling's geometry, every field spelled out."""
+    """The geometry of a convolution or pooling, in full."""
 
     kernel: Pair
     stride: Pair
-    padding: Padding  # ((top, bottom), (left, right)), as asked for
+    padding: Padding  # ((top, bottom), (left, right)), as given by the caller
     dilation: Pair
     output: Pair  # (H_out, W_out)
-    reach: Padding  # the padding that the windows really touch: ceil mode may overhang at the bottom and right
+    # The padding that the windows touch: in ceil mode it may be larger at the bottom and right.
+    reach: Padding
 
 
 def pair(value, name: str = "value", minimum: int = 1) -> Pair:
@@ -54,19 +55,21 @@ def padding_pairs(padding) -> Padding:
 def output_size(
     size: int, kernel: int, stride: int, padding: Pair, dilation: int = 1, ceil_mode: bool = False
 ) -> int:
-    """Windows that fit along one axis.
+    """The number of windows that fit along one axis.
 
-        floor:  o = floor((i + p - k') / s) + 1        k' = dilation * (k - 1) + 1,  p = before + after
-        ceil:   o = ceil((i + p - k') / s) + 1, less one if the last window would start beyond i + before
+        k' = dilation * (k - 1) + 1,    p = before + after
+        floor:  o = floor((i + p - k') / s) + 1
+        ceil:   o = ceil((i + p - k') / s) + 1, less 1 if the last window starts beyond i + before
 
-    The clip in ceil mode is torch's rule (Caffe applies it only when p > 0); the two agree whenever k >= s.
+    The clip in ceil mode is torch's rule. Caffe clips only if p > 0; both agree if k >= s.
     Raises ValueError if not even one window fits.
     """
     before, after = padding
     span = size + before + after - (dilation * (kernel - 1) + 1)
     if span < 0:
         raise ValueError(
-            f"a window of {dilation * (kernel - 1) + 1} pixels does not fit into {size} + {before + after} of padding"
+            f"a window of {dilation * (kernel - 1) + 1} pixels does not fit into {size} + "
+            f"{before + after} of padding"
         )
     if not ceil_mode:
         return span // stride + 1
@@ -96,7 +99,7 @@ def window(
 ) -> Window:
     """The geometry of `kernel` sliding over an image of `(H, W)` pixels.
 
-    Raises ValueError for malformed arguments, or when no window fits.
+    Raises ValueError for malformed arguments, or if no window fits.
     """
     kernel, stride = pair(kernel, "kernel_size"), pair(stride, "stride")
     padding, dilation = padding_pairs(padding), pair(dilation, "dilation")
@@ -118,7 +121,7 @@ def pool_window(
 ) -> Window:
     """`window` for pooling: stride defaults to the kernel, and padding must stay below it.
 
-    A window that lay wholly in the padding would have no maximum and no mean. Raises ValueError.
+    A window of padding only would have no maximum and no mean. Raises ValueError.
     """
     kernel = pair(kernel_size, "kernel_size")
     result = window(image, kernel, kernel if stride is None else stride, padding, 1, ceil_mode)
@@ -129,9 +132,9 @@ def pool_window(
 
 
 def pixel_step(a) -> int:
-    """The distance in elements from one pixel `(..., C)` of an array to the next, or 0 if it is not the same everywhere.
+    """The distance in elements from one pixel `(..., C)` of an array to the next, 0 if it varies.
 
-    A slice of channels, such as a branch's part of a concatenation, has one.
+    It is the same everywhere in a slice of channels, such as one branch of a concatenation.
     """
     if a.size == 0:
         return 0

@@ -1,4 +1,4 @@
-"""Where arrays are: on the host ("cpu"), as NumPy arrays, or on an NVIDIA GPU ("cuda"), as CuPy arrays.
+"""Devices: "cpu", the host with NumPy arrays, and "cuda", an NVIDIA GPU with CuPy arrays.
 
 They move when asked to. `set_precision` says how the GPU computes its products:
 

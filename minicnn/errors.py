@@ -1,4 +1,4 @@
-"""What minicnn raises when something given to it is wrong: one sentence that names it, its value, and what was expected."""
+"""Exceptions for wrong input. Each message names the input, its value, and what is expected."""
 
 
 class MinicnnError(Exception):

@@ -170,12 +170,7 @@ class BasicBlock(Residual):
     expansion = 1
 
     def __init__(
-        self,
-        c_in: int,
-        width: int,
-        stride: int = 1,
-        option: str = "B",
-        pad_both_ends: bool = False,
+        self, c_in: int, width: int, stride: int = 1, option: str = "B", pad_both_ends: bool = False
     ):
         super().__init__(
             Sequential(

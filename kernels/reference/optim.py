@@ -1,4 +1,4 @@
-"""Parameter updates, in place and for all parameters in one call, so that a backend can make one pass of it.
+"""Parameter updates, in place, for all parameters in one call: a backend can make one pass of it.
 
 `w`, `g` and the slots are lists with one array per parameter, all of its shape: the value, the
 gradient of the loss only, and the optimizer state (velocity, moments). `lr` and `weight_decay` are
@@ -21,13 +21,16 @@ def sgd_update(
 ) -> None:
     """Stochastic gradient descent with momentum and L2 weight decay; v is the velocity.
 
-        form "torch":   v = m v + (g + wd w)            w -= lr v            (nesterov: w -= lr (g + wd w + m v))
-        form "caffe":   v = m v + lr (g + wd w)         w -= v               (nesterov: w -= m v + lr (g + wd w))
+        form "torch":   v = m v + (g + wd w)        w -= lr v
+            nesterov:                               w -= lr (g + wd w + m v)
+        form "caffe":   v = m v + lr (g + wd w)     w -= v
+            nesterov:                               w -= m v + lr (g + wd w)
 
-    "caffe" is AlexNet's own (Krizhevsky et al. 2012, section 5) with the sign of v turned. The two take the same steps while lr is
-    constant; after a drop, the old velocity still moves at the old rate in "caffe" and at the new one in "torch".
+    "caffe" is the rule of AlexNet (Krizhevsky et al. 2012, section 5) with the opposite sign of v.
+    Both take the same steps while lr is constant. After lr drops, the old velocity is still scaled
+    by the old rate in "caffe", and by the new one in "torch".
     """
-    for w, g, v, lr, wd in zip(w, g, v, lr, weight_decay, strict=True):  # noqa: B020 - one parameter of each list
+    for w, g, v, lr, wd in zip(w, g, v, lr, weight_decay, strict=True):  # noqa: B020
         g = g + wd * w if wd else g
         rate = 1 if form == "torch" else lr
         v *= momentum
@@ -49,7 +52,7 @@ def adam_update(
     eps: float = 1e-8,
     decoupled: bool = False,
 ) -> None:
-    """Adam (Kingma & Ba 2015, algorithm 1), and with `decoupled` AdamW (Loshchilov & Hutter 2019, algorithm 2).
+    """Adam (Kingma & Ba 2015, algorithm 1); with `decoupled` AdamW (Loshchilov & Hutter 2019).
 
         m = b1 m + (1 - b1) g        v = b2 v + (1 - b2) g^2
         w -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
@@ -78,7 +81,7 @@ def rmsprop_update(
     eps: float = 1e-8,
     momentum: float = 0.0,
 ) -> None:
-    """RMSProp (Tieleman & Hinton 2012, lecture 6e), with torch's place for eps and optional momentum v.
+    """RMSProp (Tieleman & Hinton 2012, lecture 6e), with momentum m and eps outside of the root.
 
     s = decay s + (1 - decay) g^2        v = m v + g / (sqrt(s) + eps)        w -= lr v
     """

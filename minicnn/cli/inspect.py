@@ -34,8 +34,7 @@ def summary(
     batch: Annotated[int, typer.Option(min=1)] = 1,
     format: Annotated[Format, typer.Option(help="How to write the table.")] = Format.terminal,
     with_probe: Annotated[
-        bool,
-        typer.Option("--probe", help="Also run one step and show the scale of every layer."),
+        bool, typer.Option("--probe", help="Also run one step and show the scale of every layer.")
     ] = False,
     option: OptionFlags = None,
 ) -> None:

@@ -50,39 +50,48 @@ def schedule_name(text: str | None) -> str | None:
     raise ValueError(f"--schedule {text}: expected one of {', '.join(SCHEDULE_NAMES)}")
 
 
+ModelName = Annotated[str, typer.Argument(help="A network's name; `minicnn models` lists them.")]
+CountFlag = Annotated[int | None, typer.Option(min=1)]
+RateFlag = Annotated[float | None, typer.Option(min=0, help="The base learning rate.")]
+OptimizerFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")]
+ScheduleFlag = Annotated[
+    str | None, typer.Option(callback=schedule_name, help=f"One of {', '.join(SCHEDULE_NAMES)}.")
+]
+RecipeFlag = Annotated[
+    str | None,
+    typer.Option(help="Which of the network's recipes to follow; by default the data set's."),
+]
+LimitFlag = Annotated[
+    int | None,
+    typer.Option(min=1, help="Use at most this many training and test images, for a trial."),
+]
+SeedFlag = Annotated[int, typer.Option(min=0, help="Determines all random numbers.")]
+OutFlag = Annotated[Path | None, typer.Option(help="The run's folder; by default runs/MODEL-DATA.")]
+ResumeFlag = Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")]
+EarlyStopFlag = Annotated[
+    int | None, typer.Option(min=1, help="Stop after this many epochs without progress.")
+]
+TensorBoardFlag = Annotated[
+    bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.")
+]
+
+
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="A network's name; `minicnn models` lists them.")],
+    model: ModelName,
     data_source: DataFlag = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
-    lr: Annotated[float | None, typer.Option(min=0, help="The base learning rate.")] = None,
-    optimizer: Annotated[str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(callback=schedule_name, help=f"One of {', '.join(SCHEDULE_NAMES)}."),
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(help="Which of the network's recipes to follow; by default the data set's."),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Use at most this many training and test images, for a trial."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Determines all random numbers.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="The run's folder; by default runs/MODEL-DATA.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in that folder.")
-    ] = False,
-    early_stop: Annotated[
-        int | None, typer.Option(min=1, help="Stop after this many epochs without progress.")
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.")
-    ] = False,
+    epochs: CountFlag = None,
+    batch_size: CountFlag = None,
+    lr: RateFlag = None,
+    optimizer: OptimizerFlag = None,
+    schedule: ScheduleFlag = None,
+    recipe: RecipeFlag = None,
+    limit: LimitFlag = None,
+    seed: SeedFlag = 0,
+    out: OutFlag = None,
+    resume: ResumeFlag = False,
+    early_stop: EarlyStopFlag = None,
+    tensorboard: TensorBoardFlag = False,
     backend: BackendFlag = None,
     device: DeviceFlag = "cpu",
     precision: PrecisionFlag = None,

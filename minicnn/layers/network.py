@@ -1,6 +1,7 @@
-"""A whole network, and what is known of it beyond its layers."""
+"""A whole network, and its metadata: name, recipe, classes and input shape."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..errors import ShapeError
@@ -11,13 +12,37 @@ from .layer import Layer
 from .sequential import Sequential
 
 
-class Network(Sequential):
-    """A Sequential that is a whole network, with what is known of it.
+@dataclass(frozen=True)
+class Metadata:
+    """The facts about a whole network that its layers do not contain.
 
-    name, options: what `models.create` made it from.
+    name, options: the arguments with which `models.create` made it.
     recipe, loss: how its paper trains it.
-    classes: the names of what it tells apart, in the order of its outputs.
+    classes: the names of its classes, in the order of its outputs.
+    input_shape: the (H, W, C) that it was designed for; empty if unknown.
     """
+
+    name: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    recipe: Any = None
+    loss: Any = None
+    classes: tuple[str, ...] = ()
+    input_shape: Shape = ()
+
+
+def metadata(model: Layer) -> Metadata:
+    """The attributes of `model` that have a name of `Metadata`; its defaults for the others.
+
+    A `Network` has all of them, a `Sequential` has an input shape. A child of one of these names,
+    such as a layer called `loss`, is not metadata.
+    """
+    names = [f.name for f in fields(Metadata) if hasattr(model, f.name)]
+    found = {name: getattr(model, name) for name in names}
+    return Metadata(**{n: value for n, value in found.items() if not isinstance(value, Layer)})
+
+
+class Network(Sequential):
+    """A Sequential that is a whole network. Its attributes are those of `Metadata`."""
 
     def __init__(self, *layers: Layer, input_shape: Shape = (), **named: Layer):
         super().__init__(*layers, input_shape=input_shape, **named)

@@ -1,4 +1,4 @@
-"""Are the hand-written gradients right? Finite differences answer, in float64, on random directions."""
+"""A check of hand-written gradients by finite differences, in float64, along random directions."""
 
 import numpy as np
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.dataset import Dataset
+from ..layers import metadata
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -19,7 +20,7 @@ SAMPLE = 64  # images
 
 def configuration(trainer: "Trainer") -> dict[str, Any]:
     """All settings that change the result, but for the number of epochs, which may grow."""
-    optimizer, loader = trainer.optimizer, trainer.loader
+    optimizer, loader, about = trainer.optimizer, trainer.loader, metadata(trainer.model)
     names = {id(p): name for name, p in trainer.model.named_parameters()}
     multipliers = {
         names[id(p)]: list(factors)
@@ -27,8 +28,8 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
     }
     settings = {k: v for k, v in optimizer.settings().items() if k != "lr"}
     found = {
-        "model": getattr(trainer.model, "name", None),
-        "options": getattr(trainer.model, "options", {}),
+        "model": about.name,
+        "options": about.options,
         "network": repr(trainer.model),
         "data": identity(loader.dataset),
         "test data": None if trainer.test is None else identity(trainer.test),

@@ -5,9 +5,7 @@ If it also has `probabilities(outputs)`, which gives `(N, classes)` with rows th
 accuracies and predictions use that; otherwise the outputs are taken as logits.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,8 +13,16 @@ import numpy as np
 from ..device import array_device, to_host
 from ..errors import ShapeError
 from ..kernels import functional as F
+from ..kernels.thread_state import ThreadState
 
-_labels_checked: ContextVar[bool] = ContextVar("labels_checked", default=False)
+
+class LossState(ThreadState):
+    """labels_checked: the labels on the GPU need no other check."""
+
+    labels_checked: bool = False
+
+
+_state = LossState()
 
 
 class Loss(Protocol):
@@ -38,14 +44,9 @@ def probabilities_of(loss: Loss, outputs: Any) -> np.ndarray:
     return F.softmax(outputs[0] if isinstance(outputs, tuple) else outputs)
 
 
-@contextmanager
-def labels_checked() -> Iterator[None]:
+def labels_checked() -> AbstractContextManager[None]:
     """Within this block, labels on a GPU are not checked again: each check makes the host wait."""
-    token = _labels_checked.set(True)
-    try:
-        yield
-    finally:
-        _labels_checked.reset(token)
+    return _state.changed(labels_checked=True)
 
 
 def check_label_range(labels: np.ndarray, classes: int, what: str = "labels") -> None:
@@ -72,7 +73,7 @@ def check_labels(outputs: np.ndarray, labels: Any) -> np.ndarray:
             f"labels are {labels.dtype} {labels.shape}; "
             f"expected integers of shape ({len(outputs)},)"
         )
-    if array_device(labels) == "cpu" or not _labels_checked.get():
+    if array_device(labels) == "cpu" or not _state.labels_checked:
         check_label_range(to_host(labels), outputs.shape[1])
     return labels
 

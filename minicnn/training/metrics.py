@@ -12,14 +12,8 @@ from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.transforms import Preprocess
 from ..device import model_device, to_device, to_host, to_input
-from ..layers import Layer, fuse, no_grad
-from .losses import (
-    Loss,
-    SoftmaxCrossEntropy,
-    check_label_range,
-    labels_checked,
-    probabilities_of,
-)
+from ..layers import Layer, fuse, metadata, no_grad
+from .losses import Loss, SoftmaxCrossEntropy, check_label_range, labels_checked, probabilities_of
 
 
 def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -131,21 +125,21 @@ class Evaluation:
 
 def loss_of(model: Layer) -> Loss:
     """The loss the model was made for; softmax cross-entropy if it has none."""
-    return getattr(model, "loss", None) or SoftmaxCrossEntropy()
+    return metadata(model).loss or SoftmaxCrossEntropy()
 
 
 def preprocess_of(model: Layer) -> Preprocess | None:
-    """What the model's recipe does to images, for the channels that the model reads.
+    """The preprocessing of the model's recipe, for the channels that the model reads.
 
     None for a model without a recipe.
     """
-    recipe = getattr(model, "recipe", None)
+    recipe = metadata(model).recipe
     return adapted(recipe.preprocess, model) if recipe else None
 
 
 def adapted(preprocess: Preprocess, model: Layer) -> Preprocess:
     """The preprocessing of a recipe, for the channels that the model reads."""
-    shape = getattr(model, "input_shape", ())
+    shape = metadata(model).input_shape
     return replace(preprocess, channels=shape[2]) if shape else preprocess
 
 

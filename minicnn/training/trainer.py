@@ -19,14 +19,14 @@ from ..errors import TrainingError
 from ..layers import Layer, Network, fuse
 from ..weights import safetensors
 from . import checkpoint
-from .arguments import first_given, make_loader, make_optimizer, make_schedule
+from .arguments import make_loader, make_optimizer, make_schedule, run_folder
 from .callbacks import Callback, CSVLog, default_progress
 from .configuration import configuration
 from .diagnose import ChanceLevelDetector, first_bad_layer
 from .history import History
 from .loop import Step, forward_backward, train_epoch
 from .losses import Loss
-from .metrics import Evaluation, RunningMetrics, adapted, evaluate, loss_of
+from .metrics import Evaluation, RunningMetrics, evaluate, loss_of
 from .optimizers import Optimizer
 from .preflight import check_data, check_folder, check_optimizer
 from .recipe import Recipe, choose_recipe
@@ -235,28 +235,13 @@ def fit(
     be written; ValueError, ShapeError or DataError for arguments that do not fit, before the first
     step.
     """
-    train = as_dataset(train)
-    test = None if test is None else as_dataset(test)
-    folder = None if out is None else Path(out)
-    last = folder / checkpoint.LAST if folder else None
-    if last and last.exists() and not resume:
-        raise TrainingError(f"{folder} already holds a run: resume it, or choose another folder")
+    train, test = as_dataset(train), None if test is None else as_dataset(test)
+    folder = run_folder(out, resume)
     plan = choose_recipe(model, train.name, recipe)
-    epochs = first_given(epochs, plan and plan.epochs, 10)
+    epochs = plan.epochs if epochs is None else epochs
     if epochs < 1:
         raise ValueError(f"epochs={epochs}: expected at least 1")
-    if preprocess is None and plan:
-        preprocess = adapted(plan.preprocess, model)
-    if augment is None and plan:
-        augment = plan.augment
-    loader = make_loader(
-        model,
-        train,
-        first_given(batch_size, plan and plan.batch_size, 64),
-        preprocess,
-        augment,
-        seed,
-    )
+    loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed)
     loss = loss or loss_of(model)
     check_data(model, loader, test, loss)
     rule = make_optimizer(optimizer, model, plan, lr)
@@ -277,11 +262,11 @@ def fit(
         epochs=epochs,
         out=folder,
         checkpoint_seconds=checkpoint_seconds,
-        recipe_callbacks=plan.make_callbacks() if plan else (),
+        recipe_callbacks=plan.make_callbacks(),
         callbacks=[*standard, *callbacks],
     )
-    if last and last.exists():
-        checkpoint.restore(trainer, last)
+    if folder and (folder / checkpoint.LAST).exists():
+        checkpoint.restore(trainer, folder / checkpoint.LAST)
     return trainer.run()
 
 

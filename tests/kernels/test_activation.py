@@ -1,4 +1,4 @@
-"""Activations on every backend: against torch, saturation, and proof that the comparison can fail."""
+"""Activations on every backend, against torch: saturation, mutants that must be caught."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def relu_from_input_sign(dy, y, activation=None):
 
 
 MUTANTS = {  # operation, and a backend with one mistake
-    "ReLU gradient without its mask": ("activation", broken(activation_grad=relu_from_input_sign)),
+    "ReLU gradient without its mask": ("activation", broken(activation_grad=relu_from_input_sign))
 }
 
 
