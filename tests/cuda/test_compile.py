@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from minicnn.kernels.cuda import conv, device, plan
+from minicnn.kernels.cuda import plan, runtime
+from minicnn.kernels.cuda.precision import PRECISIONS
 from minicnn.kernels.ladder import gpu
 
 ARCHITECTURES = ("sm_80", "sm_90a")
@@ -24,7 +25,7 @@ NVCC = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
 
 def sources(pattern: str) -> list[Path]:
     """Files of CUDA C: the operations' and the ladder's."""
-    folders = device.SOURCES, Path(gpu.__file__).parent
+    folders = runtime.SOURCES, Path(gpu.__file__).parent
     return [file for folder in folders for file in sorted(folder.glob(pattern))]
 
 
@@ -36,7 +37,7 @@ OPTIONS: dict[str, list[dict]] = {
     if file.name not in ("conv.cu", *WITHOUT_OPTIONS)
 }
 OPTIONS |= {file: [{}] for file in WITHOUT_OPTIONS}
-PRODUCTS = (*conv.PRECISIONS.values(), "BF16")
+PRODUCTS = (*PRECISIONS.values(), "BF16")
 
 
 def product(precision: str, tile: plan.Tile, a: bool = True, b: bool = True, stages: int = plan.STAGES) -> dict:
@@ -68,7 +69,7 @@ def compile_for(file: str, options) -> dict[str, dict[str, int]]:
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         program = Path(scratch) / file
-        program.write_text(device.source(SOURCES[file]))
+        program.write_text(runtime.source(SOURCES[file]))
         flags = [f"-D{key}={value}" for key, value in options]
         runs = {}
         for architecture in architectures_of(options):
@@ -111,7 +112,7 @@ def test_the_record_is_of_these_kernels():
     record = json.loads(RECORD.read_text())
     assert record.keys() == {name_of(*case) for case in CASES}
     for file, options in CASES:
-        names = set(re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(', device.source(SOURCES[file])))
+        names = set(re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(', runtime.source(SOURCES[file])))
         assert record[name_of(file, options)].keys() == names
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from minicnn.kernels import dispatch, functional, reference
-from minicnn.kernels.cuda import arrays, conv, device, loss, plan
+from minicnn.kernels.cuda import arrays, device, loss, plan, precision, product, runtime
 from minicnn.kernels.cuda.activation import convert
 
 from .. import checks, emulator, strategies
@@ -108,7 +108,7 @@ def test_convolution(case, name, emulate):
 
     def run():
         device_x, device_w, device_dy = map(to_device, (x, w, dy))
-        with conv.precision("fp32" if name == "bf16" else name):
+        with precision.precision("fp32" if name == "bf16" else name):
             return (
                 functional.conv2d(device_x, device_w, to_device(b), activation="relu", **geometry),
                 functional.conv2d_grad_input(device_dy, device_w, shape, **geometry),
@@ -133,7 +133,7 @@ def test_epilogues(case, name, emulate):
     x = to_device(generator.standard_normal(shape).astype(kind))
     w = to_device(generator.standard_normal((*kernel, shape[3] // groups, filters), dtype=np.float32))
     scale, b = (to_device(generator.standard_normal(filters, np.float32)) for _ in range(2))
-    with conv.precision("fp32" if name == "bf16" else name):
+    with precision.precision("fp32" if name == "bf16" else name):
         plain = functional.conv2d_affine(x, w, scale, b, **geometry)
         wide = to_device(generator.standard_normal((*plain.shape[:3], filters + 4)).astype(kind))
         residual = wide[..., 2:-2]  # a slice: its pixels are not side by side
@@ -155,7 +155,7 @@ def test_less_shared_memory(name, emulate):
     results = []
     for room in (run.shared_memory, 99 << 10):
         run.shared_memory = room
-        with conv.precision(name):
+        with precision.precision(name):
             y = functional.conv2d(x, w, padding=1)
             results.append(
                 (y, functional.conv2d_grad_input(y, w, x.shape, padding=1), functional.conv2d_grad_weight(y, x, w.shape, padding=1)[0])
@@ -186,7 +186,7 @@ COPIES = {"16 bytes": (True, True), "scalar": (False, False), "A wide": (True, F
 TILES = [
     pytest.param(name, tile, wide, id=f"{name} {tile.m}x{tile.n} {label}")
     for name in PRECISIONS
-    for tile in plan.tiles(conv.PRECISIONS.get(name, "BF16"))
+    for tile in plan.tiles(precision.PRECISIONS.get(name, "BF16"))
     for label, wide in COPIES.items()
     if wide[0] == wide[1] or tile.m == 64
 ]
@@ -217,21 +217,21 @@ def test_nan_stays_nan(name, emulate):
     bits = np.array([0x7FFFFFFF, 0xFFFFFFFF, 0x7F800000], np.uint32).view(np.float32)
     x = np.zeros((3, 1, 1, 8), kind)
     x[:, 0, 0, 5] = bits.astype(kind)
-    with conv.precision("fp32" if name == "bf16" else name):
+    with precision.precision("fp32" if name == "bf16" else name):
         y = np.asarray(functional.conv2d(to_device(x), to_device(np.ones((1, 1, 8, 8), np.float32)))).astype(float)
     assert np.isnan(y[:2]).all()
     assert np.isnan(y[2]).all() if name == "fp32" else np.isposinf(y[2]).all()
 
 
 def test_the_structure_has_the_same_fields_on_both_sides():
-    body = re.search(r"struct Product {(.*?)\n};", device.source("product.cuh"), re.DOTALL)[1]
+    body = re.search(r"struct Product {(.*?)\n};", runtime.source("product.cuh"), re.DOTALL)[1]
     declared = re.findall(r"^\s*(int|Divisor) ([^;]*);", body, re.MULTILINE)
     fields = [(name, kind == "Divisor") for kind, names in declared for name in names.split(", ")]
-    assert fields == [(name, bool(conv.PRODUCT[name].names)) for name in conv.PRODUCT.names]
+    assert fields == [(name, bool(product.STRUCTURE[name].names)) for name in product.STRUCTURE.names]
 
 
 def test_unknown_precision():
-    with pytest.raises(ValueError, match="unknown precision 'fp8'; expected one of ffma, tf32, fp32"), conv.precision("fp8"):
+    with pytest.raises(ValueError, match="unknown precision 'fp8'; expected one of ffma, tf32, fp32"), precision.precision("fp8"):
         pass
 
 
@@ -385,7 +385,7 @@ def test_fewer_blocks_than_asked_for_are_an_error():
     def launched(grid, block, arguments, shared_mem):
         warnings.warn(f"The grid size will be reduced from {grid[0]} to 4, as the specified grid size exceeds the limit.", stacklevel=1)
 
-    run = object.__new__(device.CuPy)
+    run = object.__new__(runtime.CuPy)
     run._cooperative = lambda file, name, options: launched
     with pytest.raises(UserWarning, match="reduced from 5 to 4"):
         run.launch("lenet.cu", "step", (), (5, 1, 1), (256, 1, 1), (), 0, True)

@@ -9,7 +9,7 @@ import subprocess
 from collections import Counter
 
 import pytest
-from minicnn.kernels.cuda import device, plan
+from minicnn.kernels.cuda import plan, runtime
 
 from .test_compile import product
 
@@ -29,10 +29,10 @@ def ptx(file: str, options: dict) -> str:
     flags = ["-std=c++17", "-ftz=true", *(f"-D{key}={value}" for key, value in options.items())]
     if NVCC:
         command = [NVCC, "-x", "cu", "-ptx", "-arch=sm_90", *flags, "-o", "-", "-"]
-        return subprocess.run(command, input=device.source(file), capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, input=runtime.source(file), capture_output=True, text=True, check=True).stdout
     nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="neither nvcc nor NVRTC (cuda-bindings) is on this machine")
     try:
-        _, program = nvrtc.nvrtcCreateProgram(device.source(file).encode(), file.encode(), 0, [], [])
+        _, program = nvrtc.nvrtcCreateProgram(runtime.source(file).encode(), file.encode(), 0, [], [])
     except RuntimeError as error:
         pytest.skip(f"cuda-bindings finds no NVRTC: {error}")
     arguments = [flag.encode() for flag in ("-arch=compute_90", *flags)]
@@ -96,7 +96,7 @@ $L1:
 @pytest.mark.parametrize("real", ["float", "bf16"])
 def test_memory_is_moved_16_bytes_at_a_time(real):
     """By the kernels whose time is their bytes, parameters and statistics included; what is a byte a number moves with it."""
-    wide = {"norm.cu": {"lrn", "lrn_grad", "normalise", "normalise_grad"}, "activation.cu": {"apply", "apply_grad", "add", "convert"}}
+    wide = {"norm.cu": {"lrn", "lrn_grad", "normalize", "normalize_grad"}, "activation.cu": {"apply", "apply_grad", "add", "convert"}}
     wide["pool.cu"] = {"max_pool", "max_pool_grad", "avg_pool", "avg_pool_grad", "global_avg", "global_avg_grad"}
     for file, kernels in wide.items():
         text = ptx(file, {"REAL": real, "V": 8 if real == "bf16" else 4})

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from minicnn.kernels.cuda import conv, device, plan
+from minicnn.kernels.cuda import conv, plan, runtime
+from minicnn.kernels.cuda.precision import PRECISIONS
 from minicnn.kernels.geometry import window
 
 from minicnn import layers, models
@@ -11,7 +12,7 @@ from minicnn import layers, models
 CARDS = {"A100": plan.Card(108, 163 << 10, 164 << 10), "H100": plan.Card(132, 227 << 10, 228 << 10)}
 CONSUMER = plan.Card(128, 99 << 10, 100 << 10)
 NETWORKS = ("alexnet", "vgg16", "googlenet", "resnet18", "resnet50", "nin_imagenet")
-PRODUCTS = (*conv.PRECISIONS.values(), "BF16")
+PRODUCTS = (*PRECISIONS.values(), "BF16")
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +40,10 @@ def products(shape, layer, batch: int):
     pixels = batch * g.output[0] * g.output[1]
     yield "forward", pixels, filters, area * channels
     yield "grad_weight", area * channels, filters, pixels
-    for rows, *_, taps_y in conv._classes(shape[1], g, 0):
-        for columns, *_, taps_x in conv._classes(shape[2], g, 1):
-            if taps_y and taps_x and shape[3] > 3:
-                yield "grad_input", batch * rows * columns, channels, taps_y * taps_x * filters
+    for y in conv.pixel_classes(shape[1], g, 0):
+        for x in conv.pixel_classes(shape[2], g, 1):
+            if y.taps and x.taps and shape[3] > 3:
+                yield "grad_input", batch * y.count * x.count, channels, y.taps * x.taps * filters
 
 
 @pytest.mark.parametrize("precision", PRODUCTS)
@@ -115,7 +116,7 @@ def test_workspace_is_bounded():
 
 def test_every_step_belongs_to_one_part():
     """conv.cu's shares of the steps, in Python: none twice, none left out, and no part more than one step longer than another."""
-    assert "split * each + min(split, more)" in re.sub(r"\s+", " ", device.source("conv.cu"))
+    assert "split * each + min(split, more)" in re.sub(r"\s+", " ", runtime.source("conv.cu"))
     for steps in (0, 1, 5, 36, 97):
         for splits in range(1, max(2, steps)):
             each, more = divmod(steps, splits)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from minicnn.kernels import dispatch
-from minicnn.kernels.cuda import device
+from minicnn.kernels.cuda import device, runtime
 
 HEADER = Path(__file__).parent / "emulator.h"
 COMPILER = shutil.which("g++") or shutil.which("clang++")
@@ -164,7 +164,7 @@ class _Graph:
 
 def build(file, options=(), changes=(), sanitize=False) -> Path:
     """Compile a source into a library, once for each text and set of options; compiled libraries are kept between runs."""
-    text = device.source(file)
+    text = runtime.source(file)
     for old, new in changes:
         text = text.replace(old, new)
     wrappers = [HEADER.read_text(), text]
