@@ -4,7 +4,7 @@ from numpy.typing import DTypeLike
 
 from ..reference.arrays import write_to
 from ..types import Array, Shape
-from .arrays import contiguous, empty, layout, number_type, output_array, pixel_step, spaced
+from .arrays import contiguous, empty, layout, options, output_array, pixel_step, spaced
 from .device import NUMBER_TYPES, THREADS, blocks, divisors, launch
 
 NUMBERS = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3, "scaled_tanh": 4}  # as in common.cuh
@@ -76,8 +76,8 @@ def convert(x: Array, dtype: DTypeLike) -> Array:
         return x
     y = empty(x, x.shape, dtype)
     v, vectors, _ = layout(x, y)
-    types = {"REAL": number_type(x), "TO": NUMBER_TYPES[y.dtype.name]}
-    launch("activation.cu", "convert", blocks(vectors), THREADS, x, y, vectors, V=v, **types)
+    arguments, to = (x, y, vectors), NUMBER_TYPES[y.dtype.name]
+    launch("activation.cu", "convert", blocks(vectors), THREADS, *arguments, **options(x, v), TO=to)
     return y
 
 
@@ -89,8 +89,7 @@ def resize(x: Array, length: int) -> Array:
     v = 4 if length % 4 == 0 else 1
     vectors = y.size // v
     arguments = x, pixel_step(x), x.shape[-1], y, *divisors(length // v), vectors
-    options = {"REAL": number_type(x), "V": v}
-    launch("activation.cu", "resize", blocks(vectors), THREADS, *arguments, **options)
+    launch("activation.cu", "resize", blocks(vectors), THREADS, *arguments, **options(x, v))
     return y
 
 
@@ -100,6 +99,5 @@ def _elementwise(kernel: str, arrays: list[Array], y: Array, activation: str | N
     v, vectors, steps = layout(*arrays, y)
     pairs = [item for pair in zip((*arrays, y), steps, strict=True) for item in pair]
     arguments = *pairs, vectors, NUMBERS[activation]
-    options = {"REAL": number_type(y), "V": v}
-    launch("activation.cu", kernel, blocks(vectors), THREADS, *arguments, **options)
+    launch("activation.cu", kernel, blocks(vectors), THREADS, *arguments, **options(y, v))
     return y

@@ -1,6 +1,10 @@
-"""Arrays as the kernels take them: float32 or bfloat16, C order, possibly with gaps between pixels."""
+"""Arrays as the kernels take them: float32 or bfloat16, in C order, with or without gaps.
+
+A gap is between pixels, as in a slice of channels.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -22,6 +26,11 @@ def number_type(x: Array) -> str:
         expected = " and ".join(NUMBER_TYPES)
         raise TypeError(f"the cuda backend computes in {expected}; this array is {x.dtype}")
     return found
+
+
+def options(x: Array, v: int = 1) -> dict[str, Any]:
+    """The options REAL and V with which kernels on arrays like x are compiled."""
+    return {"REAL": number_type(x), "V": v}
 
 
 def contiguous(a: Array) -> Array:

@@ -91,16 +91,16 @@ def masked_grad_input(
     """
     dy, w, filters, channels = spaced(dy), _weights(w, dy.dtype), w.shape[3], w.shape[2]
     dx, (relu_output, other_step) = empty(dy, x_shape), optional(relu_output)
-    per_group = filters // groups
+    per_group, (height, width, x_step) = filters // groups, x_shape[1:]
     for y in pixel_classes(x_shape[1], g, 0):
         for x in pixel_classes(x_shape[2], g, 1):
             product = Product(
-                m=len(dy) * y.count * x.count,
+                m=len(dy) * y.pixels * x.pixels,
                 n=channels,
                 k=y.taps * x.taps * per_group,
                 groups=groups,
                 patches=_patches_of_class(dy, per_group, y, x),
-                target=Target(*x_shape[1:], channels, *g.stride, y.first, x.first),
+                target=Target(height, width, x_step, channels, *g.stride, y.first, x.first),
                 taps=Taps(y.tap, y.between, x.tap, x.between, g.kernel[1], channels, filters),
                 other_step=other_step,
             )
@@ -197,13 +197,13 @@ def _resized(w: Array, channels: int) -> Array:
 
 
 class PixelClass(NamedTuple):
-    """Pixels h = first + s h' along one axis, for h' < count, which the same taps read.
+    """Pixels h = first + s h' along one axis, for h' < pixels, that the same taps read.
 
     Tap number t of `taps` is the kernel's tap + t * between. It read h from the output at
     p = h' + offset + t * move.
     """
 
-    count: int
+    pixels: int
     first: int
     offset: int
     move: int
@@ -224,8 +224,8 @@ def pixel_classes(size: int, g: Window, axis: int) -> list[PixelClass]:
     for a in range(min(s, size)):
         taps = [r for r in range(kernel) if (a + before - r * d) % s == 0]
         tap = taps[0] if taps else 0
-        count, offset = -(-(size - a) // s), (a + before - tap * d) // s
-        found.append(PixelClass(count, a, offset, -between * d // s, tap, between, len(taps)))
+        pixels, offset = -(-(size - a) // s), (a + before - tap * d) // s
+        found.append(PixelClass(pixels, a, offset, -between * d // s, tap, between, len(taps)))
     return found
 
 
@@ -245,6 +245,6 @@ def _patches_of_class(dy: Array, filters: int, y: PixelClass, x: PixelClass) -> 
         tap_x=x.move,
         by_channels=filters,
         by_taps_x=x.taps,
-        by_columns=x.count,
-        by_rows=y.count,
+        by_columns=x.pixels,
+        by_rows=y.pixels,
     )

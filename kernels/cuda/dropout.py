@@ -5,7 +5,7 @@ import numpy as np
 from ..reference.arrays import write_to
 from ..reference.dropout import draw_keys, drop_threshold
 from ..types import Array
-from .arrays import contiguous, empty, layout, number_type, output_array
+from .arrays import contiguous, empty, layout, options, output_array
 from .capture import fresh
 from .device import THREADS, blocks, launch
 
@@ -20,8 +20,7 @@ def dropout(
     v, vectors, _ = layout(x, y, mask)
     keys = fresh(lambda: draw_keys(generator), (2,), np.uint32)
     arguments = x, y, mask, keys, np.uint32(drop_threshold(p)), 1 / (1 - p), vectors
-    options = {"REAL": number_type(x), "V": v}
-    launch("dropout.cu", "dropout", blocks(vectors), THREADS, *arguments, **options)
+    launch("dropout.cu", "dropout", blocks(vectors), THREADS, *arguments, **options(x, v))
     return write_to(out, y), mask
 
 
@@ -31,6 +30,5 @@ def dropout_grad(dy: Array, mask: Array, p: float) -> Array:
     dx = empty(dy, dy.shape)
     v, vectors, _ = layout(dy, mask, dx)
     arguments = dy, mask, dx, 1 / (1 - p), vectors
-    options = {"REAL": number_type(dy), "V": v}
-    launch("dropout.cu", "dropout_grad", blocks(vectors), THREADS, *arguments, **options)
+    launch("dropout.cu", "dropout_grad", blocks(vectors), THREADS, *arguments, **options(dy, v))
     return dx

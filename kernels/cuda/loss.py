@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..types import Array
-from .arrays import contiguous, empty, number_type
+from .arrays import contiguous, empty, options
 from .device import THREADS, blocks, launch
 
 LABELS = ("int64", "int32", "uint8")
@@ -14,9 +14,9 @@ def softmax(logits: Array) -> Array:
     """See `functional.softmax`."""
     logits = contiguous(logits)
     y, classes = empty(logits, logits.shape), logits.shape[-1]
-    rows, real = logits.size // classes, number_type(logits)
+    rows = logits.size // classes
     arguments = logits, y, rows, classes
-    launch("loss.cu", "softmax", blocks(rows * WARP), THREADS, *arguments, REAL=real)
+    launch("loss.cu", "softmax", blocks(rows * WARP), THREADS, *arguments, **options(logits))
     return y
 
 
@@ -25,14 +25,14 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     logits, labels = contiguous(logits), contiguous(labels)
     if labels.dtype.name not in LABELS:
         labels = labels.astype(np.int64)
-    (rows, classes), options = logits.shape, {"REAL": number_type(logits)}
+    rows, classes = logits.shape
     losses, loss = empty(logits, (rows,), np.float32), empty(logits, (), np.float32)
     dlogits, label = empty(logits, logits.shape), labels.dtype.name
     arguments = logits, labels, losses, dlogits, rows, classes, 1.0 / rows
     grid = blocks(rows * WARP)
-    launch("loss.cu", "cross_entropy", grid, THREADS, *arguments, LABEL=label, **options)
+    launch("loss.cu", "cross_entropy", grid, THREADS, *arguments, LABEL=label, **options(logits))
     shared = THREADS // WARP * 4
-    launch("loss.cu", "mean_loss", 1, THREADS, losses, rows, loss, shared=shared, **options)
+    launch("loss.cu", "mean_loss", 1, THREADS, losses, rows, loss, shared=shared, **options(logits))
     return loss, dlogits
 
 
@@ -44,5 +44,5 @@ def tally(logits: Array, labels: Array, loss: Array, totals: Array) -> None:
     """
     logits, labels = contiguous(logits), contiguous(labels)
     arguments = logits, labels, loss, *logits.shape, totals
-    options = {"REAL": number_type(logits), "LABEL": labels.dtype.name}
-    launch("loss.cu", "tally", 1, THREADS, *arguments, shared=THREADS * 4, **options)
+    defines = options(logits) | {"LABEL": labels.dtype.name}
+    launch("loss.cu", "tally", 1, THREADS, *arguments, shared=THREADS * 4, **defines)

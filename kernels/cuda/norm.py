@@ -10,6 +10,7 @@ from .arrays import (
     empty,
     number_type,
     optional,
+    options,
     output_array,
     parameter,
     pixel_step,
@@ -39,8 +40,8 @@ def local_response_norm(
     factor = alpha / size if alpha_div_n else alpha
     numbers = size // 2, (size - 1) // 2, float(k), float(factor), float(beta)
     arguments = x, y, scale, x.size, values, *divisors(x.shape[-1]), *numbers
-    options = {"REAL": number_type(x), "V": vector_width(x.shape[-1], x, y, scale)}
-    launch("norm.cu", "lrn", grid, THREADS, *arguments, shared=values * 4, **options)
+    v = vector_width(x.shape[-1], x, y, scale)
+    launch("norm.cu", "lrn", grid, THREADS, *arguments, shared=values * 4, **options(x, v))
     return write_to(out, y), scale
 
 
@@ -62,8 +63,8 @@ def local_response_norm_grad(
     # The windows that contain a channel are mirrored: the halves of an even size change places.
     numbers = (size - 1) // 2, size // 2, float(factor), float(beta)
     arguments = dy, x, y, scale, dx, x.size, values, *divisors(x.shape[-1]), *numbers
-    options = {"REAL": number_type(x), "V": vector_width(x.shape[-1], dy, x, y, scale, dx)}
-    launch("norm.cu", "lrn_grad", grid, THREADS, *arguments, shared=values * 4, **options)
+    v = vector_width(x.shape[-1], dy, x, y, scale, dx)
+    launch("norm.cu", "lrn_grad", grid, THREADS, *arguments, shared=values * 4, **options(x, v))
     return dx
 
 
@@ -121,8 +122,7 @@ def batch_statistics(
         return mean, inv_std
     if count < 2:
         raise ValueError(
-            "batch_norm needs more than one value per channel in training; "
-            f"the input is {x.shape}"
+            f"batch_norm needs more than one value per channel in training; the input is {x.shape}"
         )
     moments = partial_sums("norm.cu", "moments", 2, [x], REAL=real)
     running = running_mean, running_var, float(momentum), float(eps)
@@ -149,8 +149,7 @@ def normalize_batch(
     images = residual, residual_step, y, pixel_step(y)
     sizes = *divisors(channels // v), vectors, NUMBERS[activation]
     arguments = x, pixel_step(x), *parameters, *images, *sizes
-    options = {"REAL": number_type(x), "V": v}
-    launch("norm.cu", "normalize", blocks(vectors), THREADS, *arguments, **options)
+    launch("norm.cu", "normalize", blocks(vectors), THREADS, *arguments, **options(x, v))
     return write_to(out, y), mean, inv_std
 
 

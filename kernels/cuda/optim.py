@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def _update(
             given = f"{array.dtype} {array.shape}"
             raise TypeError(f"{kernel}: parameters are float32 without gaps; one is {given}")
     run, g = runtime(), [contiguous(gradient) for gradient in g]
-    fours = zip(w, first, second or [None] * len(w), g, strict=True)
+    fours = zip(w, first, second or repeat(None, len(w)), g, strict=True)
     addresses = tuple(tuple(0 if a is None else run.address(a) for a in four) for four in fours)
     tensors, chunks, count = _tables(run, addresses, tuple(a.size for a in w))
     rates = _rates(run, tuple(map(float, lr)), tuple(map(float, weight_decay)))

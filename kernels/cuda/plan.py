@@ -6,7 +6,7 @@ of two ways is cheaper, for which their ratios matter.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Multiply-adds per cycle of a multiprocessor whose operands are always ready.
 MULTIPLY_ADDS = {"FFMA": 100, "TF32X3": 210, "TF32": 630, "BF16": 1270}
@@ -50,9 +50,9 @@ class Tile(NamedTuple):
         """The warps of a block."""
         return self.warps_m * self.warps_n
 
-    def defines(self) -> dict[str, int | str]:
+    def defines(self) -> dict[str, Any]:
         """The tile as options of conv.cu."""
-        warps: dict[str, int | str] = {"WARPS_M": self.warps_m, "WARPS_N": self.warps_n}
+        warps = {"WARPS_M": self.warps_m, "WARPS_N": self.warps_n}
         return {"BM": self.m, "BN": self.n, **warps, "TOGETHER": self.together}
 
 

@@ -9,7 +9,7 @@ from .. import reference
 from ..geometry import Window, pool_window
 from ..reference.arrays import write_to
 from ..types import Array, IntOrPair, Padding, Shape
-from .arrays import contiguous, empty, number_type, output_array, pixel_step, spaced, vector_width
+from .arrays import contiguous, empty, options, output_array, pixel_step, spaced, vector_width
 from .device import DIVISOR, THREADS, blocks, divisor, divisors, launch
 
 _IMAGE = ("images", "height", "width", "channels", "rows", "columns")
@@ -106,8 +106,9 @@ def global_avg_pool2d(x: Array, out: Array | None = None) -> Array:
     columns = min(32, 1 << (-(-channels // v) - 1).bit_length())
     grid, block = (n, -(-channels // (columns * v))), (columns, THREADS // columns)
     arguments = x, pixel_step(x), y, height * width, channels, 1.0 / (height * width)
-    options = {"REAL": number_type(x), "V": v}
-    launch("pool.cu", "global_avg", grid, block, *arguments, shared=THREADS * v * 4, **options)
+    launch(
+        "pool.cu", "global_avg", grid, block, *arguments, shared=THREADS * v * 4, **options(x, v)
+    )
     return write_to(out, y)
 
 
@@ -117,8 +118,7 @@ def global_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
     v = vector_width(x_shape[3], dy, dx)
     vectors = dx.size // v
     arguments = dy, dx, *divisors(x_shape[3] // v, area), vectors, 1.0 / area
-    options = {"REAL": number_type(dy), "V": v}
-    launch("pool.cu", "global_avg_grad", blocks(vectors), THREADS, *arguments, **options)
+    launch("pool.cu", "global_avg_grad", blocks(vectors), THREADS, *arguments, **options(dy, v))
     return dx
 
 
@@ -134,8 +134,7 @@ def _launch(
     """Start a kernel of pool.cu with one thread per V channels of the `size` numbers it writes."""
     vectors = size // v
     arguments = *images, _window(tuple(x_shape), g, v), vectors, *flags
-    options = {"REAL": number_type(images[0]), "V": v}
-    launch("pool.cu", kernel, blocks(vectors), THREADS, *arguments, **options)
+    launch("pool.cu", kernel, blocks(vectors), THREADS, *arguments, **options(images[0], v))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -5,7 +5,7 @@ and the number of parts into which the sum is split.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -110,6 +110,9 @@ class Epilogue(NamedTuple):
     relu_output: Array | None = None
 
 
+NO_EPILOGUE = Epilogue()
+
+
 def run_product(
     kernel: str,
     product: Product,
@@ -117,7 +120,7 @@ def run_product(
     b: Array,
     b_row: tuple[int, int],
     out: Array,
-    epilogue: Epilogue = Epilogue(),
+    epilogue: Epilogue = NO_EPILOGUE,
 ) -> None:
     """Write the product to `out`: choose tile and split, launch, and add up the parts.
 
@@ -131,7 +134,7 @@ def run_product(
     m, n, k, groups = product[:4]
     tile, stages, splits, *_ = plan(kernel, m, n, k, groups, how, _card())
     tiles_n = -(-n // tile.n)
-    options = tile.defines() | {
+    options: dict[str, Any] = tile.defines() | {
         "BK": inner(how),
         "STAGES": stages,
         "PRECISION": how,

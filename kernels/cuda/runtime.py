@@ -145,8 +145,8 @@ class CuPy:
     def lasting(self, shape: Shape, dtype: DTypeLike) -> Array:
         """Memory for values that every replay of a graph reads, written once or between replays.
 
-        It comes from a pool of its own. The pool of a graph hands out memory that earlier kernels of
-        the same graph have used and released: they would overwrite the values at the next replay.
+        It comes from a pool of its own. The pool of a graph hands out memory that earlier kernels
+        of the same graph have released: they would overwrite the values at the next replay.
         """
         with self.cupy.cuda.using_allocator(self._lasting.malloc):
             return self.cupy.empty(shape, dtype)
@@ -175,7 +175,8 @@ class CuPy:
         cuda = self.cupy.cuda
         cuda.get_current_stream().synchronize()
         pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
-        self._awaited = awaited = []
+        awaited: list[tuple[Array, np.ndarray]] = []
+        self._awaited = awaited
         with cuda.using_allocator(pool.malloc), stream:
             stream.begin_capture()
             try:
@@ -198,7 +199,7 @@ class CuPy:
         shared: int,
         together: bool,
     ) -> None:
-        """Start `grid` blocks of `block` threads; with `together` all blocks run at the same time."""
+        """Start `grid` blocks of `block` threads; with `together` all run at the same time."""
         if not together:
             kernel = self._kernel(file, name, options, shared)
             kernel(grid, block, arguments, shared_mem=shared)

@@ -72,7 +72,7 @@ def tiled(
     inner = w.shape[0] * size_x * channels
     total = float32(0)
     for start in range(0, inner, TILE):
-        # Each thread copies a number of the patches, at inner index a, and one of the filters, at e.
+        # Each thread copies a number of the patches, at inner index a, and of the filters, at e.
         a, e = start + column, start + row
         c, j, i = a % channels, a // channels % size_x, a // channels // size_x
         u = p * stride[0] + i * dilation[0] - corner[0]

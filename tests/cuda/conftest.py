@@ -11,7 +11,9 @@ from .. import emulator
 def emulate():
     """Call it with `Emulator`'s arguments: from then on, to the end of the test, the backend `cuda` is the emulated one."""
     if emulator.COMPILER is None:
-        pytest.skip("no C++ compiler on this machine: the emulator that stands in for a GPU cannot be built")
+        pytest.skip(
+            "no C++ compiler on this machine: the emulator that stands in for a GPU cannot be built"
+        )
 
     def install(**options):
         run = emulator.Emulator(**options)

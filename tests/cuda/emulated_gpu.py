@@ -10,7 +10,10 @@ from benchmarks.gpu.__main__ import COMMAND, main
 
 from ..emulator import Emulator, install
 
-WRONG = ("by.y - (to_float(row[label]) - by.x)", "by.y - (to_float(row[label]) + by.x)")  # in the loss
+WRONG = (
+    "by.y - (to_float(row[label]) - by.x)",
+    "by.y - (to_float(row[label]) + by.x)",
+)  # in the loss
 FAULTY = "softmax"  # the kernel that the other faults are planted in
 
 

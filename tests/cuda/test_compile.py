@@ -22,7 +22,6 @@ RECORD = Path(__file__).with_name("registers.json")
 NVCC = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
 
 
-
 def sources(pattern: str) -> list[Path]:
     """Files of CUDA C: the operations' and the ladder's."""
     folders = runtime.SOURCES, Path(gpu.__file__).parent
@@ -40,18 +39,39 @@ OPTIONS |= {file: [{}] for file in WITHOUT_OPTIONS}
 PRODUCTS = (*PRECISIONS.values(), "BF16")
 
 
-def product(precision: str, tile: plan.Tile, a: bool = True, b: bool = True, stages: int = plan.STAGES) -> dict:
+def product(
+    precision: str, tile: plan.Tile, a: bool = True, b: bool = True, stages: int = plan.STAGES
+) -> dict:
     """The options of a convolution; `a`, `b`: whether copies of A and of B are of 16 bytes, or of single numbers."""
     half, wide = precision == "BF16", 16 // plan.number_size(precision)
     widths = {"VEC_A": wide if a else 1, "VEC_B": wide if b else 1, "VEC_C": 2 if a or b else 1}
-    options = {"PRECISION": precision, "REAL": "bf16" if half else "float", "STAGES": stages, "BK": plan.inner(precision)}
+    options = {
+        "PRECISION": precision,
+        "REAL": "bf16" if half else "float",
+        "STAGES": stages,
+        "BK": plan.inner(precision),
+    }
     return options | widths | tile.defines()
 
 
-OPTIONS["conv.cu"] = [product(p, tile, wide, wide) for p in PRODUCTS for tile in plan.tiles(p) for wide in (False, True)]
-OPTIONS["conv.cu"] += [product(p, tile, a, not a) for p in PRODUCTS for tile in plan.tiles(p)[1:] for a in (False, True)]
+OPTIONS["conv.cu"] = [
+    product(p, tile, wide, wide)
+    for p in PRODUCTS
+    for tile in plan.tiles(p)
+    for wide in (False, True)
+]
+OPTIONS["conv.cu"] += [
+    product(p, tile, a, not a)
+    for p in PRODUCTS
+    for tile in plan.tiles(p)[1:]
+    for a in (False, True)
+]
 OPTIONS["conv.cu"] += [product(p, plan.tiles(p)[0], stages=plan.STAGES - 1) for p in PRODUCTS]
-CASES = [(file, tuple(sorted(options.items()))) for file, variants in OPTIONS.items() for options in variants]
+CASES = [
+    (file, tuple(sorted(options.items())))
+    for file, variants in OPTIONS.items()
+    for options in variants
+]
 
 
 def name_of(file: str, options) -> str:
@@ -61,7 +81,11 @@ def name_of(file: str, options) -> str:
 def architectures_of(options) -> tuple[str, ...]:
     """All of them, but for Hopper alone the less frequent variants of the convolutions, which take most of the time."""
     chosen = dict(options)
-    return ARCHITECTURES if chosen.get("VEC_A", 4) > 1 and chosen.get("BN", 128) == 128 else ARCHITECTURES[-1:]
+    return (
+        ARCHITECTURES
+        if chosen.get("VEC_A", 4) > 1 and chosen.get("BN", 128) == 128
+        else ARCHITECTURES[-1:]
+    )
 
 
 def compile_for(file: str, options) -> dict[str, dict[str, int]]:
@@ -73,7 +97,17 @@ def compile_for(file: str, options) -> dict[str, dict[str, int]]:
         flags = [f"-D{key}={value}" for key, value in options]
         runs = {}
         for architecture in architectures_of(options):
-            command = [NVCC, "-std=c++17", "-ftz=true", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *flags, str(program)]
+            command = [
+                NVCC,
+                "-std=c++17",
+                "-ftz=true",
+                "-cubin",
+                f"-arch={architecture}",
+                "-Xptxas",
+                "-v",
+                *flags,
+                str(program),
+            ]
             command += ["-o", str(Path(scratch) / architecture)]
             runs[architecture] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         for architecture, run in runs.items():
@@ -81,11 +115,15 @@ def compile_for(file: str, options) -> dict[str, dict[str, int]]:
             assert run.returncode == 0, log
             assert "warning" not in log, log
             entries = re.findall(
-                r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads.*?Used (\d+) reg", log, re.S
+                r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads.*?Used (\d+) reg",
+                log,
+                re.S,
             )
             assert entries, log
             for kernel, stores, loads, _ in entries:
-                assert stores == loads == "0", f"{kernel} for {architecture} spills: {stores} bytes stored, {loads} loaded"
+                assert stores == loads == "0", (
+                    f"{kernel} for {architecture} spills: {stores} bytes stored, {loads} loaded"
+                )
             found[architecture] = {kernel: int(registers) for kernel, *_, registers in entries}
     return found
 
@@ -97,7 +135,10 @@ def compiled():
         yield {case: pool.submit(compile_for, *case) for case in CASES}
 
 
-@pytest.mark.skipif(NVCC is None, reason="no nvcc on this machine: the kernels are compiled where they run, or where there is one")
+@pytest.mark.skipif(
+    NVCC is None,
+    reason="no nvcc on this machine: the kernels are compiled where they run, or where there is one",
+)
 @pytest.mark.parametrize(("file", "options"), CASES, ids=[name_of(*case) for case in CASES])
 def test_compiles(file, options, compiled):
     bounds = json.loads(RECORD.read_text())[name_of(file, options)]
@@ -112,7 +153,12 @@ def test_the_record_is_of_these_kernels():
     record = json.loads(RECORD.read_text())
     assert record.keys() == {name_of(*case) for case in CASES}
     for file, options in CASES:
-        names = set(re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(', runtime.source(SOURCES[file])))
+        names = set(
+            re.findall(
+                r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(',
+                runtime.source(SOURCES[file]),
+            )
+        )
         assert record[name_of(file, options)].keys() == names
 
 
@@ -121,7 +167,10 @@ def main():
         compiled = dict(zip(CASES, pool.map(lambda case: compile_for(*case), CASES), strict=True))
     record = {}
     for case, found in compiled.items():
-        record[name_of(*case)] = {kernel: max(of[kernel] for of in found.values()) for kernel in sorted(found[ARCHITECTURES[-1]])}
+        record[name_of(*case)] = {
+            kernel: max(of[kernel] for of in found.values())
+            for kernel in sorted(found[ARCHITECTURES[-1]])
+        }
     RECORD.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 

@@ -15,7 +15,11 @@ from minicnn.kernels.cuda.activation import convert
 from .. import checks, emulator, strategies
 from ..kernels.test_against_torch import Through
 
-SERVED = [name for name in strategies.NAMES if name not in ("rbf", "map_loss", "subsample2d", "adaptive_avg_pool2d")]
+SERVED = [
+    name
+    for name in strategies.NAMES
+    if name not in ("rbf", "map_loss", "subsample2d", "adaptive_avg_pool2d")
+]
 PRECISIONS = {"fp32": 2e-6, "ffma": 2e-6, "tf32": 2e-3, "bf16": 1.5e-2}  # relative L2 error
 
 
@@ -25,7 +29,9 @@ class OnDevice:
     def __getattr__(self, operation):
         def call(*args, **kwargs):
             given = [to_device(a) for a in args]
-            result = getattr(Through("cuda"), operation)(*given, **{key: to_device(a) for key, a in kwargs.items()})
+            result = getattr(Through("cuda"), operation)(
+                *given, **{key: to_device(a) for key, a in kwargs.items()}
+            )
             return kwargs.get("out", result)
 
         return call
@@ -80,7 +86,13 @@ def convolution(case: str, precision: str):
     """Shape of the images, kernel, filters, geometry, and the type that the images are stored in."""
     shape, kernel, filters, stride, padding, dilation, groups = CONVOLUTIONS[case]
     geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    return shape, kernel, filters, geometry, ml_dtypes.bfloat16 if precision == "bf16" else np.float32
+    return (
+        shape,
+        kernel,
+        filters,
+        geometry,
+        ml_dtypes.bfloat16 if precision == "bf16" else np.float32,
+    )
 
 
 def relative(ours, theirs) -> float:
@@ -98,7 +110,10 @@ def test_convolution(case, name, emulate):
     shape, kernel, filters, geometry, kind = convolution(case, name)
     groups, generator = geometry["groups"], np.random.default_rng(0)
     x = generator.standard_normal(shape).astype(kind)
-    w = (generator.standard_normal((*kernel, shape[3] // groups, filters)) / (kernel[0] * kernel[1] * shape[3]) ** 0.5).astype(np.float32)
+    w = (
+        generator.standard_normal((*kernel, shape[3] // groups, filters))
+        / (kernel[0] * kernel[1] * shape[3]) ** 0.5
+    ).astype(np.float32)
     b = generator.standard_normal(filters, np.float32)
     wide = w.astype(kind).astype(np.float64)
     y = reference.conv2d(x.astype(float), wide, b.astype(float), activation="relu", **geometry)
@@ -124,14 +139,18 @@ def test_convolution(case, name, emulate):
 
 
 @pytest.mark.parametrize("name", PRECISIONS)
-@pytest.mark.parametrize("case", ["many tiles", "long sums, split", "strided", "groups", "odd", "first layer"])
+@pytest.mark.parametrize(
+    "case", ["many tiles", "long sums, split", "strided", "groups", "odd", "first layer"]
+)
 def test_epilogues(case, name, emulate):
     """A residual before the ReLU, and a gradient through the ReLU that made the images: the product's numbers, one operation later."""
     emulate(seed=1)
     shape, kernel, filters, geometry, kind = convolution(case, name)
     groups, generator = geometry["groups"], np.random.default_rng(0)
     x = to_device(generator.standard_normal(shape).astype(kind))
-    w = to_device(generator.standard_normal((*kernel, shape[3] // groups, filters), dtype=np.float32))
+    w = to_device(
+        generator.standard_normal((*kernel, shape[3] // groups, filters), dtype=np.float32)
+    )
     scale, b = (to_device(generator.standard_normal(filters, np.float32)) for _ in range(2))
     with precision.precision("fp32" if name == "bf16" else name):
         plain = functional.conv2d_affine(x, w, scale, b, **geometry)
@@ -142,7 +161,9 @@ def test_epilogues(case, name, emulate):
         rectified = functional.conv2d_grad_input_relu(plain, w, x, **geometry)
     expected = np.maximum(plain.astype(float) + residual.astype(float), 0)
     assert relative(y, expected) < (6e-3 if name == "bf16" else 1e-6)
-    np.testing.assert_array_equal(rectified.astype(float), np.where(x.astype(float) > 0, dx.astype(float), 0))
+    np.testing.assert_array_equal(
+        rectified.astype(float), np.where(x.astype(float) > 0, dx.astype(float), 0)
+    )
 
 
 @pytest.mark.parametrize("name", ["fp32", "tf32", "ffma"])
@@ -158,7 +179,11 @@ def test_less_shared_memory(name, emulate):
         with precision.precision(name):
             y = functional.conv2d(x, w, padding=1)
             results.append(
-                (y, functional.conv2d_grad_input(y, w, x.shape, padding=1), functional.conv2d_grad_weight(y, x, w.shape, padding=1)[0])
+                (
+                    y,
+                    functional.conv2d_grad_input(y, w, x.shape, padding=1),
+                    functional.conv2d_grad_weight(y, x, w.shape, padding=1)[0],
+                )
             )
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -170,19 +195,29 @@ def test_few_channels_are_filled_up(emulate):
     for channels, groups, widened in ((3, 1, True), (1, 1, False), (2, 2, False), (4, 1, False)):
         run.launches.clear()
         x = to_device(np.ones((1, 5, 5, channels), np.float32))
-        functional.conv2d(x, to_device(np.ones((3, 3, channels // groups, 8), np.float32)), groups=groups)
+        functional.conv2d(
+            x, to_device(np.ones((3, 3, channels // groups, 8), np.float32)), groups=groups
+        )
         assert ("resize" in run.launches) == widened
 
 
 def test_parts_are_made_and_added(emulate):
     """The split sums really are split."""
     run = emulate()
-    x, w = to_device(np.ones((1, 5, 5, 96), np.float32)), to_device(np.ones((3, 3, 96, 24), np.float32))
+    x, w = (
+        to_device(np.ones((1, 5, 5, 96), np.float32)),
+        to_device(np.ones((3, 3, 96, 24), np.float32)),
+    )
     functional.conv2d(x, w, padding=1)
     assert run.launches == ["forward", "finish"]
 
 
-COPIES = {"16 bytes": (True, True), "scalar": (False, False), "A wide": (True, False), "B wide": (False, True)}
+COPIES = {
+    "16 bytes": (True, True),
+    "scalar": (False, False),
+    "A wide": (True, False),
+    "B wide": (False, True),
+}
 TILES = [
     pytest.param(name, tile, wide, id=f"{name} {tile.m}x{tile.n} {label}")
     for name in PRECISIONS
@@ -218,7 +253,9 @@ def test_nan_stays_nan(name, emulate):
     x = np.zeros((3, 1, 1, 8), kind)
     x[:, 0, 0, 5] = bits.astype(kind)
     with precision.precision("fp32" if name == "bf16" else name):
-        y = np.asarray(functional.conv2d(to_device(x), to_device(np.ones((1, 1, 8, 8), np.float32)))).astype(float)
+        y = np.asarray(
+            functional.conv2d(to_device(x), to_device(np.ones((1, 1, 8, 8), np.float32)))
+        ).astype(float)
     assert np.isnan(y[:2]).all()
     assert np.isnan(y[2]).all() if name == "fp32" else np.isposinf(y[2]).all()
 
@@ -227,11 +264,18 @@ def test_the_structure_has_the_same_fields_on_both_sides():
     body = re.search(r"struct Product {(.*?)\n};", runtime.source("product.cuh"), re.DOTALL)[1]
     declared = re.findall(r"^\s*(int|Divisor) ([^;]*);", body, re.MULTILINE)
     fields = [(name, kind == "Divisor") for kind, names in declared for name in names.split(", ")]
-    assert fields == [(name, bool(product.STRUCTURE[name].names)) for name in product.STRUCTURE.names]
+    assert fields == [
+        (name, bool(product.STRUCTURE[name].names)) for name in product.STRUCTURE.names
+    ]
 
 
 def test_unknown_precision():
-    with pytest.raises(ValueError, match="unknown precision 'fp8'; expected one of ffma, tf32, fp32"), precision.precision("fp8"):
+    with (
+        pytest.raises(
+            ValueError, match="unknown precision 'fp8'; expected one of ffma, tf32, fp32"
+        ),
+        precision.precision("fp8"),
+    ):
         pass
 
 
@@ -240,7 +284,9 @@ def test_unknown_precision():
 
 def bf16_cases(x, dy, c):
     """Operation -> arguments; arrays of images are those that come in bfloat16."""
-    gamma, beta, mean, var = (np.random.default_rng(i).uniform(0.5, 2, c).astype(np.float32) for i in range(4))
+    gamma, beta, mean, var = (
+        np.random.default_rng(i).uniform(0.5, 2, c).astype(np.float32) for i in range(4)
+    )
     labels = np.arange(len(x)) % c
     scale = (1.0 + x.astype(np.float32) ** 2).astype(np.float32)
     return {
@@ -268,22 +314,38 @@ def test_bfloat16(channels, emulate):
     generator = np.random.default_rng(0)
     x, dy = generator.standard_normal((2, 4, 6, 5, channels)).astype(ml_dtypes.bfloat16)
     for operation, arguments in bf16_cases(x, dy, channels).items():
-        exact = [a.astype(np.float64) if hasattr(a, "dtype") and a.dtype.kind != "i" else a for a in arguments]
-        ours = getattr(functional, operation)(*[to_device(a.copy() if hasattr(a, "copy") else a) for a in arguments])
+        exact = [
+            a.astype(np.float64) if hasattr(a, "dtype") and a.dtype.kind != "i" else a
+            for a in arguments
+        ]
+        ours = getattr(functional, operation)(
+            *[to_device(a.copy() if hasattr(a, "copy") else a) for a in arguments]
+        )
         theirs = getattr(reference, operation)(*exact)
         for mine, expected in zip(
-            ours if isinstance(ours, tuple) else (ours,), theirs if isinstance(theirs, tuple) else (theirs,), strict=True
+            ours if isinstance(ours, tuple) else (ours,),
+            theirs if isinstance(theirs, tuple) else (theirs,),
+            strict=True,
         ):
             assert relative(mine, expected) < 4e-3, operation
 
 
 def test_conversion_rounds_to_nearest_even(emulate):
     emulate()
-    x = np.concatenate([np.random.default_rng(0).standard_normal(999).astype(np.float32), [1 + 2**-8, 1 + 3 * 2**-8, np.inf, np.nan, -0.0]])
+    x = np.concatenate(
+        [
+            np.random.default_rng(0).standard_normal(999).astype(np.float32),
+            [1 + 2**-8, 1 + 3 * 2**-8, np.inf, np.nan, -0.0],
+        ]
+    )
     x = x.astype(np.float32)
     half = convert(to_device(x), np.dtype(ml_dtypes.bfloat16))
-    np.testing.assert_array_equal(np.asarray(half).astype(float), x.astype(ml_dtypes.bfloat16).astype(float))
-    np.testing.assert_array_equal(np.asarray(convert(half, np.dtype(np.float32))), np.asarray(half).astype(np.float32))
+    np.testing.assert_array_equal(
+        np.asarray(half).astype(float), x.astype(ml_dtypes.bfloat16).astype(float)
+    )
+    np.testing.assert_array_equal(
+        np.asarray(convert(half, np.dtype(np.float32))), np.asarray(half).astype(np.float32)
+    )
 
 
 # ---- what has no check of its own elsewhere ------------------------------------------------------------------------------
@@ -297,11 +359,23 @@ def test_dropout_drops_the_same(shape, emulate):
     y, keep = functional.dropout(to_device(x), 0.3, np.random.default_rng(7))
     np.testing.assert_array_equal(keep, kept)
     np.testing.assert_allclose(y, expected, rtol=1e-6)
-    np.testing.assert_allclose(functional.dropout_grad(to_device(dy), keep, 0.3), reference.dropout_grad(dy, kept, 0.3), rtol=1e-6)
+    np.testing.assert_allclose(
+        functional.dropout_grad(to_device(dy), keep, 0.3),
+        reference.dropout_grad(dy, kept, 0.3),
+        rtol=1e-6,
+    )
 
 
 UPDATES = {
-    "sgd_update": (1, [{"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.9, "form": "caffe"}, {}]),
+    "sgd_update": (
+        1,
+        [
+            {"momentum": 0.9},
+            {"momentum": 0.9, "nesterov": True},
+            {"momentum": 0.9, "form": "caffe"},
+            {},
+        ],
+    ),
     "adam_update": (2, [{"step": 3}, {"step": 1, "decoupled": True}]),
     "rmsprop_update": (2, [{}, {"momentum": 0.5}]),
 }
@@ -315,7 +389,10 @@ def test_updates(operation, emulate):
     shapes = [(3, 2), (4096,), (2049,), (1,)]
     for options in variants:
         generator = np.random.default_rng(0)
-        start = [[abs(generator.standard_normal(shape).astype(np.float32)) for shape in shapes] for _ in range(2 + slots)]
+        start = [
+            [abs(generator.standard_normal(shape).astype(np.float32)) for shape in shapes]
+            for _ in range(2 + slots)
+        ]
         rates = [0.1, 0.01, 0.5, 0.2], [0.0, 1e-3, 0.1, 0.0]
         theirs = [[a.astype(np.float64) for a in arrays] for arrays in start]
         ours = [[to_device(a.copy()) for a in arrays] for arrays in start]
@@ -334,8 +411,12 @@ def test_tally(emulate):
     labels = np.random.default_rng(1).integers(0, 7, 300)
     totals = to_device(np.array([1.0, 2.0]))
     for _ in range(2):
-        loss.tally(to_device(logits), to_device(labels), to_device(np.array(0.5, np.float32)), totals)
-    np.testing.assert_allclose(totals, [1 + 2 * 0.5 * 300, 2 + 2 * (logits.argmax(1) == labels).sum()])
+        loss.tally(
+            to_device(logits), to_device(labels), to_device(np.array(0.5, np.float32)), totals
+        )
+    np.testing.assert_allclose(
+        totals, [1 + 2 * 0.5 * 300, 2 + 2 * (logits.argmax(1) == labels).sum()]
+    )
 
 
 def test_sizes_beyond_31_bits_are_refused(emulate):
@@ -343,7 +424,10 @@ def test_sizes_beyond_31_bits_are_refused(emulate):
     from minicnn.kernels.cuda.device import launch
 
     for count in (2**31, 2**31 - 1023):  # the last block's threads count on to its end
-        with pytest.raises(ValueError, match=f"an array of {count} elements or pixels is more than a GPU kernel here can count"):
+        with pytest.raises(
+            ValueError,
+            match=f"an array of {count} elements or pixels is more than a GPU kernel here can count",
+        ):
             launch("loss.cu", "mean_loss", 1, 32, None, count, None)
 
 
@@ -362,7 +446,12 @@ def test_long_arrays_are_one_row(emulate):
     """More than 2^31 numbers, if their vectors are fewer: no step from pixel to pixel is needed, and none overflows."""
     emulate()
     v, vectors, (places,) = arrays.layout(Long(2**31 + 16))
-    assert (v, vectors, places["step"].item(), places["vectors"]["d"].item()) == (4, 2**29 + 4, 0, 2**29 + 4)
+    assert (v, vectors, places["step"].item(), places["vectors"]["d"].item()) == (
+        4,
+        2**29 + 4,
+        0,
+        2**29 + 4,
+    )
     with pytest.raises(ValueError, match="more than a GPU kernel here can count"):
         arrays.layout(Long(2**33))
 
@@ -376,14 +465,19 @@ def test_more_images_than_a_grid_has_rows(emulate):
         with pytest.raises(AssertionError, match="larger than CUDA's"):
             device.launch("loss.cu", "mean_loss", grid, 32, x, 1, x, shared=32)
     with pytest.raises(AssertionError, match="do not run at the same time"):
-        device.launch("loss.cu", "mean_loss", run.processors * 64 + 1, 32, x, 1, x, shared=32, together=True)
+        device.launch(
+            "loss.cu", "mean_loss", run.processors * 64 + 1, 32, x, 1, x, shared=32, together=True
+        )
 
 
 def test_fewer_blocks_than_asked_for_are_an_error():
     """CuPy warns, and starts a cooperative grid of as many blocks as fit: images would be left out."""
 
     def launched(grid, block, arguments, shared_mem):
-        warnings.warn(f"The grid size will be reduced from {grid[0]} to 4, as the specified grid size exceeds the limit.", stacklevel=1)
+        warnings.warn(
+            f"The grid size will be reduced from {grid[0]} to 4, as the specified grid size exceeds the limit.",
+            stacklevel=1,
+        )
 
     run = object.__new__(runtime.CuPy)
     run._cooperative = lambda file, name, options: launched

@@ -36,14 +36,18 @@ def convolutions():
 def products(shape, layer, batch: int):
     """Kernel, m, n and k of the products of all three passes; those of the strided input gradient that sum over nothing left out."""
     g = window(shape[1:3], layer.kernel_size, layer.stride, layer.padding, layer.dilation)
-    area, channels, filters = g.kernel[0] * g.kernel[1], layer.in_channels // layer.groups, layer.out_channels // layer.groups
+    area, channels, filters = (
+        g.kernel[0] * g.kernel[1],
+        layer.in_channels // layer.groups,
+        layer.out_channels // layer.groups,
+    )
     pixels = batch * g.output[0] * g.output[1]
     yield "forward", pixels, filters, area * channels
     yield "grad_weight", area * channels, filters, pixels
     for y in conv.pixel_classes(shape[1], g, 0):
         for x in conv.pixel_classes(shape[2], g, 1):
             if y.taps and x.taps and shape[3] > 3:
-                yield "grad_input", batch * y.count * x.count, channels, y.taps * x.taps * filters
+                yield "grad_input", batch * y.pixels * x.pixels, channels, y.taps * x.taps * filters
 
 
 @pytest.mark.parametrize("precision", PRODUCTS)
@@ -65,7 +69,9 @@ def test_every_layer_fills_the_card(card, precision, convolutions):
                 if not chosen.fills:
                     unfilled.append((name, kernel, m, n, k, bool(filling)))
                     cheapest = min(plan.ways(*size), key=lambda way: way.cycles)
-                    assert all(way.cycles > plan.TRUST * cheapest.cycles for way in filling), unfilled[-1]
+                    assert all(way.cycles > plan.TRUST * cheapest.cycles for way in filling), (
+                        unfilled[-1]
+                    )
     assert total > 500
     assert len(unfilled) < total / 20, unfilled
     assert len([case for case in unfilled if case[1] == "grad_weight" and case[-1]]) <= 1, unfilled
@@ -120,5 +126,8 @@ def test_every_step_belongs_to_one_part():
     for steps in (0, 1, 5, 36, 97):
         for splits in range(1, max(2, steps)):
             each, more = divmod(steps, splits)
-            shares = [range(first := s * each + min(s, more), first + each + (s < more)) for s in range(splits)]
+            shares = [
+                range(first := s * each + min(s, more), first + each + (s < more))
+                for s in range(splits)
+            ]
             assert [step for share in shares for step in share] == list(range(steps))

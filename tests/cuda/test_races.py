@@ -31,8 +31,12 @@ def results(file: str):
     one, four = np.ones(40, np.float32), np.arange(40, dtype=np.float32)
 
     def both(operation, *arguments):
-        ours = getattr(functional, operation)(*[to_device(a.copy() if hasattr(a, "copy") else a) for a in arguments])
-        theirs = getattr(reference, operation)(*[a.copy() if hasattr(a, "copy") else a for a in arguments])
+        ours = getattr(functional, operation)(
+            *[to_device(a.copy() if hasattr(a, "copy") else a) for a in arguments]
+        )
+        theirs = getattr(reference, operation)(
+            *[a.copy() if hasattr(a, "copy") else a for a in arguments]
+        )
         return list(zip(ours, theirs, strict=True)) if isinstance(ours, tuple) else [(ours, theirs)]
 
     if file in ("multiply.cuh", "sums.cuh"):
@@ -70,11 +74,18 @@ def lenet_step():
     model = models.create("lenet5", seed=0)
     parameters = [to_device(p.value.copy()) for p in model.parameters()]
     velocities = [to_device(np.zeros_like(p.value)) for p in model.parameters()]
-    x, labels = np.random.default_rng(0).standard_normal((2, 32, 32, 1), dtype=np.float32), np.array([3, 5])
-    lenet.train_step(parameters, velocities, to_device(x), to_device(labels), to_device(np.zeros(2)), 1.0)
+    x, labels = (
+        np.random.default_rng(0).standard_normal((2, 32, 32, 1), dtype=np.float32),
+        np.array([3, 5]),
+    )
+    lenet.train_step(
+        parameters, velocities, to_device(x), to_device(labels), to_device(np.zeros(2)), 1.0
+    )
     _, gradient = training.SoftmaxCrossEntropy()(model(x), labels)
     model.backward(gradient, need_dx=False)
-    return [(ours, p.value - p.grad) for ours, p in zip(parameters, model.parameters(), strict=True)]
+    return [
+        (ours, p.value - p.grad) for ours, p in zip(parameters, model.parameters(), strict=True)
+    ]
 
 
 BARRIER = re.compile(r"__syncthreads\(\);|copies_arrive<STAGES - 2>\(\);")
@@ -106,7 +117,10 @@ def test_a_missing_barrier_is_noticed(file, span, emulate):
     def wrong(seed, changes=()):
         emulate(seed=seed, changes=changes)
         with np.errstate(all="ignore"):
-            return any(not np.isfinite(np.asarray(a, float)).all() or relative(a, b) > 1e-4 for a, b in results(file.name))
+            return any(
+                not np.isfinite(np.asarray(a, float)).all() or relative(a, b) > 1e-4
+                for a, b in results(file.name)
+            )
 
     if file not in CLEAN:
         assert not any(wrong(seed) for seed in SEEDS)
@@ -125,14 +139,21 @@ def test_divergent_barriers_are_noticed(emulate):
         ]
     )
     with pytest.raises(RuntimeError, match="mean_loss: threads wait at different barriers"):
-        functional.softmax_cross_entropy(to_device(np.zeros((4, 3), np.float32)), to_device(np.zeros(4, np.int64)))
+        functional.softmax_cross_entropy(
+            to_device(np.zeros((4, 3), np.float32)), to_device(np.zeros(4, np.int64))
+        )
 
 
 def test_under_address_sanitizer():
     """Every kind of operation once, with every access to memory checked; and an access beyond the end is found."""
     if emulator.COMPILER is None:
         pytest.skip("no C++ compiler on this machine")
-    library = subprocess.run([emulator.COMPILER, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
+    library = subprocess.run(
+        [emulator.COMPILER, "-print-file-name=libasan.so"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
     if not Path(library).is_absolute():
         pytest.skip("the compiler has no AddressSanitizer")
     program = """

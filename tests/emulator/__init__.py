@@ -19,7 +19,9 @@ from minicnn.kernels.cuda import device, runtime
 
 HEADER = Path(__file__).parent / "emulator.h"
 COMPILER = shutil.which("g++") or shutil.which("clang++")
-SIGNATURE = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)', re.DOTALL)
+SIGNATURE = re.compile(
+    r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)', re.DOTALL
+)
 
 
 class DeviceArray(np.ndarray):
@@ -55,7 +57,9 @@ class Emulator:
         if self._recorded is None:
             return self.lasting(shape, dtype)
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        fitting = (i for i in reversed(range(len(self._released))) if self._released[i].size >= size)
+        fitting = (
+            i for i in reversed(range(len(self._released))) if self._released[i].size >= size
+        )
         at = next(fitting, None)
         memory = np.empty(size, np.uint8) if at is None else self._released.pop(at)
         memory[:] = 0xFF
@@ -116,12 +120,22 @@ class Emulator:
             self._start(*arguments)
 
     def _start(self, file, name, options, grid, block, arguments, shared, together):
-        assert block[0] * block[1] * block[2] <= 1024, f"{name}: {block} threads are more than a block may have"
-        assert grid[0] < 2**31 and grid[1] < 65536 and grid[2] < 65536, f"{name}: a grid {grid} is larger than CUDA's"
-        resident = min(2048 // math.prod(block), self.shared_memory_of_processor // (shared + 1024))  # whatever its registers
+        assert block[0] * block[1] * block[2] <= 1024, (
+            f"{name}: {block} threads are more than a block may have"
+        )
+        assert grid[0] < 2**31 and grid[1] < 65536 and grid[2] < 65536, (
+            f"{name}: a grid {grid} is larger than CUDA's"
+        )
+        resident = min(
+            2048 // math.prod(block), self.shared_memory_of_processor // (shared + 1024)
+        )  # whatever its registers
         fits = math.prod(grid) <= self.processors * resident
-        assert fits or not together, f"{name}: {grid} blocks of {block} threads do not run at the same time"
-        assert shared <= self.shared_memory, f"{name}: {shared} bytes of shared memory are more than a block may have"
+        assert fits or not together, (
+            f"{name}: {grid} blocks of {block} threads do not run at the same time"
+        )
+        assert shared <= self.shared_memory, (
+            f"{name}: {shared} bytes of shared memory are more than a block may have"
+        )
         assert 0 not in grid, f"{name}: the grid {grid} is empty"
         self.launches.append(name)
         values = [np.ascontiguousarray(a) for a in arguments]
@@ -130,18 +144,31 @@ class Emulator:
         sizes.restype = ctypes.POINTER(ctypes.c_int)
         expected = sizes()
         for i, value in enumerate(values):
-            assert value.nbytes == expected[i], f"{name}: argument {i} has {value.nbytes} bytes; the kernel takes {expected[i]}"
+            assert value.nbytes == expected[i], (
+                f"{name}: argument {i} has {value.nbytes} bytes; the kernel takes {expected[i]}"
+            )
         assert expected[len(values)] == 0, f"{name}: takes more than {len(values)} arguments"
         run = getattr(self._library(file, options), f"run_{name}")
-        run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int]
+        run.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+            ctypes.c_size_t,
+            ctypes.c_uint,
+            ctypes.c_int,
+        ]
         sides = (ctypes.c_uint * 6)(*grid, *block)
-        failed = run(pointers, ctypes.byref(sides), ctypes.byref(sides, 12), shared, self.seed, together)
+        failed = run(
+            pointers, ctypes.byref(sides), ctypes.byref(sides, 12), shared, self.seed, together
+        )
         if failed:
             raise RuntimeError(f"{name}: threads wait at different barriers")
 
     def _library(self, file, options):
         if (file, options) not in self._libraries:
-            self._libraries[file, options] = ctypes.CDLL(str(build(file, options, self.changes, self.sanitize)))
+            self._libraries[file, options] = ctypes.CDLL(
+                str(build(file, options, self.changes, self.sanitize))
+            )
         return self._libraries[file, options]
 
 
@@ -169,8 +196,13 @@ def build(file, options=(), changes=(), sanitize=False) -> Path:
         text = text.replace(old, new)
     wrappers = [HEADER.read_text(), text]
     for name, parameters in SIGNATURE.findall(text):
-        types = [re.match(r"(.*[\s*])\w+$", re.sub(r"__restrict__\s*", "", p.strip()), re.DOTALL)[1] for p in parameters.split(",")]
-        values = ", ".join(f"*reinterpret_cast<std::remove_const_t<{t}>*>(a[{i}])" for i, t in enumerate(types))
+        types = [
+            re.match(r"(.*[\s*])\w+$", re.sub(r"__restrict__\s*", "", p.strip()), re.DOTALL)[1]
+            for p in parameters.split(",")
+        ]
+        values = ", ".join(
+            f"*reinterpret_cast<std::remove_const_t<{t}>*>(a[{i}])" for i, t in enumerate(types)
+        )
         sizes = ", ".join(f"int(sizeof({t}))" for t in types)
         wrappers.append(
             f"static void call_{name}(void** a) {{ {name}({values}); }}\n"
@@ -179,10 +211,24 @@ def build(file, options=(), changes=(), sanitize=False) -> Path:
             f"{{ return emulator::run(call_{name}, a, *g, *b, shared, seed, together); }}"
         )
     program = "\n".join(wrappers)
-    flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-Wl,-Bsymbolic", *options]
+    flags = [
+        "-std=c++17",
+        "-O1",
+        "-fPIC",
+        "-shared",
+        "-w",
+        "-ffp-contract=off",
+        "-Wl,-Bsymbolic",
+        *options,
+    ]
     flags += ["-fsanitize=address", "-g"] if sanitize else []
     digest = hashlib.sha256("\0".join([program, *flags]).encode()).hexdigest()[:24]
-    folder = Path(os.environ.get("MINICNN_EMULATOR_CACHE", Path(tempfile.gettempdir()) / f"minicnn-emulator-{os.getuid()}"))
+    folder = Path(
+        os.environ.get(
+            "MINICNN_EMULATOR_CACHE",
+            Path(tempfile.gettempdir()) / f"minicnn-emulator-{os.getuid()}",
+        )
+    )
     folder.mkdir(mode=0o700, exist_ok=True)
     library = folder / f"{Path(file).stem}-{digest}.so"
     if not library.exists():
