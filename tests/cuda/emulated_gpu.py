@@ -1,12 +1,14 @@
-"""`python -m tests.cuda.emulated_gpu FAULT ...`: `benchmarks.gpu` on the emulated GPU, with one fault planted. See test_verify.py."""
+"""`python -m tests.cuda.emulated_gpu FAULT ...`: `benchmarks.gpu` on an emulated GPU with a fault.
+
+See test_verify.py.
+"""
 
 import sys
 import time
 
-from minicnn.kernels.ladder import gpu
-
 from benchmarks.gpu import correctness
 from benchmarks.gpu.__main__ import COMMAND, main
+from minicnn.kernels.ladder import gpu
 
 from ..emulator import Emulator, install
 

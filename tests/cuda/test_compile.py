@@ -1,6 +1,6 @@
-"""Every kernel compiles for Ampere and Hopper, spills no register to memory, and uses no more of them than is recorded here.
+"""Every kernel compiles for Ampere and Hopper, spills no registers, and uses no more than recorded.
 
-After a change that is meant to need more: `python -m tests.cuda.test_compile` writes registers.json anew.
+If a change needs more: `python -m tests.cuda.test_compile` writes registers.json again.
 """
 
 import json
@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from minicnn.kernels.cuda import plan, runtime
 from minicnn.kernels.cuda.precision import PRECISIONS
 from minicnn.kernels.ladder import gpu
@@ -42,7 +43,7 @@ PRODUCTS = (*PRECISIONS.values(), "BF16")
 def product(
     precision: str, tile: plan.Tile, a: bool = True, b: bool = True, stages: int = plan.STAGES
 ) -> dict:
-    """The options of a convolution; `a`, `b`: whether copies of A and of B are of 16 bytes, or of single numbers."""
+    """The options of a convolution; `a`, `b`: 16 bytes or one number per copy of A, of B."""
     half, wide = precision == "BF16", 16 // plan.number_size(precision)
     widths = {"VEC_A": wide if a else 1, "VEC_B": wide if b else 1, "VEC_C": 2 if a or b else 1}
     options = {
@@ -79,7 +80,7 @@ def name_of(file: str, options) -> str:
 
 
 def architectures_of(options) -> tuple[str, ...]:
-    """All of them, but for Hopper alone the less frequent variants of the convolutions, which take most of the time."""
+    """All of them; only Hopper for rare variants of the convolutions, which compile slowly."""
     chosen = dict(options)
     return (
         ARCHITECTURES
@@ -89,7 +90,7 @@ def architectures_of(options) -> tuple[str, ...]:
 
 
 def compile_for(file: str, options) -> dict[str, dict[str, int]]:
-    """Architecture -> kernel -> registers. Raises AssertionError if it does not compile, or spills."""
+    """Architecture -> kernel -> registers. Raises AssertionError for errors and for spills."""
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         program = Path(scratch) / file
@@ -115,7 +116,8 @@ def compile_for(file: str, options) -> dict[str, dict[str, int]]:
             assert run.returncode == 0, log
             assert "warning" not in log, log
             entries = re.findall(
-                r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads.*?Used (\d+) reg",
+                r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores, "
+                r"(\d+) bytes spill loads.*?Used (\d+) reg",
                 log,
                 re.S,
             )
@@ -137,7 +139,7 @@ def compiled():
 
 @pytest.mark.skipif(
     NVCC is None,
-    reason="no nvcc on this machine: the kernels are compiled where they run, or where there is one",
+    reason="no nvcc on this machine",
 )
 @pytest.mark.parametrize(("file", "options"), CASES, ids=[name_of(*case) for case in CASES])
 def test_compiles(file, options, compiled):

@@ -1,6 +1,7 @@
-"""How many PTX instructions the products' main loops need beside each one that multiplies: tensor cores wait for who issues too many.
+"""How many PTX instructions the products' main loops need beside each multiplication.
 
-A multiprocessor's quarter issues one instruction a cycle, and a multiplication of a tensor core takes four of them or more.
+A quarter of a multiprocessor issues one instruction per cycle, and a tensor core takes at least
+four cycles for a multiplication: with more instructions beside it, the tensor core waits.
 """
 
 import re
@@ -9,6 +10,7 @@ import subprocess
 from collections import Counter
 
 import pytest
+
 from minicnn.kernels.cuda import plan, runtime
 
 from .test_compile import product
@@ -25,7 +27,7 @@ BOUNDS = {  # precision: of forward, grad_input and grad_weight, for the largest
 
 
 def ptx(file: str, options: dict) -> str:
-    """A source compiled for Hopper, by nvcc or else by NVRTC; skips the test where there is neither."""
+    """A source compiled for Hopper by nvcc or NVRTC; skips the test if there is neither."""
     flags = ["-std=c++17", "-ftz=true", *(f"-D{key}={value}" for key, value in options.items())]
     if NVCC:
         command = [NVCC, "-x", "cu", "-ptx", "-arch=sm_90", *flags, "-o", "-", "-"]
@@ -115,7 +117,10 @@ $L1:
 
 @pytest.mark.parametrize("real", ["float", "bf16"])
 def test_memory_is_moved_16_bytes_at_a_time(real):
-    """By the kernels whose time is their bytes, parameters and statistics included; what is a byte a number moves with it."""
+    """Memory-bound kernels load and store 16 bytes, of parameters and statistics too.
+
+    Arrays with one byte per number move as many numbers per access.
+    """
     wide = {
         "norm.cu": {"lrn", "lrn_grad", "normalize", "normalize_grad"},
         "activation.cu": {"apply", "apply_grad", "add", "convert"},

@@ -1,4 +1,7 @@
-"""The GPU's ladder: the rungs in Python in Numba's simulator, those in CUDA C on the emulated GPU, and the command that climbs it."""
+"""The GPU's ladder, and the command that climbs it.
+
+The rungs in Python run in Numba's simulator, those in CUDA C on the emulated GPU.
+"""
 
 import os
 import subprocess
@@ -6,14 +9,14 @@ import sys
 
 import numpy as np
 import pytest
-from minicnn.kernels import dispatch, reference
-from minicnn.kernels.ladder import gpu
 from typer.testing import CliRunner
 
 from minicnn.cli import app
+from minicnn.kernels import dispatch, reference
+from minicnn.kernels.ladder import gpu
 from minicnn.study import ladder as study
 
-from .test_emulated import relative, to_device
+from .common import relative, to_device
 
 RUNGS = gpu.rungs()
 IN_PYTHON = ("naive", "coalesced", "shared tile", "register tile")
@@ -23,7 +26,8 @@ from minicnn.kernels import dispatch, reference
 from minicnn.kernels.ladder import gpu
 generator = np.random.default_rng(0)
 for shape, size, filters in (((1, 3, 3, 4), 3, 5), ((2, 3, 2, 3), 1, 4)):
-    x, w = generator.standard_normal(shape, dtype=np.float32), generator.standard_normal((size, size, shape[3], filters), dtype=np.float32)
+    x = generator.standard_normal(shape, dtype=np.float32)
+    w = generator.standard_normal((size, size, shape[3], filters), dtype=np.float32)
     b = generator.standard_normal(filters, dtype=np.float32)
     expected = reference.conv2d(x, w, b, padding=size // 2, activation="relu")
     for rung in gpu.rungs()[:4]:

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from minicnn.kernels.ladder.gpu import lenet
 
 from minicnn import models, training
+from minicnn.kernels.ladder.gpu import lenet
 from minicnn.training import SoftmaxCrossEntropy
 
-from .test_emulated import to_device
+from .common import to_device
 
 
 @pytest.mark.parametrize("persistent", [True, False])
@@ -51,7 +51,7 @@ def test_three_steps(seed, persistent, emulate):
 
 
 def test_nine_kernels_are_captured(emulate):
-    """A graph of them, replayed on other images, gives the bits of the same steps without a graph."""
+    """A graph, replayed on other images, gives the bits of the same steps without a graph."""
     run = emulate()
     generator = np.random.default_rng(0)
     batches = [

@@ -1,8 +1,7 @@
-"""Training on the emulated GPU: steps captured once and replayed, devices, precisions, checkpoints."""
+"""Training on the emulated GPU: captured and replayed steps, devices, precisions, checkpoints."""
 
 import numpy as np
 import pytest
-from minicnn.kernels.cuda.capture import Fresh
 
 import minicnn
 from minicnn import device, training
@@ -12,6 +11,7 @@ from minicnn.data.resident import ResidentLoader, can_stay
 from minicnn.data.transforms import Preprocess, RandomShift
 from minicnn.errors import ShapeError, TrainingError
 from minicnn.kernels import dispatch
+from minicnn.kernels.cuda.capture import Fresh
 from minicnn.layers import (
     BatchNorm2d,
     Conv2d,
@@ -21,8 +21,8 @@ from minicnn.layers import (
     MaxPool2d,
     Sequential,
 )
-from minicnn.training.losses import labels_checked
 from minicnn.training import cuda_graph
+from minicnn.training.losses import labels_checked
 
 IMAGES = np.random.default_rng(0).standard_normal((51, 8, 8, 3), dtype=np.float32)
 LABELS = np.random.default_rng(1).integers(0, 5, 51)
@@ -63,7 +63,7 @@ def parameters(model):
 
 
 def test_as_on_the_cpu(emulate):
-    """Losses, accuracies, weights: the same but for rounding, dropout included, with most steps replayed from a graph."""
+    """Losses, accuracies and weights agree up to rounding, with dropout and replayed steps."""
     cpu, expected = fit("cpu")
     run = emulate()
     gpu, history = fit()
@@ -127,7 +127,10 @@ def test_what_replays_read_is_not_overwritten(emulate):
 
 
 def test_resumed_to_the_bit(emulate, tmp_path):
-    """A run in two parts, the second in a model made anew, ends as one that was never interrupted; its file loads on the CPU."""
+    """A run that is resumed in a new model ends as one without an interruption.
+
+    Its file loads on the CPU.
+    """
     emulate()
     whole, history = fit(epochs=3)
     fit(epochs=1, out=tmp_path / "run")
@@ -144,7 +147,10 @@ def test_resumed_to_the_bit(emulate, tmp_path):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_whole_step_as_a_graph(precision, emulate):
-    """The optimizer's tables and dropout's keys are not where temporaries of the same graph lie: its bits are the eager steps'."""
+    """The optimizer's tables and dropout's keys share no memory with temporaries of the same graph.
+
+    The bits are those of the eager steps.
+    """
 
     def trained(captured):
         run = emulate()

@@ -1,4 +1,7 @@
-"""`python -m benchmarks.gpu`: all of its parts on the emulated GPU, torch's side on the CPU, and what it says of each kind of failure."""
+"""`python -m benchmarks.gpu`: its parts on the emulated GPU, torch's side on the CPU, and failures.
+
+Each kind of failure is planted once.
+"""
 
 import json
 import subprocess
@@ -8,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from minicnn.kernels import dispatch, reference
 
 from benchmarks.gpu import environment, report, spot, torch_side
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.parts import Part, run_part
+from minicnn.kernels import dispatch, reference
 
 from ..emulator import COMPILER
 
@@ -24,7 +27,7 @@ needs_compiler = pytest.mark.skipif(
 
 
 def verify(fault, folder, *options):
-    """Run the command in a process of its own; returns its exit code, what it printed, and gpu.json."""
+    """Run the command in its own process; returns its exit code, its output, and gpu.json."""
     command = [
         sys.executable,
         "-m",
@@ -164,7 +167,7 @@ def test_spot_checks(geometry):
 
 
 def test_torchs_side(monkeypatch):
-    """Every measurement of torch, here on the CPU at small sizes: it must run where nobody can mend it."""
+    """Every measurement of torch runs, here on the CPU at small sizes."""
     monkeypatch.setattr(torch_side, "DEVICE", "cpu")
     for precision in ("fp32", "bf16"):
         found = torch_side.convolution(
@@ -184,7 +187,7 @@ def test_torchs_side(monkeypatch):
 
 
 def test_the_report(tmp_path):
-    """PyTorch's rows of this run come before stored ones; the ratio is that to its best; a picture is drawn."""
+    """This run's rows of PyTorch replace stored ones; ratios are to its best; there is a plot."""
     lines = [{"part": "", "kind": "ceilings", "copy, bytes/s": 2e12}]
     for name, precision in (("LRN", "fp32"), ("LRN", "bf16"), ("max pool", "fp32")):
         row = {

@@ -1,4 +1,7 @@
-"""A stand-in for CuPy's side of `kernels/cuda`: the same .cu sources, compiled by g++ against emulator.h, on NumPy arrays."""
+"""A stand-in for CuPy in `kernels/cuda`: the same .cu sources, on the CPU and on NumPy arrays.
+
+g++ compiles them against emulator.h.
+"""
 
 import ctypes
 import hashlib
@@ -14,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
 from minicnn.kernels import dispatch
 from minicnn.kernels.cuda import device, runtime
 
@@ -25,17 +29,22 @@ SIGNATURE = re.compile(
 
 
 class DeviceArray(np.ndarray):
-    """Memory of the imagined device: no plain NumPy array, so that the dispatcher sends it to the GPU's kernels."""
+    """An array on the emulated device.
+
+    It is no plain NumPy array, so that the dispatcher chooses the backend `cuda` for it.
+    """
 
     __module__ = "numpy"  # whose functions the reference applies to it
     __cuda_array_interface__: dict = {}  # by which it is known
 
 
 class Emulator:
-    """Compiles and runs kernels on the CPU. seed: the order in which threads take turns; 0 is their own.
+    """Compiles and runs kernels on the CPU.
 
-    changes: pairs of texts, replaced in the source before it is compiled: mistakes planted for a test.
-    sanitize: compile with AddressSanitizer; the process must have been started with its library.
+    Args:
+        seed: the order in which threads take turns; 0 is that of their indices.
+        changes: pairs of texts to replace in the source, which plant a mistake for a test.
+        sanitize: compile with AddressSanitizer, whose library the process must have loaded.
     """
 
     processors, shared_memory, shared_memory_of_processor = 2, 227 << 10, 228 << 10
@@ -51,8 +60,8 @@ class Emulator:
     def empty(self, shape, dtype):
         """Memory full of NaN (or of the largest whole number), so that a read before a write shows.
 
-        While a graph is captured, what earlier launches of the same graph have released is handed out
-        again, as a memory pool does.
+        While a graph is captured, memory that earlier launches of the same graph have released is
+        handed out again, as a memory pool does.
         """
         if self._recorded is None:
             return self.lasting(shape, dtype)
@@ -190,7 +199,7 @@ class _Graph:
 
 
 def build(file, options=(), changes=(), sanitize=False) -> Path:
-    """Compile a source into a library, once for each text and set of options; compiled libraries are kept between runs."""
+    """Compile a source into a library. Libraries are kept between runs, by text and options."""
     text = runtime.source(file)
     for old, new in changes:
         text = text.replace(old, new)
@@ -206,9 +215,11 @@ def build(file, options=(), changes=(), sanitize=False) -> Path:
         sizes = ", ".join(f"int(sizeof({t}))" for t in types)
         wrappers.append(
             f"static void call_{name}(void** a) {{ {name}({values}); }}\n"
-            f'extern "C" const int* sizes_{name}() {{ static const int s[] = {{{sizes}, 0}}; return s; }}\n'
-            f'extern "C" int run_{name}(void** a, dim3* g, dim3* b, size_t shared, unsigned seed, int together) '
-            f"{{ return emulator::run(call_{name}, a, *g, *b, shared, seed, together); }}"
+            f'extern "C" const int* sizes_{name}() {{\n'
+            f"    static const int s[] = {{{sizes}, 0}};\n    return s;\n}}\n"
+            f'extern "C" int run_{name}(void** a, dim3* grid, dim3* block, size_t shared,\n'
+            f"    unsigned seed, int together) {{\n"
+            f"    return emulator::run(call_{name}, a, *grid, *block, shared, seed, together);\n}}"
         )
     program = "\n".join(wrappers)
     flags = [
