@@ -5,13 +5,17 @@ activations have kernels of their own, so that their arithmetic stays out of the
 """
 
 import math
+from collections.abc import Callable
 
 from ..reference.activation import AMPLITUDE, SLOPE
+from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.launch import inline, kernel, task_range, threads_for
 from .engine.memory import empty, non_temporal
 from .engine.simd import (
     LANES,
+    Address,
+    Vector,
     fence,
     functions,
     load_part,
@@ -31,20 +35,22 @@ def least_of(activation: str | None) -> float:
 
 
 @inline
-def span(n, task, tasks):
+def span(n: int, task: int, tasks: int) -> tuple[int, int]:
     """The task's floats [first, last) of n: whole vectors but for the last."""
     first, last = task_range((n + LANES - 1) // LANES, task, tasks)
     return first * LANES, min(last * LANES, n)
 
 
 @inline
-def at_least(v, least):
+def at_least(v: Vector, least: Vector) -> Vector:
     """The larger of v and least, a vector; NaN stays NaN."""
     return select_greater(least, v, least, v)
 
 
 @kernel
-def _rectify(task, tasks, x, y, n, least: float, far):
+def _rectify(
+    task: int, tasks: int, x: Address, y: Address, n: int, least: float, far: bool
+) -> None:
     """y = max(x, least)."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
@@ -53,7 +59,9 @@ def _rectify(task, tasks, x, y, n, least: float, far):
 
 
 @kernel
-def _rectify_grad(task, tasks, dy, y, dx, n, far):
+def _rectify_grad(
+    task: int, tasks: int, dy: Address, y: Address, dx: Address, n: int, far: bool
+) -> None:
     """dx = dy where y > 0."""
     first, last = span(n, task, tasks)
     zero = constant(0.0)
@@ -69,7 +77,9 @@ def _rectify_grad(task, tasks, dy, y, dx, n, far):
 
 
 @kernel
-def _add(task, tasks, a, b, y, n, least: float, far):
+def _add(
+    task: int, tasks: int, a: Address, b: Address, y: Address, n: int, least: float, far: bool
+) -> None:
     """y = max(a + b, least)."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
@@ -84,7 +94,7 @@ def _add(task, tasks, a, b, y, n, least: float, far):
 
 
 @kernel
-def _curve(task, tasks, x, y, n, kind):
+def _curve(task: int, tasks: int, x: Address, y: Address, n: int, kind: int) -> None:
     """y = f(x)."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
@@ -99,7 +109,9 @@ def _curve(task, tasks, x, y, n, kind):
 
 
 @kernel
-def _curve_grad(task, tasks, dy, y, dx, n, kind):
+def _curve_grad(
+    task: int, tasks: int, dy: Address, y: Address, dx: Address, n: int, kind: int
+) -> None:
     """dx = dy f'(x), from y = f(x)."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
@@ -115,7 +127,7 @@ def _curve_grad(task, tasks, dy, y, dx, n, kind):
         store_part(dx, i, slope, last - i)
 
 
-def activate(x, activation=None, out=None):
+def activate(x: Array, activation: str | None = None, out: Array | None = None) -> Array:
     """See `reference.activate`."""
     if activation is None:
         return write_to(out, x)
@@ -128,7 +140,7 @@ def activate(x, activation=None, out=None):
     return write_to(out, y)
 
 
-def activation_grad(dy, y, activation=None):
+def activation_grad(dy: Array, y: Array, activation: str | None = None) -> Array:
     """See `reference.activation_grad`."""
     if activation is None:
         return dy
@@ -156,7 +168,7 @@ def activation_grad(dy, y, activation=None):
     return dx
 
 
-def add(a, b, activation=None, out=None):
+def add(a: Array, b: Array, activation: str | None = None, out: Array | None = None) -> Array:
     """See `reference.add`."""
     expect_shape("add: b", b, a.shape)
     a, b = contiguous(a), contiguous(b)
@@ -175,11 +187,11 @@ def add(a, b, activation=None, out=None):
     return write_to(out, y)
 
 
-def _named(name):
-    def forward(x, out=None):
+def _named(name: str) -> tuple[Callable[..., Array], Callable[..., Array]]:
+    def forward(x: Array, out: Array | None = None) -> Array:
         return activate(x, name, out)
 
-    def backward(dy, y):
+    def backward(dy: Array, y: Array) -> Array:
         return activation_grad(dy, y, name)
 
     return forward, backward

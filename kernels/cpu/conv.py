@@ -11,6 +11,7 @@ The error is relative to float64, in the L2 norm, with 256 channels.
 """
 
 import functools
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -31,7 +32,7 @@ _forced = "auto"
 
 
 @contextmanager
-def algorithm(name: str):
+def algorithm(name: str) -> Iterator[None]:
     """Use the algorithm of that name in this block wherever it can; "auto" chooses.
 
     Raises ValueError for an unknown name.
@@ -107,13 +108,15 @@ def cost(
 PATCH, TRANSFORM, FILTER = 2, 10, 30
 
 
-def _serve(geometry, images, channels, filters, groups, weights=False):
+def _serve(
+    geometry: Window, images: int, channels: int, filters: int, groups: int, weights: bool = False
+) -> winograd.Winograd | None:
     """The `Winograd` that computes this convolution, or None for the direct algorithm."""
     name = choose(_forced, images, geometry, channels, filters, groups, weights)
     return None if name == "direct" else winograd.winograd(int(name[-1]), geometry.kernel[0])
 
 
-def _is_linear(geometry: Window, image, groups: int) -> bool:
+def _is_linear(geometry: Window, image: Shape, groups: int) -> bool:
     """True if the kernel covers the whole image: a linear layer, such as LeNet-5's C5."""
     return (
         geometry.kernel == tuple(image)
@@ -123,7 +126,14 @@ def _is_linear(geometry: Window, image, groups: int) -> bool:
     )
 
 
-def _expect_shapes(x_shape, w_shape, geometry: Window, groups: int, dy=None, b=None) -> None:
+def _expect_shapes(
+    x_shape: Shape,
+    w_shape: Shape,
+    geometry: Window,
+    groups: int,
+    dy: Array | None = None,
+    b: tuple[Array | None, ...] = (),
+) -> None:
     """Raise ValueError unless the arrays belong together: kernels read addresses."""
     channels, filters = w_shape[2] * groups, w_shape[3]
     if len(x_shape) != 4 or x_shape[3] != channels or filters % groups or 0 in (*x_shape, *w_shape):
@@ -134,7 +144,7 @@ def _expect_shapes(x_shape, w_shape, geometry: Window, groups: int, dy=None, b=N
         )
     if dy is not None:
         expect_shape("convolution: dy", dy, (x_shape[0], *geometry.output, filters))
-    for vector in b or ():
+    for vector in b:
         if vector is not None:
             expect_shape("convolution: bias or scale", vector, (filters,))
 
@@ -182,8 +192,8 @@ def scaled_conv2d(
     if variant:
         winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y, cache)
     elif several and pixel_step(y) == w.shape[3]:
-        wide = y.reshape(*y.shape[:2], -1, several.count * w.shape[3])
-        factors, bias = (None if a is None else np.tile(a, several.count) for a in (scale, b))
+        wide = y.reshape(*y.shape[:2], -1, several.pixels * w.shape[3])
+        factors, bias = (None if a is None else np.tile(a, several.pixels) for a in (scale, b))
         filters = several.pack_filter(w)
         direct.conv2d(x, filters, factors, bias, several.geometry, 1, activation == "relu", wide)
     else:
@@ -241,12 +251,12 @@ def conv2d_grad_weight(
     if variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db if bias else None)
     elif several:
-        filters = several.count * w_shape[3]
+        filters = several.pixels * w_shape[3]
         wide, sums = empty((*several.geometry.kernel, w_shape[2], filters)), empty(filters)
         packed = contiguous(dy).reshape(*dy.shape[:2], -1, filters)
         direct.conv2d_grad_weight(packed, x, several.geometry, 1, wide, sums)
         dw = several.unpack_gradient(wide, w_shape[1])
-        db = sums.reshape(several.count, -1).sum(axis=0)
+        db = sums.reshape(several.pixels, -1).sum(axis=0)
     else:
         direct.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
     return dw, db if bias else None

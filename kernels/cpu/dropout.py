@@ -6,12 +6,14 @@ The mask is computed where it is applied, and kept as bytes for the gradient.
 import numpy as np
 
 from ..reference.dropout import draw_keys, drop_threshold
+from ..types import Array
 from .activation import span
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.launch import kernel, threads_for
 from .engine.memory import empty
 from .engine.simd import (
     LANES,
+    Address,
     bernoulli_mask,
     load_bytes_part,
     load_part,
@@ -22,7 +24,18 @@ from .engine.simd import (
 
 
 @kernel
-def _dropout(task, tasks, x, n, first_key, second_key, least, scale: float, y, keep):
+def _dropout(
+    task: int,
+    tasks: int,
+    x: Address,
+    n: int,
+    first_key: int,
+    second_key: int,
+    least: int,
+    scale: float,
+    y: Address,
+    keep: Address,
+) -> None:
     """y = x scale and keep = 1 where the hash is at least `least`, else 0 both."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
@@ -32,7 +45,9 @@ def _dropout(task, tasks, x, n, first_key, second_key, least, scale: float, y, k
 
 
 @kernel
-def _dropout_grad(task, tasks, dy, n, keep, scale: float, dx):
+def _dropout_grad(
+    task: int, tasks: int, dy: Address, n: int, keep: Address, scale: float, dx: Address
+) -> None:
     """dx = dy scale where kept, else 0."""
     first, last = span(n, task, tasks)
     for i in range(first, last, LANES):
@@ -44,7 +59,9 @@ def _dropout_grad(task, tasks, dy, n, keep, scale: float, dx):
         )
 
 
-def dropout(x, p, generator, out=None):
+def dropout(
+    x: Array, p: float, generator: np.random.Generator, out: Array | None = None
+) -> tuple[Array, Array]:
     """See `reference.dropout`."""
     x = contiguous(x)
     y, keep = output_array(out, x.shape), empty(x.shape, np.uint8)
@@ -63,7 +80,7 @@ def dropout(x, p, generator, out=None):
     return write_to(out, y), keep.view(np.bool_)
 
 
-def dropout_grad(dy, mask, p):
+def dropout_grad(dy: Array, mask: Array, p: float) -> Array:
     """See `reference.dropout_grad`."""
     expect_shape("dropout_grad: dy", dy, mask.shape)
     dy, mask = contiguous(dy), np.ascontiguousarray(mask, np.bool_)

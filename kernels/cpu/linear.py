@@ -4,14 +4,22 @@ With many rows (images) they are blocked matrix products. With few rows reading 
 most of the time, and they are read once.
 """
 
-import numpy as np
-
+from ..types import Array
 from .activation import activate, at_least, least_of
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.gemm import COLUMNS, FLOAT, ROWS, multiply, pack
 from .engine.launch import kernel, task_range, threads_for
 from .engine.memory import empty
-from .engine.simd import LANES, load_part, load_scalar, reduce_sum, splat, store_part, store_scalar
+from .engine.simd import (
+    LANES,
+    Address,
+    load_part,
+    load_scalar,
+    reduce_sum,
+    splat,
+    store_part,
+    store_scalar,
+)
 from .engine.simd.functions import constant
 
 DEPTH = 256  # rows of the weights that are packed at a time
@@ -21,7 +29,21 @@ FEW = 12  # up to so many images, packing the weights costs more than it saves
 
 
 @kernel
-def _product(task, tasks, a, rows, depth, b, bk_step, bn_step, columns, c, bias, relu, scratch):
+def _product(
+    task: int,
+    tasks: int,
+    a: Address,
+    rows: int,
+    depth: int,
+    b: Address,
+    bk_step: int,
+    bn_step: int,
+    columns: int,
+    c: Address,
+    bias: Address,
+    relu: int,
+    scratch: Address,
+) -> None:
     """c[rows, columns] = a b; tasks share the columns.
 
     Element (k, n) of b is at b[k * bk_step + n * bn_step].
@@ -69,7 +91,16 @@ def _product(task, tasks, a, rows, depth, b, bk_step, bn_step, columns, c, bias,
 
 
 @kernel
-def _few_rows(task, tasks, a, rows, depth, b, columns, sums):
+def _few_rows(
+    task: int,
+    tasks: int,
+    a: Address,
+    rows: int,
+    depth: int,
+    b: Address,
+    columns: int,
+    sums: Address,
+) -> None:
     """The task's part of c = a b for few rows, to sums[task].
 
     Its rows of b are read in the order of memory, four at a time.
@@ -110,7 +141,17 @@ def _few_rows(task, tasks, a, rows, depth, b, columns, sums):
 
 
 @kernel
-def _add_parts(task, tasks, sums, parts, rows, columns, bias, least: float, c):
+def _add_parts(
+    task: int,
+    tasks: int,
+    sums: Address,
+    parts: int,
+    rows: int,
+    columns: int,
+    bias: Address,
+    least: float,
+    c: Address,
+) -> None:
     """c = max(sum of the parts + bias, least)."""
     first, last = task_range(rows, task, tasks)
     for r in range(first, last):
@@ -125,7 +166,9 @@ def _add_parts(task, tasks, sums, parts, rows, columns, bias, least: float, c):
 
 
 @kernel
-def _few_rows_transposed(task, tasks, a, rows, depth, b, columns, c):
+def _few_rows_transposed(
+    task: int, tasks: int, a: Address, rows: int, depth: int, b: Address, columns: int, c: Address
+) -> None:
     """c = a b^T for few rows, b `(columns, depth)`.
 
     Scalar products of rows that are read in order, four rows of b at a time.
@@ -150,7 +193,19 @@ def _few_rows_transposed(task, tasks, a, rows, depth, b, columns, c):
 
 
 @kernel
-def _outer_products(task, tasks, x, x_step, images, rows, dy, columns, dw, db, scratch):
+def _outer_products(
+    task: int,
+    tasks: int,
+    x: Address,
+    x_step: int,
+    images: int,
+    rows: int,
+    dy: Address,
+    columns: int,
+    dw: Address,
+    db: Address,
+    scratch: Address,
+) -> None:
     """dw[rows, columns] = x^T dy, one strip of dw after the other; tasks share the rows."""
     first, last = task_range((rows + ROWS - 1) // ROWS, task, tasks)
     first, last = first * ROWS, min(last * ROWS, rows)
@@ -183,7 +238,16 @@ def _outer_products(task, tasks, x, x_step, images, rows, dy, columns, dw, db, s
             store_part(db, j, sum, columns - j)
 
 
-def _multiply(a, b, bk_step, bn_step, columns, c, bias=0, relu=False):
+def _multiply(
+    a: Array,
+    b: Array,
+    bk_step: int,
+    bn_step: int,
+    columns: int,
+    c: Array,
+    bias: Address = 0,
+    relu: bool = False,
+) -> None:
     rows, depth = a.shape
     tasks = threads_for(flops=2 * rows * depth * columns)
     scratch = empty(tasks * DEPTH * (WIDTH + rows + ROWS) + LANES)
@@ -206,7 +270,13 @@ def _multiply(a, b, bk_step, bn_step, columns, c, bias=0, relu=False):
 TOGETHER = 2048  # rows of one running sum: float32 loses digits in longer ones
 
 
-def linear(x, w, b=None, activation=None, out=None):
+def linear(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
     """See `reference.linear`."""
     if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0]:
         raise ValueError(f"linear: x {x.shape} and w {w.shape}: expected (N, in) and (in, out)")
@@ -228,7 +298,7 @@ def linear(x, w, b=None, activation=None, out=None):
     return write_to(out, y)
 
 
-def linear_grad_input(dy, w):
+def linear_grad_input(dy: Array, w: Array) -> Array:
     """See `reference.linear_grad_input`."""
     if dy.ndim != 2 or w.ndim != 2 or dy.shape[1] != w.shape[1]:
         raise ValueError(
@@ -252,7 +322,7 @@ def linear_grad_input(dy, w):
     return dx
 
 
-def linear_grad_weight(dy, x):
+def linear_grad_weight(dy: Array, x: Array) -> tuple[Array, Array]:
     """See `reference.linear_grad_weight`."""
     if dy.ndim != 2 or x.ndim != 2 or len(dy) != len(x):
         raise ValueError(
@@ -266,7 +336,7 @@ def linear_grad_weight(dy, x):
     return dw, db
 
 
-def _sums_of_products(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sums_of_products(dy: Array, x: Array) -> tuple[Array, Array]:
     """x^T dy and the sums of dy, each a running sum over the rows."""
     (images, rows), columns = x.shape, dy.shape[1]
     dw, db = empty((rows, columns)), empty(columns)

@@ -5,11 +5,13 @@ import math
 import numpy as np
 from numba import float32
 
+from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape
 from .engine.launch import inline, kernel, task_range, threads_for
 from .engine.memory import empty
 from .engine.simd import (
     LANES,
+    Address,
     load_index,
     load_part,
     load_part_or,
@@ -25,7 +27,7 @@ from .engine.simd.functions import constant, exp
 
 
 @inline
-def exponentials(row, y, n):
+def exponentials(row: Address, y: Address, n: int) -> tuple[float, float]:
     """y[:n] = exp(row - its largest); returns the largest and the sum."""
     top = constant(-np.inf)
     for i in range(0, n, LANES):
@@ -40,7 +42,7 @@ def exponentials(row, y, n):
 
 
 @kernel
-def _softmax(task, tasks, z, y, rows, n):
+def _softmax(task: int, tasks: int, z: Address, y: Address, rows: int, n: int) -> None:
     """y = softmax(z), row by row."""
     first, last = task_range(rows, task, tasks)
     for r in range(first, last):
@@ -51,7 +53,16 @@ def _softmax(task, tasks, z, y, rows, n):
 
 
 @kernel
-def _cross_entropy(task, tasks, z, labels, losses, dz, rows, n):
+def _cross_entropy(
+    task: int,
+    tasks: int,
+    z: Address,
+    labels: Address,
+    losses: Address,
+    dz: Address,
+    rows: int,
+    n: int,
+) -> None:
     """losses[r] = -log softmax(z[r])[label], dz = (softmax - onehot) / rows."""
     first, last = task_range(rows, task, tasks)
     for r in range(first, last):
@@ -64,7 +75,7 @@ def _cross_entropy(task, tasks, z, labels, losses, dz, rows, n):
         store_scalar(row, label, load_scalar(row, label) - float32(1.0) / float32(rows))
 
 
-def softmax(logits):
+def softmax(logits: Array) -> Array:
     """See `reference.softmax`."""
     logits = contiguous(logits)
     y, n = empty(logits.shape), logits.shape[-1]
@@ -72,7 +83,7 @@ def softmax(logits):
     return y
 
 
-def softmax_cross_entropy(logits, labels):
+def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[np.float32, Array]:
     """See `reference.softmax_cross_entropy`."""
     if logits.ndim != 2 or not logits.size:
         raise ValueError(

@@ -4,17 +4,28 @@ A kernel gets a table of addresses and sizes, with one row per array of an updat
 gradient, slots) and one column per parameter, and a table of the parameters' own numbers.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .. import reference
+from ..types import Array
 from .activation import span
 from .engine.arrays import address, contiguous, expect_shape, is_contiguous
 from .engine.launch import kernel, threads_for
-from .engine.simd import LANES, load_index, load_part, load_scalar, splat, sqrt, store_part
+from .engine.simd import LANES, Address, load_index, load_part, load_scalar, splat, sqrt, store_part
 
 
 @kernel
-def _sgd(task, tasks, arrays, numbers, count, momentum: float, nesterov):
+def _sgd(
+    task: int,
+    tasks: int,
+    arrays: Address,
+    numbers: Address,
+    count: int,
+    momentum: float,
+    nesterov: bool,
+) -> None:
     """s = rate (g + decay w); v = momentum v + s; w -= lr * (momentum v + s if nesterov else v)."""
     for p in range(count):
         n, w, g = (
@@ -41,8 +52,16 @@ def _sgd(task, tasks, arrays, numbers, count, momentum: float, nesterov):
 
 @kernel
 def _adam(
-    task, tasks, arrays, numbers, count, beta1: float, beta2: float, eps: float, correction: float
-):
+    task: int,
+    tasks: int,
+    arrays: Address,
+    numbers: Address,
+    count: int,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    correction: float,
+) -> None:
     """Update the moments, then w -= rate * m / (sqrt(v * correction) + eps).
 
     beta1 and beta2 are the weights of the new values, 1 - beta in the paper.
@@ -73,7 +92,16 @@ def _adam(
 
 
 @kernel
-def _rmsprop(task, tasks, arrays, numbers, count, decay: float, eps: float, momentum: float):
+def _rmsprop(
+    task: int,
+    tasks: int,
+    arrays: Address,
+    numbers: Address,
+    count: int,
+    decay: float,
+    eps: float,
+    momentum: float,
+) -> None:
     """s, v and w by their formulas; decay is what is new in s."""
     for p in range(count):
         n, w, g = (
@@ -95,7 +123,14 @@ def _rmsprop(task, tasks, arrays, numbers, count, decay: float, eps: float, mome
             store_part(w, i, old - lr * velocity, k)
 
 
-def _update(kernel, w, g, slots, numbers, *more) -> bool:
+def _update(
+    kernel: kernel,
+    w: list[Array],
+    g: list[Array],
+    slots: Sequence[list[Array]],
+    numbers: Sequence[list[float]],
+    *more: float,
+) -> bool:
     """Run `kernel` over all parameters. Returns False if it cannot change one in place.
 
     Nothing is done then. Raises ValueError for arrays whose shapes do not belong together.
@@ -111,15 +146,24 @@ def _update(kernel, w, g, slots, numbers, *more) -> bool:
             raise ValueError(f"{len(row)} rates or decays for {len(w)} parameters")
     if not all(is_contiguous(a) for arrays in (w, *slots) for a in arrays):
         return False
-    g = [contiguous(a) for a in g]
+    gradients = [contiguous(a) for a in g]
     sizes = [a.size for a in w]
-    arrays = np.array([sizes, *([address(a) for a in row] for row in (w, g, *slots))], np.int64)
-    numbers = np.array(numbers, np.float32)
-    kernel(threads_for(bytes=4 * sum(sizes)), address(arrays), address(numbers), len(w), *more)
+    rows = [[address(a) for a in row] for row in (w, gradients, *slots)]
+    table, own = np.array([sizes, *rows], np.int64), np.array(numbers, np.float32)
+    kernel(threads_for(bytes=4 * sum(sizes)), address(table), address(own), len(w), *more)
     return True
 
 
-def sgd_update(w, g, v, lr, weight_decay, momentum=0.0, nesterov=False, form="torch"):
+def sgd_update(
+    w: list[Array],
+    g: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    form: str = "torch",
+) -> None:
     """See `reference.sgd_update`."""
     ones = [1.0] * len(w)
     step, rate = (lr, ones) if form == "torch" else (ones, lr)
@@ -128,8 +172,18 @@ def sgd_update(w, g, v, lr, weight_decay, momentum=0.0, nesterov=False, form="to
 
 
 def adam_update(
-    w, g, m, v, lr, weight_decay, step, beta1=0.9, beta2=0.999, eps=1e-8, decoupled=False
-):
+    w: list[Array],
+    g: list[Array],
+    m: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    step: int,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    decoupled: bool = False,
+) -> None:
     """See `reference.adam_update`."""
     rates = [rate / (1 - beta1**step) for rate in lr]
     added = [0.0 if decoupled else wd for wd in weight_decay]
@@ -150,7 +204,17 @@ def adam_update(
         reference.adam_update(w, g, m, v, lr, weight_decay, step, beta1, beta2, eps, decoupled)
 
 
-def rmsprop_update(w, g, s, v, lr, weight_decay, decay=0.99, eps=1e-8, momentum=0.0):
+def rmsprop_update(
+    w: list[Array],
+    g: list[Array],
+    s: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    decay: float = 0.99,
+    eps: float = 1e-8,
+    momentum: float = 0.0,
+) -> None:
     """See `reference.rmsprop_update`."""
     if not _update(_rmsprop, w, g, (s, v), (lr, weight_decay), 1 - decay, eps, momentum):
         reference.rmsprop_update(w, g, s, v, lr, weight_decay, decay, eps, momentum)

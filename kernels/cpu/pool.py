@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import reference
 from ..geometry import Pair, Window, pool_window
+from ..types import Array, IntOrPair, Padding, Shape
 from .engine.arrays import (
     Image,
     address,
@@ -27,6 +28,7 @@ from .engine.launch import covering_windows, kernel, task_range, threads_for
 from .engine.memory import empty, non_temporal
 from .engine.simd import (
     LANES,
+    Address,
     fence,
     load,
     load_bytes_part,
@@ -57,7 +59,16 @@ class Windows(NamedTuple):
 
 
 @kernel
-def _max(task, tasks, x: Image, images, windows: Windows, y, y_step, argmax):
+def _max(
+    task: int,
+    tasks: int,
+    x: Image,
+    images: int,
+    windows: Windows,
+    y: Address,
+    y_step: int,
+    argmax: Address,
+) -> None:
     """y and argmax of the windows' maxima."""
     data, width, step, channels, kw = x.data, x.width, x.step, x.channels, windows.kw
     first, last = task_range(images * windows.rows, task, tasks)
@@ -84,7 +95,17 @@ def _max(task, tasks, x: Image, images, windows: Windows, y, y_step, argmax):
 
 
 @kernel
-def _max_grad(task, tasks, dy, step, argmax, images, windows: Windows, dx: Image, nt):
+def _max_grad(
+    task: int,
+    tasks: int,
+    dy: Address,
+    step: int,
+    argmax: Address,
+    images: int,
+    windows: Windows,
+    dx: Image,
+    nt: bool,
+) -> None:
     """dx: each pixel takes the gradient of the windows whose maximum it was."""
     first, last = task_range(images * dx.height, task, tasks)
     for line in range(first, last):
@@ -111,7 +132,17 @@ def _max_grad(task, tasks, dy, step, argmax, images, windows: Windows, dx: Image
 
 
 @kernel
-def _average(task, tasks, x: Image, images, windows: Windows, inverse, y, y_step, scratch):
+def _average(
+    task: int,
+    tasks: int,
+    x: Image,
+    images: int,
+    windows: Windows,
+    inverse: Address,
+    y: Address,
+    y_step: int,
+    scratch: Address,
+) -> None:
     """y = inverse[p, q] * the sum of the window.
 
     Columns are summed first, because neighboring windows may share them, then those of each window.
@@ -145,7 +176,16 @@ def _average(task, tasks, x: Image, images, windows: Windows, inverse, y, y_step
 
 
 @kernel
-def _average_grad(task, tasks, dy, step, images, windows: Windows, inverse, dx: Image):
+def _average_grad(
+    task: int,
+    tasks: int,
+    dy: Address,
+    step: int,
+    images: int,
+    windows: Windows,
+    inverse: Address,
+    dx: Image,
+) -> None:
     """dx: each pixel takes its part of the gradient of the windows that cover it."""
     first, last = task_range(images * dx.height, task, tasks)
     for line in range(first, last):
@@ -170,8 +210,16 @@ def _average_grad(task, tasks, dy, step, images, windows: Windows, inverse, dx: 
 
 @kernel
 def _spread(
-    task, tasks, dy, step, argmax, images, windows: Windows, inverse: float, dx: Image
-):  # fmt: skip
+    task: int,
+    tasks: int,
+    dy: Address,
+    step: int,
+    argmax: Address,
+    images: int,
+    windows: Windows,
+    inverse: float,
+    dx: Image,
+) -> None:
     """dx of windows side by side: each pixel belongs to one window.
 
     It takes a part of the window's gradient or, with `argmax`, all of it if it was the maximum.
@@ -206,7 +254,16 @@ def _spread(
 
 
 @kernel
-def _broadcast(task, tasks, dy, pixels, channels, images, factor: float, dx):
+def _broadcast(
+    task: int,
+    tasks: int,
+    dy: Address,
+    pixels: int,
+    channels: int,
+    images: int,
+    factor: float,
+    dx: Address,
+) -> None:
     """dx[n, pixel, :] = factor * dy[n, :]."""
     first, last = task_range(images * pixels, task, tasks)
     for m in range(first, last):
@@ -225,9 +282,13 @@ def _side_by_side(g: Window) -> bool:
 
 
 def max_pool2d(
-    x: np.ndarray, kernel_size: int | Pair, stride: int | Pair | None = None, padding=0,
-    ceil_mode: bool = False, out: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    x: Array,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    out: Array | None = None,
+) -> tuple[Array, Array]:
     """See `reference.max_pool2d`."""
     expect_images("max_pool2d: x", x)
     g = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
@@ -238,16 +299,26 @@ def max_pool2d(
     y, argmax = output_array(out, shape, channel_slice=True), empty(shape, np.uint8)
     if y.size:
         _max(
-            threads_for(bytes=x.nbytes), image(x), len(x), _windows(g), address(y), pixel_step(y),
+            threads_for(bytes=x.nbytes),
+            image(x),
+            len(x),
+            _windows(g),
+            address(y),
+            pixel_step(y),
             address(argmax),
-        )  # fmt: skip
+        )
     return write_to(out, y), argmax
 
 
 def max_pool2d_grad(
-    dy: np.ndarray, argmax: np.ndarray, x_shape: tuple[int, ...], kernel_size: int | Pair,
-    stride: int | Pair | None = None, padding=0, ceil_mode: bool = False,
-) -> np.ndarray:  # fmt: skip
+    dy: Array,
+    argmax: Array,
+    x_shape: Shape,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+) -> Array:
     """See `reference.max_pool2d_grad`."""
     g = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
     if argmax.dtype != np.uint8:
@@ -271,7 +342,7 @@ def max_pool2d_grad(
 
 
 @functools.lru_cache(maxsize=256)
-def _inverse(geometry: Window, size: Pair, count_include_pad: bool) -> np.ndarray:
+def _inverse(geometry: Window, size: Pair, count_include_pad: bool) -> Array:
     """1 / the divisor of each window, `(H_out, W_out)`."""
     like = np.empty(0, np.float32)
     divisor = reference.pool.window_areas(like, (1, *size, 1), geometry, count_include_pad)
@@ -279,9 +350,14 @@ def _inverse(geometry: Window, size: Pair, count_include_pad: bool) -> np.ndarra
 
 
 def avg_pool2d(
-    x: np.ndarray, kernel_size: int | Pair, stride: int | Pair | None = None, padding=0,
-    ceil_mode: bool = False, count_include_pad: bool = True, out: np.ndarray | None = None,
-) -> np.ndarray:  # fmt: skip
+    x: Array,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    out: Array | None = None,
+) -> Array:
     """See `reference.avg_pool2d`."""
     expect_images("avg_pool2d: x", x)
     g = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
@@ -292,17 +368,27 @@ def avg_pool2d(
     scratch = empty(tasks * (x.shape[2] * x.shape[3] + LANES))
     if y.size:
         _average(
-            tasks, image(x), len(x), _windows(g), address(inverse), address(y), pixel_step(y),
+            tasks,
+            image(x),
+            len(x),
+            _windows(g),
+            address(inverse),
+            address(y),
+            pixel_step(y),
             address(scratch),
-        )  # fmt: skip
+        )
     return write_to(out, y)
 
 
 def avg_pool2d_grad(
-    dy: np.ndarray, x_shape: tuple[int, ...], kernel_size: int | Pair,
-    stride: int | Pair | None = None, padding=0, ceil_mode: bool = False,
+    dy: Array,
+    x_shape: Shape,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> np.ndarray:  # fmt: skip
+) -> Array:
     """See `reference.avg_pool2d_grad`."""
     g = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
     expect_shape("avg_pool2d_grad: dy", dy, (x_shape[0], *g.output, x_shape[3]))
@@ -320,13 +406,13 @@ def avg_pool2d_grad(
     return dx
 
 
-def global_avg_pool2d(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+def global_avg_pool2d(x: Array, out: Array | None = None) -> Array:
     """See `reference.global_avg_pool2d`."""
     y = avg_pool2d(x, x.shape[1:3])
     return write_to(out, y.reshape(len(x), x.shape[3]))
 
 
-def global_avg_pool2d_grad(dy: np.ndarray, x_shape: tuple[int, ...]) -> np.ndarray:
+def global_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
     """See `reference.global_avg_pool2d_grad`."""
     expect_shape("global_avg_pool2d_grad: dy", dy, (x_shape[0], x_shape[3]))
     dy, dx = contiguous(dy), empty(tuple(x_shape))

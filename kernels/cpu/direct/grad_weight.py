@@ -6,9 +6,8 @@ A block of patches is gathered into rows that stay in the second-level cache.
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from ...geometry import Window
+from ...types import Array
 from ..engine.arrays import address, pixels
 from ..engine.gemm import multiply, pack, packed_columns
 from ..engine.launch import inline, kernel, task_range, threads_for
@@ -17,6 +16,7 @@ from ..engine.simd import (
     COLUMNS,
     LANES,
     ROWS,
+    Address,
     load,
     load_index,
     load_part,
@@ -43,39 +43,46 @@ PAD = 16  # floats between gathered rows: at powers of two they would share cach
 class Parts(NamedTuple):
     """A PatchLayout's runs and parts."""
 
-    runs: int
-    data: int
-    count: int
+    runs: Address
+    data: Address
+    number: int
     longest: int
 
 
 class Sums(NamedTuple):
     """`splits` gradients dw and db, `size` floats apart; `step` floats between rows of dw."""
 
-    dw: int
+    dw: Address
     step: int
-    db: int
+    db: Address
     splits: int
     size: int
 
 
 @kernel
 def _weight_products(
-    task, tasks, grid: PatchGrid, parts: Parts, dy: Rows, sums: Sums, scratch, block
-):  # fmt: skip
+    task: int,
+    tasks: int,
+    grid: PatchGrid,
+    parts: Parts,
+    dy: Rows,
+    sums: Sums,
+    scratch: Address,
+    block: int,
+) -> None:
     """dw[k, :] = sum over pixels m of patch(m)[k] * dy[m, :], and db = sum of dy.
 
     A unit of work is a part of the patch, for one of `splits` ranges of pixels, each with a dw and
     db of its own.
     """
-    first, last = task_range(parts.count * sums.splits, task, tasks)
+    first, last = task_range(parts.number * sums.splits, task, tasks)
     step, width = parts.longest + PAD, (dy.columns + LANES - 1) // LANES * LANES
     buffer = scratch + FLOAT * task * block * (step + width + 2)
     panels = buffer + FLOAT * block * step
     table = panels + FLOAT * block * width
     for unit in range(first, last):
-        part, split = unit % parts.count, unit // parts.count
-        m_first, m_last = task_range(dy.count, split, sums.splits)
+        part, split = unit % parts.number, unit // parts.number
+        m_first, m_last = task_range(dy.rows, split, sums.splits)
         run, at = load_index(parts.data, 2 * part), load_index(parts.data, 2 * part + 1)
         last_run, to = load_index(parts.data, 2 * part + 2), load_index(parts.data, 2 * part + 3)
         target = sums.dw + FLOAT * (split * sums.size + at * sums.step)
@@ -88,15 +95,27 @@ def _weight_products(
             gather_patches(table, count, parts.runs, run, last_run, buffer, step)
             pack(dy.data + FLOAT * m * dy.step, dy.step, 1, count, dy.columns, panels, count, 0)
             multiply(
-                buffer, 1, step, panels, count, 0, count,
-                target, sums.step, to - at, dy.columns, m > m_first, 0, 0,
-            )  # fmt: skip
+                buffer,
+                1,
+                step,
+                panels,
+                count,
+                0,
+                count,
+                target,
+                sums.step,
+                to - at,
+                dy.columns,
+                m > m_first,
+                0,
+                0,
+            )
             if part == 0:
                 add_rows(panels, count, dy.columns, db)
 
 
 @inline
-def add_rows(panels, count, columns, sums):
+def add_rows(panels: Address, count: int, columns: int, sums: Address) -> None:
     """sums[j] += the sum of column j of packed panels.
 
     Even and odd rows separately, so that two chains of additions overlap.
@@ -114,7 +133,9 @@ def add_rows(panels, count, columns, sums):
 
 
 @kernel
-def _add_splits(task, tasks, parts, splits, size, total, n):
+def _add_splits(
+    task: int, tasks: int, parts: Address, splits: int, size: int, total: Address, n: int
+) -> None:
     """total[i] = sum of parts[split, i], in the order of the splits."""
     first, last = task_range((n + LANES - 1) // LANES, task, tasks)
     for i in range(first * LANES, min(last * LANES, n), LANES):
@@ -125,13 +146,14 @@ def _add_splits(task, tasks, parts, splits, size, total, n):
 
 
 def conv2d_grad_weight(
-    dy: np.ndarray, x: np.ndarray, geometry: Window, groups: int, dw: np.ndarray, db: np.ndarray
+    dy: Array, x: Array, geometry: Window, groups: int, dw: Array, db: Array
 ) -> None:
     """dw and db from dy and x; both are contiguous."""
     (x, step), (dy, dy_step) = padded(x, geometry.padding), pixels(dy)
     channels, filters = dw.shape[2], dw.shape[3] // groups
     depth, count = dw.shape[0] * dw.shape[1] * channels, math.prod(dy.shape[:3])
     tasks = threads_for(flops=2 * count * depth * filters)
+    image = x.shape[1], x.shape[2]
     size = dw.size + dw.shape[3]
     # With a range of pixels per task, x and dy are read once. A large dw would be written too often
     # this way, and is cut into parts instead.
@@ -150,7 +172,7 @@ def conv2d_grad_weight(
     for g in range(groups):
         offset = FLOAT * g * filters
         grid = PatchGrid(
-            address(x) + FLOAT * g * channels, step, *x.shape[1:3], *geometry.stride, *dy.shape[1:3]
+            address(x) + FLOAT * g * channels, step, *image, *geometry.stride, *geometry.output
         )
         rows = Rows(address(dy) + offset, dy_step, count, filters)
         sums = Sums(to_dw + offset, dw.shape[3], to_db + offset, splits, size)

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...geometry import Padding, Pair
+from ...geometry import PaddingPairs, Pair
+from ...types import Array
 from ..engine.arrays import Image, address, pixels
 from ..engine.gemm import Epilogue, copy
 from ..engine.launch import inline, kernel, task_range, threads_for
@@ -24,6 +25,7 @@ from ..engine.simd import (
     LANES,
     ROWS,
     VECTORS,
+    Address,
     addresses,
     load_index,
     load_part,
@@ -48,8 +50,8 @@ class PatchLayout(NamedTuple):
     part and its depth in the patch; the last row is the end.
     """
 
-    runs: np.ndarray
-    parts: np.ndarray
+    runs: Array
+    parts: Array
     depth: int  # floats of a patch
     longest: int  # floats of the longest part
 
@@ -57,15 +59,15 @@ class PatchLayout(NamedTuple):
 class Runs(NamedTuple):
     """The runs of a PatchLayout as kernels take them."""
 
-    data: int
-    count: int
+    data: Address
+    number: int
     depth: int
 
 
 class PatchGrid(NamedTuple):
     """rows x columns patches per image, of images with `step` floats between pixels."""
 
-    data: int
+    data: Address
     step: int
     height: int
     width: int
@@ -76,11 +78,11 @@ class PatchGrid(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """A matrix: the address, the floats between rows, and how many rows and columns there are."""
+    """A matrix rows x columns, with `step` floats between rows."""
 
-    data: int
+    data: Address
     step: int
-    count: int
+    rows: int
     columns: int
 
 
@@ -123,7 +125,7 @@ def forward_layout(
 
 
 @functools.lru_cache(maxsize=1024)
-def tap_offsets(shape: tuple[int, ...], first_filter: int) -> np.ndarray:
+def tap_offsets(shape: tuple[int, ...], first_filter: int) -> Array:
     """Where the taps of weights of that shape start, in floats, for the filters from first on."""
     return np.arange(shape[0] * shape[1]) * (shape[2] * shape[3]) + first_filter
 
@@ -132,7 +134,9 @@ def tap_offsets(shape: tuple[int, ...], first_filter: int) -> np.ndarray:
 
 
 @inline
-def copy_pixels(source, source_step, target, target_step, count, channels):
+def copy_pixels(
+    source: Address, source_step: int, target: Address, target_step: int, count: int, channels: int
+) -> None:
     """Copy a row of pixels between arrays whose distances between pixels may differ."""
     if source_step == target_step == channels:
         count, channels = 1, count * channels
@@ -143,14 +147,24 @@ def copy_pixels(source, source_step, target, target_step, count, channels):
 
 
 @inline
-def fill_zeros(p, n):
+def fill_zeros(p: Address, n: int) -> None:
     """p[:n] = 0."""
     for i in range(0, n, LANES):
         store_part(p, i, constant(0.0), n - i)
 
 
 @kernel
-def _pad(task, tasks, x: Image, images, to, top, bottom, left, right):
+def _pad(
+    task: int,
+    tasks: int,
+    x: Image,
+    images: int,
+    to: Address,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+) -> None:
     """A contiguous copy of the images with borders of zeros."""
     rows = top + x.height + bottom
     line = (left + x.width + right) * x.channels
@@ -168,7 +182,7 @@ def _pad(task, tasks, x: Image, images, to, top, bottom, left, right):
         fill_zeros(target + FLOAT * x.width * x.channels, right * x.channels)
 
 
-def padded(x: np.ndarray, padding: Padding) -> tuple[np.ndarray, int]:
+def padded(x: Array, padding: PaddingPairs) -> tuple[np.ndarray, int]:
     """x with its border of zeros, and its pixel step; x itself if there is no border."""
     x, step = pixels(x)
     (top, bottom), (left, right) = padding
@@ -190,7 +204,7 @@ always_inline = functools.partial(inline, always=True)
 
 
 @inline
-def patch_addresses(grid, m, count, table):
+def patch_addresses(grid: PatchGrid, m: int, count: int, table: Address) -> None:
     """Write the addresses of the first pixels of patches m...m + count to `table`.
 
     The last one is repeated up to a multiple of ROWS.
@@ -211,10 +225,19 @@ def patch_addresses(grid, m, count, table):
 
 
 @always_inline
-def wide_patches(table, runs, b, c, c_step, rows, n, epilogue):
+def wide_patches(
+    table: Address,
+    runs: Runs,
+    b: Address,
+    c: Address,
+    c_step: int,
+    rows: int,
+    n: int,
+    epilogue: Epilogue,
+) -> None:
     """`patches_times` for a panel of COLUMNS columns."""
     a, tile = addresses(table, ROWS), tile_zeros(ROWS, VECTORS)
-    for r in range(runs.count):
+    for r in range(runs.number):
         start = load_index(runs.data, 2 * r)
         for i in range(start, start + load_index(runs.data, 2 * r + 1)):
             tile = tile_multiply_at(tile, VECTORS, a, i, b)
@@ -223,10 +246,19 @@ def wide_patches(table, runs, b, c, c_step, rows, n, epilogue):
 
 
 @always_inline
-def narrow_patches(table, runs, b, c, c_step, rows, n, epilogue):
+def narrow_patches(
+    table: Address,
+    runs: Runs,
+    b: Address,
+    c: Address,
+    c_step: int,
+    rows: int,
+    n: int,
+    epilogue: Epilogue,
+) -> None:
     """`patches_times` for a panel of LANES columns."""
     a, tile = addresses(table, ROWS), tile_zeros(ROWS, 1)
-    for r in range(runs.count):
+    for r in range(runs.number):
         start = load_index(runs.data, 2 * r)
         for i in range(start, start + load_index(runs.data, 2 * r + 1)):
             tile = tile_multiply_at(tile, 1, a, i, b)
@@ -235,7 +267,16 @@ def narrow_patches(table, runs, b, c, c_step, rows, n, epilogue):
 
 
 @always_inline
-def patches_times(table, runs, b, c, c_step, rows, n, epilogue):
+def patches_times(
+    table: Address,
+    runs: Runs,
+    b: Address,
+    c: Address,
+    c_step: int,
+    rows: int,
+    n: int,
+    epilogue: Epilogue,
+) -> None:
     """c[rows, n] = ROWS patches times a packed panel, of which n columns are used."""
     if n > LANES:
         wide_patches(table, runs, b, c, c_step, rows, n, epilogue)
@@ -244,7 +285,7 @@ def patches_times(table, runs, b, c, c_step, rows, n, epilogue):
 
 
 @inline
-def prefetch_tile(c, c_step, n):
+def prefetch_tile(c: Address, c_step: int, n: int) -> None:
     """Fetch the lines that a tile's results will be written to while the tile is computed."""
     for r in range(ROWS):
         for j in range(0, min(n, COLUMNS), LANES):
@@ -252,7 +293,15 @@ def prefetch_tile(c, c_step, n):
 
 
 @inline
-def gather_patches(table, count, runs, first_run, last_run, buffer, step):
+def gather_patches(
+    table: Address,
+    count: int,
+    runs: Address,
+    first_run: int,
+    last_run: int,
+    buffer: Address,
+    step: int,
+) -> None:
     """Copy some runs of `count` patches to rows of `buffer`, `step` floats apart."""
     for i in range(count):
         pixel, row = load_index(table, i), buffer + FLOAT * i * step
@@ -263,7 +312,7 @@ def gather_patches(table, count, runs, first_run, last_run, buffer, step):
 
 
 @inline
-def panel_epilogue(epilogue, j):
+def panel_epilogue(epilogue: Epilogue, j: int) -> Epilogue:
     """The epilogue of the columns from j on."""
     scale = epilogue.scale + FLOAT * j if epilogue.scale != 0 else 0
     bias = epilogue.bias + FLOAT * j if epilogue.bias != 0 else 0

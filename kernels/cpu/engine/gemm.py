@@ -9,8 +9,7 @@ and 5; here b's panel is what stays in the nearest cache.)
 
 from typing import NamedTuple
 
-import numpy as np
-
+from ...types import Array
 from .arrays import address
 from .launch import inline, kernel, task_range, threads
 from .memory import empty
@@ -19,6 +18,7 @@ from .simd import (
     LANES,
     ROWS,
     VECTORS,
+    Address,
     load_index,
     load_part,
     load_scalar,
@@ -35,12 +35,21 @@ FLOAT = 4  # bytes
 class Epilogue(NamedTuple):
     """y = max(scale * y + bias, 0): addresses or 0, and whether to apply the maximum."""
 
-    scale: int
-    bias: int
+    scale: Address
+    bias: Address
     relu: int
 
 
 PLAIN = Epilogue(0, 0, 0)
+
+
+def epilogue_of(scale: Array | None, bias: Array | None, relu: bool, offset: int = 0) -> Epilogue:
+    """The epilogue of the filters whose numbers start `offset` bytes into scale and bias."""
+    return Epilogue(
+        0 if scale is None else address(scale) + offset,
+        0 if bias is None else address(bias) + offset,
+        int(relu),
+    )
 
 
 def packed_columns(n: int) -> int:
@@ -49,7 +58,20 @@ def packed_columns(n: int) -> int:
 
 
 @inline
-def panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias, relu):
+def panel_tile(
+    a: Address,
+    row_step: int,
+    k_step: int,
+    b: Address,
+    depth: int,
+    c: Address,
+    c_step: int,
+    rows: int,
+    n: int,
+    add: int,
+    bias: Address,
+    relu: int,
+) -> None:
     """c[rows, n] = sum over k of a[r * row_step + k * k_step] * b[k, :], n <= COLUMNS.
 
     `add`, `bias` and `relu` as in `tile_store`.
@@ -63,7 +85,20 @@ def panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias, rel
 
 
 @inline
-def half_panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias, relu):
+def half_panel_tile(
+    a: Address,
+    row_step: int,
+    k_step: int,
+    b: Address,
+    depth: int,
+    c: Address,
+    c_step: int,
+    rows: int,
+    n: int,
+    add: int,
+    bias: Address,
+    relu: int,
+) -> None:
     """The same for a panel of LANES columns."""
     tile = tile_zeros(ROWS, 1)
     for _ in range(depth):
@@ -75,8 +110,21 @@ def half_panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias
 
 @inline
 def multiply(
-    a, row_step, k_step, b, b_depth, k_first, depth, c, c_step, rows, columns, add, bias, relu
-):
+    a: Address,
+    row_step: int,
+    k_step: int,
+    b: Address,
+    b_depth: int,
+    k_first: int,
+    depth: int,
+    c: Address,
+    c_step: int,
+    rows: int,
+    columns: int,
+    add: int,
+    bias: Address,
+    relu: int,
+) -> None:
     """c[rows, columns] = a b; b is packed, b_depth deep, and used from row k_first to + depth.
 
     `add`, `bias` and `relu` as in `tile_store`. a must be readable up to a multiple of ROWS rows.
@@ -99,7 +147,16 @@ def multiply(
 
 
 @inline
-def pack(b, k_step, n_step, depth, columns, packed, packed_depth, k_first):
+def pack(
+    b: Address,
+    k_step: int,
+    n_step: int,
+    depth: int,
+    columns: int,
+    packed: Address,
+    packed_depth: int,
+    k_first: int,
+) -> None:
     """Copy b, element (k, n) at b[k * k_step + n * n_step], into packed panels.
 
     They are packed_depth deep; b fills their rows from k_first on.
@@ -124,14 +181,25 @@ def pack(b, k_step, n_step, depth, columns, packed, packed_depth, k_first):
 
 
 @inline
-def copy(source, target, n):
+def copy(source: Address, target: Address, n: int) -> None:
     """target[:n] = source[:n]; up to LANES - 1 floats behind the target's end are overwritten."""
     for i in range(0, n, LANES):
         store(target, i, load_part(source, i, n - i))
 
 
 @kernel
-def _pack_filter(task, tasks, w, offsets, taps, depth, k_step, n_step, columns, packed):
+def _pack_filter(
+    task: int,
+    tasks: int,
+    w: Address,
+    offsets: Address,
+    taps: int,
+    depth: int,
+    k_step: int,
+    n_step: int,
+    columns: int,
+    packed: Address,
+) -> None:
     """Panels of all taps, one below the other, in portions of 64 rows."""
     portions = (depth + 63) // 64
     first, last = task_range(taps * portions, task, tasks)
@@ -143,8 +211,8 @@ def _pack_filter(task, tasks, w, offsets, taps, depth, k_step, n_step, columns, 
 
 
 def pack_filter(
-    w: np.ndarray, offsets: np.ndarray, depth: int, k_step: int, n_step: int, columns: int
-) -> np.ndarray:
+    w: Array, offsets: Array, depth: int, k_step: int, n_step: int, columns: int
+) -> Array:
     """The taps of `w` as packed panels, `len(offsets) * depth` deep.
 
     Element (k, n) of tap t is w[offsets[t] + k * k_step + n * n_step], counted in floats.

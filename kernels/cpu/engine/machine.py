@@ -13,7 +13,7 @@ import numpy as np
 from .arrays import address
 from .gemm import FLOAT, panel_tile
 from .launch import kernel, task_range, threads
-from .simd import COLUMNS, LANES, ROWS, load, store
+from .simd import COLUMNS, LANES, ROWS, Address, load, store
 
 STEPS, DEPTH = 1 << 15, 64  # k steps per call: less than a millisecond
 FLOATS = 1 << 25  # per copy: far more than any cache holds
@@ -21,14 +21,14 @@ ROUNDS, CALLS, PAUSE = 20, 10, 0.02  # calls per round; seconds between rounds
 
 
 @kernel
-def _multiply_adds(task, tasks, a, b, c, steps):
+def _multiply_adds(task: int, tasks: int, a: Address, b: Address, c: Address, steps: int) -> None:
     """The register tile on a panel that stays in the nearest cache."""
     for _ in range(steps // DEPTH):
         panel_tile(a, 0, 1, b, DEPTH, c + FLOAT * task * 1024, COLUMNS, ROWS, COLUMNS, 0, 0, 0)
 
 
 @kernel
-def _copy(task, tasks, x, y, n):
+def _copy(task: int, tasks: int, x: Address, y: Address, n: int) -> None:
     """y = x."""
     first, last = task_range(n // LANES, task, tasks)
     for i in range(first * LANES, last * LANES, LANES):

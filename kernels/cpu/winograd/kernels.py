@@ -2,10 +2,11 @@
 
 import functools
 import threading
+from collections.abc import Callable
 
 from ..engine.gemm import COLUMNS, FLOAT, multiply
 from ..engine.launch import kernel, task_range
-from ..engine.simd import LANES, load, store
+from ..engine.simd import LANES, Address, load, store
 from ..engine.simd.functions import constant
 from .records import Epilogue, Image, Panels, Stack, Tiles
 from .transforms import (
@@ -21,7 +22,7 @@ CACHE_LINE_FLOATS = 16
 PAD = CACHE_LINE_FLOATS  # floats behind a row of V
 
 
-def _named(function, name: str) -> kernel:
+def _named(function: Callable[..., None], name: str) -> kernel:
     """A kernel from a function that is defined once per F(m, r)."""
     function.__name__ = function.__qualname__ = name
     return kernel(function)
@@ -57,29 +58,50 @@ class Winograd:
         inverse = LANES * (self.m * self.a + self.m**2)
         return inverse + self.a**2 * (subbatch * COLUMNS + CACHE_LINE_FLOATS)
 
-    def _input_kernel(self, transform):
+    def _input_kernel(self, transform: Callable[..., None]) -> Callable[..., None]:
         floats = self.input_scratch
 
         def transform_input(
-            task, tasks, x: Image, tiles: Tiles, first_tile, count, v: Stack, scratch
-        ):  # fmt: skip
+            task: int,
+            tasks: int,
+            x: Image,
+            tiles: Tiles,
+            first_tile: int,
+            count: int,
+            v: Stack,
+            scratch: Address,
+        ) -> None:
             """V of `count` tiles from first_tile on; tasks share the tiles."""
             first, last = task_range(count, task, tasks)
             mine = Stack(v.data + FLOAT * first * v.row_step, v.row_step, v.step)
             transform(
-                x, tiles, first_tile + first, first_tile + last, mine,
-                scratch + FLOAT * task * floats, True,
-            )  # fmt: skip
+                x,
+                tiles,
+                first_tile + first,
+                first_tile + last,
+                mine,
+                scratch + FLOAT * task * floats,
+                True,
+            )
 
         return transform_input
 
-    def _product_kernel(self, finish):
+    def _product_kernel(self, finish: Callable[..., None]) -> Callable[..., None]:
         m, a = self.m, self.a
 
         def multiply_and_invert(
-            task, tasks, v: Stack, u: Panels, first_tile, count, subbatch, tiles: Tiles, y: Image,
-            epilogue: Epilogue, scratch,
-        ):  # fmt: skip
+            task: int,
+            tasks: int,
+            v: Stack,
+            u: Panels,
+            first_tile: int,
+            count: int,
+            subbatch: int,
+            tiles: Tiles,
+            y: Image,
+            epilogue: Epilogue,
+            scratch: Address,
+        ) -> None:
             """y from V; tasks share the panels of filters, and for each the subbatches."""
             portions = (count + subbatch - 1) // subbatch
             panels = (y.channels + COLUMNS - 1) // COLUMNS
@@ -90,20 +112,37 @@ class Winograd:
                 start = unit % portions * subbatch
                 rows = Stack(v.data + FLOAT * start * v.row_step, v.row_step, v.step)
                 finish(
-                    rows, u, unit // portions * COLUMNS,
-                    first_tile + start, first_tile + min(start + subbatch, count),
-                    tiles, y, epilogue, mine, step,
-                )  # fmt: skip
+                    rows,
+                    u,
+                    unit // portions * COLUMNS,
+                    first_tile + start,
+                    first_tile + min(start + subbatch, count),
+                    tiles,
+                    y,
+                    epilogue,
+                    mine,
+                    step,
+                )
 
         return multiply_and_invert
 
-    def _fused_kernel(self, transform, finish):
+    def _fused_kernel(
+        self, transform: Callable[..., None], finish: Callable[..., None]
+    ) -> Callable[..., None]:
         m, a = self.m, self.a
 
         def fused_forward(
-            task, tasks, x: Image, u: Panels, count, subbatch, tiles: Tiles, y: Image,
-            epilogue: Epilogue, scratch,
-        ):  # fmt: skip
+            task: int,
+            tasks: int,
+            x: Image,
+            u: Panels,
+            count: int,
+            subbatch: int,
+            tiles: Tiles,
+            y: Image,
+            epilogue: Epilogue,
+            scratch: Address,
+        ) -> None:
             """y from x: a subbatch of tiles goes through all steps in one task's cache."""
             first, last = task_range((count + subbatch - 1) // subbatch, task, tasks)
             row_step = x.channels + PAD
@@ -138,23 +177,44 @@ def winograd(m: int, r: int) -> Winograd:
 
 @kernel
 def accumulate(
-    task, tasks, v: Stack, z: Panels, positions, channels, filters, s: Stack, add, strip
-):  # fmt: skip
+    task: int,
+    tasks: int,
+    v: Stack,
+    z: Panels,
+    positions: int,
+    channels: int,
+    filters: int,
+    s: Stack,
+    add: int,
+    strip: int,
+) -> None:
     """S[position] (+)= V[position]^T Z[position]; tasks share positions and strips of rows."""
     strips = (channels + strip - 1) // strip
     first, last = task_range(positions * strips, task, tasks)
     for unit in range(first, last):
         position, c = unit // strips, unit % strips * strip
         multiply(
-            v.data + FLOAT * (position * v.step + c), 1, v.row_step,
-            z.data + FLOAT * position * z.step, z.depth, 0, z.depth,
-            s.data + FLOAT * (position * s.step + c * filters), filters,
-            min(strip, channels - c), filters, add, 0, 0,
-        )  # fmt: skip
+            v.data + FLOAT * (position * v.step + c),
+            1,
+            v.row_step,
+            z.data + FLOAT * position * z.step,
+            z.depth,
+            0,
+            z.depth,
+            s.data + FLOAT * (position * s.step + c * filters),
+            filters,
+            min(strip, channels - c),
+            filters,
+            add,
+            0,
+            0,
+        )
 
 
 @kernel
-def column_sums(task, tasks, a, row_step, rows, columns, sums):
+def column_sums(
+    task: int, tasks: int, a: Address, row_step: int, rows: int, columns: int, sums: Address
+) -> None:
     """Each task's sums of its rows, to sums[task, :]."""
     first, last = task_range(rows, task, tasks)
     for j in range(0, columns, LANES):

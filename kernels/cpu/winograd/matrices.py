@@ -1,12 +1,13 @@
 """The matrices A, G and B of F(m, r), and straight-line code that applies a matrix to vectors."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
 from llvmlite import ir
 
+from ...types import Array
 from ..engine.simd.vector import (
     INT64,
     SUFFIX,
@@ -35,7 +36,7 @@ def matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     a = m + r - 1
     points = [Fraction(p) for p in POINTS[: a - 1]]
 
-    def monic(roots):
+    def monic(roots: Sequence[Fraction]) -> list[Fraction]:
         """The coefficients of prod (x - root), lowest first."""
         coefficients = [Fraction(1)]
         for root in roots:
@@ -52,14 +53,14 @@ def matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return a_t, g_, b_t
 
 
-def linear_map(matrix: np.ndarray) -> Callable:
+def linear_map(matrix: Array) -> Callable:
     """A function of (p, p_step, q, q_step): q[i * q_step] = sum_j matrix[i, j] * p[j * p_step].
 
     It works on vectors, without loops. Zeros cost nothing and ones no multiplication.
     """
     rows = np.asarray(matrix, np.float32)
 
-    def combination(builder, row, inputs):
+    def combination(builder: ir.IRBuilder, row: Array, inputs: list[ir.Value]) -> ir.Value:
         """The sum of row[j] * inputs[j], positive factors first."""
         pairs = ((factor, value) for factor, value in zip(row, inputs, strict=True) if factor)
         result = None
@@ -74,7 +75,9 @@ def linear_map(matrix: np.ndarray) -> Callable:
                 result = call(builder, fma, value, constant(float(factor)), result)
         return result
 
-    def apply(builder, p, p_step, q, q_step):
+    def apply(
+        builder: ir.IRBuilder, p: ir.Value, p_step: ir.Value, q: ir.Value, q_step: ir.Value
+    ) -> None:
         """Apply the matrix."""
         inputs = []
         for j in range(rows.shape[1]):

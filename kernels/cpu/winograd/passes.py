@@ -5,11 +5,13 @@ from collections.abc import MutableMapping
 
 import numpy as np
 
-from ...geometry import Padding
+from ...geometry import PaddingPairs
+from ...types import Array
 from ..engine.arrays import address, image, pixels
+from ..engine.gemm import epilogue_of
 from ..engine.launch import kernel, task_range, threads
 from ..engine.memory import empty
-from ..engine.simd import LANES, hash_combine, load_part, store
+from ..engine.simd import LANES, Address, hash_combine, load_part, store
 from ..engine.simd.functions import constant
 from .kernels import CACHE_LINE_FLOATS, PAD, SUBBATCH, Winograd, accumulate, column_sums
 from .records import PLAIN, Epilogue, Panels, Stack, Tiles
@@ -48,7 +50,7 @@ def padded_stride(size: int) -> int:
 
 
 @kernel
-def _fingerprint(task, tasks, a, n, prints):
+def _fingerprint(task: int, tasks: int, a: Address, n: int, prints: Address) -> None:
     """Each task's hash of its floats, lane by lane: it changes with any bit."""
     first, last = task_range(n, task, tasks)
     lanes = constant(0.0)
@@ -57,14 +59,14 @@ def _fingerprint(task, tasks, a, n, prints):
     store(prints, task * LANES, lanes)
 
 
-def fingerprint(a: np.ndarray) -> bytes:
+def fingerprint(a: Array) -> bytes:
     """A hash of the contents; takes a tenth of the time of transforming them as filters."""
     prints = np.empty((threads(), LANES), np.float32)
     _fingerprint(len(prints), address(a), a.size, address(prints))
     return prints.tobytes()
 
 
-def transformed_filters(f: Winograd, w: np.ndarray, rotate: bool) -> np.ndarray:
+def transformed_filters(f: Winograd, w: Array, rotate: bool) -> Array:
     """U of the weights `(r, r, C, K)`; with `rotate`, of the input gradient's filter (K to C)."""
     channels, filters = w.shape[2:]
     depth, columns = (filters, channels) if rotate else (channels, filters)
@@ -76,9 +78,14 @@ def transformed_filters(f: Winograd, w: np.ndarray, rotate: bool) -> np.ndarray:
 
 
 def convolve(
-    f: Winograd, x: np.ndarray, u: np.ndarray, top: int, left: int, y: np.ndarray,
+    f: Winograd,
+    x: Array,
+    u: Array,
+    top: int,
+    left: int,
+    y: Array,
     epilogue: Epilogue = PLAIN,
-) -> None:  # fmt: skip
+) -> None:
     """y = x convolved with the filters that u was made of.
 
     x is padded by `top` and `left` zeros, and by as many as needed at the other sides.
@@ -105,15 +112,30 @@ def convolve(
         f.transform_input(threads(), source, tiles, first, last - first, stack, address(scratch))
         scratch = empty(threads() * f.product_scratch(subbatch))
         f.multiply_and_invert(
-            threads(), stack, panels, first, last - first, subbatch, tiles, target, epilogue,
+            threads(),
+            stack,
+            panels,
+            first,
+            last - first,
+            subbatch,
+            tiles,
+            target,
+            epilogue,
             address(scratch),
-        )  # fmt: skip
+        )
 
 
 def conv2d(
-    f: Winograd, x: np.ndarray, w: np.ndarray, scale: np.ndarray | None, b: np.ndarray | None,
-    padding: Padding, relu: bool, y: np.ndarray, weight_cache: MutableMapping | None = None,
-) -> None:  # fmt: skip
+    f: Winograd,
+    x: Array,
+    w: Array,
+    scale: Array | None,
+    b: Array | None,
+    padding: PaddingPairs,
+    relu: bool,
+    y: Array,
+    weight_cache: MutableMapping | None = None,
+) -> None:
     """Forward, for kernels of f's size with stride and dilation 1.
 
     `weight_cache`: a dict that keeps the transformed filters for the next call; they are made anew
@@ -126,22 +148,23 @@ def conv2d(
         u = transformed_filters(f, w, rotate=False)
         if weight_cache is not None:
             weight_cache.update({"weights_hash": weights_hash, "filters": u})
-    epilogue = Epilogue(*(0 if a is None else address(a) for a in (scale, b)), int(relu))
-    convolve(f, x, u, padding[0][0], padding[1][0], y, epilogue)
+    convolve(f, x, u, padding[0][0], padding[1][0], y, epilogue_of(scale, b, relu))
 
 
-def conv2d_grad_input(
-    f: Winograd, dy: np.ndarray, w: np.ndarray, padding: Padding, dx: np.ndarray
-) -> None:
+def conv2d_grad_input(f: Winograd, dy: Array, w: Array, padding: PaddingPairs, dx: Array) -> None:
     """dx is dy convolved with the weights turned by 180 degrees."""
     u = transformed_filters(f, w, rotate=True)
     convolve(f, dy, u, f.r - 1 - padding[0][0], f.r - 1 - padding[1][0], dx)
 
 
 def conv2d_grad_weight(
-    f: Winograd, dy: np.ndarray, x: np.ndarray, padding: Padding, dw: np.ndarray,
-    db: np.ndarray | None,
-) -> None:  # fmt: skip
+    f: Winograd,
+    dy: Array,
+    x: Array,
+    padding: PaddingPairs,
+    dw: Array,
+    db: Array | None,
+) -> None:
     """dw = sum over tiles of A^T [ (B^T d B) * (G dy G^T) ] A, and db unless it is None."""
     (x, _), (dy, dy_step) = pixels(x), pixels(dy)
     channels, filters = dw.shape[2:]
@@ -159,9 +182,16 @@ def conv2d_grad_weight(
         f.transform_input(threads(), image(x), tiles, first, count, stack, address(scratch))
         f.transform_gradient(threads(), image(dy), tiles, first, panels, address(scratch))
         accumulate(
-            threads(), stack, panels, f.a**2, channels, filters, sums, first > 0,
+            threads(),
+            stack,
+            panels,
+            f.a**2,
+            channels,
+            filters,
+            sums,
+            first > 0,
             min(channels, STRIP),
-        )  # fmt: skip
+        )
     scratch = empty(threads() * LANES * (f.r * f.a + f.r))
     f.invert_weight_gradient(threads(), sums, channels, filters, address(dw), address(scratch))
     if db is not None:

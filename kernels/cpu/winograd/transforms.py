@@ -10,6 +10,7 @@ from ..engine.gemm import COLUMNS, FLOAT, multiply
 from ..engine.launch import inline, task_range
 from ..engine.simd import (
     LANES,
+    Address,
     load,
     load_scalar,
     prefetch_write,
@@ -23,7 +24,7 @@ from .records import Epilogue, Image, Panels, Stack, Tiles
 
 
 @inline
-def load_tile(x, row, column, c, size, to):
+def load_tile(x: Image, row: int, column: int, c: int, size: int, to: Address) -> None:
     """Copy size x size pixels from (row, column) on, LANES channels from c on; 0 outside of x.
 
     x is the Image at its first pixel; `to` is `(size, size, LANES)`.
@@ -37,14 +38,14 @@ def load_tile(x, row, column, c, size, to):
 
 
 @inline
-def tile_corner(tiles, t, m):
+def tile_corner(tiles: Tiles, t: int, m: int) -> tuple[int, int, int]:
     """Image, row and column of the first result of tile t."""
     n, rest = t // (tiles.rows * tiles.columns), t % (tiles.rows * tiles.columns)
     return n, rest // tiles.columns * m, rest % tiles.columns * m
 
 
 @inline
-def image_at(x, n):
+def image_at(x: Image, n: int) -> Image:
     """The n-th image of x."""
     data = x.data + FLOAT * n * x.height * x.width * x.step
     return Image(data, x.step, x.height, x.width, x.channels)
@@ -59,7 +60,9 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
     a = m + r - 1
     apply_g = linear_map(matrices(m, r)[1])
 
-    def transpose_block(w, n, k_first, channels, columns, square):
+    def transpose_block(
+        w: Address, n: int, k_first: int, channels: int, columns: int, square: Address
+    ) -> None:
         """Copy LANES x LANES weights of every cell, rotated, to `square`."""
         size = channels * columns
         for cell in range(r * r):
@@ -67,7 +70,7 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
                 source = (r * r - 1 - cell) * size + (n + lane) * channels + k_first
                 store(square, (cell * LANES + lane) * LANES, load(w, source))
 
-    def transform_tile(tile, half, target, step):
+    def transform_tile(tile: Address, half: Address, target: Address, step: int) -> None:
         """One channel's LANES filters, from `tile` to their place in every position."""
         for j in range(r):
             apply_g(tile + FLOAT * j * LANES, r * LANES, half + FLOAT * j * LANES, r * LANES)
@@ -77,7 +80,9 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
     transpose_block = inline(transpose_block, f"{name}_transpose_block")
     transform_tile = inline(transform_tile, f"{name}_transform_tile")
 
-    def filters(task, tasks, w, columns, rotate, u: Panels, scratch):
+    def filters(
+        task: int, tasks: int, w: Address, columns: int, rotate: bool, u: Panels, scratch: Address
+    ) -> None:
         """See `filter_transform`."""
         channels, blocks = u.depth, u.depth // LANES
         first, last = task_range((columns + COLUMNS - 1) // COLUMNS * blocks, task, tasks)
@@ -113,7 +118,9 @@ def input_transform(m: int, r: int, name: str) -> Callable:
     a = m + r - 1
     apply_b = linear_map(matrices(m, r)[2])
 
-    def transform_input(x: Image, tiles: Tiles, first, last, v: Stack, scratch, prefetch):
+    def transform_input(
+        x: Image, tiles: Tiles, first: int, last: int, v: Stack, scratch: Address, prefetch: int
+    ) -> None:
         """See `input_transform`."""
         half = scratch + FLOAT * LANES * a * a
         for t in range(first, last):
@@ -134,9 +141,11 @@ def input_transform(m: int, r: int, name: str) -> Callable:
                     prefetch_write(target + FLOAT * (position * v.step + 4 * LANES))
                 for i in range(a):
                     apply_b(
-                        half + FLOAT * i * a * LANES, LANES,
-                        target + FLOAT * i * a * v.step, v.step,
-                    )  # fmt: skip
+                        half + FLOAT * i * a * LANES,
+                        LANES,
+                        target + FLOAT * i * a * v.step,
+                        v.step,
+                    )
 
     return inline(transform_input, f"{name}_transform_input")
 
@@ -146,7 +155,17 @@ def inverse_transform(m: int, r: int, name: str) -> Callable:
     a = m + r - 1
     apply_a = linear_map(matrices(m, r)[0])
 
-    def invert_tile(middle, step, n, row, column, y: Image, panel, epilogue: Epilogue, half):
+    def invert_tile(
+        middle: Address,
+        step: int,
+        n: int,
+        row: int,
+        column: int,
+        y: Image,
+        panel: int,
+        epilogue: Epilogue,
+        half: Address,
+    ) -> None:
         """See `inverse_transform`; `middle` is the tile's first product, `step` its positions'."""
         result = half + FLOAT * LANES * m * a
         for k in range(0, min(COLUMNS, y.channels - panel), LANES):
@@ -174,7 +193,7 @@ def products(m: int, r: int, name: str) -> Callable:
     a = m + r - 1
     invert_tile = inverse_transform(m, r, name)
 
-    def prefetch_results(first, last, tiles, y, panel):
+    def prefetch_results(first: int, last: int, tiles: Tiles, y: Image, panel: int) -> None:
         """Fetch the lines that results go to: they arrive while the products are computed."""
         for t in range(first, last):
             n, row, column = tile_corner(tiles, t, m)
@@ -188,20 +207,38 @@ def products(m: int, r: int, name: str) -> Callable:
     prefetch_results = inline(prefetch_results, f"{name}_prefetch_results")
 
     def multiply_and_invert(
-        v: Stack, u: Panels, panel, first, last, tiles: Tiles, y: Image, epilogue: Epilogue,
-        scratch, step,
-    ):  # fmt: skip
+        v: Stack,
+        u: Panels,
+        panel: int,
+        first: int,
+        last: int,
+        tiles: Tiles,
+        y: Image,
+        epilogue: Epilogue,
+        scratch: Address,
+        step: int,
+    ) -> None:
         """See `products`; the products' positions are `step` floats apart in `scratch`."""
         middle = scratch + FLOAT * (LANES * m * a + LANES * m * m)
         for position in range(a * a):
             t_first, t_last = task_range(last - first, position, a * a)
             prefetch_results(first + t_first, first + t_last, tiles, y, panel)
             multiply(
-                v.data + FLOAT * position * v.step, v.row_step, 1,
-                u.data + FLOAT * (position * u.step + panel * u.depth), u.depth, 0, u.depth,
-                middle + FLOAT * position * step, COLUMNS, last - first,
-                min(COLUMNS, y.channels - panel), 0, 0, 0,
-            )  # fmt: skip
+                v.data + FLOAT * position * v.step,
+                v.row_step,
+                1,
+                u.data + FLOAT * (position * u.step + panel * u.depth),
+                u.depth,
+                0,
+                u.depth,
+                middle + FLOAT * position * step,
+                COLUMNS,
+                last - first,
+                min(COLUMNS, y.channels - panel),
+                0,
+                0,
+                0,
+            )
         for t in range(first, last):
             n, row, column = tile_corner(tiles, t, m)
             source = middle + FLOAT * (t - first) * COLUMNS
@@ -215,7 +252,9 @@ def gradient_transform(m: int, r: int, name: str) -> Callable:
     a = m + r - 1
     apply_g = linear_map(matrices(r, m)[1])
 
-    def gradients(task, tasks, dy: Image, tiles: Tiles, first_tile, z: Panels, scratch):
+    def gradients(
+        task: int, tasks: int, dy: Image, tiles: Tiles, first_tile: int, z: Panels, scratch: Address
+    ) -> None:
         """See `gradient_transform`; z.depth tiles from first_tile on."""
         first, last = task_range(z.depth, task, tasks)
         tile = scratch + FLOAT * task * LANES * (m * m + a * m)
@@ -235,9 +274,11 @@ def gradient_transform(m: int, r: int, name: str) -> Callable:
                     prefetch_write(target + FLOAT * (position * z.step + 2 * COLUMNS))
                 for i in range(a):
                     apply_g(
-                        half + FLOAT * i * m * LANES, LANES,
-                        target + FLOAT * i * a * z.step, z.step,
-                    )  # fmt: skip
+                        half + FLOAT * i * m * LANES,
+                        LANES,
+                        target + FLOAT * i * a * z.step,
+                        z.step,
+                    )
 
     return gradients
 
@@ -247,7 +288,9 @@ def weight_transform(m: int, r: int, name: str) -> Callable:
     a = m + r - 1
     apply_a = linear_map(matrices(r, m)[0])
 
-    def weights(task, tasks, s: Stack, channels, filters, dw, scratch):
+    def weights(
+        task: int, tasks: int, s: Stack, channels: int, filters: int, dw: Address, scratch: Address
+    ) -> None:
         """See `weight_transform`."""
         first, last = task_range(channels, task, tasks)
         half = scratch + FLOAT * task * LANES * (r * a + r)

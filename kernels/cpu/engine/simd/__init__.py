@@ -49,7 +49,7 @@ from .memory import (
     store_scalar,
 )
 from .tile import addresses, tile_multiply, tile_multiply_at, tile_store, tile_zeros
-from .vector import operation, vector
+from .vector import Address, Vector, operation, vector
 
 __all__ = [
     "COLUMNS",
@@ -58,6 +58,8 @@ __all__ = [
     "ROWS",
     "VECTORS",
     "WIDTHS",
+    "Address",
+    "Vector",
     "absolute",
     "addresses",
     "bernoulli_mask",

@@ -1,5 +1,8 @@
 """Register tiles: tuples of vectors that stay in registers while a matrix product sums over k."""
 
+from collections.abc import Callable
+from typing import Any
+
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -22,30 +25,37 @@ from .vector import (
 )
 
 
-def _tile(rows, vectors):
+def _with_constants(function: Callable[..., Any]) -> Any:
+    """An intrinsic whose signature depends on arguments that are constants."""
+    return intrinsic(prefer_literal=True)(function)
+
+
+def _tile(rows: types.Literal, vectors: types.Literal) -> types.UniTuple:
     return types.UniTuple(vector, rows.literal_value * vectors.literal_value)
 
 
-@intrinsic(prefer_literal=True)
-def tile_zeros(typing, rows, vectors):
+@_with_constants
+def tile_zeros(typing: Any, rows: Any, vectors: Any) -> Any:
     """A tile of rows x vectors zeros; both are constants."""
     tile = _tile(rows, vectors)
 
-    def generate(context, builder, signature, values):
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         return context.make_tuple(builder, tile, [constant(0.0)] * len(tile))
 
     return tile(rows, vectors), generate
 
 
-@intrinsic(prefer_literal=True)
-def tile_multiply(typing, tile, rows, vectors, a, row_step, b):
+@_with_constants
+def tile_multiply(
+    typing: Any, tile: Any, rows: Any, vectors: Any, a: Any, row_step: Any, b: Any
+) -> Any:
     """Add an outer product, one FMA per vector: `tile[r] += a[r * row_step] * b[:]`.
 
     b holds `vectors` vectors in a row.
     """
     r, n = rows.literal_value, vectors.literal_value
 
-    def generate(context, builder, signature, values):
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         tile, _, _, a, row_step, b = values
         fma = f"llvm.fmuladd.{SUFFIX}"
         columns = []
@@ -67,12 +77,12 @@ def tile_multiply(typing, tile, rows, vectors, a, row_step, b):
     return tile(tile, rows, vectors, intp, intp, intp), generate
 
 
-@intrinsic(prefer_literal=True)
-def addresses(typing, table, rows):
+@_with_constants
+def addresses(typing: Any, table: Any, rows: Any) -> Any:
     """The first `rows` addresses of the table at `table` as a tuple; rows is a constant."""
     result = types.UniTuple(intp, rows.literal_value)
 
-    def generate(context, builder, signature, values):
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         pointer = builder.inttoptr(values[0], INT64.as_pointer())
         indices = [ir.Constant(INT64, r) for r in range(len(result))]
         return context.make_tuple(
@@ -82,12 +92,12 @@ def addresses(typing, table, rows):
     return result(intp, rows), generate
 
 
-@intrinsic(prefer_literal=True)
-def tile_multiply_at(typing, tile, vectors, rows, i, b):
+@_with_constants
+def tile_multiply_at(typing: Any, tile: Any, vectors: Any, rows: Any, i: Any, b: Any) -> Any:
     """`tile_multiply` for rows of a at separate addresses: `tile[r] += rows[r][i] * b[:]`."""
     n, r = vectors.literal_value, len(rows)
 
-    def generate(context, builder, signature, values):
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         tile, _, rows, i, b = values
         columns = []
         for j in range(n):
@@ -116,8 +126,20 @@ def tile_multiply_at(typing, tile, vectors, rows, i, b):
     return tile(tile, vectors, rows, intp, intp), generate
 
 
-@intrinsic(prefer_literal=True)
-def tile_store(typing, tile, vectors, c, step, rows, n, add, scale, bias, relu):
+@_with_constants
+def tile_store(
+    typing: Any,
+    tile: Any,
+    vectors: Any,
+    c: Any,
+    step: Any,
+    rows: Any,
+    n: Any,
+    add: Any,
+    scale: Any,
+    bias: Any,
+    relu: Any,
+) -> Any:
     """c[r * step + j] = the tile's first `rows` rows and n columns, with an epilogue.
 
     The value is multiplied by scale[j] and increased by bias[j] (unless these addresses are 0),
@@ -126,16 +148,16 @@ def tile_store(typing, tile, vectors, c, step, rows, n, add, scale, bias, relu):
     """
     columns = vectors.literal_value
 
-    def generate(context, builder, signature, values):
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         tile, _, c, step, rows, n, add, scale, bias, relu = values
         zero = ir.Constant(INT64, 0)
 
-        def unless_zero(condition, mask):
+        def unless_zero(condition: ir.Value, mask: ir.Value) -> ir.Value:
             return builder.select(
                 builder.icmp_signed("!=", condition, zero), mask, constant(0, MASK)
             )
 
-        def masked_load(p, i, mask, other=0.0):
+        def masked_load(p: ir.Value, i: ir.Value, mask: ir.Value, other: float = 0.0) -> ir.Value:
             name = f"llvm.masked.load.{SUFFIX}.p0"
             return call(
                 builder,
@@ -146,7 +168,7 @@ def tile_store(typing, tile, vectors, c, step, rows, n, add, scale, bias, relu):
                 constant(other),
             )
 
-        def column_values(p, other):
+        def column_values(p: ir.Value, other: float) -> list[ir.Value]:
             """One vector per column from p on, or `other` if p is 0.
 
             Nothing is read then, but a masked load from an invalid address is slow.
@@ -165,7 +187,7 @@ def tile_store(typing, tile, vectors, c, step, rows, n, add, scale, bias, relu):
         scales, biases = column_values(scale, 1.0), column_values(bias, 0.0)
         old = [unless_zero(add, mask) for mask in masks]
 
-        def write(whole):
+        def write(whole: bool) -> None:
             """Store the rows, as whole vectors or with the columns' masks."""
             row = c
             for r in range(len(signature.args[0]) // columns):
