@@ -7,11 +7,16 @@ most of the time, and they are read once.
 from ..types import Array
 from .activation import activate, at_least, least_of
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
-from .engine.gemm import COLUMNS, FLOAT, ROWS, multiply, pack
+from .engine.gemm import multiply, pack
 from .engine.launch import kernel, task_range, threads_for
 from .engine.memory import empty
+from .engine.records import Epilogue, Rows, Strided
+from .engine.rows import fill_zeros
 from .engine.simd import (
+    COLUMNS,
+    FLOAT,
     LANES,
+    ROWS,
     Address,
     load_part,
     load_scalar,
@@ -32,83 +37,45 @@ FEW = 12  # up to so many images, packing the weights costs more than it saves
 def _product(
     task: int,
     tasks: int,
-    a: Address,
-    rows: int,
-    depth: int,
-    b: Address,
-    bk_step: int,
-    bn_step: int,
-    columns: int,
-    c: Address,
+    a: Rows,
+    b: Strided,
+    c: Rows,
     bias: Address,
-    relu: int,
+    relu: bool,
     scratch: Address,
 ) -> None:
-    """c[rows, columns] = a b; tasks share the columns.
-
-    Element (k, n) of b is at b[k * bk_step + n * bn_step].
-    """
-    first, last = task_range((columns + COLUMNS - 1) // COLUMNS, task, tasks)
-    first, last = first * COLUMNS, min(last * COLUMNS, columns)
-    panels = scratch + FLOAT * task * DEPTH * (WIDTH + rows + ROWS)
+    """c = a b + bias, at least 0 with `relu`; tasks share the columns."""
+    first, last = task_range((c.columns + COLUMNS - 1) // COLUMNS, task, tasks)
+    first, last = first * COLUMNS, min(last * COLUMNS, c.columns)
+    panels = scratch + FLOAT * task * DEPTH * (WIDTH + a.rows + ROWS)
     left = panels + FLOAT * DEPTH * WIDTH
-    for k in range(0, depth, DEPTH):
-        steps, final = min(DEPTH, depth - k), k + DEPTH >= depth
-        for r in range(rows):
+    for k in range(0, a.columns, DEPTH):
+        steps, final = min(DEPTH, a.columns - k), k + DEPTH >= a.columns
+        for r in range(a.rows):
             for i in range(0, steps, LANES):
-                store_part(
-                    left, r * steps + i, load_part(a, r * depth + k + i, steps - i), steps - i
-                )
+                v = load_part(a.data, r * a.step + k + i, steps - i)
+                store_part(left, r * steps + i, v, steps - i)
         for j in range(first, last, WIDTH):
             width = min(WIDTH, last - j)
-            pack(
-                b + FLOAT * (k * bk_step + j * bn_step),
-                bk_step,
-                bn_step,
-                steps,
-                width,
-                panels,
-                steps,
-                0,
-            )
-            bias_j = bias + FLOAT * j if final and bias != 0 else 0
-            multiply(
-                left,
-                steps,
-                1,
-                panels,
-                steps,
-                0,
-                steps,
-                c + FLOAT * j,
-                columns,
-                rows,
-                width,
-                k > 0,
-                bias_j,
-                relu if final else 0,
-            )
+            block = b.data + FLOAT * (k * b.row_step + j * b.column_step)
+            pack(Strided(block, b.row_step, b.column_step), steps, width, panels, steps, 0)
+            end = Epilogue(k > 0, 0, 0, 0)
+            if final:
+                end = Epilogue(k > 0, 0, bias + FLOAT * j if bias != 0 else 0, relu)
+            result = Rows(c.data + FLOAT * j, c.step, c.rows, width)
+            multiply(Strided(left, steps, 1), panels, steps, result, end)
 
 
 @kernel
-def _few_rows(
-    task: int,
-    tasks: int,
-    a: Address,
-    rows: int,
-    depth: int,
-    b: Address,
-    columns: int,
-    sums: Address,
-) -> None:
+def _few_rows(task: int, tasks: int, a: Rows, b: Address, columns: int, sums: Address) -> None:
     """The task's part of c = a b for few rows, to sums[task].
 
     Its rows of b are read in the order of memory, four at a time.
     """
+    rows, depth = a.rows, a.columns
     first, last = task_range((depth + 3) // 4, task, tasks)
     c = sums + FLOAT * task * rows * columns
-    for i in range(0, rows * columns, LANES):
-        store_part(c, i, constant(0.0), rows * columns - i)
+    fill_zeros(c, rows * columns)
     for k in range(first * 4, min(last * 4, depth), 4):
         if k + 4 <= depth:
             for j in range(0, columns, LANES):
@@ -116,28 +83,20 @@ def _few_rows(
                 b0, b1 = load_part(b, at, n), load_part(b, at + columns, n)
                 b2, b3 = load_part(b, at + 2 * columns, n), load_part(b, at + 3 * columns, n)
                 for r in range(rows):
-                    i = r * depth + k
-                    sum = (
-                        load_part(c, r * columns + j, n)
-                        + splat(load_scalar(a, i)) * b0
-                        + splat(load_scalar(a, i + 1)) * b1
-                    )
-                    store_part(
-                        c,
-                        r * columns + j,
-                        sum + splat(load_scalar(a, i + 2)) * b2 + splat(load_scalar(a, i + 3)) * b3,
-                        n,
-                    )
+                    i, place = r * depth + k, r * columns + j
+                    a0, a1 = splat(load_scalar(a.data, i)), splat(load_scalar(a.data, i + 1))
+                    a2, a3 = splat(load_scalar(a.data, i + 2)), splat(load_scalar(a.data, i + 3))
+                    sum = load_part(c, place, n) + a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3
+                    store_part(c, place, sum, n)
         else:
             for rest in range(k, depth):
                 for j in range(0, columns, LANES):
-                    v = load_part(b, rest * columns + j, columns - j)
+                    n = columns - j
+                    v = load_part(b, rest * columns + j, n)
                     for r in range(rows):
-                        sum = (
-                            load_part(c, r * columns + j, columns - j)
-                            + splat(load_scalar(a, r * depth + rest)) * v
-                        )
-                        store_part(c, r * columns + j, sum, columns - j)
+                        factor = splat(load_scalar(a.data, r * depth + rest))
+                        sum = load_part(c, r * columns + j, n) + factor * v
+                        store_part(c, r * columns + j, sum, n)
 
 
 @kernel
@@ -194,77 +153,39 @@ def _few_rows_transposed(
 
 @kernel
 def _outer_products(
-    task: int,
-    tasks: int,
-    x: Address,
-    x_step: int,
-    images: int,
-    rows: int,
-    dy: Address,
-    columns: int,
-    dw: Address,
-    db: Address,
-    scratch: Address,
+    task: int, tasks: int, x: Rows, dy: Rows, dw: Address, db: Address, scratch: Address
 ) -> None:
-    """dw[rows, columns] = x^T dy, one strip of dw after the other; tasks share the rows."""
-    first, last = task_range((rows + ROWS - 1) // ROWS, task, tasks)
-    first, last = first * ROWS, min(last * ROWS, rows)
+    """dw = x^T dy, db = the sums of dy; tasks share the rows of dw.
+
+    One strip of dw after the other is computed against a panel of dy that stays in the cache.
+    """
+    images, columns = dy.rows, dy.columns
+    first, last = task_range((x.columns + ROWS - 1) // ROWS, task, tasks)
+    first, last = first * ROWS, min(last * ROWS, x.columns)
     panels = scratch + FLOAT * task * images * WIDTH
     for j in range(0, columns, WIDTH):
         width = min(WIDTH, columns - j)
-        pack(dy + FLOAT * j, columns, 1, images, width, panels, images, 0)
+        pack(Strided(dy.data + FLOAT * j, dy.step, 1), images, width, panels, images, 0)
         for r in range(first, last, STRIP):
-            multiply(
-                x + FLOAT * r,
-                1,
-                x_step,
-                panels,
-                images,
-                0,
-                images,
-                dw + FLOAT * (r * columns + j),
-                columns,
-                min(STRIP, last - r),
-                width,
-                0,
-                0,
-                0,
-            )
+            transposed = Strided(x.data + FLOAT * r, 1, x.step)
+            place = dw + FLOAT * (r * columns + j)
+            strip = Rows(place, columns, min(STRIP, last - r), width)
+            multiply(transposed, panels, images, strip, Epilogue(0, 0, 0, 0))
     if task == 0:
         for j in range(0, columns, LANES):
             sum = constant(0.0)
             for m in range(images):
-                sum = sum + load_part(dy, m * columns + j, columns - j)
+                sum = sum + load_part(dy.data, m * dy.step + j, columns - j)
             store_part(db, j, sum, columns - j)
 
 
-def _multiply(
-    a: Array,
-    b: Array,
-    bk_step: int,
-    bn_step: int,
-    columns: int,
-    c: Array,
-    bias: Address = 0,
-    relu: bool = False,
-) -> None:
-    rows, depth = a.shape
+def _multiply(a: Array, b: Strided, c: Array, bias: Address = 0, relu: bool = False) -> None:
+    """c = a b + bias, at least 0 with `relu`; a `(rows, depth)` and c are contiguous."""
+    (rows, depth), columns = a.shape, c.shape[1]
     tasks = threads_for(flops=2 * rows * depth * columns)
     scratch = empty(tasks * DEPTH * (WIDTH + rows + ROWS) + LANES)
-    _product(
-        tasks,
-        address(a),
-        rows,
-        depth,
-        address(b),
-        bk_step,
-        bn_step,
-        columns,
-        address(c),
-        bias,
-        relu,
-        address(scratch),
-    )
+    left, result = Rows(address(a), depth, rows, depth), Rows(address(c), columns, rows, columns)
+    _product(tasks, left, b, result, bias, relu, address(scratch))
 
 
 TOGETHER = 2048  # rows of one running sum: float32 loses digits in longer ones
@@ -289,10 +210,11 @@ def linear(
     if rows <= FEW:
         parts = threads_for(flops=2 * w.size * rows)
         sums = empty(parts * rows * columns)
-        _few_rows(parts, address(x), rows, depth, address(w), columns, address(sums))
+        left = Rows(address(x), depth, rows, depth)
+        _few_rows(parts, left, address(w), columns, address(sums))
         _add_parts(1, address(sums), parts, rows, columns, bias, least_of(activation), address(y))
     else:
-        _multiply(x, w, columns, 1, columns, y, bias, activation == "relu")
+        _multiply(x, Strided(address(w), columns, 1), y, bias, activation == "relu")
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
     return write_to(out, y)
@@ -318,7 +240,7 @@ def linear_grad_input(dy: Array, w: Array) -> Array:
             address(dx),
         )
     else:
-        _multiply(dy, w, 1, depth, columns, dx)
+        _multiply(dy, Strided(address(w), 1, depth), dx)
     return dx
 
 
@@ -345,16 +267,7 @@ def _sums_of_products(dy: Array, x: Array) -> tuple[Array, Array]:
     left[:, :rows] = x
     tasks = threads_for(flops=2 * dw.size * images)
     scratch = empty(tasks * images * WIDTH + LANES)
-    _outer_products(
-        tasks,
-        address(left),
-        left.shape[1],
-        images,
-        rows,
-        address(dy),
-        columns,
-        address(dw),
-        address(db),
-        address(scratch),
-    )
+    left_rows = Rows(address(left), left.shape[1], images, rows)
+    dy_rows = Rows(address(dy), columns, images, columns)
+    _outer_products(tasks, left_rows, dy_rows, address(dw), address(db), address(scratch))
     return dw, db

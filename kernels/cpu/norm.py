@@ -5,10 +5,10 @@ import numpy as np
 from ..types import Array
 from .activation import CURVES, activate, activation_grad, at_least, least_of
 from .engine.arrays import address, contiguous, expect_shape, pixel_step, pixels, write_to
-from .engine.gemm import FLOAT
 from .engine.launch import inline, kernel, task_range, threads
 from .engine.memory import empty, non_temporal
 from .engine.simd import (
+    FLOAT,
     LANES,
     fence,
     load,

@@ -23,10 +23,10 @@ from .engine.arrays import (
     pixels,
     write_to,
 )
-from .engine.gemm import FLOAT
 from .engine.launch import covering_windows, kernel, task_range, threads_for
 from .engine.memory import empty, non_temporal
 from .engine.simd import (
+    FLOAT,
     LANES,
     Address,
     fence,

@@ -7,23 +7,22 @@ import numpy as np
 from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import address, pixel_step
-from ..engine.gemm import PLAIN, Epilogue, epilogue_of, pack_filter
+from ..engine.gemm import pack_filter, panel_epilogue
 from ..engine.launch import kernel, task_range, threads_for
 from ..engine.memory import empty
+from ..engine.records import PLAIN, Epilogue, Rows, epilogue_of
 from ..engine.simd import (
     COLUMNS,
+    FLOAT,
     ROWS,
     Address,
 )
 from .patches import (
-    FLOAT,
     PatchGrid,
     PatchLayout,
-    Rows,
     Runs,
     forward_layout,
     padded,
-    panel_epilogue,
     patch_addresses,
     patches_times,
     prefetch_tile,
@@ -55,9 +54,9 @@ def _products(
             panel, n = b + FLOAT * j * runs.depth, y.columns - j
             panel_end = panel_epilogue(epilogue, j)
             for r in range(0, count, ROWS):
-                to = y.data + FLOAT * ((m + r) * y.step + j)
-                prefetch_tile(to, y.step, n)
-                patches_times(table + 8 * r, runs, panel, to, y.step, count - r, n, panel_end)
+                to = Rows(y.data + FLOAT * ((m + r) * y.step + j), y.step, count - r, n)
+                prefetch_tile(to)
+                patches_times(table + 8 * r, runs, panel, to, panel_end)
 
 
 def even_block(count: int, tasks: int) -> int:

@@ -11,11 +11,14 @@ import numpy as np
 from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import Image, address, pixels
-from ..engine.gemm import Epilogue, pack_filter
+from ..engine.gemm import pack_filter
 from ..engine.launch import covering_windows, kernel, task_range, threads_for
 from ..engine.memory import empty
+from ..engine.records import Epilogue, Rows
+from ..engine.rows import copy_pixels
 from ..engine.simd import (
     COLUMNS,
+    FLOAT,
     LANES,
     ROWS,
     Address,
@@ -28,12 +31,9 @@ from ..engine.simd.functions import constant
 from .forward import even_block, products
 from .patches import (
     DEPTH,
-    FLOAT,
     PatchGrid,
-    Rows,
     Runs,
     always_inline,
-    copy_pixels,
     forward_layout,
     patch_addresses,
     patches_times,
@@ -42,8 +42,9 @@ from .patches import (
 
 
 class Work(NamedTuple):
-    """A task's buffer of `size` floats, and the pixels per block."""
+    """How tasks share the work: bands per image, a buffer of `size` floats each, pixels per block."""
 
+    bands: int
     scratch: Address
     size: int
     block: int
@@ -99,13 +100,13 @@ def cell_products(
     """results[count, floats] = pixels of dy times the filters' cells at place k."""
     floats = places.floats
     # Constants, so that the compiler drops what they switch off.
-    run, end = Runs(pixel.data, 1, pixel.depth), Epilogue(0, 0, 0)
+    run, end = Runs(pixel.data, 1, pixel.depth), Epilogue(0, 0, 0, 0)
     for j in range(0, floats, COLUMNS):
         width = COLUMNS if floats - j > LANES else LANES
         panel = b + FLOAT * pixel.depth * (j * places.number + k * width)
         for r in range(0, count, ROWS):
-            to = results + FLOAT * (r * floats + j)
-            patches_times(table + 8 * r, run, panel, to, floats, count - r, floats - j, end)
+            to = Rows(results + FLOAT * (r * floats + j), floats, count - r, floats - j)
+            patches_times(table + 8 * r, run, panel, to, end)
 
 
 @kernel
@@ -119,22 +120,21 @@ def _scatter(
     canvas: Canvas,
     dx: Image,
     images: int,
-    bands: int,
     work: Work,
 ) -> None:
     """dx = the sum over all pixels m of dy of dy[m, :] b, added where patch m was.
 
-    A unit of work is one of `bands` of an image's rows. Its sums stay in the cache, as an image
+    A unit of work is a band of rows of an image. Its sums stay in the cache, as an image
     with its padding.
     """
-    first, last = task_range(images * bands, task, tasks)
+    first, last = task_range(images * work.bands, task, tasks)
     image = work.scratch + FLOAT * task * work.size
     results = image + FLOAT * (work.size - work.block * (places.floats + 2))
     table = results + FLOAT * work.block * places.floats
     line = canvas.width * dx.channels
     for unit in range(first, last):
-        n, band = unit // bands, unit % bands
-        h_first, h_last = task_range(dx.height, band, bands)
+        n, band = unit // work.bands, unit % work.bands
+        h_first, h_last = task_range(dx.height, band, work.bands)
         p_first, _ = covering_windows(h_first, canvas.top, canvas.stride_y, canvas.window, dy.rows)
         _, p_last = covering_windows(
             h_last - 1, canvas.top, canvas.stride_y, canvas.window, dy.rows
@@ -222,6 +222,5 @@ def scatter(
         Canvas(width, *geometry.stride, window, top, left),
         dx,
         images,
-        bands,
-        Work(address(scratch), size, block),
+        Work(bands, address(scratch), size, block),
     )

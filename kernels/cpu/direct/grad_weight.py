@@ -12,8 +12,10 @@ from ..engine.arrays import address, pixels
 from ..engine.gemm import multiply, pack, packed_columns
 from ..engine.launch import inline, kernel, task_range, threads_for
 from ..engine.memory import empty
+from ..engine.records import Epilogue, Rows, Strided
 from ..engine.simd import (
     COLUMNS,
+    FLOAT,
     LANES,
     ROWS,
     Address,
@@ -26,9 +28,7 @@ from ..engine.simd import (
 from ..engine.simd.functions import constant
 from .patches import (
     DEPTH,
-    FLOAT,
     PatchGrid,
-    Rows,
     forward_layout,
     gather_patches,
     padded,
@@ -86,6 +86,7 @@ def _weight_products(
         run, at = load_index(parts.data, 2 * part), load_index(parts.data, 2 * part + 1)
         last_run, to = load_index(parts.data, 2 * part + 2), load_index(parts.data, 2 * part + 3)
         target = sums.dw + FLOAT * (split * sums.size + at * sums.step)
+        result = Rows(target, sums.step, to - at, dy.columns)
         db = sums.db + FLOAT * split * sums.size
         for j in range(dy.columns if part == 0 else 0):
             store_scalar(db, j, 0.0)
@@ -93,23 +94,10 @@ def _weight_products(
             count = min(block, m_last - m)
             patch_addresses(grid, m, count, table)
             gather_patches(table, count, parts.runs, run, last_run, buffer, step)
-            pack(dy.data + FLOAT * m * dy.step, dy.step, 1, count, dy.columns, panels, count, 0)
-            multiply(
-                buffer,
-                1,
-                step,
-                panels,
-                count,
-                0,
-                count,
-                target,
-                sums.step,
-                to - at,
-                dy.columns,
-                m > m_first,
-                0,
-                0,
-            )
+            strip = Strided(dy.data + FLOAT * m * dy.step, dy.step, 1)
+            pack(strip, count, dy.columns, panels, count, 0)
+            patches = Strided(buffer, 1, step)  # transposed
+            multiply(patches, panels, count, result, Epilogue(m > m_first, 0, 0, 0))
             if part == 0:
                 add_rows(panels, count, dy.columns, db)
 

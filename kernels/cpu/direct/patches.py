@@ -9,7 +9,7 @@ no pixel needs a special case.
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,28 +17,26 @@ import numpy as np
 from ...geometry import PaddingPairs, Pair
 from ...types import Array
 from ..engine.arrays import Image, address, pixels
-from ..engine.gemm import Epilogue, copy
 from ..engine.launch import inline, kernel, task_range, threads_for
 from ..engine.memory import empty
+from ..engine.records import Epilogue, Rows
+from ..engine.rows import copy, copy_pixels, fill_zeros
 from ..engine.simd import (
     COLUMNS,
+    FLOAT,
     LANES,
     ROWS,
     VECTORS,
     Address,
     addresses,
     load_index,
-    load_part,
     prefetch_write,
     store_index,
-    store_part,
     tile_multiply_at,
     tile_store,
     tile_zeros,
 )
-from ..engine.simd.functions import constant
 
-FLOAT = 4  # bytes
 DEPTH = 512  # floats of a patch that the weight gradient gathers at a time
 
 
@@ -73,15 +71,6 @@ class PatchGrid(NamedTuple):
     width: int
     stride_y: int
     stride_x: int
-    rows: int
-    columns: int
-
-
-class Rows(NamedTuple):
-    """A matrix rows x columns, with `step` floats between rows."""
-
-    data: Address
-    step: int
     rows: int
     columns: int
 
@@ -131,26 +120,6 @@ def tap_offsets(shape: tuple[int, ...], first_filter: int) -> Array:
 
 
 # -- padding --------------------------------------------------------------------------------------
-
-
-@inline
-def copy_pixels(
-    source: Address, source_step: int, target: Address, target_step: int, count: int, channels: int
-) -> None:
-    """Copy a row of pixels between arrays whose distances between pixels may differ."""
-    if source_step == target_step == channels:
-        count, channels = 1, count * channels
-    for q in range(count):
-        for c in range(0, channels, LANES):
-            v = load_part(source, q * source_step + c, channels - c)
-            store_part(target, q * target_step + c, v, channels - c)
-
-
-@inline
-def fill_zeros(p: Address, n: int) -> None:
-    """p[:n] = 0."""
-    for i in range(0, n, LANES):
-        store_part(p, i, constant(0.0), n - i)
 
 
 @kernel
@@ -224,72 +193,42 @@ def patch_addresses(grid: PatchGrid, m: int, count: int, table: Address) -> None
         store_index(table, i, at)
 
 
-@always_inline
-def wide_patches(
-    table: Address,
-    runs: Runs,
-    b: Address,
-    c: Address,
-    c_step: int,
-    rows: int,
-    n: int,
-    epilogue: Epilogue,
-) -> None:
-    """`patches_times` for a panel of COLUMNS columns."""
-    a, tile = addresses(table, ROWS), tile_zeros(ROWS, VECTORS)
-    for r in range(runs.number):
-        start = load_index(runs.data, 2 * r)
-        for i in range(start, start + load_index(runs.data, 2 * r + 1)):
-            tile = tile_multiply_at(tile, VECTORS, a, i, b)
-            b += FLOAT * COLUMNS
-    tile_store(tile, VECTORS, c, c_step, rows, n, 0, epilogue.scale, epilogue.bias, epilogue.relu)
+def _patches_times_panel(vectors: int, name: str) -> Callable[..., None]:
+    """`patches_times` for a panel of `vectors` vectors, a constant, per row."""
+
+    def patches_times_panel(
+        table: Address, runs: Runs, b: Address, c: Rows, epilogue: Epilogue
+    ) -> None:
+        a, tile = addresses(table, ROWS), tile_zeros(ROWS, vectors)
+        for r in range(runs.number):
+            start = load_index(runs.data, 2 * r)
+            for i in range(start, start + load_index(runs.data, 2 * r + 1)):
+                tile = tile_multiply_at(tile, vectors, a, i, b)
+                b += FLOAT * LANES * vectors
+        tile_store(tile, vectors, c, epilogue)
+
+    return always_inline(patches_times_panel, name)
+
+
+wide_patches = _patches_times_panel(VECTORS, "wide_patches")
+narrow_patches = _patches_times_panel(1, "narrow_patches")
 
 
 @always_inline
-def narrow_patches(
-    table: Address,
-    runs: Runs,
-    b: Address,
-    c: Address,
-    c_step: int,
-    rows: int,
-    n: int,
-    epilogue: Epilogue,
-) -> None:
-    """`patches_times` for a panel of LANES columns."""
-    a, tile = addresses(table, ROWS), tile_zeros(ROWS, 1)
-    for r in range(runs.number):
-        start = load_index(runs.data, 2 * r)
-        for i in range(start, start + load_index(runs.data, 2 * r + 1)):
-            tile = tile_multiply_at(tile, 1, a, i, b)
-            b += FLOAT * LANES
-    tile_store(tile, 1, c, c_step, rows, n, 0, epilogue.scale, epilogue.bias, epilogue.relu)
-
-
-@always_inline
-def patches_times(
-    table: Address,
-    runs: Runs,
-    b: Address,
-    c: Address,
-    c_step: int,
-    rows: int,
-    n: int,
-    epilogue: Epilogue,
-) -> None:
-    """c[rows, n] = ROWS patches times a packed panel, of which n columns are used."""
-    if n > LANES:
-        wide_patches(table, runs, b, c, c_step, rows, n, epilogue)
+def patches_times(table: Address, runs: Runs, b: Address, c: Rows, epilogue: Epilogue) -> None:
+    """The first ROWS rows of c, all its columns = ROWS patches times a packed panel."""
+    if c.columns > LANES:
+        wide_patches(table, runs, b, c, epilogue)
     else:
-        narrow_patches(table, runs, b, c, c_step, rows, n, epilogue)
+        narrow_patches(table, runs, b, c, epilogue)
 
 
 @inline
-def prefetch_tile(c: Address, c_step: int, n: int) -> None:
+def prefetch_tile(c: Rows) -> None:
     """Fetch the lines that a tile's results will be written to while the tile is computed."""
     for r in range(ROWS):
-        for j in range(0, min(n, COLUMNS), LANES):
-            prefetch_write(c + FLOAT * (r * c_step + j))
+        for j in range(0, min(c.columns, COLUMNS), LANES):
+            prefetch_write(c.data + FLOAT * (r * c.step + j))
 
 
 @inline
@@ -309,11 +248,3 @@ def gather_patches(
             floats = load_index(runs, 2 * r + 1)
             copy(pixel + FLOAT * load_index(runs, 2 * r), row, floats)
             row += FLOAT * floats
-
-
-@inline
-def panel_epilogue(epilogue: Epilogue, j: int) -> Epilogue:
-    """The epilogue of the columns from j on."""
-    scale = epilogue.scale + FLOAT * j if epilogue.scale != 0 else 0
-    bias = epilogue.bias + FLOAT * j if epilogue.bias != 0 else 0
-    return Epilogue(scale, bias, epilogue.relu)

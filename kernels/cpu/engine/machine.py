@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from .arrays import address
-from .gemm import FLOAT, panel_tile
+from .gemm import panel_tile
 from .launch import kernel, task_range, threads
-from .simd import COLUMNS, LANES, ROWS, Address, load, store
+from .records import Epilogue, Rows, Strided
+from .simd import COLUMNS, FLOAT, LANES, ROWS, Address, load, store
 
 STEPS, DEPTH = 1 << 15, 64  # k steps per call: less than a millisecond
 FLOATS = 1 << 25  # per copy: far more than any cache holds
@@ -24,7 +25,8 @@ ROUNDS, CALLS, PAUSE = 20, 10, 0.02  # calls per round; seconds between rounds
 def _multiply_adds(task: int, tasks: int, a: Address, b: Address, c: Address, steps: int) -> None:
     """The register tile on a panel that stays in the nearest cache."""
     for _ in range(steps // DEPTH):
-        panel_tile(a, 0, 1, b, DEPTH, c + FLOAT * task * 1024, COLUMNS, ROWS, COLUMNS, 0, 0, 0)
+        to = Rows(c + FLOAT * task * 1024, COLUMNS, ROWS, COLUMNS)
+        panel_tile(Strided(a, 0, 1), b, DEPTH, to, Epilogue(0, 0, 0, 0))
 
 
 @kernel

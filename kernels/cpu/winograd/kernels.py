@@ -4,11 +4,13 @@ import functools
 import threading
 from collections.abc import Callable
 
-from ..engine.gemm import COLUMNS, FLOAT, multiply
+from ..engine.arrays import Image
+from ..engine.gemm import multiply
 from ..engine.launch import kernel, task_range
-from ..engine.simd import LANES, Address, load, store
+from ..engine.records import Epilogue, Rows, Strided
+from ..engine.simd import COLUMNS, FLOAT, LANES, Address, load, store
 from ..engine.simd.functions import constant
-from .records import Epilogue, Image, Panels, Stack, Tiles
+from .records import Batch, Panels, Stack, Tiles
 from .transforms import (
     filter_transform,
     gradient_transform,
@@ -94,15 +96,14 @@ class Winograd:
             tasks: int,
             v: Stack,
             u: Panels,
-            first_tile: int,
-            count: int,
-            subbatch: int,
+            batch: Batch,
             tiles: Tiles,
             y: Image,
             epilogue: Epilogue,
             scratch: Address,
         ) -> None:
             """y from V; tasks share the panels of filters, and for each the subbatches."""
+            count, subbatch = batch.tiles, batch.subbatch
             portions = (count + subbatch - 1) // subbatch
             panels = (y.channels + COLUMNS - 1) // COLUMNS
             first, last = task_range(panels * portions, task, tasks)
@@ -115,8 +116,8 @@ class Winograd:
                     rows,
                     u,
                     unit // portions * COLUMNS,
-                    first_tile + start,
-                    first_tile + min(start + subbatch, count),
+                    batch.first + start,
+                    batch.first + min(start + subbatch, count),
                     tiles,
                     y,
                     epilogue,
@@ -136,14 +137,14 @@ class Winograd:
             tasks: int,
             x: Image,
             u: Panels,
-            count: int,
-            subbatch: int,
+            batch: Batch,
             tiles: Tiles,
             y: Image,
             epilogue: Epilogue,
             scratch: Address,
         ) -> None:
             """y from x: a subbatch of tiles goes through all steps in one task's cache."""
+            count, subbatch = batch.tiles, batch.subbatch
             first, last = task_range((count + subbatch - 1) // subbatch, task, tasks)
             row_step = x.channels + PAD
             size = subbatch * row_step
@@ -193,22 +194,11 @@ def accumulate(
     first, last = task_range(positions * strips, task, tasks)
     for unit in range(first, last):
         position, c = unit // strips, unit % strips * strip
-        multiply(
-            v.data + FLOAT * (position * v.step + c),
-            1,
-            v.row_step,
-            z.data + FLOAT * position * z.step,
-            z.depth,
-            0,
-            z.depth,
-            s.data + FLOAT * (position * s.step + c * filters),
-            filters,
-            min(strip, channels - c),
-            filters,
-            add,
-            0,
-            0,
-        )
+        transposed = Strided(v.data + FLOAT * (position * v.step + c), 1, v.row_step)
+        place = s.data + FLOAT * (position * s.step + c * filters)
+        result = Rows(place, filters, min(strip, channels - c), filters)
+        panels = z.data + FLOAT * position * z.step
+        multiply(transposed, panels, z.depth, result, Epilogue(add, 0, 0, 0))
 
 
 @kernel

@@ -8,13 +8,13 @@ import numpy as np
 from ...geometry import PaddingPairs
 from ...types import Array
 from ..engine.arrays import address, image, pixels
-from ..engine.gemm import epilogue_of
 from ..engine.launch import kernel, task_range, threads
 from ..engine.memory import empty
+from ..engine.records import PLAIN, Epilogue, epilogue_of
 from ..engine.simd import LANES, Address, hash_combine, load_part, store
 from ..engine.simd.functions import constant
 from .kernels import CACHE_LINE_FLOATS, PAD, SUBBATCH, Winograd, accumulate, column_sums
-from .records import PLAIN, Epilogue, Panels, Stack, Tiles
+from .records import Batch, Panels, Stack, Tiles
 
 # Floats of transformed filters up to which a task takes its tiles through all steps by itself.
 SMALL_FILTERS = 1 << 20
@@ -99,29 +99,19 @@ def convolve(
         subbatch = min(SUBBATCH, -(-count // threads()))
         v_size = (f.a**2 + 1) * (subbatch * row_step + CACHE_LINE_FLOATS)
         scratch = empty(threads() * (v_size + f.product_scratch(subbatch) + f.input_scratch))
-        f.fused_forward(
-            threads(), source, panels, count, subbatch, tiles, target, epilogue, address(scratch)
-        )
+        batch = Batch(0, count, subbatch)
+        f.fused_forward(threads(), source, panels, batch, tiles, target, epilogue, address(scratch))
         return
     for first, last in _batches(count, source.channels, target.channels, f.a**2):
-        subbatch = min(SUBBATCH, last - first)
+        batch = Batch(first, last - first, min(SUBBATCH, last - first))
         # One more position: the last tile of rows reads beyond its end.
         v = empty((f.a**2 + 1, padded_stride((last - first) * row_step)))
         stack = Stack(address(v), row_step, v.shape[1])
         scratch = empty(threads() * f.input_scratch)
         f.transform_input(threads(), source, tiles, first, last - first, stack, address(scratch))
-        scratch = empty(threads() * f.product_scratch(subbatch))
+        scratch = empty(threads() * f.product_scratch(batch.subbatch))
         f.multiply_and_invert(
-            threads(),
-            stack,
-            panels,
-            first,
-            last - first,
-            subbatch,
-            tiles,
-            target,
-            epilogue,
-            address(scratch),
+            threads(), stack, panels, batch, tiles, target, epilogue, address(scratch)
         )
 
 

@@ -6,9 +6,13 @@ Each function here makes a function for one F(m x m, r x r), in which the sizes 
 
 from collections.abc import Callable
 
-from ..engine.gemm import COLUMNS, FLOAT, multiply
+from ..engine.arrays import Image
+from ..engine.gemm import multiply
 from ..engine.launch import inline, task_range
+from ..engine.records import Epilogue, Rows, Strided
 from ..engine.simd import (
+    COLUMNS,
+    FLOAT,
     LANES,
     Address,
     load,
@@ -20,7 +24,7 @@ from ..engine.simd import (
 )
 from ..engine.simd.functions import constant
 from .matrices import linear_map, matrices
-from .records import Epilogue, Image, Panels, Stack, Tiles
+from .records import Panels, Stack, Tiles
 
 
 @inline
@@ -223,22 +227,11 @@ def products(m: int, r: int, name: str) -> Callable:
         for position in range(a * a):
             t_first, t_last = task_range(last - first, position, a * a)
             prefetch_results(first + t_first, first + t_last, tiles, y, panel)
-            multiply(
-                v.data + FLOAT * position * v.step,
-                v.row_step,
-                1,
-                u.data + FLOAT * (position * u.step + panel * u.depth),
-                u.depth,
-                0,
-                u.depth,
-                middle + FLOAT * position * step,
-                COLUMNS,
-                last - first,
-                min(COLUMNS, y.channels - panel),
-                0,
-                0,
-                0,
-            )
+            rows = Strided(v.data + FLOAT * position * v.step, v.row_step, 1)
+            filters = u.data + FLOAT * (position * u.step + panel * u.depth)
+            place = middle + FLOAT * position * step
+            to = Rows(place, COLUMNS, last - first, min(COLUMNS, y.channels - panel))
+            multiply(rows, filters, u.depth, to, Epilogue(0, 0, 0, 0))
         for t in range(first, last):
             n, row, column = tile_corner(tiles, t, m)
             source = middle + FLOAT * (t - first) * COLUMNS

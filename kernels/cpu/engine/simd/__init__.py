@@ -31,7 +31,7 @@ from .arithmetic import (
     sqrt,
 )
 from .hashing import bernoulli_mask, hash_combine
-from .host import COLUMNS, INSTRUCTIONS, LANES, ROWS, VECTORS, WIDTHS
+from .host import COLUMNS, FLOAT, INSTRUCTIONS, LANES, ROWS, VECTORS, WIDTHS
 from .memory import (
     fence,
     load,
@@ -53,6 +53,7 @@ from .vector import Address, Vector, operation, vector
 
 __all__ = [
     "COLUMNS",
+    "FLOAT",
     "INSTRUCTIONS",
     "LANES",
     "ROWS",

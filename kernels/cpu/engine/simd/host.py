@@ -34,5 +34,6 @@ def _host() -> str:
 
 INSTRUCTIONS = _host()
 LANES, ROWS = WIDTHS[INSTRUCTIONS]
+FLOAT = 4  # bytes
 VECTORS = 2  # per row of the register tile
 COLUMNS = VECTORS * LANES

@@ -7,12 +7,11 @@ end of a row needs no loop of its own.
 from llvmlite import ir
 from numba import njit
 
-from .host import LANES
+from .host import FLOAT, LANES
 from .vector import (
-    FLOAT,
+    FLOAT32,
     INT32,
     INT64,
-    SUFFIX,
     VECTOR,
     Address,
     Vector,
@@ -21,6 +20,8 @@ from .vector import (
     first_lanes,
     float32,
     intp,
+    masked_load,
+    masked_store,
     operation,
     pointer_to,
     types,
@@ -32,14 +33,14 @@ from .vector import (
 def load(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> ir.Value:
     """The LANES floats from p[i] on."""
     value = builder.load(pointer_to(builder, p, i, VECTOR))
-    value.align = 4
+    value.align = FLOAT
     return value
 
 
 @operation(intp, intp, vector, result=types.void)
 def store(builder: ir.IRBuilder, p: ir.Value, i: ir.Value, v: ir.Value) -> None:
     """p[i : i + LANES] = v."""
-    builder.store(v, pointer_to(builder, p, i, VECTOR)).align = 4
+    builder.store(v, pointer_to(builder, p, i, VECTOR)).align = FLOAT
 
 
 @operation(intp, intp, intp, vector)
@@ -47,27 +48,13 @@ def load_part_or(
     builder: ir.IRBuilder, p: ir.Value, i: ir.Value, n: ir.Value, other: ir.Value
 ) -> ir.Value:
     """The first n lanes from p[i] on, `other` in the rest."""
-    pointer, mask = pointer_to(builder, p, i, VECTOR), first_lanes(builder, n)
-    return call(
-        builder, f"llvm.masked.load.{SUFFIX}.p0", pointer, ir.Constant(INT32, 4), mask, other
-    )
+    return masked_load(builder, p, i, first_lanes(builder, n), other)
 
 
 @operation(intp, intp, vector, intp, result=types.void)
-def _masked_store(
-    builder: ir.IRBuilder, p: ir.Value, i: ir.Value, v: ir.Value, n: ir.Value
-) -> None:
+def _store_first(builder: ir.IRBuilder, p: ir.Value, i: ir.Value, v: ir.Value, n: ir.Value) -> None:
     """p[i : i + n] = the first n lanes of v."""
-    pointer, mask = pointer_to(builder, p, i, VECTOR), first_lanes(builder, n)
-    call(
-        builder,
-        f"llvm.masked.store.{SUFFIX}.p0",
-        v,
-        pointer,
-        ir.Constant(INT32, 4),
-        mask,
-        result=ir.VoidType(),
-    )
+    masked_store(builder, p, i, v, first_lanes(builder, n))
 
 
 @njit
@@ -84,14 +71,14 @@ def store_part(p: Address, i: int, v: Vector, n: int) -> None:
     if n >= LANES:
         store(p, i, v)
     else:
-        _masked_store(p, i, v, n)
+        _store_first(p, i, v, n)
 
 
 @operation(intp, intp, vector, result=types.void)
 def _stream(builder: ir.IRBuilder, p: ir.Value, i: ir.Value, v: ir.Value) -> None:
     """p[i : i + LANES] = v, non-temporal; the address must be a multiple of a vector's size."""
     instruction = builder.store(v, pointer_to(builder, p, i, VECTOR))
-    instruction.align = 4 * LANES
+    instruction.align = FLOAT * LANES
     instruction.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(INT32, 1)]))
 
 
@@ -134,13 +121,13 @@ def prefetch_write(builder: ir.IRBuilder, p: ir.Value) -> None:
 @operation(intp, intp, result=float32)
 def load_scalar(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> ir.Value:
     """The float p[i]."""
-    return builder.load(pointer_to(builder, p, i, FLOAT))
+    return builder.load(pointer_to(builder, p, i, FLOAT32))
 
 
 @operation(intp, intp, float32, result=types.void)
 def store_scalar(builder: ir.IRBuilder, p: ir.Value, i: ir.Value, value: ir.Value) -> None:
     """p[i] = value."""
-    builder.store(value, pointer_to(builder, p, i, FLOAT))
+    builder.store(value, pointer_to(builder, p, i, FLOAT32))
 
 
 @operation(intp, intp, intp, result=types.void)

@@ -12,10 +12,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-from .host import LANES
+from .host import FLOAT, LANES
 
-FLOAT, INT32, INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
-VECTOR, INTEGERS, MASK = (ir.VectorType(t, LANES) for t in (FLOAT, INT32, ir.IntType(1)))
+FLOAT32, INT32, INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+VECTOR, INTEGERS, MASK = (ir.VectorType(t, LANES) for t in (FLOAT32, INT32, ir.IntType(1)))
 SUFFIX = f"v{LANES}f32"  # of LLVM's functions on vectors
 intp, float32 = types.intp, types.float32
 
@@ -64,7 +64,7 @@ def operation(
 
 def pointer_to(builder: ir.IRBuilder, base: ir.Value, index: ir.Value, kind: ir.Type) -> ir.Value:
     """A pointer to `kind` at float number `index` from the address `base`."""
-    floats = builder.inttoptr(base, FLOAT.as_pointer())
+    floats = builder.inttoptr(base, FLOAT32.as_pointer())
     return builder.bitcast(builder.gep(floats, [index]), kind.as_pointer())
 
 
@@ -92,3 +92,20 @@ def first_lanes(builder: ir.IRBuilder, n: ir.Value) -> ir.Value:
     """The mask of the lanes below n."""
     lanes = ir.Constant(INTEGERS, list(range(LANES)))
     return builder.icmp_signed("<", lanes, broadcast(builder, builder.trunc(n, INT32), INTEGERS))
+
+
+def masked_load(
+    builder: ir.IRBuilder, p: ir.Value, i: ir.Value, mask: ir.Value, other: ir.Value
+) -> ir.Value:
+    """The floats from p[i] on in the lanes of the mask, `other` in the rest."""
+    pointer, align = pointer_to(builder, p, i, VECTOR), ir.Constant(INT32, FLOAT)
+    return call(builder, f"llvm.masked.load.{SUFFIX}.p0", pointer, align, mask, other)
+
+
+def masked_store(
+    builder: ir.IRBuilder, p: ir.Value, i: ir.Value, v: ir.Value, mask: ir.Value
+) -> None:
+    """Write the lanes of the mask to p[i] and what follows."""
+    pointer, align = pointer_to(builder, p, i, VECTOR), ir.Constant(INT32, FLOAT)
+    name = f"llvm.masked.store.{SUFFIX}.p0"
+    call(builder, name, v, pointer, align, mask, result=ir.VoidType())
