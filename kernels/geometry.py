@@ -5,7 +5,7 @@ All sizes are in pixels, ordered (vertical, horizontal).
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from .types import Array, IntOrPair, Padding, Pair
 
@@ -81,7 +81,7 @@ def output_size(
 
 def _remembered(function: Callable[P, R]) -> Callable[P, R]:
     """`function` with a cache of its results. Lists cannot be looked up; they are computed again."""
-    kept = functools.lru_cache(maxsize=4096, typed=True)(function)
+    kept: Any = functools.lru_cache(maxsize=4096, typed=True)(function)
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -20,7 +20,7 @@ from ..geometry import Window, window
 from ..types import Array, IntOrPair, Padding, Shape
 from . import direct, linear, winograd
 from .activation import activate
-from .engine.arrays import contiguous, expect_shape, pixel_step, write_to
+from .engine.arrays import contiguous, expect_shape, output_array, pixel_step, write_to
 from .engine.memory import empty
 from .engine.simd import COLUMNS
 from .engine.weight_cache import weight_cache
@@ -185,8 +185,7 @@ def scaled_conv2d(
     cache = weight_cache(w)
     w = contiguous(w)
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
-    shape = (len(x), *geometry.output, w.shape[3])
-    y = out if out is not None and out.shape == shape and pixel_step(out) else empty(shape)
+    y = output_array(out, (len(x), *geometry.output, w.shape[3]), channel_slice=True)
     variant = _serve(geometry, len(x), x.shape[3], w.shape[3], groups)
     several = pixels_per_vector(geometry, w.shape[3], groups)
     if variant:

@@ -577,9 +577,12 @@ REFUSED = {
     "batch_norm: beta": lambda: cpu.batch_norm(X, V, f32(8), V, V),
     "batch_norm: running": lambda: cpu.batch_norm(X, V, V, f32(4), V, training=False),
     "batch_norm_add: other": lambda: cpu.batch_norm_add(X, f32(1, 6, 6, 16), V, V, V, V),
+    "batch_norm: out": lambda: cpu.batch_norm(X, V, V, V, V, out=f32(1, 6, 6, 16)),
+    "batch_norm_add: out": lambda: cpu.batch_norm_add(X, X, V, V, V, V, out=f32(2, 6, 6, 8)),
     "batch_norm: empty": lambda: cpu.batch_norm(f32(0, 6, 6, 16), V, V, V, V),
     "batch_norm_grad: dy": lambda: cpu.batch_norm_grad(f32(1), X, V, V, V),
     "batch_norm_grad: mean": lambda: cpu.batch_norm_grad(X, X, V, f32(3), V),
+    "local_response_norm: out": lambda: cpu.local_response_norm(X, out=f32(2, 6, 5, 16)),
     "local_response_norm: size": lambda: cpu.local_response_norm(X, size=0),
     "local_response_norm_grad: dy": lambda: cpu.local_response_norm_grad(f32(1), X, X, X),
     "local_response_norm_grad: scale": lambda: cpu.local_response_norm_grad(X, X, X, f32(2, 16)),
@@ -615,6 +618,30 @@ def test_wrong_shapes_are_refused_before_a_kernel_runs(name):
         REFUSED[name]()
     for a, b in zip((X, W, V), before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+WRITERS = {
+    "relu": lambda out: cpu.relu(X, out=out),
+    "add": lambda out: cpu.add(X, X, out=out),
+    "dropout": lambda out: cpu.dropout(X, 0.5, np.random.default_rng(0), out=out),
+    "conv2d": lambda out: cpu.conv2d(X, f32(3, 3, 16, 16), padding=1, out=out),
+    "conv2d_affine": lambda out: cpu.conv2d_affine(X, f32(1, 1, 16, 16), V, V, out=out),
+    "max_pool2d": lambda out: cpu.max_pool2d(X, 1, out=out),
+    "avg_pool2d": lambda out: cpu.avg_pool2d(X, 1, out=out),
+    "batch_norm": lambda out: cpu.batch_norm(X, V, V, V.copy(), V.copy(), out=out),
+    "batch_norm_add": lambda out: cpu.batch_norm_add(X, X, V, V, V.copy(), V.copy(), out=out),
+    "local_response_norm": lambda out: cpu.local_response_norm(X, out=out),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_read_only_out_stays_as_it_is(name):
+    """Kernels write to addresses: NumPy's flag has to be read before."""
+    out = np.full(X.shape, 7, np.float32)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        WRITERS[name](out)
+    assert (out == 7).all()
 
 
 def test_views_types_and_subclasses_are_host_arrays():

@@ -29,7 +29,7 @@ class Output(NamedTuple):
 
     data: Address
     step: int
-    non_temporal: int
+    non_temporal: bool
 
 
 class Epilogue(NamedTuple):
