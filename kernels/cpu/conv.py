@@ -1,4 +1,4 @@
-"""Convolution on the CPU, and which algorithm serves which shape and pass.
+"""Convolution on the CPU, and the choice of the algorithm for each shape and pass.
 
 | algorithm   | for                                                         | relative error |
 |-------------|-------------------------------------------------------------|----------------|
@@ -33,7 +33,9 @@ _forced = "auto"
 
 @contextmanager
 def algorithm(name: str) -> Iterator[None]:
-    """Use the algorithm of that name in this block wherever it can; "auto" chooses.
+    """Use the algorithm of that name in this block if it can compute the convolution.
+
+    "auto" restores the choice by `cost`.
 
     Raises ValueError for an unknown name.
     """
@@ -70,7 +72,7 @@ def choose(
     groups: int,
     weights: bool = False,
 ) -> str:
-    """The algorithm for one pass: the one asked for if it can, else the cheapest by `cost`."""
+    """The algorithm for one pass: the one called `name` if possible, else the cheapest by `cost`."""
     names = possible(geometry, channels, filters, groups)
     if name in names:
         return name
@@ -86,7 +88,7 @@ def cost(
     groups: int,
     weights: bool = False,
 ) -> float:
-    """An estimate in cycles: two products per cycle; the transforms as measured."""
+    """An estimate in cycles: two products per cycle, and the transforms as measured."""
     area, pixels = (
         geometry.kernel[0] * geometry.kernel[1],
         images * geometry.output[0] * geometry.output[1],
@@ -104,14 +106,14 @@ def cost(
     )
 
 
-# Instructions per float; filters of many channels come from memory, not from a cache.
+# Instructions per float. Filters of many channels are read from memory, not from a cache.
 PATCH, TRANSFORM, FILTER = 2, 10, 30
 
 
-def _serve(
+def _winograd_or_none(
     geometry: Window, images: int, channels: int, filters: int, groups: int, weights: bool = False
 ) -> winograd.Winograd | None:
-    """The `Winograd` that computes this convolution, or None for the direct algorithm."""
+    """The `Winograd` for this convolution, or None for the direct algorithm."""
     name = choose(_forced, images, geometry, channels, filters, groups, weights)
     return None if name == "direct" else winograd.winograd(int(name[-1]), geometry.kernel[0])
 
@@ -134,7 +136,7 @@ def _expect_shapes(
     dy: Array | None = None,
     b: tuple[Array | None, ...] = (),
 ) -> None:
-    """Raise ValueError unless the arrays belong together: kernels read addresses."""
+    """Raise ValueError unless the shapes fit together: kernels read addresses without checks."""
     channels, filters = w_shape[2] * groups, w_shape[3]
     if len(x_shape) != 4 or x_shape[3] != channels or filters % groups or 0 in (*x_shape, *w_shape):
         raise ValueError(
@@ -180,13 +182,13 @@ def scaled_conv2d(
     activation: str | None,
     out: Array | None,
 ) -> Array:
-    """`f(scale * (x conv w) + b)`, by the algorithm that serves this geometry."""
+    """`f(scale * (x conv w) + b)`, by the algorithm that is chosen for this geometry."""
     _expect_shapes(x.shape, w.shape, geometry, groups, b=(b, scale))
     cache = weight_cache(w)
     w = contiguous(w)
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
     y = output_array(out, (len(x), *geometry.output, w.shape[3]), channel_slice=True)
-    variant = _serve(geometry, len(x), x.shape[3], w.shape[3], groups)
+    variant = _winograd_or_none(geometry, len(x), x.shape[3], w.shape[3], groups)
     several = pixels_per_vector(geometry, w.shape[3], groups)
     if variant:
         winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y, cache)
@@ -219,7 +221,7 @@ def conv2d_grad_input(
         dx = linear.linear_grad_input(dy.reshape(len(dy), -1), w.reshape(-1, w.shape[3]))
         return dx.reshape(x_shape)
     dx = empty(x_shape)
-    variant = _serve(geometry, len(dy), x_shape[3], w.shape[3], groups)
+    variant = _winograd_or_none(geometry, len(dy), x_shape[3], w.shape[3], groups)
     if variant:
         winograd.conv2d_grad_input(variant, dy, w, geometry.padding, dx)
     else:
@@ -244,8 +246,8 @@ def conv2d_grad_weight(
         dw, db = linear.linear_grad_weight(dy.reshape(len(dy), -1), x.reshape(len(x), -1))
         return dw.reshape(w_shape), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
-    variant = _serve(geometry, len(x), x.shape[3], w_shape[3], groups, weights=True)
-    # more pixels side by side than forward takes: gathering patches is what costs
+    variant = _winograd_or_none(geometry, len(x), x.shape[3], w_shape[3], groups, weights=True)
+    # More pixels per vector than in the forward pass: gathering patches takes most of the time.
     several = pixels_per_vector(geometry, w_shape[3], groups, COLUMNS)
     if variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db if bias else None)

@@ -1,16 +1,17 @@
 """Dropout in one pass over memory.
 
-The mask is computed where it is applied, and kept as bytes for the gradient.
+The mask is a hash of the position and two keys, so it needs no array of random numbers. It is kept
+as bytes for the gradient.
 """
 
 import numpy as np
 
 from ..reference.dropout import draw_keys, drop_threshold
 from ..types import Array
-from .activation import span
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.launch import kernel, threads_for
 from .engine.memory import empty
+from .engine.rows import span
 from .engine.simd import (
     LANES,
     Address,
@@ -28,7 +29,7 @@ def _dropout(
     task: int,
     tasks: int,
     x: Address,
-    n: int,
+    size: int,
     first_key: int,
     second_key: int,
     least: int,
@@ -36,27 +37,24 @@ def _dropout(
     y: Address,
     keep: Address,
 ) -> None:
-    """y = x scale and keep = 1 where the hash is at least `least`, else 0 both."""
-    first, last = span(n, task, tasks)
+    """y = x * scale and keep = 1 where the hash is at least `least`; both 0 elsewhere."""
+    first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
-        kept = bernoulli_mask(i, first_key, second_key, least)
-        store_bytes_part(keep, i, kept, last - i)
-        store_part(y, i, load_part(x, i, last - i) * (kept * splat(scale)), last - i)
+        n, kept = last - i, bernoulli_mask(i, first_key, second_key, least)
+        store_bytes_part(keep, i, kept, n)
+        store_part(y, i, load_part(x, i, n) * (kept * splat(scale)), n)
 
 
 @kernel
 def _dropout_grad(
-    task: int, tasks: int, dy: Address, n: int, keep: Address, scale: float, dx: Address
+    task: int, tasks: int, dy: Address, size: int, keep: Address, scale: float, dx: Address
 ) -> None:
-    """dx = dy scale where kept, else 0."""
-    first, last = span(n, task, tasks)
+    """dx = dy * scale where keep is 1, else 0."""
+    first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
-        store_part(
-            dx,
-            i,
-            load_part(dy, i, last - i) * (load_bytes_part(keep, i, last - i) * splat(scale)),
-            last - i,
-        )
+        n = last - i
+        factor = load_bytes_part(keep, i, n) * splat(scale)
+        store_part(dx, i, load_part(dy, i, n) * factor, n)
 
 
 def dropout(

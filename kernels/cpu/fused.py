@@ -1,4 +1,4 @@
-"""Several operations in one pass over memory; `reference/fused.py` defines them."""
+"""Several operations in one pass over memory; `reference.fused` defines them."""
 
 from ..geometry import window
 from ..types import Array, IntOrPair, Padding
@@ -22,7 +22,7 @@ def conv2d_affine(
     activation: str | None = None,
     out: Array | None = None,
 ) -> Array:
-    """See `functional.conv2d_affine`. Scale and shift cost nothing, the residual is a pass."""
+    """See `functional.conv2d_affine`. Scale and shift take no time; the residual takes a pass over y."""
     geometry = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     if residual is None:
         return scaled_conv2d(x, w, scale, shift, geometry, groups, activation, out)

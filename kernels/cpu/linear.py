@@ -1,7 +1,7 @@
 """Fully connected layers.
 
-With many rows (images) they are blocked matrix products. With few rows reading the weights takes
-most of the time, and they are read once.
+With many rows (images) the three passes are blocked matrix products. With few rows, reading the
+weights takes most of the time: these kernels read them once, in the order of memory.
 """
 
 from ..types import Array
@@ -30,7 +30,7 @@ from .engine.simd.functions import constant
 DEPTH = 256  # rows of the weights that are packed at a time
 WIDTH = 256  # columns of them
 STRIP = 6 * ROWS  # rows of the weight gradient that are written at a time
-FEW = 12  # up to so many images, packing the weights costs more than it saves
+FEW = 12  # rows up to which packing the weights costs more than it saves
 
 
 @kernel
@@ -44,7 +44,11 @@ def _product(
     relu: bool,
     scratch: Address,
 ) -> None:
-    """c = a b + bias, at least 0 with `relu`; tasks share the columns."""
+    """c = a b + bias, at least 0 with `relu`: `(rows, columns)` of `(rows, depth)`, `(depth, columns)`.
+
+    Tasks share the columns. DEPTH rows and WIDTH columns of b are packed at a time, so that they
+    stay in the cache while all rows of a are multiplied by them.
+    """
     first, last = task_range((c.columns + COLUMNS - 1) // COLUMNS, task, tasks)
     first, last = first * COLUMNS, min(last * COLUMNS, c.columns)
     panels = scratch + FLOAT * task * DEPTH * (WIDTH + a.rows + ROWS)
@@ -68,9 +72,10 @@ def _product(
 
 @kernel
 def _few_rows(task: int, tasks: int, a: Rows, b: Address, columns: int, sums: Address) -> None:
-    """The task's part of c = a b for few rows, to sums[task].
+    """The task's part of c = a b for few rows, to sums[task] `(rows, columns)`.
 
-    Its rows of b are read in the order of memory, four at a time.
+    Tasks share the rows of b, which are read in the order of memory. Four are read at a time, so
+    that c is loaded and stored a quarter as often.
     """
     rows, depth = a.rows, a.columns
     first, last = task_range((depth + 3) // 4, task, tasks)
@@ -111,7 +116,7 @@ def _add_parts(
     least: float,
     c: Address,
 ) -> None:
-    """c = max(sum of the parts + bias, least)."""
+    """c = max(sum of the parts + bias, least); sums `(parts, rows, columns)`."""
     first, last = task_range(rows, task, tasks)
     for r in range(first, last):
         for j in range(0, columns, LANES):
@@ -130,7 +135,8 @@ def _few_rows_transposed(
 ) -> None:
     """c = a b^T for few rows, b `(columns, depth)`.
 
-    Scalar products of rows that are read in order, four rows of b at a time.
+    Scalar products of rows that are read in order. Four rows of b at a time give four independent
+    chains of additions.
     """
     first, last = task_range(columns, task, tasks)
     for j in range(first, last, 4):
@@ -144,7 +150,7 @@ def _few_rows_transposed(
                 s1 = s1 + v * load_part(b, j1 * depth + k, n)
                 s2 = s2 + v * load_part(b, j2 * depth + k, n)
                 s3 = s3 + v * load_part(b, j3 * depth + k, n)
-            # In this order the last column's own sum is what stays.
+            # In this order the last column keeps its own sum if j1, j2 and j3 are equal to it.
             store_scalar(c, r * columns + j3, reduce_sum(s3))
             store_scalar(c, r * columns + j2, reduce_sum(s2))
             store_scalar(c, r * columns + j1, reduce_sum(s1))
@@ -155,9 +161,9 @@ def _few_rows_transposed(
 def _outer_products(
     task: int, tasks: int, x: Rows, dy: Rows, dw: Address, db: Address, scratch: Address
 ) -> None:
-    """dw = x^T dy, db = the sums of dy; tasks share the rows of dw.
+    """dw = x^T dy `(in, out)`, db = the sums of dy `(out,)`; tasks share the rows of dw.
 
-    One strip of dw after the other is computed against a panel of dy that stays in the cache.
+    WIDTH columns of dy are packed and stay in the cache while all strips of dw are computed.
     """
     images, columns = dy.rows, dy.columns
     first, last = task_range((x.columns + ROWS - 1) // ROWS, task, tasks)
@@ -188,7 +194,7 @@ def _multiply(a: Array, b: Strided, c: Array, bias: Address = 0, relu: bool = Fa
     _product(tasks, left, b, result, bias, relu, address(scratch))
 
 
-TOGETHER = 2048  # rows of one running sum: float32 loses digits in longer ones
+RUNNING_SUM = 2048  # rows: float32 loses digits in longer running sums
 
 
 def linear(
@@ -251,9 +257,9 @@ def linear_grad_weight(dy: Array, x: Array) -> tuple[Array, Array]:
             f"linear_grad_weight: dy {dy.shape} and x {x.shape}: expected (N, out) and (N, in)"
         )
     dy, x = contiguous(dy), contiguous(x)
-    dw, db = _sums_of_products(dy[:TOGETHER], x[:TOGETHER])
-    for first in range(TOGETHER, len(x), TOGETHER):
-        part = _sums_of_products(dy[first : first + TOGETHER], x[first : first + TOGETHER])
+    dw, db = _sums_of_products(dy[:RUNNING_SUM], x[:RUNNING_SUM])
+    for first in range(RUNNING_SUM, len(x), RUNNING_SUM):
+        part = _sums_of_products(dy[first : first + RUNNING_SUM], x[first : first + RUNNING_SUM])
         dw, db = dw + part[0], db + part[1]
     return dw, db
 
@@ -262,7 +268,7 @@ def _sums_of_products(dy: Array, x: Array) -> tuple[Array, Array]:
     """x^T dy and the sums of dy, each a running sum over the rows."""
     (images, rows), columns = x.shape, dy.shape[1]
     dw, db = empty((rows, columns)), empty(columns)
-    # Tiles read ROWS columns of x at a time, also where the last of them are missing.
+    # Tiles read ROWS columns of x at a time, even if x has fewer left.
     left = empty((images, -(-rows // ROWS) * ROWS))
     left[:, :rows] = x
     tasks = threads_for(flops=2 * dw.size * images)

@@ -1,4 +1,4 @@
-"""Softmax and its cross-entropy, a row at a time while it is in the nearest cache."""
+"""Softmax and its cross-entropy, row by row: each row `(classes,)` stays in the nearest cache."""
 
 import math
 
@@ -10,6 +10,7 @@ from .engine.arrays import address, contiguous, expect_shape
 from .engine.launch import inline, kernel, task_range, threads_for
 from .engine.memory import empty
 from .engine.simd import (
+    FLOAT,
     LANES,
     Address,
     load_index,
@@ -28,7 +29,10 @@ from .engine.simd.functions import constant, exp
 
 @inline
 def exponentials(row: Address, y: Address, n: int) -> tuple[float, float]:
-    """y[:n] = exp(row - its largest); returns the largest and the sum."""
+    """y[:n] = exp(row - max(row)); returns max(row) and the sum of y.
+
+    Subtracting the maximum keeps exp from overflowing.
+    """
     top = constant(-np.inf)
     for i in range(0, n, LANES):
         top = maximum(load_part_or(row, i, n - i, constant(-np.inf)), top)
@@ -43,11 +47,11 @@ def exponentials(row: Address, y: Address, n: int) -> tuple[float, float]:
 
 @kernel
 def _softmax(task: int, tasks: int, z: Address, y: Address, rows: int, n: int) -> None:
-    """y = softmax(z), row by row."""
+    """y = exp(z - max) / sum of exp(z - max) per row, `(rows, n)`."""
     first, last = task_range(rows, task, tasks)
     for r in range(first, last):
-        row = y + 4 * r * n
-        _, sum = exponentials(z + 4 * r * n, row, n)
+        row = y + FLOAT * r * n
+        _, sum = exponentials(z + FLOAT * r * n, row, n)
         for i in range(0, n, LANES):
             store_part(row, i, load_part(row, i, n - i) * splat(float32(1.0) / sum), n - i)
 
@@ -63,11 +67,11 @@ def _cross_entropy(
     rows: int,
     n: int,
 ) -> None:
-    """losses[r] = -log softmax(z[r])[label], dz = (softmax - onehot) / rows."""
+    """losses[r] = -log softmax(z[r])[label], dz = (softmax(z) - onehot) / rows; z `(rows, n)`."""
     first, last = task_range(rows, task, tasks)
     for r in range(first, last):
-        row, label = dz + 4 * r * n, load_index(labels, r)
-        high, sum = exponentials(z + 4 * r * n, row, n)
+        row, label = dz + FLOAT * r * n, load_index(labels, r)
+        high, sum = exponentials(z + FLOAT * r * n, row, n)
         store_scalar(losses, r, float32(math.log(sum)) - (load_scalar(z, r * n + label) - high))
         scale = float32(1.0) / (sum * float32(rows))
         for i in range(0, n, LANES):

@@ -1,4 +1,4 @@
-"""Convolutions with fewer filters than vector lanes, such as LeNet's: several pixels at once."""
+"""Convolutions with fewer filters than vector lanes, such as LeNet's: several pixels per vector."""
 
 import functools
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class PixelsPerVector(NamedTuple):
     """Compute `pixels` neighboring output pixels at once, as extra filters of one wider kernel.
 
     The filter of pixel t is the kernel, shifted t strides to the right. The results
-    `(..., pixels * K)` lie in memory as the pixels `(..., K)` do.
+    `(H, W / pixels, pixels * K)` have the same order in memory as `(H, W, K)`.
     """
 
     pixels: int
@@ -41,7 +41,7 @@ class PixelsPerVector(NamedTuple):
 def pixels_per_vector(
     geometry: Window, filters: int, groups: int, width: int = LANES
 ) -> PixelsPerVector | None:
-    """As many pixels as fill `width` lanes and divide the row evenly; None if that is one."""
+    """The most pixels that fit into `width` lanes and divide the row evenly; None for one pixel."""
     fit = range(1, max(width // filters, 1) + 1)
     count = max(n for n in fit if geometry.output[1] % n == 0)
     if count == 1 or groups > 1 or geometry.dilation != (1, 1):

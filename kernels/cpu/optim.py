@@ -1,7 +1,8 @@
 """Parameter updates: one kernel call for all parameters, one pass over each.
 
-A kernel gets a table of addresses and sizes, with one row per array of an update (sizes, parameter,
-gradient, slots) and one column per parameter, and a table of the parameters' own numbers.
+A kernel takes two tables with one column per parameter. The rows of `arrays` are the sizes and the
+addresses of the parameters, the gradients and the optimizer's state; the rows of `numbers` are
+rates and decays. Tasks share the elements of every parameter.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,36 @@ import numpy as np
 
 from .. import reference
 from ..types import Array
-from .activation import span
 from .engine.arrays import address, contiguous, expect_shape, is_contiguous
-from .engine.launch import kernel, threads_for
-from .engine.simd import LANES, Address, load_index, load_part, load_scalar, splat, sqrt, store_part
+from .engine.launch import inline, kernel, threads_for
+from .engine.rows import span
+from .engine.simd import (
+    LANES,
+    Address,
+    Vector,
+    load_index,
+    load_part,
+    load_scalar,
+    splat,
+    sqrt,
+    store_part,
+)
+
+
+@inline
+def parameter(arrays: Address, count: int, p: int) -> tuple[int, Address, Address]:
+    """The size of parameter p of `count`, its address and that of its gradient."""
+    return (
+        load_index(arrays, p),
+        load_index(arrays, count + p),
+        load_index(arrays, 2 * count + p),
+    )
+
+
+@inline
+def number(numbers: Address, i: int) -> Vector:
+    """numbers[i] in every lane."""
+    return splat(load_scalar(numbers, i))
 
 
 @kernel
@@ -26,19 +53,12 @@ def _sgd(
     momentum: float,
     nesterov: bool,
 ) -> None:
-    """s = rate (g + decay w); v = momentum v + s; w -= lr * (momentum v + s if nesterov else v)."""
+    """s = rate (g + decay w), v = momentum v + s, w -= lr (momentum v + s if nesterov else v)."""
     for p in range(count):
-        n, w, g = (
-            load_index(arrays, p),
-            load_index(arrays, count + p),
-            load_index(arrays, 2 * count + p),
-        )
+        n, w, g = parameter(arrays, count, p)
         v = load_index(arrays, 3 * count + p)
-        lr, decay, rate = (
-            splat(load_scalar(numbers, p)),
-            splat(load_scalar(numbers, count + p)),
-            splat(load_scalar(numbers, 2 * count + p)),
-        )
+        lr, decay = number(numbers, p), number(numbers, count + p)
+        rate = number(numbers, 2 * count + p)
         first, last = span(n, task, tasks)
         for i in range(first, last, LANES):
             k = last - i
@@ -62,22 +82,17 @@ def _adam(
     eps: float,
     correction: float,
 ) -> None:
-    """Update the moments, then w -= rate * m / (sqrt(v * correction) + eps).
+    """w = shrink w, g = g + decay w, then the moments, then w -= rate m / (sqrt(v correction) + eps).
 
-    beta1 and beta2 are the weights of the new values, 1 - beta in the paper.
+        m += beta1 (g - m)        v += beta2 (g^2 - v)
+
+    beta1 and beta2 are the weights of the new values, which are 1 - beta in the paper.
     """
     for p in range(count):
-        n, w, g = (
-            load_index(arrays, p),
-            load_index(arrays, count + p),
-            load_index(arrays, 2 * count + p),
-        )
+        n, w, g = parameter(arrays, count, p)
         m, v = load_index(arrays, 3 * count + p), load_index(arrays, 4 * count + p)
-        rate, decay, shrink = (
-            splat(load_scalar(numbers, p)),
-            splat(load_scalar(numbers, count + p)),
-            splat(load_scalar(numbers, 2 * count + p)),
-        )
+        rate, decay = number(numbers, p), number(numbers, count + p)
+        shrink = number(numbers, 2 * count + p)
         first, last = span(n, task, tasks)
         for i in range(first, last, LANES):
             k = last - i
@@ -102,15 +117,14 @@ def _rmsprop(
     eps: float,
     momentum: float,
 ) -> None:
-    """s, v and w by their formulas; decay is what is new in s."""
+    """s += decay (g^2 - s), v = momentum v + g / (sqrt(s) + eps), w -= lr v.
+
+    g includes the weight decay; `decay` is the weight of the new value, 1 - decay in torch.
+    """
     for p in range(count):
-        n, w, g = (
-            load_index(arrays, p),
-            load_index(arrays, count + p),
-            load_index(arrays, 2 * count + p),
-        )
+        n, w, g = parameter(arrays, count, p)
         s, v = load_index(arrays, 3 * count + p), load_index(arrays, 4 * count + p)
-        lr, weight_decay = splat(load_scalar(numbers, p)), splat(load_scalar(numbers, count + p))
+        lr, weight_decay = number(numbers, p), number(numbers, count + p)
         first, last = span(n, task, tasks)
         for i in range(first, last, LANES):
             k = last - i
@@ -131,9 +145,9 @@ def _update(
     numbers: Sequence[list[float]],
     *more: float,
 ) -> bool:
-    """Run `kernel` over all parameters. Returns False if it cannot change one in place.
+    """Run `kernel` on all parameters. Returns False, and does nothing, if one is not contiguous.
 
-    Nothing is done then. Raises ValueError for arrays whose shapes do not belong together.
+    Raises ValueError for lists of different lengths and for arrays of different shapes.
     """
     for name, arrays in (("gradient", g), *((f"slot {i}", s) for i, s in enumerate(slots))):
         if len(arrays) != len(w):

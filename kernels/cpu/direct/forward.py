@@ -1,4 +1,4 @@
-"""Forward: `y = A w`, the patches read in place."""
+"""The forward pass: `y = A w`, with patches read in place."""
 
 import math
 
@@ -29,7 +29,7 @@ from .patches import (
     tap_offsets,
 )
 
-BLOCK = 96  # pixels that are multiplied by one panel of the filters after the other
+BLOCK = 96  # pixels whose patches are multiplied by all panels of the filters in turn
 
 
 @kernel
@@ -44,7 +44,11 @@ def _products(
     scratch: Address,
     block: int,
 ) -> None:
-    """y[m, :] = patch m times b, for all pixels m."""
+    """y[m, :] = patch m times b, for all pixels m: `(M, depth) (depth, K)`, with an epilogue.
+
+    Tasks share blocks of pixels. A block's patches stay in the cache while one panel of b after the
+    other is multiplied by them.
+    """
     first, last = task_range((y.rows + block - 1) // block, task, tasks)
     table = scratch + 8 * task * block
     for m in range(first * block, min(last * block, y.rows), block):
@@ -86,7 +90,7 @@ def conv2d(
     relu: bool,
     y: Array,
 ) -> None:
-    """y = x convolved with w; y is contiguous or a slice of channels."""
+    """y = relu(scale * (x conv w) + b); y is contiguous or a slice of channels."""
     (x, step), y_step = padded(x, geometry.padding), pixel_step(y)
     channels, filters = w.shape[2], w.shape[3] // groups
     image = x.shape[1], x.shape[2]

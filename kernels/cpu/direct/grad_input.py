@@ -1,6 +1,6 @@
-"""The input gradient: each pixel of dy times whole filters gives a patch, added where it came from.
+"""The input gradient: a pixel of dy times the filters is a patch, which is added to its pixels.
 
-No multiplication is wasted, whatever the stride and however few the channels.
+No product is with a zero of padding or of a stride, unlike in a transposed convolution.
 """
 
 import math
@@ -51,7 +51,7 @@ class Work(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where a filter's cells lie in a patch: `number` places of `floats` neighboring floats."""
+    """The cells of a filter in a patch: `number` places of `floats` neighboring floats each."""
 
     data: Address
     number: int
@@ -86,7 +86,7 @@ def add_patches(
     for r in range(count):
         pixel = p * canvas.stride_y * canvas.width + q * canvas.stride_x
         to = image + FLOAT * (pixel * channels + place)
-        for c in range(0, floats, LANES):  # zeros are added to what lies behind
+        for c in range(0, floats, LANES):  # zeros are added to the floats that follow
             store(to, c, load(to, c) + load_part(results, r * floats + c, floats - c))
         q += 1
         if q == grid.columns:
@@ -99,7 +99,7 @@ def cell_products(
 ) -> None:
     """results[count, floats] = pixels of dy times the filters' cells at place k."""
     floats = places.floats
-    # Constants, so that the compiler drops what they switch off.
+    # Constants, so that the compiler removes the code of the options.
     run, end = Runs(pixel.data, 1, pixel.depth), Epilogue(0, 0, 0, 0)
     for j in range(0, floats, COLUMNS):
         width = COLUMNS if floats - j > LANES else LANES
@@ -122,10 +122,10 @@ def _scatter(
     images: int,
     work: Work,
 ) -> None:
-    """dx = the sum over all pixels m of dy of dy[m, :] b, added where patch m was.
+    """dx = the sum of dy[m, :] b over all pixels m of dy, each added to the pixels of patch m.
 
-    A unit of work is a band of rows of an image. Its sums stay in the cache, as an image
-    with its padding.
+    A unit of work is a band of rows of an image: no two tasks add to the same pixel. The sums stay
+    in the cache, as an image with its padding, and are then copied to dx without it.
     """
     first, last = task_range(images * work.bands, task, tasks)
     image = work.scratch + FLOAT * task * work.size
@@ -172,7 +172,7 @@ def conv2d_grad_input(dy: Array, w: Array, geometry: Window, groups: int, dx: Ar
             address(dy) + FLOAT * g * filters, step, height, width, 1, 1, height, width
         )
         target = address(dx) + FLOAT * g * channels
-        if in_place:  # a patch is one pixel, and nothing is added
+        if in_place:  # a patch is one pixel: nothing to add up
             layout = forward_layout((1, 1), (1, 1), filters, step, dy.shape[2])
             offsets = tap_offsets(w.shape, g * filters)
             packed = pack_filter(w, offsets, filters, 1, w.shape[3], channels)

@@ -1,6 +1,6 @@
 """The weight gradient: `dw = A^T dy`, a sum over pixels.
 
-A block of patches is gathered into rows that stay in the second-level cache.
+A block of patches is copied into rows that stay in the second-level cache.
 """
 
 import math
@@ -13,6 +13,7 @@ from ..engine.gemm import multiply, pack, packed_columns
 from ..engine.launch import inline, kernel, task_range, threads_for
 from ..engine.memory import empty
 from ..engine.records import Epilogue, Rows, Strided
+from ..engine.rows import span
 from ..engine.simd import (
     COLUMNS,
     FLOAT,
@@ -70,10 +71,10 @@ def _weight_products(
     scratch: Address,
     block: int,
 ) -> None:
-    """dw[k, :] = sum over pixels m of patch(m)[k] * dy[m, :], and db = sum of dy.
+    """dw[k, :] = sum over pixels m of patch(m)[k] * dy[m, :], and db = the sums of dy.
 
-    A unit of work is a part of the patch, for one of `splits` ranges of pixels, each with a dw and
-    db of its own.
+    dw `(kH * kW * C, K)`, db `(K,)`. A unit of work is a part of the patch and one of `splits`
+    ranges of pixels. Each range has its own dw and db, so that no two tasks add to the same sum.
     """
     first, last = task_range(parts.number * sums.splits, task, tasks)
     step, width = parts.longest + PAD, (dy.columns + LANES - 1) // LANES * LANES
@@ -106,7 +107,7 @@ def _weight_products(
 def add_rows(panels: Address, count: int, columns: int, sums: Address) -> None:
     """sums[j] += the sum of column j of packed panels.
 
-    Even and odd rows separately, so that two chains of additions overlap.
+    Even and odd rows are summed separately: two chains of additions overlap.
     """
     for j in range(0, columns, LANES):
         width = COLUMNS if columns - j // COLUMNS * COLUMNS > LANES else LANES
@@ -125,8 +126,8 @@ def _add_splits(
     task: int, tasks: int, parts: Address, splits: int, size: int, total: Address, n: int
 ) -> None:
     """total[i] = sum of parts[split, i], in the order of the splits."""
-    first, last = task_range((n + LANES - 1) // LANES, task, tasks)
-    for i in range(first * LANES, min(last * LANES, n), LANES):
+    first, last = span(n, task, tasks)
+    for i in range(first, last, LANES):
         sum = load_part(parts, i, n - i)
         for split in range(1, splits):
             sum = sum + load_part(parts, split * size + i, n - i)
@@ -143,8 +144,8 @@ def conv2d_grad_weight(
     tasks = threads_for(flops=2 * count * depth * filters)
     image = x.shape[1], x.shape[2]
     size = dw.size + dw.shape[3]
-    # With a range of pixels per task, x and dy are read once. A large dw would be written too often
-    # this way, and is cut into parts instead.
+    # With a range of pixels per task, x and dy are read once. A large dw would then be written too
+    # often: it is cut into parts instead.
     splits = min(tasks, -(-count // WEIGHT_BLOCK)) if tasks * size <= SPLIT_SIZE else 1
     max_run = min(DEPTH, -(-depth // (tasks * ROWS)) * ROWS) if splits == 1 else DEPTH
     layout = forward_layout(geometry.kernel, geometry.dilation, channels, step, x.shape[2], max_run)

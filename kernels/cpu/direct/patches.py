@@ -1,10 +1,9 @@
-"""How the patches of a convolution lie in memory, and products of patches with packed filters.
+"""The patches of a convolution in memory, and their products with packed filters.
 
-The patch that an output pixel sees consists of a few runs of neighboring floats (a row of the
-kernel, if nothing else lies between its pixels), at the same distances from its first pixel for all
-patches. The register tile takes ROWS pixels, holds the address of each, and goes along the runs of
-all of them at once. Padding is materialized: the image is copied into a larger one first, so that
-no pixel needs a special case.
+The patch of an output pixel consists of a few runs of neighboring floats, such as a row of the
+kernel. Their distances from the first pixel are the same for all patches. The register tile
+processes ROWS pixels: it keeps the address of each, and reads the runs of all of them in step.
+An image with padding is first copied into a larger one, so that no pixel is a special case.
 """
 
 import functools
@@ -41,11 +40,11 @@ DEPTH = 512  # floats of a patch that the weight gradient gathers at a time
 
 
 class PatchLayout(NamedTuple):
-    """How a patch lies in memory.
+    """The order of a patch in memory.
 
-    `runs` `(R, 2)`: each run's distance in floats from the pixel (p * stride, q * stride), and its
-    length. `parts` `(P + 1, 2)` cuts the runs into parts of limited length: the first run of each
-    part and its depth in the patch; the last row is the end.
+    `runs` `(R, 2)`: the distance of each run from the pixel (p * stride, q * stride), and its
+    length, in floats. `parts` `(P + 1, 2)` divides the runs into parts of limited length: the first
+    run of each part and its depth in the patch. The last row is the end.
     """
 
     runs: Array
@@ -115,7 +114,7 @@ def forward_layout(
 
 @functools.lru_cache(maxsize=1024)
 def tap_offsets(shape: tuple[int, ...], first_filter: int) -> Array:
-    """Where the taps of weights of that shape start, in floats, for the filters from first on."""
+    """The first float of each tap of weights of that shape, for the filters from the first on."""
     return np.arange(shape[0] * shape[1]) * (shape[2] * shape[3]) + first_filter
 
 
@@ -168,7 +167,7 @@ def padded(x: Array, padding: PaddingPairs) -> tuple[np.ndarray, int]:
 # -- inside kernels -------------------------------------------------------------------------------
 
 
-# Without the calls, the constants that some kernels pass are folded into the code.
+# Some kernels pass constants: without a call, the compiler folds them into the code.
 always_inline = functools.partial(inline, always=True)
 
 
@@ -176,7 +175,7 @@ always_inline = functools.partial(inline, always=True)
 def patch_addresses(grid: PatchGrid, m: int, count: int, table: Address) -> None:
     """Write the addresses of the first pixels of patches m...m + count to `table`.
 
-    The last one is repeated up to a multiple of ROWS.
+    The last address is repeated up to a multiple of ROWS.
     """
     n, rest = m // (grid.rows * grid.columns), m % (grid.rows * grid.columns)
     p, q = rest // grid.columns, rest % grid.columns
@@ -225,7 +224,7 @@ def patches_times(table: Address, runs: Runs, b: Address, c: Rows, epilogue: Epi
 
 @inline
 def prefetch_tile(c: Rows) -> None:
-    """Fetch the lines that a tile's results will be written to while the tile is computed."""
+    """Fetch the cache lines of a tile's results while the tile is computed."""
     for r in range(ROWS):
         for j in range(0, min(c.columns, COLUMNS), LANES):
             prefetch_write(c.data + FLOAT * (r * c.step + j))

@@ -2,9 +2,9 @@
 
 A tile of ROWS x COLUMNS results stays in registers while the sum runs over k. Each step loads one
 row of b (VECTORS vectors) and multiplies it by ROWS broadcast numbers of a. To run at the machine's
-peak, b is packed: panels of COLUMNS columns lie one after the other, each `[k][COLUMNS]`, padded
-with zeros; the last one is half as wide if that is enough. (Goto & van de Geijn 2008, sections 4
-and 5; here b's panel is what stays in the nearest cache.)
+peak, b is packed into panels of COLUMNS columns, each `(k, COLUMNS)` and contiguous, padded with
+zeros; the last one is half as wide if that is enough. (Goto & van de Geijn 2008, sections 4 and 5;
+here a panel of b stays in the nearest cache.)
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ from .simd import (
 
 
 def packed_columns(n: int) -> int:
-    """How many columns n columns take when packed."""
+    """n columns, rounded up to whole vectors."""
     return -(-n // LANES) * LANES
 
 
@@ -66,9 +66,10 @@ def panel_epilogue(epilogue: Epilogue, j: int) -> Epilogue:
 
 @inline
 def multiply(a: Strided, b: Address, depth: int, c: Rows, epilogue: Epilogue) -> None:
-    """c = a b, with an epilogue; a is rows x depth, b packed.
+    """c = a b, with an epilogue: `(rows, depth) (depth, columns)`, b packed.
 
-    a must be readable up to a multiple of ROWS rows.
+    The tiles of one panel follow each other: the panel is read from the nearest cache. a must be
+    readable up to a multiple of ROWS rows.
     """
     for j in range(0, c.columns, COLUMNS):
         n, panel = c.columns - j, b + FLOAT * j * depth
@@ -88,7 +89,7 @@ def pack(
 ) -> None:
     """Copy b `(depth, columns)` into packed panels.
 
-    They are packed_depth deep; b fills their rows from k_first on.
+    The panels are packed_depth deep; b fills their rows from k_first on.
     """
     for j in range(0, columns, COLUMNS):
         n = columns - j
@@ -120,7 +121,7 @@ def _pack_filter(
     columns: int,
     packed: Address,
 ) -> None:
-    """Panels of all taps, one below the other, in portions of 64 rows."""
+    """Panels of all taps, one below the other. Tasks share portions of 64 rows."""
     portions = (depth + 63) // 64
     first, last = task_range(taps * portions, task, tasks)
     for unit in range(first, last):

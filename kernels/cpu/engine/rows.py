@@ -1,8 +1,15 @@
-"""Rows of floats that kernels fill with zeros and copy."""
+"""Rows of floats: how tasks share them, filling with zeros, and copying."""
 
-from .launch import inline
+from .launch import inline, task_range
 from .simd import LANES, Address, load_part, store, store_part
 from .simd.functions import constant
+
+
+@inline
+def span(n: int, task: int, tasks: int) -> tuple[int, int]:
+    """The range [first, last) of n floats that belongs to `task`: whole vectors but for the end."""
+    first, last = task_range((n + LANES - 1) // LANES, task, tasks)
+    return first * LANES, min(last * LANES, n)
 
 
 @inline
@@ -14,7 +21,7 @@ def fill_zeros(p: Address, n: int) -> None:
 
 @inline
 def copy(source: Address, target: Address, n: int) -> None:
-    """target[:n] = source[:n]; up to LANES - 1 floats behind the target's end are overwritten."""
+    """target[:n] = source[:n]; up to LANES - 1 floats after target[:n] are overwritten."""
     for i in range(0, n, LANES):
         store(target, i, load_part(source, i, n - i))
 
@@ -23,7 +30,7 @@ def copy(source: Address, target: Address, n: int) -> None:
 def copy_pixels(
     source: Address, source_step: int, target: Address, target_step: int, count: int, channels: int
 ) -> None:
-    """Copy a row of pixels between arrays whose distances between pixels may differ."""
+    """Copy a row of pixels `(count, channels)` between arrays of any pixel steps."""
     if source_step == target_step == channels:
         count, channels = 1, count * channels
     for q in range(count):

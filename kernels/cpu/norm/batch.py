@@ -55,7 +55,7 @@ def normalized(x: Vector, mean: Vector, factor: Vector, beta: Vector) -> Vector:
 def _normalize(
     task: int, tasks: int, x: Rows, norm: Affine, other: Rows, least: float, y: Output
 ) -> None:
-    """y = max((x - mean) * factor + beta + other, least); no `other` if its address is 0."""
+    """y = max((x - mean) * factor + beta + other, least), `(pixels, C)`; other.data 0: no other."""
     first, last = task_range(x.rows, task, tasks)
     for m in range(first, last):
         for i in range(0, x.columns, LANES):
@@ -78,8 +78,8 @@ def _normalize_sums(
 ) -> None:
     """Each task's sums of dz and dz (x - mean), to sums[task] `(2, C)`.
 
-    dz is dy where the output exceeds `least`, else 0. Four rows are added in registers before the
-    sums are stored.
+    dz, the gradient before the activation, is dy where the output exceeds `least`, else 0. Four rows
+    are added in registers before the sums are stored.
     """
     first, last = task_range(x.rows, task, tasks)
     channels = x.columns
@@ -115,7 +115,10 @@ def _normalize_grad(
     slope: Address,
     dx: Output,
 ) -> None:
-    """dx = factor * (dz - mean_dz - (x - mean) * slope), slope the mean of dz x^ over the std."""
+    """dx = factor * (dz - mean_dz - (x - mean) * slope), `(pixels, C)`; dz as in `_normalize_sums`.
+
+    slope is mean(dz x^) / std. dz is computed again, which is faster than reading it from memory.
+    """
     first, last = task_range(x.rows, task, tasks)
     for m in range(first, last):
         for i in range(0, x.columns, LANES):

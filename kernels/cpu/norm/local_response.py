@@ -56,10 +56,10 @@ def _lrn(
     k: float,
     scratch: Address,
 ) -> None:
-    """s = k + c * the sum of the neighbors' squares; y = x s^-beta. All `(pixels, C)`.
+    """s = k + c * the sum of the neighbors' squares, y = x s^-beta; all `(pixels, C)`.
 
-    The squares of a pixel are in a row with zeros at both ends, so that no channel is a special
-    case. With s in registers, y costs no second pass.
+    The squares of a pixel are written to a row with zeros at both ends, so that the first and the
+    last channels need no special case.
     """
     first, last = task_range(x.rows, task, tasks)
     channels, margin = x.columns, size + LANES
@@ -93,8 +93,8 @@ def _lrn_grad(
 ) -> None:
     """dx = dy s^-beta - 2 c beta x * the sum of the neighbors' dy y / s, with y = x s^-beta.
 
-    The first term and dy y / s are computed in one loop, as both need s^-beta, and kept in two
-    rows; the second loop sums the neighbors.
+    The first loop writes the first term and dy y / s, which share s^-beta, to two rows. The second
+    loop sums the neighbors.
     """
     first, last = task_range(x.rows, task, tasks)
     channels, margin = x.columns, size + LANES

@@ -21,7 +21,7 @@ BLOCK = 1 << 13
 def add_differences(x: Rows, first: int, last: int, sums: Address) -> None:
     """sums[:] += the sum of x - x[first] over rows first...last.
 
-    Four rows at a time: each addition of a chain waits for the one before.
+    Four rows at a time, because every addition to `sums` waits for the one before.
     """
     for r in range(first, last - 3, 4):
         for i in range(0, x.columns, LANES):
@@ -66,11 +66,14 @@ def add_squares(x: Rows, first: int, last: int, means: Address, sums: Address) -
 
 @kernel
 def _moments(task: int, tasks: int, x: Rows, block: int, sums: Address, scratch: Address) -> None:
-    """Each task's mean and sum of squared deviations, to sums[task] `(2, C)`.
+    """Each task's mean and sum of squared deviations, to sums[task] `(2, C)`; x `(pixels, C)`.
 
-    A block's mean is a sum of differences to its first row: a constant channel's mean is exact.
-    Blocks are merged by the formula of Chan, Golub & LeVeque (1979): one pass over memory, without
-    the cancellation of E[x^2] - E[x]^2.
+        mean += (block's mean - mean) * count / total
+        squares += block's squares + (block's mean - mean)^2 * count * seen / total
+
+    Blocks of rows are merged by this formula of Chan, Golub & LeVeque (1979): one pass over memory,
+    without the cancellation of E[x^2] - E[x]^2. The mean of a block is a sum of differences to its
+    first row, so that the mean of a constant channel is exact.
     """
     first, last = task_range(x.rows, task, tasks)
     channels = x.columns

@@ -1,6 +1,7 @@
 """Max and average pooling, one vector of channels at a time.
 
-Tasks share results, so no two threads write to the same place. windows.py has what both need.
+Tasks share the results: no two of them write to the same pixel. windows.py has what both poolings
+need.
 """
 
 from .average import avg_pool2d, avg_pool2d_grad, global_avg_pool2d, global_avg_pool2d_grad

@@ -48,9 +48,9 @@ def _average(
     y_step: int,
     scratch: Address,
 ) -> None:
-    """y = inverse[p, q] * the sum of the window.
+    """y = inverse[p, q] * the sum of the window, `(N, H_out, W_out, C)`.
 
-    Columns are summed first, because neighboring windows may share them, then those of each window.
+    The columns of a line of windows are summed first, because neighboring windows may share them.
     """
     first, last = task_range(images * windows.rows, task, tasks)
     sums = scratch + FLOAT * task * (x.width * x.channels + LANES)
@@ -59,7 +59,7 @@ def _average(
         n, p = line // windows.rows, line % windows.rows
         h = p * windows.stride_y - windows.top
         i_first, i_last = max(0, h), min(x.height, h + windows.kh)
-        # Whole vectors are stored where they fit: the next pixel overwrites what lies behind.
+        # Whole vectors are stored where they fit; the next pixel overwrites the excess.
         for w in range(runs):
             for c in range(0, floats, LANES):
                 sum = constant(0.0)
@@ -91,7 +91,7 @@ def _average_grad(
     inverse: Address,
     dx: Image,
 ) -> None:
-    """dx: each pixel takes its part of the gradient of the windows that cover it."""
+    """dx = the sum of inverse[p, q] * dy over the windows (p, q) that cover the pixel."""
     first, last = task_range(images * dx.height, task, tasks)
     for line in range(first, last):
         n, h = line // dx.height, line % dx.height

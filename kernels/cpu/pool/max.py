@@ -1,4 +1,4 @@
-"""Max pooling; the winners' places in their windows are kept as bytes for the gradient."""
+"""Max pooling. The position of each maximum in its window is kept as a byte for the gradient."""
 
 import numpy as np
 
@@ -45,7 +45,11 @@ def _max(
     y_step: int,
     argmax: Address,
 ) -> None:
-    """y and argmax of the windows' maxima."""
+    """y = the maximum of each window, argmax = its cell, i * kW + j, both `(N, H_out, W_out, C)`.
+
+    The first maximum in row-major order is kept, and NaN if there is one. Cells are counted as
+    floats, which one comparison selects together with the values.
+    """
     data, width, step, channels, kw = x.data, x.width, x.step, x.channels, windows.kw
     first, last = task_range(images * windows.rows, task, tasks)
     for line in range(first, last):
@@ -82,7 +86,11 @@ def _max_grad(
     dx: Image,
     nt: bool,
 ) -> None:
-    """dx: each pixel takes the gradient of the windows whose maximum it was."""
+    """dx = the sum of dy over the windows whose maximum the pixel was.
+
+    The loop is over pixels, not windows: each is written once, and no sum is shared by tasks. It
+    stays in one kernel with its bounds, because calls in it take half of its speed.
+    """
     first, last = task_range(images * dx.height, task, tasks)
     for line in range(first, last):
         n, h = line // dx.height, line % dx.height

@@ -1,4 +1,4 @@
-"""The windows of a pooling as kernels take them, and the gradient of windows side by side."""
+"""The record of a pooling's windows, and the gradient of windows side by side."""
 
 from typing import NamedTuple
 
@@ -53,9 +53,10 @@ def spread(
     inverse: float,
     dx: Image,
 ) -> None:
-    """dx of windows side by side: each pixel belongs to one window.
+    """dx = inverse * dy of the one window that covers the pixel; 0 outside of all windows.
 
-    It takes a part of the window's gradient or, with `argmax`, all of it if it was the maximum.
+    With `argmax`, only the pixel that was the maximum gets the gradient. Windows that lie side by
+    side need no sums: dx is written in the order of memory.
     """
     first, last = task_range(images * windows.rows, task, tasks)
     channels, length = dx.channels, dx.width * dx.channels
@@ -65,12 +66,12 @@ def spread(
         for i in range(windows.kh if p < windows.rows - 1 else dx.height - p * windows.kh):
             to = dx.data + FLOAT * (n * dx.height + p * windows.kh + i) * length
             if argmax == 0 and 0 < i < windows.kh:
-                for place in range(0, length, LANES):  # the same row again
+                for place in range(0, length, LANES):  # the row above again
                     v = load_part(to, place - length, length - place)
                     store_part(to, place, v, length - place)
                 continue
             inside = windows.columns if i < windows.kh else 0
-            # Whole vectors are written where they fit: the next pixel overwrites what lies behind.
+            # Whole vectors are written where they fit; the next pixel overwrites the excess.
             for q in range(inside):
                 window = line * windows.columns + q
                 for j in range(windows.kw):

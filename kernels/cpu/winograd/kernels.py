@@ -19,9 +19,9 @@ from .transforms import (
     weight_transform,
 )
 
-SUBBATCH = 48  # tiles whose products one task holds
+SUBBATCH = 48  # tiles whose products one task keeps in its cache
 CACHE_LINE_FLOATS = 16
-PAD = CACHE_LINE_FLOATS  # floats behind a row of V
+PAD = CACHE_LINE_FLOATS  # floats after a row of V
 
 
 def _named(function: Callable[..., None], name: str) -> kernel:
@@ -33,10 +33,10 @@ def _named(function: Callable[..., None], name: str) -> kernel:
 class Winograd:
     """F(m x m, r x r): its transforms and products as kernels, in which the sizes are constants.
 
-    Where the transformed filters are small, each task takes some tiles through all steps in its own
-    cache (`fused_forward`). Large filters should be read from memory only once: then tiles go in
-    batches whose transforms stay in the last-level cache. The tasks share the tiles of a batch
-    (`transform_input`) and afterwards the panels of filters (`multiply_and_invert`).
+    If the transformed filters are small, each task computes all steps of some tiles in its own
+    cache (`fused_forward`). Large filters should be read from memory only once: tiles are then
+    processed in batches whose transforms stay in the last-level cache. The tasks first share the
+    tiles of a batch (`transform_input`), then the panels of filters (`multiply_and_invert`).
     """
 
     def __init__(self, m: int, r: int) -> None:
@@ -73,7 +73,7 @@ class Winograd:
             v: Stack,
             scratch: Address,
         ) -> None:
-            """V of `count` tiles from first_tile on; tasks share the tiles."""
+            """V = B^T d B of `count` tiles from first_tile on; tasks share the tiles."""
             first, last = task_range(count, task, tasks)
             mine = Stack(v.data + FLOAT * first * v.row_step, v.row_step, v.step)
             transform(
@@ -102,7 +102,7 @@ class Winograd:
             epilogue: Epilogue,
             scratch: Address,
         ) -> None:
-            """y from V; tasks share the panels of filters, and for each the subbatches."""
+            """y = A^T [V U] A; tasks share the panels of filters and the subbatches of each."""
             count, subbatch = batch.tiles, batch.subbatch
             portions = (count + subbatch - 1) // subbatch
             panels = (y.channels + COLUMNS - 1) // COLUMNS
@@ -143,7 +143,7 @@ class Winograd:
             epilogue: Epilogue,
             scratch: Address,
         ) -> None:
-            """y from x: a subbatch of tiles goes through all steps in one task's cache."""
+            """y = A^T [(B^T d B) U] A; all steps of a subbatch of tiles stay in one task's cache."""
             count, subbatch = batch.tiles, batch.subbatch
             first, last = task_range((count + subbatch - 1) // subbatch, task, tasks)
             row_step = x.channels + PAD
@@ -171,7 +171,7 @@ def _winograd(m: int, r: int) -> Winograd:
 
 
 def winograd(m: int, r: int) -> Winograd:
-    """The one `Winograd(m, r)` of this process: its kernels have names that must be unique."""
+    """The only `Winograd(m, r)` of this process: the names of its kernels must be unique."""
     with _variants_lock:
         return _winograd(m, r)
 
@@ -189,7 +189,10 @@ def accumulate(
     add: int,
     strip: int,
 ) -> None:
-    """S[position] (+)= V[position]^T Z[position]; tasks share positions and strips of rows."""
+    """S[position] = V[position]^T Z[position], added to S if `add`: `(C, tiles) (tiles, K)`.
+
+    Tasks share the positions and the strips of rows of each.
+    """
     strips = (channels + strip - 1) // strip
     first, last = task_range(positions * strips, task, tasks)
     for unit in range(first, last):
@@ -205,7 +208,7 @@ def accumulate(
 def column_sums(
     task: int, tasks: int, a: Address, row_step: int, rows: int, columns: int, sums: Address
 ) -> None:
-    """Each task's sums of its rows, to sums[task, :]."""
+    """The sums of each task's rows of a `(rows, columns)`, to sums[task, :]; 64 rows at a time."""
     first, last = task_range(rows, task, tasks)
     for j in range(0, columns, LANES):
         store(sums, task * columns + j, constant(0.0))

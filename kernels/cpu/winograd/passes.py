@@ -16,7 +16,7 @@ from ..engine.simd.functions import constant
 from .kernels import CACHE_LINE_FLOATS, PAD, SUBBATCH, Winograd, accumulate, column_sums
 from .records import Batch, Panels, Stack, Tiles
 
-# Floats of transformed filters up to which a task takes its tiles through all steps by itself.
+# Floats of transformed filters up to which each task computes all steps of its tiles.
 SMALL_FILTERS = 1 << 20
 SMALL_BATCH, LARGE_BATCH = 1 << 20, 1 << 22  # floats of transformed input per batch
 STRIP = 128  # rows of the weight gradient's matrices in one unit of work
@@ -30,8 +30,8 @@ def supports(channels: int, filters: int) -> bool:
 def _batches(tiles: int, channels: int, filters: int, positions: int) -> list[tuple[int, int]]:
     """Ranges of tiles, one per batch.
 
-    Batches are small if the filters stay in the cache beside them, and large if the filters are
-    read from memory for every batch.
+    Small batches leave room in the cache for small filters. Large filters are read from memory for
+    every batch, so the batches are large.
     """
     floats = SMALL_BATCH if positions * channels * filters <= SMALL_BATCH else LARGE_BATCH
     most = max(SUBBATCH, floats // (positions * channels))
@@ -42,7 +42,7 @@ def _batches(tiles: int, channels: int, filters: int, positions: int) -> list[tu
 def padded_stride(size: int) -> int:
     """The distance between matrices of `size` floats: an odd number of cache lines.
 
-    An even one, above all a power of two, would map all positions to the same few cache sets
+    An even number, such as a power of two, would map all positions to the same few cache sets
     (conflict misses).
     """
     lines = -(-size // CACHE_LINE_FLOATS)
@@ -51,7 +51,7 @@ def padded_stride(size: int) -> int:
 
 @kernel
 def _fingerprint(task: int, tasks: int, a: Address, n: int, prints: Address) -> None:
-    """Each task's hash of its floats, lane by lane: it changes with any bit."""
+    """The hash of each task's floats, lane by lane: any changed bit changes it."""
     first, last = task_range(n, task, tasks)
     lanes = constant(0.0)
     for i in range(first, last, LANES):
@@ -60,7 +60,7 @@ def _fingerprint(task: int, tasks: int, a: Address, n: int, prints: Address) -> 
 
 
 def fingerprint(a: Array) -> bytes:
-    """A hash of the contents; takes a tenth of the time of transforming them as filters."""
+    """A hash of the contents. It takes a tenth of the time of `transformed_filters`."""
     prints = np.empty((threads(), LANES), np.float32)
     _fingerprint(len(prints), address(a), a.size, address(prints))
     return prints.tobytes()
@@ -86,9 +86,9 @@ def convolve(
     y: Array,
     epilogue: Epilogue = PLAIN,
 ) -> None:
-    """y = x convolved with the filters that u was made of.
+    """y = x convolved with the filters whose transforms are u.
 
-    x is padded by `top` and `left` zeros, and by as many as needed at the other sides.
+    x is padded by `top` and `left` zeros, and by as many as y needs at the other sides.
     """
     x, _ = pixels(x)
     rows, columns = -(-y.shape[1] // f.m), -(-y.shape[2] // f.m)
@@ -104,7 +104,7 @@ def convolve(
         return
     for first, last in _batches(count, source.channels, target.channels, f.a**2):
         batch = Batch(first, last - first, min(SUBBATCH, last - first))
-        # One more position: the last tile of rows reads beyond its end.
+        # One more position, because the last register tile reads beyond the end of V.
         v = empty((f.a**2 + 1, padded_stride((last - first) * row_step)))
         stack = Stack(address(v), row_step, v.shape[1])
         scratch = empty(threads() * f.input_scratch)
@@ -126,10 +126,10 @@ def conv2d(
     y: Array,
     weight_cache: MutableMapping | None = None,
 ) -> None:
-    """Forward, for kernels of f's size with stride and dilation 1.
+    """y = relu(scale * (x conv w) + b), for kernels of f's size with stride and dilation 1.
 
-    `weight_cache`: a dict that keeps the transformed filters for the next call; they are made anew
-    if the weights have changed.
+    `weight_cache`: a dict that keeps the transformed filters for the next call. They are computed
+    again if the weights have changed.
     """
     weights_hash = None if weight_cache is None else (f.m, fingerprint(w))
     if weight_cache is not None and weight_cache.get("weights_hash") == weights_hash:
@@ -182,7 +182,7 @@ def conv2d_grad_weight(
             first > 0,
             min(channels, STRIP),
         )
-    scratch = empty(threads() * LANES * (f.r * f.a + f.r))
+    scratch = empty(threads() * LANES * (f.r * f.a + f.r * f.r))
     f.invert_weight_gradient(threads(), sums, channels, filters, address(dw), address(scratch))
     if db is not None:
         parts = empty((threads(), filters))

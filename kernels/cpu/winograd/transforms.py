@@ -1,11 +1,13 @@
 """Winograd's transforms of tiles, a vector of channels at a time.
 
-Each function here makes a function for one F(m x m, r x r), in which the sizes are constants.
+Each function here returns a function for one F(m x m, r x r), in which the sizes are constants.
 `a = m + r - 1` is the side of a transformed tile, and a `position` is one of its a * a numbers.
+The transform of a tile by a matrix M is M t M^T, computed as (M t) M^T.
 """
 
 from collections.abc import Callable
 
+from ...types import Array
 from ..engine.arrays import Image
 from ..engine.gemm import multiply
 from ..engine.launch import inline, task_range
@@ -55,14 +57,35 @@ def image_at(x: Image, n: int) -> Image:
     return Image(data, x.step, x.height, x.width, x.channels)
 
 
+def tile_transform(matrix: Array, name: str) -> Callable[..., None]:
+    """An inline function: target = M t M^T for a tile t of vectors, M `(outer, inner)`.
+
+    Element (i, j) of t is at source[i * line + j * pixel], element (i, j) of the result at
+    target[(i * outer + j) * step]. `half` is a buffer for M t.
+    """
+    outer, inner = matrix.shape
+    apply = linear_map(matrix)
+
+    def transform_tile(
+        source: Address, pixel: int, line: int, half: Address, target: Address, step: int
+    ) -> None:
+        for j in range(inner):
+            apply(source + FLOAT * j * pixel, line, half + FLOAT * j * LANES, inner * LANES)
+        for i in range(outer):
+            row = half + FLOAT * i * inner * LANES
+            apply(row, LANES, target + FLOAT * i * outer * step, step)
+
+    return inline(transform_tile, name, always=True)
+
+
 def filter_transform(m: int, r: int, name: str) -> Callable:
     """A kernel: U[position] = G g G^T as packed panels.
 
-    With `rotate`, channels and columns change places in w and the kernel is turned by 180 degrees:
-    the filter of the input gradient.
+    With `rotate`, the filter of the input gradient: w with channels and columns exchanged, and the
+    kernel rotated by 180 degrees.
     """
     a = m + r - 1
-    apply_g = linear_map(matrices(m, r)[1])
+    transform_tile = tile_transform(matrices(m, r)[1], f"{name}_transform_tile")
 
     def transpose_block(
         w: Address, n: int, k_first: int, channels: int, columns: int, square: Address
@@ -74,15 +97,7 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
                 source = (r * r - 1 - cell) * size + (n + lane) * channels + k_first
                 store(square, (cell * LANES + lane) * LANES, load(w, source))
 
-    def transform_tile(tile: Address, half: Address, target: Address, step: int) -> None:
-        """One channel's LANES filters, from `tile` to their place in every position."""
-        for j in range(r):
-            apply_g(tile + FLOAT * j * LANES, r * LANES, half + FLOAT * j * LANES, r * LANES)
-        for i in range(a):
-            apply_g(half + FLOAT * i * r * LANES, LANES, target + FLOAT * i * a * step, step)
-
     transpose_block = inline(transpose_block, f"{name}_transpose_block")
-    transform_tile = inline(transform_tile, f"{name}_transform_tile")
 
     def filters(
         task: int, tasks: int, w: Address, columns: int, rotate: bool, u: Panels, scratch: Address
@@ -109,7 +124,8 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
                             weights = (cell * channels + k_first + k) * columns + n
                             store(tile, cell * LANES, load(w, weights))
                     place = panel * channels + (k_first + k) * width + n - panel
-                    transform_tile(tile, half, u.data + FLOAT * place, u.step)
+                    target = u.data + FLOAT * place
+                    transform_tile(tile, LANES, r * LANES, half, target, u.step)
 
     return filters
 
@@ -117,10 +133,10 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
 def input_transform(m: int, r: int, name: str) -> Callable:
     """An inline function: V[position, tile - first, :] = B^T d B of the tiles first...last.
 
-    With `prefetch`, for a V that lies in no near cache, its lines are fetched some vectors ahead.
+    With `prefetch`, the lines of V are fetched some vectors ahead, for a V outside of the caches.
     """
     a = m + r - 1
-    apply_b = linear_map(matrices(m, r)[2])
+    transform_tile = tile_transform(matrices(m, r)[2], f"{name}_transform_input_tile")
 
     def transform_input(
         x: Image, tiles: Tiles, first: int, last: int, v: Stack, scratch: Address, prefetch: int
@@ -138,26 +154,18 @@ def input_transform(m: int, r: int, name: str) -> Callable:
                 else:
                     load_tile(image, row, column, c, a, scratch)
                     source, pixel, line = scratch, LANES, a * LANES
-                for j in range(a):
-                    apply_b(source + FLOAT * j * pixel, line, half + FLOAT * j * LANES, a * LANES)
                 target = v.data + FLOAT * ((t - first) * v.row_step + c)
                 for position in range(a * a if prefetch else 0):
                     prefetch_write(target + FLOAT * (position * v.step + 4 * LANES))
-                for i in range(a):
-                    apply_b(
-                        half + FLOAT * i * a * LANES,
-                        LANES,
-                        target + FLOAT * i * a * v.step,
-                        v.step,
-                    )
+                transform_tile(source, pixel, line, half, target, v.step)
 
     return inline(transform_input, f"{name}_transform_input")
 
 
 def inverse_transform(m: int, r: int, name: str) -> Callable:
-    """An inline function: y = scale A^T M A + bias for one tile and one panel, where y exists."""
+    """An inline function: y = scale A^T M A + bias for one tile and panel, clipped to the image."""
     a = m + r - 1
-    apply_a = linear_map(matrices(m, r)[0])
+    transform_tile = tile_transform(matrices(m, r)[0], f"{name}_transform_product")
 
     def invert_tile(
         middle: Address,
@@ -173,11 +181,8 @@ def inverse_transform(m: int, r: int, name: str) -> Callable:
         """See `inverse_transform`; `middle` is the tile's first product, `step` its positions'."""
         result = half + FLOAT * LANES * m * a
         for k in range(0, min(COLUMNS, y.channels - panel), LANES):
-            for j in range(a):
-                source = middle + FLOAT * (j * step + k)
-                apply_a(source, a * step, half + FLOAT * j * LANES, a * LANES)
-            for i in range(m):
-                apply_a(half + FLOAT * i * a * LANES, LANES, result + FLOAT * i * m * LANES, LANES)
+            source = middle + FLOAT * k
+            transform_tile(source, step, a * step, half, result, LANES)
             scale, bias = epilogue.scale, epilogue.bias
             factor = load(scale, panel + k) if scale != 0 else constant(1.0)
             shift = load(bias, panel + k) if bias != 0 else constant(0.0)
@@ -198,7 +203,7 @@ def products(m: int, r: int, name: str) -> Callable:
     invert_tile = inverse_transform(m, r, name)
 
     def prefetch_results(first: int, last: int, tiles: Tiles, y: Image, panel: int) -> None:
-        """Fetch the lines that results go to: they arrive while the products are computed."""
+        """Fetch the cache lines of the results while the products are computed."""
         for t in range(first, last):
             n, row, column = tile_corner(tiles, t, m)
             corner = ((n * y.height + row) * y.width + column) * y.step + panel
@@ -243,7 +248,7 @@ def products(m: int, r: int, name: str) -> Callable:
 def gradient_transform(m: int, r: int, name: str) -> Callable:
     """A kernel: Z[position] = G dy G^T as packed panels, the filter of F(r x r, m x m)."""
     a = m + r - 1
-    apply_g = linear_map(matrices(r, m)[1])
+    transform_tile = tile_transform(matrices(r, m)[1], f"{name}_transform_gradient_tile")
 
     def gradients(
         task: int, tasks: int, dy: Image, tiles: Tiles, first_tile: int, z: Panels, scratch: Address
@@ -256,22 +261,12 @@ def gradient_transform(m: int, r: int, name: str) -> Callable:
             n, row, column = tile_corner(tiles, first_tile + t, m)
             for k in range(0, dy.channels, LANES):
                 load_tile(image_at(dy, n), row, column, k, m, tile)
-                for j in range(m):
-                    apply_g(
-                        tile + FLOAT * j * LANES, m * LANES, half + FLOAT * j * LANES, m * LANES
-                    )
                 panel = k // COLUMNS * COLUMNS
                 width = COLUMNS if dy.channels - panel > LANES else LANES
                 target = z.data + FLOAT * (panel * z.depth + t * width + k - panel)
                 for position in range(a * a):
                     prefetch_write(target + FLOAT * (position * z.step + 2 * COLUMNS))
-                for i in range(a):
-                    apply_g(
-                        half + FLOAT * i * m * LANES,
-                        LANES,
-                        target + FLOAT * i * a * z.step,
-                        z.step,
-                    )
+                transform_tile(tile, LANES, m * LANES, half, target, z.step)
 
     return gradients
 
@@ -279,25 +274,21 @@ def gradient_transform(m: int, r: int, name: str) -> Callable:
 def weight_transform(m: int, r: int, name: str) -> Callable:
     """A kernel: dw = A^T S A."""
     a = m + r - 1
-    apply_a = linear_map(matrices(r, m)[0])
+    transform_tile = tile_transform(matrices(r, m)[0], f"{name}_transform_sums")
 
     def weights(
         task: int, tasks: int, s: Stack, channels: int, filters: int, dw: Address, scratch: Address
     ) -> None:
         """See `weight_transform`."""
         first, last = task_range(channels, task, tasks)
-        half = scratch + FLOAT * task * LANES * (r * a + r)
-        line = half + FLOAT * LANES * r * a
+        half = scratch + FLOAT * task * LANES * (r * a + r * r)
+        tile = half + FLOAT * LANES * r * a
         for c in range(first, last):
             for k in range(0, filters, LANES):
                 at = c * filters + k
-                for j in range(a):
-                    source = s.data + FLOAT * (j * s.step + at)
-                    apply_a(source, a * s.step, half + FLOAT * j * LANES, a * LANES)
-                for i in range(r):
-                    apply_a(half + FLOAT * i * a * LANES, LANES, line, LANES)
-                    for j in range(r):
-                        place = (i * r + j) * channels * filters + at
-                        store(dw, place, load(line, j * LANES))
+                source = s.data + FLOAT * at
+                transform_tile(source, s.step, a * s.step, half, tile, LANES)
+                for cell in range(r * r):
+                    store(dw, cell * channels * filters + at, load(tile, cell * LANES))
 
     return weights

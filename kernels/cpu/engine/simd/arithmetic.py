@@ -119,13 +119,13 @@ def absolute(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
 
 @operation(vector)
 def round(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
-    """The round whole number."""
+    """The nearest integer; halves go to the even one."""
     return call(builder, f"llvm.rint.{SUFFIX}", v)
 
 
 @operation(vector)
 def power_of_two(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
-    """2^v for integers v from -126 to 127: the exponent's bits, set directly."""
+    """2^v for integers v from -126 to 127: v becomes the exponent's bits."""
     exponent = builder.add(builder.fptosi(v, INTEGERS), constant(127, INTEGERS))
     return builder.bitcast(builder.shl(exponent, constant(23, INTEGERS)), VECTOR)
 
@@ -144,30 +144,30 @@ def mantissa(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
     return builder.bitcast(builder.or_(bits, constant(0x3F000000, INTEGERS)), VECTOR)
 
 
-@operation(vector, result=float32)
-def reduce_sum(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
-    """The sum of the lanes, halves added to halves: a fixed order."""
+def _reduce(
+    builder: ir.IRBuilder, v: ir.Value, combine: Callable[[ir.Value, ir.Value], ir.Value]
+) -> ir.Value:
+    """One number from all lanes: the halves of the vector are combined until one lane is left."""
     lanes = LANES
     while lanes > 1:
         lanes //= 2
-        low, high = (
-            ir.Constant(ir.VectorType(INT32, lanes), list(range(k, k + lanes))) for k in (0, lanes)
-        )
-        v = builder.fadd(builder.shuffle_vector(v, v, low), builder.shuffle_vector(v, v, high))
+        kind = ir.VectorType(INT32, lanes)
+        low, high = (ir.Constant(kind, list(range(k, k + lanes))) for k in (0, lanes))
+        v = combine(builder.shuffle_vector(v, v, low), builder.shuffle_vector(v, v, high))
     return builder.extract_element(v, ir.Constant(INT32, 0))
+
+
+@operation(vector, result=float32)
+def reduce_sum(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
+    """The sum of the lanes, in a fixed order."""
+    return _reduce(builder, v, builder.fadd)
 
 
 @operation(vector, result=float32)
 def reduce_max(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
-    """The largest of the lanes."""
-    lanes = LANES
-    while lanes > 1:
-        lanes //= 2
-        low, high = (
-            builder.shuffle_vector(
-                v, v, ir.Constant(ir.VectorType(INT32, lanes), list(range(k, k + lanes)))
-            )
-            for k in (0, lanes)
-        )
-        v = builder.select(builder.fcmp_ordered(">", low, high), low, high)
-    return builder.extract_element(v, ir.Constant(INT32, 0))
+    """The largest lane."""
+
+    def larger(low: ir.Value, high: ir.Value) -> ir.Value:
+        return builder.select(builder.fcmp_ordered(">", low, high), low, high)
+
+    return _reduce(builder, v, larger)

@@ -131,9 +131,9 @@ class _Column(NamedTuple):
 def tile_store(typing: Any, tile: Any, vectors: Any, c: Any, epilogue: Any) -> Any:
     """c = max(scale * tile + bias + c if `add`, 0 if `relu`).
 
-    c is a record `Rows`, of which the tile's rows and columns are written as far as they exist, and
-    epilogue an `Epilogue`. The options cost no branches: a masked load of no lanes gives zeros, and
-    a maximum with -inf changes nothing.
+    c is a record `Rows`, of which at most the rows and columns of the tile are written; epilogue is
+    an `Epilogue`. The options need no branches: a masked load of no lanes gives zeros, and a maximum
+    with -inf changes nothing.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
@@ -172,7 +172,7 @@ def tile_store(typing: Any, tile: Any, vectors: Any, c: Any, epilogue: Any) -> A
 
 
 def _fields(context: Any, builder: ir.IRBuilder, record: Any, value: ir.Value) -> list[ir.Value]:
-    """The integers of a record; those that are constants or booleans are converted."""
+    """The fields of a record as 64-bit integers, also those that are booleans or constants."""
     values = [builder.extract_value(value, i) for i in range(len(record.types))]
     return [
         context.cast(builder, v, kind, intp) for v, kind in zip(values, record.types, strict=True)
@@ -198,7 +198,7 @@ def _column_values(
 ) -> list[ir.Value]:
     """The vectors at the address p, one per column, or `other` if p is 0.
 
-    Nothing is read then, but a masked load from an invalid address is slow: it gets `readable`.
+    The masked load then reads no lanes. It is slow at an invalid address, so it gets `readable`.
     """
     source = builder.select(_is_not_zero(builder, p), p, readable)
     return [

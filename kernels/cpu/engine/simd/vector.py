@@ -1,7 +1,7 @@
-"""The vector type as Numba sees it, and the helpers that emit LLVM code for it.
+"""Numba's type of a vector, and helpers that emit LLVM code for it.
 
-`operation` turns a function that emits LLVM instructions into one that kernels can call. The files
-beside this one are lists of such operations.
+`operation` turns a function that emits LLVM instructions into one that kernels can call. The other
+files of this folder are lists of such operations.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def operation(
 
 
 def pointer_to(builder: ir.IRBuilder, base: ir.Value, index: ir.Value, kind: ir.Type) -> ir.Value:
-    """A pointer to `kind` at float number `index` from the address `base`."""
+    """A pointer to `kind` at the float base[index]."""
     floats = builder.inttoptr(base, FLOAT32.as_pointer())
     return builder.bitcast(builder.gep(floats, [index]), kind.as_pointer())
 
@@ -97,7 +97,7 @@ def first_lanes(builder: ir.IRBuilder, n: ir.Value) -> ir.Value:
 def masked_load(
     builder: ir.IRBuilder, p: ir.Value, i: ir.Value, mask: ir.Value, other: ir.Value
 ) -> ir.Value:
-    """The floats from p[i] on in the lanes of the mask, `other` in the rest."""
+    """p[i : i + LANES] in the lanes of the mask, `other` in the rest."""
     pointer, align = pointer_to(builder, p, i, VECTOR), ir.Constant(INT32, FLOAT)
     return call(builder, f"llvm.masked.load.{SUFFIX}.p0", pointer, align, mask, other)
 
@@ -105,7 +105,7 @@ def masked_load(
 def masked_store(
     builder: ir.IRBuilder, p: ir.Value, i: ir.Value, v: ir.Value, mask: ir.Value
 ) -> None:
-    """Write the lanes of the mask to p[i] and what follows."""
+    """p[i : i + LANES] = v in the lanes of the mask."""
     pointer, align = pointer_to(builder, p, i, VECTOR), ir.Constant(INT32, FLOAT)
     name = f"llvm.masked.store.{SUFFIX}.p0"
     call(builder, name, v, pointer, align, mask, result=ir.VoidType())
