@@ -147,7 +147,7 @@ def storey(name: str) -> int | None:
 
 
 def upward_imports(modules: dict[str, Module]) -> list[str]:
-    """Imports of a storey above the importing one, but for the entrances."""
+    """Imports of a storey above the importing one, except in the entrances."""
     return [
         f"{module.where}:{line} imports {target}"
         for module in modules.values()

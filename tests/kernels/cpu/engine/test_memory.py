@@ -23,7 +23,7 @@ def test_used_again_after_the_last_view_is_gone(side):
     place, view = start(first), first[3:, ::2].T
     del first
     other = memory.empty((side, side))
-    assert start(other) != place, "a view still looks at it"
+    assert start(other) != place, "a view still uses it"
     del view
     gc.collect()
     assert start(memory.empty((side, side))) == place
@@ -134,7 +134,7 @@ def borrowing(block):
 )
 @pytest.mark.parametrize("side", [64, 1024])
 def test_any_way_of_counting_references(monkeypatch, count, reuses, side):
-    """However Python counts, a block in use is never handed out; it is reused where counts tell."""
+    """However Python counts references, a block in use is never given to another array."""
     monkeypatch.setattr(sys, "getrefcount", count)
     spec = importlib.util.spec_from_file_location("fresh_memory", memory.__file__)
     pool = importlib.util.module_from_spec(spec)
