@@ -4,8 +4,11 @@ All sizes are in pixels, ordered (vertical, horizontal).
 """
 
 import functools
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
@@ -76,6 +79,21 @@ def output_size(
     return count
 
 
+def _remembered(function: Callable[P, R]) -> Callable[P, R]:
+    """`function`, its results kept by its arguments. Lists cannot be looked up: computed anew."""
+    kept = functools.lru_cache(maxsize=4096, typed=True)(function)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return kept(*args, **kwargs)
+        except TypeError:
+            return function(*args, **kwargs)
+
+    return call
+
+
+@_remembered
 def window(
     image: Sequence[int], kernel, stride=1, padding=0, dilation=1, ceil_mode: bool = False
 ) -> Window:
@@ -83,14 +101,6 @@ def window(
 
     Raises ValueError for malformed arguments, or if no window fits.
     """
-    try:
-        return _window(tuple(image), kernel, stride, padding, dilation, ceil_mode)
-    except TypeError:  # a list cannot be looked up
-        return _window.__wrapped__(image, kernel, stride, padding, dilation, ceil_mode)
-
-
-@functools.lru_cache(maxsize=4096, typed=True)
-def _window(image, kernel, stride, padding, dilation, ceil_mode) -> Window:
     kernel, stride = pair(kernel, "kernel_size"), pair(stride, "stride")
     padding, dilation = padding_pairs(padding), pair(dilation, "dilation")
     output, reach = [], []
@@ -105,6 +115,7 @@ def _window(image, kernel, stride, padding, dilation, ceil_mode) -> Window:
     return Window(kernel, stride, padding, dilation, (output[0], output[1]), (reach[0], reach[1]))
 
 
+@_remembered
 def pool_window(
     image: Sequence[int], kernel_size, stride=None, padding=0, ceil_mode: bool = False
 ) -> Window:

@@ -15,9 +15,7 @@ NOT_MIRRORED = {  # tests of more than one source file, with the reason
     "tests/cuda/test_emulated.py": "every operation of the backend runs on the emulated GPU",
     "tests/cuda/test_instructions.py": "the machine code of every kernel",
     "tests/cuda/test_ladder.py": "the rungs of kernels/ladder/gpu run on the emulated GPU",
-    "tests/cuda/test_lenet.py": "a whole network in one kernel, with its launcher and its model",
     "tests/cuda/test_numba_cuda.py": "every operation of a second backend",
-    "tests/cuda/test_plan.py": "kernels/cuda/plan.py, beside the emulator that it needs",
     "tests/cuda/test_races.py": "every kernel, with its barriers removed one by one",
     "tests/cuda/test_training.py": "whole training runs on the emulated GPU",
     "tests/cuda/test_verify.py": "the program benchmarks/gpu",
@@ -93,6 +91,8 @@ def is_mirrored(test: Path) -> bool:
     roots = [ROOT / folder, ROOT / "minicnn" / folder]
     if folder == Path("kernels"):
         roots.append(ROOT / "kernels" / "reference")
+    if folder == Path("cuda"):  # what runs on the emulated GPU
+        roots += [ROOT / "kernels" / "cuda", ROOT / "kernels" / "ladder" / "gpu"]
     name = test.stem.removeprefix("test_")
     return any((root / f"{name}.py").is_file() or (root / name).is_dir() for root in roots)
 

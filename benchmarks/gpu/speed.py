@@ -15,7 +15,7 @@ import numpy as np
 from minicnn import registry, training
 from minicnn.device import runtime, set_precision, to_input
 from minicnn.kernels import functional as F
-from minicnn.kernels.cuda import conv, lenet
+from minicnn.kernels.cuda import conv
 from minicnn.layers import fuse
 from minicnn.study.summary import summarize
 from minicnn.training.losses import labels_checked

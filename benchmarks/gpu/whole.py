@@ -9,8 +9,9 @@ import numpy as np
 from minicnn import registry, rng, training
 from minicnn.device import runtime, set_precision, to_host, to_input
 from minicnn.kernels import reference
-from minicnn.kernels.cuda import capture, lenet, loss
+from minicnn.kernels.cuda import capture, loss
 from minicnn.kernels.ladder import gpu as ladder
+from minicnn.kernels.ladder.gpu import lenet
 from minicnn.layers import BatchNorm2d, fuse
 from minicnn.training.losses import labels_checked
 from minicnn.training.metrics import loss_of

@@ -23,7 +23,7 @@ from .engine.arrays import (
     write_to,
 )
 from .engine.gemm import FLOAT
-from .engine.launch import covering_windows, inline, kernel, task_range, threads_for
+from .engine.launch import covering_windows, kernel, task_range, threads_for
 from .engine.memory import empty, non_temporal
 from .engine.simd import (
     LANES,
@@ -122,21 +122,23 @@ def _average(task, tasks, x: Image, images, windows: Windows, inverse, y, y_step
     for line in range(first, last):
         n, p = line // windows.rows, line % windows.rows
         h = p * windows.stride_y - windows.top
+        i_first, i_last = max(0, h), min(x.height, h + windows.kh)
         # Whole vectors are stored where they fit: the next pixel overwrites what lies behind.
         for w in range(runs):
             for c in range(0, floats, LANES):
                 sum = constant(0.0)
-                for i in range(max(0, h), min(x.height, h + windows.kh)):
+                for i in range(i_first, i_last):
                     pixel = (n * x.height + i) * x.width + w
                     sum = sum + load_part(x.data, pixel * x.step + c, floats - c)
                 store(sums, w * x.channels + c, sum)
         for q in range(windows.columns):
             w = q * windows.stride_x - windows.left
+            j_first, j_last = max(0, w), min(x.width, w + windows.kw)
             factor = splat(load_scalar(inverse, p * windows.columns + q))
             for c in range(0, x.channels, LANES):
                 room = (windows.columns - q) * x.channels if y_step == x.channels else x.channels
                 sum = constant(0.0)
-                for j in range(max(0, w), min(x.width, w + windows.kw)):
+                for j in range(j_first, j_last):
                     sum = sum + load(sums, j * x.channels + c)
                 place = (line * windows.columns + q) * y_step + c
                 store_part(y, place, sum * factor, room - c)
@@ -166,25 +168,6 @@ def _average_grad(task, tasks, dy, step, images, windows: Windows, inverse, dx: 
                 store_part(dx.data, place, sum, dx.channels - c)
 
 
-@inline
-def spread_pixels(dy, argmax, i, window, windows, inverse, to, length):
-    """Write row i of a line of windows, pixel after pixel, from the first window's results on.
-
-    Whole vectors are written where they fit: the next pixel overwrites what lies behind.
-    """
-    (results, step, channels), width = dy, windows.kw
-    for q in range(windows.columns):
-        for j in range(width):
-            for c in range(0, channels, LANES):
-                v = load_part(results, (window + q) * step + c, channels - c) * splat(inverse)
-                if argmax != 0:
-                    winner = load_bytes_part(argmax, (window + q) * channels + c, channels - c)
-                    cell = constant(float(i * width + j))
-                    v = select_equal(winner, cell, v, constant(0.0))
-                place = (q * width + j) * channels + c
-                store_part(to, place, v, length - place)
-
-
 @kernel
 def _spread(
     task, tasks, dy, step, argmax, images, windows: Windows, inverse: float, dx: Image
@@ -194,7 +177,7 @@ def _spread(
     It takes a part of the window's gradient or, with `argmax`, all of it if it was the maximum.
     """
     first, last = task_range(images * windows.rows, task, tasks)
-    length = dx.width * dx.channels
+    channels, length = dx.channels, dx.width * dx.channels
     for line in range(first, last):
         n, p = line // windows.rows, line % windows.rows
         # The pixels left over at the right and, with the last windows, at the bottom get 0.
@@ -205,13 +188,20 @@ def _spread(
                     v = load_part(to, place - length, length - place)
                     store_part(to, place, v, length - place)
                 continue
-            inside = 0
-            if i < windows.kh:
-                inside = windows.columns * windows.kw * dx.channels
-                results = dy, step, dx.channels
-                window = line * windows.columns
-                spread_pixels(results, argmax, i, window, windows, inverse, to, length)
-            for place in range(inside, length, LANES):
+            inside = windows.columns if i < windows.kh else 0
+            # Whole vectors are written where they fit: the next pixel overwrites what lies behind.
+            for q in range(inside):
+                window = line * windows.columns + q
+                for j in range(windows.kw):
+                    for c in range(0, channels, LANES):
+                        v = load_part(dy, window * step + c, channels - c) * splat(inverse)
+                        if argmax != 0:
+                            winner = load_bytes_part(argmax, window * channels + c, channels - c)
+                            cell = constant(float(i * windows.kw + j))
+                            v = select_equal(winner, cell, v, constant(0.0))
+                        place = (q * windows.kw + j) * channels + c
+                        store_part(to, place, v, length - place)
+            for place in range(inside * windows.kw * channels, length, LANES):
                 store_part(to, place, constant(0.0), length - place)
 
 

@@ -141,8 +141,8 @@ __device__ __forceinline__ float activation_grad(float dy, float y, int activati
     switch (activation) {
         case RELU: return y > 0 ? dy : 0.0f * dy;
         case SIGMOID: return dy * y * (1.0f - y);
-        case TANH: return dy * (1.0f - y * y);
-        case SCALED_TANH: return dy * (SLOPE * (AMPLITUDE - y * y / AMPLITUDE));
+        case TANH: return dy * ((1.0f - y) * (1.0f + y));  // 1 - y is exact near saturation, 1 - y * y is not
+        case SCALED_TANH: return dy * (SLOPE / AMPLITUDE * (AMPLITUDE - y) * (AMPLITUDE + y));
         default: return dy;
     }
 }

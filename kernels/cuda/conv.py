@@ -262,9 +262,9 @@ def conv2d_grad_weight(
 def bias_gradient(dy):
     """`db[k] = sum dy[..., k]`, float32."""
     channels = dy.shape[-1]
-    partial, chunks = partial_sums("conv_sums.cu", "bias_sums", 1, [spaced(dy)], REAL=number_type(dy))
+    sums = partial_sums("conv_sums.cu", "bias_sums", 1, [spaced(dy)], REAL=number_type(dy))
     db = empty(dy, (channels,), np.float32)
-    launch("conv_sums.cu", "bias_totals", blocks(channels), THREADS, partial, chunks, channels, db)
+    launch("conv_sums.cu", "bias_totals", blocks(channels), THREADS, sums.values, sums.chunks, channels, db)
     return db
 
 

@@ -201,8 +201,11 @@ def install(other) -> None:
 
 
 @functools.cache
-def source(file: str) -> str:
-    """The text of a .cu file with what it includes written out, so that it is one program wherever it is compiled."""
+def source(file: str | Path) -> str:
+    """The text of a .cu file with what it includes written out, so that it is one program wherever it is compiled.
+
+    `file` is a name in this folder or the path of another file; it includes .cuh files of this folder.
+    """
 
     def included(match):
         inner = source(match[1]).replace("#pragma once\n", "")
@@ -212,7 +215,7 @@ def source(file: str) -> str:
     return re.sub(r'^#include "(\w+\.cuh)"\n', included, (SOURCES / file).read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
-def launch(file: str, name: str, grid, block, *arguments, shared: int = 0, together: bool = False, **defines) -> None:
+def launch(file: str | Path, name: str, grid, block, *arguments, shared: int = 0, together: bool = False, **defines) -> None:
     """Start the kernel `name` of `file`, compiled with -Dname=value for each of `defines`.
 
     Arguments are arrays (their address is passed), ints (32 bits), floats (32 bits), or NumPy scalars and structures, passed by value.

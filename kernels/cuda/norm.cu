@@ -62,30 +62,88 @@ extern "C" __global__ void lrn_grad(const REAL* __restrict__ dy, const REAL* __r
     }
 }
 
-// ---- batch normalisation -------------------------------------------------------------------------------------------
+// ---- batch normalization --------------------------------------------------------------------------
 
-// Sums of (x - x0) and (x - x0)^2, x0 being the first pixel's value: what is squared then is about as large as the deviation.
-extern "C" __global__ void moments(const REAL* __restrict__ x, int step, int pixels, int channels, float* __restrict__ partial) {
-    auto value = [&](int pixel, int c, Vector* v) {
+// The mean and M2 = sum (x - mean)^2 of each channel, in one pass: of a thread's pixels by Welford's
+// update (1962), of a block's threads and of all chunks by the formula of Chan, Golub & LeVeque (1983),
+//
+//     mean = sum n_k mean_k / sum n_k        M2 = sum (M2_k + n_k (mean_k - mean)^2)
+//
+// Squares are of deviations from a mean, so that no large numbers cancel. x is counted from the first
+// pixel, which keeps the digits of a mean that is large beside the spread. An outlier there does no
+// harm: at a distance D it adds D^2 (1 - 1 / n) to M2 itself.
+//
+// partial[chunk] = mean, M2. The blocks and chunks are those of `column_sums`.
+extern "C" __global__ void moments(const REAL* __restrict__ x, int step, int pixels, int channels,
+                                   float* __restrict__ partial) {
+    SHARED(float, rows);  // [blockDim.y][2][blockDim.x * V]
+    int width = blockDim.x * V, c = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+    int first = blockIdx.y * blockDim.y, all = gridDim.y * blockDim.y;
+    Vector mean = splat(0), squares = splat(0);
+    if (c < channels) {
         Vector origin = load(x + c);
-        v[0] = load(x + (long long)pixel * step + c);
-        EACH_LANE(i) v[0].at[i] -= origin.at[i];
-        EACH_LANE(i) v[1].at[i] = v[0].at[i] * v[0].at[i];
-    };
-    column_sums<2>(value, pixels, channels, partial);
+        int count = 0;
+        for (int pixel = first + threadIdx.y; pixel < pixels; pixel += all) {
+            Vector v = load(x + (long long)pixel * step + c);
+            float weight = 1.0f / float(++count);
+            EACH_LANE(i) {
+                float deviation = v.at[i] - origin.at[i] - mean.at[i];
+                mean.at[i] += weight * deviation;
+                squares.at[i] += (1.0f - weight) * deviation * deviation;
+            }
+        }
+    }
+    EACH_LANE(i) rows[threadIdx.y * 2 * width + threadIdx.x * V + i] = mean.at[i];
+    EACH_LANE(i) rows[(threadIdx.y * 2 + 1) * width + threadIdx.x * V + i] = squares.at[i];
+    __syncthreads();
+    int turns = pixels / all, rest = pixels % all;  // row r has a pixel more if r < rest
+    for (int j = threadIdx.y * blockDim.x + threadIdx.x; j < width; j += blockDim.x * blockDim.y) {
+        double sum = 0;  // of what may be large beside the spread
+        float total = 0;
+        int count = 0;
+        for (int row = 0; row < int(blockDim.y); row++) {
+            int own = turns + (first + row < rest);
+            sum += double(own) * rows[row * 2 * width + j];
+            count += own;
+        }
+        float center = float(sum / count);
+        for (int row = 0; row < int(blockDim.y); row++) {
+            float deviation = rows[row * 2 * width + j] - center;
+            total += rows[(row * 2 + 1) * width + j] + float(turns + (first + row < rest)) * deviation * deviation;
+        }
+        int channel = blockIdx.x * width + j;
+        if (channel >= channels) continue;
+        partial[((long long)blockIdx.y * 2 + 0) * channels + channel] = center;
+        partial[((long long)blockIdx.y * 2 + 1) * channels + channel] = total;
+    }
 }
 
-extern "C" __global__ void statistics(const REAL* __restrict__ x, const float* __restrict__ partial, int chunks, int pixels, int channels,
-                                      float* running_mean, float* running_var, float momentum, float eps, float* mean, float* inv_std) {
+// How many pixels the blocks of a chunk have, `rows` rows of threads each.
+__device__ __forceinline__ int pixels_of(int chunk, int chunks, int rows, int pixels) {
+    int turns = pixels / (chunks * rows), rest = pixels % (chunks * rows);
+    return turns * rows + min(max(rest - chunk * rows, 0), rows);
+}
+
+extern "C" __global__ void statistics(const REAL* __restrict__ x, const float* __restrict__ partial, int chunks,
+                                      int rows, int pixels, int channels, float* running_mean, float* running_var,
+                                      float momentum, float eps, float* mean, float* inv_std) {
     int c = THREAD;
     if (c >= channels) return;
-    float shifted = total_of(partial, chunks, 2, 0, channels, c) / pixels;
-    float var = fmaxf(total_of(partial, chunks, 2, 1, channels, c) / pixels - shifted * shifted, 0.0f);
-    float m = to_float(x[c]) + shifted;
+    double sum = 0, squares = 0;
+    for (int chunk = 0; chunk < chunks; chunk++)
+        sum += double(pixels_of(chunk, chunks, rows, pixels)) * partial[(long long)chunk * 2 * channels + c];
+    double shifted = sum / pixels;
+    float center = float(shifted);
+    for (int chunk = 0; chunk < chunks; chunk++) {
+        const float* own = partial + (long long)chunk * 2 * channels + c;
+        float deviation = own[0] - center;
+        squares += own[channels] + float(pixels_of(chunk, chunks, rows, pixels)) * deviation * deviation;
+    }
+    float m = float(to_float(x[c]) + shifted), var = float(squares / pixels);
     mean[c] = m;
     inv_std[c] = 1.0f / sqrtf(var + eps);
     running_mean[c] += momentum * (m - running_mean[c]);
-    running_var[c] += momentum * (var * (float(pixels) / float(pixels - 1)) - running_var[c]);
+    running_var[c] += momentum * (float(squares / (pixels - 1)) - running_var[c]);
 }
 
 extern "C" __global__ void fixed_statistics(const float* running_mean, const float* running_var, int channels, float eps, float* mean,

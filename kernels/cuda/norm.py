@@ -82,9 +82,9 @@ def normalize_batch(
     if training:
         if count < 2:
             raise ValueError(f"batch_norm needs more than one value per channel in training; the input is {x.shape}")
-        partial, chunks = partial_sums("norm.cu", "moments", 2, [x], REAL=real)
+        moments = partial_sums("norm.cu", "moments", 2, [x], REAL=real)
         running = running_mean, running_var, float(momentum), float(eps)
-        launch("norm.cu", "statistics", each, THREADS, x, partial, chunks, count, channels, *running, mean, inv_std, REAL=real)
+        launch("norm.cu", "statistics", each, THREADS, x, *moments, count, channels, *running, mean, inv_std, REAL=real)
     else:
         running = parameter(running_mean), parameter(running_var)
         launch("norm.cu", "fixed_statistics", each, THREADS, *running, channels, float(eps), mean, inv_std, REAL=real)
@@ -103,9 +103,9 @@ def batch_norm_grad(dy, x, gamma, mean, inv_std, training=True, beta=None, activ
     dy, x, channels = spaced(dy), spaced(x), x.shape[-1]
     real, count = number_type(x), x.size // channels
     parameters = contiguous(mean), contiguous(inv_std), parameter(gamma), parameter(beta)
-    partial, chunks = partial_sums("norm.cu", "gradient_sums", 2, [dy, x], *parameters, NUMBERS[activation], REAL=real)
+    sums = partial_sums("norm.cu", "gradient_sums", 2, [dy, x], *parameters, NUMBERS[activation], REAL=real)
     dgamma, dbeta = empty(x, (channels,), np.float32), empty(x, (channels,), np.float32)
-    launch("norm.cu", "gradient_totals", blocks(channels), THREADS, partial, chunks, channels, dgamma, dbeta, REAL=real)
+    launch("norm.cu", "gradient_totals", blocks(channels), THREADS, sums.values, sums.chunks, channels, dgamma, dbeta, REAL=real)
     dx = empty(x, x.shape)
     v = vector_width(channels, dy, x, dx, parameters=[a for a in parameters if a is not None])
     vectors = x.size // v

@@ -1,27 +1,43 @@
-"""Sums over the pixels of every channel: how many threads and chunks do them."""
+"""Sums over the pixels of each channel: how they are divided among threads and chunks."""
+
+from typing import NamedTuple
 
 import numpy as np
 
+from ..types import Array
 from .arrays import empty, pixel_step, vector_width
 from .device import launch, runtime
 
 
-def partial_sums(file: str, kernel: str, sums: int, arrays, *arguments, **defines):
-    """Run a kernel built on `column_sums` over `arrays` (of one shape, evenly spaced); returns its partial sums and their chunks.
+class Partial(NamedTuple):
+    """`values` `(chunks, sums, C)` float32, each of a chunk of pixels that `rows` rows of threads share."""
 
-    Arrays among the arguments have a number for each channel.
+    values: Array
+    chunks: int
+    rows: int
+
+
+def partial_sums(
+    file: str, kernel: str, sums: int, arrays: list[Array], *arguments: object, **defines: object
+) -> Partial:
+    """Run a kernel whose blocks are those of `column_sums` over `arrays`.
+
+    The arrays have one shape `(..., C)` and evenly spaced pixels. Arrays among the other arguments
+    are `(C,)`.
     """
     x = arrays[0]
     channels = x.shape[-1]
     count = x.size // channels
     steps = [pixel_step(a) for a in arrays]
-    v = vector_width(channels, *arrays, parameters=[a for a in arguments if getattr(a, "ndim", 0)])
+    parameters = [a for a in arguments if getattr(a, "ndim", 0)]
+    v = vector_width(channels, *arrays, parameters=parameters)
     columns = min(32, 1 << (-(-channels // v) - 1).bit_length())
     rows = 256 // columns
     across = -(-channels // (columns * v))
     chunks = max(1, min(-(-count // (4 * rows)), 8 * runtime().processors // across))
     partial = empty(x, (chunks, sums, channels), np.float32)
     steady = [item for pair in zip(arrays, steps, strict=True) for item in pair]
+    numbers = *steady, count, channels, *arguments, partial
     shared = rows * sums * columns * v * 4
-    launch(file, kernel, (across, chunks), (columns, rows), *steady, count, channels, *arguments, partial, shared=shared, V=v, **defines)
-    return partial, chunks
+    launch(file, kernel, (across, chunks), (columns, rows), *numbers, shared=shared, V=v, **defines)
+    return Partial(partial, chunks, rows)

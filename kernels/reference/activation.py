@@ -4,10 +4,11 @@
 |-------------|---------------------|-----------------------------|--------------------------------|
 | relu        | max(x, 0)           | 1 where y > 0               | Krizhevsky et al. 2012, s. 3.1 |
 | sigmoid     | 1 / (1 + exp(-x))   | y (1 - y)                   |                                |
-| tanh        | tanh(x)             | 1 - y^2                     |                                |
-| scaled_tanh | 1.7159 tanh(2x / 3) | 2/3 (1.7159 - y^2 / 1.7159) | LeCun et al. 1998, appendix A  |
+| tanh        | tanh(x)             | (1 - y) (1 + y)             |                                |
+| scaled_tanh | 1.7159 tanh(2x / 3) | 2/3 (A - y) (A + y) / A     | LeCun et al. 1998, appendix A  |
 
-x and y have any shape.
+A is 1.7159. x and y have any shape. `A - y` is exact where y is near A, so that the slope keeps its
+digits where the unit saturates; `A^2 - y^2`, a difference of rounded squares, would lose them.
 """
 
 from collections.abc import Callable
@@ -46,8 +47,8 @@ def tanh(x: Array, out: Array | None = None) -> Array:
 
 
 def tanh_grad(dy: Array, y: Array) -> Array:
-    """`dy * (1 - y^2)`."""
-    return dy * (1 - y * y)
+    """`dy * (1 - y) (1 + y)`."""
+    return dy * ((1 - y) * (1 + y))
 
 
 def scaled_tanh(x: Array, out: Array | None = None) -> Array:
@@ -56,10 +57,7 @@ def scaled_tanh(x: Array, out: Array | None = None) -> Array:
 
 
 def scaled_tanh_grad(dy: Array, y: Array) -> Array:
-    """`dy * 2/3 / 1.7159 * (1.7159 - y) (1.7159 + y)`.
-
-    Near saturation the difference `1.7159 - y` is exact; `1.7159^2 - y^2` would lose its digits.
-    """
+    """`dy * 2/3 / 1.7159 * (1.7159 - y) (1.7159 + y)`."""
     return dy * (SLOPE / AMPLITUDE * (AMPLITUDE - y) * (AMPLITUDE + y))
 
 

@@ -34,10 +34,10 @@ class Tree:
         for name, value in vars(self).items():
             if isinstance(value, Tree):
                 yield name, value  # type: ignore[misc]
-            elif isinstance(value, (list, tuple)):
-                yield from ((f"{name}.{i}", v) for i, v in enumerate(value) if isinstance(v, Tree))  # type: ignore[misc]
-            elif isinstance(value, dict):
-                yield from ((f"{name}.{k}", v) for k, v in value.items() if isinstance(v, Tree))  # type: ignore[misc]
+            elif isinstance(value, (list, tuple, dict)):
+                for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                    if isinstance(item, Tree):
+                        yield f"{name}.{key}", item  # type: ignore[misc]
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
         """This layer, called `prefix`, and all layers inside of it with their dotted names.

@@ -9,8 +9,8 @@ import numpy as np
 from ..device import runtime, to_host, validate_device
 from ..kernels import ladder, reference
 from ..kernels.cpu.engine.machine import peak_flops
-from ..kernels.cuda.device import launch
 from ..kernels.ladder import gpu as gpu_ladder
+from ..kernels.ladder.gpu.peak import multiply_add_rate
 
 PASSES = ("forward", "grad_input", "grad_weight")
 QUIET = 0.6  # seconds before a rung is timed: threads of NumPy's BLAS library spin for a while after a product, on the cores to be measured
@@ -100,7 +100,7 @@ def climb_gpu(
     _, exact = _cases(problem)
     x, w, b, _ = _arrays(problem)
     on_device = [run.upload(a) for a in (x, w, b)]
-    peak = _gpu_peak(run)
+    peak = multiply_add_rate()
     readings: list[Reading] = []
     for rung in gpu_ladder.rungs():
         progress(f"forward: {rung.name}")
@@ -120,21 +120,6 @@ def climb_gpu(
             )
         )
     return {"forward": readings}
-
-
-def _gpu_peak(run) -> float:
-    """FLOP/s of the GPU's ordinary units, by multiply-adds in registers."""
-    blocks, rounds = 8 * run.processors, 4096
-    out = run.empty((blocks * 256,), np.float32)
-    seconds = min(
-        run.times(
-            lambda i: launch("ladder.cu", "multiply_adds", blocks, 256, out, 0.5, rounds),
-            5,
-            3,
-            captured=False,
-        )
-    )
-    return 2 * 8 * rounds * 256 * blocks / seconds
 
 
 def _arrays(problem: Problem):

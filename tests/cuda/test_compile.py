@@ -14,17 +14,28 @@ from pathlib import Path
 
 import pytest
 from minicnn.kernels.cuda import conv, device, plan
+from minicnn.kernels.ladder import gpu
 
 ARCHITECTURES = ("sm_80", "sm_90a")
 RECORD = Path(__file__).with_name("registers.json")
 NVCC = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
 
+
+
+def sources(pattern: str) -> list[Path]:
+    """Files of CUDA C: the operations' and the ladder's."""
+    folders = device.SOURCES, Path(gpu.__file__).parent
+    return [file for folder in folders for file in sorted(folder.glob(pattern))]
+
+
+SOURCES = {file.name: file for file in sources("*.cu")}
+WITHOUT_OPTIONS = ("data.cu", "lenet.cu", "optim.cu", "peak.cu", "rung05_vectorized.cu")
 OPTIONS: dict[str, list[dict]] = {
     file.name: [{"REAL": "float", "V": 1}, {"REAL": "float", "V": 4}, {"REAL": "bf16", "V": 8}]
-    for file in sorted(device.SOURCES.glob("*.cu"))
-    if file.name not in ("conv.cu", "data.cu", "ladder.cu", "lenet.cu", "optim.cu")
+    for file in SOURCES.values()
+    if file.name not in ("conv.cu", *WITHOUT_OPTIONS)
 }
-OPTIONS |= {file: [{}] for file in ("data.cu", "ladder.cu", "lenet.cu", "optim.cu")}
+OPTIONS |= {file: [{}] for file in WITHOUT_OPTIONS}
 PRODUCTS = (*conv.PRECISIONS.values(), "BF16")
 
 
@@ -57,7 +68,7 @@ def compile_for(file: str, options) -> dict[str, dict[str, int]]:
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         program = Path(scratch) / file
-        program.write_text(device.source(file))
+        program.write_text(device.source(SOURCES[file]))
         flags = [f"-D{key}={value}" for key, value in options]
         runs = {}
         for architecture in architectures_of(options):
@@ -100,7 +111,7 @@ def test_the_record_is_of_these_kernels():
     record = json.loads(RECORD.read_text())
     assert record.keys() == {name_of(*case) for case in CASES}
     for file, options in CASES:
-        names = set(re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(', device.source(file)))
+        names = set(re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(', device.source(SOURCES[file])))
         assert record[name_of(file, options)].keys() == names
 
 

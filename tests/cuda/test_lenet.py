@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from minicnn.kernels.cuda import lenet
+from minicnn.kernels.ladder.gpu import lenet
 
 from minicnn import models, training
 from minicnn.training import SoftmaxCrossEntropy

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from minicnn.kernels import functional
 from minicnn.kernels import reference
-from minicnn.kernels.cuda import device, lenet
 from minicnn.kernels.ladder import gpu
+from minicnn.kernels.ladder.gpu import lenet
 
 from minicnn import models, training
 
 from .. import emulator
+from .test_compile import sources
 from .test_emulated import relative, to_device
 
 SEEDS = range(3)
@@ -53,8 +54,8 @@ def results(file: str):
         return [*both("softmax_cross_entropy", logits, labels), counted]
     if file == "lenet.cu":
         return lenet_step()
-    if file == "ladder.cu":
-        ladder = next(rung for rung in gpu.rungs() if rung.name == "vectorised")
+    if file == "rung05_vectorized.cu":
+        ladder = next(rung for rung in gpu.rungs() if rung.name == "vectorized")
         return [
             (
                 ladder.forward(to_device(x), to_device(w), to_device(one[:16])),
@@ -84,16 +85,16 @@ def barriers(file: Path):
     text = ON_DEVICE.sub(lambda match: " " * len(match[0]), file.read_text())
     for match in BARRIER.finditer(text):
         line = file.read_text()[: match.start()].count("\n") + 1
-        yield pytest.param(file.name, match.span(), id=f"{file.name}:{line}")
+        yield pytest.param(file, match.span(), id=f"{file.name}:{line}")
 
 
-BARRIERS = [case for file in sorted(device.SOURCES.glob("*.cu*")) for case in barriers(file)]
-CLEAN: set[str] = set()  # sources that were seen to be right with all of their barriers
+BARRIERS = [case for file in sources("*.cu*") for case in barriers(file)]
+CLEAN: set[Path] = set()  # sources that were seen to be right with all of their barriers
 
 
-def without(file: str, span: tuple[int, int]) -> tuple[str, str]:
+def without(file: Path, span: tuple[int, int]) -> tuple[str, str]:
     """The change that takes away the barrier there: the text around it, with and without."""
-    text, (start, end) = (device.SOURCES / file).read_text(), span
+    text, (start, end) = file.read_text(), span
     before, after = text[max(0, start - 150) : start], text[end : end + 50]
     return before + text[start:end] + after, before + after
 
@@ -105,7 +106,7 @@ def test_a_missing_barrier_is_noticed(file, span, emulate):
     def wrong(seed, changes=()):
         emulate(seed=seed, changes=changes)
         with np.errstate(all="ignore"):
-            return any(not np.isfinite(np.asarray(a, float)).all() or relative(a, b) > 1e-4 for a, b in results(file))
+            return any(not np.isfinite(np.asarray(a, float)).all() or relative(a, b) > 1e-4 for a, b in results(file.name))
 
     if file not in CLEAN:
         assert not any(wrong(seed) for seed in SEEDS)

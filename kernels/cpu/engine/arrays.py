@@ -8,6 +8,7 @@ import numpy as np
 from ... import geometry
 from .memory import empty
 
+FLOAT32 = np.dtype(np.float32)  # compares faster than the scalar type
 _pointer_at = ctypes.c_size_t.from_address
 _HEADER = object.__basicsize__  # in an array, the pointer to its data follows the object's header
 
@@ -30,12 +31,14 @@ if address(_probe := np.empty(1)) != _probe.ctypes.data:  # not CPython's usual 
 
 def is_contiguous(a: np.ndarray) -> bool:
     """True if kernels can take `a` as it is."""
-    return a.dtype == np.float32 and a.flags.c_contiguous
+    return a.dtype == FLOAT32 and a.flags.c_contiguous
 
 
 def contiguous(a: np.ndarray) -> np.ndarray:
     """`a`, or a contiguous float32 copy."""
-    return a if is_contiguous(a) else np.array(a, np.float32, order="C")
+    if a.dtype == FLOAT32 and a.flags.c_contiguous:
+        return a
+    return np.array(a, np.float32, order="C")
 
 
 def pixel_step(a: np.ndarray) -> int:
@@ -43,7 +46,7 @@ def pixel_step(a: np.ndarray) -> int:
 
     See `geometry.pixel_step`.
     """
-    return geometry.pixel_step(a) if a.dtype == np.float32 else 0
+    return geometry.pixel_step(a) if a.dtype == FLOAT32 else 0
 
 
 def pixels(a: np.ndarray) -> tuple[np.ndarray, int]:

@@ -17,7 +17,7 @@ small parallel loop starts all kernels: Numba needs a second to compile a parall
 fifth of that for a plain one, and users wait for the first step.
 """
 
-import array
+import ctypes
 import functools
 import hashlib
 import inspect
@@ -25,7 +25,7 @@ import os
 import struct
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +185,6 @@ def make(stamp):
         body(task, tasks, {arguments})
     return {name}
 """
-_double, _bits = struct.Struct("=d"), struct.Struct("=q")
 
 
 def _is_record(kind: object) -> bool:
@@ -194,28 +193,42 @@ def _is_record(kind: object) -> bool:
 
 
 class kernel:  # noqa: N801 - a decorator
-    """The decorator; see the module docstring. `kernel(tasks, *arguments)` runs it."""
+    """The decorator; see the module docstring. `kernel(tasks, *arguments)` runs it.
+
+    Raises TypeError for a wrong number of arguments.
+    """
 
     def __init__(self, function: Callable) -> None:
-        parameters = list(inspect.signature(function).parameters.values())[2:]
-        self._body, self._kinds = function, [p.annotation for p in parameters]
-        # Whether each number is a float; records are integers.
-        self._reals = [
-            kind is float
-            for kind in self._kinds
-            for _ in range(len(kind._fields) if _is_record(kind) else 1)
-        ]
-        self._has_reals, self._has_records = any(self._reals), any(map(_is_record, self._kinds))
+        self._body = function
+        self._parameters = list(inspect.signature(function).parameters.values())[2:]
         self._entry: int | None = None
         self._lock = threading.Lock()
+        self._pack = self._packer()
         self.__doc__, self.__name__ = function.__doc__, function.__name__
+
+    def _packer(self) -> Callable[..., None]:
+        """A function that writes the arguments to a buffer, 8 bytes each.
+
+        Its source, `lambda buffer, x, n, least: pack(buffer, 0, *x, n, least)`, is made from the
+        names and kinds of the parameters: a training step of LeNet calls it some thirty times.
+        """
+        layout, values = "", []
+        for parameter in self._parameters:
+            record = _is_record(parameter.annotation)
+            layout += "q" * len(parameter.annotation._fields) if record else ""
+            layout += "" if record else "d" if parameter.annotation is float else "q"
+            values.append(f"*{parameter.name}" if record else parameter.name)
+        pack = struct.Struct(layout).pack_into
+        names = ", ".join(p.name for p in self._parameters)
+        source = f"lambda buffer, {names}: pack(buffer, 0, {', '.join(values)})"
+        return eval(source, {"pack": pack})
 
     def _compile(self) -> int:
         """The address of the C entry, compiled or read from the cache at the first call."""
         body = self._body
         scope = {"body": inline(body), "integer": _integer, "real": _real}
         arguments, i = [], 0
-        for kind in self._kinds:
+        for kind in (p.annotation for p in self._parameters):
             if _is_record(kind):
                 scope[kind.__name__] = kind
                 fields = (f"integer(args, {i + k})" for k in range(len(kind._fields)))
@@ -236,37 +249,38 @@ class kernel:  # noqa: N801 - a decorator
         self._compiled = compile_cached(lambda cache: compiler(cache=cache)(entry), entry)
         return self._compiled.address
 
-    def __call__(self, tasks: int, *args: Any) -> None:
+    def __call__(self, tasks: int, *arguments: Any) -> None:
         if self._entry is None:
             with self._lock:
                 self._entry = self._entry or self._compile()
-        numbers: Iterable = args
-        if self._has_records:
-            numbers = [n for a in args for n in (a if isinstance(a, tuple) else (a,))]
-        if self._has_reals:
-            numbers = [
-                _bits.unpack(_double.pack(a))[0] if real else a
-                for a, real in zip(numbers, self._reals, strict=True)
-            ]
-        packed = array.array("q", numbers)
-        if len(packed) != len(self._reals):
-            raise TypeError(
-                f"kernel {self.__name__}: {len(packed)} arguments; expected {len(self._reals)}"
-            )
+        own = _of_this_thread
+        self._pack(own.buffer, *arguments)
         if tasks > 1 and not _forked:
             with _one_at_a_time:
-                if getattr(_of_this_thread, "threads", None) != _threads:
+                if own.threads != _threads:
                     numba.set_num_threads(_threads)
-                    _of_this_thread.threads = _threads
-                _in_parallel(self._entry, tasks, packed.buffer_info()[0])
+                    own.threads = _threads
+                _in_parallel(self._entry, tasks, own.address)
         else:
-            _in_turn(self._entry, tasks, packed.buffer_info()[0])
+            _in_turn(self._entry, tasks, own.address)
 
 
 # -- threads --------------------------------------------------------------------------------------
 
+MOST_ARGUMENTS = 64
+
+
+class _ThreadState(threading.local):
+    """What launching needs in each thread that calls kernels."""
+
+    def __init__(self) -> None:
+        self.threads = 0  # as set in Numba, which keeps a number per calling thread
+        self.buffer = ctypes.create_string_buffer(8 * MOST_ARGUMENTS)
+        self.address = ctypes.addressof(self.buffer)
+
+
 _one_at_a_time = threading.Lock()  # some threading layers do not support two callers at once
-_of_this_thread = threading.local()  # Numba keeps a number of threads per calling thread
+_of_this_thread = _ThreadState()
 _forked = False
 MIN_BYTES, MIN_FLOPS = 1 << 15, 1 << 17  # from here on a second thread pays
 _threads: int = numba.config.NUMBA_NUM_THREADS

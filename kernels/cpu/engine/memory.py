@@ -32,7 +32,8 @@ LARGE = 1 << 21  # bytes; from here on blocks lie in an arena
 NON_TEMPORAL_BYTES = 24 << 20  # a larger array does not stay in a cache until it is read
 MIN_ARENA = 1 << 28  # bytes
 
-_blocks: dict[int, list[tuple[np.ndarray, int]]] = {}  # (block, first aligned byte) by size
+# By size: (block, first aligned byte). Sizes that round to the same one share a list.
+_blocks: dict[int, list[tuple[np.ndarray, int]]] = {}
 _arenas: list["Arena"] = []
 _lock = threading.Lock()
 
@@ -125,7 +126,7 @@ def empty(shape: Shape, dtype: type = np.float32) -> np.ndarray:
         if size >= LARGE:
             block = _large_block(-(-size // ALIGNMENT) * ALIGNMENT + BLOCK_GAP)
             return np.ndarray(shape, dtype, block)
-        return _small_array(shape, dtype, _rounded(size))
+        return _small_array(shape, dtype, size)
     except (OSError, OverflowError, MemoryError) as error:
         raise MemoryError(
             f"out of memory: an array of shape {shape} and type {np.dtype(dtype)} takes"
@@ -134,17 +135,19 @@ def empty(shape: Shape, dtype: type = np.float32) -> np.ndarray:
 
 
 def _small_array(shape: Shape, dtype: type, size: int) -> np.ndarray:
-    """An array in a block of `size` bytes, a free one if there is one.
+    """An array of `size` bytes in a free block of about that size, or in a new one.
 
     It is made under the lock: from then on its reference marks the block as used.
     """
     with _lock:
-        blocks = _blocks.setdefault(size, [])
+        blocks = _blocks.get(size)
+        if blocks is None:
+            blocks = _blocks[size] = _blocks.setdefault(_rounded(size), [])
         for entry in blocks:
             if sys.getrefcount(entry[0]) <= _UNUSED:
                 break
         else:
-            block = np.empty(size + ALIGNMENT, np.uint8)
+            block = np.empty(_rounded(size) + ALIGNMENT, np.uint8)
             entry = block, -block.ctypes.data % ALIGNMENT
             blocks.append(entry)
         return np.ndarray(shape, dtype, *entry)
@@ -198,11 +201,11 @@ def release() -> int:
     """Return all memory that no array uses to the system. Returns its size in bytes."""
     with _lock:
         freed = sum(arena.release() for arena in _arenas)
-        for size, blocks in _blocks.items():
-            used = []
+        for blocks in _blocks.values():
+            before, used = sum(block.nbytes for block, _ in blocks), []
             for entry in blocks:
                 if sys.getrefcount(entry[0]) > _UNUSED:
                     used.append(entry)
-            freed += size * (len(blocks) - len(used))
+            freed += before - sum(block.nbytes for block, _ in used)
             blocks[:] = used
     return freed

@@ -1,12 +1,14 @@
 """LeNet-5's training step as nine kernels, and as one: what a small network costs when nothing but arithmetic is left. See lenet.cu."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 
-from .arrays import contiguous
-from .device import THREADS, launch, runtime
+from ...cuda.arrays import contiguous
+from ...cuda.device import THREADS, launch, runtime
 
+SOURCE = Path(__file__).with_name("lenet.cu")
 SHAPES = ((5, 5, 1, 6), (6,), (5, 5, 6, 16), (16,), (5, 5, 16, 120), (120,), (120, 84), (84,), (84, 10), (10,))
 PARTS = ["c1_s2", "c3_s4", "c5_f6_output", "cross_entropy", "c5_f6_output_back", "c3_s4_back", "c1_s2_back", "gradients", "update"]
 STEP = np.dtype(
@@ -51,7 +53,7 @@ def train_step(
     places += 0 if persistent else run.address(activations), run.address(scratch), run.address(totals)
     step = np.array([(*places, lr, momentum, weight_decay, len(x))], STEP)
     if persistent:
-        launch("lenet.cu", "step", len(x), THREADS, step, counters, shared=4 * ACTIVATIONS, together=True)
+        launch(SOURCE, "step", len(x), THREADS, step, counters, shared=4 * ACTIVATIONS, together=True)
     else:
         for part in PARTS:
-            launch("lenet.cu", part, len(x), THREADS, step)
+            launch(SOURCE, part, len(x), THREADS, step)

@@ -1,4 +1,4 @@
-// A rung of the ladder (kernels/ladder/gpu/rung05_vectorised.py): an 8x8 register tile, and 16 bytes in every access to memory.
+// A rung of the ladder (rung05_vectorized.py): an 8x8 register tile, and 16 bytes in every access to memory.
 #include "common.cuh"
 
 #define SIDE 128  // pixels and filters of a block
@@ -8,7 +8,7 @@
 __device__ __forceinline__ float4 four(const float* p) { return *reinterpret_cast<const float4*>(p); }
 
 // C and K are multiples of 4.
-extern "C" __global__ void __launch_bounds__(256) vectorised(const float* __restrict__ x, const float* __restrict__ w,
+extern "C" __global__ void __launch_bounds__(256) vectorized(const float* __restrict__ x, const float* __restrict__ w,
         const float* __restrict__ b, float* __restrict__ y, int pixels, int height, int width, int channels, int filters, int size) {
     SHARED(float, patches);  // [INNER][SIDE]
     float* weights = patches + INNER * SIDE;
@@ -54,18 +54,4 @@ extern "C" __global__ void __launch_bounds__(256) vectorised(const float* __rest
                              fmaxf(total[r][s + 3] + b[f + 3], 0.0f)};
             *reinterpret_cast<float4*>(y + (long long)m * filters + f) = result;
         }
-}
-
-// The most multiply-adds that the ordinary units make: eight chains a thread that do not wait for each other.
-extern "C" __global__ void __launch_bounds__(256) multiply_adds(float* out, float factor, int rounds) {
-    float chain[8];
-#pragma unroll
-    for (int i = 0; i < 8; i++) chain[i] = float(threadIdx.x + i);
-    for (int round = 0; round < rounds; round++)
-#pragma unroll
-        for (int i = 0; i < 8; i++) chain[i] = fmaf(chain[i], factor, 1.0f);
-    float sum = 0;
-#pragma unroll
-    for (int i = 0; i < 8; i++) sum += chain[i];
-    out[THREAD] = sum;
 }
