@@ -159,7 +159,7 @@ def test_out_of_memory_names_the_array():
 
 
 def test_sizes_that_round_alike_share_blocks_and_are_released():
-    """An array of almost the same size takes the block of one that is gone; release counts it once."""
+    """A released block serves an array of almost the same size; release counts it once."""
     memory.release()
     sizes = 40_000, 40_001  # bytes
     first = memory.empty(sizes[0], np.uint8)
