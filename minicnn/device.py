@@ -35,9 +35,9 @@ def set_precision(name: str) -> None:
     if name not in PRECISIONS:
         raise ValueError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
     _precision = name
-    from .kernels.cuda import conv
+    from .kernels.cuda.precision import set_precision as set_product_precision
 
-    conv.set_precision("fp32" if name == "bf16" else name)
+    set_product_precision("fp32" if name == "bf16" else name)
 
 
 def precision() -> str:

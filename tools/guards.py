@@ -26,10 +26,10 @@ AT_MOST = {
     "imports of tests, benchmarks, torch": 0,
     "widest signature": 17,  # target 10, apart from operations and INTERFACES
     "longest function": 80,  # lines without the docstring; target 60
-    "longest file": 582,  # target 300
+    "longest file": 572,  # target 300
 }
 AT_LEAST = {  # percent of the arguments and results of public functions that have a type
-    "annotated in kernels": 54,  # target 100
+    "annotated in kernels": 72,  # target 100
     "annotated in minicnn": 99,  # target 100
     "annotated in models": 99,  # target 100
 }

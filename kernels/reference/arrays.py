@@ -24,7 +24,7 @@ def empty(x: Array, shape: Shape) -> Array:
 
 def write_to(out: Array | None, y: Array) -> Array:
     """Copy `y` into `out`, an array or a slice of one, and return `out`; y if `out` is None."""
-    if out is None:
+    if out is None or y is out:
         return y
     out[...] = y
     return out

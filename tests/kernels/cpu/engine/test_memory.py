@@ -23,7 +23,7 @@ def test_used_again_after_the_last_view_is_gone(side):
     place, view = start(first), first[3:, ::2].T
     del first
     other = memory.empty((side, side))
-    assert start(other) != place, "a view still uses it"
+    assert start(other) != place, "a view still looks at it"
     del view
     gc.collect()
     assert start(memory.empty((side, side))) == place
@@ -134,7 +134,7 @@ def borrowing(block):
 )
 @pytest.mark.parametrize("side", [64, 1024])
 def test_any_way_of_counting_references(monkeypatch, count, reuses, side):
-    """However Python counts references, a block in use is never given to another array."""
+    """However Python counts, a block in use is never handed out; it is reused where counts tell."""
     monkeypatch.setattr(sys, "getrefcount", count)
     spec = importlib.util.spec_from_file_location("fresh_memory", memory.__file__)
     pool = importlib.util.module_from_spec(spec)
@@ -159,7 +159,7 @@ def test_out_of_memory_names_the_array():
 
 
 def test_sizes_that_round_alike_share_blocks_and_are_released():
-    """A released block serves an array of almost the same size; release counts it once."""
+    """An array of nearly the same size takes the block of one that is gone; release frees it."""
     memory.release()
     sizes = 40_000, 40_001  # bytes
     first = memory.empty(sizes[0], np.uint8)
