@@ -226,7 +226,7 @@ def shortcut(
 
 
 def needs_projection(c_in: int, c_out: int, stride: int, option: str) -> bool:
-    """Whether the shortcut has a convolution: B where the shape changes, C always, A never."""
+    """True if the shortcut has a convolution: B if the shape changes, C always, A never."""
     if option not in ("A", "B", "C"):
         raise ValueError(f"shortcut option={option!r}: expected 'A', 'B' or 'C'")
     changes = c_in != c_out or stride != 1

@@ -26,7 +26,7 @@ AT_MOST = {
     "imports of tests, benchmarks, torch": 0,
     "widest signature": 17,  # target 10, apart from operations and INTERFACES
     "longest function": 80,  # lines without the docstring; target 60
-    "longest file": 582,  # target 300
+    "longest file": 572,  # target 300
 }
 AT_LEAST = {  # percent of the arguments and results of public functions that have a type
     "annotated in kernels": 76,  # target 100
@@ -147,7 +147,7 @@ def storey(name: str) -> int | None:
 
 
 def upward_imports(modules: dict[str, Module]) -> list[str]:
-    """Imports of a storey above the importing one, but for the entrances."""
+    """Imports of a storey above the importing one, except in the entrances."""
     return [
         f"{module.where}:{line} imports {target}"
         for module in modules.values()

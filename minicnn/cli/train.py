@@ -1,4 +1,4 @@
-"""`train`: a network, a data set, and whatever the recipe should not decide."""
+"""`train`: a network on a data set; options replace settings of the recipe."""
 
 import inspect
 import shlex
@@ -97,7 +97,7 @@ def train(
     precision: PrecisionFlag = None,
     option: OptionFlags = None,
 ) -> None:
-    """Train a network; what is not given comes from its recipe.
+    """Train a network; settings that are not given are those of its recipe.
 
     Without --data, and if MNIST cannot be downloaded, it trains on the bundled digits.
     """

@@ -29,7 +29,7 @@ TEST_EVERY = 5
 
 @dataclass(frozen=True)
 class File:
-    """One entry of a folder or archive: how to read it, and whether it is a folder."""
+    """One entry of a folder or archive: a function that reads it, and True for a folder."""
 
     read: Callable[[], bytes]
     is_folder: bool = False

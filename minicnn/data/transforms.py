@@ -18,7 +18,8 @@ class Preprocess:
 
     size: (H, W) of the network's input; smaller images are centered in black.
     channels: those of the input; gray images are repeated to fill 3.
-    image_size: (H, W) to which an image file is resized before that (MNIST: 28 of 32); None: size.
+    image_size: (H, W) to which an image file is resized before padding (MNIST: 28, padded to 32);
+        None for `size`.
     crop: take the center of larger images; without it they raise DataError.
     mean, std: in units of full brightness, one number or one per channel.
     Float images are assumed to be normalized: only their shape is checked.

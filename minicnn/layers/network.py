@@ -57,9 +57,9 @@ class AuxiliaryNetwork(Network):
     """A network with auxiliary classifiers: `heads[name]` also reads the output of layer `name`.
 
     In training, forward returns `(output, auxiliary, ...)` in the order of the heads, and backward
-    takes the matching tuple of gradients; the dx of a head joins the main path where it branched
-    off. In evaluation the heads are silent (Szegedy et al. 2014, section 5). Their parameters are
-    called aux1..., aux2..., and so on.
+    takes the matching tuple of gradients; the dx of a head is added to dy of the layer that it
+    reads. In evaluation the heads are not computed (Szegedy et al. 2014, section 5). The names of
+    their parameters start with aux1, aux2, and so on.
     """
 
     def __init__(

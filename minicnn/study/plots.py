@@ -35,7 +35,7 @@ def _finish(figure: Figure, path: Target, title: str = "", size: int = 10) -> Pa
 
 
 def curves(history: History, path: Target = None, title: str = "") -> Path | Figure:
-    """Loss and error rate per epoch, training and test. Raises ValueError without an epoch."""
+    """Loss and error rate per epoch, training and test. Raises ValueError for an empty history."""
     if not history.rows:
         raise ValueError("there is no finished epoch to draw")
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -113,7 +113,7 @@ def images(
 ) -> Path | Figure:
     """A grid of images `(N, H, W, C)` with captions.
 
-    uint8 images are drawn as they are; of others, each is scaled to its own range.
+    uint8 images are drawn unchanged; each image of another type is scaled to its own range.
     """
     rows = -(-len(batch) // columns)
     figure = Figure(

@@ -15,7 +15,7 @@ from ..training.metrics import loss_of
 class LayerStats:
     """One leaf layer.
 
-    activation, gradient: standard deviations of its output and of the gradient that reached it.
+    activation, gradient: standard deviations of its output and of the gradient of its output.
     dead: the fraction of its outputs that are exactly 0.
     update: RMS of the weight's gradient over RMS of the weight, or None without weights.
     """
@@ -35,8 +35,8 @@ def probe(
 
     input_shape: (H, W, C), the model's own if None.
     Returns the statistics in the order of the forward, and the loss. Buffers and the random
-    generator are left as they were, gradients are cleared. A loss near ln(classes) is right;
-    activations that shrink or grow by orders of magnitude from layer to layer are not.
+    generator are left as they were, gradients are cleared. A loss near ln(classes) is
+    right; activations that shrink or grow by orders of magnitude per layer are not.
     Raises ValueError if no input shape is known.
     """
     input_shape = tuple(input_shape or metadata(model).input_shape)

@@ -61,7 +61,7 @@ class Summary:
     memory: int
 
     def to_json(self) -> str:
-        """All of it as JSON."""
+        """The rows and the totals as JSON."""
         return json.dumps(asdict(self), indent=2)
 
     def table(self) -> tuple[list[str], list[list[str]]]:

@@ -1,4 +1,4 @@
-"""Callbacks: progress, logging, early stopping. Your own override some of four methods."""
+"""Callbacks: progress, logging, early stopping. Your own overrides some of four methods."""
 
 import threading
 import time
@@ -113,7 +113,7 @@ class TensorBoardLog(Callback):
 
 
 class FirstStepNotice:
-    """Explain once a first step that takes long."""
+    """Print an explanation if the first step takes long."""
 
     def __init__(self, report: Callable[[str], None]):
         text = "  the first step also compiles the kernels that are not in the cache yet"
@@ -122,7 +122,7 @@ class FirstStepNotice:
         self._timer.start()
 
     def cancel(self) -> None:
-        """The step is over, or there will be none."""
+        """Do not print it: the step is over, or there is none."""
         self._timer.cancel()
 
 
@@ -162,7 +162,7 @@ class LogLines(Callback):
 class ProgressBar(Callback):
     """Progress as a bar: loss, accuracy, images per second, and the time left in this epoch.
 
-    It moves on a terminal and in a notebook.
+    It is redrawn in place, on a terminal and in a notebook.
     """
 
     def __init__(self, console: Console):

@@ -1,4 +1,4 @@
-"""What makes a training run, as text: it has to be the same when the run is resumed."""
+"""The settings of a training run as text. A resumed run must have the same ones."""
 
 import functools
 import hashlib
@@ -14,12 +14,12 @@ from ..layers import metadata
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-HASHED_BYTES = 64 << 20  # images up to this size are hashed whole, of larger sets a sample
+HASHED_BYTES = 64 << 20  # of larger sets only a sample of the images is hashed
 SAMPLE = 64  # images
 
 
 def configuration(trainer: "Trainer") -> dict[str, Any]:
-    """All settings that change the result, but for the number of epochs, which may grow."""
+    """All settings that change the result, except the number of epochs, which may grow."""
     optimizer, loader, about = trainer.optimizer, trainer.loader, metadata(trainer.model)
     names = {id(p): name for name, p in trainer.model.named_parameters()}
     multipliers = {
@@ -49,7 +49,7 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs between two configurations, a clause each."""
+    """The differences between two configurations, one clause per setting."""
     if before["optimizer"] != now["optimizer"]:  # their other settings cannot be compared
         before = {key: value for key, value in before.items() if key in now}
         now = {key: value for key, value in now.items() if key in before}

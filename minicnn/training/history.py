@@ -1,4 +1,4 @@
-"""What happened in a training run, epoch by epoch."""
+"""The results of a training run per epoch."""
 
 import csv
 import os
@@ -28,11 +28,11 @@ class History:
     """The result of `training.fit`.
 
     rows: one dict per finished epoch with the keys `COLUMNS`. Losses are means over the images,
-        accuracies fractions in 0..1, `seconds` the time spent on training steps; what belongs to
-        the test set is None without one.
+        accuracies fractions in 0..1, `seconds` the time spent on training steps; values of the
+        test set are None without one.
     evaluation: the last result on the test set.
     best_epoch: the epoch with the best test accuracy; without a test set, the best training loss.
-    interrupted: whether SIGINT ended the run; its checkpoint resumes it.
+    interrupted: True if SIGINT ended the run; it can be resumed from its checkpoint.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)

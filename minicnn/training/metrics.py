@@ -1,4 +1,4 @@
-"""How good a network is: loss, top-1 and top-5 accuracy, the confusion matrix, class accuracies."""
+"""Measures of a network: loss, top-1 and top-5 accuracy, confusion matrix, accuracy per class."""
 
 import math
 import time
@@ -17,9 +17,9 @@ from .losses import Loss, SoftmaxCrossEntropy, check_label_range, labels_checked
 
 
 def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """For each row, how many classes are more probable than the true one: 0 is a top-1 hit.
+    """For each row, the number of classes more probable than the true one: 0 is a top-1 hit.
 
-    Ties count against the network, except for the class that argmax picks.
+    Ties count as more probable, unless argmax is the true class.
     """
     own = probabilities[np.arange(len(labels)), labels][:, None]
     ties = (probabilities == own).sum(axis=1) - 1
@@ -29,8 +29,8 @@ def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 class RunningMetrics:
     """Loss and accuracy of the current epoch so far.
 
-    loss: the sum over the images; correct: how many of them were classified correctly;
-    images: how many there were; seconds: the time spent on them. last_loss, last_accuracy: those
+    loss: the sum over the images; correct: the number that were classified correctly;
+    images: their number; seconds: the time spent on them. last_loss, last_accuracy: those
     of the latest step, or on a GPU, where they are read rarely, of the latest steps that were read.
     """
 
@@ -53,7 +53,7 @@ class RunningMetrics:
         self._seconds, self._started = self.seconds, None
 
     def add(self, loss: Any, outputs: Any, labels: np.ndarray) -> None:
-        """Add the losses and hits of a batch: its mean loss, and the network's outputs."""
+        """Add the mean `loss` of a batch, and the hits in its outputs, to the sums."""
         n = len(labels)
         hits = int((rank(probabilities_of(self._loss, outputs), labels) == 0).sum())
         self.last_loss, self.last_accuracy = float(loss), hits / n
@@ -61,7 +61,7 @@ class RunningMetrics:
         self.correct += hits
 
     def count(self, images: int) -> bool:
-        """Count the images of a batch that was added. Returns whether `last_loss` is new."""
+        """Count the images of a batch that was added. Returns True if `last_loss` is new."""
         self.images += images
         return True
 
@@ -124,7 +124,7 @@ class Evaluation:
 
 
 def loss_of(model: Layer) -> Loss:
-    """The loss the model was made for; softmax cross-entropy if it has none."""
+    """The loss of the model; softmax cross-entropy if it has none."""
     return metadata(model).loss or SoftmaxCrossEntropy()
 
 

@@ -1,4 +1,4 @@
-"""A training recipe as data: all that a paper says about how its network was trained."""
+"""Training recipes: the settings with which a paper trained its network."""
 
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from .schedules import Constant, Schedule
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train a network. `training.fit` takes from it what the caller does not give.
+    """The settings with which a network is trained: those of `training.fit` that are not given.
 
-    source: where it is from. data: the data set it is meant for.
+    source: the paper or file with these settings. data: the data set they are for.
     preprocess: from pixels to the network's input; None if the data is the input.
     optimizer: a name in `training.optimizers.OPTIMIZERS`, with its `options`.
     lr: the base learning rate.

@@ -37,13 +37,13 @@ from .signals import catch_sigint
 class Trainer:
     """The state of a training run; passed to every callback.
 
-    model, loss, optimizer, schedule: what is trained, and how. network: the form of the model that
-    computes. base_lr: the learning rate that the schedule's factor multiplies.
+    model, loss, optimizer, schedule: the arguments of `fit`. network: the fused model, which is
+    run. base_lr: the learning rate, before the schedule's factor.
     loader: the training data and the position in it. test: a Dataset or None.
-    epochs: how many there will be. epoch: the current one, from 1. iteration: the steps so far.
+    epochs: their number. epoch: the current one, from 1. iteration: the number of steps so far.
     metrics: loss and accuracy of the current epoch so far. history: the finished epochs.
     out: the folder of the run, or None. stop: set it to end the training after the current epoch.
-    finished: whether the run has come to its end, and not to an error or an interruption.
+    finished: True if the run ended without an error or an interruption.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Trainer:
         return max(1, math.ceil(self.iteration / len(self.loader)))
 
     def run(self) -> History:
-        """Train until all epochs are done, a callback stops it, or SIGINT comes."""
+        """Train until all epochs are done, a callback sets `stop`, or SIGINT interrupts."""
         self.notify("on_train_start")
         try:
             with catch_sigint(self._sigint):
@@ -107,7 +107,7 @@ class Trainer:
             getattr(callback, event)(self, *arguments)
 
     def after_step(self) -> None:
-        """Tell the callbacks, and warn if the network is only guessing."""
+        """Call the callbacks, and warn if the loss stays at that of random guessing."""
         metrics = self.metrics
         self.notify("on_step_end", metrics.last_loss)
         sentence = self._chance.add(metrics.last_loss, metrics.last_accuracy)
@@ -115,7 +115,7 @@ class Trainer:
             warnings.warn(sentence, stacklevel=5)  # the caller of fit
 
     def must_pause(self) -> bool:
-        """Save if it is time to. Returns whether an interruption ends the epoch here."""
+        """Save if it is time to. Returns True if an interruption ends the epoch here."""
         if not self.loader.batch:  # the epoch is over: it ends as usual
             return False
         interrupted = self._sigint.is_set()
@@ -125,7 +125,7 @@ class Trainer:
         return interrupted
 
     def check_finite(self, x: np.ndarray) -> None:
-        """Raise TrainingError if the latest loss is not finite, with its origin. x: the batch."""
+        """Raise TrainingError, with its origin, if the latest loss is not finite. x: the batch."""
         if math.isfinite(self.metrics.last_loss):
             return
         last = self.out / checkpoint.LAST if self.out else None
@@ -200,7 +200,7 @@ def fit(
     progress: bool = True,
     checkpoint_seconds: float = 60.0,
 ) -> History:
-    """Train a model. What is not given comes from its recipe, if it has one.
+    """Train a model. Settings that are not given are those of its recipe.
 
     Args:
         model: any Layer that gives `(N, classes)`.
@@ -208,24 +208,24 @@ def fit(
             is no evaluation.
         recipe: a Recipe, or the name of one of the network's. By default the one that the network
             has for this data set; otherwise `model.recipe`.
-        epochs, batch_size, lr: default to the recipe's; without one to 10, 64 and 0.01.
+        epochs, batch_size, lr: by default the recipe's; without a recipe 10, 64 and 0.01.
         optimizer: an Optimizer over `model.parameters()` or some of them, a name ("sgd", "adam",
             "adamw", "rmsprop"), or None.
         schedule: a Schedule, of which the run uses a copy, a name from
             `training.schedules.SCHEDULES`, or None.
-        loss: called as `loss(outputs, labels) -> value, gradient`; any function will do, see
-            `training.Loss`. By default the model's own, or softmax cross-entropy.
+        loss: called as `loss(outputs, labels) -> value, gradient`; any function may be
+            given, see `training.Loss`. By default the model's own, or softmax cross-entropy.
         preprocess: pixels -> input; by default the recipe's.
         augment: random changes of the pixels, called as `augment(images, generator)`; by default
             the recipe's.
         seed: determines the order and augmentation of the data and the dropout masks. The same seed
             on the same machine gives the same result.
-        callbacks: more of `training.callbacks`.
+        callbacks: further callbacks, see `training.callbacks`.
         out: a folder for `last.safetensors`, `best.safetensors` and `history.csv`; None keeps
             nothing on disk.
-        resume: continue from `out/last.safetensors` if it exists. The result is bit for bit the
-            same as without the interruption.
-        progress: show a bar, or lines where there is no terminal.
+        resume: continue from `out/last.safetensors` if it exists. The result is bit-identical
+            to that of an uninterrupted run.
+        progress: show a bar, or lines if there is no terminal.
         checkpoint_seconds: save at least this often, and after each epoch.
 
     Returns the History. On SIGINT it saves and returns with `interrupted` set (without `out` it
@@ -271,7 +271,7 @@ def fit(
 
 
 def _metrics_and_step(device: str, loss: Loss) -> tuple[RunningMetrics, Step]:
-    """How a step runs on that device, and where its losses and hits are summed."""
+    """The sums of losses and hits, and the function of a training step, for that device."""
     if device == "cpu":
         return RunningMetrics(loss), forward_backward
     from .cuda_graph import CapturedStep, DeviceMetrics
