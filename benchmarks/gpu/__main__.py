@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out",
         type=Path,
-        help="a folder for gpu.json, gpu.md and gpu.png, written anew after each part",
+        help="a folder for gpu.json, gpu.md and gpu.png, written again after each part",
     )
     parser.add_argument("--only", nargs="+", metavar="PART", help="the parts whose names begin so")
     parser.add_argument(

@@ -68,7 +68,7 @@ class Runner:
             if not told:
                 self._note(part, "failure", name, _ending(code))
             first = number + 1
-            self._say(f"       goes on behind: {name}")
+            self._say(f"       goes on after: {name}")
         self._note(
             part, "left out", part.name, f"{RESTARTS} of its processes ended before their time"
         )

@@ -46,7 +46,7 @@
 // Copies of single numbers need more registers.
 #define RESIDENT (VEC_A == 1 || VEC_B == 1 ? 1 : TOGETHER)
 
-// Write rows first ... first + COUNT - 1 of `end` to shared memory, behind the stages. All threads
+// Write rows first ... first + COUNT - 1 of `end` to shared memory, after the stages. All threads
 // may read them after the next barrier of `run`.
 template <int COUNT>
 __device__ __forceinline__ void note_rows(Row* rows, int first, int end, const Product& g) {
