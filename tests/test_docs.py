@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^(<!-- continues -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 KNOWN_BROKEN = {  # links to files that have moved; each line here is to go
-    "gpu.md: ../minicnn/layers/compose.py",
     "ladder.md: ../kernels/cpu/launch.py",
     "ladder.md: ../kernels/cpu/simd.py",
 }
