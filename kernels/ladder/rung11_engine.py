@@ -1,4 +1,4 @@
-"""the engine: `kernels.cpu`, the algorithm that costs the least for this shape.
+"""the engine: what kernels.cpu chooses for this shape.
 
 The rungs below compute stride 1 and one group. The engine also has strides, dilation, groups and
 asymmetric padding, and does more of what the rungs show:
