@@ -24,10 +24,13 @@ import numpy as np
 from ..cpu.engine.arrays import address
 from ..cpu.engine.launch import inline, kernel
 from ..cpu.engine.memory import empty
+from ..cpu.engine.records import PLAIN, Epilogue, Rows
 from ..cpu.engine.simd import (
     COLUMNS,
+    FLOAT,
     ROWS,
     VECTORS,
+    Address,
     addresses,
     load_index,
     tile_multiply,
@@ -38,7 +41,7 @@ from ..cpu.engine.simd import (
 from ..types import Array
 from .finish import bias_and_relu, bias_gradient, padded, turned
 
-FLOAT, ADDRESS = 4, 8  # bytes
+ADDRESS_SIZE = 8  # bytes
 BLOCK = 256  # pixels: their rows of a panel of dy, 32 KB, stay in the nearest cache
 # A call would hand the tile over through memory.
 always_inline = functools.partial(inline, always=True)
@@ -46,17 +49,17 @@ Tile: TypeAlias = tuple[Any, ...]  # ROWS x VECTORS vectors, in registers
 
 
 class Patches(NamedTuple):
-    """`count` patches: `rows` runs of `run` floats, `line` floats apart, from each address on."""
+    """The patch of each pixel: `rows` runs of `run` floats, `line` floats apart."""
 
-    starts: int  # the address of the table of addresses
-    count: int
+    starts: Address  # of the table of the addresses where the patches start
+    pixels: int
     rows: int
     run: int
     line: int
 
 
 @always_inline
-def patch_tile(starts: int, patches: Patches, panel: int) -> Tile:
+def patch_tile(starts: Address, patches: Patches, panel: Address) -> Tile:
     """ROWS patches times a panel of weights."""
     tile, pixels = tile_zeros(ROWS, VECTORS), addresses(starts, ROWS)
     for i in range(patches.rows):
@@ -67,7 +70,7 @@ def patch_tile(starts: int, patches: Patches, panel: int) -> Tile:
 
 
 @always_inline
-def weight_tile(starts: int, at: int, count: int, dy: int) -> Tile:
+def weight_tile(starts: Address, at: int, count: int, dy: Address) -> Tile:
     """The sum over `count` pixels m of patch(m)[at : at + ROWS] times dy[m, :COLUMNS]."""
     tile = tile_zeros(ROWS, VECTORS)
     for m in range(count):
@@ -77,29 +80,29 @@ def weight_tile(starts: int, at: int, count: int, dy: int) -> Tile:
 
 
 @kernel
-def _convolve(task: int, tasks: int, patches: Patches, w: int, y: int, filters: int) -> None:
+def _convolve(task: int, tasks: int, patches: Patches, w: Address, y: Rows) -> None:
     """y = A w; a panel of w stays in the second cache while all pixels pass."""
-    for k in range(0, filters, COLUMNS):
+    for k in range(0, y.columns, COLUMNS):
         panel = w + FLOAT * k * patches.rows * patches.run
-        for m in range(0, patches.count, ROWS):
-            tile = patch_tile(patches.starts + ADDRESS * m, patches, panel)
-            to, rows = y + FLOAT * (m * filters + k), patches.count - m
-            tile_store(tile, VECTORS, to, filters, rows, filters - k, 0, 0, 0, 0)
+        for m in range(0, patches.pixels, ROWS):
+            tile = patch_tile(patches.starts + ADDRESS_SIZE * m, patches, panel)
+            to = y.data + FLOAT * (m * y.step + k)
+            tile_store(tile, VECTORS, Rows(to, y.step, y.rows - m, y.columns - k), PLAIN)
 
 
 @kernel
-def _grad_weight(task: int, tasks: int, patches: Patches, dy: int, dw: int, filters: int) -> None:
-    """dw = A^T dy, BLOCK pixels after the other."""
-    for m in range(0, patches.count, BLOCK):
-        count = min(BLOCK, patches.count - m)
-        for k in range(0, filters, COLUMNS):
-            panel = dy + FLOAT * (k * patches.count + m * COLUMNS)
+def _grad_weight(task: int, tasks: int, patches: Patches, dy: Address, dw: Rows) -> None:
+    """dw = A^T dy, BLOCK pixels after the other; all but the first add to dw."""
+    for m in range(0, patches.pixels, BLOCK):
+        count, starts = min(BLOCK, patches.pixels - m), patches.starts + ADDRESS_SIZE * m
+        for k in range(0, dw.columns, COLUMNS):
+            panel = dy + FLOAT * (k * patches.pixels + m * COLUMNS)
             for i in range(patches.rows):
                 for r in range(0, patches.run, ROWS):
-                    starts, at = patches.starts + ADDRESS * m, i * patches.line + r
-                    tile = weight_tile(starts, at, count, panel)
-                    to, rows = dw + FLOAT * ((i * patches.run + r) * filters + k), patches.run - r
-                    tile_store(tile, VECTORS, to, filters, rows, filters - k, m, 0, 0, 0)
+                    tile = weight_tile(starts, i * patches.line + r, count, panel)
+                    to = dw.data + FLOAT * ((i * patches.run + r) * dw.step + k)
+                    rows = Rows(to, dw.step, patches.run - r, dw.columns - k)
+                    tile_store(tile, VECTORS, rows, Epilogue(m, 0, 0, 0))
 
 
 def panels(a: Array) -> Array:
@@ -120,18 +123,23 @@ def patch_starts(x: Array, size: int) -> Array:
     return np.pad(address(x) + FLOAT * c * pixels, (0, -len(pixels) % ROWS), mode="edge")
 
 
+def rows_of(a: Array) -> Rows:
+    """`(..., K)` as a matrix with K columns."""
+    return Rows(address(a), a.shape[-1], a.size // a.shape[-1], a.shape[-1])
+
+
 def patches_of(x: Array, size: int, starts: Array) -> Patches:
     """The patches of padded x as kernels take them."""
     n, h, w, c = x.shape
-    count = n * (h - size + 1) * (w - size + 1)
-    return Patches(address(starts), count, size, size * c, w * c)
+    pixels = n * (h - size + 1) * (w - size + 1)
+    return Patches(address(starts), pixels, size, size * c, w * c)
 
 
 def _apply(x: Array, w: Array, pad: int) -> Array:
     x, size = padded(x, pad), len(w)
     y = empty((len(x), x.shape[1] - size + 1, x.shape[2] - size + 1, w.shape[3]))
     packed, starts = panels(w.reshape(-1, w.shape[3])), patch_starts(x, size)
-    _convolve(1, patches_of(x, size, starts), address(packed), address(y), w.shape[3])
+    _convolve(1, patches_of(x, size, starts), address(packed), rows_of(y))
     return y
 
 
@@ -147,8 +155,7 @@ def grad_input(dy: Array, w: Array, pad: int) -> Array:
 
 def grad_weight(dy: Array, x: Array, size: int, pad: int) -> tuple[Array, Array]:
     """See `ladder`."""
-    x, filters = padded(x, pad), dy.shape[3]
-    dw = empty((size, size, x.shape[3], filters))
-    packed, starts = panels(dy.reshape(-1, filters)), patch_starts(x, size)
-    _grad_weight(1, patches_of(x, size, starts), address(packed), address(dw), filters)
+    x, dw = padded(x, pad), empty((size, size, x.shape[3], dy.shape[3]))
+    packed, starts = panels(dy.reshape(-1, dy.shape[3])), patch_starts(x, size)
+    _grad_weight(1, patches_of(x, size, starts), address(packed), rows_of(dw))
     return dw, bias_gradient(dy)

@@ -26,11 +26,20 @@ import numpy as np
 from ..cpu.engine.arrays import address
 from ..cpu.engine.launch import kernel, task_range, threads
 from ..cpu.engine.memory import empty
-from ..cpu.engine.simd import COLUMNS, LANES, ROWS, VECTORS, tile_multiply, tile_store, tile_zeros
+from ..cpu.engine.records import Epilogue, Rows
+from ..cpu.engine.simd import (
+    COLUMNS,
+    FLOAT,
+    LANES,
+    ROWS,
+    VECTORS,
+    tile_multiply,
+    tile_store,
+    tile_zeros,
+)
 from ..types import Array
 from .finish import bias_gradient, turned
 from .squares import (
-    FLOAT,
     Stack,
     batches,
     canvas,
@@ -69,7 +78,9 @@ def _multiply(
                     tile = tile_multiply(tile, ROWS, VECTORS, at, a.row, panel)
                     at, panel = at + FLOAT * a.column, panel + FLOAT * b.row
                 to = c.data + FLOAT * (p * c.step + r * c.row + j * c.column)
-                tile_store(tile, VECTORS, to, c.row, rows - r, COLUMNS, add, 0, 0, 0)
+                tile_store(
+                    tile, VECTORS, Rows(to, c.row, rows - r, COLUMNS), Epilogue(add, 0, 0, 0)
+                )
 
 
 class Maps(NamedTuple):

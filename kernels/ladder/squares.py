@@ -6,11 +6,10 @@ from typing import NamedTuple
 from ..cpu.engine.arrays import address
 from ..cpu.engine.launch import inline, kernel, task_range, threads
 from ..cpu.engine.memory import empty
-from ..cpu.engine.simd import COLUMNS, LANES, ROWS, load, relu, store
+from ..cpu.engine.simd import COLUMNS, FLOAT, LANES, ROWS, Address, load, relu, store
 from ..cpu.winograd.matrices import linear_map
 from ..types import Array, Pair
 
-FLOAT = 4  # bytes
 LINE = 16  # floats of a cache line
 
 
@@ -21,7 +20,7 @@ class Squares(NamedTuple):
     images, from `first` on. Pixels of a square are `row` and `column` apart.
     """
 
-    data: int
+    data: Address
     first: int
     image: int
     rows: int
@@ -35,14 +34,14 @@ class Squares(NamedTuple):
 class Stack(NamedTuple):
     """A matrix per position, `step` floats apart, with the floats between rows and columns."""
 
-    data: int
+    data: Address
     step: int
     row: int
     column: int
 
 
 @inline
-def square_start(squares: Squares, s: int) -> int:
+def square_start(squares: Squares, s: int) -> Address:
     """The address of the first pixel of square s."""
     n = squares.first + s
     across = n % squares.columns * squares.across
@@ -57,8 +56,8 @@ def transform(matrix: Array) -> Callable[..., None]:
     apply = linear_map(matrix)
 
     def transform_squares(
-        task: int, tasks: int, p: Squares, q: Squares, count: int, channels: int, bias: int,
-        scratch: int,
+        task: int, tasks: int, p: Squares, q: Squares, count: int, channels: int, bias: Address,
+        scratch: Address,
     ) -> None:  # fmt: skip
         """T times each column, then times each row; with a bias, Q = max(T P T^T + bias, 0)."""
         first, last = task_range(count, task, tasks)
