@@ -21,8 +21,6 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 BLOCK = re.compile(r"^(<!-- continues -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 KNOWN_BROKEN = {  # links to files that have moved; each line here is to go
     "gpu.md: ../minicnn/layers/compose.py",
-    "ladder.md: ../kernels/cpu/launch.py",
-    "ladder.md: ../kernels/cpu/simd.py",
 }
 OPTION = re.compile(r"--?[a-z][\w-]*")
 

@@ -4,11 +4,10 @@
 
 (Mathieu, Henaff & LeCun 2013.) The conjugate makes it a correlation. An image of H x W real pixels
 has about H W / 2 complex frequencies, and a complex product is 4 real ones: 2 FMAs per pixel,
-channel and filter instead of R R. Against that stand the transforms, and filters that grow to the
-size of the image. It pays for 11x11 kernels, not for 3x3.
+channel and filter instead of R R. In exchange there are the transforms, and the filters grow to the
+size of the image. For 3x3 this is far slower than the plain sum; the gain grows with R R.
 
-NumPy's FFT uses one core, so this rung falls behind the last ones in any case; the idea shows
-beside the rungs before all cores, as the kernel grows.
+NumPy's FFT uses one core. `minicnn ladder conv --kernel 11` shows it level with rung 3.
 """
 
 import numpy as np
