@@ -165,19 +165,20 @@ def inline(function: Callable, name: str | None = None, always: bool = False) ->
     return numba.njit(function, nogil=True, error_model="numpy", forceinline=always)
 
 
-def _stamp() -> str:
-    """A hash of all sources in kernels/cpu, on which every kernel may depend.
+@functools.cache
+def stamp(folder: Path) -> str:
+    """A hash of the sources on which kernels in that folder may depend: kernels/cpu and its own.
 
     Numba does not notice that a function called from another file has changed.
     """
+    engine = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).resolve().parents[1].rglob("*.py")):
+    for path in sorted({*engine.rglob("*.py"), *folder.glob("*.py")}):
         digest.update(path.read_bytes())
     digest.update(os.environ.get("MINICNN_SIMD", "").encode())
     return digest.hexdigest()
 
 
-STAMP = _stamp()
 _ENTRY = """
 def make(stamp):
     def {name}(task, tasks, args):
@@ -239,7 +240,7 @@ class kernel:  # noqa: N801 - a decorator
                 i += 1
         # The source consists of names from our own files.
         exec(_ENTRY.format(name=body.__name__, arguments=", ".join(arguments)), scope)
-        entry = scope["make"](STAMP)
+        entry = scope["make"](stamp(Path(body.__code__.co_filename).resolve().parent))
         # Numba finds the cache by the file and line of a function: those of the kernel itself.
         entry.__code__ = entry.__code__.replace(
             co_filename=body.__code__.co_filename, co_firstlineno=body.__code__.co_firstlineno
