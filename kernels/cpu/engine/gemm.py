@@ -38,16 +38,23 @@ def packed_columns(n: int) -> int:
 
 
 def _panel_tile(vectors: int, name: str) -> Callable[..., None]:
-    """The product of one tile and one panel of `vectors` vectors, a constant, per row."""
+    """The product of one tile and one panel of `vectors` vectors, a constant, per row.
 
-    def tile_times_panel(a: Strided, b: Address, depth: int, c: Rows, epilogue: Epilogue) -> None:
+    It stays a call. Inlined, the weight gradient of a 512x512 layer for 4 images takes 22 us
+    instead of 16 us.
+    """
+
+    def tile_times_panel(
+        a: Strided, b: Address, depth: int, c: Rows, add: bool, bias: Address, relu: bool
+    ) -> None:
         """The first ROWS rows of c, all its columns = a b; see `tile_store`."""
         tile, column = tile_zeros(ROWS, vectors), a.data
         for _ in range(depth):
             tile = tile_multiply(tile, ROWS, vectors, column, a.row_step, b)
             column += FLOAT * a.column_step
             b += FLOAT * LANES * vectors
-        tile_store(tile, vectors, c, epilogue)
+        # Scale is the constant 0: the compiler removes its code.
+        tile_store(tile, vectors, c, Epilogue(add, 0, bias, relu))
 
     return inline(tile_times_panel, name)
 
@@ -67,15 +74,14 @@ def multiply(
     """
     for j in range(0, c.columns, COLUMNS):
         n, panel = c.columns - j, b + FLOAT * j * depth
-        # Scale is the constant 0: the compiler removes its code.
-        epilogue = Epilogue(add, 0, bias + FLOAT * j if bias != 0 else 0, relu)
+        bias_j = bias + FLOAT * j if bias != 0 else bias
         for r in range(0, c.rows, ROWS):
             rows = Strided(a.data + FLOAT * r * a.row_step, a.row_step, a.column_step)
             to = Rows(c.data + FLOAT * (r * c.step + j), c.step, c.rows - r, n)
             if n > LANES:
-                panel_tile(rows, panel, depth, to, epilogue)
+                panel_tile(rows, panel, depth, to, add, bias_j, relu)
             else:
-                half_panel_tile(rows, panel, depth, to, epilogue)
+                half_panel_tile(rows, panel, depth, to, add, bias_j, relu)
 
 
 @inline

@@ -13,7 +13,7 @@ import numpy as np
 from .arrays import address
 from .gemm import panel_tile
 from .launch import kernel, threads
-from .records import Epilogue, Rows, Strided
+from .records import Rows, Strided
 from .rows import span
 from .simd import COLUMNS, FLOAT, LANES, ROWS, Address, load, store
 
@@ -27,7 +27,7 @@ def _multiply_adds(task: int, tasks: int, a: Address, b: Address, c: Address, st
     """The register tile on a panel that stays in the nearest cache."""
     for _ in range(steps // DEPTH):
         to = Rows(c + FLOAT * task * 1024, COLUMNS, ROWS, COLUMNS)
-        panel_tile(Strided(a, 0, 1), b, DEPTH, to, Epilogue(0, 0, 0, 0))
+        panel_tile(Strided(a, 0, 1), b, DEPTH, to, False, 0, False)
 
 
 @kernel
