@@ -46,6 +46,10 @@ class Entry:
             )
         return self.recipes[name]
 
+    def recipe_name(self, recipe: Any) -> str | None:
+        """The name under which the network has that recipe, or None."""
+        return next((name for name, own in self.recipes.items() if own == recipe), None)
+
     @property
     def options(self) -> list[str]:
         """The names of the constructor's arguments."""

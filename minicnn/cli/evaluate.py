@@ -1,5 +1,6 @@
 """`evaluate` and `predict`: a trained network on a test set, and on single image files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from .. import data
+from ..data.pixels import is_dark_on_light
 from ..data.transforms import Preprocess
 from ..device import model_device, to_host, to_input
 from ..errors import DataError
@@ -26,7 +27,7 @@ from .app import (
     load_network,
 )
 from .tables import print_table, show_evaluation
-from .train import image_size, load_data
+from .train import load_data
 
 Checkpoint = Annotated[Path, typer.Argument(help="A .safetensors file from training.")]
 
@@ -43,13 +44,8 @@ def evaluate(
     """Measure a trained network: loss, top-1 and top-5 accuracy, accuracy per class."""
     choose_compute(backend, device, precision)
     network = load_network(checkpoint, device)
-    size = image_size(network, network.recipe.preprocess)
-    _, test_set = load_data(data_source, network.recipe.data, size)
-    outputs = network.output_shape((1, *network.input_shape))[1]
-    if len(test_set.classes) > outputs:
-        raise DataError(
-            f"{test_set.name} has {len(test_set.classes)} classes; {checkpoint} has {outputs}"
-        )
+    source = data_source or network.trained_on or None
+    _, test_set = load_data(source, network.recipe.data, _preprocess(network).decode)
     result = metrics.evaluate(network, test_set, batch_size=batch_size)
     show_evaluation(result, per_class=True)
     console.print(
@@ -100,12 +96,12 @@ def predict(
 
 
 def _read(path: Path, network: Network, invert: bool | None) -> tuple[np.ndarray, bool]:
-    """The pixels of a file, resized as the recipe says, and whether they were inverted."""
-    preprocess = _preprocess(network)
-    size = preprocess.image_size or preprocess.size
-    if preprocess.crop:
-        return data.folders.decode(str(path), path.read_bytes, size[0]), False
-    return data.read_image(path, size, network.input_shape[2], invert)
+    """The pixels of a file, made as those of training were, and whether they were inverted."""
+    decode = _preprocess(network).decode
+    pixels = replace(decode, light_on_dark=False).read(path)
+    inverts = decode.light_on_dark if invert is None else invert
+    inverted = inverts and (invert is True or is_dark_on_light(pixels))
+    return (255 - pixels if inverted else pixels), inverted
 
 
 def _probabilities(network: Network, pixels: np.ndarray) -> np.ndarray:

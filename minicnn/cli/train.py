@@ -95,8 +95,10 @@ def train(
     choose_compute(backend, device, precision)
     options, entry = parse_options(option), registry.entry(model)
     with skip_init():
-        size = image_size(registry.create(model, **options), entry.recipe(recipe).preprocess)
-    training_set, test_set = load_data(data_source, entry.recipe(recipe).data, size)
+        shape = registry.create(model, **options).input_shape
+    plan = entry.recipe(recipe, data_source)
+    decode = plan.preprocess.for_input(shape).decode
+    training_set, test_set = load_data(data_source, plan.data, decode)
     if limit:
         training_set, test_set = _sample(training_set, limit), _sample(test_set, limit)
     if "num_classes" in entry.options:
@@ -159,17 +161,12 @@ def _show_result(history: History, folder: Path, model: str, test_set: data.Data
     )
 
 
-def image_size(network: Network, preprocess: Any) -> int:
-    """The side in pixels to which images are resized: the network's, or the one it crops from."""
-    return (preprocess.image_size if preprocess.crop else network.input_shape)[0]
-
-
 def _sample(dataset: data.Dataset, limit: int) -> data.Dataset:
     """Up to `limit` images drawn from the whole set, which may be sorted by class; repeatable."""
     return dataset[np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])]
 
 
-def load_data(source: str | None, default: str, size: int) -> tuple[data.Dataset, data.Dataset]:
+def load_data(source: str | None, default: str, decode: data.Decode) -> tuple[data.Dataset, data.Dataset]:
     """The data set `source` or, without one, the recipe's; for a missing MNIST, the digits."""
     if source is None and default not in data.NAMES:
         raise DataError(
@@ -177,7 +174,7 @@ def load_data(source: str | None, default: str, size: int) -> tuple[data.Dataset
             "give --data FOLDER with images in class folders"
         )
     try:
-        return data.load(source or default, size, report=console.print)
+        return data.load(source or default, decode, report=console.print)
     except DataError as error:
         if source is not None or default != "mnist":
             raise
@@ -185,7 +182,7 @@ def load_data(source: str | None, default: str, size: int) -> tuple[data.Dataset
             f"could not download MNIST; training on the bundled digits instead: {error}",
             soft_wrap=True,
         )
-        return data.digits(size)
+        return data.digits()
 
 
 def run_folder(out: Path | None, model: str, source: str, resume: bool) -> Path:

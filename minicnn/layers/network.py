@@ -17,6 +17,8 @@ class Network(Sequential):
     name, options: what `models.create` made it from.
     recipe, loss: how its paper trains it.
     classes: the names of what it tells apart, in the order of its outputs.
+    preprocess: what its weights were trained with, from pixels to input; None: its recipe's.
+    trained_on: the data set it was trained on, as `data.load` takes it.
     """
 
     def __init__(self, *layers: Layer, input_shape: Shape = (), **named: Layer):
@@ -26,6 +28,8 @@ class Network(Sequential):
         self.recipe: Any = None
         self.loss: Any = None
         self.classes: tuple[str, ...] = ()
+        self.preprocess: Any = None
+        self.trained_on = ""
 
 
 class AuxiliaryNetwork(Network):

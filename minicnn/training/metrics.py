@@ -134,19 +134,20 @@ def loss_of(model: Layer) -> Loss:
     return getattr(model, "loss", None) or SoftmaxCrossEntropy()
 
 
-def preprocess_of(model: Layer) -> Preprocess | None:
-    """What the model's recipe does to images, for the channels that the model reads.
+def preprocess_of(model: Layer) -> Any:
+    """From pixels to the input of that model: what its weights were trained with, or its recipe's.
 
-    None for a model without a recipe.
+    None for a model without either.
     """
+    own = getattr(model, "preprocess", None)
     recipe = getattr(model, "recipe", None)
-    return adapted(recipe.preprocess, model) if recipe else None
+    return own or (recipe_preprocess(recipe, model) if recipe else None)
 
 
-def adapted(preprocess: Preprocess, model: Layer) -> Preprocess:
-    """The preprocessing of a recipe, for the channels that the model reads."""
+def recipe_preprocess(recipe: Any, model: Layer) -> Preprocess:
+    """The preprocessing of a recipe, for the size and channels that the model reads."""
     shape = getattr(model, "input_shape", ())
-    return replace(preprocess, channels=shape[2]) if shape else preprocess
+    return recipe.preprocess.for_input(shape) if shape else recipe.preprocess
 
 
 def evaluate(
@@ -162,9 +163,15 @@ def evaluate(
 
     dataset: a Dataset or `(images, labels)`. loss, preprocess: the model's own if None.
     on_batch: called after each batch with its number of images.
-    Raises ShapeError for images or labels that do not fit the network.
+    Labels of a Dataset with class names are matched with the network's by name.
+    Raises ShapeError for images or labels that do not fit the network, DataError for images of a
+    class that it does not know.
     """
     dataset = as_dataset(dataset)
+    known = getattr(model, "classes", ())
+    labels = dataset.labels_of(known)
+    if labels is not dataset.labels:
+        dataset = replace(dataset, labels=labels, classes=known)
     loss = loss or loss_of(model)
     loader = Loader(dataset, batch_size, preprocess or preprocess_of(model))
     total, top1, top5 = 0.0, 0, 0

@@ -26,7 +26,7 @@ from .diagnose import ChanceLevelDetector, first_bad_layer
 from .history import History
 from .loop import Step, forward_backward, train_epoch
 from .losses import Loss
-from .metrics import Evaluation, RunningMetrics, adapted, evaluate, loss_of
+from .metrics import Evaluation, RunningMetrics, evaluate, loss_of, recipe_preprocess
 from .optimizers import Optimizer
 from .preflight import check_data, check_folder, check_optimizer
 from .recipe import Recipe, choose_recipe
@@ -246,7 +246,7 @@ def fit(
     if epochs < 1:
         raise ValueError(f"epochs={epochs}: expected at least 1")
     if preprocess is None and plan:
-        preprocess = adapted(plan.preprocess, model)
+        preprocess = recipe_preprocess(plan, model)
     if augment is None and plan:
         augment = plan.augment
     loader = make_loader(

@@ -16,8 +16,9 @@ import numpy as np
 import safetensors.numpy
 
 from .. import registry
+from ..data.transforms import Preprocess
 from ..device import to_host
-from ..errors import CheckpointError
+from ..errors import CheckpointError, DataError
 from ..files import replacing
 from ..layers import Layer, Network
 from ..layers.init import skip_init
@@ -25,6 +26,7 @@ from .checks import check_weights
 
 DIGEST = "minicnn.sha256"
 MODEL = "minicnn.model"
+OWN = "a function of one's own"
 OPTIMIZER = "optimizer/"  # prefix of the tensors that do not belong to the model
 
 # Options of networks that have been renamed, so that older files can still be read.
@@ -114,14 +116,42 @@ def load(path: AnyPath, model: Layer | None = None) -> Layer:
 
 
 def model_metadata(model: Layer) -> dict[str, str]:
-    """The metadata that describes the model: its name, options and classes.
+    """The metadata that describes the model: name, options, classes, and how it was trained.
 
     Empty for a network that `models.create` did not make.
     """
     if not isinstance(model, Network) or not model.name:
         return {}
-    about = {"name": model.name, "options": model.options, "classes": model.classes}
+    about = {
+        "name": model.name,
+        "options": model.options,
+        "classes": model.classes,
+        "recipe": registry.entry(model.name).recipe_name(model.recipe),
+        "preprocess": preprocess_to_json(model.preprocess),
+        "trained_on": model.trained_on,
+    }
     return {MODEL: json.dumps(about)}
+
+
+def preprocess_to_json(preprocess: Any) -> Any:
+    """A Preprocess as JSON takes it; a callable of one's own is only noted."""
+    if isinstance(preprocess, Preprocess):
+        return vars(preprocess)
+    return None if preprocess is None else OWN
+
+
+def preprocess_from_json(found: Any) -> Any:
+    """The inverse. What was only noted raises DataError when it is called."""
+    if not isinstance(found, dict):
+        return None if found is None else _unknown_preprocess
+    return Preprocess(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+
+
+def _unknown_preprocess(images: Any) -> Any:
+    raise DataError(
+        "the network was trained with a preprocess function of its own, which its file does not "
+        "hold: pass it as preprocess=..."
+    )
 
 
 def current_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,9 +168,13 @@ def _make_model(path: AnyPath, metadata: Mapping[str, str]) -> Layer:
         )
     try:
         about = json.loads(metadata[MODEL])
+        name, recipe = about["name"], about.get("recipe") or "default"
+        recipe = recipe if recipe in registry.entry(name).recipes else "default"
         with skip_init():
-            model = registry.create(about["name"], **current_options(about["options"]))
+            model = registry.create(name, recipe=recipe, **current_options(about["options"]))
         model.classes = tuple(about["classes"])
+        model.preprocess = preprocess_from_json(about.get("preprocess"))
+        model.trained_on = about.get("trained_on", "")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path}: its model cannot be made: {error}") from None
     return model
