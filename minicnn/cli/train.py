@@ -4,14 +4,13 @@ import inspect
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from .. import data, registry
 from ..errors import CheckpointError, DataError
-from ..layers import Network
 from ..layers.init import skip_init
 from ..study.callbacks import DrawCurves
 from ..training.callbacks import Callback, EarlyStopping, TensorBoardLog
@@ -166,7 +165,9 @@ def _sample(dataset: data.Dataset, limit: int) -> data.Dataset:
     return dataset[np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])]
 
 
-def load_data(source: str | None, default: str, decode: data.Decode) -> tuple[data.Dataset, data.Dataset]:
+def load_data(
+    source: str | None, default: str, decode: data.Decode
+) -> tuple[data.Dataset, data.Dataset]:
     """The data set `source` or, without one, the recipe's; for a missing MNIST, the digits."""
     if source is None and default not in data.NAMES:
         raise DataError(

@@ -67,9 +67,8 @@ def load_splits(
     Raises DataError; ValueError for a `validation` that means nothing.
     """
     decode = size if isinstance(size, Decode) else Decode(pair(size, "size"))
-    splits = Splits(
-        *(part and replace(part, source=source) for part in _splits(source, decode, report, skip_broken))
-    )
+    found = _splits(source, decode, report, skip_broken)
+    splits = Splits(*(part and replace(part, source=source) for part in found))
     if not validation:
         return splits
     if splits.validation is not None:

@@ -94,13 +94,16 @@ def read(
         images = ImageFiles([(f"{source}/{path}", files[path].read) for _, path in part], decode)
         labels = np.array([index[label] for label, _ in part], np.int64)
         pixels, kept = _decoded(images, source, report, skip_broken)
-        found = Dataset(
-            pixels, labels[kept], classes, name or stem(source), split, decode=decode
-        ) if len(kept) else None
+        found = (
+            Dataset(pixels, labels[kept], classes, name or stem(source), split, decode=decode)
+            if len(kept)
+            else None
+        )
         sets[split] = found
     train, test = sets["train"], sets["test"]
     if train is None or test is None:
-        raise DataError(f"{source}: none of its {'test' if train else 'training'} images can be read")
+        missing = "test" if train else "training"
+        raise DataError(f"{source}: none of its {missing} images can be read")
     return Splits(train, test, sets["validation"])
 
 
@@ -246,9 +249,7 @@ def _fill_missing(splits: dict[str, Labeled], source: Path, report: Report) -> N
             splits[empty] = splits[other]
 
 
-def _report_classes(
-    classes: tuple[str, ...], layout: Layout, source: Path, report: Report
-) -> None:
+def _report_classes(classes: tuple[str, ...], layout: Layout, source: Path, report: Report) -> None:
     if len(classes) == 1:
         report(f"warning: {source} has one class only, {classes[0]}: nothing to tell apart")
     empty = layout.folders - set(classes)
@@ -280,9 +281,12 @@ def _decoded(
     else:
         pixels = images
     if faults:
-        report(f"{source}: {len(faults)} broken images are left out, such as {min(faults.values())}")
+        first = min(faults.values())
+        report(f"{source}: {len(faults)} broken images are left out, such as {first}")
         kept = np.array([i for i in kept if i not in faults], np.int64)
-        pixels = pixels[kept] if in_memory else ImageFiles(
-            [images.files[i] for i in kept], images.decode
+        pixels = (
+            pixels[kept]
+            if in_memory
+            else ImageFiles([images.files[i] for i in kept], images.decode)
         )
     return pixels, kept

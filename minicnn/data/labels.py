@@ -16,7 +16,7 @@ from .files import Files
 SUFFIXES = {".csv", ".tsv"}
 ANNOTATIONS = "annotations.txt"  # the end of such a table's name
 PATH_HEADINGS = {"path", "file", "filename", "file_name", "image", "image_id", "img", "id", "name"}
-LABEL_HEADINGS = {"label", "labels", "class", "class_name", "category", "target", "breed", "species"}
+LABEL_HEADINGS = {"label", "labels", "class", "class_name", "category", "target", "breed"}
 
 
 def is_table(path: str) -> bool:
@@ -50,9 +50,7 @@ def read(
             if path is None:
                 raise DataError(f"{where}: there is no image {name}, which it labels {label}")
             if found.setdefault(path, label) != label:
-                raise DataError(
-                    f"{where}: {name} is labeled {label}, and elsewhere {found[path]}"
-                )
+                raise DataError(f"{where}: {name} is labeled {label}, and elsewhere {found[path]}")
     return found
 
 
@@ -69,7 +67,8 @@ def _rows(where: str, contents: bytes) -> list[tuple[str, str]]:
         return []
     heading = [cell.strip().lower() for cell in rows[0]]
     name = next((i for i, cell in enumerate(heading) if cell in PATH_HEADINGS), 0)
-    label = next((i for i, cell in enumerate(heading) if cell in LABEL_HEADINGS and i != name), None)
+    named = [i for i, cell in enumerate(heading) if cell in LABEL_HEADINGS and i != name]
+    label = named[0] if named else None
     if label is None:
         if len(heading) != 2 and not where.endswith(ANNOTATIONS):
             return []

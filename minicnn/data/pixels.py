@@ -1,7 +1,6 @@
 """From an image file to pixels: the one way that training, evaluation and prediction share."""
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -131,9 +130,7 @@ def plain(image: Image.Image, sixteen_bits: bool = False) -> Image.Image:
         low, high = pixels.min(), pixels.max()
         if low < 0 or high > 255:
             raise DataError(f"its pixels run from {low:g} to {high:g}; expected 0 to 1 or 0 to 255")
-        return Image.fromarray(
-            np.rint(pixels * (255 if high <= 1 else 1)).astype(np.uint8)
-        )
+        return Image.fromarray(np.rint(pixels * (255 if high <= 1 else 1)).astype(np.uint8))
     return image
 
 

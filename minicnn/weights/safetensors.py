@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 import safetensors.numpy
 
 from .. import registry
@@ -23,9 +24,24 @@ from ..files import replacing
 from ..layers import Layer, Network
 from ..layers.init import skip_init
 from .checks import check_weights
+from .torch_state import has_torch_layout, load_torch
 
 DIGEST = "minicnn.sha256"
 MODEL = "minicnn.model"
+KINDS = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "u1",
+    "BOOL": "?",
+}
 OWN = "a function of one's own"
 OPTIMIZER = "optimizer/"  # prefix of the tensors that do not belong to the model
 
@@ -61,9 +77,11 @@ def read(path: AnyPath) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        tensors = safetensors.numpy.load(data)
+        tensors = _tensors(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = header.get("__metadata__", {})
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     except Exception as error:  # the library's own errors, and NumPy's for an impossible header
         raise CheckpointError(
             f"{path}: it is not a safetensors file, or damaged ({error})"
@@ -74,6 +92,21 @@ def read(path: AnyPath) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             f"{path}: it is damaged: its contents do not have the checksum written with them"
         )
     return tensors, metadata
+
+
+def _tensors(data: bytes) -> dict[str, np.ndarray]:
+    """The tensors in the contents of a file; bfloat16 becomes float32, of which it is the half."""
+    tensors = {}
+    for name, about in safetensors.deserialize(data):
+        kind, raw = about["dtype"], bytes(about["data"])
+        if kind == "BF16":
+            array = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
+        elif kind in KINDS:
+            array = np.frombuffer(raw, KINDS[kind])
+        else:
+            raise CheckpointError(f"{name} has the type {kind}, which is not read")
+        tensors[name] = array.reshape(about["shape"])
+    return tensors
 
 
 def save(model: Layer, path: AnyPath) -> None:
@@ -101,6 +134,7 @@ def load(path: AnyPath, model: Layer | None = None) -> Layer:
     """The model in a file written by `save` or by training, in evaluation mode.
 
     model: a network to load into; needed for networks that are not registered by name.
+    Files from elsewhere have torch's names and layouts, which are converted.
     Raises CheckpointError if the file is damaged, names no known model, or does not fit.
     """
     tensors, metadata = read(path)
@@ -108,11 +142,30 @@ def load(path: AnyPath, model: Layer | None = None) -> Layer:
         model = _make_model(path, metadata)
     state = _model_tensors(tensors)
     try:
-        check_weights(state, model.state_dict())
-        model.load_state_dict(state)
+        if is_torchs(model, state, metadata):
+            load_torch(model, state)
+        else:
+            check_weights(state, model.state_dict())
+            model.load_state_dict(state)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     return model.eval()
+
+
+def is_torchs(model: Layer, state: Mapping[str, Any], metadata: Mapping[str, str]) -> bool:
+    """Whether a file's weights are in torch's layout. Raises CheckpointError if it cannot be told.
+
+    minicnn's own files have its metadata, torch's say `format: pt`; of others the shapes decide.
+    """
+    if any(name.startswith("minicnn.") for name in metadata):
+        return False
+    found = True if metadata.get("format") == "pt" else has_torch_layout(model, state)
+    if found is None:
+        raise CheckpointError(
+            "its matrices are square, and it does not say in whose layout they are: save it with "
+            'the metadata {"format": "pt"} if they are torch\'s, or with minicnn.save'
+        )
+    return found
 
 
 def model_metadata(model: Layer) -> dict[str, str]:
@@ -126,11 +179,16 @@ def model_metadata(model: Layer) -> dict[str, str]:
         "name": model.name,
         "options": model.options,
         "classes": model.classes,
-        "recipe": registry.entry(model.name).recipe_name(model.recipe),
+        "recipe": _recipe_name(model),
         "preprocess": preprocess_to_json(model.preprocess),
         "trained_on": model.trained_on,
     }
     return {MODEL: json.dumps(about)}
+
+
+def _recipe_name(model: Network) -> str | None:
+    known = model.name in registry.names()
+    return registry.entry(str(model.name)).recipe_name(model.recipe) if known else None
 
 
 def preprocess_to_json(preprocess: Any) -> Any:

@@ -71,9 +71,7 @@ def _contents(path: Path) -> Any:
 def _weights_in(contents: Any) -> dict[str, np.ndarray]:
     """The tensors by name, wherever they are nested. Raises CheckpointError if there are none."""
     if isinstance(contents, Opaque):
-        raise CheckpointError(
-            f"it would execute {contents.path}, which is refused; {HOW_TO_SAVE}"
-        )
+        raise CheckpointError(f"it would execute {contents.path}, which is refused; {HOW_TO_SAVE}")
     inner = _nested(contents)
     if inner is not None:
         return _weights_in(inner)
@@ -92,7 +90,7 @@ def _weights_in(contents: Any) -> dict[str, np.ndarray]:
 
 def _nested(contents: Any) -> dict | None:
     """The dictionary inside of `contents` that holds the weights; None if it is `contents`."""
-    if not isinstance(contents, dict) or any(map(_is_tensor, contents.values())):
+    if not isinstance(contents, dict):
         return None
     inner = {
         key: value
@@ -101,7 +99,10 @@ def _nested(contents: Any) -> dict | None:
     }
     named = [inner[key] for key in NESTED if key in inner]
     others = list(inner.values())
-    return named[0] if named else others[0] if len(others) == 1 else None
+    if named:
+        return named[0]
+    has_tensors = any(map(_is_tensor, contents.values()))
+    return others[0] if len(others) == 1 and not has_tensors else None
 
 
 def _has_tensors(value: dict) -> bool:
