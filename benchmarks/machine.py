@@ -1,4 +1,4 @@
-"""What the machine can do: multiply-adds a second with all cores, and bytes a second of a copy. Prints one JSON object.
+"""The peak of this machine: multiply-adds per second of all cores, bytes per second of a copy.
 
 python benchmarks/machine.py [--threads N]
 """

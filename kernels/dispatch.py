@@ -1,11 +1,11 @@
-"""The only place that chooses between backends: by the array's type, and by what the user asked for.
+"""The choice of a backend: by the array's type, and by what the user chose.
 
 A call of an operation in `functional` goes to
-- the backend that `use` named, if the array suits it and it has the operation;
-- else `cpu` for float32 NumPy arrays and `cuda` for CuPy arrays, where they are available:
-  arrays stay where they are;
+- the backend that `use` chose, if it takes the array and has the operation;
+- else `cpu` for float32 NumPy arrays and `cuda` for CuPy arrays, if they are available; arrays
+  are never moved;
 - else `reference`.
-`table()` shows which backend serves which operation, so that no fallback is silent.
+`functional.table()` shows which backend has which operation, so that no fallback is silent.
 """
 
 import functools
@@ -44,7 +44,7 @@ def load(backend: str) -> ModuleType | str:
         return f"it needs the package {error.name}, which is not installed"
     except ImportError as error:
         if (error.name or "").startswith("minicnn"):
-            raise  # a fault of ours: falling back to the reference would hide it
+            raise  # a fault in minicnn: falling back to the reference would hide it
         return str(error)
 
 
@@ -93,7 +93,7 @@ def current() -> str | None:
 
 
 def is_host_array(x: Any) -> bool:
-    """Whether x is in host memory: a NumPy array of any kind (a memory map, too) or scalar."""
+    """True for a NumPy array of any kind, memory maps included, and for a NumPy scalar."""
     if type(x) is np.ndarray:
         return True
     on_gpu = hasattr(x, "__cuda_array_interface__")  # as CuPy's arrays have it
@@ -101,7 +101,7 @@ def is_host_array(x: Any) -> bool:
 
 
 def select(operation: Callable[P, R], x: Any) -> Callable[P, R]:
-    """The function that serves an operation of `reference` for the array x (or a list's first)."""
+    """The function that computes an operation of `reference` for the array or list of arrays x."""
     x = x[0] if isinstance(x, list) else x
     chosen = state.backend
     candidates: tuple[str | None, ...] = ()
@@ -117,10 +117,10 @@ def select(operation: Callable[P, R], x: Any) -> Callable[P, R]:
 
 
 def set_num_threads(n: int) -> None:
-    """Let the `cpu` backend use `n` threads.
+    """Set the number of threads of the `cpu` backend.
 
-    By default it uses all cores, or as many as NUMBA_NUM_THREADS says.
-    Raises ValueError for less than 1 or more than that default, RuntimeError if the backend is not
+    By default it uses all cores, or NUMBA_NUM_THREADS of them if that is set.
+    Raises ValueError for n < 1 or above that default, RuntimeError if the backend is not
     available.
     """
     check_backend("cpu")
@@ -130,7 +130,7 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads the `cpu` backend uses. Raises RuntimeError if it is not available."""
+    """The number of threads of the `cpu` backend. Raises RuntimeError if it is not available."""
     check_backend("cpu")
     from .cpu.engine import launch
 

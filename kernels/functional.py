@@ -1,14 +1,14 @@
 """Every operation of minicnn as a typed function: arrays in, arrays out, no state. Imported as `F`.
 
-Each call goes to the backend that suits its first array (`dispatch.select`); the formula of an
-operation, and its plain NumPy form, is in the function of the same name in `reference/`.
+Each call runs on the backend that the type of its first array selects (`dispatch.select`). The
+formula of an operation, and its plain NumPy form, is the function of the same name in `reference/`.
 
-Conventions. Images are `(N, H, W, C)`, weights `(kH, kW, C/groups, K)`, float32 or float64, in one
-type per call; sizes are in pixels. `padding` is an int, a pair `(vertical, horizontal)` or
-`((top, bottom), (left, right))`. `out`, where it is offered, is an array of the result's shape, or
-a slice of one, to write the result into. Arrays stay on the device they are on.
+Conventions. Images are `(N, H, W, C)`, weights `(kH, kW, C/groups, K)`. All arrays of a call have
+one type, float32 or float64. Sizes are in pixels. `padding` is an int, a pair
+`(vertical, horizontal)` or `((top, bottom), (left, right))`. `out` is an array of the result's
+shape, or a slice of one, into which the result is written. Arrays stay on their device.
 
-Errors. ValueError: geometry that does not fit the image, or arrays that do not fit one another.
+Errors. ValueError: the geometry does not fit the image, or the arrays do not fit one another.
 """
 
 import inspect
@@ -144,12 +144,12 @@ def max_pool2d(
         x: images `(N, H, W, C)`.
         kernel_size, stride: an int or a pair, in pixels; the stride defaults to the kernel.
         padding: less than the kernel on each side.
-        ceil_mode: whether the last windows may reach beyond the edge (Caffe) or are dropped.
+        ceil_mode: True if the last windows may reach beyond the edge, as in Caffe.
         out: where to write y, or None.
 
     Returns y `(N, H_out, W_out, C)`, and argmax of the same shape: the row-major position of the
-    winner in its window. The first of equal values wins.
-    Raises ValueError if no window fits, or if one could be all padding.
+    maximum in its window, of the first one if several are equal.
+    Raises ValueError if no window fits, or if a window could consist of padding only.
     """
     return select(reference.max_pool2d, x)(x, kernel_size, stride, padding, ceil_mode, out)
 
@@ -163,7 +163,7 @@ def max_pool2d_grad(
     padding: Padding = 0,
     ceil_mode: bool = False,
 ) -> Array:
-    """The gradient of `max_pool2d`, `(N, H, W, C)`: each dy goes to the pixel that won."""
+    """The gradient of `max_pool2d`, `(N, H, W, C)`: each dy goes to the maximum."""
     return select(reference.max_pool2d_grad, dy)(
         dy, argmax, x_shape, kernel_size, stride, padding, ceil_mode
     )
@@ -180,8 +180,8 @@ def avg_pool2d(
 ) -> Array:
     """The mean of every window; the arguments are those of `max_pool2d`.
 
-    With `count_include_pad` (torch, Caffe) zeros of the padding count in the divisor, without it
-    only real pixels do. What ceil mode reaches beyond the padding never counts.
+    With `count_include_pad` (torch, Caffe) the divisor counts the zeros of the padding, without it
+    only real pixels. Cells that ceil mode adds beyond the padding never count.
     """
     return select(reference.avg_pool2d, x)(
         x, kernel_size, stride, padding, ceil_mode, count_include_pad, out
@@ -293,9 +293,9 @@ def batch_norm(
 ) -> tuple[Array, Array, Array]:
     """Batch normalization per channel, with its activation (Ioffe & Szegedy 2015, algorithm 1).
 
-    x is `(..., C)`, the parameters and statistics are `(C,)`. In training the batch's statistics
-    are used, and the running ones move towards them by the fraction `momentum`, in place; otherwise
-    the running ones are used.
+    x is `(..., C)`, the parameters and statistics are `(C,)`. In training y is computed with the
+    statistics of the batch, and the running statistics move towards them by the fraction
+    `momentum`, in place. Otherwise y is computed with the running statistics.
     Returns y, and the mean and 1 / sqrt(var + eps) that were used.
     Raises ValueError in training if there is only one value per channel.
     """
@@ -316,8 +316,8 @@ def batch_norm_grad(
 ) -> tuple[Array, Array, Array]:
     """The gradients dx `(..., C)`, dgamma `(C,)` and dbeta `(C,)` of `batch_norm`.
 
-    mean and inv_std are what it returned. With `activation` (and beta), dy is the gradient after
-    it: the output is computed again from x instead of being kept.
+    mean and inv_std are what `batch_norm` returned. With `activation` (and beta), dy is the
+    gradient after the activation, and the output is computed again from x.
     """
     return select(reference.batch_norm_grad, dy)(
         dy, x, gamma, mean, inv_std, training, beta, activation
@@ -378,7 +378,7 @@ def scaled_tanh_grad(dy: Array, y: Array) -> Array:
 
 
 def add(a: Array, b: Array, activation: str | None = None, out: Array | None = None) -> Array:
-    """`f(a + b)`: where two paths meet, in a residual block or on the way back."""
+    """`f(a + b)`: the sum of two paths of a residual block, or of their gradients."""
     return select(reference.add, a)(a, b, activation, out)
 
 
@@ -387,8 +387,8 @@ def dropout(
 ) -> tuple[Array, Array]:
     """Set each value to 0 with probability p, and multiply the others by 1 / (1 - p).
 
-    Two keys are drawn from the generator; every backend makes the same mask of them.
-    Returns y and the mask of what was kept, both of x's shape (Srivastava et al. 2014).
+    Two keys are drawn from the generator; every backend makes the same mask from them.
+    Returns y and the mask, False where y is 0, both of x's shape (Srivastava et al. 2014).
     """
     return select(reference.dropout, x)(x, p, generator, out)
 
@@ -399,11 +399,11 @@ def dropout_grad(dy: Array, mask: Array, p: float) -> Array:
 
 
 def empty(x: Array, shape: Shape) -> Array:
-    """An uninitialized array of that shape, in the memory and of the type of x."""
+    """An uninitialized array of that shape, of x's type and on x's device."""
     return select(reference.empty, x)(x, shape)
 
 
-# -- losses: labels `(N,)` are class indices, the loss is the mean over the batch ---------------------
+# -- losses: labels `(N,)` are class indices, the loss is the mean over the batch ------------------
 
 
 def softmax(logits: Array) -> Array:
@@ -428,7 +428,7 @@ def map_loss(y: Array, labels: Array, j: float = 0.1) -> tuple[Array, Array]:
     return select(reference.map_loss, y)(y, labels, j)
 
 
-# -- parameter updates, in place: lists with one array, or one number, per parameter -------------------
+# -- parameter updates, in place: lists with one array, or one number, per parameter ---------------
 
 
 def sgd_update(
@@ -549,17 +549,7 @@ def batch_norm_add(
 ) -> tuple[Array, Array, Array]:
     """`f(batch_norm(x) + other)`: the end of a residual block. Returns what `batch_norm` does."""
     return select(reference.batch_norm_add, x)(
-        x,
-        other,
-        gamma,
-        beta,
-        running_mean,
-        running_var,
-        training,
-        momentum,
-        eps,
-        activation,
-        out,
+        x, other, gamma, beta, running_mean, running_var, training, momentum, eps, activation, out
     )
 
 
@@ -573,7 +563,7 @@ OPERATIONS: tuple[str, ...] = tuple(
 
 
 def table() -> dict[str, dict[str, bool]]:
-    """Operation -> backend -> whether the backend has its own kernel (else `reference` serves)."""
+    """Operation -> backend -> True if the backend has its own kernel; if not, `reference` runs."""
     return {
         operation: {
             backend: hasattr(dispatch.load(backend), operation) for backend in dispatch.BACKENDS

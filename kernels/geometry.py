@@ -5,27 +5,28 @@ All sizes are in pixels, ordered (vertical, horizontal).
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from .types import Array, IntOrPair, Padding, Pair
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Pair = tuple[int, int]
-Padding = tuple[Pair, Pair]
+PaddingPairs = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 
 
 class Window(NamedTuple):
-    """One convolution's or pooling's geometry, every field spelled out."""
+    """The geometry of one convolution or pooling."""
 
     kernel: Pair
     stride: Pair
-    padding: Padding  # ((top, bottom), (left, right)), as asked for
+    padding: PaddingPairs  # as given
     dilation: Pair
     output: Pair  # (H_out, W_out)
-    reach: Padding  # the padding that the windows really touch: ceil mode may overhang at the bottom and right
+    reach: PaddingPairs  # what windows cover: in ceil mode more than `padding` at bottom and right
 
 
-def pair(value, name: str = "value", minimum: int = 1) -> Pair:
+def pair(value: IntOrPair, name: str = "value", minimum: int = 1) -> Pair:
     """`3` -> `(3, 3)`; a pair stays a pair. Raises ValueError for anything below `minimum`."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(values) != 2 or any(
@@ -35,7 +36,7 @@ def pair(value, name: str = "value", minimum: int = 1) -> Pair:
     return int(values[0]), int(values[1])
 
 
-def padding_pairs(padding) -> Padding:
+def padding_pairs(padding: Padding) -> PaddingPairs:
     """`p`, `(vertical, horizontal)` or `((top, bottom), (left, right))` -> the last form.
 
     Raises ValueError for negative or malformed padding.
@@ -47,26 +48,28 @@ def padding_pairs(padding) -> Padding:
     ):
         vertical, horizontal = padding
         return pair(vertical, "padding", 0), pair(horizontal, "padding", 0)
-    vertical, horizontal = pair(padding, "padding", 0)
-    return (vertical, vertical), (horizontal, horizontal)
+    top, left = pair(padding, "padding", 0)  # type: ignore[arg-type] # pair raises ValueError
+    return (top, top), (left, left)
 
 
 def output_size(
     size: int, kernel: int, stride: int, padding: Pair, dilation: int = 1, ceil_mode: bool = False
 ) -> int:
-    """Windows that fit along one axis.
+    """The number of windows that fit along one axis.
 
-        floor:  o = floor((i + p - k') / s) + 1        k' = dilation * (k - 1) + 1,  p = before + after
-        ceil:   o = ceil((i + p - k') / s) + 1, less one if the last window would start beyond i + before
+        floor:  o = floor((i + p - k') / s) + 1
+        ceil:   o = ceil((i + p - k') / s) + 1, less one if the last window starts beyond i + before
+                k' = dilation * (k - 1) + 1,  p = before + after
 
-    The clip in ceil mode is torch's rule (Caffe applies it only when p > 0); the two agree whenever k >= s.
-    Raises ValueError if not even one window fits.
+    The clip in ceil mode is torch's rule. Caffe applies it only for p > 0; the two agree whenever
+    k >= s. Raises ValueError if no window fits.
     """
     before, after = padding
-    span = size + before + after - (dilation * (kernel - 1) + 1)
+    extent = dilation * (kernel - 1) + 1
+    span = size + before + after - extent
     if span < 0:
         raise ValueError(
-            f"a window of {dilation * (kernel - 1) + 1} pixels does not fit into {size} + {before + after} of padding"
+            f"a window of {extent} pixels does not fit into {size} + {before + after} of padding"
         )
     if not ceil_mode:
         return span // stride + 1
@@ -77,8 +80,8 @@ def output_size(
 
 
 def _remembered(function: Callable[P, R]) -> Callable[P, R]:
-    """`function`, its results kept by its arguments. Lists cannot be looked up: computed anew."""
-    kept = functools.lru_cache(maxsize=4096, typed=True)(function)
+    """`function` with a cache of its results; with lists among the arguments it computes again."""
+    kept: Any = functools.lru_cache(maxsize=4096, typed=True)(function)
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -92,11 +95,16 @@ def _remembered(function: Callable[P, R]) -> Callable[P, R]:
 
 @_remembered
 def window(
-    image: Sequence[int], kernel, stride=1, padding=0, dilation=1, ceil_mode: bool = False
+    image: Sequence[int],
+    kernel: IntOrPair,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    ceil_mode: bool = False,
 ) -> Window:
     """The geometry of `kernel` sliding over an image of `(H, W)` pixels.
 
-    Raises ValueError for malformed arguments, or when no window fits.
+    Raises ValueError for malformed arguments, or if no window fits.
     """
     kernel, stride = pair(kernel, "kernel_size"), pair(stride, "stride")
     padding, dilation = padding_pairs(padding), pair(dilation, "dilation")
@@ -114,11 +122,15 @@ def window(
 
 @_remembered
 def pool_window(
-    image: Sequence[int], kernel_size, stride=None, padding=0, ceil_mode: bool = False
+    image: Sequence[int],
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
 ) -> Window:
     """`window` for pooling: stride defaults to the kernel, and padding must stay below it.
 
-    A window that lay wholly in the padding would have no maximum and no mean. Raises ValueError.
+    A window inside the padding would have no maximum and no mean. Raises ValueError.
     """
     kernel = pair(kernel_size, "kernel_size")
     result = window(image, kernel, kernel if stride is None else stride, padding, 1, ceil_mode)
@@ -128,10 +140,11 @@ def pool_window(
     return result
 
 
-def pixel_step(a) -> int:
-    """The distance in elements from one pixel `(..., C)` of an array to the next, or 0 if it is not the same everywhere.
+def pixel_step(a: Array) -> int:
+    """The distance in elements from one pixel `(..., C)` of an array to the next.
 
-    A slice of channels, such as a branch's part of a concatenation, has one.
+    A slice of channels, such as a branch's part of a concatenation, has one. 0 if the distance is
+    not the same everywhere.
     """
     if a.size == 0:
         return 0

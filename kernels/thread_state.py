@@ -1,12 +1,29 @@
-"""The settings that belong to the thread that made them: `use` and `no_grad`."""
+"""Settings that belong to the thread that made them, such as `use` and `no_grad`."""
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 
 class ThreadState(threading.local):
-    """Every thread starts with these defaults.
+    """Settings of one thread. A subclass has one class attribute per setting: its default."""
+
+    @contextmanager
+    def changed(self, **settings: Any) -> Iterator[None]:
+        """Within this block, in this thread, the settings have these values."""
+        previous = {name: getattr(self, name) for name in settings}
+        for name, value in settings.items():
+            setattr(self, name, value)
+        try:
+            yield
+        finally:
+            for name, value in previous.items():
+                setattr(self, name, value)
+
+
+class KernelState(ThreadState):
+    """The settings that kernels and layers read.
 
     backend: the name that `use` chose, or None.
     grad_enabled: False within `no_grad`: layers keep nothing for backward, and a backend may keep
@@ -17,19 +34,14 @@ class ThreadState(threading.local):
     grad_enabled: bool = True
 
 
-state = ThreadState()
+state = KernelState()
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+def no_grad() -> AbstractContextManager[None]:
     """Within this block, in this thread, forward keeps nothing for a backward: less memory."""
-    previous, state.grad_enabled = state.grad_enabled, False
-    try:
-        yield
-    finally:
-        state.grad_enabled = previous
+    return state.changed(grad_enabled=False)
 
 
 def grad_enabled() -> bool:
-    """Whether forward keeps what backward needs: False within `no_grad`."""
+    """True if forward keeps what backward needs: not within `no_grad`."""
     return state.grad_enabled

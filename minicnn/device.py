@@ -1,6 +1,6 @@
-"""Where arrays are: on the host ("cpu"), as NumPy arrays, or on an NVIDIA GPU ("cuda"), as CuPy arrays.
+"""Devices: "cpu", the host with NumPy arrays, and "cuda", an NVIDIA GPU with CuPy arrays.
 
-They move when asked to. `set_precision` says how the GPU computes its products:
+`to_device` and `model.to` move arrays. `set_precision` selects how the GPU computes products:
 
 | name   | images  | products                                                  | relative error |
 |--------|---------|-----------------------------------------------------------|----------------|
@@ -27,7 +27,7 @@ _precision = "fp32"
 
 
 def set_precision(name: str) -> None:
-    """Let the GPU compute in that precision from now on; without a GPU it has no effect.
+    """Select the precision of the GPU for all later products; without a GPU it has no effect.
 
     Raises ValueError for an unknown one.
     """
@@ -35,13 +35,13 @@ def set_precision(name: str) -> None:
     if name not in PRECISIONS:
         raise ValueError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
     _precision = name
-    from .kernels.cuda import conv
+    from .kernels.cuda.precision import set_precision as set_product_precision
 
-    conv.set_precision("fp32" if name == "bf16" else name)
+    set_product_precision("fp32" if name == "bf16" else name)
 
 
 def precision() -> str:
-    """What `set_precision` chose; `fp32` at first."""
+    """The precision that `set_precision` selected; `fp32` at first."""
     return _precision
 
 
@@ -59,7 +59,7 @@ def validate_device(device: str) -> str:
 
 
 def runtime() -> Any:
-    """What starts kernels and moves arrays on the GPU. Raises ImportError if there is none."""
+    """The object that launches kernels and copies arrays. Raises ImportError without CuPy."""
     from .kernels.cuda import device
 
     return device.runtime()
@@ -88,10 +88,10 @@ def to_host(array: Array) -> np.ndarray:
 
 
 def to_input(x: Array, device: str) -> Array:
-    """Images as a network on that device takes them: in the precision that was chosen."""
+    """Images on that device, in the type that the selected precision needs."""
     x = to_device(x, device)
     if device == "cuda" and _precision == "bf16":
-        from ml_dtypes import bfloat16  # CuPy brings it along
+        from ml_dtypes import bfloat16  # a dependency of CuPy
 
         from .kernels.cuda.activation import convert
 
@@ -100,7 +100,7 @@ def to_input(x: Array, device: str) -> Array:
 
 
 def copy_into(own: Array, value: Array) -> None:
-    """`own[...] = value`, wherever the two are. `value` has the shape of `own`."""
+    """`own[...] = value`, also from one device to another. `value` has the shape of `own`."""
     if array_device(own) == "cpu":
         own[...] = to_host(value)
     else:

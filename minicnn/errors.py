@@ -1,4 +1,4 @@
-"""What minicnn raises when something given to it is wrong: one sentence that names it, its value, and what was expected."""
+"""Exceptions for wrong input. Each message names the input, its value, and what is expected."""
 
 
 class MinicnnError(Exception):
@@ -14,7 +14,7 @@ class ShapeError(MinicnnError, ValueError):
         self.path: list[str] = []
 
     def within(self, name: str) -> "ShapeError":
-        """The same error, seen from the container that calls this layer `name`."""
+        """The same error with `name`, that of the layer in its container, before its path."""
         self.path.insert(0, name)
         return self
 
@@ -23,7 +23,7 @@ class ShapeError(MinicnnError, ValueError):
 
 
 class DataError(MinicnnError, ValueError):
-    """A file of images or labels that is missing, damaged or not what it claims to be."""
+    """A file of images or labels that is missing, damaged or of another kind."""
 
 
 class CheckpointError(MinicnnError, ValueError):
@@ -31,4 +31,4 @@ class CheckpointError(MinicnnError, ValueError):
 
 
 class TrainingError(MinicnnError, RuntimeError):
-    """Training that cannot go on, such as a loss that is no longer a number."""
+    """Training that cannot continue, for example because the loss is NaN."""

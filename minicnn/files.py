@@ -1,4 +1,4 @@
-"""Writing files so that a crash, a kill or a full disk leaves the old file whole."""
+"""Writing files so that a crash, a kill or a full disk leaves the old file intact."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ from typing import BinaryIO
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a new file that replaces `path` when the block ends without an error.
 
-    The new file is written beside the old one and renamed once it has reached the disk, so `path`
+    The new file is written beside the old one and renamed once it is on the disk, so `path`
     is at any time either the old file or the complete new one. If anything fails, the new file is
     removed. A symbolic link is followed.
     Raises OSError that names `path` if the file cannot be written.

@@ -86,7 +86,7 @@ def register(
 ) -> Callable[[Build], Build]:
     """Decorate a constructor so that `create(name)` finds it; the arguments are those of `Entry`.
 
-    The constructor returns a `Sequential` with its `input_shape`, (H, W, C).
+    The constructor returns a `Network` with its `input_shape`, (H, W, C).
     In `models/` the networks come first and the recipes below them, so the call is at the end
     of the file: `register("lenet5", {"default": LENET5})(lenet5)`.
     """

@@ -1,7 +1,7 @@
-"""The one random generator behind initial weights and dropout masks: `minicnn.seed(n)` governs it.
+"""The random generator of initial weights and dropout masks, which `minicnn.seed(n)` restarts.
 
-It starts from seed 0, so that a script without a seed repeats itself too. The order and the
-augmentation of the data do not draw from it: they are functions of (seed, epoch, batch), see
+It starts from seed 0, so a script without a seed gives the same results each time. The order and
+the augmentation of the data do not use it: they are functions of (seed, epoch, batch), see
 `minicnn.data.Loader`.
 """
 

@@ -36,12 +36,12 @@ from .recipes import TORCHVISION, crop_and_flip, imagenet_input
 
 
 def alexnet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Network:
-    """AlexNet in a single tower: every convolution sees all channels."""
+    """AlexNet in a single tower: every convolution reads all channels."""
     return _paper(num_classes, input_size, hidden, groups=1)
 
 
 def alexnet_two_gpu(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Network:
-    """The paper's AlexNet: conv2, 4 and 5 see only the half of the channels on their own GPU."""
+    """The paper's AlexNet: conv2, 4 and 5 read only the channels on their own GPU."""
     return _paper(num_classes, input_size, hidden, groups=2)
 
 
@@ -127,7 +127,7 @@ def alexnet_torchvision(
 
 
 def conv1_padding(input_size: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Zeros at the bottom and right, so that 11x11 windows at stride 4 cover the image exactly.
+    """The padding at the bottom and right with which 11x11 windows at stride 4 cover the image.
 
     The paper says 224, and its code rounded the number of windows up: they start at 0, 4, ..., 216,
     and the last ones extend 3 pixels over the edge. A 227 input needs no padding and gives the

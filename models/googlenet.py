@@ -98,11 +98,11 @@ def avg_pool_5x5() -> Layer:
 
 @dataclass(frozen=True)
 class Form:
-    """What differs between the variants.
+    """The choices in which the variants differ.
 
-    conv: makes a convolution with its activation. lrn: makes a normalization after pool1 and conv3,
-    or None. branch3: the kernel of the module's third branch. pool4: the kernel of pool4.
-    dropout: before the last layer. aux_pool: makes the pooling of the auxiliary classifiers.
+    conv: makes a convolution with its activation. lrn: makes the normalization after pool1 and
+    conv3, or None. branch3: the kernel size of the third branch of a module. pool4: that of pool4.
+    dropout: the rate before the last layer. aux_pool: makes the pooling of an auxiliary classifier.
     """
 
     conv: Callable[..., Layer]

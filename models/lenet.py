@@ -213,9 +213,7 @@ LENET_CAFFE = Recipe(
 
 register("lenet5", {"default": LENET5, "digits": LENET5_DIGITS})(lenet5)
 register("lenet5_sigmoid", {"default": LENET5_SIGMOID})(lenet5_sigmoid)
-register(
-    "lenet5_1998",
-    {"default": LENET5_1998, "paper": LENET5_1998_PAPER},
-    loss=MAPLoss(j=0.1),
-)(lenet5_1998)
+register("lenet5_1998", {"default": LENET5_1998, "paper": LENET5_1998_PAPER}, loss=MAPLoss(j=0.1))(
+    lenet5_1998
+)
 register("lenet_caffe", {"default": LENET_CAFFE})(lenet_caffe)

@@ -188,7 +188,7 @@ def _stage(
 
     Its batch norm and ReLU come before the split, so that branch and shortcut both get their
     result (appendix). `activated`: they have already been applied, as at the start of the net.
-    In the other units they belong to the branch, and the shortcut passes x on unchanged.
+    In the other units they belong to the branch, and the shortcut returns x unchanged.
     """
     c_out = width * EXPANSION[branch]
     first: Layer = Residual(

@@ -177,12 +177,7 @@ class BasicBlock(Residual):
     expansion = 1
 
     def __init__(
-        self,
-        c_in: int,
-        width: int,
-        stride: int = 1,
-        option: str = "B",
-        pad_both_ends: bool = False,
+        self, c_in: int, width: int, stride: int = 1, option: str = "B", pad_both_ends: bool = False
     ):
         super().__init__(
             Sequential(
@@ -238,7 +233,7 @@ def shortcut(
 
 
 def needs_projection(c_in: int, c_out: int, stride: int, option: str) -> bool:
-    """Whether the shortcut has a convolution: B where the shape changes, C always, A never."""
+    """True if the shortcut has a convolution: B if the shape changes, C always, A never."""
     if option not in ("A", "B", "C"):
         raise ValueError(f"shortcut option={option!r}: expected 'A', 'B' or 'C'")
     changes = c_in != c_out or stride != 1

@@ -1,4 +1,4 @@
-"""VGG: nothing but 3x3 convolutions and 2x2 pooling.
+"""VGG: only 3x3 convolutions and 2x2 pooling.
 
 | name        | paper's name | weight layers | parameters  | MACs           | with batch norm |
 |-------------|--------------|--------------:|------------:|---------------:|----------------:|

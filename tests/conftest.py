@@ -1,4 +1,4 @@
-"""What all tests share: data found through MINICNN_DATA, generators that start anew, hypothesis that repeats itself."""
+"""Settings of all tests: the folder of data, one seed per test, and repeatable random cases."""
 
 import os
 from pathlib import Path

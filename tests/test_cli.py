@@ -1,4 +1,4 @@
-"""The command line as a user meets it: in a process of its own."""
+"""The command line, run in a process of its own as by a user."""
 
 import json
 import os
@@ -45,22 +45,10 @@ def minicnn(tmp_path):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A network that has seen the digits for two epochs."""
+    """A network that was trained on the digits for four epochs."""
     out = tmp_path_factory.mktemp("trained") / "run"
-    command = [
-        sys.executable,
-        "-m",
-        "minicnn",
-        "train",
-        "lenet5",
-        "--data",
-        "digits",
-        "--epochs",
-        "4",
-        "--out",
-        str(out),
-    ]
-    subprocess.run(command, check=True, capture_output=True)
+    command = ["-m", "minicnn", "train", "lenet5", "--data", "digits", "--epochs", "4", "--out"]
+    subprocess.run([sys.executable, *command, out], check=True, capture_output=True)
     return out
 
 
@@ -243,21 +231,10 @@ def test_debug_shows_the_traceback(minicnn):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
 def test_interrupt_and_resume(minicnn):
-    """Ctrl-C saves; the command that is printed goes on and ends where an undisturbed run ends."""
-    command = [
-        sys.executable,
-        "-u",
-        "-m",
-        "minicnn",
-        "train",
-        "lenet5",
-        "--data",
-        "digits",
-        "--epochs",
-        "3",
-    ]
+    """Ctrl-C saves; the printed command continues to the result of an uninterrupted run."""
+    command = ["-u", "-m", "minicnn", "train", "lenet5", "--data", "digits", "--epochs", "3"]
     process = subprocess.Popen(
-        command,
+        [sys.executable, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -288,7 +265,7 @@ def test_interrupt_and_resume(minicnn):
 
 
 def test_import_is_light(minicnn):
-    """`import minicnn` brings neither torch nor matplotlib nor typer."""
+    """`import minicnn` imports neither torch nor matplotlib nor typer."""
     heavy = ("torch", "matplotlib", "typer", "PIL.ImageShow")
     code = f"import sys, minicnn; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

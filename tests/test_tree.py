@@ -1,5 +1,6 @@
 """The structure: what tools/guards.py reports, and tests that mirror the tree."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,11 @@ def test_guards_count_annotations(tmp_path, monkeypatch):
     source = "class A:\n    def __init__(self, x): ...\n    def f(self, x: int) -> int: ...\n"
     found = modules(tmp_path, kernels__a=source + "def _g(x): ...\ndef h(*x: int): ...\n")
     assert guards.annotated_share(found, "minicnn.kernels") == pytest.approx(100 * 3 / 5)
+
+
+def test_a_docstring_is_not_code():
+    tree = ast.parse('def f(\n    x,\n):\n    """One.\n\n    Two.\n    """\n    return x\n')
+    assert guards.code_lines(tree.body[0]) == 4
 
 
 def is_mirrored(test: Path) -> bool:

@@ -18,16 +18,18 @@ FOREIGN = ("tests", "benchmarks", "torch")  # what the installed package must no
 
 # `import minicnn` and `python -m minicnn` offer all three storeys.
 ENTRANCES = ("minicnn", "minicnn.__init__", "minicnn.__main__")
+# Here every parameter is one choice of the user.
+INTERFACES = ("minicnn.training.trainer.fit", "minicnn.cli.train.train")
 AT_MOST = {
     "import circles": 0,
     "imports of an upper storey": 0,
     "imports of tests, benchmarks, torch": 0,
-    "widest signature": 18,  # target 10, public operations apart
-    "longest function": 104,  # target 60
-    "longest file": 582,  # target 300
+    "widest signature": 17,  # target 10, apart from operations and INTERFACES
+    "longest function": 80,  # lines without the docstring; target 60
+    "longest file": 572,  # target 300
 }
 AT_LEAST = {  # percent of the arguments and results of public functions that have a type
-    "annotated in kernels": 54,  # target 100
+    "annotated in kernels": 76,  # target 100
     "annotated in minicnn": 99,  # target 100
     "annotated in models": 99,  # target 100
 }
@@ -145,7 +147,7 @@ def storey(name: str) -> int | None:
 
 
 def upward_imports(modules: dict[str, Module]) -> list[str]:
-    """Imports of a storey above the importing one, but for the entrances."""
+    """Imports of a storey above the importing one, except in the entrances."""
     return [
         f"{module.where}:{line} imports {target}"
         for module in modules.values()
@@ -183,6 +185,15 @@ def parameters(function: Function) -> list[ast.arg]:
     return [p for p in found if p.arg not in ("self", "cls")]
 
 
+def code_lines(function: Function) -> int:
+    """The number of lines of a function, without those of its docstring."""
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    if ast.get_docstring(function, clean=False) is None:
+        return lines
+    docstring = function.body[0]
+    return lines - ((docstring.end_lineno or 0) - docstring.lineno + 1)
+
+
 def public_functions(body: list[ast.stmt]) -> Iterator[Function]:
     """Functions and methods without an underscore in front of their or their class's name."""
     for node in body:
@@ -215,15 +226,16 @@ def main() -> int:
         "imports of tests, benchmarks, torch": foreign_imports(modules),
     }
     measures: dict[str, tuple[float, str]] = {n: (len(x), "") for n, x in lists.items()}
-    wide = max(functions(modules), key=lambda f: len(parameters(f[1])))
-    long = max(functions(modules), key=lambda f: f[1].end_lineno - f[1].lineno)
+    plain = [f for f in functions(modules) if f"{f[0].name}.{f[1].name}" not in INTERFACES]
+    wide = max(plain, key=lambda f: len(parameters(f[1])))
+    long = max(functions(modules), key=lambda f: code_lines(f[1]))
     big = max(modules.values(), key=lambda m: m.lines)
 
     def place(found: tuple[Module, Function]) -> str:
         return f"{found[0].where}:{found[1].lineno} {found[1].name}"
 
     measures["widest signature"] = len(parameters(wide[1])), place(wide)
-    measures["longest function"] = long[1].end_lineno - long[1].lineno + 1, place(long)
+    measures["longest function"] = code_lines(long[1]), place(long)
     measures["longest file"] = big.lines, big.where
     for folder, package in STOREYS.items():
         measures[f"annotated in {folder}"] = annotated_share(modules, package), "percent"

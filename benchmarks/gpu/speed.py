@@ -15,7 +15,8 @@ import numpy as np
 from minicnn import registry, training
 from minicnn.device import runtime, set_precision, to_input
 from minicnn.kernels import functional as F
-from minicnn.kernels.cuda import conv
+from minicnn.kernels.cuda import product
+from minicnn.kernels.ladder.gpu import lenet
 from minicnn.layers import fuse
 from minicnn.study.summary import summarize
 from minicnn.training.losses import labels_checked
@@ -97,7 +98,7 @@ def _convolution(
         if what == "input gradient" and shape[3] == 3:
             continue  # nobody asks for a first layer's
         plans: list[tuple] = []
-        with mock.patch.object(conv, "plan", partial(_noted, conv.plan, plans)):
+        with mock.patch.object(product, "plan", partial(_noted, product.plan, plans)):
             result = work[what](0)
         x, dy = sets[0]
         yield spot.check(f"{name}, {what}", what, precision, x, dy, w, geometry, result).row()

@@ -11,8 +11,9 @@ from unittest import mock
 import numpy as np
 
 from minicnn.device import set_precision
-from minicnn.kernels.cuda import conv
 from minicnn.kernels.cuda import plan as plans
+from minicnn.kernels.cuda import product
+from minicnn.kernels.cuda.precision import PRECISIONS
 
 from .correctness import Images, cases, compare
 from .parts import Task
@@ -40,7 +41,7 @@ LARGE: dict[str, tuple] = {
 
 def tasks(precision: str, tiny: bool) -> Iterator[Task]:
     """A task for each convolution in each variant, and for each pass of a large one."""
-    how = {"bf16": "BF16"}.get(precision) or conv.PRECISIONS[precision]
+    how = {"bf16": "BF16"}.get(precision) or PRECISIONS[precision]
     for tile in plans.tiles(how):
         for stages, splits in ((3, 1), (2, 3)):
             for name, operation, arguments, options in cases(np.random.default_rng(), False):
@@ -85,7 +86,7 @@ def _compared(
         return plans.Plan(tile, stages if room else stages - 1, parts, 0.0, 0, 0.0)
 
     set_precision(precision)
-    with mock.patch.object(conv, "plan", plan):
+    with mock.patch.object(product, "plan", plan):
         yield compare(name, operation, arguments, options, precision).row()
 
 

@@ -1,7 +1,8 @@
-"""Every operation for float32 on the CPU: Numba, SIMD, all cores.
+"""All operations for float32 on the CPU, compiled by Numba, with SIMD instructions on all cores.
 
-`reference` serves what is missing here. engine/ holds what the operations are made of; direct/ and
-winograd/ are the two algorithms of conv.py, and narrow.py its case of few filters.
+An operation that is missing here falls back to `reference`. engine/ contains the parts that the
+operations share. direct/ and winograd/ are the two algorithms of conv.py, and narrow.py handles
+convolutions with few filters.
 """
 
 from ..types import Array, Shape
@@ -37,5 +38,5 @@ from .pool import (
 
 
 def empty(x: Array, shape: Shape) -> Array:
-    """See `functional.empty`. The memory may have been used before."""
+    """See `functional.empty`. The memory is reused and not cleared."""
     return memory.empty(tuple(shape))

@@ -1,17 +1,23 @@
-"""Activations and sums, in one pass over memory each.
+"""Activations and the sum of two arrays, in one pass over memory each.
 
-ReLU and the identity are one kernel: the maximum of x and `least`, which is 0 or -inf. The curved
-activations have kernels of their own, so that their arithmetic stays out of the others' loops.
+ReLU and the identity are one kernel: the maximum of x and `least`, which is 0 or -inf. Sigmoid and
+tanh have a kernel of their own, because their arithmetic would slow down the loop of ReLU. Arrays
+of any shape are `(n,)` here.
 """
 
 import math
+from collections.abc import Callable
 
 from ..reference.activation import AMPLITUDE, SLOPE
+from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
-from .engine.launch import inline, kernel, task_range, threads_for
+from .engine.launch import inline, kernel, threads_for
 from .engine.memory import empty, non_temporal
+from .engine.rows import span
 from .engine.simd import (
     LANES,
+    Address,
+    Vector,
     fence,
     functions,
     load_part,
@@ -26,67 +32,59 @@ CURVES = {"sigmoid": 0, "tanh": 1, "scaled_tanh": 2}
 
 
 def least_of(activation: str | None) -> float:
-    """What ReLU or no activation cuts off below."""
+    """The lower bound of the result: 0 for ReLU, -inf for no activation."""
     return 0.0 if activation == "relu" else -math.inf
 
 
 @inline
-def span(n, task, tasks):
-    """The task's floats [first, last) of n: whole vectors but for the last."""
-    first, last = task_range((n + LANES - 1) // LANES, task, tasks)
-    return first * LANES, min(last * LANES, n)
-
-
-@inline
-def at_least(v, least):
+def at_least(v: Vector, least: Vector) -> Vector:
     """The larger of v and least, a vector; NaN stays NaN."""
     return select_greater(least, v, least, v)
 
 
 @kernel
-def _rectify(task, tasks, x, y, n, least: float, far):
+def _rectify(
+    task: int, tasks: int, x: Address, y: Address, size: int, least: float, nt: bool
+) -> None:
     """y = max(x, least)."""
-    first, last = span(n, task, tasks)
+    first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
-        store_nt_part(y, i, at_least(load_part(x, i, last - i), splat(least)), last - i, far)
+        v = at_least(load_part(x, i, last - i), splat(least))
+        store_nt_part(y, i, v, last - i, nt)
     fence()
 
 
 @kernel
-def _rectify_grad(task, tasks, dy, y, dx, n, far):
-    """dx = dy where y > 0."""
-    first, last = span(n, task, tasks)
+def _rectify_grad(
+    task: int, tasks: int, dy: Address, y: Address, dx: Address, size: int, nt: bool
+) -> None:
+    """dx = dy where y > 0, else 0."""
+    first, last = span(size, task, tasks)
     zero = constant(0.0)
     for i in range(first, last, LANES):
-        store_nt_part(
-            dx,
-            i,
-            select_greater(load_part(y, i, last - i), zero, load_part(dy, i, last - i), zero),
-            last - i,
-            far,
-        )
+        n = last - i
+        v = select_greater(load_part(y, i, n), zero, load_part(dy, i, n), zero)
+        store_nt_part(dx, i, v, n, nt)
     fence()
 
 
 @kernel
-def _add(task, tasks, a, b, y, n, least: float, far):
+def _add(
+    task: int, tasks: int, a: Address, b: Address, y: Address, size: int, least: float, nt: bool
+) -> None:
     """y = max(a + b, least)."""
-    first, last = span(n, task, tasks)
+    first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
-        store_nt_part(
-            y,
-            i,
-            at_least(load_part(a, i, last - i) + load_part(b, i, last - i), splat(least)),
-            last - i,
-            far,
-        )
+        n = last - i
+        v = load_part(a, i, n) + load_part(b, i, n)
+        store_nt_part(y, i, at_least(v, splat(least)), n, nt)
     fence()
 
 
 @kernel
-def _curve(task, tasks, x, y, n, kind):
-    """y = f(x)."""
-    first, last = span(n, task, tasks)
+def _curve(task: int, tasks: int, x: Address, y: Address, size: int, kind: int) -> None:
+    """y = f(x); `kind` is the value in CURVES."""
+    first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
         v = load_part(x, i, last - i)
         if kind == 0:
@@ -99,9 +97,11 @@ def _curve(task, tasks, x, y, n, kind):
 
 
 @kernel
-def _curve_grad(task, tasks, dy, y, dx, n, kind):
+def _curve_grad(
+    task: int, tasks: int, dy: Address, y: Address, dx: Address, size: int, kind: int
+) -> None:
     """dx = dy f'(x), from y = f(x)."""
-    first, last = span(n, task, tasks)
+    first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
         v, slope = load_part(y, i, last - i), load_part(dy, i, last - i)
         if kind == 0:
@@ -115,77 +115,58 @@ def _curve_grad(task, tasks, dy, y, dx, n, kind):
         store_part(dx, i, slope, last - i)
 
 
-def activate(x, activation=None, out=None):
+def activate(x: Array, activation: str | None = None, out: Array | None = None) -> Array:
     """See `reference.activate`."""
     if activation is None:
         return write_to(out, x)
     x = contiguous(x)
     y = output_array(out, x.shape)
+    tasks = threads_for(bytes=x.nbytes)
     if activation == "relu":
-        _rectify(threads_for(bytes=x.nbytes), address(x), address(y), x.size, 0.0, non_temporal(y))
+        _rectify(tasks, address(x), address(y), x.size, 0.0, non_temporal(y))
     else:
-        _curve(threads_for(bytes=x.nbytes), address(x), address(y), x.size, CURVES[activation])
+        _curve(tasks, address(x), address(y), x.size, CURVES[activation])
     return write_to(out, y)
 
 
-def activation_grad(dy, y, activation=None):
+def activation_grad(dy: Array, y: Array, activation: str | None = None) -> Array:
     """See `reference.activation_grad`."""
     if activation is None:
         return dy
     expect_shape("activation_grad: dy", dy, y.shape)
     dy, y = contiguous(dy), contiguous(y)
-    dx = empty(dy.shape)
+    dx, tasks = empty(dy.shape), threads_for(bytes=dy.nbytes)
     if activation == "relu":
-        _rectify_grad(
-            threads_for(bytes=dy.nbytes),
-            address(dy),
-            address(y),
-            address(dx),
-            dy.size,
-            non_temporal(dx),
-        )
+        _rectify_grad(tasks, address(dy), address(y), address(dx), dy.size, non_temporal(dx))
     else:
-        _curve_grad(
-            threads_for(bytes=dy.nbytes),
-            address(dy),
-            address(y),
-            address(dx),
-            dy.size,
-            CURVES[activation],
-        )
+        kind = CURVES[activation]
+        _curve_grad(tasks, address(dy), address(y), address(dx), dy.size, kind)
     return dx
 
 
-def add(a, b, activation=None, out=None):
+def add(a: Array, b: Array, activation: str | None = None, out: Array | None = None) -> Array:
     """See `reference.add`."""
     expect_shape("add: b", b, a.shape)
     a, b = contiguous(a), contiguous(b)
     y = output_array(out, a.shape)
-    _add(
-        threads_for(bytes=a.nbytes),
-        address(a),
-        address(b),
-        address(y),
-        a.size,
-        least_of(activation),
-        non_temporal(y),
-    )
+    tasks, least = threads_for(bytes=a.nbytes), least_of(activation)
+    _add(tasks, address(a), address(b), address(y), a.size, least, non_temporal(y))
     if activation in CURVES:
         activate(y, activation, out=y)
     return write_to(out, y)
 
 
-def _named(name):
-    def forward(x, out=None):
+def _by_name(name: str) -> tuple[Callable[..., Array], Callable[..., Array]]:
+    def forward(x: Array, out: Array | None = None) -> Array:
         return activate(x, name, out)
 
-    def backward(dy, y):
+    def backward(dy: Array, y: Array) -> Array:
         return activation_grad(dy, y, name)
 
     return forward, backward
 
 
-relu, relu_grad = _named("relu")
-sigmoid, sigmoid_grad = _named("sigmoid")
-tanh, tanh_grad = _named("tanh")
-scaled_tanh, scaled_tanh_grad = _named("scaled_tanh")
+relu, relu_grad = _by_name("relu")
+sigmoid, sigmoid_grad = _by_name("sigmoid")
+tanh, tanh_grad = _by_name("tanh")
+scaled_tanh, scaled_tanh_grad = _by_name("scaled_tanh")

@@ -1,4 +1,4 @@
-"""Convolution on the CPU, and which algorithm serves which shape and pass.
+"""Convolution on the CPU, and the choice of the algorithm for each shape and pass.
 
 | algorithm   | for                                                         | relative error |
 |-------------|-------------------------------------------------------------|----------------|
@@ -11,6 +11,7 @@ The error is relative to float64, in the L2 norm, with 256 channels.
 """
 
 import functools
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..geometry import Window, window
 from ..types import Array, IntOrPair, Padding, Shape
 from . import direct, linear, winograd
 from .activation import activate
-from .engine.arrays import contiguous, expect_shape, pixel_step, write_to
+from .engine.arrays import contiguous, expect_shape, output_array, pixel_step, write_to
 from .engine.memory import empty
 from .engine.simd import COLUMNS
 from .engine.weight_cache import weight_cache
@@ -31,8 +32,10 @@ _forced = "auto"
 
 
 @contextmanager
-def algorithm(name: str):
-    """Use the algorithm of that name in this block wherever it can; "auto" chooses.
+def algorithm(name: str) -> Iterator[None]:
+    """Use the algorithm of that name in this block if it can compute the convolution.
+
+    "auto" restores the choice by `cost`.
 
     Raises ValueError for an unknown name.
     """
@@ -69,7 +72,7 @@ def choose(
     groups: int,
     weights: bool = False,
 ) -> str:
-    """The algorithm for one pass: the one asked for if it can, else the cheapest by `cost`."""
+    """The algorithm for one pass: the one called `name` if possible, else the cheapest by `cost`."""
     names = possible(geometry, channels, filters, groups)
     if name in names:
         return name
@@ -85,7 +88,7 @@ def cost(
     groups: int,
     weights: bool = False,
 ) -> float:
-    """An estimate in cycles: two products per cycle; the transforms as measured."""
+    """An estimate in cycles: two products per cycle, and the transforms as measured."""
     area, pixels = (
         geometry.kernel[0] * geometry.kernel[1],
         images * geometry.output[0] * geometry.output[1],
@@ -103,17 +106,19 @@ def cost(
     )
 
 
-# Instructions per float; filters of many channels come from memory, not from a cache.
+# Instructions per float. Filters of many channels are read from memory, not from a cache.
 PATCH, TRANSFORM, FILTER = 2, 10, 30
 
 
-def _serve(geometry, images, channels, filters, groups, weights=False):
-    """The `Winograd` that computes this convolution, or None for the direct algorithm."""
+def _winograd_or_none(
+    geometry: Window, images: int, channels: int, filters: int, groups: int, weights: bool = False
+) -> winograd.Winograd | None:
+    """The `Winograd` for this convolution, or None for the direct algorithm."""
     name = choose(_forced, images, geometry, channels, filters, groups, weights)
     return None if name == "direct" else winograd.winograd(int(name[-1]), geometry.kernel[0])
 
 
-def _is_linear(geometry: Window, image, groups: int) -> bool:
+def _is_linear(geometry: Window, image: Shape, groups: int) -> bool:
     """True if the kernel covers the whole image: a linear layer, such as LeNet-5's C5."""
     return (
         geometry.kernel == tuple(image)
@@ -123,8 +128,15 @@ def _is_linear(geometry: Window, image, groups: int) -> bool:
     )
 
 
-def _expect_shapes(x_shape, w_shape, geometry: Window, groups: int, dy=None, b=None) -> None:
-    """Raise ValueError unless the arrays belong together: kernels read addresses."""
+def _expect_shapes(
+    x_shape: Shape,
+    w_shape: Shape,
+    geometry: Window,
+    groups: int,
+    dy: Array | None = None,
+    b: tuple[Array | None, ...] = (),
+) -> None:
+    """Raise ValueError unless the shapes fit together: kernels read addresses without checks."""
     channels, filters = w_shape[2] * groups, w_shape[3]
     if len(x_shape) != 4 or x_shape[3] != channels or filters % groups or 0 in (*x_shape, *w_shape):
         raise ValueError(
@@ -134,7 +146,7 @@ def _expect_shapes(x_shape, w_shape, geometry: Window, groups: int, dy=None, b=N
         )
     if dy is not None:
         expect_shape("convolution: dy", dy, (x_shape[0], *geometry.output, filters))
-    for vector in b or ():
+    for vector in b:
         if vector is not None:
             expect_shape("convolution: bias or scale", vector, (filters,))
 
@@ -170,20 +182,19 @@ def scaled_conv2d(
     activation: str | None,
     out: Array | None,
 ) -> Array:
-    """`f(scale * (x conv w) + b)`, by the algorithm that serves this geometry."""
+    """`f(scale * (x conv w) + b)`, by the algorithm that is chosen for this geometry."""
     _expect_shapes(x.shape, w.shape, geometry, groups, b=(b, scale))
     cache = weight_cache(w)
     w = contiguous(w)
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
-    shape = (len(x), *geometry.output, w.shape[3])
-    y = out if out is not None and out.shape == shape and pixel_step(out) else empty(shape)
-    variant = _serve(geometry, len(x), x.shape[3], w.shape[3], groups)
+    y = output_array(out, (len(x), *geometry.output, w.shape[3]), channel_slice=True)
+    variant = _winograd_or_none(geometry, len(x), x.shape[3], w.shape[3], groups)
     several = pixels_per_vector(geometry, w.shape[3], groups)
     if variant:
         winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y, cache)
     elif several and pixel_step(y) == w.shape[3]:
-        wide = y.reshape(*y.shape[:2], -1, several.count * w.shape[3])
-        factors, bias = (None if a is None else np.tile(a, several.count) for a in (scale, b))
+        wide = y.reshape(*y.shape[:2], -1, several.pixels * w.shape[3])
+        factors, bias = (None if a is None else np.tile(a, several.pixels) for a in (scale, b))
         filters = several.pack_filter(w)
         direct.conv2d(x, filters, factors, bias, several.geometry, 1, activation == "relu", wide)
     else:
@@ -210,7 +221,7 @@ def conv2d_grad_input(
         dx = linear.linear_grad_input(dy.reshape(len(dy), -1), w.reshape(-1, w.shape[3]))
         return dx.reshape(x_shape)
     dx = empty(x_shape)
-    variant = _serve(geometry, len(dy), x_shape[3], w.shape[3], groups)
+    variant = _winograd_or_none(geometry, len(dy), x_shape[3], w.shape[3], groups)
     if variant:
         winograd.conv2d_grad_input(variant, dy, w, geometry.padding, dx)
     else:
@@ -235,18 +246,18 @@ def conv2d_grad_weight(
         dw, db = linear.linear_grad_weight(dy.reshape(len(dy), -1), x.reshape(len(x), -1))
         return dw.reshape(w_shape), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
-    variant = _serve(geometry, len(x), x.shape[3], w_shape[3], groups, weights=True)
-    # more pixels side by side than forward takes: gathering patches is what costs
+    variant = _winograd_or_none(geometry, len(x), x.shape[3], w_shape[3], groups, weights=True)
+    # More pixels per vector than in the forward pass: gathering patches takes most of the time.
     several = pixels_per_vector(geometry, w_shape[3], groups, COLUMNS)
     if variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db if bias else None)
     elif several:
-        filters = several.count * w_shape[3]
+        filters = several.pixels * w_shape[3]
         wide, sums = empty((*several.geometry.kernel, w_shape[2], filters)), empty(filters)
         packed = contiguous(dy).reshape(*dy.shape[:2], -1, filters)
         direct.conv2d_grad_weight(packed, x, several.geometry, 1, wide, sums)
         dw = several.unpack_gradient(wide, w_shape[1])
-        db = sums.reshape(several.count, -1).sum(axis=0)
+        db = sums.reshape(several.pixels, -1).sum(axis=0)
     else:
         direct.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
     return dw, db if bias else None

@@ -1,17 +1,20 @@
 """Dropout in one pass over memory.
 
-The mask is computed where it is applied, and kept as bytes for the gradient.
+The mask is a hash of the position and two keys, so it needs no array of random numbers. It is kept
+as bytes for the gradient.
 """
 
 import numpy as np
 
 from ..reference.dropout import draw_keys, drop_threshold
-from .activation import span
+from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.launch import kernel, threads_for
 from .engine.memory import empty
+from .engine.rows import span
 from .engine.simd import (
     LANES,
+    Address,
     bernoulli_mask,
     load_bytes_part,
     load_part,
@@ -22,29 +25,41 @@ from .engine.simd import (
 
 
 @kernel
-def _dropout(task, tasks, x, n, first_key, second_key, least, scale: float, y, keep):
-    """y = x scale and keep = 1 where the hash is at least `least`, else 0 both."""
-    first, last = span(n, task, tasks)
+def _dropout(
+    task: int,
+    tasks: int,
+    x: Address,
+    size: int,
+    first_key: int,
+    second_key: int,
+    least: int,
+    scale: float,
+    y: Address,
+    keep: Address,
+) -> None:
+    """y = x * scale and keep = 1 where the hash is at least `least`; both 0 elsewhere."""
+    first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
-        kept = bernoulli_mask(i, first_key, second_key, least)
-        store_bytes_part(keep, i, kept, last - i)
-        store_part(y, i, load_part(x, i, last - i) * (kept * splat(scale)), last - i)
+        n, kept = last - i, bernoulli_mask(i, first_key, second_key, least)
+        store_bytes_part(keep, i, kept, n)
+        store_part(y, i, load_part(x, i, n) * (kept * splat(scale)), n)
 
 
 @kernel
-def _dropout_grad(task, tasks, dy, n, keep, scale: float, dx):
-    """dx = dy scale where kept, else 0."""
-    first, last = span(n, task, tasks)
+def _dropout_grad(
+    task: int, tasks: int, dy: Address, size: int, keep: Address, scale: float, dx: Address
+) -> None:
+    """dx = dy * scale where keep is 1, else 0."""
+    first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
-        store_part(
-            dx,
-            i,
-            load_part(dy, i, last - i) * (load_bytes_part(keep, i, last - i) * splat(scale)),
-            last - i,
-        )
+        n = last - i
+        factor = load_bytes_part(keep, i, n) * splat(scale)
+        store_part(dx, i, load_part(dy, i, n) * factor, n)
 
 
-def dropout(x, p, generator, out=None):
+def dropout(
+    x: Array, p: float, generator: np.random.Generator, out: Array | None = None
+) -> tuple[Array, Array]:
     """See `reference.dropout`."""
     x = contiguous(x)
     y, keep = output_array(out, x.shape), empty(x.shape, np.uint8)
@@ -63,7 +78,7 @@ def dropout(x, p, generator, out=None):
     return write_to(out, y), keep.view(np.bool_)
 
 
-def dropout_grad(dy, mask, p):
+def dropout_grad(dy: Array, mask: Array, p: float) -> Array:
     """See `reference.dropout_grad`."""
     expect_shape("dropout_grad: dy", dy, mask.shape)
     dy, mask = contiguous(dy), np.ascontiguousarray(mask, np.bool_)

@@ -1,10 +1,12 @@
-"""Several operations in one pass over memory; `reference/fused.py` defines them."""
+"""Several operations in one pass over memory; `reference.fused` defines them."""
 
 from ..geometry import window
 from ..types import Array, IntOrPair, Padding
 from .activation import add, relu_grad
 from .conv import conv2d_grad_input, scaled_conv2d
-from .norm import normalize_batch
+from .norm import batch_norm_add
+
+__all__ = ["batch_norm_add", "conv2d_affine", "conv2d_grad_input_relu"]
 
 
 def conv2d_affine(
@@ -20,7 +22,7 @@ def conv2d_affine(
     activation: str | None = None,
     out: Array | None = None,
 ) -> Array:
-    """See `functional.conv2d_affine`. Scale and shift cost nothing, the residual is a pass."""
+    """See `functional.conv2d_affine`. Scale and shift take no time; the residual takes a pass over y."""
     geometry = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     if residual is None:
         return scaled_conv2d(x, w, scale, shift, geometry, groups, activation, out)
@@ -39,21 +41,3 @@ def conv2d_grad_input_relu(
 ) -> Array:
     """See `functional.conv2d_grad_input_relu`."""
     return relu_grad(conv2d_grad_input(dy, w, x.shape, stride, padding, dilation, groups), x)
-
-
-def batch_norm_add(
-    x: Array,
-    other: Array,
-    gamma: Array,
-    beta: Array,
-    running_mean: Array,
-    running_var: Array,
-    training: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-    activation: str | None = None,
-    out: Array | None = None,
-) -> tuple[Array, Array, Array]:
-    """See `functional.batch_norm_add`: the addition is part of the pass that writes y."""
-    statistics = running_mean, running_var, training, momentum, eps
-    return normalize_batch(x, gamma, beta, *statistics, activation, other, out)

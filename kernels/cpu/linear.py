@@ -1,83 +1,86 @@
 """Fully connected layers.
 
-With many rows (images) they are blocked matrix products. With few rows reading the weights takes
-most of the time, and they are read once.
+With many rows (images) the three passes are blocked matrix products. With few rows, reading the
+weights takes most of the time: these kernels read them once, in the order of memory.
 """
 
-import numpy as np
-
+from ..types import Array
 from .activation import activate, at_least, least_of
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
-from .engine.gemm import COLUMNS, FLOAT, ROWS, multiply, pack
+from .engine.gemm import multiply, pack
 from .engine.launch import kernel, task_range, threads_for
 from .engine.memory import empty
-from .engine.simd import LANES, load_part, load_scalar, reduce_sum, splat, store_part, store_scalar
+from .engine.records import Epilogue, Rows, Strided
+from .engine.rows import fill_zeros
+from .engine.simd import (
+    COLUMNS,
+    FLOAT,
+    LANES,
+    ROWS,
+    Address,
+    load_part,
+    load_scalar,
+    reduce_sum,
+    splat,
+    store_part,
+    store_scalar,
+)
 from .engine.simd.functions import constant
 
 DEPTH = 256  # rows of the weights that are packed at a time
 WIDTH = 256  # columns of them
 STRIP = 6 * ROWS  # rows of the weight gradient that are written at a time
-FEW = 12  # up to so many images, packing the weights costs more than it saves
+FEW = 12  # rows up to which packing the weights costs more than it saves
 
 
 @kernel
-def _product(task, tasks, a, rows, depth, b, bk_step, bn_step, columns, c, bias, relu, scratch):
-    """c[rows, columns] = a b; tasks share the columns.
+def _product(
+    task: int,
+    tasks: int,
+    a: Rows,
+    b: Strided,
+    c: Rows,
+    bias: Address,
+    relu: bool,
+    scratch: Address,
+) -> None:
+    """c = a b + bias, at least 0 with `relu`: `(rows, columns)` of `(rows, depth)`, `(depth, columns)`.
 
-    Element (k, n) of b is at b[k * bk_step + n * bn_step].
+    Tasks share the columns. DEPTH rows and WIDTH columns of b are packed at a time, so that they
+    stay in the cache while all rows of a are multiplied by them.
     """
-    first, last = task_range((columns + COLUMNS - 1) // COLUMNS, task, tasks)
-    first, last = first * COLUMNS, min(last * COLUMNS, columns)
-    panels = scratch + FLOAT * task * DEPTH * (WIDTH + rows + ROWS)
+    first, last = task_range((c.columns + COLUMNS - 1) // COLUMNS, task, tasks)
+    first, last = first * COLUMNS, min(last * COLUMNS, c.columns)
+    panels = scratch + FLOAT * task * DEPTH * (WIDTH + a.rows + ROWS)
     left = panels + FLOAT * DEPTH * WIDTH
-    for k in range(0, depth, DEPTH):
-        steps, final = min(DEPTH, depth - k), k + DEPTH >= depth
-        for r in range(rows):
+    for k in range(0, a.columns, DEPTH):
+        steps, final = min(DEPTH, a.columns - k), k + DEPTH >= a.columns
+        for r in range(a.rows):
             for i in range(0, steps, LANES):
-                store_part(
-                    left, r * steps + i, load_part(a, r * depth + k + i, steps - i), steps - i
-                )
+                v = load_part(a.data, r * a.step + k + i, steps - i)
+                store_part(left, r * steps + i, v, steps - i)
         for j in range(first, last, WIDTH):
             width = min(WIDTH, last - j)
-            pack(
-                b + FLOAT * (k * bk_step + j * bn_step),
-                bk_step,
-                bn_step,
-                steps,
-                width,
-                panels,
-                steps,
-                0,
-            )
-            bias_j = bias + FLOAT * j if final and bias != 0 else 0
-            multiply(
-                left,
-                steps,
-                1,
-                panels,
-                steps,
-                0,
-                steps,
-                c + FLOAT * j,
-                columns,
-                rows,
-                width,
-                k > 0,
-                bias_j,
-                relu if final else 0,
-            )
+            block = b.data + FLOAT * (k * b.row_step + j * b.column_step)
+            pack(Strided(block, b.row_step, b.column_step), steps, width, panels, steps, 0)
+            end = Epilogue(k > 0, 0, 0, 0)
+            if final:
+                end = Epilogue(k > 0, 0, bias + FLOAT * j if bias != 0 else 0, relu)
+            result = Rows(c.data + FLOAT * j, c.step, c.rows, width)
+            multiply(Strided(left, steps, 1), panels, steps, result, end)
 
 
 @kernel
-def _few_rows(task, tasks, a, rows, depth, b, columns, sums):
-    """The task's part of c = a b for few rows, to sums[task].
+def _few_rows(task: int, tasks: int, a: Rows, b: Address, columns: int, sums: Address) -> None:
+    """The task's part of c = a b for few rows, to sums[task] `(rows, columns)`.
 
-    Its rows of b are read in the order of memory, four at a time.
+    Tasks share the rows of b, which are read in the order of memory. Four are read at a time, so
+    that c is loaded and stored a quarter as often.
     """
+    rows, depth = a.rows, a.columns
     first, last = task_range((depth + 3) // 4, task, tasks)
     c = sums + FLOAT * task * rows * columns
-    for i in range(0, rows * columns, LANES):
-        store_part(c, i, constant(0.0), rows * columns - i)
+    fill_zeros(c, rows * columns)
     for k in range(first * 4, min(last * 4, depth), 4):
         if k + 4 <= depth:
             for j in range(0, columns, LANES):
@@ -85,33 +88,35 @@ def _few_rows(task, tasks, a, rows, depth, b, columns, sums):
                 b0, b1 = load_part(b, at, n), load_part(b, at + columns, n)
                 b2, b3 = load_part(b, at + 2 * columns, n), load_part(b, at + 3 * columns, n)
                 for r in range(rows):
-                    i = r * depth + k
-                    sum = (
-                        load_part(c, r * columns + j, n)
-                        + splat(load_scalar(a, i)) * b0
-                        + splat(load_scalar(a, i + 1)) * b1
-                    )
-                    store_part(
-                        c,
-                        r * columns + j,
-                        sum + splat(load_scalar(a, i + 2)) * b2 + splat(load_scalar(a, i + 3)) * b3,
-                        n,
-                    )
+                    i, place = r * depth + k, r * columns + j
+                    a0, a1 = splat(load_scalar(a.data, i)), splat(load_scalar(a.data, i + 1))
+                    a2, a3 = splat(load_scalar(a.data, i + 2)), splat(load_scalar(a.data, i + 3))
+                    sum = load_part(c, place, n) + a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3
+                    store_part(c, place, sum, n)
         else:
             for rest in range(k, depth):
                 for j in range(0, columns, LANES):
-                    v = load_part(b, rest * columns + j, columns - j)
+                    n = columns - j
+                    v = load_part(b, rest * columns + j, n)
                     for r in range(rows):
-                        sum = (
-                            load_part(c, r * columns + j, columns - j)
-                            + splat(load_scalar(a, r * depth + rest)) * v
-                        )
-                        store_part(c, r * columns + j, sum, columns - j)
+                        factor = splat(load_scalar(a.data, r * depth + rest))
+                        sum = load_part(c, r * columns + j, n) + factor * v
+                        store_part(c, r * columns + j, sum, n)
 
 
 @kernel
-def _add_parts(task, tasks, sums, parts, rows, columns, bias, least: float, c):
-    """c = max(sum of the parts + bias, least)."""
+def _add_parts(
+    task: int,
+    tasks: int,
+    sums: Address,
+    parts: int,
+    rows: int,
+    columns: int,
+    bias: Address,
+    least: float,
+    c: Address,
+) -> None:
+    """c = max(sum of the parts + bias, least); sums `(parts, rows, columns)`."""
     first, last = task_range(rows, task, tasks)
     for r in range(first, last):
         for j in range(0, columns, LANES):
@@ -125,10 +130,13 @@ def _add_parts(task, tasks, sums, parts, rows, columns, bias, least: float, c):
 
 
 @kernel
-def _few_rows_transposed(task, tasks, a, rows, depth, b, columns, c):
+def _few_rows_transposed(
+    task: int, tasks: int, a: Address, rows: int, depth: int, b: Address, columns: int, c: Address
+) -> None:
     """c = a b^T for few rows, b `(columns, depth)`.
 
-    Scalar products of rows that are read in order, four rows of b at a time.
+    Scalar products of rows that are read in order. Four rows of b at a time give four independent
+    chains of additions.
     """
     first, last = task_range(columns, task, tasks)
     for j in range(first, last, 4):
@@ -142,7 +150,7 @@ def _few_rows_transposed(task, tasks, a, rows, depth, b, columns, c):
                 s1 = s1 + v * load_part(b, j1 * depth + k, n)
                 s2 = s2 + v * load_part(b, j2 * depth + k, n)
                 s3 = s3 + v * load_part(b, j3 * depth + k, n)
-            # In this order the last column's own sum is what stays.
+            # In this order the last column keeps its own sum if j1, j2 and j3 are equal to it.
             store_scalar(c, r * columns + j3, reduce_sum(s3))
             store_scalar(c, r * columns + j2, reduce_sum(s2))
             store_scalar(c, r * columns + j1, reduce_sum(s1))
@@ -150,63 +158,52 @@ def _few_rows_transposed(task, tasks, a, rows, depth, b, columns, c):
 
 
 @kernel
-def _outer_products(task, tasks, x, x_step, images, rows, dy, columns, dw, db, scratch):
-    """dw[rows, columns] = x^T dy, one strip of dw after the other; tasks share the rows."""
-    first, last = task_range((rows + ROWS - 1) // ROWS, task, tasks)
-    first, last = first * ROWS, min(last * ROWS, rows)
+def _outer_products(
+    task: int, tasks: int, x: Rows, dy: Rows, dw: Address, db: Address, scratch: Address
+) -> None:
+    """dw = x^T dy `(in, out)`, db = the sums of dy `(out,)`; tasks share the rows of dw.
+
+    WIDTH columns of dy are packed and stay in the cache while all strips of dw are computed.
+    """
+    images, columns = dy.rows, dy.columns
+    first, last = task_range((x.columns + ROWS - 1) // ROWS, task, tasks)
+    first, last = first * ROWS, min(last * ROWS, x.columns)
     panels = scratch + FLOAT * task * images * WIDTH
     for j in range(0, columns, WIDTH):
         width = min(WIDTH, columns - j)
-        pack(dy + FLOAT * j, columns, 1, images, width, panels, images, 0)
+        pack(Strided(dy.data + FLOAT * j, dy.step, 1), images, width, panels, images, 0)
         for r in range(first, last, STRIP):
-            multiply(
-                x + FLOAT * r,
-                1,
-                x_step,
-                panels,
-                images,
-                0,
-                images,
-                dw + FLOAT * (r * columns + j),
-                columns,
-                min(STRIP, last - r),
-                width,
-                0,
-                0,
-                0,
-            )
+            transposed = Strided(x.data + FLOAT * r, 1, x.step)
+            place = dw + FLOAT * (r * columns + j)
+            strip = Rows(place, columns, min(STRIP, last - r), width)
+            multiply(transposed, panels, images, strip, Epilogue(0, 0, 0, 0))
     if task == 0:
         for j in range(0, columns, LANES):
             sum = constant(0.0)
             for m in range(images):
-                sum = sum + load_part(dy, m * columns + j, columns - j)
+                sum = sum + load_part(dy.data, m * dy.step + j, columns - j)
             store_part(db, j, sum, columns - j)
 
 
-def _multiply(a, b, bk_step, bn_step, columns, c, bias=0, relu=False):
-    rows, depth = a.shape
+def _multiply(a: Array, b: Strided, c: Array, bias: Address = 0, relu: bool = False) -> None:
+    """c = a b + bias, at least 0 with `relu`; a `(rows, depth)` and c are contiguous."""
+    (rows, depth), columns = a.shape, c.shape[1]
     tasks = threads_for(flops=2 * rows * depth * columns)
     scratch = empty(tasks * DEPTH * (WIDTH + rows + ROWS) + LANES)
-    _product(
-        tasks,
-        address(a),
-        rows,
-        depth,
-        address(b),
-        bk_step,
-        bn_step,
-        columns,
-        address(c),
-        bias,
-        relu,
-        address(scratch),
-    )
+    left, result = Rows(address(a), depth, rows, depth), Rows(address(c), columns, rows, columns)
+    _product(tasks, left, b, result, bias, relu, address(scratch))
 
 
-TOGETHER = 2048  # rows of one running sum: float32 loses digits in longer ones
+RUNNING_SUM = 2048  # rows: float32 loses digits in longer running sums
 
 
-def linear(x, w, b=None, activation=None, out=None):
+def linear(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
     """See `reference.linear`."""
     if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0]:
         raise ValueError(f"linear: x {x.shape} and w {w.shape}: expected (N, in) and (in, out)")
@@ -219,16 +216,17 @@ def linear(x, w, b=None, activation=None, out=None):
     if rows <= FEW:
         parts = threads_for(flops=2 * w.size * rows)
         sums = empty(parts * rows * columns)
-        _few_rows(parts, address(x), rows, depth, address(w), columns, address(sums))
+        left = Rows(address(x), depth, rows, depth)
+        _few_rows(parts, left, address(w), columns, address(sums))
         _add_parts(1, address(sums), parts, rows, columns, bias, least_of(activation), address(y))
     else:
-        _multiply(x, w, columns, 1, columns, y, bias, activation == "relu")
+        _multiply(x, Strided(address(w), columns, 1), y, bias, activation == "relu")
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
     return write_to(out, y)
 
 
-def linear_grad_input(dy, w):
+def linear_grad_input(dy: Array, w: Array) -> Array:
     """See `reference.linear_grad_input`."""
     if dy.ndim != 2 or w.ndim != 2 or dy.shape[1] != w.shape[1]:
         raise ValueError(
@@ -248,43 +246,34 @@ def linear_grad_input(dy, w):
             address(dx),
         )
     else:
-        _multiply(dy, w, 1, depth, columns, dx)
+        _multiply(dy, Strided(address(w), 1, depth), dx)
     return dx
 
 
-def linear_grad_weight(dy, x):
+def linear_grad_weight(dy: Array, x: Array) -> tuple[Array, Array]:
     """See `reference.linear_grad_weight`."""
     if dy.ndim != 2 or x.ndim != 2 or len(dy) != len(x):
         raise ValueError(
             f"linear_grad_weight: dy {dy.shape} and x {x.shape}: expected (N, out) and (N, in)"
         )
     dy, x = contiguous(dy), contiguous(x)
-    dw, db = _sums_of_products(dy[:TOGETHER], x[:TOGETHER])
-    for first in range(TOGETHER, len(x), TOGETHER):
-        part = _sums_of_products(dy[first : first + TOGETHER], x[first : first + TOGETHER])
+    dw, db = _sums_of_products(dy[:RUNNING_SUM], x[:RUNNING_SUM])
+    for first in range(RUNNING_SUM, len(x), RUNNING_SUM):
+        part = _sums_of_products(dy[first : first + RUNNING_SUM], x[first : first + RUNNING_SUM])
         dw, db = dw + part[0], db + part[1]
     return dw, db
 
 
-def _sums_of_products(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sums_of_products(dy: Array, x: Array) -> tuple[Array, Array]:
     """x^T dy and the sums of dy, each a running sum over the rows."""
     (images, rows), columns = x.shape, dy.shape[1]
     dw, db = empty((rows, columns)), empty(columns)
-    # Tiles read ROWS columns of x at a time, also where the last of them are missing.
+    # Tiles read ROWS columns of x at a time, even if x has fewer left.
     left = empty((images, -(-rows // ROWS) * ROWS))
     left[:, :rows] = x
     tasks = threads_for(flops=2 * dw.size * images)
     scratch = empty(tasks * images * WIDTH + LANES)
-    _outer_products(
-        tasks,
-        address(left),
-        left.shape[1],
-        images,
-        rows,
-        address(dy),
-        columns,
-        address(dw),
-        address(db),
-        address(scratch),
-    )
+    left_rows = Rows(address(left), left.shape[1], images, rows)
+    dy_rows = Rows(address(dy), columns, images, columns)
+    _outer_products(tasks, left_rows, dy_rows, address(dw), address(db), address(scratch))
     return dw, db

@@ -1,15 +1,18 @@
-"""Softmax and its cross-entropy, a row at a time while it is in the nearest cache."""
+"""Softmax and its cross-entropy, row by row: each row `(classes,)` stays in the nearest cache."""
 
 import math
 
 import numpy as np
 from numba import float32
 
+from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape
 from .engine.launch import inline, kernel, task_range, threads_for
 from .engine.memory import empty
 from .engine.simd import (
+    FLOAT,
     LANES,
+    Address,
     load_index,
     load_part,
     load_part_or,
@@ -25,8 +28,11 @@ from .engine.simd.functions import constant, exp
 
 
 @inline
-def exponentials(row, y, n):
-    """y[:n] = exp(row - its largest); returns the largest and the sum."""
+def exponentials(row: Address, y: Address, n: int) -> tuple[float, float]:
+    """y[:n] = exp(row - max(row)); returns max(row) and the sum of y.
+
+    Subtracting the maximum keeps exp from overflowing.
+    """
     top = constant(-np.inf)
     for i in range(0, n, LANES):
         top = maximum(load_part_or(row, i, n - i, constant(-np.inf)), top)
@@ -40,23 +46,32 @@ def exponentials(row, y, n):
 
 
 @kernel
-def _softmax(task, tasks, z, y, rows, n):
-    """y = softmax(z), row by row."""
+def _softmax(task: int, tasks: int, z: Address, y: Address, rows: int, n: int) -> None:
+    """y = exp(z - max) / sum of exp(z - max) per row, `(rows, n)`."""
     first, last = task_range(rows, task, tasks)
     for r in range(first, last):
-        row = y + 4 * r * n
-        _, sum = exponentials(z + 4 * r * n, row, n)
+        row = y + FLOAT * r * n
+        _, sum = exponentials(z + FLOAT * r * n, row, n)
         for i in range(0, n, LANES):
             store_part(row, i, load_part(row, i, n - i) * splat(float32(1.0) / sum), n - i)
 
 
 @kernel
-def _cross_entropy(task, tasks, z, labels, losses, dz, rows, n):
-    """losses[r] = -log softmax(z[r])[label], dz = (softmax - onehot) / rows."""
+def _cross_entropy(
+    task: int,
+    tasks: int,
+    z: Address,
+    labels: Address,
+    losses: Address,
+    dz: Address,
+    rows: int,
+    n: int,
+) -> None:
+    """losses[r] = -log softmax(z[r])[label], dz = (softmax(z) - onehot) / rows; z `(rows, n)`."""
     first, last = task_range(rows, task, tasks)
     for r in range(first, last):
-        row, label = dz + 4 * r * n, load_index(labels, r)
-        high, sum = exponentials(z + 4 * r * n, row, n)
+        row, label = dz + FLOAT * r * n, load_index(labels, r)
+        high, sum = exponentials(z + FLOAT * r * n, row, n)
         store_scalar(losses, r, float32(math.log(sum)) - (load_scalar(z, r * n + label) - high))
         scale = float32(1.0) / (sum * float32(rows))
         for i in range(0, n, LANES):
@@ -64,7 +79,7 @@ def _cross_entropy(task, tasks, z, labels, losses, dz, rows, n):
         store_scalar(row, label, load_scalar(row, label) - float32(1.0) / float32(rows))
 
 
-def softmax(logits):
+def softmax(logits: Array) -> Array:
     """See `reference.softmax`."""
     logits = contiguous(logits)
     y, n = empty(logits.shape), logits.shape[-1]
@@ -72,7 +87,7 @@ def softmax(logits):
     return y
 
 
-def softmax_cross_entropy(logits, labels):
+def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[np.float32, Array]:
     """See `reference.softmax_cross_entropy`."""
     if logits.ndim != 2 or not logits.size:
         raise ValueError(

@@ -1,33 +1,64 @@
 """Parameter updates: one kernel call for all parameters, one pass over each.
 
-A kernel gets a table of addresses and sizes, with one row per array of an update (sizes, parameter,
-gradient, slots) and one column per parameter, and a table of the parameters' own numbers.
+A kernel takes two tables with one column per parameter. The rows of `arrays` are the sizes and the
+addresses of the parameters, the gradients and the optimizer's state; the rows of `numbers` are
+rates and decays. Tasks share the elements of every parameter.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from .. import reference
-from .activation import span
+from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape, is_contiguous
-from .engine.launch import kernel, threads_for
-from .engine.simd import LANES, load_index, load_part, load_scalar, splat, sqrt, store_part
+from .engine.launch import inline, kernel, threads_for
+from .engine.rows import span
+from .engine.simd import (
+    LANES,
+    Address,
+    Vector,
+    load_index,
+    load_part,
+    load_scalar,
+    splat,
+    sqrt,
+    store_part,
+)
+
+
+@inline
+def parameter(arrays: Address, count: int, p: int) -> tuple[int, Address, Address]:
+    """The size of parameter p of `count`, its address and that of its gradient."""
+    return (
+        load_index(arrays, p),
+        load_index(arrays, count + p),
+        load_index(arrays, 2 * count + p),
+    )
+
+
+@inline
+def number(numbers: Address, i: int) -> Vector:
+    """numbers[i] in every lane."""
+    return splat(load_scalar(numbers, i))
 
 
 @kernel
-def _sgd(task, tasks, arrays, numbers, count, momentum: float, nesterov):
-    """s = rate (g + decay w); v = momentum v + s; w -= lr * (momentum v + s if nesterov else v)."""
+def _sgd(
+    task: int,
+    tasks: int,
+    arrays: Address,
+    numbers: Address,
+    count: int,
+    momentum: float,
+    nesterov: bool,
+) -> None:
+    """s = rate (g + decay w), v = momentum v + s, w -= lr (momentum v + s if nesterov else v)."""
     for p in range(count):
-        n, w, g = (
-            load_index(arrays, p),
-            load_index(arrays, count + p),
-            load_index(arrays, 2 * count + p),
-        )
+        n, w, g = parameter(arrays, count, p)
         v = load_index(arrays, 3 * count + p)
-        lr, decay, rate = (
-            splat(load_scalar(numbers, p)),
-            splat(load_scalar(numbers, count + p)),
-            splat(load_scalar(numbers, 2 * count + p)),
-        )
+        lr, decay = number(numbers, p), number(numbers, count + p)
+        rate = number(numbers, 2 * count + p)
         first, last = span(n, task, tasks)
         for i in range(first, last, LANES):
             k = last - i
@@ -41,24 +72,27 @@ def _sgd(task, tasks, arrays, numbers, count, momentum: float, nesterov):
 
 @kernel
 def _adam(
-    task, tasks, arrays, numbers, count, beta1: float, beta2: float, eps: float, correction: float
-):
-    """Update the moments, then w -= rate * m / (sqrt(v * correction) + eps).
+    task: int,
+    tasks: int,
+    arrays: Address,
+    numbers: Address,
+    count: int,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    correction: float,
+) -> None:
+    """w = shrink w, g = g + decay w, then the moments, then w -= rate m / (sqrt(v correction) + eps).
 
-    beta1 and beta2 are the weights of the new values, 1 - beta in the paper.
+        m += beta1 (g - m)        v += beta2 (g^2 - v)
+
+    beta1 and beta2 are the weights of the new values, which are 1 - beta in the paper.
     """
     for p in range(count):
-        n, w, g = (
-            load_index(arrays, p),
-            load_index(arrays, count + p),
-            load_index(arrays, 2 * count + p),
-        )
+        n, w, g = parameter(arrays, count, p)
         m, v = load_index(arrays, 3 * count + p), load_index(arrays, 4 * count + p)
-        rate, decay, shrink = (
-            splat(load_scalar(numbers, p)),
-            splat(load_scalar(numbers, count + p)),
-            splat(load_scalar(numbers, 2 * count + p)),
-        )
+        rate, decay = number(numbers, p), number(numbers, count + p)
+        shrink = number(numbers, 2 * count + p)
         first, last = span(n, task, tasks)
         for i in range(first, last, LANES):
             k = last - i
@@ -73,16 +107,24 @@ def _adam(
 
 
 @kernel
-def _rmsprop(task, tasks, arrays, numbers, count, decay: float, eps: float, momentum: float):
-    """s, v and w by their formulas; decay is what is new in s."""
+def _rmsprop(
+    task: int,
+    tasks: int,
+    arrays: Address,
+    numbers: Address,
+    count: int,
+    decay: float,
+    eps: float,
+    momentum: float,
+) -> None:
+    """s += decay (g^2 - s), v = momentum v + g / (sqrt(s) + eps), w -= lr v.
+
+    g includes the weight decay; `decay` is the weight of the new value, 1 - decay in torch.
+    """
     for p in range(count):
-        n, w, g = (
-            load_index(arrays, p),
-            load_index(arrays, count + p),
-            load_index(arrays, 2 * count + p),
-        )
+        n, w, g = parameter(arrays, count, p)
         s, v = load_index(arrays, 3 * count + p), load_index(arrays, 4 * count + p)
-        lr, weight_decay = splat(load_scalar(numbers, p)), splat(load_scalar(numbers, count + p))
+        lr, weight_decay = number(numbers, p), number(numbers, count + p)
         first, last = span(n, task, tasks)
         for i in range(first, last, LANES):
             k = last - i
@@ -95,10 +137,17 @@ def _rmsprop(task, tasks, arrays, numbers, count, decay: float, eps: float, mome
             store_part(w, i, old - lr * velocity, k)
 
 
-def _update(kernel, w, g, slots, numbers, *more) -> bool:
-    """Run `kernel` over all parameters. Returns False if it cannot change one in place.
+def _update(
+    kernel: kernel,
+    w: list[Array],
+    g: list[Array],
+    slots: Sequence[list[Array]],
+    numbers: Sequence[list[float]],
+    *more: float,
+) -> bool:
+    """Run `kernel` on all parameters. Returns False, and does nothing, if one is not contiguous.
 
-    Nothing is done then. Raises ValueError for arrays whose shapes do not belong together.
+    Raises ValueError for lists of different lengths and for arrays of different shapes.
     """
     for name, arrays in (("gradient", g), *((f"slot {i}", s) for i, s in enumerate(slots))):
         if len(arrays) != len(w):
@@ -111,15 +160,24 @@ def _update(kernel, w, g, slots, numbers, *more) -> bool:
             raise ValueError(f"{len(row)} rates or decays for {len(w)} parameters")
     if not all(is_contiguous(a) for arrays in (w, *slots) for a in arrays):
         return False
-    g = [contiguous(a) for a in g]
+    gradients = [contiguous(a) for a in g]
     sizes = [a.size for a in w]
-    arrays = np.array([sizes, *([address(a) for a in row] for row in (w, g, *slots))], np.int64)
-    numbers = np.array(numbers, np.float32)
-    kernel(threads_for(bytes=4 * sum(sizes)), address(arrays), address(numbers), len(w), *more)
+    rows = [[address(a) for a in row] for row in (w, gradients, *slots)]
+    table, own = np.array([sizes, *rows], np.int64), np.array(numbers, np.float32)
+    kernel(threads_for(bytes=4 * sum(sizes)), address(table), address(own), len(w), *more)
     return True
 
 
-def sgd_update(w, g, v, lr, weight_decay, momentum=0.0, nesterov=False, form="torch"):
+def sgd_update(
+    w: list[Array],
+    g: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    form: str = "torch",
+) -> None:
     """See `reference.sgd_update`."""
     ones = [1.0] * len(w)
     step, rate = (lr, ones) if form == "torch" else (ones, lr)
@@ -128,8 +186,18 @@ def sgd_update(w, g, v, lr, weight_decay, momentum=0.0, nesterov=False, form="to
 
 
 def adam_update(
-    w, g, m, v, lr, weight_decay, step, beta1=0.9, beta2=0.999, eps=1e-8, decoupled=False
-):
+    w: list[Array],
+    g: list[Array],
+    m: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    step: int,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    decoupled: bool = False,
+) -> None:
     """See `reference.adam_update`."""
     rates = [rate / (1 - beta1**step) for rate in lr]
     added = [0.0 if decoupled else wd for wd in weight_decay]
@@ -150,7 +218,17 @@ def adam_update(
         reference.adam_update(w, g, m, v, lr, weight_decay, step, beta1, beta2, eps, decoupled)
 
 
-def rmsprop_update(w, g, s, v, lr, weight_decay, decay=0.99, eps=1e-8, momentum=0.0):
+def rmsprop_update(
+    w: list[Array],
+    g: list[Array],
+    s: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    decay: float = 0.99,
+    eps: float = 1e-8,
+    momentum: float = 0.0,
+) -> None:
     """See `reference.rmsprop_update`."""
     if not _update(_rmsprop, w, g, (s, v), (lr, weight_decay), 1 - decay, eps, momentum):
         reference.rmsprop_update(w, g, s, v, lr, weight_decay, decay, eps, momentum)

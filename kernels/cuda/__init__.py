@@ -1,6 +1,7 @@
-"""Every operation on an NVIDIA GPU: CUDA C, compiled and launched by CuPy. What is not here, `reference` serves, on CuPy's arrays.
+"""Every operation on an NVIDIA GPU: CUDA C, compiled and launched by CuPy.
 
-device.py: how kernels start. common.cuh: what they share. Each .cu stands beside the .py that launches it.
+An operation that is missing here falls back to `reference`, on CuPy's arrays. Each .cu file stands
+beside the .py file that launches it; device.py starts kernels, common.cuh is what they share.
 """
 
 from ..types import Array, Shape
@@ -41,7 +42,7 @@ def empty(x: Array, shape: Shape) -> Array:
 
 
 def unavailable() -> str | None:
-    """One sentence that says why there is no GPU to compute on, or None."""
+    """One sentence that says why no GPU is available, or None."""
     try:
         device.runtime()
     except ImportError as error:

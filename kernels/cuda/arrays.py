@@ -1,35 +1,49 @@
-"""Arrays as kernels take them: float32 or bfloat16, in the order of memory, perhaps with gaps between pixels."""
+"""Arrays as the kernels take them: float32 or bfloat16, in C order, with or without gaps.
+
+A gap is between pixels, as in a slice of channels.
+"""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..geometry import pixel_step
+from ..types import Array, Shape
 from .device import NUMBER_TYPES, counted, pixels, runtime
 
 
-def empty(x, shape, dtype=None):
-    """See `reference.empty`."""
+def empty(x: Array, shape: Shape, dtype: DTypeLike | None = None) -> Array:
+    """An uninitialized array on the device, of the type of x unless `dtype` names another."""
     return runtime().empty(tuple(shape), dtype or x.dtype)
 
 
-def number_type(x) -> str:
-    """The C name of the type of x's numbers. Raises TypeError for one that no kernel takes."""
+def number_type(x: Array) -> str:
+    """The C name of x's element type. Raises TypeError for a type that no kernel takes."""
     found = NUMBER_TYPES.get(x.dtype.name)
     if found is None:
-        raise TypeError(f"the cuda backend computes in {' and '.join(NUMBER_TYPES)}; this array is {x.dtype}")
+        expected = " and ".join(NUMBER_TYPES)
+        raise TypeError(f"the cuda backend computes in {expected}; this array is {x.dtype}")
     return found
 
 
-def contiguous(a):
+def options(x: Array, v: int = 1) -> dict[str, Any]:
+    """The options REAL and V with which kernels on arrays like x are compiled."""
+    return {"REAL": number_type(x), "V": v}
+
+
+def contiguous(a: Array) -> Array:
     """`a`, or a copy without gaps."""
     return a if a.flags.c_contiguous else a.copy(order="C")
 
 
-def spaced(a):
-    """`a` if its pixels lie evenly in memory, else a copy without gaps."""
+def spaced(a: Array) -> Array:
+    """`a` if its pixels are evenly spaced in memory, else a copy without gaps."""
     return a if pixel_step(a) else a.copy(order="C")
 
 
-def optional(a):
+def optional(a: Array | None) -> tuple[Array | None, int]:
     """`spaced(a)` and its pixel step; None and 0 for None."""
     if a is None:
         return None, 0
@@ -37,16 +51,30 @@ def optional(a):
     return a, pixel_step(a)
 
 
-def destination(out, like, shape, dtype=None):
-    """`out` if kernels can write to it, else memory of their own."""
-    fits = out is not None and out.shape == tuple(shape) and out.dtype == (dtype or like.dtype) and pixel_step(out)
-    return out if fits else empty(like, shape, dtype)
+def output_array(out: Array | None, x: Array, shape: Shape) -> Array:
+    """The array that a kernel writes to: `out` if the kernel can, else a new one of the type of x.
+
+    `write_to(out, y)` follows.
+    """
+    if out is not None and out.shape == tuple(shape) and out.dtype == x.dtype and pixel_step(out):
+        return out
+    return empty(x, shape)
 
 
-def layout(*arrays):
-    """How kernels walk through arrays of one shape together: V, the number of vectors, and the structure `Pixels` of each.
+def parameter(a: Array | None) -> Array | None:
+    """A parameter or statistic without gaps. Raises TypeError for any type but float32."""
+    if a is None:
+        return None
+    if a.dtype != np.float32:
+        raise TypeError(f"the cuda backend keeps parameters in float32; this one is {a.dtype}")
+    return contiguous(a)
 
-    Arrays without gaps are one long row. For V see `vector_width`.
+
+def layout(*arrays: Array) -> tuple[int, int, list[np.ndarray]]:
+    """How kernels walk through arrays of one shape together.
+
+    Returns V (see `vector_width`), the number of vectors, and the structure `Pixels` of each array.
+    Arrays without gaps are one long row.
     """
     rows = all(a.flags.c_contiguous for a in arrays)
     channels = arrays[0].size if rows else arrays[0].shape[-1]
@@ -56,11 +84,17 @@ def layout(*arrays):
     return v, vectors, [pixels(channels // v, 0 if rows else step) for step in steps]
 
 
-def vector_width(channels: int, *arrays, steps=None, parameters=()) -> int:
-    """How many neighbouring numbers a thread moves at once of arrays in rows of `channels`: 16 bytes of them, or 1.
+def vector_width(
+    channels: int,
+    *arrays: Array,
+    steps: Sequence[int] | None = None,
+    parameters: Sequence[Array] = (),
+) -> int:
+    """V, the number of neighboring channels that a thread moves in one access: 8, 4 or 1.
 
-    That is 8 where some array is of bfloat16, and 4 else, or if it has to be. All rows are a multiple of it, and all arrays begin, and
-    their rows follow each other (`steps`, or pixel by pixel), at one; `parameters`, a number for each channel, begin at 16 bytes.
+    8 bfloat16 or 4 float32 are 16 bytes. V > 1 needs rows of a multiple of V `channels`, `steps`
+    from row to row (by default the pixel steps) that are one, and addresses that are multiples of
+    the access. `parameters` `(C,)` need addresses that are multiples of 16 bytes.
     """
     address, steps = runtime().address, steps or [pixel_step(a) for a in arrays]
     for v in (8, 4) if any(a.itemsize == 2 for a in arrays) else (4,):
@@ -68,12 +102,3 @@ def vector_width(channels: int, *arrays, steps=None, parameters=()) -> int:
         if aligned and all(size % v == 0 for size in (channels, *steps)):
             return v
     return 1
-
-
-def parameter(a):
-    """A parameter or statistic as kernels take it: float32 without gaps. Raises TypeError for any other type."""
-    if a is None:
-        return None
-    if a.dtype != np.float32:
-        raise TypeError(f"the cuda backend keeps parameters in float32; this one is {a.dtype}")
-    return contiguous(a)

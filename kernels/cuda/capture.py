@@ -1,45 +1,50 @@
-"""Numbers that change from step to step, such as dropout's keys, for steps that are captured once and replayed."""
+"""Inputs that change from step to step, such as dropout's keys, of steps that are captured once."""
 
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from ..types import Array, Shape
 from .device import runtime
 
 _recording: "Fresh | None" = None
 
 
 class Fresh:
-    """The changing numbers of one captured step: each has a place on the device and a way to draw it.
+    """The changing inputs of one captured step.
 
-    Within `with numbers:`, for an instance `numbers`, it records those that kernels ask for;
-    `numbers.refresh()` then draws and uploads them again, in the same order.
+    Within `with inputs:`, for an instance `inputs`, it records what kernels ask `fresh` for: an
+    array on the device and the function that draws its values. `inputs.refresh()` draws and uploads
+    all of them again, in the same order.
     """
 
-    def __init__(self):
-        self._places: list[tuple] = []
+    def __init__(self) -> None:
+        self._inputs: list[tuple[Array, Callable[[], np.ndarray]]] = []
 
-    def __enter__(self):
+    def __enter__(self) -> "Fresh":
         global _recording
         _recording = self
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         global _recording
         _recording = None
 
-    def add(self, draw: Callable[[], np.ndarray], shape, dtype):
-        """A place on the device for what `draw` will give; `refresh` fills it before the first replay."""
-        numbers = runtime().lasting(shape, dtype)
-        self._places.append((numbers, draw))
-        return numbers
+    def add(self, draw: Callable[[], np.ndarray], shape: Shape, dtype: DTypeLike) -> Array:
+        """An array on the device for the values of `draw`; `refresh` fills it before a replay."""
+        array = runtime().lasting(shape, dtype)
+        self._inputs.append((array, draw))
+        return array
 
     def refresh(self) -> None:
         """Draw again, for the next replay."""
-        for numbers, draw in self._places:
-            runtime().overwrite(numbers, draw())
+        for array, draw in self._inputs:
+            runtime().overwrite(array, draw())
 
 
-def fresh(draw: Callable[[], np.ndarray], shape, dtype):
-    """What `draw` gives, on the device; where a step is being captured, every replay has its own."""
-    return _recording.add(draw, shape, dtype) if _recording is not None else runtime().upload(draw())
+def fresh(draw: Callable[[], np.ndarray], shape: Shape, dtype: DTypeLike) -> Array:
+    """The values of `draw` on the device. In a captured step, every replay has its own."""
+    if _recording is not None:
+        return _recording.add(draw, shape, dtype)
+    return runtime().upload(draw())

@@ -67,7 +67,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) forward(const oper
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_input(const operand* __restrict__ dy, const operand* __restrict__ w,
-        const REAL* __restrict__ rectified, REAL* __restrict__ dx, float* __restrict__ partial, Product g) {
+        const REAL* __restrict__ relu_output, REAL* __restrict__ dx, float* __restrict__ partial, Product g) {
     typedef Multiplier<true, true> M;
     SHARED(operand, stages);
     Row* rows = reinterpret_cast<Row*>(stages + M::SIZE);
@@ -83,10 +83,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_input(const o
         bool inside = step * BK + own_column<M::B>() < g.k;
         copy_rows<M::B>(b, w + (long long)(cell * g.w_rows) * g.w_step + tap.channel, g.w_step, inside ? g.n - part.n : 0);
     });
-    deliver(product, part, g, Epilogue{nullptr, nullptr, nullptr, rectified}, dx, partial, rows);
+    deliver(product, part, g, Epilogue{nullptr, nullptr, nullptr, relu_output}, dx, partial, rows);
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_weight(const operand* __restrict__ dy, int dy_step, const operand* __restrict__ x,
+extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_weight(const operand* __restrict__ x, const operand* __restrict__ dy, int dy_step,
         float* __restrict__ dw, float* __restrict__ partial, Product g) {
     typedef Multiplier<false, false> M;
     SHARED(operand, stages);

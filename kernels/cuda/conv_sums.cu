@@ -4,7 +4,7 @@
 
 // Add up the splits' parts in their order, and finish: `channels` is all groups' columns.
 extern "C" __global__ void finish(const float* __restrict__ partial, const float* __restrict__ scale, const float* __restrict__ bias,
-                                  const REAL* __restrict__ residual, const REAL* __restrict__ rectified, REAL* __restrict__ out, int channels,
+                                  const REAL* __restrict__ residual, const REAL* __restrict__ relu_output, REAL* __restrict__ out, int channels,
                                   Divisor by_channels, int count, Product g) {
     int i = THREAD;
     if (i >= count) return;
@@ -12,7 +12,7 @@ extern "C" __global__ void finish(const float* __restrict__ partial, const float
     float sum = 0;
     for (int split = 0; split < g.splits; split++) sum += partial[(long long)split * count + i];
     long long target = g.out_width ? row_of(m, g.m, g).target : m;
-    out[target * g.out_step + at] = from_float<REAL>(finished(sum, target, at, Epilogue{scale, bias, residual, rectified}, g));
+    out[target * g.out_step + at] = from_float<REAL>(finished(sum, target, at, Epilogue{scale, bias, residual, relu_output}, g));
 }
 
 extern "C" __global__ void bias_sums(const REAL* __restrict__ dy, int step, int pixels, int channels, float* __restrict__ partial) {

@@ -22,7 +22,7 @@ extern "C" __global__ void batch(const unsigned char* __restrict__ images, const
     x[at] = pixel * factor[c] - shift[c];
 }
 
-extern "C" __global__ void labels_of(const long long* __restrict__ labels, const int* __restrict__ order, int first, long long* __restrict__ out,
+extern "C" __global__ void gather_labels(const long long* __restrict__ labels, const int* __restrict__ order, int first, long long* __restrict__ out,
                                      int count) {
     int n = THREAD;
     if (n < count) out[n] = labels[order[first + n]];

@@ -1,30 +1,34 @@
-"""Dropout on the GPU: the same masks as everywhere, made in parallel."""
+"""Dropout on the GPU, with the masks of all other backends."""
 
 import numpy as np
 
+from ..reference.arrays import write_to
 from ..reference.dropout import draw_keys, drop_threshold
-from .activation import deliver
-from .arrays import contiguous, destination, empty, layout, number_type
+from ..types import Array
+from .arrays import contiguous, empty, layout, options, output_array
 from .capture import fresh
 from .device import THREADS, blocks, launch
 
 
-def dropout(x, p, generator, out=None):
-    """See `reference.dropout`."""
+def dropout(
+    x: Array, p: float, generator: np.random.Generator, out: Array | None = None
+) -> tuple[Array, Array]:
+    """See `functional.dropout`."""
     x = contiguous(x)
-    y = destination(out if out is not None and out.flags.c_contiguous else None, x, x.shape)
-    keep = empty(x, x.shape, np.bool_)
-    v, vectors, _ = layout(x, y, keep)
-    drawn = fresh(lambda: draw_keys(generator), (2,), np.uint32)
-    arguments = x, y, keep, drawn, np.uint32(drop_threshold(p)), 1 / (1 - p), vectors
-    launch("dropout.cu", "dropout", blocks(vectors), THREADS, *arguments, REAL=number_type(x), V=v)
-    return deliver(y, out), keep
+    y = output_array(out if out is not None and out.flags.c_contiguous else None, x, x.shape)
+    mask = empty(x, x.shape, np.bool_)
+    v, vectors, _ = layout(x, y, mask)
+    keys = fresh(lambda: draw_keys(generator), (2,), np.uint32)
+    arguments = x, y, mask, keys, np.uint32(drop_threshold(p)), 1 / (1 - p), vectors
+    launch("dropout.cu", "dropout", blocks(vectors), THREADS, *arguments, **options(x, v))
+    return write_to(out, y), mask
 
 
-def dropout_grad(dy, mask, p):
-    """See `reference.dropout_grad`."""
+def dropout_grad(dy: Array, mask: Array, p: float) -> Array:
+    """See `functional.dropout_grad`."""
     dy, mask = contiguous(dy), contiguous(mask)
     dx = empty(dy, dy.shape)
     v, vectors, _ = layout(dy, mask, dx)
-    launch("dropout.cu", "dropout_grad", blocks(vectors), THREADS, dy, mask, dx, 1 / (1 - p), vectors, REAL=number_type(dy), V=v)
+    arguments = dy, mask, dx, 1 / (1 - p), vectors
+    launch("dropout.cu", "dropout_grad", blocks(vectors), THREADS, *arguments, **options(dy, v))
     return dx

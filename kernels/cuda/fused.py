@@ -1,9 +1,11 @@
-"""Several operations in one pass over memory; `reference/fused.py` defines them."""
+"""Several operations in one pass over memory; `reference.fused` defines each as the composition."""
 
 from ..geometry import window
 from ..types import Array, IntOrPair, Padding
+from .arrays import spaced
 from .conv import masked_grad_input, scaled_conv2d
-from .norm import normalize_batch
+from .norm import batch_statistics, normalize_batch
+from .product import Epilogue
 
 
 def conv2d_affine(
@@ -21,7 +23,7 @@ def conv2d_affine(
 ) -> Array:
     """See `functional.conv2d_affine`."""
     g = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    return scaled_conv2d(x, w, scale, shift, residual, g, groups, activation, out)
+    return scaled_conv2d(x, w, Epilogue(scale, shift, residual), g, groups, activation, out)
 
 
 def conv2d_grad_input_relu(
@@ -52,5 +54,6 @@ def batch_norm_add(
     out: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """See `functional.batch_norm_add`: the addition is part of the pass that writes y."""
-    statistics = running_mean, running_var, training, momentum, eps
-    return normalize_batch(x, gamma, beta, *statistics, activation, other, out)
+    x = spaced(x)
+    statistics = batch_statistics(x, running_mean, running_var, training, momentum, eps)
+    return normalize_batch(x, gamma, beta, statistics, activation, other, out)

@@ -13,7 +13,7 @@ typedef unsigned char uint8;
 #define LANE (threadIdx.x % 32)
 
 // The largest logit of the row, and log(sum(exp(logit - largest))).
-__device__ __forceinline__ float2 normaliser(const REAL* row, int classes) {
+__device__ __forceinline__ float2 normalizer(const REAL* row, int classes) {
     float largest = -INFINITE, sum = 0;
     for (int i = LANE; i < classes; i += 32) largest = fmaxf(largest, to_float(row[i]));
     largest = warp_max(largest);
@@ -25,7 +25,7 @@ extern "C" __global__ void softmax(const REAL* __restrict__ logits, REAL* __rest
     int n = WARP;
     if (n >= rows) return;
     const REAL* row = logits + (long long)n * classes;
-    float2 by = normaliser(row, classes);
+    float2 by = normalizer(row, classes);
     for (int i = LANE; i < classes; i += 32) y[(long long)n * classes + i] = from_float<REAL>(expf(to_float(row[i]) - by.x - by.y));
 }
 
@@ -34,7 +34,7 @@ extern "C" __global__ void cross_entropy(const REAL* __restrict__ logits, const 
     int n = WARP;
     if (n >= rows) return;
     const REAL* row = logits + (long long)n * classes;
-    float2 by = normaliser(row, classes);
+    float2 by = normalizer(row, classes);
     int label = int(labels[n]);
     if (LANE == 0) losses[n] = by.y - (to_float(row[label]) - by.x);
     for (int i = LANE; i < classes; i += 32) {

@@ -163,11 +163,11 @@ __device__ __forceinline__ Channels channels_at(int c, const float* mean, const 
     return {load(mean + c), load(inv_std + c), load(gamma + c), beta ? load(beta + c) : splat(0)};
 }
 
-__device__ __forceinline__ float normalised(float x, const Channels& of, int j) {
+__device__ __forceinline__ float normalized(float x, const Channels& of, int j) {
     return (x - of.mean.at[j]) * (of.inv_std.at[j] * of.gamma.at[j]) + of.beta.at[j];
 }
 
-extern "C" __global__ void normalise(const REAL* __restrict__ x, int x_step, const float* __restrict__ mean, const float* __restrict__ inv_std,
+extern "C" __global__ void normalize(const REAL* __restrict__ x, int x_step, const float* __restrict__ mean, const float* __restrict__ inv_std,
                                      const float* __restrict__ gamma, const float* __restrict__ beta, const REAL* __restrict__ residual,
                                      int residual_step, REAL* __restrict__ y, int y_step, Divisor by_vectors, int vectors, int activation) {
     int i = THREAD;
@@ -175,13 +175,13 @@ extern "C" __global__ void normalise(const REAL* __restrict__ x, int x_step, con
     int pixel = i / by_vectors, c = (i - pixel * int(by_vectors.d)) * V;
     Vector v = load(x + (long long)pixel * x_step + c), other = residual ? load(residual + (long long)pixel * residual_step + c) : splat(0);
     Channels of = channels_at(c, mean, inv_std, gamma, beta);
-    EACH_LANE(j) v.at[j] = activate(normalised(v.at[j], of, j) + other.at[j], activation);
+    EACH_LANE(j) v.at[j] = activate(normalized(v.at[j], of, j) + other.at[j], activation);
     store(y + (long long)pixel * y_step + c, v);
 }
 
 // dy before the activation: the output is computed again from x.
 __device__ __forceinline__ float before_activation(float dy, float x, const Channels& of, int j, int activation) {
-    return activation == NONE ? dy : activation_grad(dy, activate(normalised(x, of, j), activation), activation);
+    return activation == NONE ? dy : activation_grad(dy, activate(normalized(x, of, j), activation), activation);
 }
 
 // Sums of dy * x^ and dy.
@@ -208,7 +208,7 @@ extern "C" __global__ void gradient_totals(const float* __restrict__ partial, in
     dbeta[c] = total_of(partial, chunks, 2, 1, channels, c);
 }
 
-extern "C" __global__ void normalise_grad(const REAL* __restrict__ dy, int dy_step, const REAL* __restrict__ x, int x_step,
+extern "C" __global__ void normalize_grad(const REAL* __restrict__ dy, int dy_step, const REAL* __restrict__ x, int x_step,
                                           const float* __restrict__ mean, const float* __restrict__ inv_std, const float* __restrict__ gamma,
                                           const float* __restrict__ beta, const float* __restrict__ dgamma, const float* __restrict__ dbeta,
                                           REAL* __restrict__ dx, Divisor by_vectors, int vectors, int activation, float share) {

@@ -1,30 +1,32 @@
-"""How a product C = A B is cut into tiles for blocks, and its sum into parts: the way that a model of the card finds cheapest.
+"""How a product C = A B is cut into tiles for blocks, and its sums into parts.
 
-The model counts cycles of the fullest multiprocessor. Its numbers are Hopper's, from data sheets, and none has been measured; what they
-decide is which of two ways is cheaper, and for that their ratios matter.
+A model of the card estimates the cycles of the busiest multiprocessor for each way and takes the
+cheapest. Its numbers are those of Hopper's data sheets; none has been measured. They decide which
+of two ways is cheaper, for which their ratios matter.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-MULTIPLY_ADDS = {"FFMA": 100, "TF32X3": 210, "TF32": 630, "BF16": 1270}  # a cycle of a multiprocessor that always has operands at hand
-QUARTERS = 4  # of a multiprocessor, each with warps of its own
-SHARED_BYTES = 128  # that a multiprocessor's shared memory moves in a cycle
-CACHE_BYTES = 32  # that a multiprocessor reads from the second-level cache in a cycle
-MEMORY_BYTES = 14  # its share of the device's memory, in a cycle
-STEP_LATENCY = 500  # cycles of a step in which a warp waits: for a barrier, fragments, products; others may work meanwhile
+# Multiply-adds per cycle of a multiprocessor whose operands are always ready.
+MULTIPLY_ADDS = {"FFMA": 100, "TF32X3": 210, "TF32": 630, "BF16": 1270}
+QUARTERS = 4  # of a multiprocessor; each has warps of its own
+SHARED_BYTES = 128  # per cycle to and from a multiprocessor's shared memory
+CACHE_BYTES = 32  # per cycle from the second-level cache to a multiprocessor
+MEMORY_BYTES = 14  # per cycle, a multiprocessor's share of the device's memory bandwidth
+STEP_LATENCY = 500  # cycles per step that a warp waits, while other warps may work
 BLOCK_LATENCY = 1500  # cycles before a block's first step
-LAUNCH = 4000  # cycles that the kernel costs which adds up the parts
-LEAST_STEPS = 4  # of a part: less is not worth a block
-FULL_WARPS, FULL_BALANCE = 8, 0.85  # from here on a card counts as filled
-TRUST = 1.15  # a way that fills the card is taken although the model thinks it up to this much dearer
-STAGES = 3  # steps whose copies are under way; one less where blocks have not the shared memory
-RESERVED = 1 << 10  # bytes of shared memory that every block takes beside its own
+LAUNCH = 4000  # cycles of launching the kernel that adds up the parts
+LEAST_STEPS = 4  # of a part: fewer do not pay for a block
+FULL_WARPS, FULL_BALANCE = 8, 0.85  # a card with at least these is full
+TRUST = 1.15  # a way that fills the card may be estimated that much dearer than the cheapest
+STAGES = 3  # steps whose copies are in flight; one less if shared memory is short
+RESERVED = 1 << 10  # bytes of shared memory that CUDA takes per block
 WORKSPACE = 1 << 28  # bytes that the parts of a sum may take
 
 
 class Card(NamedTuple):
-    """A device: its multiprocessors, the bytes of shared memory that a block may have, and those of a multiprocessor."""
+    """A device: multiprocessors, and bytes of shared memory per block and per multiprocessor."""
 
     processors: int
     block_memory: int
@@ -32,7 +34,10 @@ class Card(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """A block's part of C, `m` x `n` numbers, and how its warps share it; a multiprocessor has registers for `together` blocks."""
+    """A block's part of C, `m` x `n` numbers, divided among warps_m x warps_n warps.
+
+    A multiprocessor has registers for `together` blocks.
+    """
 
     m: int
     n: int
@@ -42,17 +47,21 @@ class Tile(NamedTuple):
 
     @property
     def warps(self) -> int:
+        """The warps of a block."""
         return self.warps_m * self.warps_n
 
-    def defines(self) -> dict[str, int]:
-        """The tile as the options that conv.cu is compiled with."""
-        return {"BM": self.m, "BN": self.n, "WARPS_M": self.warps_m, "WARPS_N": self.warps_n, "TOGETHER": self.together}
+    def defines(self) -> dict[str, Any]:
+        """The tile as options of conv.cu."""
+        warps = {"WARPS_M": self.warps_m, "WARPS_N": self.warps_n}
+        return {"BM": self.m, "BN": self.n, **warps, "TOGETHER": self.together}
 
 
 class Plan(NamedTuple):
-    """A product's tile, how many steps' copies are under way, in how many parts its sum is split, and what the model says of that.
+    """A product's tile, stages and splits, and what the model estimates for them.
 
-    `warps`: on the fullest multiprocessor at a time. `balance`: the average multiprocessor's steps, as a share of the fullest one's.
+    `stages`: the steps whose copies are in flight. `splits`: the parts of each sum. `cycles`: of
+    the busiest multiprocessor. `warps`: how many of its warps run at the same time. `balance`: the
+    steps of the average multiprocessor over those of the busiest.
     """
 
     tile: Tile
@@ -64,7 +73,7 @@ class Plan(NamedTuple):
 
     @property
     def fills(self) -> bool:
-        """Whether every multiprocessor has enough warps to hide latencies behind each other, and about as much to do as the others."""
+        """True if each multiprocessor has enough warps to hide latency, and similar work."""
         return self.warps >= FULL_WARPS and self.balance >= FULL_BALANCE
 
 
@@ -79,15 +88,23 @@ def number_size(precision: str) -> int:
 
 
 def tiles(precision: str) -> tuple[Tile, ...]:
-    """The tiles there are, the largest first. A warp that makes 64x64 numbers reads half as much of A and B for each as one with 32x32."""
+    """The tiles, the largest first.
+
+    A warp that computes 64x64 numbers reads half as much of A and B per number as one with 32x32.
+    """
     if precision in ("BF16", "TF32"):
         return Tile(128, 128, 2, 2, 2), Tile(128, 64, 2, 2, 2), Tile(64, 64, 2, 2, 4)
-    split = precision == "TF32X3"  # two registers for each number of A and B, and two sums
-    return Tile(128, 128, 4, 2, 1 if split else 2), Tile(128, 64, 4, 2, 1 if split else 2), Tile(64, 64, 2, 2, 3 if split else 4)
+    # 3xTF32 needs two registers per number of A and B, and two sums.
+    large, small = (1, 3) if precision == "TF32X3" else (2, 4)
+    return Tile(128, 128, 4, 2, large), Tile(128, 64, 4, 2, large), Tile(64, 64, 2, 2, small)
 
 
 def shared_bytes(kernel: str, tile: Tile, precision: str, stages: int) -> int:
-    """A block's: the stages of both tiles (`Tile` of gather.cuh), and four ints for each row of C, or for the pixels of two steps."""
+    """The shared memory of a block.
+
+    It holds the stages of both tiles (`Tile` of gather.cuh), and four ints per row of C or, in the
+    weight gradient, per pixel of two steps.
+    """
     size, depth = number_size(precision), inner(precision)
 
     def numbers(side: int, k_inside: bool) -> int:
@@ -99,7 +116,10 @@ def shared_bytes(kernel: str, tile: Tile, precision: str, stages: int) -> int:
 
 
 def stages_of(kernel: str, tile: Tile, precision: str, card: Card) -> tuple[int, int]:
-    """How many steps' copies are under way, and how many blocks a multiprocessor then holds: three stages if all `together` have room."""
+    """The number of stages, and of blocks that a multiprocessor then holds.
+
+    Three stages if `tile.together` blocks have room for them, else two.
+    """
     for stages in (STAGES, STAGES - 1):
         needed = shared_bytes(kernel, tile, precision, stages)
         together = min(tile.together, card.memory // (needed + RESERVED))
@@ -110,40 +130,51 @@ def stages_of(kernel: str, tile: Tile, precision: str, card: Card) -> tuple[int,
 
 @functools.lru_cache(maxsize=4096)
 def plan(kernel: str, m: int, n: int, k: int, groups: int, precision: str, card: Card) -> Plan:
-    """The way to make `groups` products of m x n sums over k numbers: the cheapest that fills the card, if one is nearly the cheapest."""
+    """The way to compute `groups` products of m x n sums over k numbers.
+
+    It is the cheapest way that fills the card, if that costs at most TRUST times the cheapest.
+    """
     found = sorted(ways(kernel, m, n, k, groups, precision, card), key=lambda way: way.cycles)
-    return next((way for way in found if way.fills and way.cycles <= TRUST * found[0].cycles), found[0])
+    affordable = (way for way in found if way.cycles <= TRUST * found[0].cycles)
+    return next((way for way in affordable if way.fills), found[0])
 
 
-def ways(kernel: str, m: int, n: int, k: int, groups: int, precision: str, card: Card) -> list[Plan]:
-    """Every tile, with the sum whole and in as many parts as fill the multiprocessors one to sixteen times."""
+def ways(
+    kernel: str, m: int, n: int, k: int, groups: int, precision: str, card: Card
+) -> list[Plan]:
+    """Each tile, with whole sums and with as many parts as fill the card 1 to 16 times."""
     steps, results = max(1, -(-k // inner(precision))), m * n * groups
     most = max(1, min(steps // LEAST_STEPS, WORKSPACE // (4 * results)))
     found = []
     for tile in tiles(precision):
         count = -(-m // tile.m) * -(-n // tile.n) * groups
         stages, together = stages_of(kernel, tile, precision, card)
-        for splits in sorted({1} | {min(most, max(1, fill * card.processors // count)) for fill in range(1, 17)}):
-            fullest, each = -(-count * splits // card.processors), -(-steps // splits)
-            warps = min(together, fullest) * tile.warps
-            cycles = _cycles(tile, splits, each, fullest, min(together, fullest), precision)
+        filling = (min(most, max(1, fill * card.processors // count)) for fill in range(1, 17))
+        for splits in sorted({1, *filling}):
+            busiest, each = -(-count * splits // card.processors), -(-steps // splits)
+            resident = min(together, busiest)
+            cycles = _cycles(tile, splits, each, busiest, resident, precision)
             if splits > 1:
-                cycles += LAUNCH + (splits + 1) * results * 4 / (MEMORY_BYTES * card.processors)
-            found.append(Plan(tile, stages, splits, cycles, warps, count * steps / (card.processors * fullest * each)))
+                moved = (splits + 1) * results * 4
+                cycles += LAUNCH + moved / (MEMORY_BYTES * card.processors)
+            balance = count * steps / (card.processors * busiest * each)
+            found.append(Plan(tile, stages, splits, cycles, resident * tile.warps, balance))
     return found
 
 
-def _cycles(tile: Tile, splits: int, each: int, blocks: int, resident: int, precision: str) -> float:
-    """Cycles of a multiprocessor that makes so many blocks of `each` steps, `resident` of them at a time."""
+def _cycles(
+    tile: Tile, splits: int, steps: int, blocks: int, resident: int, precision: str
+) -> float:
+    """Cycles of a multiprocessor for `blocks` of `steps` each, `resident` of them at a time."""
     busy = _step_cycles(tile, precision)
     step = max(busy, (busy + STEP_LATENCY * QUARTERS / tile.warps) / resident)
     out = tile.m * tile.n * (number_size(precision) if splits == 1 else 4) / MEMORY_BYTES
-    return blocks * (each * step + BLOCK_LATENCY / resident + out)
+    return blocks * (steps * step + BLOCK_LATENCY / resident + out)
 
 
 @functools.cache
 def _step_cycles(tile: Tile, precision: str) -> float:
-    """Cycles of a step in which nothing waits: of the slowest of products, shared memory and the second-level cache."""
+    """Cycles of a step without waiting: the most of products, shared memory, and cache."""
     depth, size = inner(precision), number_size(precision)
     copied = (tile.m + tile.n) * depth * size
     read = tile.warps * (tile.m // tile.warps_m + tile.n // tile.warps_n) * depth * size

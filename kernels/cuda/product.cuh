@@ -36,7 +36,7 @@ __device__ __forceinline__ Row row_of(int m, int end, const Product& g) {
 // passes through the ReLU that made the image.
 struct Epilogue {
     const float *scale, *bias;
-    const REAL *residual, *rectified;
+    const REAL *residual, *relu_output;
 };
 
 __device__ __forceinline__ float finished(float v, long long pixel, int column, const Epilogue& e, const Product& g) {
@@ -44,5 +44,5 @@ __device__ __forceinline__ float finished(float v, long long pixel, int column, 
     if (e.bias) v += e.bias[column];
     if (e.residual) v += to_float(e.residual[pixel * g.other_step + column]);
     if (g.relu) v = activate(v, RELU);
-    return e.rectified ? activation_grad(v, to_float(e.rectified[pixel * g.other_step + column]), RELU) : v;
+    return e.relu_output ? activation_grad(v, to_float(e.relu_output[pixel * g.other_step + column]), RELU) : v;
 }

@@ -1,6 +1,6 @@
 """Sums over the pixels of each channel: how they are divided among threads and chunks."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from .device import launch, runtime
 
 
 class Partial(NamedTuple):
-    """`values` `(chunks, sums, C)` float32, each of a chunk of pixels that `rows` rows of threads share."""
+    """`values` `(chunks, sums, C)` float32; `rows` rows of threads share the pixels of a chunk."""
 
     values: Array
     chunks: int
@@ -18,7 +18,7 @@ class Partial(NamedTuple):
 
 
 def partial_sums(
-    file: str, kernel: str, sums: int, arrays: list[Array], *arguments: object, **defines: object
+    file: str, kernel: str, sums: int, arrays: list[Array], *arguments: Any, **defines: Any
 ) -> Partial:
     """Run a kernel whose blocks are those of `column_sums` over `arrays`.
 

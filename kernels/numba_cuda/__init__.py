@@ -1,6 +1,8 @@
-"""Numba-CUDA twins of the GPU's kernels: the same ideas in Python, to be read; never the fast path. What is not here, `reference` serves.
+"""Twins of the central CUDA C kernels in Numba-CUDA: the same ideas in Python, for reading.
 
-They run on CuPy's arrays, and without a GPU in Numba's simulator, on NumPy's: `NUMBA_ENABLE_CUDASIM=1 python ...`.
+They are not fast. An operation that is missing here falls back to `reference`. The kernels run on
+CuPy's arrays, or without a GPU in Numba's simulator, on NumPy's arrays:
+`NUMBA_ENABLE_CUDASIM=1 python ...`.
 """
 
 from numba import cuda
@@ -13,7 +15,10 @@ from .pool import max_pool2d, max_pool2d_grad
 
 
 def unavailable() -> str | None:
-    """One sentence that says why there is no GPU to compute on, or None."""
+    """One sentence that says why no GPU is available, or None."""
     if cuda.is_available():
         return None
-    return "Numba finds no CUDA device; NUMBA_ENABLE_CUDASIM=1 in the environment runs its kernels in a simulator, on NumPy arrays"
+    return (
+        "Numba finds no CUDA device; NUMBA_ENABLE_CUDASIM=1 in the environment runs its kernels in "
+        "a simulator, on NumPy arrays"
+    )

@@ -1,29 +1,43 @@
-"""Convolution in Numba-CUDA: the formula, a thread for each number, and the tiled product that reads each number far less often.
+"""Convolution in Numba-CUDA: the formula with one thread per number, and the tiled product.
 
 naive    every thread reads its whole patch and its whole filter from global memory
-tiled    16x16 threads copy 16x16 pieces of the patches and of the filters to shared memory, and each piece serves 16 times
+tiled    16x16 threads copy 16x16 pieces of the patches and of the filters to shared memory; each
+         number in them is used 16 times
 """
 
 import numpy as np
 from numba import cuda, float32
 
-from ..geometry import window
-from ..types import Array, IntOrPair, Padding, Shape
+from ..geometry import Window, window
 from ..reference.activation import activate
 from ..reference.arrays import array_module, write_to
+from ..types import Array, IntOrPair, Padding, Pair, Shape
 from .launch import THREADS, blocks, contiguous
 
 TILE = 16
 
 
 @cuda.jit
-def naive(x, w, b, y, stride, corner, dilation, groups):
-    """y[n, p, q, k] = b[k] + sum over i, j, c of x[n, p s + i d - top, q s + j d - left, c] * w[i, j, c, k]; a thread for each y."""
+def naive(
+    x: Array,
+    w: Array,
+    b: Array,
+    y: Array,
+    stride: Pair,
+    corner: Pair,
+    dilation: Pair,
+    groups: int,
+) -> None:
+    """One thread per y.
+
+    y[n, p, q, k] = b[k] + sum_{i, j, c} x[n, p s + i d - top, q s + j d - left, c] * w[i, j, c, k]
+    """
     at = cuda.grid(1)
     _, rows, columns, filters = y.shape
     if at >= y.size:
         return
-    k, q, p, n = at % filters, at // filters % columns, at // filters // columns % rows, at // filters // columns // rows
+    k, pixel = at % filters, at // filters
+    q, p, n = pixel % columns, pixel // columns % rows, pixel // columns // rows
     channels = w.shape[2]
     first = k // (filters // groups) * channels  # of this filter's group
     total = b[k]
@@ -41,10 +55,12 @@ def naive(x, w, b, y, stride, corner, dilation, groups):
 
 
 @cuda.jit
-def tiled(x, w, b, y, stride, corner, dilation):
-    """The same as a product of patches (a row for each pixel of y) and filters; threads of a block share what they read.
+def tiled(
+    x: Array, w: Array, b: Array, y: Array, stride: Pair, corner: Pair, dilation: Pair
+) -> None:
+    """The same sums as a product of patches, one row per pixel of y, and filters.
 
-    The grid is (pixels, filters): along x alone it may have more than 65,535 blocks.
+    The grid is (pixels, filters): only along x may it have more than 65,535 blocks.
     """
     patches = cuda.shared.array((TILE, TILE), float32)
     weights = cuda.shared.array((TILE, TILE), float32)
@@ -56,54 +72,67 @@ def tiled(x, w, b, y, stride, corner, dilation):
     inner = w.shape[0] * size_x * channels
     total = float32(0)
     for start in range(0, inner, TILE):
-        # Each thread brings one number of the patches, at inner index `a`, and one of the filters, at inner index `e`.
+        # Each thread copies a number of the patches, at inner index a, and of the filters, at e.
         a, e = start + column, start + row
         c, j, i = a % channels, a // channels % size_x, a // channels // size_x
-        u, v = p * stride[0] + i * dilation[0] - corner[0], q * stride[1] + j * dilation[1] - corner[1]
-        inside = a < inner and n < images and u >= 0 and u < x.shape[1] and v >= 0 and v < x.shape[2]
+        u = p * stride[0] + i * dilation[0] - corner[0]
+        v = q * stride[1] + j * dilation[1] - corner[1]
+        inside = a < inner and n < images
+        inside = inside and u >= 0 and u < x.shape[1] and v >= 0 and v < x.shape[2]
         patches[row, column] = x[n, u, v, c] if inside else float32(0)
-        inside = e < inner and k < filters
-        weights[row, column] = w[e // channels // size_x, e // channels % size_x, e % channels, k] if inside else float32(0)
-        cuda.syncthreads()  # the pieces are whole
+        c, j, i = e % channels, e // channels % size_x, e // channels // size_x
+        weights[row, column] = w[i, j, c, k] if e < inner and k < filters else float32(0)
+        cuda.syncthreads()  # the pieces are complete
         for t in range(TILE):
             total += patches[row, t] * weights[t, column]
-        cuda.syncthreads()  # nobody reads them any more
+        cuda.syncthreads()  # no thread reads them any more
     if n < images and k < filters:
         y[n, p, q, k] = total + b[k]
 
 
 @cuda.jit
-def grad_input(dy, w, dx, stride, corner, dilation, groups):
-    """dx[n, h, v, c] = sum over the taps that saw the pixel, and k, of dy[n, p, q, k] * w[i, j, c, k]; a thread for each dx."""
+def grad_input(
+    dy: Array, w: Array, dx: Array, stride: Pair, corner: Pair, dilation: Pair, groups: int
+) -> None:
+    """One thread per dx.
+
+    dx[n, h, v, c] = sum of dy[n, p, q, k] * w[i, j, c, k] over k and the taps that read the pixel
+    """
     at = cuda.grid(1)
     _, height, width, channels = dx.shape
     if at >= dx.size:
         return
-    c, v, h, n = at % channels, at // channels % width, at // channels // width % height, at // channels // width // height
+    c, pixel = at % channels, at // channels
+    v, h, n = pixel % width, pixel // width % height, pixel // width // height
     filters, per_group = w.shape[3] // groups, w.shape[2]
     first = c // per_group * filters
     total = float32(0)
     for i in range(w.shape[0]):
         up = h + corner[0] - i * dilation[0]
-        if up < 0 or up % stride[0] or up // stride[0] >= dy.shape[1]:
+        p = up // stride[0]
+        if up < 0 or up % stride[0] or p >= dy.shape[1]:
             continue
         for j in range(w.shape[1]):
             over = v + corner[1] - j * dilation[1]
-            if over < 0 or over % stride[1] or over // stride[1] >= dy.shape[2]:
+            q = over // stride[1]
+            if over < 0 or over % stride[1] or q >= dy.shape[2]:
                 continue
             for k in range(first, first + filters):
-                total += dy[n, up // stride[0], over // stride[1], k] * w[i, j, c % per_group, k]
+                total += dy[n, p, q, k] * w[i, j, c % per_group, k]
     dx[n, h, v, c] = total
 
 
 @cuda.jit
-def grad_weight(dy, x, dw, stride, corner, dilation, groups):
-    """dw[i, j, c, k] = sum over all pixels of x[...] * dy[n, p, q, k]; a thread for each dw."""
+def grad_weight(
+    dy: Array, x: Array, dw: Array, stride: Pair, corner: Pair, dilation: Pair, groups: int
+) -> None:
+    """One thread per dw: dw[i, j, c, k] = sum over all pixels of x[...] * dy[n, p, q, k]."""
     at = cuda.grid(1)
     _, size_x, channels, filters = dw.shape
     if at >= dw.size:
         return
-    k, c, j, i = at % filters, at // filters % channels, at // filters // channels % size_x, at // filters // channels // size_x
+    k, cell = at % filters, at // filters
+    c, j, i = cell % channels, cell // channels % size_x, cell // channels // size_x
     first = k // (filters // groups) * channels
     total = float32(0)
     for n in range(x.shape[0]):
@@ -133,17 +162,14 @@ def conv2d(
     g = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     x, w = contiguous(x), contiguous(w)
     filters = w.shape[3]
-    y = _like(x, (len(x), *g.output, filters))
-    if b is None:
-        b = _like(x, (filters,))
-        b[...] = 0
-    geometry = g.stride, _corner(g), g.dilation
+    y = _filled(x, (len(x), *g.output, filters), np.nan)
+    b = _filled(x, (filters,), 0) if b is None else contiguous(b)
     if groups == 1:
         pixels = len(x) * g.output[0] * g.output[1]
         grid = blocks(pixels, TILE), blocks(filters, TILE)
-        tiled[grid, (TILE, TILE)](x, w, contiguous(b), y, *geometry)
+        tiled[grid, (TILE, TILE)](x, w, b, y, *_geometry(g))
     else:
-        naive[blocks(y.size), THREADS](x, w, contiguous(b), y, *geometry, groups)
+        naive[blocks(y.size), THREADS](x, w, b, y, *_geometry(g), groups)
     return write_to(out, activate(y, activation))
 
 
@@ -158,9 +184,9 @@ def conv2d_grad_input(
 ) -> Array:
     """See `functional.conv2d_grad_input`."""
     g = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
-    dy, w = contiguous(dy), contiguous(w)
-    dx = _like(dy, x_shape)
-    grad_input[blocks(dx.size), THREADS](dy, w, dx, g.stride, _corner(g), g.dilation, groups)
+    dx = _filled(dy, x_shape, np.nan)
+    arrays = contiguous(dy), contiguous(w), dx
+    grad_input[blocks(dx.size), THREADS](*arrays, *_geometry(g), groups)
     return dx
 
 
@@ -176,17 +202,17 @@ def conv2d_grad_weight(
 ) -> tuple[Array, Array | None]:
     """See `functional.conv2d_grad_weight`."""
     g = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
-    dy, x = contiguous(dy), contiguous(x)
-    dw = _like(x, w_shape)
-    grad_weight[blocks(dw.size), THREADS](dy, x, dw, g.stride, _corner(g), g.dilation, groups)
+    dw = _filled(x, w_shape, np.nan)
+    arrays = contiguous(dy), contiguous(x), dw
+    grad_weight[blocks(dw.size), THREADS](*arrays, *_geometry(g), groups)
     return dw, dy.sum(axis=(0, 1, 2)) if bias else None
 
 
-def _corner(g):
-    """How far the first window lies outside of the image, at the top and at the left."""
-    return g.padding[0][0], g.padding[1][0]
+def _geometry(g: Window) -> tuple[Pair, Pair, Pair]:
+    """Stride, the padding at the top and at the left, and dilation."""
+    return g.stride, (g.padding[0][0], g.padding[1][0]), g.dilation
 
 
-def _like(a, shape):
-    """An array of a's kind, full of NaN: a value that no thread writes shows."""
-    return array_module(a).full(shape, np.nan, np.float32)
+def _filled(a: Array, shape: Shape, value: float) -> Array:
+    """A float32 array on the device of a. NaN shows which values no thread has written."""
+    return array_module(a).full(shape, value, np.float32)

@@ -1,6 +1,7 @@
 """What the twins share: how many blocks cover an array."""
 
 from ..reference.arrays import array_module
+from ..types import Array
 
 THREADS = 128
 
@@ -10,6 +11,6 @@ def blocks(count: int, each: int = THREADS) -> int:
     return -(-count // each)
 
 
-def contiguous(a):
-    """`a` in the order of memory, in its own type."""
+def contiguous(a: Array) -> Array:
+    """`a` in C order, in its own type."""
     return array_module(a).ascontiguousarray(a)

@@ -1,4 +1,7 @@
-"""Softmax cross-entropy in Numba-CUDA: a block for each image, whose threads find the largest logit and the sum by halving."""
+"""Softmax cross-entropy in Numba-CUDA: one block per image, whose threads reduce in halving steps.
+
+The threads find the largest logit, then the sum of exponentials.
+"""
 
 import math
 
@@ -6,13 +9,14 @@ import numpy as np
 from numba import cuda, float32
 
 from ..reference.arrays import array_module
+from ..types import Array
 from .launch import contiguous
 
 WIDTH = 32  # threads of a block
 
 
 @cuda.jit
-def _cross_entropy(logits, labels, losses, dlogits):
+def _cross_entropy(logits: Array, labels: Array, losses: Array, dlogits: Array) -> None:
     shared = cuda.shared.array(WIDTH, float32)
     n, lane, classes = cuda.blockIdx.x, cuda.threadIdx.x, logits.shape[1]
     largest = float32(-math.inf)
@@ -27,7 +31,7 @@ def _cross_entropy(logits, labels, losses, dlogits):
         cuda.syncthreads()
         half //= 2
     largest = shared[0]
-    cuda.syncthreads()  # all have read it before the place is used again
+    cuda.syncthreads()  # every thread has read it before the memory is used again
     total = float32(0)
     for i in range(lane, classes, WIDTH):
         total += math.exp(logits[n, i] - largest)
@@ -47,8 +51,8 @@ def _cross_entropy(logits, labels, losses, dlogits):
         dlogits[n, i] = (p - (1 if i == labels[n] else 0)) / logits.shape[0]
 
 
-def softmax_cross_entropy(logits, labels):
-    """See `reference.softmax_cross_entropy`."""
+def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
+    """See `functional.softmax_cross_entropy`."""
     logits, xp = contiguous(logits), array_module(logits)
     losses, dlogits = xp.empty(len(logits), np.float32), xp.empty_like(logits)
     _cross_entropy[len(logits), WIDTH](logits, contiguous(labels), losses, dlogits)

@@ -1,15 +1,21 @@
-"""Local response normalisation in Numba-CUDA: a block for each pixel, whose threads share the squares of its channels."""
+"""Local response normalization in Numba-CUDA: one block per pixel.
+
+The threads of a block share the squares of the pixel's channels.
+"""
 
 from numba import cuda, float32
 
 from ..reference.arrays import array_module, write_to
+from ..types import Array
 from .launch import THREADS, contiguous
 
 CHANNELS = 2048  # the most that a block keeps in shared memory
 
 
 @cuda.jit
-def _forward(x, y, scale, before, after, k, factor, beta):
+def _forward(
+    x: Array, y: Array, scale: Array, window: tuple[int, int], k: float, factor: float, beta: float
+) -> None:
     squares = cuda.shared.array(CHANNELS, float32)
     pixel, channels = cuda.blockIdx.x, x.shape[1]
     for c in range(cuda.threadIdx.x, channels, cuda.blockDim.x):
@@ -17,14 +23,23 @@ def _forward(x, y, scale, before, after, k, factor, beta):
     cuda.syncthreads()
     for c in range(cuda.threadIdx.x, channels, cuda.blockDim.x):
         total = float32(0)
-        for j in range(max(0, c - before), min(channels, c + after + 1)):
+        for j in range(max(0, c - window[0]), min(channels, c + window[1] + 1)):
             total += squares[j]
         scale[pixel, c] = k + factor * total
         y[pixel, c] = x[pixel, c] * scale[pixel, c] ** -beta
 
 
 @cuda.jit
-def _backward(dy, x, y, scale, dx, before, after, factor, beta):
+def _backward(
+    dy: Array,
+    x: Array,
+    y: Array,
+    scale: Array,
+    dx: Array,
+    window: tuple[int, int],
+    factor: float,
+    beta: float,
+) -> None:
     terms = cuda.shared.array(CHANNELS, float32)
     pixel, channels = cuda.blockIdx.x, x.shape[1]
     for c in range(cuda.threadIdx.x, channels, cuda.blockDim.x):
@@ -32,32 +47,56 @@ def _backward(dy, x, y, scale, dx, before, after, factor, beta):
     cuda.syncthreads()
     for c in range(cuda.threadIdx.x, channels, cuda.blockDim.x):
         total = float32(0)
-        for j in range(max(0, c - before), min(channels, c + after + 1)):
+        for j in range(max(0, c - window[0]), min(channels, c + window[1] + 1)):
             total += terms[j]
-        dx[pixel, c] = dy[pixel, c] * scale[pixel, c] ** -beta - 2 * factor * beta * x[pixel, c] * total
+        direct = dy[pixel, c] * scale[pixel, c] ** -beta
+        dx[pixel, c] = direct - 2 * factor * beta * x[pixel, c] * total
 
 
-def _rows(*arrays):
-    """The arrays as `(pixels, channels)`. Raises ValueError for more channels than a block can keep."""
-    channels = arrays[0].shape[-1]
-    if channels > CHANNELS:
-        raise ValueError(f"local_response_norm: {channels} channels; the numba_cuda backend keeps at most {CHANNELS} in shared memory")
-    return [contiguous(a).reshape(-1, channels) for a in arrays]
-
-
-def local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, out=None):
-    """See `reference.local_response_norm`."""
+def local_response_norm(
+    x: Array,
+    size: int = 5,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 2.0,
+    alpha_div_n: bool = False,
+    out: Array | None = None,
+) -> tuple[Array, Array]:
+    """See `functional.local_response_norm`."""
     (rows,), xp = _rows(x), array_module(x)
     y, scale = xp.empty_like(rows), xp.empty_like(rows)
     factor = alpha / size if alpha_div_n else alpha
-    _forward[len(rows), THREADS](rows, y, scale, size // 2, (size - 1) // 2, k, factor, beta)
+    window = size // 2, (size - 1) // 2
+    _forward[len(rows), THREADS](rows, y, scale, window, k, factor, beta)
     return write_to(out, y.reshape(x.shape)), scale.reshape(x.shape)
 
 
-def local_response_norm_grad(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alpha_div_n=False):
-    """See `reference.local_response_norm_grad`."""
+def local_response_norm_grad(
+    dy: Array,
+    x: Array,
+    y: Array,
+    scale: Array,
+    size: int = 5,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    alpha_div_n: bool = False,
+) -> Array:
+    """See `functional.local_response_norm_grad`."""
     rows = _rows(dy, x, y, scale)
     dx = array_module(x).empty_like(rows[1])
     factor = alpha / size if alpha_div_n else alpha
-    _backward[len(dx), THREADS](*rows, dx, (size - 1) // 2, size // 2, factor, beta)
+    # The windows that contain a channel are mirrored: the halves of an even size change places.
+    window = (size - 1) // 2, size // 2
+    _backward[len(dx), THREADS](*rows, dx, window, factor, beta)
     return dx.reshape(x.shape)
+
+
+def _rows(*arrays: Array) -> list[Array]:
+    """The arrays as `(pixels, C)`. Raises ValueError for more channels than a block can keep."""
+    channels = arrays[0].shape[-1]
+    if channels > CHANNELS:
+        raise ValueError(
+            f"local_response_norm: {channels} channels; the numba_cuda backend keeps at most "
+            f"{CHANNELS} in shared memory"
+        )
+    return [contiguous(a).reshape(-1, channels) for a in arrays]

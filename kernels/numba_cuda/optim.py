@@ -1,12 +1,22 @@
-"""SGD in Numba-CUDA: a launch for each parameter, a thread for each value."""
+"""SGD in Numba-CUDA: one launch per parameter, one thread per value."""
 
 from numba import cuda
 
+from ..types import Array
 from .launch import THREADS, blocks
 
 
 @cuda.jit
-def _sgd(w, g, v, lr, weight_decay, momentum, nesterov, caffe):
+def _sgd(
+    w: Array,
+    g: Array,
+    v: Array,
+    lr: float,
+    weight_decay: float,
+    momentum: float,
+    nesterov: bool,
+    caffe: bool,
+) -> None:
     i = cuda.grid(1)
     if i >= w.size:
         return
@@ -17,7 +27,18 @@ def _sgd(w, g, v, lr, weight_decay, momentum, nesterov, caffe):
     w[i] -= step if caffe else lr * step
 
 
-def sgd_update(w, g, v, lr, weight_decay, momentum=0.0, nesterov=False, form="torch"):
-    """See `reference.sgd_update`."""
-    for w, g, v, lr, decay in zip(w, g, v, lr, weight_decay, strict=True):  # noqa: B020 - one parameter of each list
-        _sgd[blocks(w.size), THREADS](w.reshape(-1), g.reshape(-1), v.reshape(-1), lr, decay, momentum, nesterov, form == "caffe")
+def sgd_update(
+    w: list[Array],
+    g: list[Array],
+    v: list[Array],
+    lr: list[float],
+    weight_decay: list[float],
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    form: str = "torch",
+) -> None:
+    """See `functional.sgd_update`."""
+    for *arrays, rate, decay in zip(w, g, v, lr, weight_decay, strict=True):
+        rows = [a.reshape(-1) for a in arrays]
+        numbers = rate, decay, momentum, nesterov, form == "caffe"
+        _sgd[blocks(rows[0].size), THREADS](*rows, *numbers)

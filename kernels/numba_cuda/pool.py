@@ -1,20 +1,26 @@
-"""Max pooling in Numba-CUDA: a thread for each result, and in the gradient for each pixel, which gathers from the windows that it won."""
+"""Max pooling in Numba-CUDA: one thread per result.
+
+In the gradient one thread per pixel gathers from the windows in which the pixel was the maximum, so
+that no two threads write to one address.
+"""
 
 import numpy as np
 from numba import cuda, float32
 
-from ..geometry import pool_window
+from ..geometry import Window, pool_window
 from ..reference.arrays import array_module, write_to
+from ..types import Array, IntOrPair, Padding, Pair, Shape
 from .launch import THREADS, blocks, contiguous
 
 
 @cuda.jit
-def _max(x, y, argmax, size, stride, corner):
+def _max(x: Array, y: Array, argmax: Array, size: Pair, stride: Pair, corner: Pair) -> None:
     at = cuda.grid(1)
     _, rows, columns, channels = y.shape
     if at >= y.size:
         return
-    c, q, p, n = at % channels, at // channels % columns, at // channels // columns % rows, at // channels // columns // rows
+    c, pixel = at % channels, at // channels
+    q, p, n = pixel % columns, pixel // columns % rows, pixel // columns // rows
     best, winner = float32(-np.inf), -1
     for i in range(size[0]):
         for j in range(size[1]):
@@ -28,39 +34,63 @@ def _max(x, y, argmax, size, stride, corner):
 
 
 @cuda.jit
-def _max_grad(dy, argmax, dx, size, stride, corner):
+def _max_grad(dy: Array, argmax: Array, dx: Array, size: Pair, stride: Pair, corner: Pair) -> None:
     at = cuda.grid(1)
     _, height, width, channels = dx.shape
     if at >= dx.size:
         return
-    c, v, h, n = at % channels, at // channels % width, at // channels // width % height, at // channels // width // height
+    c, pixel = at % channels, at // channels
+    v, h, n = pixel % width, pixel // width % height, pixel // width // height
     total = float32(0)
     for i in range(size[0]):
         up = h + corner[0] - i
-        if up < 0 or up % stride[0] or up // stride[0] >= dy.shape[1]:
+        p = up // stride[0]
+        if up < 0 or up % stride[0] or p >= dy.shape[1]:
             continue
         for j in range(size[1]):
             over = v + corner[1] - j
-            if over < 0 or over % stride[1] or over // stride[1] >= dy.shape[2]:
+            q = over // stride[1]
+            if over < 0 or over % stride[1] or q >= dy.shape[2]:
                 continue
-            if argmax[n, up // stride[0], over // stride[1], c] == i * size[1] + j:
-                total += dy[n, up // stride[0], over // stride[1], c]
+            if argmax[n, p, q, c] == i * size[1] + j:
+                total += dy[n, p, q, c]
     dx[n, h, v, c] = total
 
 
-def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, out=None):
-    """See `reference.max_pool2d`."""
+def max_pool2d(
+    x: Array,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    out: Array | None = None,
+) -> tuple[Array, Array]:
+    """See `functional.max_pool2d`."""
     g = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
     x, xp, shape = contiguous(x), array_module(x), (len(x), *g.output, x.shape[3])
     y = xp.empty(shape, x.dtype)
     argmax = xp.empty(shape, np.uint8 if g.kernel[0] * g.kernel[1] <= 256 else np.int32)
-    _max[blocks(y.size), THREADS](x, y, argmax, g.kernel, g.stride, (g.padding[0][0], g.padding[1][0]))
+    _max[blocks(y.size), THREADS](x, y, argmax, g.kernel, g.stride, _corner(g))
     return write_to(out, y), argmax
 
 
-def max_pool2d_grad(dy, argmax, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False):
-    """See `reference.max_pool2d_grad`."""
+def max_pool2d_grad(
+    dy: Array,
+    argmax: Array,
+    x_shape: Shape,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+) -> Array:
+    """See `functional.max_pool2d_grad`."""
     g = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
     dy, dx = contiguous(dy), array_module(dy).empty(x_shape, dy.dtype)
-    _max_grad[blocks(dx.size), THREADS](dy, contiguous(argmax), dx, g.kernel, g.stride, (g.padding[0][0], g.padding[1][0]))
+    geometry = g.kernel, g.stride, _corner(g)
+    _max_grad[blocks(dx.size), THREADS](dy, contiguous(argmax), dx, *geometry)
     return dx
+
+
+def _corner(g: Window) -> Pair:
+    """The padding at the top and at the left."""
+    return g.padding[0][0], g.padding[1][0]

@@ -1,6 +1,6 @@
 """Every operation in plain NumPy: the definition that all other backends are tested against.
 
-Any floating type; CuPy arrays work as well. Speed is not the aim here: reading is.
+Any floating type; CuPy arrays work as well. It is written to be read, not to be fast.
 """
 
 from .activation import (
@@ -19,12 +19,7 @@ from .activation import (
 from .arrays import empty
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .dropout import dropout, dropout_grad
-from .fused import (
-    batch_norm_add,
-    conv2d_affine,
-    conv2d_grad_input_relu,
-    fold_batch_norm,
-)
+from .fused import batch_norm_add, conv2d_affine, conv2d_grad_input_relu, fold_batch_norm
 from .linear import linear, linear_grad_input, linear_grad_weight, rbf, rbf_grad
 from .loss import map_loss, softmax, softmax_cross_entropy
 from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad

@@ -1,11 +1,11 @@
-"""Activations, and their gradients written in terms of the output y, so that the input need not be kept.
+"""Activations, and their gradients as functions of the output y: the input need not be kept.
 
-| name        | y = f(x)              | f'(x) from y                 | source                                  |
-|-------------|-----------------------|------------------------------|-----------------------------------------|
-| relu        | max(x, 0)             | 1 where y > 0                | Krizhevsky et al. 2012, section 3.1     |
-| sigmoid     | 1 / (1 + exp(-x))     | y (1 - y)                    |                                         |
-| tanh        | tanh(x)               | (1 - y) (1 + y)              |                                         |
-| scaled_tanh | 1.7159 tanh(2x / 3)   | 2/3 (A - y) (A + y) / A      | LeCun et al. 1998, appendix A           |
+| name        | y = f(x)            | f'(x) from y                | source                         |
+|-------------|---------------------|-----------------------------|--------------------------------|
+| relu        | max(x, 0)           | 1 where y > 0               | Krizhevsky et al. 2012, s. 3.1 |
+| sigmoid     | 1 / (1 + exp(-x))   | y (1 - y)                   |                                |
+| tanh        | tanh(x)             | (1 - y) (1 + y)             |                                |
+| scaled_tanh | 1.7159 tanh(2x / 3) | 2/3 (A - y) (A + y) / A     | LeCun et al. 1998, appendix A  |
 
 A is 1.7159. x and y have any shape. `A - y` is exact where y is near A, so that the slope keeps its
 digits where the unit saturates; `A^2 - y^2`, a difference of rounded squares, would lose them.
@@ -25,12 +25,12 @@ def relu(x: Array, out: Array | None = None) -> Array:
 
 
 def relu_grad(dy: Array, y: Array) -> Array:
-    """`dy` where the unit fired."""
+    """`dy` where y > 0, else 0."""
     return dy * (y > 0)
 
 
 def sigmoid(x: Array, out: Array | None = None) -> Array:
-    """`1 / (1 + exp(-x))`, written with exp(-|x|), which cannot overflow."""
+    """`1 / (1 + exp(-x))`, computed with exp(-|x|), which cannot overflow."""
     xp = array_module(x)
     decay = xp.exp(-abs(x))
     return write_to(out, xp.where(x >= 0, 1, decay) / (1 + decay))
@@ -52,7 +52,7 @@ def tanh_grad(dy: Array, y: Array) -> Array:
 
 
 def scaled_tanh(x: Array, out: Array | None = None) -> Array:
-    """LeCun's `1.7159 tanh(2x / 3)`: maps +-1 to +-1, where its curvature is greatest."""
+    """LeCun's `1.7159 tanh(2x / 3)`: f(1) = 1, f(-1) = -1, and the curvature is largest there."""
     return write_to(out, AMPLITUDE * array_module(x).tanh(SLOPE * x))
 
 
@@ -75,7 +75,7 @@ def activate(x: Array, activation: str | None = None, out: Array | None = None) 
 
 
 def add(a: Array, b: Array, activation: str | None = None, out: Array | None = None) -> Array:
-    """`f(a + b)`: where two paths meet, in a residual block or on the way back."""
+    """`f(a + b)`: the sum of two paths of a residual block, or of their gradients."""
     return activate(a + b, activation, out)
 
 

@@ -1,4 +1,4 @@
-"""What lets one source serve NumPy and CuPy, and the two views of an image that windows need."""
+"""Helpers for NumPy and CuPy arrays, and the two operations on windows: `windows`, `scatter`."""
 
 import sys
 from collections.abc import Callable
@@ -11,20 +11,20 @@ from ..types import Array, Shape
 
 
 def array_module(x: Any) -> Any:
-    """The module that `x` belongs to: `numpy` for host arrays, `cupy` for arrays on the GPU."""
+    """The module of the array `x`: `numpy` in host memory, `cupy` on the GPU."""
     return (
         sys.modules[type(x).__module__.partition(".")[0]] if not isinstance(x, np.generic) else np
     )
 
 
 def empty(x: Array, shape: Shape) -> Array:
-    """An uninitialized array of that shape, in the memory and of the type of x."""
+    """An uninitialized array of that shape, of x's type and on x's device."""
     return array_module(x).empty(shape, x.dtype)
 
 
 def write_to(out: Array | None, y: Array) -> Array:
-    """Copy `y` into `out` (a preallocated array or a slice of one) and return that; y if None."""
-    if out is None:
+    """Copy `y` into `out`, an array or a slice of one, and return `out`; y if `out` is None."""
+    if out is None or y is out:
         return y
     out[...] = y
     return out
@@ -33,7 +33,7 @@ def write_to(out: Array | None, y: Array) -> Array:
 def windows(x: Array, geometry: Window, fill: float = 0) -> Array:
     """Every window of an image batch, as a view: `(N, H, W, C)` -> `(N, H_out, W_out, kH, kW, C)`.
 
-    The border is padded with `fill`; nothing else is copied.
+    The border is padded with `fill`; without padding nothing is copied.
     """
     xp = array_module(x)
     if any(amount for side in geometry.reach for amount in side):
@@ -48,9 +48,10 @@ def windows(x: Array, geometry: Window, fill: float = 0) -> Array:
 
 
 def scatter(contributions: Callable[[int, int], Array], x_shape: Shape, geometry: Window) -> Array:
-    """The adjoint of `windows`: add the cells of every window back to where they came from.
+    """The adjoint of `windows`: add every cell of every window to the pixel that it was read from.
 
-    `contributions(i, j)` gives the `(N, H_out, W_out, C)` part of kernel cell (i, j); the result is `(N, H, W, C)`.
+    `contributions(i, j)` is the `(N, H_out, W_out, C)` part of kernel cell (i, j). The result is
+    `(N, H, W, C)`.
     """
     first = contributions(0, 0)
     xp = array_module(first)

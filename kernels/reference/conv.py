@@ -14,7 +14,7 @@ from ..types import Array, IntOrPair, Padding, Shape
 from .activation import activate
 from .arrays import array_module, scatter, windows, write_to
 
-PATCH_BYTES = 1 << 26  # of one portion of the batch
+PATCH_BYTES = 1 << 26  # of the patches that are in memory at one time
 
 
 def conv2d(
@@ -50,7 +50,7 @@ def conv2d_grad_input(
     dilation: IntOrPair = 1,
     groups: int = 1,
 ) -> Array:
-    """Every output sends `dy * w` back to the pixels that its window covered:
+    """Each output adds `dy * w` to the gradient of every pixel in its window:
 
     dx[n, p*s + i*d, q*s + j*d, c] += sum_k dy[n, p, q, k] * w[i, j, c, k]
     """
@@ -75,7 +75,7 @@ def conv2d_grad_weight(
     groups: int = 1,
     bias: bool = True,
 ) -> tuple[Array, Array | None]:
-    """Every output credits the pixels that it saw:
+    """Each weight is multiplied by one pixel per output, and its gradient sums them up:
 
     dw[i, j, c, k] = sum_{n, p, q} x[n, p*s + i*d, q*s + j*d, c] * dy[n, p, q, k]
     db[k] = sum_{n, p, q} dy[n, p, q, k]
@@ -92,7 +92,7 @@ def conv2d_grad_weight(
 
 
 def _portions(x: Array, geometry: Window) -> Iterator[slice]:
-    """The batch in portions of PATCH_BYTES: the patches of a whole VGG batch would fill gigabytes."""
+    """Slices of the batch whose patches fill PATCH_BYTES: those of a VGG batch are gigabytes."""
     windows_per_image = geometry.output[0] * geometry.output[1]
     window_bytes = geometry.kernel[0] * geometry.kernel[1] * x.shape[3] * x.itemsize
     count = max(1, PATCH_BYTES // (windows_per_image * window_bytes))

@@ -1,8 +1,8 @@
-"""Dropout in its inverted form: scale in training, do nothing at test time.
+"""Inverted dropout: values are scaled in training, and evaluation is the identity.
 
-Source: Srivastava et al. 2014, in expectation the same. Whether an element is dropped depends only
-on a hash of its position and two random keys; the keys are all that is drawn from the generator.
-So every backend makes the same masks, in any order and in parallel, and one seed repeats them.
+Srivastava et al. 2014 scale in evaluation instead; the expectation is the same. Whether an element
+is dropped depends on a hash of its position and two random keys. Only the keys are drawn from the
+generator, so every backend makes the same masks, in any order and in parallel.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""Several operations in one pass over memory. Here each is, literally, the composition.
+"""Several operations in one. Here each is written as the composition that defines it.
 
-Fused layers (`minicnn/layers/fusion.py`) call these; the fast backends read and write less.
+The layers in `minicnn.layers.fusion` call them; the fast backends compute each in one pass.
 """
 
 from ..types import Array, IntOrPair, Padding
@@ -48,7 +48,7 @@ def conv2d_grad_input_relu(
     dilation: IntOrPair = 1,
     groups: int = 1,
 ) -> Array:
-    """`conv2d_grad_input`, taken on through the ReLU whose output is x."""
+    """`conv2d_grad_input`, then the gradient of the ReLU whose output is x."""
     return relu_grad(conv2d_grad_input(dy, w, x.shape, stride, padding, dilation, groups), x)
 
 
@@ -65,9 +65,9 @@ def batch_norm_add(
     activation: str | None = None,
     out: Array | None = None,
 ) -> tuple[Array, Array, Array]:
-    """`y = f(batch_norm(x) + other)`; mean and inv_std are returned as `batch_norm` does.
+    """`y = f(batch_norm(x) + other)`; returns y, and mean and inv_std of `batch_norm`.
 
-    The gradient before f goes to `other` as it is, and to x by `batch_norm_grad`.
+    The gradient before f is that of `other`; `batch_norm_grad` computes that of x from it.
     """
     y, mean, inv_std = batch_norm(
         x, gamma, beta, running_mean, running_var, training, momentum, eps

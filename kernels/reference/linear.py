@@ -30,9 +30,11 @@ def linear_grad_weight(dy: Array, x: Array) -> tuple[Array, Array]:
 
 
 def rbf(x: Array, w: Array, out: Array | None = None) -> Array:
-    """Euclidean radial basis functions: `y_i = sum_j (x_j - w_ij)^2` (LeCun et al. 1998, equation 7).
+    """Euclidean radial basis functions: the squared distance from x to the code of each class.
 
-    Shapes: x `(N, in)`, w `(classes, in)`, y `(N, classes)`: the squared distance from x to each class's code.
+        y_i = sum_j (x_j - w_ij)^2          (LeCun et al. 1998, equation 7)
+
+    Shapes: x `(N, in)`, w `(classes, in)`, y `(N, classes)`.
     """
     return write_to(out, ((x[:, None, :] - w) ** 2).sum(axis=2))
 

@@ -1,11 +1,14 @@
-"""Losses with their gradients: one pass gives both. Labels are class indices `(N,)`; losses are means over the batch."""
+"""Losses and their gradients. Labels are class indices `(N,)`; a loss is a mean over the batch."""
 
 from ..types import Array
 from .arrays import array_module
 
 
 def softmax(logits: Array) -> Array:
-    """`exp(z_i) / sum_j exp(z_j)` along the last axis; the largest logit is subtracted first, so that exp cannot overflow."""
+    """`exp(z_i) / sum_j exp(z_j)` along the last axis.
+
+    The largest logit is subtracted first, so that exp cannot overflow.
+    """
     xp = array_module(logits)
     exponentials = xp.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
@@ -16,7 +19,8 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
 
         dlogits = (softmax(logits) - onehot(labels)) / N
 
-    Shapes: logits `(N, classes)`, labels `(N,)` integers. Returns the loss (a scalar array) and dlogits `(N, classes)`.
+    Shapes: logits `(N, classes)`, labels `(N,)` integers. Returns the loss, a scalar array, and
+    dlogits `(N, classes)`.
     """
     xp = array_module(logits)
     rows = xp.arange(len(labels))
@@ -30,13 +34,14 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
 
 
 def map_loss(y: Array, labels: Array, j: float = 0.1) -> tuple[Array, Array]:
-    """LeNet-5's maximum a posteriori criterion (LeCun et al. 1998, equation 9), mean over the batch:
+    """LeNet-5's maximum a posteriori criterion (LeCun et al. 1998, equation 9):
 
         E = y_label + log( exp(-j) + sum_i exp(-y_i) )
         dE/dy_i = [i = label] - exp(-y_i) / ( exp(-j) + sum_k exp(-y_k) )
 
-    y `(N, classes)` are the RBF distances: the first term pulls the right class's code nearer, the second pushes all others away;
-    the rubbish class at the constant distance j > 0 stops pushing those that are far enough already.
+    y `(N, classes)` are the RBF distances. The first term decreases the distance to the code of the
+    label, the second increases the other distances. The constant j > 0 is the distance of a
+    "rubbish" class: a distance much larger than j has almost no gradient.
     Returns the loss and dy `(N, classes)`.
     """
     xp = array_module(y)

@@ -37,7 +37,7 @@ def local_response_norm_grad(
     beta: float = 0.75,
     alpha_div_n: bool = False,
 ) -> Array:
-    """x_i acts on its own output directly, and on every neighbor's through that neighbor's scale:
+    """x_i is a factor of its own output, and a term in the scale of each neighbor:
 
     dx_i = dy_i * s_i^(-beta)  -  2 c beta x_i * sum_{j: i in N(j)} dy_j y_j / s_j
     """
@@ -73,8 +73,9 @@ def batch_norm(
 
         y = f(gamma * (x - mean) / sqrt(var + eps) + beta)
 
-    In training, mean and (biased) var are the batch's, and the running statistics move in place:
-    `running = (1 - momentum) * running + momentum * batch`, with the unbiased variance.
+    In training, mean and (biased) var are those of the batch, and the running statistics change in
+    place: `running = (1 - momentum) * running + momentum * batch`, with the unbiased variance.
+    Otherwise mean and var are the running statistics. Returns y, mean and 1 / sqrt(var + eps).
     """
     if training:
         axes = tuple(range(x.ndim - 1))
@@ -107,13 +108,14 @@ def batch_norm_grad(
     beta: Array | None = None,
     activation: str | None = None,
 ) -> tuple[Array, Array, Array]:
-    """With x^ = (x - mean) * inv_std and means taken over the batch:
+    """The gradients of `batch_norm`, with x^ = (x - mean) * inv_std and means over the batch:
 
         dgamma = sum dy x^        dbeta = sum dy
-        dx = gamma * inv_std * (dy - mean(dy) - x^ * mean(dy x^))        in training: the statistics depend on x too
-        dx = gamma * inv_std * dy                                        otherwise
+        dx = gamma * inv_std * (dy - mean(dy) - x^ * mean(dy x^))   in training
+        dx = gamma * inv_std * dy                                   otherwise
 
-    With `activation` (and beta) dy is the gradient after it: the output is computed again from x rather than kept.
+    In training the statistics depend on x, too: hence the second and third term. With `activation`
+    (and beta) dy is the gradient after the activation, and the output is computed again from x.
     Returns dx, dgamma, dbeta.
     """
     axes = tuple(range(x.ndim - 1))

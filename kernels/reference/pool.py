@@ -1,6 +1,7 @@
 """Pooling, forward and backward. Shapes: x `(N, H, W, C)` -> y `(N, H_out, W_out, C)`.
 
-Windows may overlap (Krizhevsky et al. 2012, section 3.4); `ceil_mode` lets the last ones hang over the edge (see geometry.py).
+Windows may overlap (Krizhevsky et al. 2012, section 3.4). With `ceil_mode` the last windows may
+reach beyond the edge (see `minicnn.kernels.geometry`).
 """
 
 from ..geometry import Window, pool_window
@@ -17,10 +18,10 @@ def max_pool2d(
     ceil_mode: bool = False,
     out: Array | None = None,
 ) -> tuple[Array, Array]:
-    """The largest value of every window. The border counts as -inf: padding never wins, even over negative values.
+    """The largest value of every window. Padding is -inf, so it is never the maximum.
 
-    Returns y, and `argmax` `(N, H_out, W_out, C)`: the row-major index `i * kW + j` of the winner within its window.
-    Of equal values the first wins.
+    Returns y, and `argmax` `(N, H_out, W_out, C)`: the row-major index `i * kW + j` of the maximum
+    within its window, of the first one if several are equal.
     Raises ValueError if no window fits, or if a window could lie wholly in the padding.
     """
     geometry = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
@@ -41,7 +42,7 @@ def max_pool2d_grad(
     padding: Padding = 0,
     ceil_mode: bool = False,
 ) -> Array:
-    """Each output sends its whole gradient to the pixel that won; overlapping windows add up. Returns dx `(N, H, W, C)`."""
+    """Each dy is added at the pixel that was the maximum. Returns dx `(N, H, W, C)`."""
     geometry = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
     return scatter(lambda i, j: dy * (argmax == i * geometry.kernel[1] + j), x_shape, geometry)
 
@@ -57,8 +58,9 @@ def avg_pool2d(
 ) -> Array:
     """The mean of every window.
 
-    The divisor is the window's area inside the padded image (zeros of the padding count, what ceil mode lets hang over does not:
-    torch's and Caffe's rule); with `count_include_pad=False` it is the number of real pixels.
+    The divisor is the area of the window inside the padded image (torch's and Caffe's rule): zeros
+    of the padding count, cells that ceil mode adds beyond it do not. With `count_include_pad=False`
+    it is the number of real pixels.
     Raises ValueError if no window fits, or if a window could lie wholly in the padding.
     """
     geometry = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
@@ -75,20 +77,16 @@ def avg_pool2d_grad(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Array:
-    """Each output shares its gradient equally among the pixels of its window. Returns dx `(N, H, W, C)`."""
+    """Each dy is divided equally among the pixels of its window. Returns dx `(N, H, W, C)`."""
     geometry = pool_window(x_shape[1:3], kernel_size, stride, padding, ceil_mode)
     share = dy / window_areas(dy, x_shape, geometry, count_include_pad)
     return scatter(lambda i, j: share, x_shape, geometry)
 
 
-def adaptive_avg_pool2d(
-    x: Array,
-    output_size: Pair,
-    out: Array | None = None,
-) -> Array:
-    """Means over windows that divide the image as evenly as they can, `output_size` (H_out, W_out) of them (torch's rule).
+def adaptive_avg_pool2d(x: Array, output_size: Pair, out: Array | None = None) -> Array:
+    """Means over `output_size` = (H_out, W_out) windows of nearly equal size (torch's rule).
 
-    window i covers rows floor(i H / H_out) .. ceil((i + 1) H / H_out) - 1
+    Window i covers the rows floor(i H / H_out) to ceil((i + 1) H / H_out) - 1; columns likewise.
     """
     rows, columns = (
         _adaptive_means(x, x.shape[1], output_size[0]),
@@ -98,11 +96,8 @@ def adaptive_avg_pool2d(
     return write_to(out, xp.einsum("ph,nhwc,qw->npqc", rows, x, columns, optimize=True))
 
 
-def adaptive_avg_pool2d_grad(
-    dy: Array,
-    x_shape: Shape,
-) -> Array:
-    """The means are linear, `y = R x C^T` on every map, so that `dx = R^T dy C`. Returns dx `(N, H, W, C)`."""
+def adaptive_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
+    """As `y = R x C^T` for every map, `dx = R^T dy C`. Returns dx `(N, H, W, C)`."""
     rows, columns = (
         _adaptive_means(dy, x_shape[1], dy.shape[1]),
         _adaptive_means(dy, x_shape[2], dy.shape[2]),
@@ -110,18 +105,12 @@ def adaptive_avg_pool2d_grad(
     return array_module(dy).einsum("ph,npqc,qw->nhwc", rows, dy, columns, optimize=True)
 
 
-def global_avg_pool2d(
-    x: Array,
-    out: Array | None = None,
-) -> Array:
+def global_avg_pool2d(x: Array, out: Array | None = None) -> Array:
     """The mean of every map: `(N, H, W, C)` -> `(N, C)` (Lin et al. 2013, section 3.2)."""
     return write_to(out, x.mean(axis=(1, 2)))
 
 
-def global_avg_pool2d_grad(
-    dy: Array,
-    x_shape: Shape,
-) -> Array:
+def global_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
     """dy `(N, C)`, spread evenly over the H * W pixels of each map."""
     xp = array_module(dy)
     return xp.broadcast_to((dy / (x_shape[1] * x_shape[2]))[:, None, None, :], x_shape).copy()
@@ -135,20 +124,16 @@ def subsample2d(
     activation: str | None = None,
     out: Array | None = None,
 ) -> Array:
-    """LeNet-5's trainable subsampling: `y = f(w[c] * (sum of the window) + b[c])`, windows side by side.
+    """LeNet-5's trainable subsampling, `y = f(w[c] * (sum of the window) + b[c])`.
 
-    Shapes: w and b `(C,)`. Source: LeCun et al. 1998, section II.B (layers S2 and S4).
+    Windows do not overlap; w and b are `(C,)`.
+    Source: LeCun et al. 1998, section II.B (layers S2 and S4).
     """
     geometry = pool_window(x.shape[1:3], size)
     return write_to(out, activate(windows(x, geometry).sum(axis=(3, 4)) * w + b, activation))
 
 
-def subsample2d_grad(
-    dy: Array,
-    x: Array,
-    w: Array,
-    size: int = 2,
-) -> tuple[Array, Array, Array]:
+def subsample2d_grad(dy: Array, x: Array, w: Array, size: int = 2) -> tuple[Array, Array, Array]:
     """Returns dx `(N, H, W, C)`, dw `(C,)`, db `(C,)`; dy is the gradient before the activation."""
     geometry = pool_window(x.shape[1:3], size)
     total = windows(x, geometry).sum(axis=(3, 4))
@@ -165,7 +150,7 @@ def _adaptive_means(like: Array, size: int, count: int) -> Array:
 
 
 def window_areas(like: Array, x_shape: Shape, geometry: Window, count_include_pad: bool) -> Array:
-    """How many cells each window's mean divides by, `(H_out, W_out, 1)`."""
+    """The divisor of each window's mean, `(H_out, W_out, 1)`."""
     xp = array_module(like)
     sides = []
     for axis in range(2):

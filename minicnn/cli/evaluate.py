@@ -45,7 +45,7 @@ def evaluate(
     choose_compute(backend, device, precision)
     network = load_network(checkpoint, device)
     source = data_source or network.trained_on or None
-    _, test_set = load_data(source, network.recipe.data, _preprocess(network).decode)
+    _, test_set, _ = load_data(source, network.recipe.data, _preprocess(network).decode)
     result = metrics.evaluate(network, test_set, batch_size=batch_size)
     show_evaluation(result, per_class=True)
     console.print(

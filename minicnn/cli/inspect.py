@@ -1,4 +1,4 @@
-"""`summary`, `models` and `backends`: what a network consists of, and what computes it."""
+"""`summary`, `models` and `backends`: the layers of a network, all networks, all backends."""
 
 from contextlib import nullcontext
 from enum import StrEnum
@@ -17,7 +17,7 @@ from .tables import print_table, show_probe, summary_table
 
 
 class Format(StrEnum):
-    """How `summary` writes its table."""
+    """The formats of the table of `summary`."""
 
     terminal = "terminal"
     markdown = "markdown"
@@ -34,8 +34,7 @@ def summary(
     batch: Annotated[int, typer.Option(min=1)] = 1,
     format: Annotated[Format, typer.Option(help="How to write the table.")] = Format.terminal,
     with_probe: Annotated[
-        bool,
-        typer.Option("--probe", help="Also run one step and show the scale of every layer."),
+        bool, typer.Option("--probe", help="Also run one step and show the scale of every layer.")
     ] = False,
     option: OptionFlags = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`ladder` and `data`: one convolution measured in ever better forms; a data set looked at."""
+"""`ladder` and `data`: one convolution measured rung by rung; the images of a data set."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,7 @@ from .tables import print_table
 
 
 class Operation(StrEnum):
-    """The operations that `ladder` knows."""
+    """The operations of `ladder`."""
 
     conv = "conv"
 

@@ -1,8 +1,9 @@
-"""`train`: a network, a data set, and whatever the recipe should not decide."""
+"""`train`: a network on a data set; options replace settings of the recipe."""
 
 import inspect
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -49,45 +50,65 @@ def schedule_name(text: str | None) -> str | None:
     raise ValueError(f"--schedule {text}: expected one of {', '.join(SCHEDULE_NAMES)}")
 
 
+ModelName = Annotated[str, typer.Argument(help="A network's name; `minicnn models` lists them.")]
+CountFlag = Annotated[int | None, typer.Option(min=1)]
+RateFlag = Annotated[float | None, typer.Option(min=0, help="The base learning rate.")]
+OptimizerFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")]
+ScheduleFlag = Annotated[
+    str | None, typer.Option(callback=schedule_name, help=f"One of {', '.join(SCHEDULE_NAMES)}.")
+]
+RecipeFlag = Annotated[
+    str | None,
+    typer.Option(help="Which of the network's recipes to follow; by default the data set's."),
+]
+LimitFlag = Annotated[
+    int | None,
+    typer.Option(min=1, help="Use at most this many training and test images, for a trial."),
+]
+SeedFlag = Annotated[int, typer.Option(min=0, help="Determines all random numbers.")]
+OutFlag = Annotated[Path | None, typer.Option(help="The run's folder; by default runs/MODEL-DATA.")]
+ResumeFlag = Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")]
+EarlyStopFlag = Annotated[
+    int | None, typer.Option(min=1, help="Stop after this many epochs without progress.")
+]
+ValidationFlag = Annotated[
+    float,
+    typer.Option(
+        "--val", help="The fraction of the training images, of each class, to choose the best by."
+    ),
+]
+SkipFlag = Annotated[
+    bool, typer.Option("--skip-broken", help="Leave out image files that cannot be read.")
+]
+TensorBoardFlag = Annotated[
+    bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.")
+]
+
+
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="A network's name; `minicnn models` lists them.")],
+    model: ModelName,
     data_source: DataFlag = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
-    lr: Annotated[float | None, typer.Option(min=0, help="The base learning rate.")] = None,
-    optimizer: Annotated[str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(callback=schedule_name, help=f"One of {', '.join(SCHEDULE_NAMES)}."),
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(help="Which of the network's recipes to follow; by default the data set's."),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Use at most this many training and test images, for a trial."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Determines all random numbers.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="The run's folder; by default runs/MODEL-DATA.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in that folder.")
-    ] = False,
-    early_stop: Annotated[
-        int | None, typer.Option(min=1, help="Stop after this many epochs without progress.")
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.")
-    ] = False,
+    epochs: CountFlag = None,
+    batch_size: CountFlag = None,
+    lr: RateFlag = None,
+    optimizer: OptimizerFlag = None,
+    schedule: ScheduleFlag = None,
+    recipe: RecipeFlag = None,
+    limit: LimitFlag = None,
+    seed: SeedFlag = 0,
+    out: OutFlag = None,
+    resume: ResumeFlag = False,
+    early_stop: EarlyStopFlag = None,
+    val: ValidationFlag = 0.0,
+    skip_broken: SkipFlag = False,
+    tensorboard: TensorBoardFlag = False,
     backend: BackendFlag = None,
     device: DeviceFlag = "cpu",
     precision: PrecisionFlag = None,
     option: OptionFlags = None,
 ) -> None:
-    """Train a network; what is not given comes from its recipe.
+    """Train a network; settings that are not given are those of its recipe.
 
     Without --data, and if MNIST cannot be downloaded, it trains on the bundled digits.
     """
@@ -96,10 +117,12 @@ def train(
     with skip_init():
         shape = registry.create(model, **options).input_shape
     plan = entry.recipe(recipe, data_source)
-    decode = plan.preprocess.for_input(shape).decode
-    training_set, test_set = load_data(data_source, plan.data, decode)
-    if limit:
-        training_set, test_set = _sample(training_set, limit), _sample(test_set, limit)
+    # Files of one's own are taken as they are: only MNIST is known to be light on dark.
+    decode = replace(plan.preprocess.for_input(shape).decode, light_on_dark=False)
+    sets = load_data(
+        data_source, plan.data, decode, validation=val, seed=seed, skip_broken=skip_broken
+    )
+    training_set, test_set, validation_set = (part and _sample(part, limit) for part in sets)
     if "num_classes" in entry.options:
         options.setdefault("num_classes", len(training_set.classes))
     network = registry.create(model, seed=seed, **options)
@@ -114,6 +137,7 @@ def train(
         network,
         training_set,
         test_set,
+        validation_set,
         recipe=recipe,
         epochs=epochs,
         batch_size=batch_size,
@@ -160,30 +184,38 @@ def _show_result(history: History, folder: Path, model: str, test_set: data.Data
     )
 
 
-def _sample(dataset: data.Dataset, limit: int) -> data.Dataset:
+def _sample(dataset: data.Dataset, limit: int | None) -> data.Dataset:
     """Up to `limit` images drawn from the whole set, which may be sorted by class; repeatable."""
+    if limit is None:
+        return dataset
     return dataset[np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])]
 
 
 def load_data(
-    source: str | None, default: str, decode: data.Decode
-) -> tuple[data.Dataset, data.Dataset]:
-    """The data set `source` or, without one, the recipe's; for a missing MNIST, the digits."""
+    source: str | None, default: str, decode: data.Decode, validation: float = 0.0, **options: Any
+) -> data.Splits:
+    """The data set `source` or, without one, the recipe's; for a missing MNIST, the digits.
+
+    validation, options: as in `data.load_splits`.
+    """
     if source is None and default not in data.NAMES:
         raise DataError(
             f"this network's recipe is for {default}, which minicnn does not download: "
             "give --data FOLDER with images in class folders"
         )
+    options |= {"validation": validation, "report": console_report}
     try:
-        return data.load(source or default, decode, report=console.print)
+        return data.load_splits(source or default, decode, **options)
     except DataError as error:
         if source is not None or default != "mnist":
             raise
-        console.print(
-            f"could not download MNIST; training on the bundled digits instead: {error}",
-            soft_wrap=True,
-        )
-        return data.digits()
+        console_report(f"could not download MNIST; training on the bundled digits instead: {error}")
+        return data.load_splits("digits", **options)
+
+
+def console_report(text: str) -> None:
+    """Print a message of the data's."""
+    console.print(text, soft_wrap=True)
 
 
 def run_folder(out: Path | None, model: str, source: str, resume: bool) -> Path:

@@ -1,4 +1,4 @@
-"""Data sets, and how their images reach a network.
+"""Data sets, and the batches that a network takes.
 
 In memory images are uint8 `(N, H, W, C)`; a `Loader` yields float32 batches.
 """

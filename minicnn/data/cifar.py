@@ -2,7 +2,8 @@
 
 Source: Krizhevsky 2009. Three forms are read, from a folder or directly from a tar file: the binary
 form (`data_batch_1.bin` ...), the Python form (`data_batch_1` ..., pickles, which are read without
-executing them), and class folders of image files (`train/cat/*.jpg`, see `folders.py`).
+executing them), and class folders of image files (`train/cat/*.jpg`, see
+`minicnn.data.folders`).
 """
 
 import io

@@ -82,6 +82,16 @@ class Dataset:
             indices = np.asarray(indices, dtype=None if indices else np.intp)
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """The classes if they have names, else ()."""
+        return self.classes if self.names_known else ()
+
+    def with_classes(self, classes: tuple[str, ...]) -> "Dataset":
+        """The same images with labels that are positions in `classes`; see `labels_of`."""
+        labels = self.labels_of(classes)
+        return self if labels is self.labels else replace(self, labels=labels, classes=classes)
+
     def labels_of(self, classes: tuple[str, ...]) -> np.ndarray:
         """The labels as positions in `classes`, those of a network, matched by name.
 

@@ -19,7 +19,7 @@ class Loader:
     shuffle: a new order in each epoch.
     augment: applied to the pixels; then preprocess turns them into the network's input.
 
-    The order is a function of (seed, epoch), the augmentation one of (seed, epoch, batch).
+    The order is a function of (seed, epoch), the augmentation a function of (seed, epoch, batch).
     Therefore a checkpoint needs only the position `(epoch, batch)`, and results do not depend on
     the thread that prepares the next batch.
     """

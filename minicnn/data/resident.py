@@ -17,7 +17,7 @@ LIMIT = 2 << 30  # bytes of images that are kept on the device
 
 
 class ResidentLoader(Loader):
-    """A `Loader` whose images are on the device, as bytes. It yields device arrays, same order."""
+    """A `Loader` whose images are on the device, as bytes. It yields the same batches, there."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class ResidentLoader(Loader):
 def can_stay(dataset: Dataset, preprocess: Callable | None, augment: Callable | None) -> bool:
     """True if batches of this set can be made on the device.
 
-    The images must be bytes that fit, and need nothing but a frame and a normalization.
+    The images must be bytes that fit into its memory, and need only padding and normalization.
     """
     plain = type(preprocess) is Preprocess and not preprocess.crop and augment is None
     return (

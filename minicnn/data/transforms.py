@@ -19,7 +19,8 @@ class Preprocess:
 
     size: (H, W) of the network's input; smaller images are centered in black.
     channels: those of the input; gray images are repeated to fill 3.
-    image_size: (H, W) to which an image file is resized before that (MNIST: 28 of 32); None: size.
+    image_size: (H, W) to which an image file is resized before padding (MNIST: 28, padded to 32);
+        None for `size`.
     crop: take the center of larger images; without it they raise DataError.
     mean, std: in units of full brightness, one number or one per channel.
     fit, orient, light_on_dark: how image files become pixels, see `Decode`.
@@ -132,6 +133,8 @@ class RandomCropFlip:
 
     def for_input(self, shape: tuple[int, ...]) -> "RandomCropFlip":
         """The same for a network that reads `(H, W, C)`."""
+        if shape[0] == shape[1]:
+            return self if self.size == shape[0] else replace(self, size=shape[0])
         return replace(self, size=(shape[0], shape[1]))
 
     def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:

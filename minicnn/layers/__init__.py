@@ -13,7 +13,7 @@ from .fusion import fuse
 from .hooks import observe
 from .layer import Layer
 from .linear import RBF, Linear
-from .network import AuxiliaryNetwork, Network
+from .network import AuxiliaryNetwork, Metadata, Network, metadata
 from .norm import BatchNorm2d, LocalResponseNorm
 from .parameter import Parameter
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d, Subsample2d
@@ -36,6 +36,7 @@ __all__ = [
     "Linear",
     "LocalResponseNorm",
     "MaxPool2d",
+    "Metadata",
     "Network",
     "PadShortcut",
     "Parameter",
@@ -48,6 +49,7 @@ __all__ = [
     "Tanh",
     "fuse",
     "init",
+    "metadata",
     "no_grad",
     "observe",
 ]

@@ -1,4 +1,4 @@
-"""Activations as layers. Convolutions, linear layers and batch norm can carry one of their own."""
+"""Activations as layers. Convolutions, linear layers and batch norm also take one by name."""
 
 from ..kernels import functional as F
 from ..kernels.reference.activation import ACTIVATIONS

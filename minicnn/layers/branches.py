@@ -1,4 +1,4 @@
-"""Containers whose paths part and meet again: the frames of Inception and residual blocks."""
+"""Containers of parallel paths: `Concat` for Inception modules, `Residual` for residual blocks."""
 
 from itertools import accumulate
 from typing import Any
@@ -13,12 +13,12 @@ from .sequential import Container
 
 
 class Concat(Container):
-    """Branches side by side on the same input, their outputs joined along the channels.
+    """Branches on the same input, with their outputs concatenated along the channels.
 
         y = [branch_1(x), branch_2(x), ...]
         dx = sum_i branch_i.backward(the channels of dy that belong to branch i)
 
-    Each branch writes straight into its slice of the result (Szegedy et al. 2014, figure 2).
+    Each branch writes directly into its slice of the result (Szegedy et al. 2014, figure 2).
     Raises ShapeError if the outputs of the branches differ in more than their channels.
     """
 
@@ -65,7 +65,7 @@ class Concat(Container):
 class Residual(Layer):
     """`y = f(body(x) + shortcut(x))` (He et al. 2015b, equations 1 and 2).
 
-    backward sends dy down both paths and adds the two dx. `shortcut` None is the identity.
+    backward passes dy to both paths and adds the two dx. `shortcut=None` is the identity.
     `activation` is applied after the addition; it is None in the pre-activation form.
     Raises ShapeError if body and shortcut give different shapes.
     """

@@ -23,11 +23,11 @@ class Conv2d(Layer):
         in_channels, out_channels: maps in and out.
         kernel_size, stride, dilation: an int or a pair, in pixels.
         padding: an int, a pair, or `((top, bottom), (left, right))`, in pixels of zeros.
-        groups: output group g sees input group g only.
-        bias: whether there is one.
+        groups: output group g reads only input group g.
+        bias: True for a layer with a bias.
         activation: None, "relu", "sigmoid", "tanh" or "scaled_tanh".
-        connections: None, or `(C_in / groups, C_out)` of 0 and 1: which input map feeds which
-            output map (LeCun et al. 1998, table I).
+        connections: None, or `(C_in / groups, C_out)` of 0 and 1: 1 if the output map reads the
+            input map (LeCun et al. 1998, table I).
         init: draws the initial weights; torch's default if None.
         bias_init: the initial bias, or None for torch's default.
 
@@ -92,7 +92,7 @@ class Conv2d(Layer):
         }
 
     def connected_weight(self) -> Array:
-        """The weights, those of unconnected maps 0."""
+        """The weights, with 0 for maps that are not connected."""
         return self._connected(self.weight.value)
 
     def _connected(self, w: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Dropout."""
+"""The dropout layer."""
 
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
@@ -10,7 +10,7 @@ from .layer import Layer
 class Dropout(Layer):
     """In training, set each value to 0 with probability p and scale the rest by 1 / (1 - p).
 
-    Any shape. The masks come from `minicnn.random`, so that one seed repeats them.
+    Any shape. `minicnn.rng` makes the masks, so one seed repeats them.
     Raises ValueError unless 0 <= p < 1.
     """
 

@@ -1,14 +1,14 @@
-"""Speed is a rewriting: `fuse` gives a network that computes the same in fewer passes over memory.
+"""`fuse` rewrites a network: the same results in fewer passes over memory.
 
-| neighbors                           | fused layer    | what it saves                   |
+| neighbors                           | fused layer    | pass that it saves              |
 |-------------------------------------|----------------|---------------------------------|
 | convolution, batch norm             | `ConvNorm`     | in evaluation, the batch norm   |
 | residual block that ends with these | `ResidualNorm` | the addition and its ReLU       |
-| convolutions with ReLU, max pools   | `ReLUChain`    | the ReLU's mask on the way back |
+| convolutions with ReLU, max pools   | `ReLUChain`    | in backward, the mask of ReLU   |
 
-A fused layer holds the layers that it replaces, and so shares their parameters and buffers; its
-numbers are theirs but for rounding. Its operations are in `kernels/*/fused.py`, where `reference`
-defines each as the composition.
+A fused layer contains the layers that it replaces, and so shares their parameters and buffers. Its
+results are equal to theirs up to rounding. Its operations are in `kernels/*/fused.py`;
+`minicnn.kernels.reference.fused` defines each as a composition.
 """
 
 import copy
@@ -30,8 +30,8 @@ from .sequential import Container, Sequential
 def fuse(model: Any) -> Any:
     """A network of the same parameters and buffers in which neighbors are fused.
 
-    The model itself stays as it is; training either trains both. Layers of one's own, and layers
-    that are observed one by one, are best seen in the unfused model.
+    The model itself is not changed; training either of the two trains both. Layers that minicnn
+    does not define are kept. To observe every single layer, run the unfused model.
     """
     if _runs_as(model, Sequential):
         return _with_layers(model, _fuse_neighbors(model))
@@ -47,7 +47,7 @@ def fuse(model: Any) -> Any:
 
 
 def _runs_as(layer: Any, kind: type[Layer]) -> bool:
-    """Whether a layer is of this kind, or of a subclass that computes the same."""
+    """True if a layer has the forward and backward of this class."""
     own = type(layer)
     return own.forward is kind.forward and own.backward is kind.backward
 
@@ -95,7 +95,7 @@ def _are_conv_and_norm(layer: Any, follower: Any) -> bool:
 
 
 def _chain_length(items: list[tuple[str, Any]]) -> int:
-    """How many of the first layers make a `ReLUChain`."""
+    """The number of layers at the start that one `ReLUChain` can replace."""
     length = 0
     for _, layer in items:
         is_conv = _runs_as(layer, Conv2d) and layer.activation == "relu"
@@ -106,9 +106,9 @@ def _chain_length(items: list[tuple[str, Any]]) -> int:
 
 
 class ConvNorm(Layer):
-    """A convolution and its batch norm: one convolution where the statistics are fixed.
+    """A convolution and its batch norm: one convolution if the statistics are fixed.
 
-    In evaluation without gradients the batch norm is a factor and a summand of each channel.
+    In evaluation without gradients the batch norm scales and shifts each channel by a constant.
     """
 
     def __init__(self, conv: Conv2d, norm: BatchNorm2d):
@@ -185,10 +185,10 @@ class ResidualNorm(Layer):
 
 
 class ReLUChain(Layer):
-    """Convolutions with ReLU, and max pools behind them.
+    """Convolutions with ReLU, and the max pools after them.
 
-    A maximum is positive after pooling exactly if it was before, so that the ReLU's mask may be
-    applied to the smaller, pooled gradient. Inside, dy is the gradient before the ReLU.
+    A maximum is positive after pooling exactly if it was positive before, so the mask of ReLU may
+    be applied to the smaller, pooled gradient. Inside, dy is the gradient before the ReLU.
     """
 
     def __init__(self, parts: dict[str, Conv2d | MaxPool2d]):

@@ -1,4 +1,4 @@
-"""Watching a network at work: callbacks after each layer's forward and backward."""
+"""Hooks: functions called after each layer's forward and backward."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -21,12 +21,12 @@ observers = Observers()
 
 @contextmanager
 def observe(forward: Callback | None = None, backward: Callback | None = None) -> Iterator[None]:
-    """Within this block, in this thread, call back after every layer.
+    """Within this block, in this thread, call two functions after every layer.
 
     forward: called as `forward(layer, x, y)` after the layer's forward.
-    backward: called as `backward(layer, dy, dx)` after its backward; dx is None where it was not
-        asked for.
-    The network that was called and all layers inside of it report; observing changes no number.
+    backward: called as `backward(layer, dy, dx)` after its backward; dx is None if it
+        was not computed.
+    Both are called for the network itself and for all layers inside of it. They change no result.
     """
     pairs = [(observers.forward, forward), (observers.backward, backward)]
     for callbacks, callback in pairs:

@@ -4,65 +4,63 @@ fan_in is the number of inputs of one unit, kH * kW * C_in / groups for a convol
 array with one value per output map (LeNet-5's C3). fan_out is kH * kW * C_out / groups.
 """
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
+from ..kernels.thread_state import ThreadState
+
 Initializer = Callable[[tuple[int, ...], object, object, np.random.Generator], np.ndarray]
 
 
-class _Skipping(threading.local):
-    on = False
+class InitState(ThreadState):
+    """skip: weights are allocated but not drawn."""
+
+    skip: bool = False
 
 
-_skipping = _Skipping()
+_state = InitState()
 
 
-@contextmanager
-def skip_init() -> Iterator[None]:
+def skip_init() -> AbstractContextManager[None]:
     """Within this block, in this thread, new weights are allocated but not drawn.
 
-    For networks whose weights are loaded next, or never looked at.
+    For networks whose weights are loaded next, or of which only the shapes are needed.
     """
-    previous, _skipping.on = _skipping.on, True
-    try:
-        yield
-    finally:
-        _skipping.on = previous
+    return _state.changed(skip=True)
+
+
+def _scaled(draw: Callable, scale: Callable) -> Initializer:
+    """Draw numbers with `draw(generator, shape)`, and multiply by `scale(fan_in, fan_out)`."""
+
+    def initialize(
+        shape: tuple[int, ...], fan_in: Any, fan_out: Any, generator: np.random.Generator
+    ) -> np.ndarray:
+        if _state.skip:
+            return np.empty(shape, np.float32)
+        values = draw(generator, shape)
+        values *= np.asarray(scale(fan_in, fan_out), np.float32)
+        return values
+
+    return initialize
 
 
 def uniform(bound: Callable) -> Initializer:
     """U(-a, a) with `a = bound(fan_in, fan_out)`."""
 
-    def initialize(
-        shape: tuple[int, ...], fan_in: Any, fan_out: Any, generator: np.random.Generator
-    ) -> np.ndarray:
-        if _skipping.on:
-            return np.empty(shape, np.float32)
+    def draw(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         values = generator.random(shape, dtype=np.float32)
         values -= 0.5
-        values *= np.asarray(2 * bound(fan_in, fan_out), np.float32)
         return values
 
-    return initialize
+    return _scaled(draw, lambda fan_in, fan_out: 2 * bound(fan_in, fan_out))
 
 
 def normal(std: Callable) -> Initializer:
     """N(0, s^2) with `s = std(fan_in, fan_out)`."""
-
-    def initialize(
-        shape: tuple[int, ...], fan_in: Any, fan_out: Any, generator: np.random.Generator
-    ) -> np.ndarray:
-        if _skipping.on:
-            return np.empty(shape, np.float32)
-        values = generator.standard_normal(shape, dtype=np.float32)
-        values *= np.asarray(std(fan_in, fan_out), np.float32)
-        return values
-
-    return initialize
+    return _scaled(lambda generator, shape: generator.standard_normal(shape, dtype=np.float32), std)
 
 
 def gaussian(std: float) -> Initializer:

@@ -1,4 +1,4 @@
-"""What every layer is: a forward that keeps what its backward needs, and a backward."""
+"""The base of every layer: forward saves what backward needs, backward adds the gradients."""
 
 import inspect
 from functools import cache
@@ -38,7 +38,7 @@ class Layer(Tree):
     _saved: tuple[Any, ...] | None = None
 
     def forward(self, x: Array, out: Array | None = None) -> Any:
-        """y from x. `out`, where a layer takes it, is an array of y's shape to write y into."""
+        """y from x. If a layer takes `out`, an array of y's shape, y is written into it."""
         raise TypeError(f"{type(self).__name__} does not define forward")
 
     def backward(self, dy: Array, need_dx: bool = True) -> Any:
@@ -54,7 +54,7 @@ class Layer(Tree):
         raise TypeError(f"{type(self).__name__} does not define output_shape")
 
     def __call__(self, x: Array, out: Array | None = None) -> Any:
-        """`forward`, with its input checked and observers told: how containers call a layer."""
+        """Check the input, call `forward`, then the hooks: this is how containers call layers."""
         check_floats(self, x)
         if out is None:
             y = self.forward(x)
@@ -68,7 +68,7 @@ class Layer(Tree):
         return y
 
     def backpropagate(self, dy: Any, need_dx: bool = True) -> Any:
-        """`backward`, with observers told: how containers call a layer on the way back."""
+        """Call `backward`, then the hooks: this is how containers call layers."""
         if _takes(type(self).backward, "need_dx"):
             dx = self.backward(dy, need_dx=need_dx)
         else:
@@ -78,11 +78,11 @@ class Layer(Tree):
         return dx
 
     def save_for_backward(self, *values: Any) -> None:
-        """Keep `values` until backward asks for them; under `no_grad` keep nothing."""
+        """Keep `values` until `pop_saved`; under `no_grad` keep nothing."""
         self._saved = values if grad_enabled() else None
 
     def pop_saved(self) -> tuple[Any, ...]:
-        """What forward kept, once: it is released, so that memory shrinks during backward.
+        """The values that forward saved. They are released, so memory shrinks during backward.
 
         Raises RuntimeError if no forward ran since the last backward, or it ran under `no_grad`.
         """
@@ -103,13 +103,13 @@ class Layer(Tree):
 
 @cache
 def _takes(function: Any, name: str) -> bool:
-    """Whether a method has a parameter of that name; a layer of one's own need not."""
+    """True if a method has a parameter of that name; that of a user's layer may lack it."""
     parameters = inspect.signature(function).parameters
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 def _arguments(layer: Layer) -> list[str]:
-    """The constructor's arguments as the layer keeps them: required ones, and changed defaults."""
+    """The constructor's arguments for `repr`: required ones, and those that are not the default."""
     found = []
     for name, parameter in inspect.signature(type(layer)).parameters.items():
         if not hasattr(layer, name):

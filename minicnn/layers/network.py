@@ -1,6 +1,7 @@
-"""A whole network, and what is known of it beyond its layers."""
+"""A whole network, and its metadata: name, recipe, classes and input shape."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..errors import ShapeError
@@ -11,15 +12,41 @@ from .layer import Layer
 from .sequential import Sequential
 
 
-class Network(Sequential):
-    """A Sequential that is a whole network, with what is known of it.
+@dataclass(frozen=True)
+class Metadata:
+    """The facts about a whole network that its layers do not contain.
 
-    name, options: what `models.create` made it from.
+    name, options: the arguments with which `models.create` made it.
     recipe, loss: how its paper trains it.
-    classes: the names of what it tells apart, in the order of its outputs.
+    classes: the names of its classes, in the order of its outputs.
     preprocess: what its weights were trained with, from pixels to input; None: its recipe's.
     trained_on: the data set it was trained on, as `data.load` takes it.
+    input_shape: the (H, W, C) that it was designed for; empty if unknown.
     """
+
+    name: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    recipe: Any = None
+    loss: Any = None
+    classes: tuple[str, ...] = ()
+    preprocess: Any = None
+    trained_on: str = ""
+    input_shape: Shape = ()
+
+
+def metadata(model: Layer) -> Metadata:
+    """The attributes of `model` that have a name of `Metadata`; its defaults for the others.
+
+    A `Network` has all of them, a `Sequential` has an input shape. A child of one of these names,
+    such as a layer called `loss`, is not metadata.
+    """
+    names = [f.name for f in fields(Metadata) if hasattr(model, f.name)]
+    found = {name: getattr(model, name) for name in names}
+    return Metadata(**{n: value for n, value in found.items() if not isinstance(value, Layer)})
+
+
+class Network(Sequential):
+    """A Sequential that is a whole network. Its attributes are those of `Metadata`."""
 
     def __init__(self, *layers: Layer, input_shape: Shape = (), **named: Layer):
         super().__init__(*layers, input_shape=input_shape, **named)
@@ -36,9 +63,9 @@ class AuxiliaryNetwork(Network):
     """A network with auxiliary classifiers: `heads[name]` also reads the output of layer `name`.
 
     In training, forward returns `(output, auxiliary, ...)` in the order of the heads, and backward
-    takes the matching tuple of gradients; the dx of a head joins the main path where it branched
-    off. In evaluation the heads are silent (Szegedy et al. 2014, section 5). Their parameters are
-    called aux1..., aux2..., and so on.
+    takes the matching tuple of gradients; the dx of a head is added to dy of the layer that it
+    reads. In evaluation the heads are not computed (Szegedy et al. 2014, section 5). The names of
+    their parameters start with aux1, aux2, and so on.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ class LocalResponseNorm(Layer):
     """Local response normalization across `size` neighboring channels (Krizhevsky et al. 2012).
 
     The paper prints size=5, alpha=1e-4, beta=0.75, k=2. Caffe and torch divide alpha by the size:
-    `alpha_div_n=True`, and then the paper's formula is alpha=5e-4. `(N, H, W, C)` -> the same
+    `alpha_div_n=True`; with it, alpha=5e-4 is the paper's formula. `(N, H, W, C)` -> the same
     shape; the formula is in `minicnn.kernels.reference.norm`.
     """
 
@@ -59,7 +59,7 @@ class BatchNorm2d(Layer):
     `(N, H, W, C)` -> the same shape. Parameters: `weight` (gamma) and `bias` (beta), `(channels,)`.
     Buffers: `running_mean`, `running_var`, updated in training with torch's `momentum`: the
     fraction of the new batch (0.1 here is a decay of 0.9 in Caffe and TensorFlow).
-    Raises ShapeError in training for a single value per channel.
+    Raises ShapeError in training if there is only one value per channel.
     """
 
     buffers = ("running_mean", "running_var")

@@ -17,7 +17,7 @@ class Parameter:
     value, grad: arrays of one shape and type. Backward adds into `grad`, `zero_grad` clears it.
     fan_in, fan_out: how many inputs feed one unit, and how many units one input feeds; an
         initializer reads them. fan_in may be an array with one number per output.
-    trainable: the number of scalars that are trained; fewer than value.size where some are fixed.
+    trainable: the number of scalars that are trained; fewer than value.size if some are fixed.
     lr_multiplier, weight_decay_multiplier: factors that the optimizer applies to this parameter
         only (Caffe's lr_mult and decay_mult); 0 and 0 freeze it.
     """
@@ -47,7 +47,7 @@ class Parameter:
     def add_grad(self, gradient: Array, copy: bool = True) -> None:
         """Add an array of the value's shape to the gradient.
 
-        copy: False if the caller gives the array away, so that it need not be copied.
+        copy: False if the caller does not use the array afterwards, so that it need not be copied.
         Raises ShapeError if the shape differs.
         """
         if self._grad is None:
@@ -56,7 +56,7 @@ class Parameter:
             self._grad += self._checked(gradient, copy=False)
 
     def _checked(self, gradient: Array, copy: bool) -> Array:
-        """The gradient in the value's type. A kernel gets its address: its shape must be right."""
+        """The gradient in the value's type. Its shape must be right: kernels read it by address."""
         if np.shape(gradient) != self.value.shape:
             raise ShapeError(
                 f"{self!r}: the gradient has shape {np.shape(gradient)}; "
@@ -67,7 +67,7 @@ class Parameter:
         return gradient.copy() if copy or not gradient.flags.c_contiguous else gradient
 
     def zero_grad(self) -> None:
-        """Set the gradient to zero, by letting go of it."""
+        """Set the gradient to zero. Its memory is released."""
         self._grad = None
 
     def astype(self, dtype: Any) -> None:

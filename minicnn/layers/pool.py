@@ -15,11 +15,12 @@ from .parameter import Parameter
 
 
 class Pool2d(Layer):
-    """What max and average pooling share: their window.
+    """The window of max and average pooling.
 
     kernel_size, stride: an int or a pair, in pixels; stride defaults to kernel_size.
     padding: an int, a pair, or `((top, bottom), (left, right))`; each side smaller than the kernel.
-    ceil_mode: let the last windows hang over the edge (Caffe's rule) instead of dropping the rest.
+    ceil_mode: the last windows may reach beyond the edge (Caffe's rule); otherwise the pixels that
+        do not fill a window are ignored.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Pool2d(Layer):
 class MaxPool2d(Pool2d):
     """The largest value of every window.
 
-    The padding counts as -inf, and of equal values the first in row-major order wins.
+    The padding is -inf. Of equal values the first in row-major order is the maximum.
     `MaxPool2d(3, stride=2)` is AlexNet's overlapping pooling.
     """
 
@@ -103,7 +104,7 @@ class AvgPool2d(Pool2d):
 
 
 class AdaptiveAvgPool2d(Layer):
-    """Means over `output_size` windows that divide an image of any size evenly (torch's rule).
+    """Means over `output_size` windows of nearly equal size (torch's rule).
 
     torchvision's AlexNet and VGG have it before their classifier, where it is the identity at
     their own input size.
@@ -150,8 +151,8 @@ class Subsample2d(Layer):
 
     Source: LeCun et al. 1998, section II.B.
 
-    Parameters: `weight` and `bias`, `(channels,)` each. Windows of `size` x `size` pixels lie side
-    by side; what is left over at the bottom and right is dropped.
+    Parameters: `weight` and `bias`, `(channels,)` each. Windows of `size` x `size` pixels do
+    not overlap; pixels at the bottom and right that do not fill a window are ignored.
     """
 
     def __init__(self, channels: int, size: int = 2, activation: str | None = None):

@@ -1,4 +1,4 @@
-"""Layers one after another, and the container that all containers extend."""
+"""`Sequential`, and `Container`, the base of all containers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ class Container(Layer):
             self._layers[name] = self._checked(name, layer)
         if not self._layers:
             raise ValueError(f"{type(self).__name__}: expected at least one layer")
-        list(self.named_layers())  # which refuses one layer in two places
+        list(self.named_layers())  # raises ValueError for one layer in two places
 
     def _checked(self, name: str, layer: Any) -> Layer:
         if not isinstance(layer, Layer):
@@ -72,10 +72,11 @@ class Container(Layer):
 
 
 class Sequential(Container):
-    """One layer after the other; backward walks the list backwards.
+    """Layers in order: forward calls them from first to last, backward from last to first.
 
     `Sequential(conv1=Conv2d(...), pool1=MaxPool2d(...))` names the layers as the paper does.
-    input_shape: the (H, W, C) that it was designed for, for summaries and checks; may be unknown.
+    input_shape: the (H, W, C) that it was designed for, used for summaries and checks; empty if
+        unknown.
     """
 
     def __init__(self, *layers: Layer, input_shape: Shape = (), **named: Layer):

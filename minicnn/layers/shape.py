@@ -30,21 +30,21 @@ class Flatten(Layer):
 class PadShortcut(Layer):
     """ResNet's parameter-free shortcut where the shape changes (He et al. 2015b, 3.3, option A).
 
-    Every `stride`-th pixel, and zeros for the `out_channels - in_channels` new channels: behind the
-    old ones (fb.resnet.torch), or with `both_sides` half in front and half behind (the common CIFAR
-    checkpoints).
+    y has every `stride`-th pixel of x, and `out_channels - in_channels` channels of zeros: after
+    those of x (fb.resnet.torch), or with `pad_both_ends` half before and half after them (the
+    common CIFAR checkpoints).
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int = 1, both_sides: bool = False
+        self, in_channels: int, out_channels: int, stride: int = 1, pad_both_ends: bool = False
     ):
         if out_channels < in_channels:
             raise ValueError(
                 f"PadShortcut: out_channels={out_channels} must not be below {in_channels=}"
             )
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.stride, self.both_sides = stride, both_sides
-        first = (out_channels - in_channels) // 2 if both_sides else 0
+        self.stride, self.pad_both_ends = stride, pad_both_ends
+        first = (out_channels - in_channels) // 2 if pad_both_ends else 0
         self._old = slice(first, first + in_channels)  # the channels of y that are those of x
 
     def output_shape(self, shape: Shape) -> Shape:

@@ -1,4 +1,4 @@
-"""Following a shape through a network, layer by layer; nothing is computed."""
+"""The shapes of all inputs and outputs in a network, without computing anything."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -22,10 +22,10 @@ class LayerTrace(NamedTuple):
 
 
 def shapes_through(layer: Layer, shape: Shape, name: str = "") -> Iterator[LayerTrace]:
-    """A `LayerTrace` for each leaf layer on the way of `shape`, in the order of the forward.
+    """A `LayerTrace` for each leaf layer, for an input of `shape`, in the order of the forward.
 
-    The heads of an `AuxiliaryNetwork` follow by `shapes_through_heads`.
-    Raises ShapeError if a layer cannot take the shape that reaches it.
+    `shapes_through_heads` does the same for the heads of an `AuxiliaryNetwork`.
+    Raises ShapeError if a layer cannot take the shape of its input.
     """
     if isinstance(layer, Sequential):
         for child_name, child in layer._layers.items():

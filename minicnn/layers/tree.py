@@ -1,4 +1,4 @@
-"""A network as a tree of names: layers, parameters, buffers, and what is done to all of them."""
+"""A network as a tree of layers, parameters and buffers with names."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Tree:
-    """What a layer is apart from its arithmetic: a node with children, parameters and buffers.
+    """A node of the tree: a layer without its arithmetic.
 
     Attributes that are `Parameter`s are trained. Attributes that are layers, or lists, tuples or
     dicts of layers, are children. The attributes named in `buffers` are arrays that are saved but
@@ -42,7 +42,7 @@ class Tree:
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
         """This layer, called `prefix`, and all layers inside of it with their dotted names.
 
-        Raises ValueError if one layer object is found twice: it could keep only one of its inputs
+        Raises ValueError if one layer object is found twice: it can save only one of its inputs
         for backward, and its parameters would be updated twice.
         """
         seen: dict[int, str] = {}
@@ -140,7 +140,7 @@ class Tree:
         return self
 
     def initialize(self, weight: Initializer | None = None, bias: float | None = None) -> "Self":
-        """Draw every weight anew and set every bias to a constant; None leaves them."""
+        """Draw new weights and set every bias to a constant; None leaves them unchanged."""
         for name, parameter in vars(self).items():
             if not isinstance(parameter, Parameter):
                 continue

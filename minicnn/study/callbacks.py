@@ -1,5 +1,6 @@
 """Callbacks that need more than training does, such as matplotlib for pictures."""
 
+from ..layers import metadata
 from ..training.callbacks import Callback
 from ..training.trainer import Trainer
 
@@ -13,7 +14,7 @@ class DrawCurves(Callback):
         history = trainer.history
         if trainer.out is None or not history.rows or not trainer.finished:
             return
-        name = getattr(trainer.model, "name", None) or type(trainer.model).__name__
+        name = metadata(trainer.model).name or type(trainer.model).__name__
         title = f"{name} on {trainer.loader.dataset.name}"
         plots.curves(history, trainer.out / "curves.png", title)
         if history.evaluation:

@@ -1,4 +1,4 @@
-"""What a table of a network says of each kind of layer: counts and columns, one function per kind."""
+"""Counts and table columns of each kind of layer."""
 
 from functools import singledispatch
 

@@ -1,4 +1,4 @@
-"""Are the hand-written gradients right? Finite differences answer, in float64, on random directions."""
+"""A check of hand-written gradients by finite differences, in float64, along random directions."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from ..layers import Layer
 class GradientCheck(dict[str, float]):
     """The largest relative error by name: "x", and the names of the parameters.
 
-    `ok` is whether all are within `tolerance`; printed, each error stands beside its verdict.
+    `ok` is True if all are within `tolerance`. `print(check)` shows each error with its verdict.
     """
 
     def __init__(self, errors: dict[str, float], tolerance: float):
@@ -18,7 +18,7 @@ class GradientCheck(dict[str, float]):
 
     @property
     def ok(self) -> bool:
-        """Whether every error is within the tolerance."""
+        """True if every error is within the tolerance."""
         return all(error <= self.tolerance for error in self.values())
 
     def __str__(self) -> str:
@@ -44,14 +44,13 @@ def check_gradients(
 
     With a random upstream gradient g, let f = sum(g * layer(x)). For a random direction d of one
     array, `(f(+eps d) - f(-eps d)) / (2 eps)` must equal the scalar product of d and the gradient
-    that backward gives. It is one number per direction, in which every element has its part: one
-    that is wrong, forgotten or zero changes it. Keep x away from kinks (ReLU at 0, ties in max
-    pooling).
+    that backward gives. Every element contributes to this number, so a single wrong, forgotten or
+    zero element changes it. Keep x away from kinks (ReLU at 0, ties in max pooling).
 
     layer and x are used in float64: convert the layer with `layer.astype(float)`. A dropout layer
     must be in evaluation mode. The gradients of the layer are cleared afterwards.
     Returns the errors with a verdict, see `GradientCheck`.
-    Raises ValueError unless everything is float64, and for a forward that changes its input.
+    Raises ValueError unless all arrays are float64, and if forward changes its input.
     """
     arrays = {"x": x} | {name: p.value for name, p in layer.named_parameters()}
     for name, array in arrays.items():

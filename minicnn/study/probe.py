@@ -1,4 +1,4 @@
-"""The scale of activations and gradients at step 0: a network that is dead before training shows here."""
+"""The scale of activations and gradients before training, to find layers in which they vanish."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import rng
 from ..kernels.types import Array, Shape
-from ..layers import Layer, observe
+from ..layers import Layer, metadata, observe
 from ..training.metrics import loss_of
 
 
@@ -15,7 +15,7 @@ from ..training.metrics import loss_of
 class LayerStats:
     """One leaf layer.
 
-    activation, gradient: standard deviations of its output and of the gradient that reached it.
+    activation, gradient: standard deviations of its output and of the gradient of its output.
     dead: the fraction of its outputs that are exactly 0.
     update: RMS of the weight's gradient over RMS of the weight, or None without weights.
     """
@@ -35,13 +35,13 @@ def probe(
 
     input_shape: (H, W, C), the model's own if None.
     Returns the statistics in the order of the forward, and the loss. Buffers and the random
-    generator are left as they were, gradients are cleared. A loss near ln(classes) is right;
-    activations that shrink or grow by orders of magnitude from layer to layer are not.
+    generator are left as they were, gradients are cleared. A loss near ln(classes) is
+    right; activations that shrink or grow by orders of magnitude per layer are not.
     Raises ValueError if no input shape is known.
     """
-    input_shape = tuple(input_shape or getattr(model, "input_shape", None) or ())
+    input_shape = tuple(input_shape or metadata(model).input_shape)
     if not input_shape:
-        raise ValueError("the network does not say what it reads; give input_shape=(H, W, C)")
+        raise ValueError("the network has no input shape of its own; give input_shape=(H, W, C)")
     generator = np.random.default_rng(seed)
     x = generator.standard_normal((batch, *input_shape)).astype(np.float32)
     names = {id(layer): name for name, layer in model.named_layers() if not _has_children(layer)}

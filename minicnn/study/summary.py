@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from ..kernels.types import Shape
-from ..layers import Layer
+from ..layers import Layer, metadata
 from ..layers.shapes import shapes_through
 from . import describe
 
@@ -61,7 +61,7 @@ class Summary:
     memory: int
 
     def to_json(self) -> str:
-        """All of it as JSON."""
+        """The rows and the totals as JSON."""
         return json.dumps(asdict(self), indent=2)
 
     def table(self) -> tuple[list[str], list[list[str]]]:
@@ -134,8 +134,8 @@ def summarize(model: Layer, input_shape: Shape | None = None, batch: int = 1) ->
 
     Raises ShapeError if the network cannot take that input, ValueError if no shape is known.
     """
-    known: Shape = getattr(model, "input_shape", ())
-    input_shape = tuple(input_shape or known)
+    about = metadata(model)
+    input_shape = tuple(input_shape or about.input_shape)
     if not input_shape:
         raise ValueError("the network has no input shape of its own; give input_shape=(H, W, C)")
     rows = []
@@ -160,7 +160,7 @@ def summarize(model: Layer, input_shape: Shape | None = None, batch: int = 1) ->
             )
         )
     return Summary(
-        model=getattr(model, "name", None) or type(model).__name__,
+        model=about.name or type(model).__name__,
         input=input_shape,
         batch=batch,
         rows=rows,

@@ -1,44 +1,70 @@
-"""From the arguments of `fit` to the objects of a run; what is not given comes from the recipe."""
+"""From the arguments of `fit` to the objects of a run; the recipe has what is not given."""
 
+from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..data.resident import ResidentLoader, can_stay
+from ..data.transforms import Augment
 from ..device import model_device
-from ..layers import Layer
-from .optimizers import OPTIMIZERS, SGD, Optimizer
+from ..errors import TrainingError
+from ..layers import Layer, metadata
+from . import checkpoint
+from .metrics import recipe_preprocess
+from .optimizers import OPTIMIZERS, Optimizer
 from .recipe import Recipe
-from .schedules import SCHEDULES, Constant, Schedule
+from .schedules import SCHEDULES, Schedule
 
 
-def first_given(*values: Any) -> Any:
-    """The first value that is not None."""
-    return next(value for value in values if value is not None)
+def run_folder(out: str | Path | None, resume: bool) -> Path | None:
+    """The folder of a run, or None. Raises TrainingError if it holds a run that is not resumed."""
+    if out is None:
+        return None
+    folder = Path(out)
+    if (folder / checkpoint.LAST).exists() and not resume:
+        raise TrainingError(f"{folder} already holds a run: resume it, or choose another folder")
+    return folder
 
 
 def make_loader(
-    model: Layer, train: Dataset, batch_size: int, preprocess: Any, augment: Any, seed: int
+    model: Layer,
+    train: Dataset,
+    recipe: Recipe,
+    batch_size: int | None,
+    preprocess: Callable[[np.ndarray], np.ndarray] | None,
+    augment: Augment | None,
+    seed: int,
 ) -> Loader:
     """The loader of the training data: on the GPU, if the model and the data allow it."""
+    shape = metadata(model).input_shape
+    batch_size = recipe.batch_size if batch_size is None else batch_size
+    if augment is None and recipe.augment:
+        augment = recipe.augment
+        augment = augment.for_input(shape) if shape and hasattr(augment, "for_input") else augment
+    if preprocess is None:
+        preprocess = recipe_preprocess(recipe, model)
+        if preprocess and train.decode:
+            preprocess = preprocess.decoding_like(train.decode)
     is_resident = model_device(model) == "cuda" and can_stay(train, preprocess, augment)
-    kind = ResidentLoader if is_resident else Loader
+    kind: Any = ResidentLoader if is_resident else Loader
     return kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
 
 
 def make_optimizer(
-    optimizer: Optimizer | str | None, model: Layer, recipe: Recipe | None, lr: float | None
+    optimizer: Optimizer | str | None, model: Layer, recipe: Recipe, lr: float | None
 ) -> Optimizer:
-    """The optimizer that `fit` was given, or named, or that the recipe has; else SGD."""
+    """The optimizer that `fit` was given, the one of that name, or the recipe's."""
     if isinstance(optimizer, Optimizer):
         if lr is not None:
             raise ValueError("lr is given twice: to fit and to the optimizer")
         return optimizer
-    if optimizer is None and recipe:
-        return recipe.make_optimizer(model, lr)
     if optimizer is None:
-        return SGD(model.parameters(), lr=0.01 if lr is None else lr, momentum=0.9)
+        return recipe.make_optimizer(model, lr)
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}")
     options: dict[str, Any] = {"momentum": 0.9} if optimizer == "sgd" else {}
@@ -47,12 +73,12 @@ def make_optimizer(
     return rule(model.parameters(), lr=default_lr if lr is None else lr, **options)
 
 
-def make_schedule(schedule: Schedule | str | None, recipe: Recipe | None) -> Schedule:
-    """A schedule for one run: a copy of the one given, a named one, the recipe's, or constant."""
+def make_schedule(schedule: Schedule | str | None, recipe: Recipe) -> Schedule:
+    """A schedule for one run: a copy of the one given, the one of that name, or the recipe's."""
     if isinstance(schedule, Schedule):
         return deepcopy(schedule)
     if schedule is None:
-        return recipe.make_schedule() if recipe else Constant()
+        return recipe.make_schedule()
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule={schedule!r}: expected one of {', '.join(SCHEDULES)}")
     try:

@@ -1,4 +1,4 @@
-"""Callbacks: progress, logging, early stopping. Your own override some of four methods."""
+"""Callbacks: progress, logging, early stopping. Your own overrides some of four methods."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .history import describe
+from .history import describe, watched_loss
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -37,9 +37,9 @@ class Callback:
 
 
 class EarlyStopping(Callback):
-    """End the training when the test loss has not fallen for `patience` epochs.
+    """End the training when the validation loss has not fallen for `patience` epochs.
 
-    Without a test set, the training loss counts.
+    Without validation images, the test loss counts; without test images, the training loss.
     """
 
     def __init__(self, patience: int = 5):
@@ -52,10 +52,7 @@ class EarlyStopping(Callback):
         self._decide(trainer)
 
     def _decide(self, trainer: "Trainer") -> None:
-        losses = [
-            row["train_loss"] if row["test_loss"] is None else row["test_loss"]
-            for row in trainer.history.rows
-        ]
+        losses = [watched_loss(row) for row in trainer.history.rows]
         if losses and len(losses) - 1 - losses.index(min(losses)) >= self.patience:
             trainer.stop = True
 
@@ -113,7 +110,7 @@ class TensorBoardLog(Callback):
 
 
 class FirstStepNotice:
-    """Explain once a first step that takes long."""
+    """Print an explanation if the first step takes long."""
 
     def __init__(self, report: Callable[[str], None]):
         text = "  the first step also compiles the kernels that are not in the cache yet"
@@ -122,7 +119,7 @@ class FirstStepNotice:
         self._timer.start()
 
     def cancel(self) -> None:
-        """The step is over, or there will be none."""
+        """Do not print it: the step is over, or there is none."""
         self._timer.cancel()
 
 
@@ -162,7 +159,7 @@ class LogLines(Callback):
 class ProgressBar(Callback):
     """Progress as a bar: loss, accuracy, images per second, and the time left in this epoch.
 
-    It moves on a terminal and in a notebook.
+    It is redrawn in place, on a terminal and in a notebook.
     """
 
     def __init__(self, console: Console):

@@ -1,4 +1,4 @@
-"""What makes a training run, as text: it has to be the same when the run is resumed."""
+"""The settings of a training run as text. A resumed run must have the same ones."""
 
 import functools
 import hashlib
@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.dataset import Dataset
+from ..layers import metadata
 
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-HASHED_BYTES = 64 << 20  # images up to this size are hashed whole, of larger sets a sample
+HASHED_BYTES = 64 << 20  # of larger sets only a sample of the images is hashed
 SAMPLE = 64  # images
 
 
 def configuration(trainer: "Trainer") -> dict[str, Any]:
-    """All settings that change the result, but for the number of epochs, which may grow."""
-    optimizer, loader = trainer.optimizer, trainer.loader
+    """All settings that change the result, except the number of epochs, which may grow."""
+    optimizer, loader, about = trainer.optimizer, trainer.loader, metadata(trainer.model)
     names = {id(p): name for name, p in trainer.model.named_parameters()}
     multipliers = {
         names[id(p)]: list(factors)
@@ -27,11 +28,12 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
     }
     settings = {k: v for k, v in optimizer.settings().items() if k != "lr"}
     found = {
-        "model": getattr(trainer.model, "name", None),
-        "options": getattr(trainer.model, "options", {}),
+        "model": about.name,
+        "options": about.options,
         "network": repr(trainer.model),
         "data": identity(loader.dataset),
         "test data": None if trainer.test is None else identity(trainer.test),
+        "validation data": None if trainer.validation is None else identity(trainer.validation),
         "batch_size": loader.batch_size,
         "seed": loader.seed,
         "optimizer": type(optimizer).__name__,
@@ -48,7 +50,7 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs between two configurations, a clause each."""
+    """The differences between two configurations, one clause per setting."""
     if before["optimizer"] != now["optimizer"]:  # their other settings cannot be compared
         before = {key: value for key, value in before.items() if key in now}
         now = {key: value for key, value in now.items() if key in before}

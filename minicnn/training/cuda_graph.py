@@ -22,8 +22,8 @@ READ_EVERY = 20  # steps between readings of the sums; each reading makes the ho
 class CapturedStep:
     """`loop.forward_backward`, launched as one CUDA graph.
 
-    The images, the labels and dropout's keys have fixed places on the device, which are filled
-    before each replay. The update is not in the graph, so that the learning rate may change.
+    The images, the labels and dropout's keys have fixed addresses on the device. They are copied
+    there before each replay. The update is not in the graph, so that the learning rate may change.
     """
 
     def __init__(self, step: Step):
@@ -44,7 +44,7 @@ class CapturedStep:
 
 
 class _Graph:
-    """A captured step, with the places of its batch and of its gradients."""
+    """A captured step, with the arrays of its batch and of its gradients."""
 
     def __init__(self, step: Step, run: "Trainer", x: np.ndarray, labels: np.ndarray):
         self._x, self._labels = to_device(x, "cuda"), to_device(labels, "cuda")

@@ -20,7 +20,7 @@ def first_bad_parameter(model: Layer) -> str | None:
 
 
 def first_bad_layer(model: Layer, x: np.ndarray) -> str:
-    """Where in the network the first NaN or infinity appears for the input x, in words."""
+    """A clause that names the first layer or parameter with a NaN or infinity, for the input x."""
     x = to_input(x, model_device(model))
     if not np.isfinite(x).all():
         return "the input already holds one"
@@ -40,7 +40,7 @@ def first_bad_layer(model: Layer, x: np.ndarray) -> str:
 
 
 class ChanceLevelDetector:
-    """Notice a loss that stays at ln(classes), the loss of random guessing.
+    """Detect a loss that stays at ln(classes), the loss of random guessing.
 
     A VGG with too small initial weights never leaves it.
     """

@@ -1,4 +1,4 @@
-"""The training loop: an epoch is these two functions."""
+"""The training loop: the gradients of one step, and one epoch."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ Step = Callable[["Trainer", np.ndarray, np.ndarray], None]
 def forward_backward(run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
     """A training step up to the gradients. x `(N, H, W, C)`, labels `(N,)`.
 
-    On a GPU this is what a CUDA graph captures: kernels only, no value that the host waits for.
+    On a GPU a CUDA graph captures this function: it only launches kernels, and reads no value back.
     """
     outputs = run.network(to_input(x, run.device))
     loss, gradient = run.loss(outputs, labels)

@@ -1,13 +1,11 @@
 """Losses: from a network's outputs and the labels to a number and the gradient of the outputs.
 
-A loss is any callable with `value, gradient = loss(outputs, labels)`; a plain function will do.
-If it also has `probabilities(outputs)`, which gives `(N, classes)` with rows that sum to 1,
-accuracies and predictions use that; otherwise the outputs are taken as logits.
+A loss is any callable with `value, gradient = loss(outputs, labels)`; such as a plain function.
+If it also has a method `probabilities(outputs)`, with result `(N, classes)` and rows that sum to 1,
+accuracies and predictions use it; otherwise the outputs are taken as logits.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,12 +13,20 @@ import numpy as np
 from ..device import array_device, to_host
 from ..errors import ShapeError
 from ..kernels import functional as F
+from ..kernels.thread_state import ThreadState
 
-_labels_checked: ContextVar[bool] = ContextVar("labels_checked", default=False)
+
+class LossState(ThreadState):
+    """labels_checked: labels on the GPU are not checked again."""
+
+    labels_checked: bool = False
+
+
+_state = LossState()
 
 
 class Loss(Protocol):
-    """What `fit` and `evaluate` accept as a loss.
+    """A loss for `fit` and `evaluate`.
 
     Called with the network's outputs, `(N, classes)`, and the labels, `(N,)`, it returns the mean
     loss of the batch, a scalar, and its gradient with respect to the outputs.
@@ -31,21 +37,16 @@ class Loss(Protocol):
 
 
 def probabilities_of(loss: Loss, outputs: Any) -> np.ndarray:
-    """What the outputs mean, `(N, classes)`: `loss.probabilities(outputs)`, or softmax(outputs)."""
+    """The probabilities `(N, classes)`: `loss.probabilities(outputs)`, or softmax(outputs)."""
     own = getattr(loss, "probabilities", None)
     if own is not None:
         return own(outputs)
     return F.softmax(outputs[0] if isinstance(outputs, tuple) else outputs)
 
 
-@contextmanager
-def labels_checked() -> Iterator[None]:
+def labels_checked() -> AbstractContextManager[None]:
     """Within this block, labels on a GPU are not checked again: each check makes the host wait."""
-    token = _labels_checked.set(True)
-    try:
-        yield
-    finally:
-        _labels_checked.reset(token)
+    return _state.changed(labels_checked=True)
 
 
 def check_label_range(labels: np.ndarray, classes: int, what: str = "labels") -> None:
@@ -60,7 +61,7 @@ def check_label_range(labels: np.ndarray, classes: int, what: str = "labels") ->
 def check_labels(outputs: np.ndarray, labels: Any) -> np.ndarray:
     """The labels as an array. Raises ShapeError unless they fit the outputs `(N, classes)`.
 
-    They have to be `(N,)` integers in 0..classes-1.
+    They must be `(N,)` integers in 0..classes-1.
     """
     labels = labels if hasattr(labels, "dtype") else np.asarray(labels)
     if outputs.ndim != 2:
@@ -72,7 +73,7 @@ def check_labels(outputs: np.ndarray, labels: Any) -> np.ndarray:
             f"labels are {labels.dtype} {labels.shape}; "
             f"expected integers of shape ({len(outputs)},)"
         )
-    if array_device(labels) == "cpu" or not _labels_checked.get():
+    if array_device(labels) == "cpu" or not _state.labels_checked:
         check_label_range(to_host(labels), outputs.shape[1])
     return labels
 
@@ -82,13 +83,13 @@ def softmax_cross_entropy(logits: np.ndarray, labels: Any) -> tuple[Any, np.ndar
 
     logits `(N, classes)`, labels `(N,)` integers. Returns the loss (a scalar) and dlogits
     `(N, classes)`. Raises ShapeError for labels that do not fit.
-    See `kernels/reference/loss.py`.
+    See `minicnn.kernels.reference.loss`.
     """
     return F.softmax_cross_entropy(logits, check_labels(logits, labels))
 
 
 class SoftmaxCrossEntropy:
-    """Softmax cross-entropy on logits: the loss of all networks here but LeNet-5 of 1998."""
+    """Softmax cross-entropy on logits: the loss of every network here except LeNet-5 of 1998."""
 
     def __call__(self, outputs: np.ndarray, labels: np.ndarray) -> tuple[Any, np.ndarray]:
         return softmax_cross_entropy(outputs, labels)

@@ -1,9 +1,9 @@
-"""How good a network is: loss, top-1 and top-5 accuracy, the confusion matrix, class accuracies."""
+"""Measures of a network: loss, top-1 and top-5 accuracy, confusion matrix, accuracy per class."""
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,14 @@ from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.transforms import Preprocess
 from ..device import model_device, to_device, to_host, to_input
-from ..layers import Layer, fuse, no_grad
-from .losses import (
-    Loss,
-    SoftmaxCrossEntropy,
-    check_label_range,
-    labels_checked,
-    probabilities_of,
-)
+from ..layers import Layer, fuse, metadata, no_grad
+from .losses import Loss, SoftmaxCrossEntropy, check_label_range, labels_checked, probabilities_of
 
 
 def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """For each row, how many classes are more probable than the true one: 0 is a top-1 hit.
+    """For each row, the number of classes more probable than the true one: 0 is a top-1 hit.
 
-    Ties count against the network, except for the class that argmax picks.
+    Ties count as more probable, unless argmax is the true class.
     """
     own = probabilities[np.arange(len(labels)), labels][:, None]
     ties = (probabilities == own).sum(axis=1) - 1
@@ -35,8 +29,8 @@ def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 class RunningMetrics:
     """Loss and accuracy of the current epoch so far.
 
-    loss: the sum over the images; correct: how many of them were classified correctly;
-    images: how many there were; seconds: the time spent on them. last_loss, last_accuracy: those
+    loss: the sum over the images; correct: the number that were classified correctly;
+    images: their number; seconds: the time spent on them. last_loss, last_accuracy: those
     of the latest step, or on a GPU, where they are read rarely, of the latest steps that were read.
     """
 
@@ -59,7 +53,7 @@ class RunningMetrics:
         self._seconds, self._started = self.seconds, None
 
     def add(self, loss: Any, outputs: Any, labels: np.ndarray) -> None:
-        """Add the losses and hits of a batch: its mean loss, and the network's outputs."""
+        """Add the mean `loss` of a batch, and the hits in its outputs, to the sums."""
         n = len(labels)
         hits = int((rank(probabilities_of(self._loss, outputs), labels) == 0).sum())
         self.last_loss, self.last_accuracy = float(loss), hits / n
@@ -67,7 +61,7 @@ class RunningMetrics:
         self.correct += hits
 
     def count(self, images: int) -> bool:
-        """Count the images of a batch that was added. Returns whether `last_loss` is new."""
+        """Count the images of a batch that was added. Returns True if `last_loss` is new."""
         self.images += images
         return True
 
@@ -130,8 +124,8 @@ class Evaluation:
 
 
 def loss_of(model: Layer) -> Loss:
-    """The loss the model was made for; softmax cross-entropy if it has none."""
-    return getattr(model, "loss", None) or SoftmaxCrossEntropy()
+    """The loss of the model; softmax cross-entropy if it has none."""
+    return metadata(model).loss or SoftmaxCrossEntropy()
 
 
 def preprocess_of(model: Layer) -> Any:
@@ -139,15 +133,14 @@ def preprocess_of(model: Layer) -> Any:
 
     None for a model without either.
     """
-    own = getattr(model, "preprocess", None)
-    recipe = getattr(model, "recipe", None)
-    return own or (recipe_preprocess(recipe, model) if recipe else None)
+    about = metadata(model)
+    return about.preprocess or (recipe_preprocess(about.recipe, model) if about.recipe else None)
 
 
-def recipe_preprocess(recipe: Any, model: Layer) -> Preprocess:
+def recipe_preprocess(recipe: Any, model: Layer) -> Preprocess | None:
     """The preprocessing of a recipe, for the size and channels that the model reads."""
-    shape = getattr(model, "input_shape", ())
-    return recipe.preprocess.for_input(shape) if shape else recipe.preprocess
+    shape = metadata(model).input_shape
+    return recipe.preprocess.for_input(shape) if shape and recipe.preprocess else recipe.preprocess
 
 
 def evaluate(
@@ -167,11 +160,7 @@ def evaluate(
     Raises ShapeError for images or labels that do not fit the network, DataError for images of a
     class that it does not know.
     """
-    dataset = as_dataset(dataset)
-    known = getattr(model, "classes", ())
-    labels = dataset.labels_of(known)
-    if labels is not dataset.labels:
-        dataset = replace(dataset, labels=labels, classes=known)
+    dataset = as_dataset(dataset).with_classes(metadata(model).classes)
     loss = loss or loss_of(model)
     loader = Loader(dataset, batch_size, preprocess or preprocess_of(model))
     total, top1, top5 = 0.0, 0, 0

@@ -1,8 +1,8 @@
-"""Optimizers: the rules that turn gradients into steps. See `kernels/reference/optim.py`.
+"""Optimizers: updates of parameters from their gradients. See `minicnn.kernels.reference.optim`.
 
-An optimizer takes the list of parameters and honors each one's `lr_multiplier` and
-`weight_decay_multiplier`. Its state (velocities, moments) has the shapes of the parameters and is
-part of a checkpoint.
+An optimizer takes the list of parameters, and multiplies the learning rate and the weight decay by
+each one's `lr_multiplier` and `weight_decay_multiplier`. Its state (velocities, moments) has the
+shapes of the parameters and is part of a checkpoint.
 """
 
 import inspect
@@ -118,8 +118,8 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum, L2 weight decay and optional Nesterov momentum.
 
-    form: "torch" or "caffe" (AlexNet's own). They differ after a change of the learning rate, see
-    `sgd_update`.
+    form: "torch" or "caffe" (that of AlexNet). They differ after a change of the learning rate,
+    see `sgd_update`.
     """
 
     slots = ("velocity",)

@@ -1,4 +1,4 @@
-"""What can be known of a run before its first step: whether data, network and optimizer fit."""
+"""Checks before the first step of a run: do data, network, optimizer and folder fit?"""
 
 import tempfile
 from pathlib import Path
@@ -23,10 +23,12 @@ from .losses import (
 from .optimizers import Optimizer
 
 
-def check_data(model: Layer, loader: Loader, test: Dataset | None, loss: Loss) -> None:
+def check_data(
+    model: Layer, loader: Loader, test: Dataset | None, loss: Loss, name: str = "test"
+) -> None:
     """Raise ShapeError, DataError or TrainingError if a set does not fit the network.
 
-    All labels are looked at, and of the images the first, as the network would get it.
+    name: what `test` is called in messages. All labels are checked, and the first image after its preprocessing.
     """
     x = _first_input(loader, "training")
     classes = _classes(model, x, loss)
@@ -36,15 +38,15 @@ def check_data(model: Layer, loader: Loader, test: Dataset | None, loss: Loss) -
     if test is None:
         return
     try:
-        classes = _classes(model, _first_input(Loader(test, 1, loader.preprocess), "test"), loss)
+        classes = _classes(model, _first_input(Loader(test, 1, loader.preprocess), name), loss)
     except (ShapeError, DataError) as error:
-        raise type(error)(f"the test images: {error}") from None
+        raise type(error)(f"the {name} images: {error}") from None
     if classes is not None:
-        check_label_range(test.labels, classes, "the test labels")
+        check_label_range(test.labels, classes, f"the {name} labels")
 
 
 def check_optimizer(optimizer: Optimizer, model: Layer) -> None:
-    """Raise ValueError unless the optimizer updates parameters of that model, where they are."""
+    """Raise ValueError unless the optimizer has parameters of that model, on its device."""
     own = {id(parameter) for parameter in model.parameters()}
     foreign = [p for p in optimizer.parameters if id(p) not in own]
     name = type(optimizer).__name__
@@ -73,7 +75,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _first_input(loader: Loader, what: str) -> np.ndarray:
-    """The first image of a set as the network would get it, `(1, H, W, C)`."""
+    """The first image of a set after augmentation and preprocessing, `(1, H, W, C)`."""
     images = loader.dataset.images[np.arange(1)]
     if loader.augment:
         images = loader.augment(images, np.random.default_rng(0))
@@ -81,14 +83,14 @@ def _first_input(loader: Loader, what: str) -> np.ndarray:
         images = loader.preprocess(images)
     if images.dtype.kind != "f":
         raise ShapeError(
-            f"the {what} images reach the network as {images.dtype}; expected float32: "
+            f"the {what} images are {images.dtype} after preprocessing; expected float32: "
             "pass a preprocess, or normalize them"
         )
     return images
 
 
 def _classes(model: Layer, x: np.ndarray, loss: Loss) -> int | None:
-    """How many classes the network tells apart; None if its outputs are not `(N, classes)`."""
+    """The number of classes; None if the outputs of the network are not `(N, classes)`."""
     shape = _output_shape(model, x)
     if isinstance(loss, (SoftmaxCrossEntropy, AuxiliaryLoss, MAPLoss)) or not hasattr(
         loss, "probabilities"
@@ -127,7 +129,7 @@ def _check_last_batch(model: Layer, x: np.ndarray, images: int, batch_size: int)
 
 
 def _run(model: Layer, x: np.ndarray) -> Any:
-    """The outputs for x in evaluation mode; nothing is kept."""
+    """The outputs for x in evaluation mode, without saving anything for backward."""
     was_training = model.training
     model.eval()
     try:

@@ -1,4 +1,4 @@
-"""A training recipe as data: all that a paper says about how its network was trained."""
+"""Training recipes: the settings with which a paper trained its network."""
 
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import registry
 from ..data.transforms import Augment, Preprocess
-from ..layers import Layer
+from ..layers import Layer, metadata
 from .callbacks import Callback
 from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import Constant, Schedule
@@ -14,18 +14,18 @@ from .schedules import Constant, Schedule
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train a network. `training.fit` takes from it what the caller does not give.
+    """The settings with which a network is trained: those of `training.fit` that are not given.
 
-    source: where it is from. data: the data set it is meant for.
-    preprocess: from pixels to the network's input.
+    source: the paper or file with these settings. data: the data set they are for.
+    preprocess: from pixels to the network's input; None if the data is the input.
     optimizer: a name in `training.optimizers.OPTIMIZERS`, with its `options`.
     lr: the base learning rate.
     bias_lr, bias_decay: multipliers for biases (Caffe's model zoo: 2 and 0).
-    callbacks: what else happens in the training loop.
+    callbacks: callbacks that belong to the method, such as a limit of the weights.
     """
 
     source: str
-    preprocess: Preprocess
+    preprocess: Preprocess | None
     epochs: int
     batch_size: int
     lr: float
@@ -53,32 +53,38 @@ class Recipe:
         return optimizer
 
     def make_schedule(self) -> Schedule:
-        """A schedule of its own for a run."""
+        """A copy of the schedule: its state belongs to one run."""
         return deepcopy(self.schedule)
 
     def make_callbacks(self) -> list[Callback]:
-        """Callbacks of its own for a run."""
+        """Copies of the callbacks: their state belongs to one run."""
         return deepcopy(list(self.callbacks))
 
 
-def choose_recipe(model: Layer, data: str, recipe: Recipe | str | None = None) -> Recipe | None:
+# What `fit` uses for a network without a recipe.
+DEFAULTS = Recipe("the defaults of fit", None, 10, 64, lr=0.01, options={"momentum": 0.9})
+
+
+def choose_recipe(model: Layer, data: str, recipe: Recipe | str | None = None) -> Recipe:
     """The recipe for training that model on the data set named `data`.
 
     recipe: a Recipe, or the name of one of the network's recipes. Without it: the model's own, and
     if that is its network's default, the one that the network has for this data set, if any.
+    `DEFAULTS` for a network without a recipe.
     Raises ValueError for an unknown name.
     """
     if isinstance(recipe, Recipe):
         return recipe
-    name, own = getattr(model, "name", None), getattr(model, "recipe", None)
-    if name not in registry.names():
+    about = metadata(model)
+    if about.name not in registry.names():
         if recipe is not None:
             raise ValueError(
                 f"recipe={recipe!r}: a network that is not registered has no recipes by name; "
                 "expected a Recipe"
             )
-        return own
-    entry = registry.entry(name)
+        return about.recipe or DEFAULTS
+    entry = registry.entry(about.name)
     if recipe is not None:
         return entry.recipe(recipe)
-    return entry.recipe(None, data) if own is entry.recipe("default") else own
+    is_default = about.recipe is entry.recipe("default")
+    return entry.recipe(None, data) if is_default else about.recipe or DEFAULTS

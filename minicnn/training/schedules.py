@@ -27,7 +27,7 @@ class Schedule:
         return self.factor(step / scale, epochs * steps_per_epoch / scale)
 
     def depends_on(self, epochs: int, other: int, steps_per_epoch: int) -> bool:
-        """Whether a run of `epochs` and one of `other` epochs differ while both last."""
+        """True if runs of `epochs` and `other` epochs have different factors at the same time t."""
         steps = range(min(epochs, other) * steps_per_epoch)
         return any(
             self.at(step, steps_per_epoch, epochs) != self.at(step, steps_per_epoch, other)
@@ -78,7 +78,7 @@ class MultiStep(Schedule):
 class PiecewiseConstant(Schedule):
     """Given factors from given times on: `PiecewiseConstant({0: 1, 2: 0.4})` is 0.4 from t = 2 on.
 
-    LeCun et al. 1998 give theirs in this form.
+    LeCun et al. 1998 state their rates in this form.
     """
 
     def __init__(self, factors: dict[float, float], unit: str = "epoch"):

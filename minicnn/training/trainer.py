@@ -16,17 +16,17 @@ from ..data.loader import Loader
 from ..data.transforms import Augment
 from ..device import model_device
 from ..errors import TrainingError
-from ..layers import Layer, Network, fuse
+from ..layers import Layer, Network, fuse, metadata
 from ..weights import safetensors
 from . import checkpoint
-from .arguments import first_given, make_loader, make_optimizer, make_schedule
+from .arguments import make_loader, make_optimizer, make_schedule, run_folder
 from .callbacks import Callback, CSVLog, default_progress
 from .configuration import configuration
 from .diagnose import ChanceLevelDetector, first_bad_layer
-from .history import History
+from .history import History, watched_loss
 from .loop import Step, forward_backward, train_epoch
 from .losses import Loss
-from .metrics import Evaluation, RunningMetrics, evaluate, loss_of, recipe_preprocess
+from .metrics import Evaluation, RunningMetrics, evaluate, loss_of
 from .optimizers import Optimizer
 from .preflight import check_data, check_folder, check_optimizer
 from .recipe import Recipe, choose_recipe
@@ -37,13 +37,13 @@ from .signals import catch_sigint
 class Trainer:
     """The state of a training run; passed to every callback.
 
-    model, loss, optimizer, schedule: what is trained, and how. network: the form of the model that
-    computes. base_lr: the learning rate that the schedule's factor multiplies.
-    loader: the training data and the position in it. test: a Dataset or None.
-    epochs: how many there will be. epoch: the current one, from 1. iteration: the steps so far.
+    model, loss, optimizer, schedule: the arguments of `fit`. network: the fused model, which is
+    run. base_lr: the learning rate, before the schedule's factor.
+    loader: the training data and the position in it. test, validation: a Dataset or None.
+    epochs: their number. epoch: the current one, from 1. iteration: the number of steps so far.
     metrics: loss and accuracy of the current epoch so far. history: the finished epochs.
     out: the folder of the run, or None. stop: set it to end the training after the current epoch.
-    finished: whether the run has come to its end, and not to an error or an interruption.
+    finished: True if the run ended without an error or an interruption.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Trainer:
         model: Layer,
         loader: Loader,
         test: Dataset | None,
+        validation: Dataset | None,
         loss: Loss,
         optimizer: Optimizer,
         schedule: Schedule,
@@ -60,7 +61,8 @@ class Trainer:
         recipe_callbacks: Sequence[Callback] = (),
         callbacks: Sequence[Callback] = (),
     ):
-        self.model, self.loader, self.test, self.loss = model, loader, test, loss
+        self.model, self.loader, self.loss = model, loader, loss
+        self.test, self.validation = test, validation
         self.network = fuse(model)  # the same parameters, in fewer passes over memory
         self.device = model_device(model)
         self.optimizer, self.schedule, self.base_lr = optimizer, schedule, optimizer.lr
@@ -83,7 +85,7 @@ class Trainer:
         return max(1, math.ceil(self.iteration / len(self.loader)))
 
     def run(self) -> History:
-        """Train until all epochs are done, a callback stops it, or SIGINT comes."""
+        """Train until all epochs are done, a callback sets `stop`, or SIGINT interrupts."""
         self.notify("on_train_start")
         try:
             with catch_sigint(self._sigint):
@@ -93,7 +95,7 @@ class Trainer:
                     if self.history.interrupted:
                         break
             if self.test is not None and not self.history.interrupted:
-                self.history.evaluation = self.history.evaluation or self._evaluate()
+                self.history.evaluation = self.history.evaluation or self._evaluate(self.test)
             self.finished = not self.history.interrupted
         finally:
             self.notify("on_train_end")
@@ -107,7 +109,7 @@ class Trainer:
             getattr(callback, event)(self, *arguments)
 
     def after_step(self) -> None:
-        """Tell the callbacks, and warn if the network is only guessing."""
+        """Call the callbacks, and warn if the loss stays at that of random guessing."""
         metrics = self.metrics
         self.notify("on_step_end", metrics.last_loss)
         sentence = self._chance.add(metrics.last_loss, metrics.last_accuracy)
@@ -115,7 +117,7 @@ class Trainer:
             warnings.warn(sentence, stacklevel=5)  # the caller of fit
 
     def must_pause(self) -> bool:
-        """Save if it is time to. Returns whether an interruption ends the epoch here."""
+        """Save if it is time to. Returns True if an interruption ends the epoch here."""
         if not self.loader.batch:  # the epoch is over: it ends as usual
             return False
         interrupted = self._sigint.is_set()
@@ -125,7 +127,7 @@ class Trainer:
         return interrupted
 
     def check_finite(self, x: np.ndarray) -> None:
-        """Raise TrainingError if the latest loss is not finite, with its origin. x: the batch."""
+        """Raise TrainingError, with its origin, if the latest loss is not finite. x: the batch."""
         if math.isfinite(self.metrics.last_loss):
             return
         last = self.out / checkpoint.LAST if self.out else None
@@ -144,11 +146,14 @@ class Trainer:
     def _finish_epoch(self) -> None:
         """Evaluate, add a row to the history, and save."""
         metrics = self.metrics
-        result = self.history.evaluation = self._evaluate() if self.test is not None else None
+        result = self.history.evaluation = self._evaluate(self.test)
+        chosen_by = self._evaluate(self.validation) or result
         row: dict[str, Any] = {
             "epoch": self.loader.epoch,
             "train_loss": metrics.mean_loss,
             "train_accuracy": metrics.accuracy,
+            "validation_loss": chosen_by.loss if self.validation and chosen_by else None,
+            "validation_accuracy": chosen_by.accuracy if self.validation and chosen_by else None,
             "test_loss": result.loss if result else None,
             "test_accuracy": result.accuracy if result else None,
             "test_top5": result.top5 if result else None,
@@ -158,8 +163,8 @@ class Trainer:
         }
         self.history.rows.append(row)
         metrics.reset()
-        self.schedule.observe(row["train_loss"] if result is None else result.loss)
-        score = -row["train_loss"] if result is None else result.accuracy
+        self.schedule.observe(watched_loss(row))
+        score = chosen_by.accuracy if chosen_by else -row["train_loss"]
         if score > self.best_score:
             self.best_score, self.history.best_epoch = score, row["epoch"]
             if self.out:
@@ -168,9 +173,10 @@ class Trainer:
         self.notify("on_epoch_end", row)
         self.history.interrupted = self._sigint.is_set() and self.loader.epoch < self.epochs
 
-    def _evaluate(self) -> Evaluation:
-        assert self.test is not None
-        return evaluate(self.model, self.test, loss=self.loss, preprocess=self.loader.preprocess)
+    def _evaluate(self, dataset: Dataset | None) -> Evaluation | None:
+        if dataset is None:
+            return None
+        return evaluate(self.model, dataset, loss=self.loss, preprocess=self.loader.preprocess)
 
     def _save(self) -> None:
         self.metrics.read()
@@ -183,6 +189,7 @@ def fit(
     model: Layer,
     train: Dataset | tuple[Any, Any],
     test: Dataset | tuple[Any, Any] | None = None,
+    validation: Dataset | tuple[Any, Any] | None = None,
     *,
     recipe: Recipe | str | None = None,
     epochs: int | None = None,
@@ -200,32 +207,36 @@ def fit(
     progress: bool = True,
     checkpoint_seconds: float = 60.0,
 ) -> History:
-    """Train a model. What is not given comes from its recipe, if it has one.
+    """Train a model. Settings that are not given are those of its recipe.
 
     Args:
         model: any Layer that gives `(N, classes)`.
         train, test: a Dataset, or a pair `(images (N, H, W, C), labels (N,))`. Without test, there
-            is no evaluation.
+            is no evaluation. Classes that have names are matched by name.
+        validation: images by which the best epoch is chosen, early stopping decides and schedules
+            look; without them the test images serve, and then the test accuracy of the best epoch
+            is no measurement.
         recipe: a Recipe, or the name of one of the network's. By default the one that the network
             has for this data set; otherwise `model.recipe`.
-        epochs, batch_size, lr: default to the recipe's; without one to 10, 64 and 0.01.
+        epochs, batch_size, lr: by default the recipe's; without a recipe 10, 64 and 0.01.
         optimizer: an Optimizer over `model.parameters()` or some of them, a name ("sgd", "adam",
             "adamw", "rmsprop"), or None.
         schedule: a Schedule, of which the run uses a copy, a name from
             `training.schedules.SCHEDULES`, or None.
-        loss: called as `loss(outputs, labels) -> value, gradient`; any function will do, see
-            `training.Loss`. By default the model's own, or softmax cross-entropy.
-        preprocess: pixels -> input; by default the recipe's.
+        loss: called as `loss(outputs, labels) -> value, gradient`; any function may be
+            given, see `training.Loss`. By default the model's own, or softmax cross-entropy.
+        preprocess: pixels -> input; by default what the model's weights were trained with, or else
+            (and where a recipe is named) the recipe's. A Preprocess is saved with the weights.
         augment: random changes of the pixels, called as `augment(images, generator)`; by default
             the recipe's.
         seed: determines the order and augmentation of the data and the dropout masks. The same seed
             on the same machine gives the same result.
-        callbacks: more of `training.callbacks`.
+        callbacks: further callbacks, see `training.callbacks`.
         out: a folder for `last.safetensors`, `best.safetensors` and `history.csv`; None keeps
             nothing on disk.
-        resume: continue from `out/last.safetensors` if it exists. The result is bit for bit the
-            same as without the interruption.
-        progress: show a bar, or lines where there is no terminal.
+        resume: continue from `out/last.safetensors` if it exists. The result is bit-identical
+            to that of an uninterrupted run.
+        progress: show a bar, or lines if there is no terminal.
         checkpoint_seconds: save at least this often, and after each epoch.
 
     Returns the History. On SIGINT it saves and returns with `interrupted` set (without `out` it
@@ -236,57 +247,52 @@ def fit(
     step.
     """
     train = as_dataset(train)
-    test = None if test is None else as_dataset(test)
-    folder = None if out is None else Path(out)
-    last = folder / checkpoint.LAST if folder else None
-    if last and last.exists() and not resume:
-        raise TrainingError(f"{folder} already holds a run: resume it, or choose another folder")
+    test, validation = (
+        None if part is None else as_dataset(part).with_classes(train.known_classes)
+        for part in (test, validation)
+    )
+    folder = run_folder(out, resume)
     plan = choose_recipe(model, train.name, recipe)
-    epochs = first_given(epochs, plan and plan.epochs, 10)
+    if preprocess is None and recipe is None:
+        preprocess = metadata(model).preprocess
+    epochs = plan.epochs if epochs is None else epochs
     if epochs < 1:
         raise ValueError(f"epochs={epochs}: expected at least 1")
-    if preprocess is None and plan:
-        preprocess = recipe_preprocess(plan, model)
-    if augment is None and plan:
-        augment = plan.augment
-    loader = make_loader(
-        model,
-        train,
-        first_given(batch_size, plan and plan.batch_size, 64),
-        preprocess,
-        augment,
-        seed,
-    )
+    loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed)
     loss = loss or loss_of(model)
     check_data(model, loader, test, loss)
+    if validation is not None:
+        check_data(model, loader, validation, loss, "validation")
     rule = make_optimizer(optimizer, model, plan, lr)
     check_optimizer(rule, model)
     if folder:
         check_folder(folder)
     rng.seed(seed)
     if isinstance(model, Network):
-        model.classes = train.classes
+        model.classes, model.preprocess = train.known_classes, loader.preprocess
+        model.trained_on = train.source or train.name
     standard = ([default_progress()] if progress else []) + ([CSVLog()] if folder else [])
     trainer = Trainer(
         model=model,
         loader=loader,
         test=test,
+        validation=validation,
         loss=loss,
         optimizer=rule,
         schedule=make_schedule(schedule, plan),
         epochs=epochs,
         out=folder,
         checkpoint_seconds=checkpoint_seconds,
-        recipe_callbacks=plan.make_callbacks() if plan else (),
+        recipe_callbacks=plan.make_callbacks(),
         callbacks=[*standard, *callbacks],
     )
-    if last and last.exists():
-        checkpoint.restore(trainer, last)
+    if folder and (folder / checkpoint.LAST).exists():
+        checkpoint.restore(trainer, folder / checkpoint.LAST)
     return trainer.run()
 
 
 def _metrics_and_step(device: str, loss: Loss) -> tuple[RunningMetrics, Step]:
-    """How a step runs on that device, and where its losses and hits are summed."""
+    """The sums of losses and hits, and the function of a training step, for that device."""
     if device == "cpu":
         return RunningMetrics(loss), forward_backward
     from .cuda_graph import CapturedStep, DeviceMetrics

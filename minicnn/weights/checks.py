@@ -1,4 +1,4 @@
-"""Arrays that cannot be weights are refused by name before anything is copied or written."""
+"""Checks that arrays can be weights, before anything is copied or written."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,7 +28,7 @@ def listed(faults: Sequence[str]) -> str:
 
 
 def _fault(array: np.ndarray, dtype: np.dtype) -> str | None:
-    """What is wrong with `array` as weights of type `dtype`, or None."""
+    """The reason why `array` cannot be weights of type `dtype`, or None."""
     if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
         return f"is {array.dtype}; expected floating-point weights"
     if array.size == 0:

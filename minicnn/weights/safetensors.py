@@ -1,8 +1,8 @@
 """safetensors files: tensors by name and a few lines of text; nothing in them is executed.
 
 A model's file holds its `state_dict()`. A training checkpoint also holds the optimizer's tensors,
-under `optimizer/`, and the state of the run in the metadata. minicnn adds a SHA-256 of all of it,
-so that a damaged file is noticed; files from elsewhere have none and are read too.
+under `optimizer/`, and the state of the run in the metadata. minicnn adds a SHA-256 of all of it
+to find damaged files. Files of other programs have none, and can be read, too.
 """
 
 import hashlib
@@ -110,7 +110,7 @@ def _tensors(data: bytes) -> dict[str, np.ndarray]:
 
 
 def save(model: Layer, path: AnyPath) -> None:
-    """Write the model's weights; with its name and options if `models.create` made it.
+    """Write the model's weights, and its name and options if `models.create` made it.
 
     Raises CheckpointError if a weight is not finite or the file cannot be written.
     """

@@ -1,4 +1,4 @@
-"""torch's `state_dict`s: their names, their layouts, and the order in which they flatten.
+"""torch's `state_dict`s: their names, their layouts, and the order of flattened maps.
 
 | tensor          | here                             | torch                             |
 |-----------------|----------------------------------|-----------------------------------|

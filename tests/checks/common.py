@@ -35,9 +35,13 @@ def draw(case, *shapes):
     return arrays
 
 
-def nchw(x):
-    """Our image batch as a torch tensor that records gradients."""
-    return torch.tensor(np.ascontiguousarray(np.moveaxis(x, -1, 1)), requires_grad=True)
+def nchw(x, requires_grad=True):
+    """Our image batch as a torch tensor.
+
+    A copy, because with the strides of a view of one channel torch takes the tensor for
+    channels-last, and torch 2.13 then gives wrong convolutions of one column.
+    """
+    return torch.tensor(np.moveaxis(x, -1, 1).copy(), requires_grad=requires_grad)
 
 
 def oihw(w):

@@ -26,7 +26,7 @@ def check_conv2d_affine(ops, case):
 def check_conv2d_grad_input_relu(ops, case):
     x, weight, _, linear, (tx, _, _) = draw_convolution({**case, "bias": False})
     dy = np.asarray(draw({**case, "seed": case["seed"] + 1}, nhwc(linear).shape)[0])
-    linear.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
+    linear.backward(nchw(dy, requires_grad=False))
     dx = ops.conv2d_grad_input_relu(dy, weight, x, **geometry_of(case))
     expected = np.where(x > 0, nhwc(tx.grad), 0)
     assert_close(dx, expected, case["dtype"], "conv2d_grad_input_relu")

@@ -51,7 +51,7 @@ def check_local_response_norm(ops, case):
     ty = F.local_response_norm(
         tx, size, alpha if divided else alpha * size, beta, k
     )  # torch divides
-    ty.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
+    ty.backward(nchw(dy, requires_grad=False))
     y, scale = ops.local_response_norm(x, size, alpha, beta, k, divided)
     assert y.dtype == case["dtype"]
     assert_close(y, nhwc(ty), case["dtype"], "local_response_norm")
@@ -73,7 +73,7 @@ def check_batch_norm(ops, case):
     linear = F.batch_norm(
         tx, tmean, tvar, tgamma, tbeta, case["training"], case["momentum"], case["eps"]
     )
-    linear.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(dy, -1, 1))))
+    linear.backward(nchw(dy, requires_grad=False))
     y, batch_mean, inv_std = ops.batch_norm(
         x,
         gamma,

@@ -9,9 +9,14 @@ from .. import emulator
 
 @pytest.fixture
 def emulate():
-    """Call it with `Emulator`'s arguments: from then on, to the end of the test, the backend `cuda` is the emulated one."""
+    """A function that takes `Emulator`'s arguments and installs it as the backend `cuda`.
+
+    The end of the test takes it away.
+    """
     if emulator.COMPILER is None:
-        pytest.skip("no C++ compiler on this machine: the emulator that stands in for a GPU cannot be built")
+        pytest.skip(
+            "no C++ compiler on this machine: the emulator that stands in for a GPU cannot be built"
+        )
 
     def install(**options):
         run = emulator.Emulator(**options)

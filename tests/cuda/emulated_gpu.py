@@ -1,16 +1,21 @@
-"""`python -m tests.cuda.emulated_gpu FAULT ...`: `benchmarks.gpu` on the emulated GPU, with one fault planted. See test_verify.py."""
+"""`python -m tests.cuda.emulated_gpu FAULT ...`: `benchmarks.gpu` on an emulated GPU with a fault.
+
+See test_verify.py.
+"""
 
 import sys
 import time
 
-from minicnn.kernels.ladder import gpu
-
 from benchmarks.gpu import correctness
 from benchmarks.gpu.__main__ import COMMAND, main
+from minicnn.kernels.ladder import gpu
 
 from ..emulator import Emulator, install
 
-WRONG = ("by.y - (to_float(row[label]) - by.x)", "by.y - (to_float(row[label]) + by.x)")  # in the loss
+WRONG = (
+    "by.y - (to_float(row[label]) - by.x)",
+    "by.y - (to_float(row[label]) + by.x)",
+)  # in the loss
 FAULTY = "softmax"  # the kernel that the other faults are planted in
 
 

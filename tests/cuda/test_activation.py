@@ -5,7 +5,7 @@ import pytest
 
 from minicnn.kernels import functional
 
-from .test_emulated import to_device
+from .common import to_device
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Every kernel compiles for Ampere and Hopper, spills no register to memory, and uses no more of them than is recorded here.
+"""Every kernel compiles for Ampere and Hopper, spills no registers, and uses no more than recorded.
 
-After a change that is meant to need more: `python -m tests.cuda.test_compile` writes registers.json anew.
+If a change needs more: `python -m tests.cuda.test_compile` writes registers.json again.
 """
 
 import json
@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from minicnn.kernels.cuda import conv, device, plan
+
+from minicnn.kernels.cuda import plan, runtime
+from minicnn.kernels.cuda.precision import PRECISIONS
 from minicnn.kernels.ladder import gpu
 
 ARCHITECTURES = ("sm_80", "sm_90a")
@@ -21,10 +23,9 @@ RECORD = Path(__file__).with_name("registers.json")
 NVCC = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
 
 
-
 def sources(pattern: str) -> list[Path]:
     """Files of CUDA C: the operations' and the ladder's."""
-    folders = device.SOURCES, Path(gpu.__file__).parent
+    folders = runtime.SOURCES, Path(gpu.__file__).parent
     return [file for folder in folders for file in sorted(folder.glob(pattern))]
 
 
@@ -36,21 +37,42 @@ OPTIONS: dict[str, list[dict]] = {
     if file.name not in ("conv.cu", *WITHOUT_OPTIONS)
 }
 OPTIONS |= {file: [{}] for file in WITHOUT_OPTIONS}
-PRODUCTS = (*conv.PRECISIONS.values(), "BF16")
+PRODUCTS = (*PRECISIONS.values(), "BF16")
 
 
-def product(precision: str, tile: plan.Tile, a: bool = True, b: bool = True, stages: int = plan.STAGES) -> dict:
-    """The options of a convolution; `a`, `b`: whether copies of A and of B are of 16 bytes, or of single numbers."""
+def product(
+    precision: str, tile: plan.Tile, a: bool = True, b: bool = True, stages: int = plan.STAGES
+) -> dict:
+    """The options of a convolution; `a`, `b`: 16 bytes or one number per copy of A, of B."""
     half, wide = precision == "BF16", 16 // plan.number_size(precision)
     widths = {"VEC_A": wide if a else 1, "VEC_B": wide if b else 1, "VEC_C": 2 if a or b else 1}
-    options = {"PRECISION": precision, "REAL": "bf16" if half else "float", "STAGES": stages, "BK": plan.inner(precision)}
+    options = {
+        "PRECISION": precision,
+        "REAL": "bf16" if half else "float",
+        "STAGES": stages,
+        "BK": plan.inner(precision),
+    }
     return options | widths | tile.defines()
 
 
-OPTIONS["conv.cu"] = [product(p, tile, wide, wide) for p in PRODUCTS for tile in plan.tiles(p) for wide in (False, True)]
-OPTIONS["conv.cu"] += [product(p, tile, a, not a) for p in PRODUCTS for tile in plan.tiles(p)[1:] for a in (False, True)]
+OPTIONS["conv.cu"] = [
+    product(p, tile, wide, wide)
+    for p in PRODUCTS
+    for tile in plan.tiles(p)
+    for wide in (False, True)
+]
+OPTIONS["conv.cu"] += [
+    product(p, tile, a, not a)
+    for p in PRODUCTS
+    for tile in plan.tiles(p)[1:]
+    for a in (False, True)
+]
 OPTIONS["conv.cu"] += [product(p, plan.tiles(p)[0], stages=plan.STAGES - 1) for p in PRODUCTS]
-CASES = [(file, tuple(sorted(options.items()))) for file, variants in OPTIONS.items() for options in variants]
+CASES = [
+    (file, tuple(sorted(options.items())))
+    for file, variants in OPTIONS.items()
+    for options in variants
+]
 
 
 def name_of(file: str, options) -> str:
@@ -58,21 +80,35 @@ def name_of(file: str, options) -> str:
 
 
 def architectures_of(options) -> tuple[str, ...]:
-    """All of them, but for Hopper alone the less frequent variants of the convolutions, which take most of the time."""
+    """All of them; only Hopper for rare variants of the convolutions, which compile slowly."""
     chosen = dict(options)
-    return ARCHITECTURES if chosen.get("VEC_A", 4) > 1 and chosen.get("BN", 128) == 128 else ARCHITECTURES[-1:]
+    return (
+        ARCHITECTURES
+        if chosen.get("VEC_A", 4) > 1 and chosen.get("BN", 128) == 128
+        else ARCHITECTURES[-1:]
+    )
 
 
 def compile_for(file: str, options) -> dict[str, dict[str, int]]:
-    """Architecture -> kernel -> registers. Raises AssertionError if it does not compile, or spills."""
+    """Architecture -> kernel -> registers. Raises AssertionError for errors and for spills."""
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         program = Path(scratch) / file
-        program.write_text(device.source(SOURCES[file]))
+        program.write_text(runtime.source(SOURCES[file]))
         flags = [f"-D{key}={value}" for key, value in options]
         runs = {}
         for architecture in architectures_of(options):
-            command = [NVCC, "-std=c++17", "-ftz=true", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *flags, str(program)]
+            command = [
+                NVCC,
+                "-std=c++17",
+                "-ftz=true",
+                "-cubin",
+                f"-arch={architecture}",
+                "-Xptxas",
+                "-v",
+                *flags,
+                str(program),
+            ]
             command += ["-o", str(Path(scratch) / architecture)]
             runs[architecture] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         for architecture, run in runs.items():
@@ -80,11 +116,16 @@ def compile_for(file: str, options) -> dict[str, dict[str, int]]:
             assert run.returncode == 0, log
             assert "warning" not in log, log
             entries = re.findall(
-                r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads.*?Used (\d+) reg", log, re.S
+                r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores, "
+                r"(\d+) bytes spill loads.*?Used (\d+) reg",
+                log,
+                re.S,
             )
             assert entries, log
             for kernel, stores, loads, _ in entries:
-                assert stores == loads == "0", f"{kernel} for {architecture} spills: {stores} bytes stored, {loads} loaded"
+                assert stores == loads == "0", (
+                    f"{kernel} for {architecture} spills: {stores} bytes stored, {loads} loaded"
+                )
             found[architecture] = {kernel: int(registers) for kernel, *_, registers in entries}
     return found
 
@@ -96,7 +137,10 @@ def compiled():
         yield {case: pool.submit(compile_for, *case) for case in CASES}
 
 
-@pytest.mark.skipif(NVCC is None, reason="no nvcc on this machine: the kernels are compiled where they run, or where there is one")
+@pytest.mark.skipif(
+    NVCC is None,
+    reason="no nvcc on this machine",
+)
 @pytest.mark.parametrize(("file", "options"), CASES, ids=[name_of(*case) for case in CASES])
 def test_compiles(file, options, compiled):
     bounds = json.loads(RECORD.read_text())[name_of(file, options)]
@@ -111,7 +155,12 @@ def test_the_record_is_of_these_kernels():
     record = json.loads(RECORD.read_text())
     assert record.keys() == {name_of(*case) for case in CASES}
     for file, options in CASES:
-        names = set(re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(', device.source(SOURCES[file])))
+        names = set(
+            re.findall(
+                r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(',
+                runtime.source(SOURCES[file]),
+            )
+        )
         assert record[name_of(file, options)].keys() == names
 
 
@@ -120,7 +169,10 @@ def main():
         compiled = dict(zip(CASES, pool.map(lambda case: compile_for(*case), CASES), strict=True))
     record = {}
     for case, found in compiled.items():
-        record[name_of(*case)] = {kernel: max(of[kernel] for of in found.values()) for kernel in sorted(found[ARCHITECTURES[-1]])}
+        record[name_of(*case)] = {
+            kernel: max(of[kernel] for of in found.values())
+            for kernel in sorted(found[ARCHITECTURES[-1]])
+        }
     RECORD.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 

@@ -1,6 +1,7 @@
-"""How many PTX instructions the products' main loops need beside each one that multiplies: tensor cores wait for who issues too many.
+"""How many PTX instructions the products' main loops need beside each multiplication.
 
-A multiprocessor's quarter issues one instruction a cycle, and a multiplication of a tensor core takes four of them or more.
+A quarter of a multiprocessor issues one instruction per cycle, and a tensor core takes at least
+four cycles for a multiplication: with more instructions beside it, the tensor core waits.
 """
 
 import re
@@ -9,7 +10,8 @@ import subprocess
 from collections import Counter
 
 import pytest
-from minicnn.kernels.cuda import device, plan
+
+from minicnn.kernels.cuda import plan, runtime
 
 from .test_compile import product
 
@@ -25,14 +27,20 @@ BOUNDS = {  # precision: of forward, grad_input and grad_weight, for the largest
 
 
 def ptx(file: str, options: dict) -> str:
-    """A source compiled for Hopper, by nvcc or else by NVRTC; skips the test where there is neither."""
+    """A source compiled for Hopper by nvcc or NVRTC; skips the test if there is neither."""
     flags = ["-std=c++17", "-ftz=true", *(f"-D{key}={value}" for key, value in options.items())]
     if NVCC:
         command = [NVCC, "-x", "cu", "-ptx", "-arch=sm_90", *flags, "-o", "-", "-"]
-        return subprocess.run(command, input=device.source(file), capture_output=True, text=True, check=True).stdout
-    nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="neither nvcc nor NVRTC (cuda-bindings) is on this machine")
+        return subprocess.run(
+            command, input=runtime.source(file), capture_output=True, text=True, check=True
+        ).stdout
+    nvrtc = pytest.importorskip(
+        "cuda.bindings.nvrtc", reason="neither nvcc nor NVRTC (cuda-bindings) is on this machine"
+    )
     try:
-        _, program = nvrtc.nvrtcCreateProgram(device.source(file).encode(), file.encode(), 0, [], [])
+        _, program = nvrtc.nvrtcCreateProgram(
+            runtime.source(file).encode(), file.encode(), 0, [], []
+        )
     except RuntimeError as error:
         pytest.skip(f"cuda-bindings finds no NVRTC: {error}")
     arguments = [flag.encode() for flag in ("-arch=compute_90", *flags)]
@@ -53,7 +61,14 @@ def main_loops(text: str, multiplies: str) -> dict[str, Counter]:
             for i, line in enumerate(lines)
             if (branch := re.search(r"\bbra\S*\s+(\$\w+);", line)) and labels[branch[1]] < i
         ]
-        counts = [Counter(re.sub(r"@!?%p\d+\s+", "", line).split()[0] for line in loop if re.match(r"[@a-z]", line)) for loop in loops]
+        counts = [
+            Counter(
+                re.sub(r"@!?%p\d+\s+", "", line).split()[0]
+                for line in loop
+                if re.match(r"[@a-z]", line)
+            )
+            for loop in loops
+        ]
         counts = [count for count in counts if any(name.startswith(multiplies) for name in count)]
         if counts:
             found[kernel] = max(counts, key=Counter.total)
@@ -63,7 +78,10 @@ def main_loops(text: str, multiplies: str) -> dict[str, Counter]:
 def beside(count: Counter, multiplies: str) -> float:
     """Instructions beside each multiplication."""
     products = sum(times for name, times in count.items() if name.startswith(multiplies))
-    return sum(times for name, times in count.items() if not name.startswith((multiplies, *FREE))) / products
+    return (
+        sum(times for name, times in count.items() if not name.startswith((multiplies, *FREE)))
+        / products
+    )
 
 
 @pytest.mark.parametrize("precision", BOUNDS)
@@ -89,19 +107,38 @@ $L1:
     st.global.f32 [%rd1], %f1;
 \n}\n"""
     loops = main_loops(text, "mma.sync")
-    assert loops == {"f": Counter({"ld.shared.f32": 1, "mov.b32": 1, "mma.sync.aligned.m16n8k8": 1, "add.s32": 1})}
+    assert loops == {
+        "f": Counter(
+            {"ld.shared.f32": 1, "mov.b32": 1, "mma.sync.aligned.m16n8k8": 1, "add.s32": 1}
+        )
+    }
     assert beside(loops["f"], "mma.sync") == 2
 
 
 @pytest.mark.parametrize("real", ["float", "bf16"])
 def test_memory_is_moved_16_bytes_at_a_time(real):
-    """By the kernels whose time is their bytes, parameters and statistics included; what is a byte a number moves with it."""
-    wide = {"norm.cu": {"lrn", "lrn_grad", "normalise", "normalise_grad"}, "activation.cu": {"apply", "apply_grad", "add", "convert"}}
-    wide["pool.cu"] = {"max_pool", "max_pool_grad", "avg_pool", "avg_pool_grad", "global_avg", "global_avg_grad"}
+    """Memory-bound kernels load and store 16 bytes, of parameters and statistics too.
+
+    Arrays with one byte per number move as many numbers per access.
+    """
+    wide = {
+        "norm.cu": {"lrn", "lrn_grad", "normalize", "normalize_grad"},
+        "activation.cu": {"apply", "apply_grad", "add", "convert"},
+    }
+    wide["pool.cu"] = {
+        "max_pool",
+        "max_pool_grad",
+        "avg_pool",
+        "avg_pool_grad",
+        "global_avg",
+        "global_avg_grad",
+    }
     for file, kernels in wide.items():
         text = ptx(file, {"REAL": real, "V": 8 if real == "bf16" else 4})
         bodies = dict(re.findall(r"\.entry (\w+)\(.*?\n\{(.*?)\n\}", text, re.DOTALL))
         for kernel in kernels:
             moves = set(re.findall(r"(?:ld|st)\.global(?:\.nc)?\.(\S+)", bodies[kernel]))
             assert moves & {"v4.u32", "v4.f32"}, kernel
-            assert moves <= {"v4.u32", "v4.f32"} | ({"v4.u8", "v4.u16"} if kernel.startswith("max_pool") else set()), kernel
+            assert moves <= {"v4.u32", "v4.f32"} | (
+                {"v4.u8", "v4.u16"} if kernel.startswith("max_pool") else set()
+            ), kernel

@@ -5,7 +5,7 @@ import pytest
 
 from minicnn.kernels import functional, reference
 
-from .test_emulated import relative, to_device
+from .common import relative, to_device
 
 GAMMA, BETA, MOMENTUM, EPS = 1.5, -0.5, 0.1, 1e-5
 
@@ -88,7 +88,7 @@ def test_batch_norm(kind, pixels, emulate):
 
 @pytest.mark.parametrize("kind", CHANNELS)
 def test_batch_norm_in_evaluation(kind, emulate):
-    """With fixed statistics one pixel is enough; nothing is summed over pixels but the gradients."""
+    """With fixed statistics one pixel is enough; only the gradients are sums over pixels."""
     emulate()
     x = CHANNELS[kind](1)
     ours, exact = both(x, np.ones_like(x), training=False)

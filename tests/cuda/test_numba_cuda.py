@@ -1,4 +1,7 @@
-"""The Numba-CUDA twins in Numba's simulator, against the reference: each in a process of its own, which chooses it before the import."""
+"""The Numba-CUDA twins in Numba's simulator, against the reference.
+
+Each runs in a process of its own, because the simulator must be chosen before Numba is imported.
+"""
 
 import os
 import subprocess
@@ -8,7 +11,8 @@ import pytest
 
 CASES = {
     "conv2d": """
-        for stride, padding, dilation, groups, kernel in ((1, 1, 1, 1, 3), (2, ((1, 0), (0, 2)), 1, 1, 2), (1, 2, 2, 2, 3)):
+        cases = (1, 1, 1, 1, 3), (2, ((1, 0), (0, 2)), 1, 1, 2), (1, 2, 2, 2, 3)
+        for stride, padding, dilation, groups, kernel in cases:
             geometry = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
             x, w, b = normal(2, 5, 4, 4), normal(kernel, kernel, 4 // groups, 6), normal(6)
             y = same("conv2d", x, w, b, activation="tanh", **geometry)
@@ -17,7 +21,8 @@ CASES = {
             same("conv2d_grad_input", dy, w, x.shape, **geometry)
             same("conv2d_grad_weight", dy, x, w.shape, **geometry)
         from minicnn.kernels.numba_cuda import conv
-        x, w, b, y, z = normal(1, 4, 4, 3), normal(3, 3, 3, 5), normal(5), normal(1, 4, 4, 5), normal(1, 4, 4, 5)
+        x, w, b = normal(1, 4, 4, 3), normal(3, 3, 3, 5), normal(5)
+        y, z = normal(1, 4, 4, 5), normal(1, 4, 4, 5)
         conv.naive[4, 32](x, w, b, y, (1, 1), (1, 1), (1, 1), 1)
         conv.tiled[(1, 1), (16, 16)](x, w, b, z, (1, 1), (1, 1), (1, 1))
         np.testing.assert_allclose(y, z, rtol=1e-5, atol=1e-5)
@@ -40,7 +45,8 @@ CASES = {
             same("softmax_cross_entropy", 20 * normal(4, classes), np.array([0, 1, 2, 2]))
     """,
     "sgd_update": """
-        for options in ({}, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.9, "form": "caffe"}):
+        heavy = {"momentum": 0.9}
+        for options in ({}, heavy | {"nesterov": True}, heavy | {"form": "caffe"}):
             lists = [[normal(3, 2), normal(5)] for _ in range(3)]
             ours, theirs = ([[a.copy() for a in arrays] for arrays in lists] for _ in range(2))
             for kernels, arrays in ((numba_cuda, ours), (reference, theirs)):
@@ -61,7 +67,8 @@ def normal(*shape):
     return generator.standard_normal(shape, dtype=np.float32)
 
 def same(operation, *args, **kwargs):
-    ours, theirs = (getattr(kernels, operation)(*args, **kwargs) for kernels in (numba_cuda, reference))
+    backends = numba_cuda, reference
+    ours, theirs = (getattr(kernels, operation)(*args, **kwargs) for kernels in backends)
     for a, b in zip(*((r if isinstance(r, tuple) else (r,)) for r in (ours, theirs)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     return ours
@@ -73,5 +80,10 @@ if True:
 @pytest.mark.parametrize("operation", CASES)
 def test_twin(operation):
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
-    run = subprocess.run([sys.executable, "-c", PROGRAM + CASES[operation]], env=environment, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM + CASES[operation]],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr[-3000:]

@@ -1,17 +1,21 @@
-"""How products are cut: every convolution of six networks fills a card, wherever there is enough to do and the way there is not dearer."""
+"""How products are cut: every convolution of six networks fills a card.
+
+Exceptions are products that are too small, or for which a way that fills the card costs more.
+"""
 
 import re
 
 import pytest
-from minicnn.kernels.cuda import conv, device, plan
-from minicnn.kernels.geometry import window
 
 from minicnn import layers, models
+from minicnn.kernels.cuda import conv, plan, runtime
+from minicnn.kernels.cuda.precision import PRECISIONS
+from minicnn.kernels.geometry import window
 
 CARDS = {"A100": plan.Card(108, 163 << 10, 164 << 10), "H100": plan.Card(132, 227 << 10, 228 << 10)}
 CONSUMER = plan.Card(128, 99 << 10, 100 << 10)
 NETWORKS = ("alexnet", "vgg16", "googlenet", "resnet18", "resnet50", "nin_imagenet")
-PRODUCTS = (*conv.PRECISIONS.values(), "BF16")
+PRODUCTS = (*PRECISIONS.values(), "BF16")
 
 
 @pytest.fixture(scope="module")
@@ -33,25 +37,33 @@ def convolutions():
 
 
 def products(shape, layer, batch: int):
-    """Kernel, m, n and k of the products of all three passes; those of the strided input gradient that sum over nothing left out."""
+    """Kernel, m, n and k of the products of all three passes.
+
+    Products of the strided input gradient that have no taps are left out.
+    """
     g = window(shape[1:3], layer.kernel_size, layer.stride, layer.padding, layer.dilation)
-    area, channels, filters = g.kernel[0] * g.kernel[1], layer.in_channels // layer.groups, layer.out_channels // layer.groups
+    area, channels, filters = (
+        g.kernel[0] * g.kernel[1],
+        layer.in_channels // layer.groups,
+        layer.out_channels // layer.groups,
+    )
     pixels = batch * g.output[0] * g.output[1]
     yield "forward", pixels, filters, area * channels
     yield "grad_weight", area * channels, filters, pixels
-    for rows, *_, taps_y in conv._classes(shape[1], g, 0):
-        for columns, *_, taps_x in conv._classes(shape[2], g, 1):
-            if taps_y and taps_x and shape[3] > 3:
-                yield "grad_input", batch * rows * columns, channels, taps_y * taps_x * filters
+    for y in conv.pixel_classes(shape[1], g, 0):
+        for x in conv.pixel_classes(shape[2], g, 1):
+            if y.taps and x.taps and shape[3] > 3:
+                yield "grad_input", batch * y.pixels * x.pixels, channels, y.taps * x.taps * filters
 
 
 @pytest.mark.parametrize("precision", PRODUCTS)
 @pytest.mark.parametrize("card", CARDS)
 def test_every_layer_fills_the_card(card, precision, convolutions):
-    """At least 8 warps on a multiprocessor, and at least 85 % balance, at 128 images.
+    """At least 8 warps per multiprocessor and 85 % balance, with 128 images.
 
-    Where not: no tile and no split of at least four steps a part can do it, or each that can moves so many bytes of partial sums that the
-    model finds it over 15 % dearer. That is less than one product in twenty, and of the weight gradients that can do it one at most.
+    In less than one product of twenty no tile and no split into parts of at least four steps fills
+    the card, or each that does moves so many partial sums that the model finds it over 15 % dearer.
+    Of the weight gradients that can fill the card, at most one does not.
     """
     total, unfilled = 0, []
     for name, found in convolutions.items():
@@ -64,7 +76,9 @@ def test_every_layer_fills_the_card(card, precision, convolutions):
                 if not chosen.fills:
                     unfilled.append((name, kernel, m, n, k, bool(filling)))
                     cheapest = min(plan.ways(*size), key=lambda way: way.cycles)
-                    assert all(way.cycles > plan.TRUST * cheapest.cycles for way in filling), unfilled[-1]
+                    assert all(way.cycles > plan.TRUST * cheapest.cycles for way in filling), (
+                        unfilled[-1]
+                    )
     assert total > 500
     assert len(unfilled) < total / 20, unfilled
     assert len([case for case in unfilled if case[1] == "grad_weight" and case[-1]]) <= 1, unfilled
@@ -106,7 +120,7 @@ def test_blocks_have_room(card, precision):
 
 
 def test_workspace_is_bounded():
-    """However long the sum, its parts take at most so much memory; and every part has at least four steps."""
+    """The parts of a long sum fit into the workspace, and each has at least four steps."""
     for m, n, k in ((4608, 4608, 10**6), (64, 64, 10**7), (4096, 4096, 512), (30, 24, 864)):
         for way in plan.ways("grad_weight", m, n, k, 1, "BF16", CARDS["H100"]):
             assert way.splits == 1 or way.splits * m * n * 4 <= plan.WORKSPACE
@@ -114,10 +128,13 @@ def test_workspace_is_bounded():
 
 
 def test_every_step_belongs_to_one_part():
-    """conv.cu's shares of the steps, in Python: none twice, none left out, and no part more than one step longer than another."""
-    assert "split * each + min(split, more)" in re.sub(r"\s+", " ", device.source("conv.cu"))
+    """The shares of conv.cu, in Python: each step once, in parts that differ by at most one."""
+    assert "split * each + min(split, more)" in re.sub(r"\s+", " ", runtime.source("conv.cu"))
     for steps in (0, 1, 5, 36, 97):
         for splits in range(1, max(2, steps)):
             each, more = divmod(steps, splits)
-            shares = [range(first := s * each + min(s, more), first + each + (s < more)) for s in range(splits)]
+            shares = [
+                range(first := s * each + min(s, more), first + each + (s < more))
+                for s in range(splits)
+            ]
             assert [step for share in shares for step in share] == list(range(steps))

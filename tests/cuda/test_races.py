@@ -1,23 +1,21 @@
-"""Mistakes planted in the kernels: each must be noticed, or the emulator's silence means nothing."""
+"""Mistakes planted in the kernels: the emulator must notice each."""
 
 import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
-from minicnn.kernels import functional
-from minicnn.kernels import reference
+
+from minicnn import models, training
+from minicnn.kernels import functional, reference
 from minicnn.kernels.ladder import gpu
 from minicnn.kernels.ladder.gpu import lenet
 
-from minicnn import models, training
-
 from .. import emulator
+from .common import relative, to_device
 from .test_compile import sources
-from .test_emulated import relative, to_device
 
 SEEDS = range(3)
 
@@ -31,8 +29,12 @@ def results(file: str):
     one, four = np.ones(40, np.float32), np.arange(40, dtype=np.float32)
 
     def both(operation, *arguments):
-        ours = getattr(functional, operation)(*[to_device(a.copy() if hasattr(a, "copy") else a) for a in arguments])
-        theirs = getattr(reference, operation)(*[a.copy() if hasattr(a, "copy") else a for a in arguments])
+        ours = getattr(functional, operation)(
+            *[to_device(a.copy() if hasattr(a, "copy") else a) for a in arguments]
+        )
+        theirs = getattr(reference, operation)(
+            *[a.copy() if hasattr(a, "copy") else a for a in arguments]
+        )
         return list(zip(ours, theirs, strict=True)) if isinstance(ours, tuple) else [(ours, theirs)]
 
     if file in ("multiply.cuh", "sums.cuh"):
@@ -70,11 +72,18 @@ def lenet_step():
     model = models.create("lenet5", seed=0)
     parameters = [to_device(p.value.copy()) for p in model.parameters()]
     velocities = [to_device(np.zeros_like(p.value)) for p in model.parameters()]
-    x, labels = np.random.default_rng(0).standard_normal((2, 32, 32, 1), dtype=np.float32), np.array([3, 5])
-    lenet.train_step(parameters, velocities, to_device(x), to_device(labels), to_device(np.zeros(2)), 1.0)
+    x, labels = (
+        np.random.default_rng(0).standard_normal((2, 32, 32, 1), dtype=np.float32),
+        np.array([3, 5]),
+    )
+    lenet.train_step(
+        parameters, velocities, to_device(x), to_device(labels), to_device(np.zeros(2)), 1.0
+    )
     _, gradient = training.SoftmaxCrossEntropy()(model(x), labels)
     model.backward(gradient, need_dx=False)
-    return [(ours, p.value - p.grad) for ours, p in zip(parameters, model.parameters(), strict=True)]
+    return [
+        (ours, p.value - p.grad) for ours, p in zip(parameters, model.parameters(), strict=True)
+    ]
 
 
 BARRIER = re.compile(r"__syncthreads\(\);|copies_arrive<STAGES - 2>\(\);")
@@ -106,7 +115,10 @@ def test_a_missing_barrier_is_noticed(file, span, emulate):
     def wrong(seed, changes=()):
         emulate(seed=seed, changes=changes)
         with np.errstate(all="ignore"):
-            return any(not np.isfinite(np.asarray(a, float)).all() or relative(a, b) > 1e-4 for a, b in results(file.name))
+            return any(
+                not np.isfinite(np.asarray(a, float)).all() or relative(a, b) > 1e-4
+                for a, b in results(file.name)
+            )
 
     if file not in CLEAN:
         assert not any(wrong(seed) for seed in SEEDS)
@@ -115,51 +127,63 @@ def test_a_missing_barrier_is_noticed(file, span, emulate):
 
 
 def test_divergent_barriers_are_noticed(emulate):
-    """A barrier that only some threads come to, while others wait for their warp: an error, not a hang."""
+    """A barrier that only some threads reach, while others wait for their warp, is an error."""
     emulate(
         changes=[
             (
                 "sum = warp_sum(sum);\n    if (LANE == 0) sums",
-                "if (LANE) sum = warp_sum(sum);\n    else __syncthreads();\n    if (LANE == 0) sums",
+                "if (LANE) sum = warp_sum(sum);\n    else __syncthreads();\n"
+                "    if (LANE == 0) sums",
             )
         ]
     )
     with pytest.raises(RuntimeError, match="mean_loss: threads wait at different barriers"):
-        functional.softmax_cross_entropy(to_device(np.zeros((4, 3), np.float32)), to_device(np.zeros(4, np.int64)))
+        functional.softmax_cross_entropy(
+            to_device(np.zeros((4, 3), np.float32)), to_device(np.zeros(4, np.int64))
+        )
+
+
+SANITIZED = """
+import sys
+import numpy as np
+from minicnn.kernels import functional
+from tests import emulator
+from tests.cuda.common import to_device
+from tests.cuda.test_emulated import bf16_cases
+run = emulator.Emulator(seed=1, sanitize=True, changes=eval(sys.argv[1]))
+emulator.install(run)
+for c in (3, 8):
+    x, dy = np.random.default_rng(0).standard_normal((2, 3, 7, 6, c), dtype=np.float32)
+    w = to_device(np.ones((3, 3, c, 2 * c), np.float32))
+    y = functional.conv2d(to_device(x), w, None, 2, 1)
+    scale, shift, *statistics = [to_device(np.ones(2 * c, np.float32)) for _ in range(6)]
+    y = functional.conv2d_affine(to_device(x), w, scale, shift, y, 2, 1)
+    functional.batch_norm_add(y, y, *statistics)
+    functional.conv2d_grad_input_relu(y, w, to_device(x), 2, 1)
+    functional.conv2d_grad_weight(y, to_device(x), w.shape, 2, 1)
+for operation, arguments in bf16_cases(x, dy, c).items():
+    given = [to_device(np.array(a)) if hasattr(a, "shape") else a for a in arguments]
+    getattr(functional, operation)(*given)
+print(len(set(run.launches)))
+"""
 
 
 def test_under_address_sanitizer():
-    """Every kind of operation once, with every access to memory checked; and an access beyond the end is found."""
+    """Each kind of operation runs with checked accesses; an access beyond the end is found."""
     if emulator.COMPILER is None:
         pytest.skip("no C++ compiler on this machine")
-    library = subprocess.run([emulator.COMPILER, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
+    library = subprocess.run(
+        [emulator.COMPILER, "-print-file-name=libasan.so"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
     if not Path(library).is_absolute():
         pytest.skip("the compiler has no AddressSanitizer")
-    program = """
-        import sys
-        import numpy as np
-        from minicnn.kernels import functional
-        from tests import emulator
-        from tests.cuda.test_emulated import bf16_cases, to_device
-        run = emulator.Emulator(seed=1, sanitize=True, changes=eval(sys.argv[1]))
-        emulator.install(run)
-        for c in (3, 8):
-            x, dy = np.random.default_rng(0).standard_normal((2, 3, 7, 6, c), dtype=np.float32)
-            w = to_device(np.ones((3, 3, c, 2 * c), np.float32))
-            y = functional.conv2d(to_device(x), w, None, 2, 1)
-            scale, shift, *statistics = [to_device(np.ones(2 * c, np.float32)) for _ in range(6)]
-            y = functional.conv2d_affine(to_device(x), w, scale, shift, y, 2, 1)
-            functional.batch_norm_add(y, y, *statistics)
-            functional.conv2d_grad_input_relu(y, w, to_device(x), 2, 1)
-            functional.conv2d_grad_weight(y, to_device(x), w.shape, 2, 1)
-        for operation, arguments in bf16_cases(x, dy, c).items():
-            getattr(functional, operation)(*[to_device(np.array(a)) if hasattr(a, "shape") else a for a in arguments])
-        print(len(set(run.launches)))
-    """
 
     def run(changes):
         return subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(program), repr(changes)],
+            [sys.executable, "-c", SANITIZED, repr(changes)],
             cwd=Path(__file__).parents[2],
             env={
                 "LD_PRELOAD": library,
@@ -174,13 +198,6 @@ def test_under_address_sanitizer():
     clean = run([])
     assert clean.returncode == 0, clean.stderr[-3000:]
     assert int(clean.stdout) >= 24, "kernels that ran"
-    planted = run(
-        [
-            (
-                "n < g.n ? g.k - step * BK : 0);\n    });\n    deliver(product, part, g, Epilogue{scale",
-                "g.k - step * BK);\n    });\n    deliver(product, part, g, Epilogue{scale",
-            )
-        ]
-    )
+    planted = run([("n < g.n ? g.k - step * BK : 0", "g.k - step * BK")])
     assert planted.returncode != 0
     assert "AddressSanitizer: heap-buffer-overflow" in planted.stderr

@@ -1,8 +1,7 @@
-"""Training on the emulated GPU: steps captured once and replayed, devices, precisions, checkpoints."""
+"""Training on the emulated GPU: captured and replayed steps, devices, precisions, checkpoints."""
 
 import numpy as np
 import pytest
-from minicnn.kernels.cuda.capture import Fresh
 
 import minicnn
 from minicnn import device, training
@@ -12,9 +11,18 @@ from minicnn.data.resident import ResidentLoader, can_stay
 from minicnn.data.transforms import Preprocess, RandomShift
 from minicnn.errors import ShapeError, TrainingError
 from minicnn.kernels import dispatch
-from minicnn.layers import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, Sequential
-from minicnn.training.losses import labels_checked
+from minicnn.kernels.cuda.capture import Fresh
+from minicnn.layers import (
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    GlobalAvgPool2d,
+    Linear,
+    MaxPool2d,
+    Sequential,
+)
 from minicnn.training import cuda_graph
+from minicnn.training.losses import labels_checked
 
 IMAGES = np.random.default_rng(0).standard_normal((51, 8, 8, 3), dtype=np.float32)
 LABELS = np.random.default_rng(1).integers(0, 5, 51)
@@ -23,7 +31,12 @@ LABELS = np.random.default_rng(1).integers(0, 5, 51)
 def network():
     minicnn.seed(3)
     model = Sequential(
-        *(Conv2d(3, 8, 3, padding=1), BatchNorm2d(8, activation="relu"), MaxPool2d(2), Conv2d(8, 8, 3, padding=1, activation="relu")),
+        *(
+            Conv2d(3, 8, 3, padding=1),
+            BatchNorm2d(8, activation="relu"),
+            MaxPool2d(2),
+            Conv2d(8, 8, 3, padding=1, activation="relu"),
+        ),
         *(GlobalAvgPool2d(), Dropout(0.3), Linear(8, 5)),
     )
     model.input_shape = (8, 8, 3)
@@ -33,7 +46,15 @@ def network():
 def fit(where="cuda", images=IMAGES, labels=LABELS, **options):
     model = network().to(where)
     test = None if "epochs" in options else (images[:10], labels[:10])
-    history = training.fit(model, (images, labels), test, **{"epochs": 3} | options, batch_size=8, lr=0.05, progress=False)
+    history = training.fit(
+        model,
+        (images, labels),
+        test,
+        **{"epochs": 3} | options,
+        batch_size=8,
+        lr=0.05,
+        progress=False,
+    )
     return model, history
 
 
@@ -42,7 +63,7 @@ def parameters(model):
 
 
 def test_as_on_the_cpu(emulate):
-    """Losses, accuracies, weights: the same but for rounding, dropout included, with most steps replayed from a graph."""
+    """Losses, accuracies and weights agree up to rounding, with dropout and replayed steps."""
     cpu, expected = fit("cpu")
     run = emulate()
     gpu, history = fit()
@@ -92,7 +113,9 @@ def test_what_replays_read_is_not_overwritten(emulate):
             graph.launch()
         else:
             two_steps()
-        return np.concatenate([device.to_host(p.value - p.grad).ravel() for p in model.parameters()])
+        return np.concatenate(
+            [device.to_host(p.value - p.grad).ravel() for p in model.parameters()]
+        )
 
     run = emulate()
     np.testing.assert_array_equal(trained(run, captured=True), trained(run, captured=False))
@@ -104,14 +127,19 @@ def test_what_replays_read_is_not_overwritten(emulate):
 
 
 def test_resumed_to_the_bit(emulate, tmp_path):
-    """A run in two parts, the second in a model made anew, ends as one that was never interrupted; its file loads on the CPU."""
+    """A run that is resumed in a new model ends as one without an interruption.
+
+    Its file loads on the CPU.
+    """
     emulate()
     whole, history = fit(epochs=3)
     fit(epochs=1, out=tmp_path / "run")
     model, resumed = fit(epochs=3, out=tmp_path / "run", resume=True)
     for name, array in parameters(whole).items():
         np.testing.assert_array_equal(parameters(model)[name], array, err_msg=name)
-    assert [row["train_loss"] for row in resumed.rows] == [row["train_loss"] for row in history.rows]
+    assert [row["train_loss"] for row in resumed.rows] == [
+        row["train_loss"] for row in history.rows
+    ]
     loaded = minicnn.load(tmp_path / "run" / "last.safetensors", network())
     for name, array in loaded.state_dict().items():
         np.testing.assert_array_equal(array, parameters(whole)[name])
@@ -119,13 +147,19 @@ def test_resumed_to_the_bit(emulate, tmp_path):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_whole_step_as_a_graph(precision, emulate):
-    """The optimizer's tables and dropout's keys are not where temporaries of the same graph lie: its bits are the eager steps'."""
+    """The optimizer's tables and dropout's keys share no memory with temporaries of the same graph.
+
+    The bits are those of the eager steps.
+    """
 
     def trained(captured):
         run = emulate()
         minicnn.set_precision(precision)
         model = network().to("cuda")
-        optimizer, loss = training.SGD(model.parameters(), lr=0.05, momentum=0.9), training.SoftmaxCrossEntropy()
+        optimizer, loss = (
+            training.SGD(model.parameters(), lr=0.05, momentum=0.9),
+            training.SoftmaxCrossEntropy(),
+        )
         x, labels = run.upload(IMAGES[:8]), run.upload(LABELS[:8])
 
         def work():
@@ -170,9 +204,15 @@ def test_a_data_set_that_stays_on_the_device(channels, emulate):
     preprocess = Preprocess((8, 9), 3, mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
     assert can_stay(dataset, preprocess, None)
     assert not can_stay(dataset, preprocess, RandomShift(1))
-    assert not can_stay(Dataset((images / 255).astype(np.float32), dataset.labels, dataset.classes, "floats"), preprocess, None)
+    assert not can_stay(
+        Dataset((images / 255).astype(np.float32), dataset.labels, dataset.classes, "floats"),
+        preprocess,
+        None,
+    )
     run = emulate()
-    ours, theirs = (kind(dataset, 4, preprocess, shuffle=True, seed=5) for kind in (ResidentLoader, Loader))
+    ours, theirs = (
+        kind(dataset, 4, preprocess, shuffle=True, seed=5) for kind in (ResidentLoader, Loader)
+    )
     for loader in (ours, theirs):
         loader.epoch, loader.batch = 1, 2
     for _ in range(2):
@@ -190,11 +230,15 @@ def test_the_digits_stay_on_the_device(emulate):
     def train(where):
         train, test = minicnn.data.digits()
         minicnn.seed(0)
-        model = Sequential(Conv2d(1, 2, 5, stride=3, activation="relu"), GlobalAvgPool2d(), Linear(2, 10)).to(where)
+        model = Sequential(
+            Conv2d(1, 2, 5, stride=3, activation="relu"), GlobalAvgPool2d(), Linear(2, 10)
+        ).to(where)
         model.input_shape = (32, 32, 1)
         preprocess = Preprocess((32, 32), mean=0.2, std=0.5)
         sets = train.subset(np.arange(20)), test.subset(np.arange(4))
-        history = training.fit(model, *sets, epochs=2, batch_size=4, preprocess=preprocess, progress=False)
+        history = training.fit(
+            model, *sets, epochs=2, batch_size=4, preprocess=preprocess, progress=False
+        )
         return [row["train_loss"] for row in history.rows]
 
     expected = train("cpu")
@@ -208,7 +252,11 @@ def test_what_goes_wrong_is_said(emulate):
     with pytest.raises(ShapeError, match="labels run from 0 to 5; the network has classes 0 to 4"):
         fit(labels=np.arange(51) % 6)
     with pytest.raises(TrainingError, match="the loss is nan"), np.errstate(all="ignore"):
-        fit(images=np.where(np.arange(51)[:, None, None, None] == 30, np.nan, IMAGES).astype(np.float32))
+        fit(
+            images=np.where(np.arange(51)[:, None, None, None] == 30, np.nan, IMAGES).astype(
+                np.float32
+            )
+        )
 
 
 def test_moving(emulate):

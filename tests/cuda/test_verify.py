@@ -1,4 +1,7 @@
-"""`python -m benchmarks.gpu`: all of its parts on the emulated GPU, torch's side on the CPU, and what it says of each kind of failure."""
+"""`python -m benchmarks.gpu`: its parts on the emulated GPU, torch's side on the CPU, and failures.
+
+Each kind of failure is planted once.
+"""
 
 import json
 import subprocess
@@ -8,22 +11,38 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from minicnn.kernels import dispatch, reference
 
 from benchmarks.gpu import environment, report, spot, torch_side
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.parts import Part, run_part
+from minicnn.kernels import dispatch, reference
 
 from ..emulator import COMPILER
 
 ROOT = Path(__file__).parents[2]
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler: the emulator that stands in for a GPU cannot be built")
+needs_compiler = pytest.mark.skipif(
+    COMPILER is None,
+    reason="no C++ compiler: the emulator that stands in for a GPU cannot be built",
+)
 
 
 def verify(fault, folder, *options):
-    """Run the command in a process of its own; returns its exit code, what it printed, and gpu.json."""
-    command = [sys.executable, "-m", "tests.cuda.emulated_gpu", fault, "--tiny", "--no-torch", "--precisions", "fp32", "--out", str(folder)]
-    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=900)
+    """Run the command in its own process; returns its exit code, its output, and gpu.json."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.cuda.emulated_gpu",
+        fault,
+        "--tiny",
+        "--no-torch",
+        "--precisions",
+        "fp32",
+        "--out",
+        str(folder),
+    ]
+    done = subprocess.run(
+        [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=900
+    )
     return done.returncode, done.stdout + done.stderr, json.loads((folder / "gpu.json").read_text())
 
 
@@ -51,7 +70,13 @@ def test_everything_at_its_smallest(tmp_path):
     assert found["courses"][0]["distance"] < 1e-5
     assert (tmp_path / "gpu.md").read_text().count("│ fp32") > 10
     lines = (tmp_path / "gpu.jsonl").read_text().splitlines()
-    assert {json.loads(line)["kind"] for line in lines} >= {"environment", "ceilings", "check", "speed", "course"}
+    assert {json.loads(line)["kind"] for line in lines} >= {
+        "environment",
+        "ceilings",
+        "check",
+        "speed",
+        "course",
+    }
 
 
 @needs_compiler
@@ -82,7 +107,9 @@ def test_a_failure_is_named_and_the_rest_is_compared(fault, why, tmp_path):
 def test_a_wrong_kernel_fails(tmp_path):
     code, out, found = verify("wrong", tmp_path, "--only", "kernels")
     assert code == 1, out
-    assert [check["name"] for check in found["checks"] if not check["passed"]] == ["softmax cross-entropy"]
+    assert [check["name"] for check in found["checks"] if not check["passed"]] == [
+        "softmax cross-entropy"
+    ]
     assert found["failures"] == []
 
 
@@ -107,7 +134,11 @@ def test_the_environment_says_which_commit(emulate, monkeypatch):
 
 def test_a_part_goes_on_behind_a_task(emulate, tmp_path):
     emulate()
-    part = Part("numbers", lambda: ((str(i), lambda i=i: [{"kind": "check", "name": i}]) for i in range(3)), 1)
+    part = Part(
+        "numbers",
+        lambda: ((str(i), lambda i=i: [{"kind": "check", "name": i}]) for i in range(3)),
+        1,
+    )
     assert run_part(part, tmp_path / "lines", first=2) == 0
     lines = [json.loads(line) for line in (tmp_path / "lines").read_text().splitlines()]
     assert [line["kind"] for line in lines] == ["begin", "check", "end"]
@@ -118,7 +149,9 @@ def test_a_part_goes_on_behind_a_task(emulate, tmp_path):
 def test_spot_checks(geometry):
     """Right results pass; wrong ones, of one pass each, do not."""
     generator = np.random.default_rng(0)
-    x, w = (generator.standard_normal(shape, dtype=np.float32) for shape in ((2, 7, 8, 5), (3, 3, 5, 6)))
+    x, w = (
+        generator.standard_normal(shape, dtype=np.float32) for shape in ((2, 7, 8, 5), (3, 3, 5, 6))
+    )
     y = reference.conv2d(x, w, **geometry)
     dy = generator.standard_normal(y.shape, dtype=np.float32)
     results = {
@@ -128,29 +161,57 @@ def test_spot_checks(geometry):
     }
     for what, result in results.items():
         assert spot.check("", what, "fp32", x, dy, w, geometry, result).passed, what
-        assert not spot.check("", what, "fp32", x, dy, w, geometry, result * np.float32(1.001)).passed, what
+        assert not spot.check(
+            "", what, "fp32", x, dy, w, geometry, result * np.float32(1.001)
+        ).passed, what
 
 
 def test_torchs_side(monkeypatch):
-    """Every measurement of torch, here on the CPU at small sizes: it must run where nobody can mend it."""
+    """Every measurement of torch runs, here on the CPU at small sizes."""
     monkeypatch.setattr(torch_side, "DEVICE", "cpu")
     for precision in ("fp32", "bf16"):
-        found = torch_side.convolution((2, 8, 8, 4), 3, 8, {"padding": 1, "stride": 2}, precision, 2)
-        assert all(times["contiguous_format, eager"] > 0 and "channels_last, eager" in times for times in found.values())
+        found = torch_side.convolution(
+            (2, 8, 8, 4), 3, 8, {"padding": 1, "stride": 2}, precision, 2
+        )
+        assert all(
+            times["contiguous_format, eager"] > 0 and "channels_last, eager" in times
+            for times in found.values()
+        )
     found = torch_side.memory_bound((2, 8, 8, 16), (4, 10), 100, "fp32")
     assert len(found) == 6
     assert all(min(times.values()) > 0 for times in found.values())
-    assert set(torch_side.step("lenet5", 2, 10, "fp32")) == {"contiguous_format, eager", "channels_last, eager"}
+    assert set(torch_side.step("lenet5", 2, 10, "fp32")) == {
+        "contiguous_format, eager",
+        "channels_last, eager",
+    }
 
 
 def test_the_report(tmp_path):
-    """PyTorch's rows of this run come before stored ones; the ratio is that to its best; a picture is drawn."""
+    """This run's rows of PyTorch replace stored ones; ratios are to its best; there is a plot."""
     lines = [{"part": "", "kind": "ceilings", "copy, bytes/s": 2e12}]
     for name, precision in (("LRN", "fp32"), ("LRN", "bf16"), ("max pool", "fp32")):
-        row = {"kind": "speed", "group": "memory", "name": name, "precision": precision, "seconds": 1e-4, "flops": 0.0, "bytes": 1e8}
+        row = {
+            "kind": "speed",
+            "group": "memory",
+            "name": name,
+            "precision": precision,
+            "seconds": 1e-4,
+            "flops": 0.0,
+            "bytes": 1e8,
+        }
         lines.append({"part": ""} | row)
-    lines.append({"part": "", "kind": "torch", "name": "LRN", "precision": "fp32", "ways": {"eager": 5e-4, "graph": 4e-4}})
-    stored = [{"name": name, "precision": "fp32", "ways": {"eager": 2e-4}} for name in ("LRN", "max pool")]
+    lines.append(
+        {
+            "part": "",
+            "kind": "torch",
+            "name": "LRN",
+            "precision": "fp32",
+            "ways": {"eager": 5e-4, "graph": 4e-4},
+        }
+    )
+    stored = [
+        {"name": name, "precision": "fp32", "ways": {"eager": 2e-4}} for name in ("LRN", "max pool")
+    ]
     found = report.collected(lines, stored)
     assert [row["ratio"] for row in found["rows"]] == pytest.approx([4, None, 2])
     assert found["rows"][0]["way"] == "graph"

@@ -106,7 +106,7 @@ def test_real_mnist(mnist):
 
 
 def test_idx(tmp_path):
-    """The checksum stands over the contents: a flipped pixel of a plain file is noticed as well."""
+    """The checksum is that of the contents: a flipped pixel of a plain file is found, too."""
     for suffix, packing in ((".gz", gzip.compress), ("", bytes)):
         images = np.random.default_rng(1).integers(0, 256, (40, 28, 28))
         contents = packing(idx_bytes(images))

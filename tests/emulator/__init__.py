@@ -1,4 +1,7 @@
-"""A stand-in for CuPy's side of `kernels/cuda`: the same .cu sources, compiled by g++ against emulator.h, on NumPy arrays."""
+"""A stand-in for CuPy in `kernels/cuda`: the same .cu sources, on the CPU and on NumPy arrays.
+
+g++ compiles them against emulator.h.
+"""
 
 import ctypes
 import hashlib
@@ -14,26 +17,34 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
 from minicnn.kernels import dispatch
-from minicnn.kernels.cuda import device
+from minicnn.kernels.cuda import device, runtime
 
 HEADER = Path(__file__).parent / "emulator.h"
 COMPILER = shutil.which("g++") or shutil.which("clang++")
-SIGNATURE = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)', re.DOTALL)
+SIGNATURE = re.compile(
+    r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)', re.DOTALL
+)
 
 
 class DeviceArray(np.ndarray):
-    """Memory of the imagined device: no plain NumPy array, so that the dispatcher sends it to the GPU's kernels."""
+    """An array on the emulated device.
+
+    It is no plain NumPy array, so that the dispatcher chooses the backend `cuda` for it.
+    """
 
     __module__ = "numpy"  # whose functions the reference applies to it
     __cuda_array_interface__: dict = {}  # by which it is known
 
 
 class Emulator:
-    """Compiles and runs kernels on the CPU. seed: the order in which threads take turns; 0 is their own.
+    """Compiles and runs kernels on the CPU.
 
-    changes: pairs of texts, replaced in the source before it is compiled: mistakes planted for a test.
-    sanitize: compile with AddressSanitizer; the process must have been started with its library.
+    Args:
+        seed: the order in which threads take turns; 0 is that of their indices.
+        changes: pairs of texts to replace in the source, which plant a mistake for a test.
+        sanitize: compile with AddressSanitizer, whose library the process must have loaded.
     """
 
     processors, shared_memory, shared_memory_of_processor = 2, 227 << 10, 228 << 10
@@ -49,13 +60,15 @@ class Emulator:
     def empty(self, shape, dtype):
         """Memory full of NaN (or of the largest whole number), so that a read before a write shows.
 
-        While a graph is captured, what earlier launches of the same graph have released is handed out
-        again, as a memory pool does.
+        While a graph is captured, memory that earlier launches of the same graph have released is
+        handed out again, as a memory pool does.
         """
         if self._recorded is None:
             return self.lasting(shape, dtype)
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        fitting = (i for i in reversed(range(len(self._released))) if self._released[i].size >= size)
+        fitting = (
+            i for i in reversed(range(len(self._released))) if self._released[i].size >= size
+        )
         at = next(fitting, None)
         memory = np.empty(size, np.uint8) if at is None else self._released.pop(at)
         memory[:] = 0xFF
@@ -116,12 +129,22 @@ class Emulator:
             self._start(*arguments)
 
     def _start(self, file, name, options, grid, block, arguments, shared, together):
-        assert block[0] * block[1] * block[2] <= 1024, f"{name}: {block} threads are more than a block may have"
-        assert grid[0] < 2**31 and grid[1] < 65536 and grid[2] < 65536, f"{name}: a grid {grid} is larger than CUDA's"
-        resident = min(2048 // math.prod(block), self.shared_memory_of_processor // (shared + 1024))  # whatever its registers
+        assert block[0] * block[1] * block[2] <= 1024, (
+            f"{name}: {block} threads are more than a block may have"
+        )
+        assert grid[0] < 2**31 and grid[1] < 65536 and grid[2] < 65536, (
+            f"{name}: a grid {grid} is larger than CUDA's"
+        )
+        resident = min(
+            2048 // math.prod(block), self.shared_memory_of_processor // (shared + 1024)
+        )  # whatever its registers
         fits = math.prod(grid) <= self.processors * resident
-        assert fits or not together, f"{name}: {grid} blocks of {block} threads do not run at the same time"
-        assert shared <= self.shared_memory, f"{name}: {shared} bytes of shared memory are more than a block may have"
+        assert fits or not together, (
+            f"{name}: {grid} blocks of {block} threads do not run at the same time"
+        )
+        assert shared <= self.shared_memory, (
+            f"{name}: {shared} bytes of shared memory are more than a block may have"
+        )
         assert 0 not in grid, f"{name}: the grid {grid} is empty"
         self.launches.append(name)
         values = [np.ascontiguousarray(a) for a in arguments]
@@ -130,18 +153,31 @@ class Emulator:
         sizes.restype = ctypes.POINTER(ctypes.c_int)
         expected = sizes()
         for i, value in enumerate(values):
-            assert value.nbytes == expected[i], f"{name}: argument {i} has {value.nbytes} bytes; the kernel takes {expected[i]}"
+            assert value.nbytes == expected[i], (
+                f"{name}: argument {i} has {value.nbytes} bytes; the kernel takes {expected[i]}"
+            )
         assert expected[len(values)] == 0, f"{name}: takes more than {len(values)} arguments"
         run = getattr(self._library(file, options), f"run_{name}")
-        run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int]
+        run.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+            ctypes.c_size_t,
+            ctypes.c_uint,
+            ctypes.c_int,
+        ]
         sides = (ctypes.c_uint * 6)(*grid, *block)
-        failed = run(pointers, ctypes.byref(sides), ctypes.byref(sides, 12), shared, self.seed, together)
+        failed = run(
+            pointers, ctypes.byref(sides), ctypes.byref(sides, 12), shared, self.seed, together
+        )
         if failed:
             raise RuntimeError(f"{name}: threads wait at different barriers")
 
     def _library(self, file, options):
         if (file, options) not in self._libraries:
-            self._libraries[file, options] = ctypes.CDLL(str(build(file, options, self.changes, self.sanitize)))
+            self._libraries[file, options] = ctypes.CDLL(
+                str(build(file, options, self.changes, self.sanitize))
+            )
         return self._libraries[file, options]
 
 
@@ -163,26 +199,47 @@ class _Graph:
 
 
 def build(file, options=(), changes=(), sanitize=False) -> Path:
-    """Compile a source into a library, once for each text and set of options; compiled libraries are kept between runs."""
-    text = device.source(file)
+    """Compile a source into a library. Libraries are kept between runs, by text and options."""
+    text = runtime.source(file)
     for old, new in changes:
         text = text.replace(old, new)
     wrappers = [HEADER.read_text(), text]
     for name, parameters in SIGNATURE.findall(text):
-        types = [re.match(r"(.*[\s*])\w+$", re.sub(r"__restrict__\s*", "", p.strip()), re.DOTALL)[1] for p in parameters.split(",")]
-        values = ", ".join(f"*reinterpret_cast<std::remove_const_t<{t}>*>(a[{i}])" for i, t in enumerate(types))
+        types = [
+            re.match(r"(.*[\s*])\w+$", re.sub(r"__restrict__\s*", "", p.strip()), re.DOTALL)[1]
+            for p in parameters.split(",")
+        ]
+        values = ", ".join(
+            f"*reinterpret_cast<std::remove_const_t<{t}>*>(a[{i}])" for i, t in enumerate(types)
+        )
         sizes = ", ".join(f"int(sizeof({t}))" for t in types)
         wrappers.append(
             f"static void call_{name}(void** a) {{ {name}({values}); }}\n"
-            f'extern "C" const int* sizes_{name}() {{ static const int s[] = {{{sizes}, 0}}; return s; }}\n'
-            f'extern "C" int run_{name}(void** a, dim3* g, dim3* b, size_t shared, unsigned seed, int together) '
-            f"{{ return emulator::run(call_{name}, a, *g, *b, shared, seed, together); }}"
+            f'extern "C" const int* sizes_{name}() {{\n'
+            f"    static const int s[] = {{{sizes}, 0}};\n    return s;\n}}\n"
+            f'extern "C" int run_{name}(void** a, dim3* grid, dim3* block, size_t shared,\n'
+            f"    unsigned seed, int together) {{\n"
+            f"    return emulator::run(call_{name}, a, *grid, *block, shared, seed, together);\n}}"
         )
     program = "\n".join(wrappers)
-    flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-Wl,-Bsymbolic", *options]
+    flags = [
+        "-std=c++17",
+        "-O1",
+        "-fPIC",
+        "-shared",
+        "-w",
+        "-ffp-contract=off",
+        "-Wl,-Bsymbolic",
+        *options,
+    ]
     flags += ["-fsanitize=address", "-g"] if sanitize else []
     digest = hashlib.sha256("\0".join([program, *flags]).encode()).hexdigest()[:24]
-    folder = Path(os.environ.get("MINICNN_EMULATOR_CACHE", Path(tempfile.gettempdir()) / f"minicnn-emulator-{os.getuid()}"))
+    folder = Path(
+        os.environ.get(
+            "MINICNN_EMULATOR_CACHE",
+            Path(tempfile.gettempdir()) / f"minicnn-emulator-{os.getuid()}",
+        )
+    )
     folder.mkdir(mode=0o700, exist_ok=True)
     library = folder / f"{Path(file).stem}-{digest}.so"
     if not library.exists():

@@ -1,4 +1,4 @@
-"""Convolution on every backend: against torch, and proof that the comparison can fail."""
+"""Convolution on every backend, against torch, with mutants that must be caught."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def test_like_torch(backend, operation, dtype):
 
 
 def transposed_dy(dy, *args, **kwargs):
-    """Rows and columns of dy confused; visible wherever the image is square (otherwise shapes would give it away)."""
+    """Rows and columns of dy confused, in square images: in others the shapes would not fit."""
     if dy.shape[1] == dy.shape[2]:
         dy = dy.transpose(0, 2, 1, 3)
     return reference.conv2d_grad_input(dy, *args, **kwargs)

@@ -74,7 +74,7 @@ def test_every_operation_is_documented():
 
 @pytest.mark.parametrize("backend", dispatch.BACKENDS)
 def test_one_signature_in_every_backend(backend):
-    """An operation has the same arguments, in the same order, with the same defaults, everywhere."""
+    """An operation has the same arguments, order and defaults in every backend."""
     if isinstance(dispatch.load(backend), str) and backend != "cuda":
         pytest.skip(dispatch.load(backend))
     module = importlib.import_module(f"minicnn.kernels.{backend}")
@@ -96,7 +96,7 @@ def test_use_belongs_to_its_thread():
 
 
 class DeviceArray(np.ndarray):
-    """Stands in for a CuPy array: it refuses to be mixed with host arrays, and its module is not numpy."""
+    """Replaces a CuPy array: it cannot be mixed with host arrays, and its module is not numpy."""
 
     __module__ = "pretend_device"
 
@@ -163,7 +163,7 @@ def device(monkeypatch):
 
 
 def test_reference_runs_on_device_arrays(device):
-    """Every operation, handed arrays of another module, uses that module and never NumPy's functions on them."""
+    """Every operation computes with the functions of the module that its arrays belong to."""
     generator = np.random.default_rng(0)
 
     def array(*shape):
@@ -216,7 +216,7 @@ def test_the_device_stand_in_refuses_host_arrays(device):
 
 
 def test_cpu_is_there_and_is_the_default_for_float32():
-    """Numba comes with minicnn: if its kernels cannot be loaded, something is broken, and must not pass for a slow machine."""
+    """Numba is a dependency: if its kernels cannot be loaded, that is an error, not a fallback."""
     assert isinstance(dispatch.load("cpu"), types.ModuleType), dispatch.load("cpu")
     assert (
         dispatch.select(reference.conv2d, np.zeros(1, np.float32)).__module__
@@ -235,7 +235,7 @@ def test_a_fault_of_our_own_is_not_an_unavailable_backend(monkeypatch):
 
 
 def test_import_is_light():
-    """Numba takes half a second to import: it comes with the first float32 operation, not with `import minicnn`."""
+    """Numba takes half a second to import, so the first float32 operation imports it."""
     code = "import sys, minicnn, minicnn.models; print('numba' in sys.modules)"
     assert (
         subprocess.run(

@@ -1,4 +1,4 @@
-"""Dropout: the right share is dropped, the expectation is kept, one seed repeats the masks, and the gradient has the same mask."""
+"""Dropout: the share that is dropped, the expectation, the masks of one seed, and the gradient."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_cpu_drops_the_same(shape, p):
 
 
 def test_masks_look_random():
-    """Neither neighbors nor positions a power of two apart nor two draws know of each other."""
+    """Neighbors, positions a power of two apart, and two draws are independent."""
     x = np.ones(1 << 20, np.float32)
     generator = np.random.default_rng(0)
     first, second = (reference.dropout(x, 0.5, generator)[1] for _ in range(2))

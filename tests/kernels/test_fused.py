@@ -1,4 +1,4 @@
-"""Fused operations on every backend: against the composition, and proof that the comparison can fail."""
+"""Fused operations on every backend, against the composition: mutants that must be caught."""
 
 import pytest
 
@@ -40,10 +40,7 @@ MUTANTS = {  # operation, and a backend with one mistake
         "conv2d_grad_input_relu",
         broken(conv2d_grad_input_relu=mask_of_the_gradient),
     ),
-    "variance without its root": (
-        "fold_batch_norm",
-        broken(fold_batch_norm=variance_without_root),
-    ),
+    "variance without its root": ("fold_batch_norm", broken(fold_batch_norm=variance_without_root)),
 }
 
 

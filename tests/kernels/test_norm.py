@@ -1,4 +1,4 @@
-"""Normalization on every backend: against torch, extreme inputs, and proof that the comparison can fail."""
+"""Normalization on every backend, against torch: extreme inputs, mutants that must be caught."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def test_like_torch(backend, operation, dtype):
 
 
 def test_lrn_window_has_size_channels():
-    """The middle of 5 channels of ones sums all five, the ends three (darknet and Chainer's own test miss one)."""
+    """Of 5 channels of ones the middle sums five, the ends three (darknet's window lacks one)."""
     _, scale = reference.local_response_norm(np.ones((1, 1, 1, 5)), 5, alpha=1.0, k=0.0)
     np.testing.assert_array_equal(scale.ravel(), [3, 4, 5, 4, 3])
 

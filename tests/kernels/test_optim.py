@@ -15,7 +15,7 @@ decays = st.sampled_from([0.0, 1e-3, 0.1])
 
 
 def compare(ours, theirs, dtype, seed, steps=6):
-    """Feed both optimizers the same gradients; `ours(parameters)` and `theirs(tensors)` make them."""
+    """Give the optimizers that `ours(parameters)` and `theirs(tensors)` make the same gradients."""
     generator = np.random.default_rng(seed)
     start = [generator.standard_normal(shape).astype(dtype) for shape in ((3, 2), (4,), (17, 33))]
     parameters = [Parameter(a.copy()) for a in start]

@@ -1,4 +1,4 @@
-"""Pooling on every backend: against torch, ties, borders, and proof that the comparison can fail."""
+"""Pooling on every backend, against torch: ties, borders, mutants that must be caught."""
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def test_mutant_is_caught(name):
 
 
 def test_the_wrong_tie_is_caught():
-    """Only an input with ties can tell; `test_ties_go_to_the_first` has them."""
+    """Only an input with ties shows this mistake."""
     case = {
         "dtype": np.float64,
         "seed": 0,

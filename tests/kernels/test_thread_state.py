@@ -3,11 +3,34 @@
 import threading
 
 import numpy as np
+import pytest
 
 import minicnn
+from minicnn.kernels.thread_state import ThreadState
 from minicnn.layers import Conv2d, Sequential
 
-from ..layers.test_tree import X
+from ..layers.contract import X
+
+
+class Settings(ThreadState):
+    color, size = "red", 1
+
+
+def test_changed_settings_are_restored():
+    settings, seen = Settings(), []
+    with settings.changed(size=2):
+        with settings.changed(color="blue", size=3):
+            assert (settings.color, settings.size) == ("blue", 3)
+            thread = threading.Thread(target=lambda: seen.append(settings.size))
+            thread.start()
+            thread.join()
+        assert (settings.color, settings.size) == ("red", 2)
+    assert seen == [1], "another thread has its own settings"
+    with pytest.raises(ZeroDivisionError), settings.changed(size=2):
+        1 / 0  # noqa: B018
+    assert (settings.color, settings.size) == ("red", 1)
+    with pytest.raises(AttributeError), settings.changed(hue="blue"):
+        pass
 
 
 def test_overlapping_no_grad_blocks():

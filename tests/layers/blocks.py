@@ -1,4 +1,4 @@
-"""Small blocks of layers for tests of networks: smooth, so that finite differences meet no kink."""
+"""Small blocks of layers with smooth activations, for finite differences."""
 
 from minicnn.layers import (
     BatchNorm2d,

@@ -1,4 +1,4 @@
-"""What is tested of every layer: a test class inherits from a class of this file and names `cases`."""
+"""The tests of every layer: a test class inherits from a class of this file and sets `cases`."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ X = np.random.default_rng(0).standard_normal((2, 6, 6, 3)).astype(np.float32)
 
 
 def values(shape, seed=0):
-    """Random, and at least 0.01 from 0 and from each other, so that finite differences meet no kink."""
+    """Random values at least 0.01 from 0 and from each other: no ReLU or maximum changes sides."""
     generator = np.random.default_rng(seed)
     size = int(np.prod(shape))
     ranks = generator.permutation(size)
@@ -66,7 +66,7 @@ class Gradients:
 
 
 class LayerContract(Gradients):
-    """What `Layer` promises, of a single layer."""
+    """The contract of `Layer`, for a single layer."""
 
     def test_modes_and_messages(self, case):
         """Shapes, dtype, `out`, strided input, need_dx, backward without forward, no_grad, repr."""
@@ -111,7 +111,7 @@ class LayerContract(Gradients):
 
 
 class NetworkContract(Gradients):
-    """What a layer of layers promises."""
+    """The contract of `Layer`, for a layer of layers."""
 
     def test_shapes(self, case):
         make, shape = case

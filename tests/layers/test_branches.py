@@ -39,7 +39,7 @@ class TestBranches(NetworkContract):
 
 
 def test_inception_against_torch():
-    """Concat splits dy by channels and sums the branches' dx: torch's cat is the judge, with every parameter's gradient."""
+    """Concat splits dy by channels and sums the branches' dx, as torch's cat does."""
     network = inception().astype(np.float64)
     x = values((2, 6, 5, 4))
     dy = np.random.default_rng(0).standard_normal((2, 6, 5, 10))

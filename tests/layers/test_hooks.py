@@ -26,7 +26,7 @@ def test_observers_see_forward_and_backward():
     ]
     assert seen[6][2] == (2, 64), "the gradient of what flatten returned"
     net(X)
-    assert len(seen) == 10, "outside of the block nobody is told"
+    assert len(seen) == 10, "outside of the block no hook is called"
 
 
 def test_switches_belong_to_their_thread():

@@ -1,4 +1,4 @@
-"""The base class: a layer of one's own, and which layers are its children."""
+"""The base class: a user's layer, and which layers are its children."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from .contract import X
 
 
 class Scale(Layer):
-    """A layer of one's own, as the documentation of `Layer` shows it."""
+    """A user's layer, as in the documentation of `Layer`."""
 
     def __init__(self, channels):
         self.gain = Parameter(np.ones(channels, np.float32))

@@ -10,7 +10,7 @@ class TestShape(LayerContract):
         "flatten": (Flatten, IMAGES),
         "padded shortcut": (lambda: PadShortcut(4, 7, stride=2), IMAGES),
         "padded shortcut, both ends": (
-            lambda: PadShortcut(4, 8, stride=3, both_sides=True),
+            lambda: PadShortcut(4, 8, stride=3, pad_both_ends=True),
             IMAGES,
         ),
     }

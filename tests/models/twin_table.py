@@ -37,7 +37,7 @@ def measure(name):
 
 
 def measure_float32(name):
-    """How far our float32 and torch's are from float64, at the network's own size."""
+    """The distances of our float32 and torch's from float64, at the network's own size."""
     started = time.perf_counter()
     found = distances(name, *twins.pair(name, CLASSES, full=True))
     return {"float32": found | {"seconds": round(time.perf_counter() - started, 1)}}

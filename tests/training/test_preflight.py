@@ -1,4 +1,4 @@
-"""What is wrong with a run is said before its first step."""
+"""Errors in the arguments of a run are raised before its first step."""
 
 import numpy as np
 import pytest
@@ -61,10 +61,10 @@ def test_images_of_another_shape_that_fit():
 def test_pixels_without_preprocessing():
     pixels = np.zeros((4, 8, 8, 1), np.uint8)
     refused(
-        ShapeError, "training images reach the network as uint8", linear(), (pixels, LABELS[:4])
+        ShapeError, "training images are uint8 after preprocessing", linear(), (pixels, LABELS[:4])
     )
     refused(
-        ShapeError, "test images reach the network as uint8", linear(), test=(pixels, LABELS[:4])
+        ShapeError, "test images are uint8 after preprocessing", linear(), test=(pixels, LABELS[:4])
     )
 
 
@@ -83,7 +83,7 @@ def test_labels_beyond_the_outputs(input_shape):
 
 
 class Undescribed(Layer):
-    """A layer of one's own without `output_shape`."""
+    """A user's layer without `output_shape`."""
 
     def forward(self, x, out=None):
         return x

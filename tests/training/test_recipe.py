@@ -6,7 +6,7 @@ import pytest
 import minicnn
 from minicnn import data, models, registry, training
 from minicnn.layers import Flatten, Linear, Sequential
-from minicnn.training.recipe import Recipe, choose_recipe
+from minicnn.training.recipe import DEFAULTS, Recipe, choose_recipe
 
 X = np.random.default_rng(0).random((16, 8, 8, 1)).astype(np.float32)
 LABELS = np.arange(16) % 2
@@ -43,6 +43,7 @@ def test_the_data_set_decides():
         choose_recipe(model, "digits", "best")
     with pytest.raises(ValueError, match="recipe='default': a network that is not registered"):
         choose_recipe(network(), "digits", "default")
+    assert choose_recipe(network(), "digits") is DEFAULTS
 
 
 def test_fit_follows_the_data_sets_recipe():

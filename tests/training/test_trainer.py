@@ -174,9 +174,10 @@ minicnn.seed(1)
 train, test = data.digits()
 model = small_network()
 print("ready", flush=True)
-history = training.fit(model, train.subset(slice(0, 300)), test.subset(slice(0, 100)), epochs={epochs}, batch_size=16, optimizer="adam",
-    schedule="cosine", augment=data.RandomShift(2), preprocess=PREPROCESS, out=sys.argv[1], resume=True, progress=False,
-    checkpoint_seconds=0.02)
+history = training.fit(
+    model, train.subset(slice(0, 300)), test.subset(slice(0, 100)), epochs={epochs}, batch_size=16,
+    optimizer="adam", schedule="cosine", augment=data.RandomShift(2), preprocess=PREPROCESS,
+    out=sys.argv[1], resume=True, progress=False, checkpoint_seconds=0.02)
 print("interrupted" if history.interrupted else "finished", flush=True)
 """
 
@@ -198,14 +199,17 @@ def finish(out, epochs):
 
 
 def test_sigkill_at_random_moments(tmp_path):
-    """Killed 20 times at random moments and resumed each time: the final weights are those of a run left alone, bit for bit."""
+    """A run that is killed 20 times at random moments, and resumed each time.
+
+    Its final weights are bit-identical to those of an uninterrupted run.
+    """
     epochs = 60
     expected = finish(tmp_path / "alone", epochs)
     generator = np.random.default_rng()  # new moments every time
     kills = 0
     for _ in range(60):
         process = start(tmp_path / "killed", epochs)
-        process.stdout.readline()  # the interpreter has started: from here on every moment may be the last
+        process.stdout.readline()  # the interpreter has started: it may be killed from here on
         try:
             process.wait(timeout=generator.uniform(0.0, 0.25))
             process.communicate()
@@ -267,7 +271,7 @@ def test_infinite_loss_names_step_layer_and_checkpoint(digits, tmp_path):
         warnings.simplefilter("ignore")
         with pytest.raises(
             TrainingError,
-            match=r"the loss is (nan|inf) at step \d+ \(epoch 2\): .*last good checkpoint is .*last",
+            match=r"the loss is (nan|inf) at step \d+ \(epoch 2\): .*good checkpoint is .*last",
         ):
             run(
                 digits,
@@ -288,12 +292,14 @@ class Poison(training.Callback):
 def test_bad_parameter_is_named(digits, tmp_path):
     with pytest.raises(
         TrainingError,
-        match=r"the loss is nan at step 5 \(epoch 1\): the parameter fc\.weight holds one; there is no checkp",
+        match=r"the loss is nan at step 5 \(epoch 1\): "
+        r"the parameter fc\.weight holds one; there is no checkp",
     ):
         run(digits, out=tmp_path, callbacks=[Poison()])
     with pytest.raises(
         TrainingError,
-        match=r"after step 4 the parameter fc\.weight is not finite; the checkpoint .* is kept as it was",
+        match=r"after step 4 the parameter fc\.weight is not finite; "
+        "the checkpoint .* is kept as it was",
     ):
         run(digits, out=tmp_path, callbacks=[Poison()], checkpoint_seconds=0.0)
 

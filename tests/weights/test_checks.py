@@ -1,4 +1,4 @@
-"""Arrays that cannot be weights are refused by name."""
+"""Arrays that cannot be weights are rejected by name."""
 
 import numpy as np
 import pytest

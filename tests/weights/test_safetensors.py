@@ -53,8 +53,7 @@ def test_unknown_network(tmp_path):
     network.name, network.options = "tiny", {}
     minicnn.save(network, tmp_path / "t.safetensors")
     with pytest.raises(
-        CheckpointError,
-        match=r"t\.safetensors: its model cannot be made: there is no model 'tiny'",
+        CheckpointError, match=r"t\.safetensors: its model cannot be made: there is no model 'tiny'"
     ):
         minicnn.load(tmp_path / "t.safetensors")
 

@@ -1,4 +1,4 @@
-"""torch's files are read without torch, and what would have to be executed is refused."""
+"""torch's files are read without torch; files that would execute code are rejected."""
 
 import collections
 import pickle

@@ -11,7 +11,7 @@ from minicnn.weights.torch_state import layer_renaming
 
 
 def torchvision_names(name, state):
-    """What the names in torchvision look like, by their number and some samples."""
+    """Compare with the number of names in torchvision, and with some of them."""
     expected = {
         "alexnet_torchvision": (
             16,

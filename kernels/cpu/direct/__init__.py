@@ -1,8 +1,8 @@
-"""Convolution as a matrix product that is never materialized.
+"""Convolution as a matrix product whose left matrix is never written to memory.
 
-Row m of the matrix A is the patch that output pixel m sees, `kH * kW * C` numbers. Forward is
-`y = A w`, the weight gradient `dw = A^T dy`; the input gradient adds `dy w^T` to where the patches
-lie. patches.py tells how A is read in place.
+Row m of the matrix A is the patch of output pixel m: `kH * kW * C` numbers. The forward pass is
+`y = A w` and the weight gradient `dw = A^T dy`; the input gradient adds the rows of `dy w^T` to
+the pixels of their patches. patches.py explains how A is read in place.
 """
 
 from .forward import conv2d

@@ -1,53 +1,66 @@
-"""Forward: `y = A w`, the patches read in place."""
+"""The forward pass: `y = A w`, with patches read in place."""
 
 import math
 
 import numpy as np
 
 from ...geometry import Window
+from ...types import Array
 from ..engine.arrays import address, pixel_step
-from ..engine.gemm import PLAIN, Epilogue, pack_filter
+from ..engine.gemm import pack_filter, panel_epilogue
 from ..engine.launch import kernel, task_range, threads_for
 from ..engine.memory import empty
+from ..engine.records import PLAIN, Epilogue, Rows, epilogue_of
 from ..engine.simd import (
     COLUMNS,
+    FLOAT,
     ROWS,
+    Address,
 )
 from .patches import (
-    FLOAT,
     PatchGrid,
     PatchLayout,
-    Rows,
     Runs,
     forward_layout,
     padded,
-    panel_epilogue,
     patch_addresses,
     patches_times,
     prefetch_tile,
     tap_offsets,
 )
 
-BLOCK = 96  # pixels that are multiplied by one panel of the filters after the other
+BLOCK = 96  # pixels whose patches are multiplied by all panels of the filters in turn
 
 
 @kernel
 def _products(
-    task, tasks, grid: PatchGrid, runs: Runs, b, y: Rows, epilogue: Epilogue, scratch, block
-):  # fmt: skip
-    """y[m, :] = patch m times b, for all pixels m."""
-    first, last = task_range((y.count + block - 1) // block, task, tasks)
+    task: int,
+    tasks: int,
+    grid: PatchGrid,
+    runs: Runs,
+    b: Address,
+    y: Rows,
+    epilogue: Epilogue,
+    scratch: Address,
+    block: int,
+) -> None:
+    """y[m, :] = patch m times b, for all pixels m: `(M, depth) (depth, K)`, with an epilogue.
+
+    Tasks share blocks of pixels. A block's patches stay in the cache while one panel of b after the
+    other is multiplied by them.
+    """
+    first, last = task_range((y.rows + block - 1) // block, task, tasks)
     table = scratch + 8 * task * block
-    for m in range(first * block, min(last * block, y.count), block):
-        count = min(block, y.count - m)
+    for m in range(first * block, min(last * block, y.rows), block):
+        count = min(block, y.rows - m)
         patch_addresses(grid, m, count, table)
         for j in range(0, y.columns, COLUMNS):
             panel, n = b + FLOAT * j * runs.depth, y.columns - j
             panel_end = panel_epilogue(epilogue, j)
             for r in range(0, count, ROWS):
-                to = y.data + FLOAT * ((m + r) * y.step + j)
-                prefetch_tile(to, y.step, n)
-                patches_times(table + 8 * r, runs, panel, to, y.step, count - r, n, panel_end)
+                to = Rows(y.data + FLOAT * ((m + r) * y.step + j), y.step, count - r, n)
+                prefetch_tile(to)
+                patches_times(table + 8 * r, runs, panel, to, panel_end)
 
 
 def even_block(count: int, tasks: int) -> int:
@@ -57,28 +70,34 @@ def even_block(count: int, tasks: int) -> int:
 
 
 def products(
-    grid: PatchGrid, layout: PatchLayout, packed: np.ndarray, y: Rows, epilogue: Epilogue = PLAIN
+    grid: PatchGrid, layout: PatchLayout, packed: Array, y: Rows, epilogue: Epilogue = PLAIN
 ) -> None:
     """y = the patches times the packed filters."""
-    tasks = threads_for(flops=2 * y.count * layout.depth * y.columns)
-    block = even_block(y.count, tasks)
+    tasks = threads_for(flops=2 * y.rows * layout.depth * y.columns)
+    block = even_block(y.rows, tasks)
     scratch = empty(tasks * block, np.int64)
     runs = Runs(address(layout.runs), len(layout.runs), layout.depth)
     _products(tasks, grid, runs, address(packed), y, epilogue, address(scratch), block)
 
 
 def conv2d(
-    x: np.ndarray, w: np.ndarray, scale: np.ndarray | None, b: np.ndarray | None,
-    geometry: Window, groups: int, relu: bool, y: np.ndarray,
-) -> None:  # fmt: skip
-    """y = x convolved with w; y is contiguous or a slice of channels."""
+    x: Array,
+    w: Array,
+    scale: Array | None,
+    b: Array | None,
+    geometry: Window,
+    groups: int,
+    relu: bool,
+    y: Array,
+) -> None:
+    """y = relu(scale * (x conv w) + b); y is contiguous or a slice of channels."""
     (x, step), y_step = padded(x, geometry.padding), pixel_step(y)
     channels, filters = w.shape[2], w.shape[3] // groups
+    image = x.shape[1], x.shape[2]
     layout = forward_layout(geometry.kernel, geometry.dilation, channels, step, x.shape[2])
     for g in range(groups):
         packed = pack_filter(w, tap_offsets(w.shape, g * filters), channels, w.shape[3], 1, filters)
         source, offset = address(x) + FLOAT * g * channels, FLOAT * g * filters
-        grid = PatchGrid(source, step, *x.shape[1:3], *geometry.stride, *y.shape[1:3])
+        grid = PatchGrid(source, step, *image, *geometry.stride, *geometry.output)
         rows = Rows(address(y) + offset, y_step, math.prod(y.shape[:3]), filters)
-        ends = (0 if a is None else address(a) + offset for a in (scale, b))
-        products(grid, layout, packed, rows, Epilogue(*ends, int(relu)))
+        products(grid, layout, packed, rows, epilogue_of(scale, b, relu, offset))

@@ -1,6 +1,6 @@
-"""The input gradient: each pixel of dy times whole filters gives a patch, added where it came from.
+"""The input gradient: a pixel of dy times the filters is a patch, which is added to its pixels.
 
-No multiplication is wasted, whatever the stride and however few the channels.
+No product is with a zero of padding or of a stride, unlike in a transposed convolution.
 """
 
 import math
@@ -9,14 +9,19 @@ from typing import NamedTuple
 import numpy as np
 
 from ...geometry import Window
+from ...types import Array
 from ..engine.arrays import Image, address, pixels
-from ..engine.gemm import Epilogue, pack_filter
+from ..engine.gemm import pack_filter
 from ..engine.launch import covering_windows, kernel, task_range, threads_for
 from ..engine.memory import empty
+from ..engine.records import Epilogue, Rows
+from ..engine.rows import copy_pixels
 from ..engine.simd import (
     COLUMNS,
+    FLOAT,
     LANES,
     ROWS,
+    Address,
     load,
     load_index,
     load_part,
@@ -26,12 +31,9 @@ from ..engine.simd.functions import constant
 from .forward import even_block, products
 from .patches import (
     DEPTH,
-    FLOAT,
     PatchGrid,
-    Rows,
     Runs,
     always_inline,
-    copy_pixels,
     forward_layout,
     patch_addresses,
     patches_times,
@@ -40,18 +42,19 @@ from .patches import (
 
 
 class Work(NamedTuple):
-    """A task's buffer of `size` floats, and the pixels per block."""
+    """How tasks share the work: bands per image, a buffer of `size` floats each, pixels per block."""
 
-    scratch: int
+    bands: int
+    scratch: Address
     size: int
     block: int
 
 
 class Places(NamedTuple):
-    """Where a filter's cells lie in a patch: `count` places of `floats` neighboring floats."""
+    """The cells of a filter in a patch: `number` places of `floats` neighboring floats each."""
 
-    data: int
-    count: int
+    data: Address
+    number: int
     floats: int
 
 
@@ -67,13 +70,23 @@ class Canvas(NamedTuple):
 
 
 @always_inline
-def add_patches(results, floats, image, place, count, position, grid, canvas, channels):
+def add_patches(
+    results: Address,
+    floats: int,
+    image: Address,
+    place: int,
+    count: int,
+    position: tuple[int, int],
+    grid: PatchGrid,
+    canvas: Canvas,
+    channels: int,
+) -> None:
     """Add rows of `results` to the image at `place` of patches from `position` = (p, q) on."""
     p, q = position
     for r in range(count):
         pixel = p * canvas.stride_y * canvas.width + q * canvas.stride_x
         to = image + FLOAT * (pixel * channels + place)
-        for c in range(0, floats, LANES):  # zeros are added to what lies behind
+        for c in range(0, floats, LANES):  # zeros are added to the floats that follow
             store(to, c, load(to, c) + load_part(results, r * floats + c, floats - c))
         q += 1
         if q == grid.columns:
@@ -81,37 +94,47 @@ def add_patches(results, floats, image, place, count, position, grid, canvas, ch
 
 
 @always_inline
-def cell_products(table, pixel, b, places, k, count, results):
+def cell_products(
+    table: Address, pixel: Runs, b: Address, places: Places, k: int, count: int, results: Address
+) -> None:
     """results[count, floats] = pixels of dy times the filters' cells at place k."""
     floats = places.floats
-    # Constants, so that the compiler drops what they switch off.
-    run, end = Runs(pixel.data, 1, pixel.depth), Epilogue(0, 0, 0)
+    # Constants, so that the compiler removes the code of the options.
+    run, end = Runs(pixel.data, 1, pixel.depth), Epilogue(0, 0, 0, 0)
     for j in range(0, floats, COLUMNS):
         width = COLUMNS if floats - j > LANES else LANES
-        panel = b + FLOAT * pixel.depth * (j * places.count + k * width)
+        panel = b + FLOAT * pixel.depth * (j * places.number + k * width)
         for r in range(0, count, ROWS):
-            to = results + FLOAT * (r * floats + j)
-            patches_times(table + 8 * r, run, panel, to, floats, count - r, floats - j, end)
+            to = Rows(results + FLOAT * (r * floats + j), floats, count - r, floats - j)
+            patches_times(table + 8 * r, run, panel, to, end)
 
 
 @kernel
 def _scatter(
-    task, tasks, dy: PatchGrid, pixel: Runs, b, places: Places, canvas: Canvas, dx: Image, images,
-    bands, work: Work,
-):  # fmt: skip
-    """dx = the sum over all pixels m of dy of dy[m, :] b, added where patch m was.
+    task: int,
+    tasks: int,
+    dy: PatchGrid,
+    pixel: Runs,
+    b: Address,
+    places: Places,
+    canvas: Canvas,
+    dx: Image,
+    images: int,
+    work: Work,
+) -> None:
+    """dx = the sum of dy[m, :] b over all pixels m of dy, each added to the pixels of patch m.
 
-    A unit of work is one of `bands` of an image's rows. Its sums stay in the cache, as an image
-    with its padding.
+    A unit of work is a band of rows of an image: no two tasks add to the same pixel. The sums stay
+    in the cache, as an image with its padding, and are then copied to dx without it.
     """
-    first, last = task_range(images * bands, task, tasks)
+    first, last = task_range(images * work.bands, task, tasks)
     image = work.scratch + FLOAT * task * work.size
     results = image + FLOAT * (work.size - work.block * (places.floats + 2))
     table = results + FLOAT * work.block * places.floats
     line = canvas.width * dx.channels
     for unit in range(first, last):
-        n, band = unit // bands, unit % bands
-        h_first, h_last = task_range(dx.height, band, bands)
+        n, band = unit // work.bands, unit % work.bands
+        h_first, h_last = task_range(dx.height, band, work.bands)
         p_first, _ = covering_windows(h_first, canvas.top, canvas.stride_y, canvas.window, dy.rows)
         _, p_last = covering_windows(
             h_last - 1, canvas.top, canvas.stride_y, canvas.window, dy.rows
@@ -125,7 +148,7 @@ def _scatter(
             count = min(work.block, m_last - m)
             patch_addresses(dy, m, count, table)
             position = m // dy.columns - n * dy.rows, m % dy.columns
-            for k in range(places.count):
+            for k in range(places.number):
                 cell_products(table, pixel, b, places, k, count, results)
                 place = load_index(places.data, k) - base * line
                 add_patches(
@@ -138,33 +161,37 @@ def _scatter(
             copy_pixels(source, dx.channels, target, dx.step, dx.width, dx.channels)
 
 
-def conv2d_grad_input(
-    dy: np.ndarray, w: np.ndarray, geometry: Window, groups: int, dx: np.ndarray
-) -> None:
+def conv2d_grad_input(dy: Array, w: Array, geometry: Window, groups: int, dx: Array) -> None:
     """dx from dy and w; dx is contiguous."""
     dy, step = pixels(dy)
+    images, height, width, _ = dy.shape
     channels, filters = w.shape[2], w.shape[3] // groups
     in_place = geometry.kernel == geometry.stride == (1, 1) and not any(map(any, geometry.padding))
     for g in range(groups):
         grid = PatchGrid(
-            address(dy) + FLOAT * g * filters, step, *dy.shape[1:3], 1, 1, *dy.shape[1:3]
+            address(dy) + FLOAT * g * filters, step, height, width, 1, 1, height, width
         )
         target = address(dx) + FLOAT * g * channels
-        if in_place:  # a patch is one pixel, and nothing is added
+        if in_place:  # a patch is one pixel: nothing to add up
             layout = forward_layout((1, 1), (1, 1), filters, step, dy.shape[2])
             offsets = tap_offsets(w.shape, g * filters)
             packed = pack_filter(w, offsets, filters, 1, w.shape[3], channels)
-            rows = Rows(target, dx.shape[3], math.prod(dy.shape[:3]), channels)
+            rows = Rows(target, dx.shape[3], images * height * width, channels)
             products(grid, layout, packed, rows)
         else:
-            image = Image(target, dx.shape[3], *dx.shape[1:3], channels)
-            scatter(grid, w, g * filters, filters, geometry, image, len(dy))
+            image = Image(target, dx.shape[3], dx.shape[1], dx.shape[2], channels)
+            scatter(grid, w, g * filters, filters, geometry, image, images)
 
 
 def scatter(
-    dy: PatchGrid, w: np.ndarray, first: int, filters: int, geometry: Window, dx: Image,
+    dy: PatchGrid,
+    w: Array,
+    first: int,
+    filters: int,
+    geometry: Window,
+    dx: Image,
     images: int,
-) -> None:  # fmt: skip
+) -> None:
     """The input gradient of `filters` filters from the first on."""
     kh, kw, channels, _ = w.shape
     (top, _), (left, right) = geometry.padding
@@ -187,8 +214,13 @@ def scatter(
     size += size % 2  # the tables of addresses in it start at multiples of 8 bytes
     scratch = empty(tasks * size)
     _scatter(
-        tasks, dy, Runs(address(pixel), 1, filters), address(packed),
+        tasks,
+        dy,
+        Runs(address(pixel), 1, filters),
+        address(packed),
         Places(address(places), len(places), floats),
-        Canvas(width, *geometry.stride, window, top, left), dx, images, bands,
-        Work(address(scratch), size, block),
-    )  # fmt: skip
+        Canvas(width, *geometry.stride, window, top, left),
+        dx,
+        images,
+        Work(bands, address(scratch), size, block),
+    )

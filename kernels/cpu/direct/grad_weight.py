@@ -1,22 +1,25 @@
 """The weight gradient: `dw = A^T dy`, a sum over pixels.
 
-A block of patches is gathered into rows that stay in the second-level cache.
+A block of patches is copied into rows that stay in the second-level cache.
 """
 
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from ...geometry import Window
+from ...types import Array
 from ..engine.arrays import address, pixels
 from ..engine.gemm import multiply, pack, packed_columns
 from ..engine.launch import inline, kernel, task_range, threads_for
 from ..engine.memory import empty
+from ..engine.records import Epilogue, Rows, Strided
+from ..engine.rows import span
 from ..engine.simd import (
     COLUMNS,
+    FLOAT,
     LANES,
     ROWS,
+    Address,
     load,
     load_index,
     load_part,
@@ -26,9 +29,7 @@ from ..engine.simd import (
 from ..engine.simd.functions import constant
 from .patches import (
     DEPTH,
-    FLOAT,
     PatchGrid,
-    Rows,
     forward_layout,
     gather_patches,
     padded,
@@ -43,42 +44,50 @@ PAD = 16  # floats between gathered rows: at powers of two they would share cach
 class Parts(NamedTuple):
     """A PatchLayout's runs and parts."""
 
-    runs: int
-    data: int
-    count: int
+    runs: Address
+    data: Address
+    number: int
     longest: int
 
 
 class Sums(NamedTuple):
     """`splits` gradients dw and db, `size` floats apart; `step` floats between rows of dw."""
 
-    dw: int
+    dw: Address
     step: int
-    db: int
+    db: Address
     splits: int
     size: int
 
 
 @kernel
 def _weight_products(
-    task, tasks, grid: PatchGrid, parts: Parts, dy: Rows, sums: Sums, scratch, block
-):  # fmt: skip
-    """dw[k, :] = sum over pixels m of patch(m)[k] * dy[m, :], and db = sum of dy.
+    task: int,
+    tasks: int,
+    grid: PatchGrid,
+    parts: Parts,
+    dy: Rows,
+    sums: Sums,
+    scratch: Address,
+    block: int,
+) -> None:
+    """dw[k, :] = sum over pixels m of patch(m)[k] * dy[m, :], and db = the sums of dy.
 
-    A unit of work is a part of the patch, for one of `splits` ranges of pixels, each with a dw and
-    db of its own.
+    dw `(kH * kW * C, K)`, db `(K,)`. A unit of work is a part of the patch and one of `splits`
+    ranges of pixels. Each range has its own dw and db, so that no two tasks add to the same sum.
     """
-    first, last = task_range(parts.count * sums.splits, task, tasks)
+    first, last = task_range(parts.number * sums.splits, task, tasks)
     step, width = parts.longest + PAD, (dy.columns + LANES - 1) // LANES * LANES
     buffer = scratch + FLOAT * task * block * (step + width + 2)
     panels = buffer + FLOAT * block * step
     table = panels + FLOAT * block * width
     for unit in range(first, last):
-        part, split = unit % parts.count, unit // parts.count
-        m_first, m_last = task_range(dy.count, split, sums.splits)
+        part, split = unit % parts.number, unit // parts.number
+        m_first, m_last = task_range(dy.rows, split, sums.splits)
         run, at = load_index(parts.data, 2 * part), load_index(parts.data, 2 * part + 1)
         last_run, to = load_index(parts.data, 2 * part + 2), load_index(parts.data, 2 * part + 3)
         target = sums.dw + FLOAT * (split * sums.size + at * sums.step)
+        result = Rows(target, sums.step, to - at, dy.columns)
         db = sums.db + FLOAT * split * sums.size
         for j in range(dy.columns if part == 0 else 0):
             store_scalar(db, j, 0.0)
@@ -86,20 +95,19 @@ def _weight_products(
             count = min(block, m_last - m)
             patch_addresses(grid, m, count, table)
             gather_patches(table, count, parts.runs, run, last_run, buffer, step)
-            pack(dy.data + FLOAT * m * dy.step, dy.step, 1, count, dy.columns, panels, count, 0)
-            multiply(
-                buffer, 1, step, panels, count, 0, count,
-                target, sums.step, to - at, dy.columns, m > m_first, 0, 0,
-            )  # fmt: skip
+            strip = Strided(dy.data + FLOAT * m * dy.step, dy.step, 1)
+            pack(strip, count, dy.columns, panels, count, 0)
+            patches = Strided(buffer, 1, step)  # transposed
+            multiply(patches, panels, count, result, Epilogue(m > m_first, 0, 0, 0))
             if part == 0:
                 add_rows(panels, count, dy.columns, db)
 
 
 @inline
-def add_rows(panels, count, columns, sums):
+def add_rows(panels: Address, count: int, columns: int, sums: Address) -> None:
     """sums[j] += the sum of column j of packed panels.
 
-    Even and odd rows separately, so that two chains of additions overlap.
+    Even and odd rows are summed separately: two chains of additions overlap.
     """
     for j in range(0, columns, LANES):
         width = COLUMNS if columns - j // COLUMNS * COLUMNS > LANES else LANES
@@ -114,10 +122,12 @@ def add_rows(panels, count, columns, sums):
 
 
 @kernel
-def _add_splits(task, tasks, parts, splits, size, total, n):
+def _add_splits(
+    task: int, tasks: int, parts: Address, splits: int, size: int, total: Address, n: int
+) -> None:
     """total[i] = sum of parts[split, i], in the order of the splits."""
-    first, last = task_range((n + LANES - 1) // LANES, task, tasks)
-    for i in range(first * LANES, min(last * LANES, n), LANES):
+    first, last = span(n, task, tasks)
+    for i in range(first, last, LANES):
         sum = load_part(parts, i, n - i)
         for split in range(1, splits):
             sum = sum + load_part(parts, split * size + i, n - i)
@@ -125,16 +135,17 @@ def _add_splits(task, tasks, parts, splits, size, total, n):
 
 
 def conv2d_grad_weight(
-    dy: np.ndarray, x: np.ndarray, geometry: Window, groups: int, dw: np.ndarray, db: np.ndarray
+    dy: Array, x: Array, geometry: Window, groups: int, dw: Array, db: Array
 ) -> None:
     """dw and db from dy and x; both are contiguous."""
     (x, step), (dy, dy_step) = padded(x, geometry.padding), pixels(dy)
     channels, filters = dw.shape[2], dw.shape[3] // groups
     depth, count = dw.shape[0] * dw.shape[1] * channels, math.prod(dy.shape[:3])
     tasks = threads_for(flops=2 * count * depth * filters)
+    image = x.shape[1], x.shape[2]
     size = dw.size + dw.shape[3]
-    # With a range of pixels per task, x and dy are read once. A large dw would be written too often
-    # this way, and is cut into parts instead.
+    # With a range of pixels per task, x and dy are read once. A large dw would then be written too
+    # often: it is cut into parts instead.
     splits = min(tasks, -(-count // WEIGHT_BLOCK)) if tasks * size <= SPLIT_SIZE else 1
     max_run = min(DEPTH, -(-depth // (tasks * ROWS)) * ROWS) if splits == 1 else DEPTH
     layout = forward_layout(geometry.kernel, geometry.dilation, channels, step, x.shape[2], max_run)
@@ -150,7 +161,7 @@ def conv2d_grad_weight(
     for g in range(groups):
         offset = FLOAT * g * filters
         grid = PatchGrid(
-            address(x) + FLOAT * g * channels, step, *x.shape[1:3], *geometry.stride, *dy.shape[1:3]
+            address(x) + FLOAT * g * channels, step, *image, *geometry.stride, *geometry.output
         )
         rows = Rows(address(dy) + offset, dy_step, count, filters)
         sums = Sums(to_dw + offset, dw.shape[3], to_db + offset, splits, size)

@@ -1,55 +1,54 @@
-"""How the patches of a convolution lie in memory, and products of patches with packed filters.
+"""The patches of a convolution in memory, and their products with packed filters.
 
-The patch that an output pixel sees consists of a few runs of neighboring floats (a row of the
-kernel, if nothing else lies between its pixels), at the same distances from its first pixel for all
-patches. The register tile takes ROWS pixels, holds the address of each, and goes along the runs of
-all of them at once. Padding is materialized: the image is copied into a larger one first, so that
-no pixel needs a special case.
+The patch of an output pixel consists of a few runs of neighboring floats, such as a row of the
+kernel. Their distances from the first pixel are the same for all patches. The register tile
+processes ROWS pixels: it keeps the address of each, and reads the runs of all of them in step.
+An image with padding is first copied into a larger one, so that no pixel is a special case.
 """
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ...geometry import Padding, Pair
+from ...geometry import PaddingPairs, Pair
+from ...types import Array
 from ..engine.arrays import Image, address, pixels
-from ..engine.gemm import Epilogue, copy
 from ..engine.launch import inline, kernel, task_range, threads_for
 from ..engine.memory import empty
+from ..engine.records import Epilogue, Rows
+from ..engine.rows import copy, copy_pixels, fill_zeros
 from ..engine.simd import (
     COLUMNS,
+    FLOAT,
     LANES,
     ROWS,
     VECTORS,
+    Address,
     addresses,
     load_index,
-    load_part,
     prefetch_write,
     store_index,
-    store_part,
     tile_multiply_at,
     tile_store,
     tile_zeros,
 )
-from ..engine.simd.functions import constant
 
-FLOAT = 4  # bytes
 DEPTH = 512  # floats of a patch that the weight gradient gathers at a time
 
 
 class PatchLayout(NamedTuple):
-    """How a patch lies in memory.
+    """The order of a patch in memory.
 
-    `runs` `(R, 2)`: each run's distance in floats from the pixel (p * stride, q * stride), and its
-    length. `parts` `(P + 1, 2)` cuts the runs into parts of limited length: the first run of each
-    part and its depth in the patch; the last row is the end.
+    `runs` `(R, 2)`: the distance of each run from the pixel (p * stride, q * stride), and its
+    length, in floats. `parts` `(P + 1, 2)` divides the runs into parts of limited length: the first
+    run of each part and its depth in the patch. The last row is the end.
     """
 
-    runs: np.ndarray
-    parts: np.ndarray
+    runs: Array
+    parts: Array
     depth: int  # floats of a patch
     longest: int  # floats of the longest part
 
@@ -57,30 +56,21 @@ class PatchLayout(NamedTuple):
 class Runs(NamedTuple):
     """The runs of a PatchLayout as kernels take them."""
 
-    data: int
-    count: int
+    data: Address
+    number: int
     depth: int
 
 
 class PatchGrid(NamedTuple):
     """rows x columns patches per image, of images with `step` floats between pixels."""
 
-    data: int
+    data: Address
     step: int
     height: int
     width: int
     stride_y: int
     stride_x: int
     rows: int
-    columns: int
-
-
-class Rows(NamedTuple):
-    """A matrix: the address, the floats between rows, and how many rows and columns there are."""
-
-    data: int
-    step: int
-    count: int
     columns: int
 
 
@@ -123,34 +113,26 @@ def forward_layout(
 
 
 @functools.lru_cache(maxsize=1024)
-def tap_offsets(shape: tuple[int, ...], first_filter: int) -> np.ndarray:
-    """Where the taps of weights of that shape start, in floats, for the filters from first on."""
+def tap_offsets(shape: tuple[int, ...], first_filter: int) -> Array:
+    """The first float of each tap of weights of that shape, for the filters from the first on."""
     return np.arange(shape[0] * shape[1]) * (shape[2] * shape[3]) + first_filter
 
 
 # -- padding --------------------------------------------------------------------------------------
 
 
-@inline
-def copy_pixels(source, source_step, target, target_step, count, channels):
-    """Copy a row of pixels between arrays whose distances between pixels may differ."""
-    if source_step == target_step == channels:
-        count, channels = 1, count * channels
-    for q in range(count):
-        for c in range(0, channels, LANES):
-            v = load_part(source, q * source_step + c, channels - c)
-            store_part(target, q * target_step + c, v, channels - c)
-
-
-@inline
-def fill_zeros(p, n):
-    """p[:n] = 0."""
-    for i in range(0, n, LANES):
-        store_part(p, i, constant(0.0), n - i)
-
-
 @kernel
-def _pad(task, tasks, x: Image, images, to, top, bottom, left, right):
+def _pad(
+    task: int,
+    tasks: int,
+    x: Image,
+    images: int,
+    to: Address,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+) -> None:
     """A contiguous copy of the images with borders of zeros."""
     rows = top + x.height + bottom
     line = (left + x.width + right) * x.channels
@@ -168,7 +150,7 @@ def _pad(task, tasks, x: Image, images, to, top, bottom, left, right):
         fill_zeros(target + FLOAT * x.width * x.channels, right * x.channels)
 
 
-def padded(x: np.ndarray, padding: Padding) -> tuple[np.ndarray, int]:
+def padded(x: Array, padding: PaddingPairs) -> tuple[np.ndarray, int]:
     """x with its border of zeros, and its pixel step; x itself if there is no border."""
     x, step = pixels(x)
     (top, bottom), (left, right) = padding
@@ -185,15 +167,15 @@ def padded(x: np.ndarray, padding: Padding) -> tuple[np.ndarray, int]:
 # -- inside kernels -------------------------------------------------------------------------------
 
 
-# Without the calls, the constants that some kernels pass are folded into the code.
+# Some kernels pass constants: without a call, the compiler folds them into the code.
 always_inline = functools.partial(inline, always=True)
 
 
 @inline
-def patch_addresses(grid, m, count, table):
+def patch_addresses(grid: PatchGrid, m: int, count: int, table: Address) -> None:
     """Write the addresses of the first pixels of patches m...m + count to `table`.
 
-    The last one is repeated up to a multiple of ROWS.
+    The last address is repeated up to a multiple of ROWS.
     """
     n, rest = m // (grid.rows * grid.columns), m % (grid.rows * grid.columns)
     p, q = rest // grid.columns, rest % grid.columns
@@ -210,49 +192,54 @@ def patch_addresses(grid, m, count, table):
         store_index(table, i, at)
 
 
-@always_inline
-def wide_patches(table, runs, b, c, c_step, rows, n, epilogue):
-    """`patches_times` for a panel of COLUMNS columns."""
-    a, tile = addresses(table, ROWS), tile_zeros(ROWS, VECTORS)
-    for r in range(runs.count):
-        start = load_index(runs.data, 2 * r)
-        for i in range(start, start + load_index(runs.data, 2 * r + 1)):
-            tile = tile_multiply_at(tile, VECTORS, a, i, b)
-            b += FLOAT * COLUMNS
-    tile_store(tile, VECTORS, c, c_step, rows, n, 0, epilogue.scale, epilogue.bias, epilogue.relu)
+def _patches_times_panel(vectors: int, name: str) -> Callable[..., None]:
+    """`patches_times` for a panel of `vectors` vectors, a constant, per row."""
+
+    def patches_times_panel(
+        table: Address, runs: Runs, b: Address, c: Rows, epilogue: Epilogue
+    ) -> None:
+        a, tile = addresses(table, ROWS), tile_zeros(ROWS, vectors)
+        for r in range(runs.number):
+            start = load_index(runs.data, 2 * r)
+            for i in range(start, start + load_index(runs.data, 2 * r + 1)):
+                tile = tile_multiply_at(tile, vectors, a, i, b)
+                b += FLOAT * LANES * vectors
+        tile_store(tile, vectors, c, epilogue)
+
+    return always_inline(patches_times_panel, name)
+
+
+wide_patches = _patches_times_panel(VECTORS, "wide_patches")
+narrow_patches = _patches_times_panel(1, "narrow_patches")
 
 
 @always_inline
-def narrow_patches(table, runs, b, c, c_step, rows, n, epilogue):
-    """`patches_times` for a panel of LANES columns."""
-    a, tile = addresses(table, ROWS), tile_zeros(ROWS, 1)
-    for r in range(runs.count):
-        start = load_index(runs.data, 2 * r)
-        for i in range(start, start + load_index(runs.data, 2 * r + 1)):
-            tile = tile_multiply_at(tile, 1, a, i, b)
-            b += FLOAT * LANES
-    tile_store(tile, 1, c, c_step, rows, n, 0, epilogue.scale, epilogue.bias, epilogue.relu)
-
-
-@always_inline
-def patches_times(table, runs, b, c, c_step, rows, n, epilogue):
-    """c[rows, n] = ROWS patches times a packed panel, of which n columns are used."""
-    if n > LANES:
-        wide_patches(table, runs, b, c, c_step, rows, n, epilogue)
+def patches_times(table: Address, runs: Runs, b: Address, c: Rows, epilogue: Epilogue) -> None:
+    """The first ROWS rows of c, all its columns = ROWS patches times a packed panel."""
+    if c.columns > LANES:
+        wide_patches(table, runs, b, c, epilogue)
     else:
-        narrow_patches(table, runs, b, c, c_step, rows, n, epilogue)
+        narrow_patches(table, runs, b, c, epilogue)
 
 
 @inline
-def prefetch_tile(c, c_step, n):
-    """Fetch the lines that a tile's results will be written to while the tile is computed."""
+def prefetch_tile(c: Rows) -> None:
+    """Fetch the cache lines of a tile's results while the tile is computed."""
     for r in range(ROWS):
-        for j in range(0, min(n, COLUMNS), LANES):
-            prefetch_write(c + FLOAT * (r * c_step + j))
+        for j in range(0, min(c.columns, COLUMNS), LANES):
+            prefetch_write(c.data + FLOAT * (r * c.step + j))
 
 
 @inline
-def gather_patches(table, count, runs, first_run, last_run, buffer, step):
+def gather_patches(
+    table: Address,
+    count: int,
+    runs: Address,
+    first_run: int,
+    last_run: int,
+    buffer: Address,
+    step: int,
+) -> None:
     """Copy some runs of `count` patches to rows of `buffer`, `step` floats apart."""
     for i in range(count):
         pixel, row = load_index(table, i), buffer + FLOAT * i * step
@@ -260,11 +247,3 @@ def gather_patches(table, count, runs, first_run, last_run, buffer, step):
             floats = load_index(runs, 2 * r + 1)
             copy(pixel + FLOAT * load_index(runs, 2 * r), row, floats)
             row += FLOAT * floats
-
-
-@inline
-def panel_epilogue(epilogue, j):
-    """The epilogue of the columns from j on."""
-    scale = epilogue.scale + FLOAT * j if epilogue.scale != 0 else 0
-    bias = epilogue.bias + FLOAT * j if epilogue.bias != 0 else 0
-    return Epilogue(scale, bias, epilogue.relu)

@@ -96,8 +96,8 @@ def output_array(
     if out is None:
         return empty(shape)
     if out.shape != tuple(shape) or not out.flags.writeable:
-        kind = "" if out.flags.writeable else "read-only "
-        raise ValueError(f"out is a {kind}array of shape {out.shape}: expected {tuple(shape)}")
+        kind = "an" if out.flags.writeable else "a read-only"
+        raise ValueError(f"out is {kind} array of shape {out.shape}: expected {tuple(shape)}")
     fits = pixel_step(out) if channel_slice else is_contiguous(out)
     return out if fits else empty(shape)
 

@@ -2,23 +2,25 @@
 
 A tile of ROWS x COLUMNS results stays in registers while the sum runs over k. Each step loads one
 row of b (VECTORS vectors) and multiplies it by ROWS broadcast numbers of a. To run at the machine's
-peak, b is packed: panels of COLUMNS columns lie one after the other, each `[k][COLUMNS]`, padded
-with zeros; the last one is half as wide if that is enough. (Goto & van de Geijn 2008, sections 4
-and 5; here b's panel is what stays in the nearest cache.)
+peak, b is packed into panels of COLUMNS columns, each `(k, COLUMNS)` and contiguous, padded with
+zeros; the last one is half as wide if that is enough. (Goto & van de Geijn 2008, sections 4 and 5;
+here a panel of b stays in the nearest cache.)
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
 
-import numpy as np
-
+from ...types import Array
 from .arrays import address
 from .launch import inline, kernel, task_range, threads
 from .memory import empty
+from .records import Epilogue, Rows, Strided
 from .simd import (
     COLUMNS,
+    FLOAT,
     LANES,
     ROWS,
     VECTORS,
+    Address,
     load_index,
     load_part,
     load_scalar,
@@ -29,128 +31,116 @@ from .simd import (
     tile_zeros,
 )
 
-FLOAT = 4  # bytes
-
-
-class Epilogue(NamedTuple):
-    """y = max(scale * y + bias, 0): addresses or 0, and whether to apply the maximum."""
-
-    scale: int
-    bias: int
-    relu: int
-
-
-PLAIN = Epilogue(0, 0, 0)
-
 
 def packed_columns(n: int) -> int:
-    """How many columns n columns take when packed."""
+    """n columns, rounded up to whole vectors."""
     return -(-n // LANES) * LANES
 
 
-@inline
-def panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias, relu):
-    """c[rows, n] = sum over k of a[r * row_step + k * k_step] * b[k, :], n <= COLUMNS.
+def _panel_tile(vectors: int, name: str) -> Callable[..., None]:
+    """The product of one tile and one panel of `vectors` vectors, a constant, per row."""
 
-    `add`, `bias` and `relu` as in `tile_store`.
+    def tile_times_panel(a: Strided, b: Address, depth: int, c: Rows, epilogue: Epilogue) -> None:
+        """The first ROWS rows of c, all its columns = a b; see `tile_store`."""
+        tile, column = tile_zeros(ROWS, vectors), a.data
+        for _ in range(depth):
+            tile = tile_multiply(tile, ROWS, vectors, column, a.row_step, b)
+            column += FLOAT * a.column_step
+            b += FLOAT * LANES * vectors
+        tile_store(tile, vectors, c, epilogue)
+
+    return inline(tile_times_panel, name)
+
+
+panel_tile = _panel_tile(VECTORS, "panel_tile")
+half_panel_tile = _panel_tile(1, "half_panel_tile")
+
+
+@inline
+def panel_epilogue(epilogue: Epilogue, j: int) -> Epilogue:
+    """The epilogue of the columns from j on."""
+    scale = epilogue.scale + FLOAT * j if epilogue.scale != 0 else 0
+    bias = epilogue.bias + FLOAT * j if epilogue.bias != 0 else 0
+    return Epilogue(epilogue.add, scale, bias, epilogue.relu)
+
+
+@inline
+def multiply(a: Strided, b: Address, depth: int, c: Rows, epilogue: Epilogue) -> None:
+    """c = a b, with an epilogue: `(rows, depth) (depth, columns)`, b packed.
+
+    The tiles of one panel follow each other: the panel is read from the nearest cache. a must be
+    readable up to a multiple of ROWS rows.
     """
-    tile = tile_zeros(ROWS, VECTORS)
-    for _ in range(depth):
-        tile = tile_multiply(tile, ROWS, VECTORS, a, row_step, b)
-        a += FLOAT * k_step
-        b += FLOAT * COLUMNS
-    tile_store(tile, VECTORS, c, c_step, rows, n, add, 0, bias, relu)
-
-
-@inline
-def half_panel_tile(a, row_step, k_step, b, depth, c, c_step, rows, n, add, bias, relu):
-    """The same for a panel of LANES columns."""
-    tile = tile_zeros(ROWS, 1)
-    for _ in range(depth):
-        tile = tile_multiply(tile, ROWS, 1, a, row_step, b)
-        a += FLOAT * k_step
-        b += FLOAT * LANES
-    tile_store(tile, 1, c, c_step, rows, n, add, 0, bias, relu)
-
-
-@inline
-def multiply(
-    a, row_step, k_step, b, b_depth, k_first, depth, c, c_step, rows, columns, add, bias, relu
-):
-    """c[rows, columns] = a b; b is packed, b_depth deep, and used from row k_first to + depth.
-
-    `add`, `bias` and `relu` as in `tile_store`. a must be readable up to a multiple of ROWS rows.
-    """
-    for j in range(0, columns, COLUMNS):
-        n = columns - j
-        bias_j = bias + FLOAT * j if bias != 0 else bias
-        for r in range(0, rows, ROWS):
-            at, to = a + FLOAT * r * row_step, c + FLOAT * (r * c_step + j)
+    for j in range(0, c.columns, COLUMNS):
+        n, panel = c.columns - j, b + FLOAT * j * depth
+        panel_end = panel_epilogue(epilogue, j)
+        for r in range(0, c.rows, ROWS):
+            rows = Strided(a.data + FLOAT * r * a.row_step, a.row_step, a.column_step)
+            to = Rows(c.data + FLOAT * (r * c.step + j), c.step, c.rows - r, n)
             if n > LANES:
-                panel = b + FLOAT * (j * b_depth + k_first * COLUMNS)
-                panel_tile(
-                    at, row_step, k_step, panel, depth, to, c_step, rows - r, n, add, bias_j, relu
-                )
+                panel_tile(rows, panel, depth, to, panel_end)
             else:
-                panel = b + FLOAT * (j * b_depth + k_first * LANES)
-                half_panel_tile(
-                    at, row_step, k_step, panel, depth, to, c_step, rows - r, n, add, bias_j, relu
-                )
+                half_panel_tile(rows, panel, depth, to, panel_end)
 
 
 @inline
-def pack(b, k_step, n_step, depth, columns, packed, packed_depth, k_first):
-    """Copy b, element (k, n) at b[k * k_step + n * n_step], into packed panels.
+def pack(
+    b: Strided, depth: int, columns: int, packed: Address, packed_depth: int, k_first: int
+) -> None:
+    """Copy b `(depth, columns)` into packed panels.
 
-    They are packed_depth deep; b fills their rows from k_first on.
+    The panels are packed_depth deep; b fills their rows from k_first on.
     """
     for j in range(0, columns, COLUMNS):
         n = columns - j
         width = COLUMNS if n > LANES else LANES
         panel = packed + FLOAT * (j * packed_depth + k_first * width)
-        if n_step == 1:
+        if b.column_step == 1:
             for k in range(depth):
                 for i in range(0, width, LANES):
-                    store(panel, k * width + i, load_part(b, k * k_step + j + i, n - i))
+                    v = load_part(b.data, k * b.row_step + j + i, n - i)
+                    store(panel, k * width + i, v)
         else:
             for i in range(min(n, width)):
                 for k in range(depth):
-                    store_scalar(
-                        panel, k * width + i, load_scalar(b, k * k_step + (j + i) * n_step)
-                    )
+                    value = load_scalar(b.data, k * b.row_step + (j + i) * b.column_step)
+                    store_scalar(panel, k * width + i, value)
             for i in range(n, width):
                 for k in range(depth):
                     store_scalar(panel, k * width + i, 0.0)
 
 
-@inline
-def copy(source, target, n):
-    """target[:n] = source[:n]; up to LANES - 1 floats behind the target's end are overwritten."""
-    for i in range(0, n, LANES):
-        store(target, i, load_part(source, i, n - i))
-
-
 @kernel
-def _pack_filter(task, tasks, w, offsets, taps, depth, k_step, n_step, columns, packed):
-    """Panels of all taps, one below the other, in portions of 64 rows."""
+def _pack_filter(
+    task: int,
+    tasks: int,
+    w: Strided,
+    offsets: Address,
+    taps: int,
+    depth: int,
+    columns: int,
+    packed: Address,
+) -> None:
+    """Panels of all taps, one below the other. Tasks share portions of 64 rows."""
     portions = (depth + 63) // 64
     first, last = task_range(taps * portions, task, tasks)
     for unit in range(first, last):
         tap, k = unit // portions, unit % portions * 64
-        source = w + FLOAT * (load_index(offsets, tap) + k * k_step)
+        source = w.data + FLOAT * (load_index(offsets, tap) + k * w.row_step)
         rows, k_first = min(depth - k, 64), tap * depth + k
-        pack(source, k_step, n_step, rows, columns, packed, taps * depth, k_first)
+        part = Strided(source, w.row_step, w.column_step)
+        pack(part, rows, columns, packed, taps * depth, k_first)
 
 
 def pack_filter(
-    w: np.ndarray, offsets: np.ndarray, depth: int, k_step: int, n_step: int, columns: int
-) -> np.ndarray:
+    w: Array, offsets: Array, depth: int, k_step: int, n_step: int, columns: int
+) -> Array:
     """The taps of `w` as packed panels, `len(offsets) * depth` deep.
 
     Element (k, n) of tap t is w[offsets[t] + k * k_step + n * n_step], counted in floats.
     """
     packed = empty(len(offsets) * depth * packed_columns(columns))
     tasks, taps = threads() if packed.size > 1 << 14 else 1, len(offsets)
-    steps = depth, k_step, n_step, columns
-    _pack_filter(tasks, address(w), address(offsets), taps, *steps, address(packed))
+    source = Strided(address(w), k_step, n_step)
+    _pack_filter(tasks, source, address(offsets), taps, depth, columns, address(packed))
     return packed

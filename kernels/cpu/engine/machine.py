@@ -1,4 +1,4 @@
-"""What this machine can do at most, to judge kernels by.
+"""The limits of this machine, to compare kernels with.
 
 A kernel takes at least the time of its arithmetic at `peak_flops` or of its bytes at `bandwidth`,
 whichever is longer.
@@ -11,27 +11,30 @@ from collections.abc import Callable
 import numpy as np
 
 from .arrays import address
-from .gemm import FLOAT, panel_tile
-from .launch import kernel, task_range, threads
-from .simd import COLUMNS, LANES, ROWS, load, store
+from .gemm import panel_tile
+from .launch import kernel, threads
+from .records import Epilogue, Rows, Strided
+from .rows import span
+from .simd import COLUMNS, FLOAT, LANES, ROWS, Address, load, store
 
 STEPS, DEPTH = 1 << 15, 64  # k steps per call: less than a millisecond
-FLOATS = 1 << 25  # per copy: far more than any cache holds
+FLOATS = 1 << 25  # per copy: far larger than any cache
 ROUNDS, CALLS, PAUSE = 20, 10, 0.02  # calls per round; seconds between rounds
 
 
 @kernel
-def _multiply_adds(task, tasks, a, b, c, steps):
+def _multiply_adds(task: int, tasks: int, a: Address, b: Address, c: Address, steps: int) -> None:
     """The register tile on a panel that stays in the nearest cache."""
     for _ in range(steps // DEPTH):
-        panel_tile(a, 0, 1, b, DEPTH, c + FLOAT * task * 1024, COLUMNS, ROWS, COLUMNS, 0, 0, 0)
+        to = Rows(c + FLOAT * task * 1024, COLUMNS, ROWS, COLUMNS)
+        panel_tile(Strided(a, 0, 1), b, DEPTH, to, Epilogue(0, 0, 0, 0))
 
 
 @kernel
-def _copy(task, tasks, x, y, n):
-    """y = x."""
-    first, last = task_range(n // LANES, task, tasks)
-    for i in range(first * LANES, last * LANES, LANES):
+def _copy(task: int, tasks: int, x: Address, y: Address, n: int) -> None:
+    """y[:n] = x[:n], n a multiple of LANES."""
+    first, last = span(n, task, tasks)
+    for i in range(first, last, LANES):
         store(y, i, load(x, i))
 
 

@@ -1,4 +1,4 @@
-"""What kernels derive from weights, such as Winograd's transformed filters, kept for the next call."""
+"""A cache of arrays that kernels derive from weights, such as Winograd's transformed filters."""
 
 import weakref
 from typing import Any
@@ -11,9 +11,10 @@ _caches: dict[int, tuple[weakref.ref, dict[str, Any]]] = {}
 
 
 def weight_cache(w: np.ndarray) -> dict[str, Any] | None:
-    """The cache that belongs to the array w, or None where gradients are on: w is being trained.
+    """The cache of the array w, or None if gradients are enabled, as w then changes at every step.
 
-    It goes when w goes. The caller compares contents (`winograd.fingerprint`): w may have changed.
+    It is freed with w. The contents of w may have changed since: the caller compares
+    `winograd.fingerprint`.
     """
     key = id(w)
     if grad_enabled():
@@ -27,6 +28,6 @@ def weight_cache(w: np.ndarray) -> dict[str, Any] | None:
 
 
 def _forget(key: int, gone: weakref.ref) -> None:
-    """Drop the entry of an array that is gone, unless another array has taken its place."""
+    """Remove the entry of a freed array, unless a new array has the same id."""
     if key in _caches and _caches[key][0] is gone:
         del _caches[key]

@@ -7,12 +7,12 @@ needs m^2 r^2.
 
 Products of different channels are summed before the inverse transform, so the middle part is
 (m + r - 1)^2 matrix products `(tiles, C) x (C, K)`, one per position of the transformed tile.
-F(4x4, 3x3) multiplies 36 numbers instead of 144, F(2x2, 3x3) 16 instead of 36, F(2x2, 5x5) 36
-instead of 100. The weight gradient is the same algorithm with other roles: its r x r results are
-sums over m x m gradients, F(r x r, m x m).
+F(4x4, 3x3) needs 36 products instead of 144, F(2x2, 3x3) 16 instead of 36, F(2x2, 5x5) 36 instead
+of 100. The weight gradient is the same algorithm with exchanged sizes, F(r x r, m x m): its r x r
+results are sums over m x m gradients.
 
-matrices.py: A, G and B. transforms.py: the transforms of tiles. kernels.py: `Winograd(m, r)`, the
-kernels of one F. passes.py: the three passes of a convolution.
+matrices.py computes A, G and B. transforms.py has the transforms of tiles, kernels.py the kernels
+of one F, `Winograd(m, r)`, and passes.py the three passes of a convolution.
 """
 
 from .kernels import SUBBATCH, Winograd, winograd

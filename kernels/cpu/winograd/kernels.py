@@ -2,12 +2,15 @@
 
 import functools
 import threading
+from collections.abc import Callable
 
-from ..engine.gemm import COLUMNS, FLOAT, multiply
+from ..engine.arrays import Image
+from ..engine.gemm import multiply
 from ..engine.launch import kernel, task_range
-from ..engine.simd import LANES, load, store
+from ..engine.records import Epilogue, Rows, Strided
+from ..engine.simd import COLUMNS, FLOAT, LANES, Address, load, store
 from ..engine.simd.functions import constant
-from .records import Epilogue, Image, Panels, Stack, Tiles
+from .records import Batch, Panels, Stack, Tiles
 from .transforms import (
     filter_transform,
     gradient_transform,
@@ -16,12 +19,12 @@ from .transforms import (
     weight_transform,
 )
 
-SUBBATCH = 48  # tiles whose products one task holds
+SUBBATCH = 48  # tiles whose products one task keeps in its cache
 CACHE_LINE_FLOATS = 16
-PAD = CACHE_LINE_FLOATS  # floats behind a row of V
+PAD = CACHE_LINE_FLOATS  # floats after a row of V
 
 
-def _named(function, name: str) -> kernel:
+def _named(function: Callable[..., None], name: str) -> kernel:
     """A kernel from a function that is defined once per F(m, r)."""
     function.__name__ = function.__qualname__ = name
     return kernel(function)
@@ -30,10 +33,10 @@ def _named(function, name: str) -> kernel:
 class Winograd:
     """F(m x m, r x r): its transforms and products as kernels, in which the sizes are constants.
 
-    Where the transformed filters are small, each task takes some tiles through all steps in its own
-    cache (`fused_forward`). Large filters should be read from memory only once: then tiles go in
-    batches whose transforms stay in the last-level cache. The tasks share the tiles of a batch
-    (`transform_input`) and afterwards the panels of filters (`multiply_and_invert`).
+    If the transformed filters are small, each task computes all steps of some tiles in its own
+    cache (`fused_forward`). Large filters should be read from memory only once: tiles are then
+    processed in batches whose transforms stay in the last-level cache. The tasks first share the
+    tiles of a batch (`transform_input`), then the panels of filters (`multiply_and_invert`).
     """
 
     def __init__(self, m: int, r: int) -> None:
@@ -57,30 +60,50 @@ class Winograd:
         inverse = LANES * (self.m * self.a + self.m**2)
         return inverse + self.a**2 * (subbatch * COLUMNS + CACHE_LINE_FLOATS)
 
-    def _input_kernel(self, transform):
+    def _input_kernel(self, transform: Callable[..., None]) -> Callable[..., None]:
         floats = self.input_scratch
 
         def transform_input(
-            task, tasks, x: Image, tiles: Tiles, first_tile, count, v: Stack, scratch
-        ):  # fmt: skip
-            """V of `count` tiles from first_tile on; tasks share the tiles."""
+            task: int,
+            tasks: int,
+            x: Image,
+            tiles: Tiles,
+            first_tile: int,
+            count: int,
+            v: Stack,
+            scratch: Address,
+        ) -> None:
+            """V = B^T d B of `count` tiles from first_tile on; tasks share the tiles."""
             first, last = task_range(count, task, tasks)
             mine = Stack(v.data + FLOAT * first * v.row_step, v.row_step, v.step)
             transform(
-                x, tiles, first_tile + first, first_tile + last, mine,
-                scratch + FLOAT * task * floats, True,
-            )  # fmt: skip
+                x,
+                tiles,
+                first_tile + first,
+                first_tile + last,
+                mine,
+                scratch + FLOAT * task * floats,
+                True,
+            )
 
         return transform_input
 
-    def _product_kernel(self, finish):
+    def _product_kernel(self, finish: Callable[..., None]) -> Callable[..., None]:
         m, a = self.m, self.a
 
         def multiply_and_invert(
-            task, tasks, v: Stack, u: Panels, first_tile, count, subbatch, tiles: Tiles, y: Image,
-            epilogue: Epilogue, scratch,
-        ):  # fmt: skip
-            """y from V; tasks share the panels of filters, and for each the subbatches."""
+            task: int,
+            tasks: int,
+            v: Stack,
+            u: Panels,
+            batch: Batch,
+            tiles: Tiles,
+            y: Image,
+            epilogue: Epilogue,
+            scratch: Address,
+        ) -> None:
+            """y = A^T [V U] A; tasks share the panels of filters and the subbatches of each."""
+            count, subbatch = batch.tiles, batch.subbatch
             portions = (count + subbatch - 1) // subbatch
             panels = (y.channels + COLUMNS - 1) // COLUMNS
             first, last = task_range(panels * portions, task, tasks)
@@ -90,21 +113,38 @@ class Winograd:
                 start = unit % portions * subbatch
                 rows = Stack(v.data + FLOAT * start * v.row_step, v.row_step, v.step)
                 finish(
-                    rows, u, unit // portions * COLUMNS,
-                    first_tile + start, first_tile + min(start + subbatch, count),
-                    tiles, y, epilogue, mine, step,
-                )  # fmt: skip
+                    rows,
+                    u,
+                    unit // portions * COLUMNS,
+                    batch.first + start,
+                    batch.first + min(start + subbatch, count),
+                    tiles,
+                    y,
+                    epilogue,
+                    mine,
+                    step,
+                )
 
         return multiply_and_invert
 
-    def _fused_kernel(self, transform, finish):
+    def _fused_kernel(
+        self, transform: Callable[..., None], finish: Callable[..., None]
+    ) -> Callable[..., None]:
         m, a = self.m, self.a
 
         def fused_forward(
-            task, tasks, x: Image, u: Panels, count, subbatch, tiles: Tiles, y: Image,
-            epilogue: Epilogue, scratch,
-        ):  # fmt: skip
-            """y from x: a subbatch of tiles goes through all steps in one task's cache."""
+            task: int,
+            tasks: int,
+            x: Image,
+            u: Panels,
+            batch: Batch,
+            tiles: Tiles,
+            y: Image,
+            epilogue: Epilogue,
+            scratch: Address,
+        ) -> None:
+            """y = A^T [(B^T d B) U] A; all steps of a subbatch of tiles stay in one task's cache."""
+            count, subbatch = batch.tiles, batch.subbatch
             first, last = task_range((count + subbatch - 1) // subbatch, task, tasks)
             row_step = x.channels + PAD
             size = subbatch * row_step
@@ -131,31 +171,44 @@ def _winograd(m: int, r: int) -> Winograd:
 
 
 def winograd(m: int, r: int) -> Winograd:
-    """The one `Winograd(m, r)` of this process: its kernels have names that must be unique."""
+    """The only `Winograd(m, r)` of this process: the names of its kernels must be unique."""
     with _variants_lock:
         return _winograd(m, r)
 
 
 @kernel
 def accumulate(
-    task, tasks, v: Stack, z: Panels, positions, channels, filters, s: Stack, add, strip
-):  # fmt: skip
-    """S[position] (+)= V[position]^T Z[position]; tasks share positions and strips of rows."""
+    task: int,
+    tasks: int,
+    v: Stack,
+    z: Panels,
+    positions: int,
+    channels: int,
+    filters: int,
+    s: Stack,
+    add: int,
+    strip: int,
+) -> None:
+    """S[position] = V[position]^T Z[position], added to S if `add`: `(C, tiles) (tiles, K)`.
+
+    Tasks share the positions and the strips of rows of each.
+    """
     strips = (channels + strip - 1) // strip
     first, last = task_range(positions * strips, task, tasks)
     for unit in range(first, last):
         position, c = unit // strips, unit % strips * strip
-        multiply(
-            v.data + FLOAT * (position * v.step + c), 1, v.row_step,
-            z.data + FLOAT * position * z.step, z.depth, 0, z.depth,
-            s.data + FLOAT * (position * s.step + c * filters), filters,
-            min(strip, channels - c), filters, add, 0, 0,
-        )  # fmt: skip
+        transposed = Strided(v.data + FLOAT * (position * v.step + c), 1, v.row_step)
+        place = s.data + FLOAT * (position * s.step + c * filters)
+        result = Rows(place, filters, min(strip, channels - c), filters)
+        panels = z.data + FLOAT * position * z.step
+        multiply(transposed, panels, z.depth, result, Epilogue(add, 0, 0, 0))
 
 
 @kernel
-def column_sums(task, tasks, a, row_step, rows, columns, sums):
-    """Each task's sums of its rows, to sums[task, :]."""
+def column_sums(
+    task: int, tasks: int, a: Address, row_step: int, rows: int, columns: int, sums: Address
+) -> None:
+    """The sums of each task's rows of a `(rows, columns)`, to sums[task, :]; 64 rows at a time."""
     first, last = task_range(rows, task, tasks)
     for j in range(0, columns, LANES):
         store(sums, task * columns + j, constant(0.0))

@@ -1,12 +1,13 @@
 """The matrices A, G and B of F(m, r), and straight-line code that applies a matrix to vectors."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
 from llvmlite import ir
 
+from ...types import Array
 from ..engine.simd.vector import (
     INT64,
     SUFFIX,
@@ -19,7 +20,7 @@ from ..engine.simd.vector import (
     types,
 )
 
-# Few and small points: the error grows with them, to 3e-6 for F(4x4, 3x3) against 3e-7 of the plain
+# The error grows with the number and size of the points: 3e-6 for F(4x4, 3x3), 3e-7 for the plain
 # sum.
 POINTS = (0, 1, -1, 2, -2)
 
@@ -29,13 +30,13 @@ def matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     A product of polynomials of degrees m - 1 and r - 1 is determined by its values at a - 1 points
     and its leading coefficient (the point at infinity): A and G evaluate the factors, B
-    interpolates. F(m, r) is that product transposed, which makes it a correlation. The rows of G
-    carry the denominators of the interpolation.
+    interpolates. F(m, r) is the transpose of that product, which is a correlation. The denominators
+    of the interpolation are in the rows of G.
     """
     a = m + r - 1
     points = [Fraction(p) for p in POINTS[: a - 1]]
 
-    def monic(roots):
+    def monic(roots: Sequence[Fraction]) -> list[Fraction]:
         """The coefficients of prod (x - root), lowest first."""
         coefficients = [Fraction(1)]
         for root in roots:
@@ -52,14 +53,14 @@ def matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return a_t, g_, b_t
 
 
-def linear_map(matrix: np.ndarray) -> Callable:
+def linear_map(matrix: Array) -> Callable:
     """A function of (p, p_step, q, q_step): q[i * q_step] = sum_j matrix[i, j] * p[j * p_step].
 
-    It works on vectors, without loops. Zeros cost nothing and ones no multiplication.
+    It works on vectors and has no loops. Zeros take no instruction and ones no multiplication.
     """
     rows = np.asarray(matrix, np.float32)
 
-    def combination(builder, row, inputs):
+    def combination(builder: ir.IRBuilder, row: Array, inputs: list[ir.Value]) -> ir.Value:
         """The sum of row[j] * inputs[j], positive factors first."""
         pairs = ((factor, value) for factor, value in zip(row, inputs, strict=True) if factor)
         result = None
@@ -74,8 +75,10 @@ def linear_map(matrix: np.ndarray) -> Callable:
                 result = call(builder, fma, value, constant(float(factor)), result)
         return result
 
-    def apply(builder, p, p_step, q, q_step):
-        """Apply the matrix."""
+    def apply(
+        builder: ir.IRBuilder, p: ir.Value, p_step: ir.Value, q: ir.Value, q_step: ir.Value
+    ) -> None:
+        """q = matrix p, vector by vector."""
         inputs = []
         for j in range(rows.shape[1]):
             index = builder.mul(p_step, ir.Constant(INT64, j))

@@ -5,16 +5,18 @@ from collections.abc import MutableMapping
 
 import numpy as np
 
-from ...geometry import Padding
+from ...geometry import PaddingPairs
+from ...types import Array
 from ..engine.arrays import address, image, pixels
 from ..engine.launch import kernel, task_range, threads
 from ..engine.memory import empty
-from ..engine.simd import LANES, hash_combine, load_part, store
+from ..engine.records import PLAIN, Epilogue, epilogue_of
+from ..engine.simd import LANES, Address, hash_combine, load_part, store
 from ..engine.simd.functions import constant
 from .kernels import CACHE_LINE_FLOATS, PAD, SUBBATCH, Winograd, accumulate, column_sums
-from .records import PLAIN, Epilogue, Panels, Stack, Tiles
+from .records import Batch, Panels, Stack, Tiles
 
-# Floats of transformed filters up to which a task takes its tiles through all steps by itself.
+# Floats of transformed filters up to which each task computes all steps of its tiles.
 SMALL_FILTERS = 1 << 20
 SMALL_BATCH, LARGE_BATCH = 1 << 20, 1 << 22  # floats of transformed input per batch
 STRIP = 128  # rows of the weight gradient's matrices in one unit of work
@@ -28,8 +30,8 @@ def supports(channels: int, filters: int) -> bool:
 def _batches(tiles: int, channels: int, filters: int, positions: int) -> list[tuple[int, int]]:
     """Ranges of tiles, one per batch.
 
-    Batches are small if the filters stay in the cache beside them, and large if the filters are
-    read from memory for every batch.
+    Small batches leave room in the cache for small filters. Large filters are read from memory for
+    every batch, so the batches are large.
     """
     floats = SMALL_BATCH if positions * channels * filters <= SMALL_BATCH else LARGE_BATCH
     most = max(SUBBATCH, floats // (positions * channels))
@@ -40,7 +42,7 @@ def _batches(tiles: int, channels: int, filters: int, positions: int) -> list[tu
 def padded_stride(size: int) -> int:
     """The distance between matrices of `size` floats: an odd number of cache lines.
 
-    An even one, above all a power of two, would map all positions to the same few cache sets
+    An even number, such as a power of two, would map all positions to the same few cache sets
     (conflict misses).
     """
     lines = -(-size // CACHE_LINE_FLOATS)
@@ -48,8 +50,8 @@ def padded_stride(size: int) -> int:
 
 
 @kernel
-def _fingerprint(task, tasks, a, n, prints):
-    """Each task's hash of its floats, lane by lane: it changes with any bit."""
+def _fingerprint(task: int, tasks: int, a: Address, n: int, prints: Address) -> None:
+    """The hash of each task's floats, lane by lane: any changed bit changes it."""
     first, last = task_range(n, task, tasks)
     lanes = constant(0.0)
     for i in range(first, last, LANES):
@@ -57,14 +59,14 @@ def _fingerprint(task, tasks, a, n, prints):
     store(prints, task * LANES, lanes)
 
 
-def fingerprint(a: np.ndarray) -> bytes:
-    """A hash of the contents; takes a tenth of the time of transforming them as filters."""
+def fingerprint(a: Array) -> bytes:
+    """A hash of the contents. It takes a tenth of the time of `transformed_filters`."""
     prints = np.empty((threads(), LANES), np.float32)
     _fingerprint(len(prints), address(a), a.size, address(prints))
     return prints.tobytes()
 
 
-def transformed_filters(f: Winograd, w: np.ndarray, rotate: bool) -> np.ndarray:
+def transformed_filters(f: Winograd, w: Array, rotate: bool) -> Array:
     """U of the weights `(r, r, C, K)`; with `rotate`, of the input gradient's filter (K to C)."""
     channels, filters = w.shape[2:]
     depth, columns = (filters, channels) if rotate else (channels, filters)
@@ -76,12 +78,17 @@ def transformed_filters(f: Winograd, w: np.ndarray, rotate: bool) -> np.ndarray:
 
 
 def convolve(
-    f: Winograd, x: np.ndarray, u: np.ndarray, top: int, left: int, y: np.ndarray,
+    f: Winograd,
+    x: Array,
+    u: Array,
+    top: int,
+    left: int,
+    y: Array,
     epilogue: Epilogue = PLAIN,
-) -> None:  # fmt: skip
-    """y = x convolved with the filters that u was made of.
+) -> None:
+    """y = x convolved with the filters whose transforms are u.
 
-    x is padded by `top` and `left` zeros, and by as many as needed at the other sides.
+    x is padded by `top` and `left` zeros, and by as many as y needs at the other sides.
     """
     x, _ = pixels(x)
     rows, columns = -(-y.shape[1] // f.m), -(-y.shape[2] // f.m)
@@ -92,32 +99,37 @@ def convolve(
         subbatch = min(SUBBATCH, -(-count // threads()))
         v_size = (f.a**2 + 1) * (subbatch * row_step + CACHE_LINE_FLOATS)
         scratch = empty(threads() * (v_size + f.product_scratch(subbatch) + f.input_scratch))
-        f.fused_forward(
-            threads(), source, panels, count, subbatch, tiles, target, epilogue, address(scratch)
-        )
+        batch = Batch(0, count, subbatch)
+        f.fused_forward(threads(), source, panels, batch, tiles, target, epilogue, address(scratch))
         return
     for first, last in _batches(count, source.channels, target.channels, f.a**2):
-        subbatch = min(SUBBATCH, last - first)
-        # One more position: the last tile of rows reads beyond its end.
+        batch = Batch(first, last - first, min(SUBBATCH, last - first))
+        # One more position, because the last register tile reads beyond the end of V.
         v = empty((f.a**2 + 1, padded_stride((last - first) * row_step)))
         stack = Stack(address(v), row_step, v.shape[1])
         scratch = empty(threads() * f.input_scratch)
         f.transform_input(threads(), source, tiles, first, last - first, stack, address(scratch))
-        scratch = empty(threads() * f.product_scratch(subbatch))
+        scratch = empty(threads() * f.product_scratch(batch.subbatch))
         f.multiply_and_invert(
-            threads(), stack, panels, first, last - first, subbatch, tiles, target, epilogue,
-            address(scratch),
-        )  # fmt: skip
+            threads(), stack, panels, batch, tiles, target, epilogue, address(scratch)
+        )
 
 
 def conv2d(
-    f: Winograd, x: np.ndarray, w: np.ndarray, scale: np.ndarray | None, b: np.ndarray | None,
-    padding: Padding, relu: bool, y: np.ndarray, weight_cache: MutableMapping | None = None,
-) -> None:  # fmt: skip
-    """Forward, for kernels of f's size with stride and dilation 1.
+    f: Winograd,
+    x: Array,
+    w: Array,
+    scale: Array | None,
+    b: Array | None,
+    padding: PaddingPairs,
+    relu: bool,
+    y: Array,
+    weight_cache: MutableMapping | None = None,
+) -> None:
+    """y = relu(scale * (x conv w) + b), for kernels of f's size with stride and dilation 1.
 
-    `weight_cache`: a dict that keeps the transformed filters for the next call; they are made anew
-    if the weights have changed.
+    `weight_cache`: a dict that keeps the transformed filters for the next call. They are computed
+    again if the weights have changed.
     """
     weights_hash = None if weight_cache is None else (f.m, fingerprint(w))
     if weight_cache is not None and weight_cache.get("weights_hash") == weights_hash:
@@ -126,22 +138,23 @@ def conv2d(
         u = transformed_filters(f, w, rotate=False)
         if weight_cache is not None:
             weight_cache.update({"weights_hash": weights_hash, "filters": u})
-    epilogue = Epilogue(*(0 if a is None else address(a) for a in (scale, b)), int(relu))
-    convolve(f, x, u, padding[0][0], padding[1][0], y, epilogue)
+    convolve(f, x, u, padding[0][0], padding[1][0], y, epilogue_of(scale, b, relu))
 
 
-def conv2d_grad_input(
-    f: Winograd, dy: np.ndarray, w: np.ndarray, padding: Padding, dx: np.ndarray
-) -> None:
+def conv2d_grad_input(f: Winograd, dy: Array, w: Array, padding: PaddingPairs, dx: Array) -> None:
     """dx is dy convolved with the weights turned by 180 degrees."""
     u = transformed_filters(f, w, rotate=True)
     convolve(f, dy, u, f.r - 1 - padding[0][0], f.r - 1 - padding[1][0], dx)
 
 
 def conv2d_grad_weight(
-    f: Winograd, dy: np.ndarray, x: np.ndarray, padding: Padding, dw: np.ndarray,
-    db: np.ndarray | None,
-) -> None:  # fmt: skip
+    f: Winograd,
+    dy: Array,
+    x: Array,
+    padding: PaddingPairs,
+    dw: Array,
+    db: Array | None,
+) -> None:
     """dw = sum over tiles of A^T [ (B^T d B) * (G dy G^T) ] A, and db unless it is None."""
     (x, _), (dy, dy_step) = pixels(x), pixels(dy)
     channels, filters = dw.shape[2:]
@@ -159,10 +172,17 @@ def conv2d_grad_weight(
         f.transform_input(threads(), image(x), tiles, first, count, stack, address(scratch))
         f.transform_gradient(threads(), image(dy), tiles, first, panels, address(scratch))
         accumulate(
-            threads(), stack, panels, f.a**2, channels, filters, sums, first > 0,
+            threads(),
+            stack,
+            panels,
+            f.a**2,
+            channels,
+            filters,
+            sums,
+            first > 0,
             min(channels, STRIP),
-        )  # fmt: skip
-    scratch = empty(threads() * LANES * (f.r * f.a + f.r))
+        )
+    scratch = empty(threads() * LANES * (f.r * f.a + f.r * f.r))
     f.invert_weight_gradient(threads(), sums, channels, filters, address(dw), address(scratch))
     if db is not None:
         parts = empty((threads(), filters))

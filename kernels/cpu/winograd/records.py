@@ -1,11 +1,8 @@
-"""What kernels are told of arrays and tiles: records of integers, see `engine.launch`."""
+"""The records of integers that Winograd's kernels take; see `engine.launch`."""
 
 from typing import NamedTuple
 
-from ..engine.arrays import Image
-from ..engine.gemm import PLAIN, Epilogue
-
-__all__ = ["PLAIN", "Epilogue", "Image", "Panels", "Stack", "Tiles"]
+from ..engine.simd import Address
 
 
 class Tiles(NamedTuple):
@@ -17,10 +14,18 @@ class Tiles(NamedTuple):
     left: int
 
 
+class Batch(NamedTuple):
+    """`tiles` tiles from the `first` on, of which a task takes `subbatch` at a time."""
+
+    first: int
+    tiles: int
+    subbatch: int
+
+
 class Stack(NamedTuple):
     """One matrix per position, `step` floats apart; `row_step` floats between rows."""
 
-    data: int
+    data: Address
     row_step: int
     step: int
 
@@ -28,6 +33,6 @@ class Stack(NamedTuple):
 class Panels(NamedTuple):
     """One matrix per position, `step` floats apart, as packed panels `depth` rows deep."""
 
-    data: int
+    data: Address
     depth: int
     step: int

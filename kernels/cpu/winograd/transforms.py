@@ -1,15 +1,22 @@
 """Winograd's transforms of tiles, a vector of channels at a time.
 
-Each function here makes a function for one F(m x m, r x r), in which the sizes are constants.
+Each function here returns a function for one F(m x m, r x r), in which the sizes are constants.
 `a = m + r - 1` is the side of a transformed tile, and a `position` is one of its a * a numbers.
+The transform of a tile by a matrix M is M t M^T, computed as (M t) M^T.
 """
 
 from collections.abc import Callable
 
-from ..engine.gemm import COLUMNS, FLOAT, multiply
+from ...types import Array
+from ..engine.arrays import Image
+from ..engine.gemm import multiply
 from ..engine.launch import inline, task_range
+from ..engine.records import Epilogue, Rows, Strided
 from ..engine.simd import (
+    COLUMNS,
+    FLOAT,
     LANES,
+    Address,
     load,
     load_scalar,
     prefetch_write,
@@ -19,11 +26,11 @@ from ..engine.simd import (
 )
 from ..engine.simd.functions import constant
 from .matrices import linear_map, matrices
-from .records import Epilogue, Image, Panels, Stack, Tiles
+from .records import Panels, Stack, Tiles
 
 
 @inline
-def load_tile(x, row, column, c, size, to):
+def load_tile(x: Image, row: int, column: int, c: int, size: int, to: Address) -> None:
     """Copy size x size pixels from (row, column) on, LANES channels from c on; 0 outside of x.
 
     x is the Image at its first pixel; `to` is `(size, size, LANES)`.
@@ -37,29 +44,52 @@ def load_tile(x, row, column, c, size, to):
 
 
 @inline
-def tile_corner(tiles, t, m):
+def tile_corner(tiles: Tiles, t: int, m: int) -> tuple[int, int, int]:
     """Image, row and column of the first result of tile t."""
     n, rest = t // (tiles.rows * tiles.columns), t % (tiles.rows * tiles.columns)
     return n, rest // tiles.columns * m, rest % tiles.columns * m
 
 
 @inline
-def image_at(x, n):
+def image_at(x: Image, n: int) -> Image:
     """The n-th image of x."""
     data = x.data + FLOAT * n * x.height * x.width * x.step
     return Image(data, x.step, x.height, x.width, x.channels)
 
 
+def tile_transform(matrix: Array, name: str) -> Callable[..., None]:
+    """An inline function: target = M t M^T for a tile t of vectors, M `(outer, inner)`.
+
+    Element (i, j) of t is at source[i * line + j * pixel], element (i, j) of the result at
+    target[(i * outer + j) * step]. `half` is a buffer for M t.
+    """
+    outer, inner = matrix.shape
+    apply = linear_map(matrix)
+
+    def transform_tile(
+        source: Address, pixel: int, line: int, half: Address, target: Address, step: int
+    ) -> None:
+        for j in range(inner):
+            apply(source + FLOAT * j * pixel, line, half + FLOAT * j * LANES, inner * LANES)
+        for i in range(outer):
+            row = half + FLOAT * i * inner * LANES
+            apply(row, LANES, target + FLOAT * i * outer * step, step)
+
+    return inline(transform_tile, name, always=True)
+
+
 def filter_transform(m: int, r: int, name: str) -> Callable:
     """A kernel: U[position] = G g G^T as packed panels.
 
-    With `rotate`, channels and columns change places in w and the kernel is turned by 180 degrees:
-    the filter of the input gradient.
+    With `rotate`, the filter of the input gradient: w with channels and columns exchanged, and the
+    kernel rotated by 180 degrees.
     """
     a = m + r - 1
-    apply_g = linear_map(matrices(m, r)[1])
+    transform_tile = tile_transform(matrices(m, r)[1], f"{name}_transform_tile")
 
-    def transpose_block(w, n, k_first, channels, columns, square):
+    def transpose_block(
+        w: Address, n: int, k_first: int, channels: int, columns: int, square: Address
+    ) -> None:
         """Copy LANES x LANES weights of every cell, rotated, to `square`."""
         size = channels * columns
         for cell in range(r * r):
@@ -67,17 +97,11 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
                 source = (r * r - 1 - cell) * size + (n + lane) * channels + k_first
                 store(square, (cell * LANES + lane) * LANES, load(w, source))
 
-    def transform_tile(tile, half, target, step):
-        """One channel's LANES filters, from `tile` to their place in every position."""
-        for j in range(r):
-            apply_g(tile + FLOAT * j * LANES, r * LANES, half + FLOAT * j * LANES, r * LANES)
-        for i in range(a):
-            apply_g(half + FLOAT * i * r * LANES, LANES, target + FLOAT * i * a * step, step)
-
     transpose_block = inline(transpose_block, f"{name}_transpose_block")
-    transform_tile = inline(transform_tile, f"{name}_transform_tile")
 
-    def filters(task, tasks, w, columns, rotate, u: Panels, scratch):
+    def filters(
+        task: int, tasks: int, w: Address, columns: int, rotate: bool, u: Panels, scratch: Address
+    ) -> None:
         """See `filter_transform`."""
         channels, blocks = u.depth, u.depth // LANES
         first, last = task_range((columns + COLUMNS - 1) // COLUMNS * blocks, task, tasks)
@@ -100,7 +124,8 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
                             weights = (cell * channels + k_first + k) * columns + n
                             store(tile, cell * LANES, load(w, weights))
                     place = panel * channels + (k_first + k) * width + n - panel
-                    transform_tile(tile, half, u.data + FLOAT * place, u.step)
+                    target = u.data + FLOAT * place
+                    transform_tile(tile, LANES, r * LANES, half, target, u.step)
 
     return filters
 
@@ -108,12 +133,14 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
 def input_transform(m: int, r: int, name: str) -> Callable:
     """An inline function: V[position, tile - first, :] = B^T d B of the tiles first...last.
 
-    With `prefetch`, for a V that lies in no near cache, its lines are fetched some vectors ahead.
+    With `prefetch`, the lines of V are fetched some vectors ahead, for a V outside of the caches.
     """
     a = m + r - 1
-    apply_b = linear_map(matrices(m, r)[2])
+    transform_tile = tile_transform(matrices(m, r)[2], f"{name}_transform_input_tile")
 
-    def transform_input(x: Image, tiles: Tiles, first, last, v: Stack, scratch, prefetch):
+    def transform_input(
+        x: Image, tiles: Tiles, first: int, last: int, v: Stack, scratch: Address, prefetch: int
+    ) -> None:
         """See `input_transform`."""
         half = scratch + FLOAT * LANES * a * a
         for t in range(first, last):
@@ -127,34 +154,35 @@ def input_transform(m: int, r: int, name: str) -> Callable:
                 else:
                     load_tile(image, row, column, c, a, scratch)
                     source, pixel, line = scratch, LANES, a * LANES
-                for j in range(a):
-                    apply_b(source + FLOAT * j * pixel, line, half + FLOAT * j * LANES, a * LANES)
                 target = v.data + FLOAT * ((t - first) * v.row_step + c)
                 for position in range(a * a if prefetch else 0):
                     prefetch_write(target + FLOAT * (position * v.step + 4 * LANES))
-                for i in range(a):
-                    apply_b(
-                        half + FLOAT * i * a * LANES, LANES,
-                        target + FLOAT * i * a * v.step, v.step,
-                    )  # fmt: skip
+                transform_tile(source, pixel, line, half, target, v.step)
 
     return inline(transform_input, f"{name}_transform_input")
 
 
 def inverse_transform(m: int, r: int, name: str) -> Callable:
-    """An inline function: y = scale A^T M A + bias for one tile and one panel, where y exists."""
+    """An inline function: y = scale A^T M A + bias for one tile and panel, clipped to the image."""
     a = m + r - 1
-    apply_a = linear_map(matrices(m, r)[0])
+    transform_tile = tile_transform(matrices(m, r)[0], f"{name}_transform_product")
 
-    def invert_tile(middle, step, n, row, column, y: Image, panel, epilogue: Epilogue, half):
+    def invert_tile(
+        middle: Address,
+        step: int,
+        n: int,
+        row: int,
+        column: int,
+        y: Image,
+        panel: int,
+        epilogue: Epilogue,
+        half: Address,
+    ) -> None:
         """See `inverse_transform`; `middle` is the tile's first product, `step` its positions'."""
         result = half + FLOAT * LANES * m * a
         for k in range(0, min(COLUMNS, y.channels - panel), LANES):
-            for j in range(a):
-                source = middle + FLOAT * (j * step + k)
-                apply_a(source, a * step, half + FLOAT * j * LANES, a * LANES)
-            for i in range(m):
-                apply_a(half + FLOAT * i * a * LANES, LANES, result + FLOAT * i * m * LANES, LANES)
+            source = middle + FLOAT * k
+            transform_tile(source, step, a * step, half, result, LANES)
             scale, bias = epilogue.scale, epilogue.bias
             factor = load(scale, panel + k) if scale != 0 else constant(1.0)
             shift = load(bias, panel + k) if bias != 0 else constant(0.0)
@@ -174,8 +202,8 @@ def products(m: int, r: int, name: str) -> Callable:
     a = m + r - 1
     invert_tile = inverse_transform(m, r, name)
 
-    def prefetch_results(first, last, tiles, y, panel):
-        """Fetch the lines that results go to: they arrive while the products are computed."""
+    def prefetch_results(first: int, last: int, tiles: Tiles, y: Image, panel: int) -> None:
+        """Fetch the cache lines of the results while the products are computed."""
         for t in range(first, last):
             n, row, column = tile_corner(tiles, t, m)
             corner = ((n * y.height + row) * y.width + column) * y.step + panel
@@ -188,20 +216,27 @@ def products(m: int, r: int, name: str) -> Callable:
     prefetch_results = inline(prefetch_results, f"{name}_prefetch_results")
 
     def multiply_and_invert(
-        v: Stack, u: Panels, panel, first, last, tiles: Tiles, y: Image, epilogue: Epilogue,
-        scratch, step,
-    ):  # fmt: skip
+        v: Stack,
+        u: Panels,
+        panel: int,
+        first: int,
+        last: int,
+        tiles: Tiles,
+        y: Image,
+        epilogue: Epilogue,
+        scratch: Address,
+        step: int,
+    ) -> None:
         """See `products`; the products' positions are `step` floats apart in `scratch`."""
         middle = scratch + FLOAT * (LANES * m * a + LANES * m * m)
         for position in range(a * a):
             t_first, t_last = task_range(last - first, position, a * a)
             prefetch_results(first + t_first, first + t_last, tiles, y, panel)
-            multiply(
-                v.data + FLOAT * position * v.step, v.row_step, 1,
-                u.data + FLOAT * (position * u.step + panel * u.depth), u.depth, 0, u.depth,
-                middle + FLOAT * position * step, COLUMNS, last - first,
-                min(COLUMNS, y.channels - panel), 0, 0, 0,
-            )  # fmt: skip
+            rows = Strided(v.data + FLOAT * position * v.step, v.row_step, 1)
+            filters = u.data + FLOAT * (position * u.step + panel * u.depth)
+            place = middle + FLOAT * position * step
+            to = Rows(place, COLUMNS, last - first, min(COLUMNS, y.channels - panel))
+            multiply(rows, filters, u.depth, to, Epilogue(0, 0, 0, 0))
         for t in range(first, last):
             n, row, column = tile_corner(tiles, t, m)
             source = middle + FLOAT * (t - first) * COLUMNS
@@ -213,9 +248,11 @@ def products(m: int, r: int, name: str) -> Callable:
 def gradient_transform(m: int, r: int, name: str) -> Callable:
     """A kernel: Z[position] = G dy G^T as packed panels, the filter of F(r x r, m x m)."""
     a = m + r - 1
-    apply_g = linear_map(matrices(r, m)[1])
+    transform_tile = tile_transform(matrices(r, m)[1], f"{name}_transform_gradient_tile")
 
-    def gradients(task, tasks, dy: Image, tiles: Tiles, first_tile, z: Panels, scratch):
+    def gradients(
+        task: int, tasks: int, dy: Image, tiles: Tiles, first_tile: int, z: Panels, scratch: Address
+    ) -> None:
         """See `gradient_transform`; z.depth tiles from first_tile on."""
         first, last = task_range(z.depth, task, tasks)
         tile = scratch + FLOAT * task * LANES * (m * m + a * m)
@@ -224,20 +261,12 @@ def gradient_transform(m: int, r: int, name: str) -> Callable:
             n, row, column = tile_corner(tiles, first_tile + t, m)
             for k in range(0, dy.channels, LANES):
                 load_tile(image_at(dy, n), row, column, k, m, tile)
-                for j in range(m):
-                    apply_g(
-                        tile + FLOAT * j * LANES, m * LANES, half + FLOAT * j * LANES, m * LANES
-                    )
                 panel = k // COLUMNS * COLUMNS
                 width = COLUMNS if dy.channels - panel > LANES else LANES
                 target = z.data + FLOAT * (panel * z.depth + t * width + k - panel)
                 for position in range(a * a):
                     prefetch_write(target + FLOAT * (position * z.step + 2 * COLUMNS))
-                for i in range(a):
-                    apply_g(
-                        half + FLOAT * i * m * LANES, LANES,
-                        target + FLOAT * i * a * z.step, z.step,
-                    )  # fmt: skip
+                transform_tile(tile, LANES, m * LANES, half, target, z.step)
 
     return gradients
 
@@ -245,23 +274,21 @@ def gradient_transform(m: int, r: int, name: str) -> Callable:
 def weight_transform(m: int, r: int, name: str) -> Callable:
     """A kernel: dw = A^T S A."""
     a = m + r - 1
-    apply_a = linear_map(matrices(r, m)[0])
+    transform_tile = tile_transform(matrices(r, m)[0], f"{name}_transform_sums")
 
-    def weights(task, tasks, s: Stack, channels, filters, dw, scratch):
+    def weights(
+        task: int, tasks: int, s: Stack, channels: int, filters: int, dw: Address, scratch: Address
+    ) -> None:
         """See `weight_transform`."""
         first, last = task_range(channels, task, tasks)
-        half = scratch + FLOAT * task * LANES * (r * a + r)
-        line = half + FLOAT * LANES * r * a
+        half = scratch + FLOAT * task * LANES * (r * a + r * r)
+        tile = half + FLOAT * LANES * r * a
         for c in range(first, last):
             for k in range(0, filters, LANES):
                 at = c * filters + k
-                for j in range(a):
-                    source = s.data + FLOAT * (j * s.step + at)
-                    apply_a(source, a * s.step, half + FLOAT * j * LANES, a * LANES)
-                for i in range(r):
-                    apply_a(half + FLOAT * i * a * LANES, LANES, line, LANES)
-                    for j in range(r):
-                        place = (i * r + j) * channels * filters + at
-                        store(dw, place, load(line, j * LANES))
+                source = s.data + FLOAT * at
+                transform_tile(source, s.step, a * s.step, half, tile, LANES)
+                for cell in range(r * r):
+                    store(dw, cell * channels * filters + at, load(tile, cell * LANES))
 
     return weights

@@ -1,28 +1,37 @@
-"""The same convolution on a GPU, one idea at a time: from a thread for each result to tensor cores.
+"""One convolution on the GPU, one idea per rung: from a thread per result to tensor cores.
 
-Every rung computes the forward pass of a stride-1 convolution that keeps the image's size, on arrays of the device:
+Every rung computes the forward pass of a stride-1 convolution that keeps the image's size, on
+arrays of the device:
 
-    forward(x, w, b)            y = max(x conv w + b, 0)            x (N, H, W, C), w (R, R, C, K), b (K,), R odd
+    forward(x, w, b)        y = max(x conv w + b, 0)        x (N, H, W, C), w (R, R, C, K), b (K,)
 
-The first rungs are Python (Numba-CUDA), the later ones CUDA C, where Python has no word for the idea. `rungs()` finds them by themselves.
-All see the product of conv.cu: a row m for each pixel, a column k for each filter, an inner index for each (tap, channel).
+R is odd. The first rungs are Python (Numba-CUDA); the later ones are CUDA C, for ideas that Python
+cannot express. All compute the product of conv.cu: one row m per pixel, one column k per filter,
+one inner index per (tap, channel). `rungs()` finds the files.
+
+Two studies stand beside the rungs: lenet.py, a whole training step in one kernel, and peak.py, the
+rate of the GPU's ordinary units.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ...types import Array
 from .. import modules
 
 
 class Rung(NamedTuple):
-    """One way to convolve on a GPU. `error`: the relative L2 error that its numbers may have."""
+    """One way to convolve on a GPU. `error`: the largest relative L2 error that is allowed."""
 
     name: str
     idea: str
-    forward: Callable
+    forward: Callable[[Array, Array, Array], Array]
     error: float
 
 
 def rungs() -> list[Rung]:
     """All rungs, lowest first."""
-    return [Rung(name, idea, rung.forward, getattr(rung, "ERROR", 1e-5)) for name, idea, rung in modules(__name__, __path__)]
+    found = modules(__name__, __path__)
+    return [
+        Rung(name, idea, rung.forward, getattr(rung, "ERROR", 1e-5)) for name, idea, rung in found
+    ]

@@ -1,18 +1,19 @@
-"""naive: a thread for each result, neighbours in a warp at neighbouring pixels.
+"""naive: one thread per result, neighboring threads of a warp at neighboring pixels.
 
-The 32 threads of a warp read x and write y at addresses that lie C and K floats apart: every access touches 32 separate sectors of
-memory, of which an eighth is used.
+The 32 threads of a warp read x and write y at addresses that are C and K floats apart: every access
+touches 32 sectors of memory and uses an eighth of each.
 """
 
 from numba import cuda, float32
 
 from ...numba_cuda.launch import THREADS, blocks
 from ...reference.arrays import empty
+from ...types import Array
 
 
 @cuda.jit(device=True)
-def make_result(x, w, b, y, m, k):
-    """The result of filter k at pixel m of all images."""
+def convolve_at(x: Array, w: Array, b: Array, y: Array, m: int, k: int) -> None:
+    """Compute filter k at pixel m of all images."""
     _, height, width, _ = y.shape
     v, h, n = m % width, m // width % height, m // width // height
     pad = w.shape[0] // 2
@@ -27,14 +28,14 @@ def make_result(x, w, b, y, m, k):
 
 
 @cuda.jit
-def _convolve(x, w, b, y):
+def _convolve(x: Array, w: Array, b: Array, y: Array) -> None:
     at = cuda.grid(1)
     pixels = y.shape[0] * y.shape[1] * y.shape[2]
     if at < y.size:
-        make_result(x, w, b, y, at % pixels, at // pixels)
+        convolve_at(x, w, b, y, at % pixels, at // pixels)
 
 
-def forward(x, w, b):
+def forward(x: Array, w: Array, b: Array) -> Array:
     """See `ladder.gpu`."""
     y = empty(x, (*x.shape[:3], w.shape[3]))
     _convolve[blocks(y.size), THREADS](x, w, b, y)

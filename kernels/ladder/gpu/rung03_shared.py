@@ -1,14 +1,16 @@
-"""shared tile: what a block's threads all need is read from global memory once, and kept in shared memory.
+"""shared tile: numbers that several threads of a block need are read from global memory once.
 
-16x16 threads make 16 pixels of 16 filters: each number that they bring serves 16 times. The kernel is `numba_cuda/conv.py`'s.
+16x16 threads compute 16 pixels of 16 filters: each number that they copy to shared memory is used
+16 times. The kernel is that of `numba_cuda.conv`.
 """
 
 from ...numba_cuda.conv import TILE, tiled
 from ...numba_cuda.launch import blocks
 from ...reference.arrays import array_module, empty
+from ...types import Array
 
 
-def forward(x, w, b):
+def forward(x: Array, w: Array, b: Array) -> Array:
     """See `ladder.gpu`."""
     y = empty(x, (*x.shape[:3], w.shape[3]))
     pad = w.shape[0] // 2

@@ -1,19 +1,21 @@
-"""register tile: each thread makes 4x4 results, so that a number read from shared memory serves four times.
+"""register tile: 4x4 results per thread, so that a number from shared memory is used four times.
 
-With one result a thread, every multiply-add reads two numbers from shared memory, and that is what the kernel waits for; a 4x4 tile reads
-eight for sixteen. A block of 16x16 threads makes 64 pixels of 64 filters.
+With one result per thread, every multiply-add reads two numbers from shared memory, and the kernel
+waits for these reads; a 4x4 tile reads eight numbers for sixteen multiply-adds. A block of 16x16
+threads computes 64 pixels of 64 filters.
 """
 
 from numba import cuda, float32
 
 from ...numba_cuda.launch import blocks
 from ...reference.arrays import empty
+from ...types import Array
 
 SIDE, INNER, OWN = 64, 16, 4
 
 
 @cuda.jit
-def _convolve(x, w, b, y):
+def _convolve(x: Array, w: Array, b: Array, y: Array) -> None:
     patches = cuda.shared.array((INNER, SIDE), float32)
     weights = cuda.shared.array((INNER, SIDE), float32)
     total = cuda.local.array((OWN, OWN), float32)
@@ -26,19 +28,21 @@ def _convolve(x, w, b, y):
         for j in range(OWN):
             total[i, j] = 0
     for start in range(0, inner, INNER):
-        # 256 threads bring 16x64 numbers of each side, four each.
+        # 256 threads copy 16x64 numbers of each operand, four each.
         for part in range(OWN):
             at = thread + 256 * part
             e, m = at % INNER, at // INNER
             a, pixel = start + e, cuda.blockIdx.x * SIDE + m
             c, j, i = a % channels, a // channels % size, a // channels // size
-            v, h, n = pixel % width + j - pad, pixel // width % height + i - pad, pixel // width // height
-            inside = a < inner and pixel < pixels and h >= 0 and h < height and v >= 0 and v < width
+            v, h, n = pixel % width, pixel // width % height, pixel // width // height
+            v, h = v + j - pad, h + i - pad
+            inside = a < inner and pixel < pixels
+            inside = inside and h >= 0 and h < height and v >= 0 and v < width
             patches[e, m] = x[n, h, v, c] if inside else float32(0)
             e, m = at // SIDE, at % SIDE
             a, k = start + e, cuda.blockIdx.y * SIDE + m
-            inside = a < inner and k < filters
-            weights[e, m] = w[a // channels // size, a // channels % size, a % channels, k] if inside else float32(0)
+            c, j, i = a % channels, a // channels % size, a // channels // size
+            weights[e, m] = w[i, j, c, k] if a < inner and k < filters else float32(0)
         cuda.syncthreads()
         for e in range(INNER):
             for i in range(OWN):
@@ -48,12 +52,14 @@ def _convolve(x, w, b, y):
     for i in range(OWN):
         for j in range(OWN):
             pixel, k = cuda.blockIdx.x * SIDE + ty * OWN + i, cuda.blockIdx.y * SIDE + tx * OWN + j
+            v, h, n = pixel % width, pixel // width % height, pixel // width // height
             if pixel < pixels and k < filters:
-                y[pixel // width // height, pixel // width % height, pixel % width, k] = max(total[i, j] + b[k], float32(0))
+                y[n, h, v, k] = max(total[i, j] + b[k], float32(0))
 
 
-def forward(x, w, b):
+def forward(x: Array, w: Array, b: Array) -> Array:
     """See `ladder.gpu`."""
     y = empty(x, (*x.shape[:3], w.shape[3]))
-    _convolve[(blocks(y.size // w.shape[3], SIDE), blocks(w.shape[3], SIDE)), (16, 16)](x, w, b, y)
+    grid = blocks(y.size // w.shape[3], SIDE), blocks(w.shape[3], SIDE)
+    _convolve[grid, (16, 16)](x, w, b, y)
     return y

@@ -6,7 +6,7 @@ import numpy as np
 
 from minicnn.kernels import cpu, reference
 
-# n, h, w, c, k, kernel, stride, padding, dilation, groups: what the random small cases of the other tests seldom meet
+# n, h, w, c, k, kernel, stride, padding, dilation, groups
 SHAPES = [
     (2, 9, 11, 16, 32, (3, 3), 1, 1, 1, 1),
     (1, 7, 7, 64, 16, (3, 3), 1, 0, 1, 1),

@@ -1,13 +1,13 @@
-"""The vocabulary of vectors: LANES float32 numbers that one instruction works on.
+"""Operations on vectors of LANES float32 numbers, one instruction each or a few.
 
 | file          | content                                                             |
 |---------------|---------------------------------------------------------------------|
 | host.py       | LANES and the register tile of this machine                         |
-| vector.py     | the Numba type, and how an operation emits LLVM code                |
+| vector.py     | the Numba type, and the decorator of functions that emit LLVM code  |
 | memory.py     | loads and stores: whole, partial, non-temporal, scalars, bytes      |
 | arithmetic.py | `+ - * /`, comparisons, square roots, exponents, reductions         |
 | functions.py  | exp, log, tanh, sigmoid, powers                                     |
-| hashing.py    | dropout's hash, and the hash that recognizes changed weights        |
+| hashing.py    | the hashes of dropout and of changed weights                        |
 | tile.py       | register tiles, the inner step of every matrix product              |
 
 `load(p, i)` reads LANES floats starting i floats after the address p; `store(p, i, v)` writes them.
@@ -31,7 +31,7 @@ from .arithmetic import (
     sqrt,
 )
 from .hashing import bernoulli_mask, hash_combine
-from .host import COLUMNS, INSTRUCTIONS, LANES, ROWS, VECTORS, WIDTHS
+from .host import COLUMNS, FLOAT, INSTRUCTIONS, LANES, ROWS, VECTORS, WIDTHS
 from .memory import (
     fence,
     load,
@@ -49,15 +49,18 @@ from .memory import (
     store_scalar,
 )
 from .tile import addresses, tile_multiply, tile_multiply_at, tile_store, tile_zeros
-from .vector import operation, vector
+from .vector import Address, Vector, operation, vector
 
 __all__ = [
     "COLUMNS",
+    "FLOAT",
     "INSTRUCTIONS",
     "LANES",
     "ROWS",
     "VECTORS",
     "WIDTHS",
+    "Address",
+    "Vector",
     "absolute",
     "addresses",
     "bernoulli_mask",

@@ -17,25 +17,26 @@ from .arithmetic import (
     splat,
     sqrt,
 )
+from .vector import Vector
 
 LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
 
 
 @inline
-def constant(value):
+def constant(value: float) -> Vector:
     """The number in every lane."""
     return splat(float32(value))
 
 
 @inline
-def clamp(v, low, high):
+def clamp(v: Vector, low: float, high: float) -> Vector:
     """v limited to [low, high]; NaN stays NaN."""
     v = select_greater(constant(low), v, constant(low), v)
     return select_greater(v, constant(high), constant(high), v)
 
 
 @inline
-def exp(v):
+def exp(v: Vector) -> Vector:
     """e^v = 2^n e^r for `v = n ln 2 + r`, |r| < 0.35. v is clamped to -87.3 ... 88.3."""
     v = clamp(v, -87.3, 88.3)
     n = round(v * constant(1.44269504))
@@ -50,7 +51,7 @@ def exp(v):
 
 
 @inline
-def log(v):
+def log(v: Vector) -> Vector:
     """The natural logarithm of positive numbers: `log v = e ln 2 + log m` for `v = m 2^e`."""
     e, m = exponent(v), mantissa(v)
     half = constant(0.70710678)
@@ -71,7 +72,7 @@ def log(v):
 
 
 @inline
-def tanh(v):
+def tanh(v: Vector) -> Vector:
     """An odd polynomial near 0, where `1 - 2 / (e^2v + 1)` would cancel; the formula elsewhere."""
     z = v * v
     p = constant(-5.70498872745e-3)
@@ -87,14 +88,14 @@ def tanh(v):
 
 
 @inline
-def sigmoid(v):
+def sigmoid(v: Vector) -> Vector:
     """1 / (1 + e^-v), with e^-|v|, which cannot overflow."""
     decay = exp(constant(0.0) - absolute(v))
     return select_greater(constant(0.0), v, decay, constant(1.0)) / (constant(1.0) + decay)
 
 
 @inline
-def negative_power(v, beta):
+def negative_power(v: Vector, beta: float) -> Vector:
     """v^-beta for positive v, by square roots for the papers' 3/4 and 1/2; NaN stays NaN."""
     if beta == 0.75:
         root = sqrt(v)

@@ -15,7 +15,7 @@ from .vector import (
 )
 
 
-def _hash32(builder, x):
+def _hash32(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
     """See `reference.dropout.scrambled`."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x = builder.mul(
@@ -25,7 +25,9 @@ def _hash32(builder, x):
 
 
 @operation(intp, intp, intp, intp)
-def bernoulli_mask(builder, i, first_key, second_key, least):
+def bernoulli_mask(
+    builder: ir.IRBuilder, i: ir.Value, first_key: ir.Value, second_key: ir.Value, least: ir.Value
+) -> ir.Value:
     """1 in each lane whose position (i, i + 1, ...) hashes to `least` or more, else 0.
 
     See `reference.dropout`: these are the elements that are kept.
@@ -42,7 +44,7 @@ def bernoulli_mask(builder, i, first_key, second_key, least):
 
 
 @operation(vector, vector)
-def hash_combine(builder, hashes, v):
+def hash_combine(builder: ir.IRBuilder, hashes: ir.Value, v: ir.Value) -> ir.Value:
     """Combine each lane's hash with the bits of v's lane: a round of xxHash32 (Collet 2014)."""
     hashes, bits = (builder.bitcast(a, INTEGERS) for a in (hashes, v))
     hashes = builder.add(hashes, builder.mul(bits, constant(0x85EBCA77, INTEGERS)))

@@ -1,8 +1,8 @@
 """The vector width and register tile of this machine.
 
 16 lanes and a tile of 8 x 2 vectors with AVX-512 (32 registers), 8 lanes and 6 x 2 with AVX2 (16
-registers), 4 lanes and 8 x 2 with NEON. On other machines LLVM splits 4-lane vectors as it can,
-which is correct but not fast. MINICNN_SIMD=avx512|avx2|neon|portable forces one of them.
+registers), 4 lanes and 8 x 2 with NEON. On other machines LLVM splits vectors of 4 lanes, which is
+correct but slow. MINICNN_SIMD=avx512|avx2|neon|portable forces one of them.
 """
 
 import os
@@ -34,5 +34,6 @@ def _host() -> str:
 
 INSTRUCTIONS = _host()
 LANES, ROWS = WIDTHS[INSTRUCTIONS]
+FLOAT = 4  # bytes
 VECTORS = 2  # per row of the register tile
 COLUMNS = VECTORS * LANES

@@ -7,18 +7,21 @@ end of a row needs no loop of its own.
 from llvmlite import ir
 from numba import njit
 
-from .host import LANES
+from .host import FLOAT, LANES
 from .vector import (
-    FLOAT,
+    FLOAT32,
     INT32,
     INT64,
-    SUFFIX,
     VECTOR,
+    Address,
+    Vector,
     call,
     constant,
     first_lanes,
     float32,
     intp,
+    masked_load,
+    masked_store,
     operation,
     pointer_to,
     types,
@@ -27,45 +30,35 @@ from .vector import (
 
 
 @operation(intp, intp)
-def load(builder, p, i):
+def load(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> ir.Value:
     """The LANES floats from p[i] on."""
     value = builder.load(pointer_to(builder, p, i, VECTOR))
-    value.align = 4
+    value.align = FLOAT
     return value
 
 
 @operation(intp, intp, vector, result=types.void)
-def store(builder, p, i, v):
+def store(builder: ir.IRBuilder, p: ir.Value, i: ir.Value, v: ir.Value) -> None:
     """p[i : i + LANES] = v."""
-    builder.store(v, pointer_to(builder, p, i, VECTOR)).align = 4
+    builder.store(v, pointer_to(builder, p, i, VECTOR)).align = FLOAT
 
 
 @operation(intp, intp, intp, vector)
-def load_part_or(builder, p, i, n, other):
+def load_part_or(
+    builder: ir.IRBuilder, p: ir.Value, i: ir.Value, n: ir.Value, other: ir.Value
+) -> ir.Value:
     """The first n lanes from p[i] on, `other` in the rest."""
-    pointer, mask = pointer_to(builder, p, i, VECTOR), first_lanes(builder, n)
-    return call(
-        builder, f"llvm.masked.load.{SUFFIX}.p0", pointer, ir.Constant(INT32, 4), mask, other
-    )
+    return masked_load(builder, p, i, first_lanes(builder, n), other)
 
 
 @operation(intp, intp, vector, intp, result=types.void)
-def _masked_store(builder, p, i, v, n):
+def _store_first(builder: ir.IRBuilder, p: ir.Value, i: ir.Value, v: ir.Value, n: ir.Value) -> None:
     """p[i : i + n] = the first n lanes of v."""
-    pointer, mask = pointer_to(builder, p, i, VECTOR), first_lanes(builder, n)
-    call(
-        builder,
-        f"llvm.masked.store.{SUFFIX}.p0",
-        v,
-        pointer,
-        ir.Constant(INT32, 4),
-        mask,
-        result=ir.VoidType(),
-    )
+    masked_store(builder, p, i, v, first_lanes(builder, n))
 
 
 @njit
-def load_part(p, i, n):
+def load_part(p: Address, i: int, n: int) -> Vector:
     """The first n lanes from p[i] on, zeros in the rest. n >= LANES is the fast case."""
     if n >= LANES:
         return load(p, i)
@@ -73,24 +66,24 @@ def load_part(p, i, n):
 
 
 @njit
-def store_part(p, i, v, n):
+def store_part(p: Address, i: int, v: Vector, n: int) -> None:
     """p[i : i + n] = the first n lanes of v."""
     if n >= LANES:
         store(p, i, v)
     else:
-        _masked_store(p, i, v, n)
+        _store_first(p, i, v, n)
 
 
 @operation(intp, intp, vector, result=types.void)
-def _stream(builder, p, i, v):
+def _stream(builder: ir.IRBuilder, p: ir.Value, i: ir.Value, v: ir.Value) -> None:
     """p[i : i + LANES] = v, non-temporal; the address must be a multiple of a vector's size."""
     instruction = builder.store(v, pointer_to(builder, p, i, VECTOR))
-    instruction.align = 4 * LANES
+    instruction.align = FLOAT * LANES
     instruction.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(INT32, 1)]))
 
 
 @njit
-def store_nt_part(p, i, v, n, non_temporal):
+def store_nt_part(p: Address, i: int, v: Vector, n: int, non_temporal: bool) -> None:
     """`store_part`, with a non-temporal store if `non_temporal` (see `engine.memory`).
 
     A cache line that is overwritten completely is then not read first.
@@ -102,18 +95,18 @@ def store_nt_part(p, i, v, n, non_temporal):
 
 
 @operation(result=types.void)
-def fence(builder):
+def fence(builder: ir.IRBuilder) -> None:
     """Memory fence: makes earlier non-temporal stores visible to all cores."""
     builder.fence("seq_cst")
 
 
 @operation()
-def _zeros(builder):
+def _zeros(builder: ir.IRBuilder) -> ir.Value:
     return constant(0.0)
 
 
 @operation(intp, result=types.void)
-def prefetch_write(builder, p):
+def prefetch_write(builder: ir.IRBuilder, p: ir.Value) -> None:
     """Fetch the cache line at the address p, which will be written soon. Any p is allowed."""
     pointer = builder.inttoptr(p, ir.IntType(8).as_pointer())
     call(
@@ -126,26 +119,26 @@ def prefetch_write(builder, p):
 
 
 @operation(intp, intp, result=float32)
-def load_scalar(builder, p, i):
+def load_scalar(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> ir.Value:
     """The float p[i]."""
-    return builder.load(pointer_to(builder, p, i, FLOAT))
+    return builder.load(pointer_to(builder, p, i, FLOAT32))
 
 
 @operation(intp, intp, float32, result=types.void)
-def store_scalar(builder, p, i, value):
+def store_scalar(builder: ir.IRBuilder, p: ir.Value, i: ir.Value, value: ir.Value) -> None:
     """p[i] = value."""
-    builder.store(value, pointer_to(builder, p, i, FLOAT))
+    builder.store(value, pointer_to(builder, p, i, FLOAT32))
 
 
 @operation(intp, intp, intp, result=types.void)
-def store_index(builder, p, i, value):
+def store_index(builder: ir.IRBuilder, p: ir.Value, i: ir.Value, value: ir.Value) -> None:
     """Entry i of the table of 64-bit integers at p = value."""
     table = builder.inttoptr(p, INT64.as_pointer())
     builder.store(value, builder.gep(table, [i]))
 
 
 @operation(intp, intp, result=intp)
-def load_index(builder, p, i):
+def load_index(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> ir.Value:
     """Entry i of the table of 64-bit integers at p."""
     table = builder.inttoptr(p, INT64.as_pointer())
     return builder.load(builder.gep(table, [i]))
@@ -154,12 +147,12 @@ def load_index(builder, p, i):
 _BYTES = ir.VectorType(ir.IntType(8), LANES)
 
 
-def _at_byte(builder, base, index):
+def _at_byte(builder: ir.IRBuilder, base: ir.Value, index: ir.Value) -> ir.Value:
     return builder.inttoptr(builder.add(base, index), _BYTES.as_pointer())
 
 
 @operation(intp, intp, intp)
-def load_bytes_part(builder, p, i, n):
+def load_bytes_part(builder: ir.IRBuilder, p: ir.Value, i: ir.Value, n: ir.Value) -> ir.Value:
     """The first n unsigned bytes from p + i on, as floats; zeros in the other lanes."""
     mask = first_lanes(builder, n)
     name = f"llvm.masked.load.v{LANES}i8.p0"
@@ -176,7 +169,9 @@ def load_bytes_part(builder, p, i, n):
 
 
 @operation(intp, intp, vector, intp, result=types.void)
-def store_bytes_part(builder, p, i, v, n):
+def store_bytes_part(
+    builder: ir.IRBuilder, p: ir.Value, i: ir.Value, v: ir.Value, n: ir.Value
+) -> None:
     """The first n lanes of v, whole numbers of 0 to 255, as bytes to p + i."""
     value, mask = builder.fptoui(v, _BYTES), first_lanes(builder, n)
     name = f"llvm.masked.store.v{LANES}i8.p0"

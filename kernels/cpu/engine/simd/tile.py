@@ -1,13 +1,18 @@
-"""Register tiles: tuples of vectors that stay in registers while a matrix product sums over k."""
+"""Register tiles: tuples of vectors that stay in registers while a matrix product sums over k.
+
+The numbers of rows and of vectors per row are constants.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .host import LANES
+from .host import FLOAT, LANES
 from .vector import (
-    FLOAT,
-    INT32,
+    FLOAT32,
     INT64,
     MASK,
     SUFFIX,
@@ -17,62 +22,74 @@ from .vector import (
     constant,
     first_lanes,
     intp,
+    masked_load,
+    masked_store,
     pointer_to,
     vector,
 )
 
 
-def _tile(rows, vectors):
-    return types.UniTuple(vector, rows.literal_value * vectors.literal_value)
+def _with_constants(function: Callable[..., Any]) -> Any:
+    """An intrinsic whose signature depends on arguments that are constants."""
+    return intrinsic(prefer_literal=True)(function)
 
 
-@intrinsic(prefer_literal=True)
-def tile_zeros(typing, rows, vectors):
-    """A tile of rows x vectors zeros; both are constants."""
-    tile = _tile(rows, vectors)
+@_with_constants
+def tile_zeros(typing: Any, rows: Any, vectors: Any) -> Any:
+    """A tile of rows x vectors zeros."""
+    tile = types.UniTuple(vector, rows.literal_value * vectors.literal_value)
 
-    def generate(context, builder, signature, values):
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         return context.make_tuple(builder, tile, [constant(0.0)] * len(tile))
 
     return tile(rows, vectors), generate
 
 
-@intrinsic(prefer_literal=True)
-def tile_multiply(typing, tile, rows, vectors, a, row_step, b):
-    """Add an outer product, one FMA per vector: `tile[r] += a[r * row_step] * b[:]`.
+def _add_products(
+    builder: ir.IRBuilder, tile: ir.Value, factors: Iterable[ir.Value], b: ir.Value, vectors: int
+) -> list[ir.Value]:
+    """tile[r] + factors[r] * b, one FMA per vector; b is the address of a row of vectors."""
+    columns = []
+    for j in range(vectors):
+        place = pointer_to(builder, b, ir.Constant(INT64, j * LANES), VECTOR)
+        columns.append(builder.load(place))
+        columns[-1].align = FLOAT
+    result: list[ir.Value] = []
+    for factor in factors:
+        for column in columns:
+            old = builder.extract_value(tile, len(result))
+            result.append(call(builder, f"llvm.fmuladd.{SUFFIX}", factor, column, old))
+    return result
 
-    b holds `vectors` vectors in a row.
-    """
-    r, n = rows.literal_value, vectors.literal_value
 
-    def generate(context, builder, signature, values):
+@_with_constants
+def tile_multiply(
+    typing: Any, tile: Any, rows: Any, vectors: Any, a: Any, row_step: Any, b: Any
+) -> Any:
+    """Add an outer product: `tile[r] += a[r * row_step] * b[:]`."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         tile, _, _, a, row_step, b = values
-        fma = f"llvm.fmuladd.{SUFFIX}"
-        columns = []
-        for j in range(n):
-            columns.append(
-                builder.load(pointer_to(builder, b, ir.Constant(INT64, j * LANES), VECTOR))
-            )
-            columns[-1].align = 4
-        offset, result = ir.Constant(INT64, 0), []
-        for i in range(r):
-            factor = broadcast(builder, builder.load(pointer_to(builder, a, offset, FLOAT)))
-            result += [
-                call(builder, fma, factor, columns[j], builder.extract_value(tile, i * n + j))
-                for j in range(n)
-            ]
-            offset = builder.add(offset, row_step)
+
+        def factors() -> Iterable[ir.Value]:
+            offset = ir.Constant(INT64, 0)
+            for _ in range(rows.literal_value):
+                value = builder.load(pointer_to(builder, a, offset, FLOAT32))
+                yield broadcast(builder, value)
+                offset = builder.add(offset, row_step)
+
+        result = _add_products(builder, tile, factors(), b, vectors.literal_value)
         return context.make_tuple(builder, signature.return_type, result)
 
     return tile(tile, rows, vectors, intp, intp, intp), generate
 
 
-@intrinsic(prefer_literal=True)
-def addresses(typing, table, rows):
-    """The first `rows` addresses of the table at `table` as a tuple; rows is a constant."""
+@_with_constants
+def addresses(typing: Any, table: Any, rows: Any) -> Any:
+    """The first `rows` addresses of the table at `table` as a tuple."""
     result = types.UniTuple(intp, rows.literal_value)
 
-    def generate(context, builder, signature, values):
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         pointer = builder.inttoptr(values[0], INT64.as_pointer())
         indices = [ir.Constant(INT64, r) for r in range(len(result))]
         return context.make_tuple(
@@ -82,124 +99,128 @@ def addresses(typing, table, rows):
     return result(intp, rows), generate
 
 
-@intrinsic(prefer_literal=True)
-def tile_multiply_at(typing, tile, vectors, rows, i, b):
+@_with_constants
+def tile_multiply_at(typing: Any, tile: Any, vectors: Any, rows: Any, i: Any, b: Any) -> Any:
     """`tile_multiply` for rows of a at separate addresses: `tile[r] += rows[r][i] * b[:]`."""
-    n, r = vectors.literal_value, len(rows)
 
-    def generate(context, builder, signature, values):
-        tile, _, rows, i, b = values
-        columns = []
-        for j in range(n):
-            columns.append(
-                builder.load(pointer_to(builder, b, ir.Constant(INT64, j * LANES), VECTOR))
-            )
-            columns[-1].align = 4
-        result = []
-        for row in range(r):
-            factor = broadcast(
-                builder,
-                builder.load(pointer_to(builder, builder.extract_value(rows, row), i, FLOAT)),
-            )
-            for j in range(n):
-                result.append(
-                    call(
-                        builder,
-                        f"llvm.fmuladd.{SUFFIX}",
-                        factor,
-                        columns[j],
-                        builder.extract_value(tile, row * n + j),
-                    )
-                )
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        tile, _, row_addresses, i, b = values
+
+        def factors() -> Iterable[ir.Value]:
+            for r in range(len(rows)):
+                row = builder.extract_value(row_addresses, r)
+                yield broadcast(builder, builder.load(pointer_to(builder, row, i, FLOAT32)))
+
+        result = _add_products(builder, tile, factors(), b, vectors.literal_value)
         return context.make_tuple(builder, signature.return_type, result)
 
     return tile(tile, vectors, rows, intp, intp), generate
 
 
-@intrinsic(prefer_literal=True)
-def tile_store(typing, tile, vectors, c, step, rows, n, add, scale, bias, relu):
-    """c[r * step + j] = the tile's first `rows` rows and n columns, with an epilogue.
+class _Column(NamedTuple):
+    """What `tile_store` applies to one vector of every row."""
 
-    The value is multiplied by scale[j] and increased by bias[j] (unless these addresses are 0),
-    added to c if `add`, and clipped at 0 if `relu`. The options cost no branches: a masked load of
-    no lanes gives zeros, and a maximum with -inf changes nothing.
+    offset: ir.Value  # in floats from the start of the row
+    mask: ir.Value  # lanes that are columns of c
+    old: ir.Value  # lanes to which c is added
+    scale: ir.Value
+    bias: ir.Value
+
+
+@_with_constants
+def tile_store(typing: Any, tile: Any, vectors: Any, c: Any, epilogue: Any) -> Any:
+    """c = max(scale * tile + bias + c if `add`, 0 if `relu`).
+
+    c is a record `Rows`, of which at most the rows and columns of the tile are written; epilogue is
+    an `Epilogue`. The options need no branches: a masked load of no lanes gives zeros, and a maximum
+    with -inf changes nothing.
     """
-    columns = vectors.literal_value
 
-    def generate(context, builder, signature, values):
-        tile, _, c, step, rows, n, add, scale, bias, relu = values
-        zero = ir.Constant(INT64, 0)
-
-        def unless_zero(condition, mask):
-            return builder.select(
-                builder.icmp_signed("!=", condition, zero), mask, constant(0, MASK)
-            )
-
-        def masked_load(p, i, mask, other=0.0):
-            name = f"llvm.masked.load.{SUFFIX}.p0"
-            return call(
-                builder,
-                name,
-                pointer_to(builder, p, i, VECTOR),
-                ir.Constant(INT32, 4),
-                mask,
-                constant(other),
-            )
-
-        def column_values(p, other):
-            """One vector per column from p on, or `other` if p is 0.
-
-            Nothing is read then, but a masked load from an invalid address is slow.
-            """
-            readable = builder.select(builder.icmp_signed("!=", p, zero), p, c)
-            return [
-                masked_load(readable, offset, unless_zero(p, mask), other)
-                for offset, mask in zip(offsets, masks, strict=True)
-            ]
-
-        least = builder.select(
-            builder.icmp_signed("!=", relu, zero), constant(0.0), constant(float("-inf"))
-        )
-        offsets = [ir.Constant(INT64, j * LANES) for j in range(columns)]
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        per_row = vectors.literal_value
+        data, step, rows, n = _fields(context, builder, c, values[2])
+        add, scale, bias, relu = _fields(context, builder, epilogue, values[3])
+        parts = [builder.extract_value(values[0], i) for i in range(len(tile))]
+        offsets = [ir.Constant(INT64, j * LANES) for j in range(per_row)]
         masks = [first_lanes(builder, builder.sub(n, offset)) for offset in offsets]
-        scales, biases = column_values(scale, 1.0), column_values(bias, 0.0)
-        old = [unless_zero(add, mask) for mask in masks]
+        scales = _column_values(builder, scale, data, offsets, masks, 1.0)
+        biases = _column_values(builder, bias, data, offsets, masks, 0.0)
+        old = [_mask_unless_zero(builder, add, mask) for mask in masks]
+        columns = [_Column(*k) for k in zip(offsets, masks, old, scales, biases, strict=True)]
+        none, zero = constant(float("-inf")), constant(0.0)
+        least = builder.select(_is_not_zero(builder, relu), zero, none)
 
-        def write(whole):
-            """Store the rows, as whole vectors or with the columns' masks."""
-            row = c
-            for r in range(len(signature.args[0]) // columns):
-                with builder.if_then(
-                    builder.icmp_signed(">", rows, ir.Constant(INT64, r)), likely=True
-                ):
-                    for j, offset in enumerate(offsets):
-                        value = builder.extract_value(tile, r * columns + j)
-                        value = call(builder, f"llvm.fmuladd.{SUFFIX}", value, scales[j], biases[j])
-                        value = builder.fadd(value, masked_load(row, offset, old[j]))
-                        value = builder.select(
-                            builder.fcmp_ordered("<", value, least), least, value
-                        )
-                        pointer = pointer_to(builder, row, offset, VECTOR)
-                        if whole:
-                            builder.store(value, pointer).align = 4
-                        else:
-                            arguments = value, pointer, ir.Constant(INT32, 4), masks[j]
-                            call(
-                                builder,
-                                f"llvm.masked.store.{SUFFIX}.p0",
-                                *arguments,
-                                result=ir.VoidType(),
-                            )
-                row = builder.add(row, builder.mul(step, ir.Constant(INT64, 4)))
+        def write(whole: bool) -> None:
+            row = data
+            for r in range(len(parts) // per_row):
+                exists = builder.icmp_signed(">", rows, ir.Constant(INT64, r))
+                with builder.if_then(exists, likely=True):
+                    for j, column in enumerate(columns):
+                        _store(builder, parts[r * per_row + j], row, column, least, whole)
+                row = builder.add(row, builder.mul(step, ir.Constant(INT64, FLOAT)))
 
         # Masked stores take twice as long.
-        with builder.if_else(
-            builder.icmp_signed(">=", n, ir.Constant(INT64, columns * LANES)), likely=True
-        ) as (whole, part):
+        is_whole = builder.icmp_signed(">=", n, ir.Constant(INT64, per_row * LANES))
+        with builder.if_else(is_whole, likely=True) as (whole, part):
             with whole:
                 write(True)
             with part:
                 write(False)
         return context.get_dummy_value()
 
-    return types.void(tile, vectors, *[intp] * 8), generate
+    return types.void(tile, vectors, c, epilogue), generate
+
+
+def _fields(context: Any, builder: ir.IRBuilder, record: Any, value: ir.Value) -> list[ir.Value]:
+    """The fields of a record as 64-bit integers, also those that are booleans or constants."""
+    values = [builder.extract_value(value, i) for i in range(len(record.types))]
+    return [
+        context.cast(builder, v, kind, intp) for v, kind in zip(values, record.types, strict=True)
+    ]
+
+
+def _is_not_zero(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    return builder.icmp_signed("!=", value, ir.Constant(INT64, 0))
+
+
+def _mask_unless_zero(builder: ir.IRBuilder, condition: ir.Value, mask: ir.Value) -> ir.Value:
+    """The mask, or no lanes if `condition` is 0."""
+    return builder.select(_is_not_zero(builder, condition), mask, constant(0, MASK))
+
+
+def _column_values(
+    builder: ir.IRBuilder,
+    p: ir.Value,
+    readable: ir.Value,
+    offsets: list[ir.Value],
+    masks: list[ir.Value],
+    other: float,
+) -> list[ir.Value]:
+    """The vectors at the address p, one per column, or `other` if p is 0.
+
+    The masked load then reads no lanes. It is slow at an invalid address, so it gets `readable`.
+    """
+    source = builder.select(_is_not_zero(builder, p), p, readable)
+    return [
+        masked_load(builder, source, offset, _mask_unless_zero(builder, p, mask), constant(other))
+        for offset, mask in zip(offsets, masks, strict=True)
+    ]
+
+
+def _store(
+    builder: ir.IRBuilder,
+    value: ir.Value,
+    row: ir.Value,
+    column: _Column,
+    least: ir.Value,
+    whole: bool,
+) -> None:
+    """Apply the epilogue to one vector and store it, as a whole or with the column's mask."""
+    value = call(builder, f"llvm.fmuladd.{SUFFIX}", value, column.scale, column.bias)
+    before = masked_load(builder, row, column.offset, column.old, constant(0.0))
+    value = builder.fadd(value, before)
+    value = builder.select(builder.fcmp_ordered("<", value, least), least, value)
+    if whole:
+        builder.store(value, pointer_to(builder, row, column.offset, VECTOR)).align = FLOAT
+    else:
+        masked_store(builder, row, column.offset, value, column.mask)

@@ -30,7 +30,7 @@ def test_number_of_threads():
 
 
 def test_two_python_threads_at_once():
-    """Kernels let go of the interpreter's lock; two callers neither disturb each other nor crash."""
+    """Kernels release the interpreter's lock; calls from two threads at once give right results."""
     wrong = []
 
     def work(index):
@@ -82,7 +82,7 @@ import numpy as np
 from minicnn.kernels import cpu, reference
 from minicnn.kernels.cpu import conv
 g = np.random.default_rng(0)
-x, w = g.standard_normal((20, 6, 6, 16), dtype=np.float32), g.standard_normal((3, 3, 16, 48), dtype=np.float32)
+x, w = (g.standard_normal(s, dtype=np.float32) for s in ((20, 6, 6, 16), (3, 3, 16, 48)))
 y = reference.conv2d(x, w, padding=1)
 for algorithm in {algorithms}:
     with conv.algorithm(algorithm):
@@ -91,7 +91,10 @@ for algorithm in {algorithms}:
 
 
 def test_kernels_from_the_cache_call_their_own_functions(tmp_path):
-    """Kernels compiled in different processes and loaded into one: functions of the same name must not be taken for each other."""
+    """Two kernels from different processes, loaded into one.
+
+    Functions of the same name must not be confused.
+    """
     for algorithms in (
         ("winograd2",),
         ("winograd4",),

@@ -87,7 +87,7 @@ def test_a_training_step_allocates_nothing_large():
 
 
 def test_neighboring_gaps_are_one():
-    """Two blocks side by side make room for one of their sizes together; a block takes the smallest gap that holds it."""
+    """Neighboring free blocks are one gap; a block is put into the smallest gap that holds it."""
     arena = memory.Arena(1 << 24)
     a, b, c, d, e = (arena.take(size << 20) for size in (1, 2, 1, 1, 1))
     places = [ctypes.addressof(block) - arena.address for block in (a, b, c, d, e)]
@@ -159,7 +159,7 @@ def test_out_of_memory_names_the_array():
 
 
 def test_sizes_that_round_alike_share_blocks_and_are_released():
-    """An array of almost the same size takes the block of one that is gone; release counts it once."""
+    """An array of nearly the same size takes the block of one that is gone; release frees it."""
     memory.release()
     sizes = 40_000, 40_001  # bytes
     first = memory.empty(sizes[0], np.uint8)
@@ -174,7 +174,7 @@ def test_sizes_that_round_alike_share_blocks_and_are_released():
 
 
 def test_large_arrays_go_past_the_caches(monkeypatch):
-    """Arrays that no cache holds are written with other instructions, which ask for alignment: results stay what they were."""
+    """Arrays larger than the caches are written by other instructions, to the same results."""
     generator = np.random.default_rng(0)
     x, dy = (generator.standard_normal((9, 96, 96, 80), dtype=np.float32) for _ in range(2))
     assert memory.non_temporal(cpu.empty(x, x.shape), 80) and not memory.non_temporal(

@@ -53,7 +53,8 @@ for algorithm in ("direct", "winograd4"):
     with conv.algorithm(algorithm):
         same([cpu.conv2d(x, w, b, padding=1), cpu.conv2d_grad_input(y, w, x.shape, padding=1)],
              [y, reference.conv2d_grad_input(y, w, x.shape, padding=1)])
-        same(cpu.conv2d_grad_weight(y, x, w.shape, padding=1), reference.conv2d_grad_weight(y, x, w.shape, padding=1))
+        same(cpu.conv2d_grad_weight(y, x, w.shape, padding=1),
+             reference.conv2d_grad_weight(y, x, w.shape, padding=1))
 x, w, b = a(3, 7, 6, 3), a(3, 2, 3, 5), a(5)
 same([cpu.conv2d(x, w, b, 2)], [reference.conv2d(x, w, b, 2)])
 same(cpu.max_pool2d(x, 3, 2, 1)[:1], reference.max_pool2d(x, 3, 2, 1)[:1])

@@ -1,0 +1,240 @@
+"""The CUDA runtime through CuPy: memory, compilation, launches and graphs.
+
+Tests install another object with the same methods, which runs the same sources on the CPU.
+"""
+
+import functools
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..types import Array, Shape
+
+SOURCES = Path(__file__).parent
+Three = tuple[int, int, int]
+STATIC_SHARED = 48 << 10  # bytes of shared memory that a block has without asking for more
+OLDEST = 80  # compute capability: cp.async and the tensor-core instructions need Ampere
+
+
+@functools.cache
+def source(file: str | Path) -> str:
+    """The text of a .cu file in which each include is replaced by the included text.
+
+    `file` is a name in this folder or the path of another file; it includes .cuh files of this
+    folder.
+    """
+
+    def included(match: re.Match[str]) -> str:
+        inner = source(match[1]).replace("#pragma once\n", "")
+        guard = re.sub(r"\W", "_", match[1]).upper()
+        return f'#ifndef {guard}\n#define {guard}\n#line 1 "{match[1]}"\n{inner}\n#endif\n'
+
+    text = (SOURCES / file).read_text(encoding="utf-8")
+    return re.sub(r'^#include "(\w+\.cuh)"\n', included, text, flags=re.MULTILINE)
+
+
+class CuPy:
+    """Memory, compilation with NVRTC, and launches on the current CUDA device.
+
+    Raises ImportError with one sentence if CuPy or a suitable device is missing.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import cupy
+        except ImportError:
+            raise ImportError(
+                "it needs CuPy: pip install 'minicnn[gpu13]' for CUDA 13, 'minicnn[gpu12]' for "
+                "CUDA 12"
+            ) from None
+        try:
+            count = cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            raise ImportError(f"CuPy finds no CUDA device: {error}") from None
+        if not count:
+            raise ImportError("CuPy finds no CUDA device")
+        self.cupy = cupy
+        self._poison = False
+        self._awaited: list[tuple[Array, np.ndarray]] | None = None  # see `upload`
+        self._lasting = cupy.cuda.MemoryPool()
+        attributes = cupy.cuda.Device().attributes
+        self.processors: int = attributes["MultiProcessorCount"]
+        # bytes of shared memory: at most for one block, and for all blocks of a multiprocessor
+        self.shared_memory: int = attributes["MaxSharedMemoryPerBlockOptin"]
+        self.shared_memory_of_processor: int = attributes["MaxSharedMemoryPerMultiprocessor"]
+        capability = cupy.cuda.Device().compute_capability
+        if int(capability) < OLDEST:
+            raise ImportError(
+                f"the GPU has compute capability {capability}; minicnn needs 8.0 (Ampere) or newer"
+            )
+
+    def empty(self, shape: Shape, dtype: DTypeLike) -> Array:
+        """Uninitialized memory on the device; within `poisoned`, full of NaN."""
+        array = self.cupy.empty(shape, dtype)
+        if self._poison and array.nbytes:
+            array.data.memset(0xFF, array.nbytes)
+        return array
+
+    @contextmanager
+    def poisoned(self) -> Iterator[None]:
+        """Fill new memory with NaN within this block, so that reads before a write show up."""
+        self._poison = True
+        try:
+            yield
+        finally:
+            self._poison = False
+
+    def describe(self) -> dict[str, Any]:
+        """The GPU and its driver."""
+        cuda = self.cupy.cuda
+        properties = cuda.runtime.getDeviceProperties(cuda.Device().id)
+        return {
+            "gpu": properties["name"].decode(),
+            "memory": f"{properties['totalGlobalMem'] / 2**30:.0f} GiB",
+            "processors": self.processors,
+            "driver": cuda.runtime.driverGetVersion(),
+            "cuda": cuda.runtime.runtimeGetVersion(),
+        }
+
+    def times(
+        self,
+        work: Callable[[int], Any],
+        repeats: int = 5,
+        launches: int = 20,
+        captured: bool = True,
+    ) -> list[float]:
+        """Seconds per call of `work(i)` on the device, `repeats` measurements.
+
+        Each measures `launches` calls, i = 0, 1, ..., as one graph if `captured`.
+        """
+
+        def calls() -> None:
+            for i in range(launches):
+                work(i)
+
+        for i in range(2):
+            work(i)  # compiles, and makes tables
+        start_all = self.capture(calls).launch if captured else calls
+        event, found = self.cupy.cuda.Event, []
+        for _ in range(repeats + 1):
+            start, end = event(), event()
+            start.record()
+            start_all()
+            end.record()
+            end.synchronize()
+            found.append(self.cupy.cuda.get_elapsed_time(start, end) / 1e3 / launches)
+        return found[1:]
+
+    def upload(self, host: np.ndarray) -> Array:
+        """A copy on the device, in C order, of an array on the host.
+
+        While a graph is captured, the copy is made once, when the capture ends.
+        """
+        if self._awaited is None:
+            return self.cupy.asarray(np.ascontiguousarray(host))
+        array = self.lasting(host.shape, host.dtype)
+        self._awaited.append((array, host))
+        return array
+
+    def lasting(self, shape: Shape, dtype: DTypeLike) -> Array:
+        """Memory for values that every replay of a graph reads, written once or between replays.
+
+        It comes from a pool of its own. The pool of a graph hands out memory that earlier kernels
+        of the same graph have released: they would overwrite the values at the next replay.
+        """
+        with self.cupy.cuda.using_allocator(self._lasting.malloc):
+            return self.cupy.empty(shape, dtype)
+
+    def download(self, array: Array) -> np.ndarray:
+        """A copy on the host of an array on the device."""
+        return self.cupy.asnumpy(array)
+
+    def overwrite(self, array: Array, value: Array) -> None:
+        """Copy an array, on the host or on the device, over one on the device."""
+        if type(value) is np.ndarray:
+            array.set(value)  # type: ignore[attr-defined]  # of CuPy's arrays
+        else:
+            array[...] = value
+
+    def address(self, array: Array) -> int:
+        """The address of the first element."""
+        return array.data.ptr  # type: ignore[attr-defined]  # of CuPy's arrays
+
+    def capture(self, work: Callable[[], Any]) -> "Graph":
+        """The launches of `work()` as a CUDA graph; nothing runs yet.
+
+        Memory that it allocates comes from a pool of its own, so that no other array gets memory
+        that the graph writes to.
+        """
+        cuda = self.cupy.cuda
+        cuda.get_current_stream().synchronize()
+        pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
+        awaited: list[tuple[Array, np.ndarray]] = []
+        self._awaited = awaited
+        with cuda.using_allocator(pool.malloc), stream:
+            stream.begin_capture()
+            try:
+                work()
+            finally:
+                self._awaited = None
+                graph = stream.end_capture()
+        for array, host in awaited:
+            self.overwrite(array, np.ascontiguousarray(host))
+        return Graph(graph, pool, [array for array, _ in awaited])
+
+    def launch(
+        self,
+        file: str | Path,
+        name: str,
+        options: tuple[str, ...],
+        grid: Three,
+        block: Three,
+        arguments: tuple[Any, ...],
+        shared: int,
+        together: bool,
+    ) -> None:
+        """Start `grid` blocks of `block` threads; with `together` all run at the same time."""
+        if not together:
+            kernel = self._kernel(file, name, options, shared)
+            kernel(grid, block, arguments, shared_mem=shared)
+            return
+        with warnings.catch_warnings():  # CuPy would start fewer blocks, and warn
+            warnings.filterwarnings("error", message="The grid size will be reduced")
+            kernel = self._cooperative(file, name, options)
+            kernel(grid, block, arguments, shared_mem=shared)
+
+    @functools.cache  # noqa: B019 - there is one instance
+    def _kernel(self, file: str | Path, name: str, options: tuple[str, ...], shared: int) -> Any:
+        found = self._module(file, options).get_function(name)
+        if shared > STATIC_SHARED:
+            found.max_dynamic_shared_size_bytes = shared
+        return found
+
+    @functools.cache  # noqa: B019
+    def _module(self, file: str | Path, options: tuple[str, ...], cooperative: bool = False) -> Any:
+        return self.cupy.RawModule(
+            code=source(file),
+            options=("--std=c++17", *options),
+            enable_cooperative_groups=cooperative,
+        )
+
+    @functools.cache  # noqa: B019
+    def _cooperative(self, file: str | Path, name: str, options: tuple[str, ...]) -> Any:
+        return self._module(file, options, cooperative=True).get_function(name)
+
+
+class Graph:
+    """A captured graph and the memory that it uses, which is released with the graph."""
+
+    def __init__(self, graph: Any, *memory: Any) -> None:
+        self._graph, self._memory = graph, memory
+
+    def launch(self) -> None:
+        """Start all captured kernels."""
+        self._graph.launch()
