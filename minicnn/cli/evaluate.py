@@ -1,6 +1,5 @@
 """`evaluate` and `predict`: a trained network on a test set, and on single image files."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +7,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from ..data.pixels import is_dark_on_light
+from ..data.pixels import read_file
 from ..data.transforms import Preprocess
 from ..device import model_device, to_host, to_input
 from ..errors import DataError
@@ -97,11 +96,7 @@ def predict(
 
 def _read(path: Path, network: Network, invert: bool | None) -> tuple[np.ndarray, bool]:
     """The pixels of a file, made as those of training were, and whether they were inverted."""
-    decode = _preprocess(network).decode
-    pixels = replace(decode, light_on_dark=False).read(path)
-    inverts = decode.light_on_dark if invert is None else invert
-    inverted = inverts and (invert is True or is_dark_on_light(pixels))
-    return (255 - pixels if inverted else pixels), inverted
+    return _preprocess(network).decode.decoded(str(path), read_file(path), invert)
 
 
 def _probabilities(network: Network, pixels: np.ndarray) -> np.ndarray:

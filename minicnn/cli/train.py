@@ -5,7 +5,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -122,7 +122,8 @@ def train(
     sets = load_data(
         data_source, plan.data, decode, validation=val, seed=seed, skip_broken=skip_broken
     )
-    training_set, test_set, validation_set = (part and _sample(part, limit) for part in sets)
+    training_set, test_set = _sample(sets.train, limit), _sample(sets.test, limit)
+    validation_set = sets.validation and _sample(sets.validation, limit)
     if "num_classes" in entry.options:
         options.setdefault("num_classes", len(training_set.classes))
     network = registry.create(model, seed=seed, **options)

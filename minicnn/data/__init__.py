@@ -68,7 +68,11 @@ def load_splits(
     """
     decode = size if isinstance(size, Decode) else Decode(pair(size, "size"))
     found = _splits(source, decode, report, skip_broken)
-    splits = Splits(*(part and replace(part, source=source) for part in found))
+    splits = Splits(
+        replace(found.train, source=source),
+        replace(found.test, source=source),
+        found.validation and replace(found.validation, source=source),
+    )
     if not validation:
         return splits
     if splits.validation is not None:

@@ -32,7 +32,8 @@ def read(
 ) -> dict[str, str]:
     """The label of each image that a table names, `{path: label}`; `report` says which are used.
 
-    A table of labels names images, and has two columns, or a heading that names the label's.
+    A table of labels has a heading that names the column of the label, or two columns of which the
+    first has names of files.
     Raises DataError for a row whose image is missing, or an image with two labels.
     """
     images, found = list(images), dict[str, str]()
@@ -68,11 +69,13 @@ def _rows(where: str, contents: bytes) -> list[tuple[str, str]]:
     heading = [cell.strip().lower() for cell in rows[0]]
     name = next((i for i, cell in enumerate(heading) if cell in PATH_HEADINGS), 0)
     named = [i for i, cell in enumerate(heading) if cell in LABEL_HEADINGS and i != name]
-    label = named[0] if named else None
-    if label is None:
-        if len(heading) != 2 and not where.endswith(ANNOTATIONS):
+    if not named:
+        # Without a heading only file names tell that this is a table of labels, and no log.
+        is_list = len(heading) == 2 or where.endswith(ANNOTATIONS)
+        if not is_list or not PurePosixPath(rows[-1][name].strip()).suffix:
             return []
-        label = 1 - name if len(heading) == 2 else 1
+        named = [1 - name if len(heading) == 2 else 1]
+    label = named[0]
     return [(row[name].strip(), row[label].strip()) for row in rows if len(row) > max(name, label)]
 
 

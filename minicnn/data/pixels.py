@@ -53,11 +53,21 @@ class Decode:
 
     def __call__(self, name: str, contents: bytes) -> np.ndarray:
         """The pixels in a file's `contents`. Raises DataError that names the file."""
+        return self.decoded(name, contents)[0]
+
+    def read(self, path: str | PathLike) -> np.ndarray:
+        """The pixels of a file on disk. Raises DataError."""
+        return self(str(path), read_file(path))
+
+    def decoded(
+        self, name: str, contents: bytes, invert: bool | None = None
+    ) -> tuple[np.ndarray, bool]:
+        """The pixels, and whether they were inverted, which `invert` decides if it is not None."""
         if not contents:
             raise DataError(f"{name}: it cannot be read as an image: the file is empty")
         try:
             with Image.open(io.BytesIO(contents)) as file:
-                pixels = self._resized(file)
+                inner = np.asarray(self._resized(file))
         except DataError as error:
             raise DataError(f"{name}: it cannot be read as an image: {error}") from None
         except Image.UnidentifiedImageError:
@@ -66,15 +76,13 @@ class Decode:
             ) from None
         except Exception as error:  # Pillow and its codecs can raise anything for a damaged file
             raise DataError(f"{name}: it cannot be read as an image: {error}") from None
-        if self.light_on_dark and is_dark_on_light(pixels):
-            return 255 - pixels
-        return pixels
+        inner = inner.reshape(*inner.shape[:2], self.channels)
+        if invert is None:
+            invert = self.light_on_dark and is_dark_on_light(inner)
+        return self._framed(255 - inner if invert else inner), invert
 
-    def read(self, path: str | PathLike) -> np.ndarray:
-        """The pixels of a file on disk. Raises DataError."""
-        return self(str(path), read_file(path))
-
-    def _resized(self, file: Image.Image) -> np.ndarray:
+    def _resized(self, file: Image.Image) -> Image.Image:
+        """The image, scaled to cover `size` and cropped to it, or scaled to lie inside."""
         height, width = self.size
         turned = self.orient and file.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; the result is at least this large.
@@ -83,19 +91,26 @@ class Decode:
         image = plain(upright, file.format in SIXTEEN_BITS)
         image = image.convert("L" if self.channels == 1 else "RGB")
         if image.size == (width, height):
-            return np.asarray(image).reshape(self.shape)
+            return image
         if self.fit == "cover":
             # The part that is kept is resized, and not the image: that of a panorama is enormous.
             scale = max(width / image.width, height / image.height)
             left, top = (image.width - width / scale) / 2, (image.height - height / scale) / 2
             box = (left, top, image.width - left, image.height - top)
-            return np.asarray(image.resize((width, height), FILTER, box)).reshape(self.shape)
+            return image.resize((width, height), FILTER, box)
         scale = min(width / image.width, height / image.height)
         inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-        canvas = Image.new(image.mode, (width, height))
-        corner = (width - inner[0]) // 2, (height - inner[1]) // 2
-        canvas.paste(image.resize(inner, FILTER), corner)
-        return np.asarray(canvas).reshape(self.shape)
+        return image.resize(inner, FILTER)
+
+    def _framed(self, pixels: np.ndarray) -> np.ndarray:
+        """The pixels in the middle of black ones."""
+        if pixels.shape == self.shape:
+            return pixels
+        framed = np.zeros(self.shape, np.uint8)
+        (height, width), (h, w) = self.size, pixels.shape[:2]
+        top, left = (height - h) // 2, (width - w) // 2
+        framed[top : top + h, left : left + w] = pixels
+        return framed
 
     def _draft_size(self, size: tuple[int, int], turned: bool) -> tuple[int, int]:
         """The smallest (W, H) of the file, as it lies, from which nothing has to be enlarged."""
@@ -165,6 +180,5 @@ def read_image(
     gray images only.
     Raises DataError if the file is missing, damaged or not an image.
     """
-    pixels = Decode(size, channels, fit).read(path)
-    inverted = is_dark_on_light(pixels) if invert is None else invert
-    return (255 - pixels if inverted else pixels), inverted
+    decode = Decode(size, channels, fit, light_on_dark=True)
+    return decode.decoded(str(path), read_file(path), invert)

@@ -28,7 +28,8 @@ def check_data(
 ) -> None:
     """Raise ShapeError, DataError or TrainingError if a set does not fit the network.
 
-    name: what `test` is called in messages. All labels are checked, and the first image after its preprocessing.
+    name: what `test` is called in messages. All labels are checked, and the first image after its
+    preprocessing.
     """
     x = _first_input(loader, "training")
     classes = _classes(model, x, loss)

@@ -8,7 +8,7 @@ from urllib.parse import urlparse
 from .. import registry
 from ..data.download import cache_folder, download, sha256
 from ..errors import CheckpointError
-from ..layers import Layer, Network
+from ..layers import Layer, Network, metadata
 from ..registry import TorchForm
 from .safetensors import is_torchs, load, read
 from .torch_file import read_torch
@@ -47,18 +47,17 @@ def load_into(model: Layer, source: str | PathLike[str], checksum: str | None = 
 
 
 def _torch_form(model: Layer) -> TorchForm | None:
-    name = model.name if isinstance(model, Network) else None
-    return registry.entry(name).torch if name in registry.names() else None
+    name = metadata(model).name
+    return registry.entry(name).torch if name and name in registry.names() else None
 
 
 def _check_options(model: Layer) -> None:
     """Raise CheckpointError if an option that torch's files do not tell was not given."""
-    form = _torch_form(model)
-    assert isinstance(model, Network) or form is None
+    form, about = _torch_form(model), metadata(model)
     for option, values in (form.undecided if form else {}).items():
-        if option not in model.options:
+        if option not in about.options:
             raise CheckpointError(
-                f"torch's files of {model.name} do not tell its option {option}: give {values}"
+                f"torch's files of {about.name} do not tell its option {option}: give {values}"
             )
 
 

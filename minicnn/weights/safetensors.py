@@ -202,7 +202,10 @@ def preprocess_from_json(found: Any) -> Any:
     """The inverse. What was only noted raises DataError when it is called."""
     if not isinstance(found, dict):
         return None if found is None else _unknown_preprocess
-    return Preprocess(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+    arguments: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in found.items()
+    }
+    return Preprocess(**arguments)
 
 
 def _unknown_preprocess(images: Any) -> Any:
