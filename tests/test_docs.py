@@ -19,11 +19,6 @@ from minicnn.kernels import dispatch
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^(<!-- continues -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-KNOWN_BROKEN = {  # links to files that have moved; each line here is to go
-    "gpu.md: ../minicnn/layers/compose.py",
-    "ladder.md: ../kernels/cpu/launch.py",
-    "ladder.md: ../kernels/cpu/simd.py",
-}
 OPTION = re.compile(r"--?[a-z][\w-]*")
 
 
@@ -128,7 +123,7 @@ def test_links_lead_somewhere():
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
             if not target.startswith(("http://", "https://")):
                 broken += [f"{page.name}: {target}"] * (not (page.parent / target).exists())
-    assert set(broken) <= KNOWN_BROKEN
+    assert not broken
 
 
 @pytest.mark.parametrize(

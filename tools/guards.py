@@ -24,12 +24,12 @@ AT_MOST = {
     "import circles": 0,
     "imports of an upper storey": 0,
     "imports of tests, benchmarks, torch": 0,
-    "widest signature": 17,  # target 10, apart from operations and INTERFACES
-    "longest function": 80,  # lines without the docstring; target 60
+    "widest signature": 12,  # target 10, apart from operations and INTERFACES
+    "longest function": 57,  # lines without the docstring
     "longest file": 572,  # target 300
 }
 AT_LEAST = {  # percent of the arguments and results of public functions that have a type
-    "annotated in kernels": 76,  # target 100
+    "annotated in kernels": 95,  # target 100
     "annotated in minicnn": 99,  # target 100
     "annotated in models": 99,  # target 100
 }

@@ -1,16 +1,24 @@
-"""Verify and measure the GPU engine on this machine, from a checkout: `python -m benchmarks.gpu [--seconds N] [--out DIR]`.
+"""Verify and measure the GPU engine on this machine.
 
-It needs NumPy, CuPy and the repository, not installed; with torch it also compares, with MNIST at hand (MINICNN_DATA) it trains.
-Every part runs in a process of its own and writes what it finds line by line; what ends a process is found out, noted, and passed over.
+    python -m benchmarks.gpu [--seconds N] [--out DIR]
 
-    parts.py         the parts, in the order of their importance, and one part's run: the child process
-    runner.py        the parent process: limits of time, restarts behind whatever ended a child
-    environment.py   what machine this is, and its ceilings
-    correctness.py   every kernel against float64, networks against the CPU
-    variants.py      every tile, split and number of stages of the convolutions; large shapes and long sums
-    whole.py         LeNet's fused steps, replayed graphs, totals, running statistics, the ladder's rungs
-    speed.py         operations and training steps, with spot checks of their results; torch_side.py: PyTorch's best of the same
-    causes.py        where a step's time goes, kernel by kernel
-    learning.py      short trainings, whose losses must follow the CPU's
-    report.py        the tables, the JSON file and the picture
+It runs in a checkout and needs NumPy and CuPy. With torch it also measures PyTorch; with MNIST in
+MINICNN_DATA it also trains. Each part runs in its own process and writes each result at once, so
+that a crash ends only the task that caused it.
+
+| file           | content                                                                        |
+|----------------|--------------------------------------------------------------------------------|
+| parts.py       | the parts in the order of their importance, and the child process that runs one |
+| runner.py      | the parent process: limits of time, restarts after the task that ended a child  |
+| environment.py | the machine and its ceilings                                                   |
+| cases.py       | the operations that are compared, with their arguments                         |
+| correctness.py | every kernel against float64                                                   |
+| networks.py    | whole networks against the CPU                                                 |
+| variants.py    | every tile, split and number of stages; large shapes and long sums             |
+| whole.py       | LeNet's fused steps, graphs, totals, running statistics, the ladder's rungs    |
+| speed.py       | operations and training steps, with spot checks (spot.py) of their results     |
+| torch_side.py  | PyTorch's best of the same                                                     |
+| causes.py      | the time of a step by kernel                                                   |
+| learning.py    | short trainings, whose losses must follow the CPU's                            |
+| report.py      | tables, the JSON file and the picture                                          |
 """

@@ -1,4 +1,8 @@
-"""The command. Exit codes: 0: all comparisons passed. 1: some failed, or something ended with an error. 3: there is no GPU."""
+"""The command.
+
+Exit codes: 0 if all comparisons passed, 1 if one failed or a task ended with an error, 2 for an
+unknown part, 3 if there is no GPU.
+"""
 
 import argparse
 import json
@@ -40,9 +44,8 @@ def main(arguments: Sequence[str] | None = None, command: Sequence[str] = COMMAN
         part for part in known if any(part.name.startswith(name) for name in options.only or [""])
     ]
     if not chosen:
-        print(
-            f"benchmarks.gpu: --only {' '.join(options.only)}: no such part; known are {', '.join(part.name for part in known)}"
-        )
+        names = ", ".join(part.name for part in known)
+        print(f"benchmarks.gpu: --only {' '.join(options.only)}: expected one of {names}")
         return 2
     shared = [
         "--precisions",
@@ -82,8 +85,10 @@ def _supervised(runner: Runner, chosen: Sequence[Any], options: argparse.Namespa
         for table in report.tables(found):
             report.console.print(table)
         bad, judged = report.verdict(found)
+        failures, left_out = len(found["failures"]), len(found["left_out"])
         _say(
-            f"benchmarks.gpu: {judged} comparisons, {bad} failed; {len(found['failures'])} errors; {len(found['left_out'])} left out"
+            f"benchmarks.gpu: {judged} comparisons, {bad} failed; {failures} errors; "
+            f"{left_out} left out"
         )
     return 1 if bad or found["failures"] else 0
 
@@ -112,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out",
         type=Path,
-        help="a folder for gpu.json, gpu.md and gpu.png, written anew after each part",
+        help="a folder for gpu.json, gpu.md and gpu.png, written again after each part",
     )
     parser.add_argument("--only", nargs="+", metavar="PART", help="the parts whose names begin so")
     parser.add_argument(

@@ -1,4 +1,7 @@
-"""Where a training step's time goes: the kernels of one replay, as torch's profiler sees them (it sees every kernel of the process)."""
+"""The time of a training step by kernel, of one replay of its graph.
+
+torch's profiler measures them: it sees all kernels of the process, also those of CuPy.
+"""
 
 from collections.abc import Iterator
 from functools import partial

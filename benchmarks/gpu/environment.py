@@ -43,7 +43,7 @@ def tasks(tiny: bool) -> Iterator[Task]:
 
 
 def describe() -> dict[str, Any]:
-    """Versions, GPU, commit (of git, or what MINICNN_COMMIT says where a tree travels without), date."""
+    """Versions, GPU, date, and the commit from git or, without git, from MINICNN_COMMIT."""
     found: dict = {
         "python": platform.python_version(),
         **{p: version(p) for p in PACKAGES if version(p)},
@@ -68,7 +68,7 @@ def _output(*command: str) -> str | None:
 
 
 def ceilings(tiny: bool) -> dict[str, float]:
-    """Bytes and FLOPs per second that this GPU reaches: copying, and torch's products of large matrices, if there is torch."""
+    """Bytes per second of copies and, with torch, FLOP/s of products of large matrices."""
     run, found = runtime(), {}
     size = 1 << (12 if tiny else 28)
     a, b = run.empty((size,), np.float32), run.empty((size,), np.float32)
@@ -95,7 +95,10 @@ def ceilings(tiny: bool) -> dict[str, float]:
 
 
 def torch_times(work: Callable[[], Any], repeats: int = 5, launches: int = 10) -> list[float]:
-    """Seconds of a call of `work`, `repeats` times `launches` calls: by CUDA's events, as ours; by the clock where there is no GPU."""
+    """Seconds per call of `work`, in `repeats` measurements of `launches` calls.
+
+    CUDA's events measure them, as in our runtime; without a GPU, the clock.
+    """
     import torch
 
     for _ in range(3):

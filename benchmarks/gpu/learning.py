@@ -1,4 +1,4 @@
-"""Short trainings on the GPU: the losses must follow those on the CPU, and LeNet must learn its digits."""
+"""Short trainings on the GPU: the losses must follow the CPU's, and LeNet must learn the digits."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -13,12 +13,8 @@ from minicnn.errors import DataError
 
 from .parts import Task
 
-LIMITS = {
-    "fp32": 0.05,
-    "ffma": 0.05,
-    "tf32": 0.05,
-    "bf16": 0.1,
-}  # rounding grows from step to step; a wrong gradient grows at once
+# Rounding grows from step to step; the effect of a wrong gradient is large at once.
+LIMITS = {"fp32": 0.05, "ffma": 0.05, "tf32": 0.05, "bf16": 0.1}
 
 
 class Course(NamedTuple):
@@ -45,7 +41,10 @@ class Course(NamedTuple):
 
 
 def tasks(precisions: list[str], tiny: bool) -> Iterator[Task]:
-    """LeNet on MNIST (on the embedded digits where there is no MNIST), by precision; then all of MNIST, to its accuracy."""
+    """LeNet on a part of MNIST by precision, then on all of MNIST to its accuracy.
+
+    Without MNIST it trains on the bundled digits.
+    """
     for precision in precisions:
         yield f"lenet5, {precision}", partial(_course, precision, tiny)
     if not tiny:

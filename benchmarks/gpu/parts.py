@@ -1,7 +1,10 @@
-"""The parts, and the child process that runs one: `python -m benchmarks.gpu --part NAME --json FILE [--first I]`.
+"""The parts, and the child process that runs one of them.
 
-A part is a list of tasks. For each the child writes a line that it begins, a line for each result, and a line that it ended, each at
-once: whatever happens, the parent knows what was found, and which task was running.
+    python -m benchmarks.gpu --part NAME --json FILE [--first I]
+
+A part is a list of tasks. For each task the child writes one line when it begins, one per result,
+and one when it ends. Each is written at once: whatever ends the child, the parent has the results
+and knows which task was running.
 """
 
 import json
@@ -30,17 +33,27 @@ class Part(NamedTuple):
 
 
 def parts(precisions: list[str], tiny: bool, has_torch: bool) -> list[Part]:
-    """Every part, the most important first: what a budget of time does not reach is left out from the end."""
-    from . import causes, correctness, environment, learning, speed, torch_side, variants, whole
+    """All parts, the most important first, because a budget of time may leave out the last ones."""
+    from . import (
+        causes,
+        correctness,
+        environment,
+        learning,
+        networks,
+        speed,
+        torch_side,
+        variants,
+        whole,
+    )
 
     def each(what: str, tasks: Callable[..., Iterator[Task]], limit: float) -> list[Part]:
         return [Part(f"{what} {p}", partial(tasks, p, tiny), limit) for p in precisions]
 
     found = [Part("environment", lambda: environment.tasks(tiny), 60)]
-    found += each("kernels", correctness.kernels, 60)
+    found += each("kernels", correctness.tasks, 60)
     found += each("variants", variants.tasks, 60)
     found += [Part("whole steps", lambda: whole.tasks(precisions, tiny), 90)]
-    found += each("networks", correctness.networks, 120)
+    found += each("networks", networks.tasks, 120)
     found += each("operations", speed.operations, 60)
     if has_torch:
         found += each("torch operations", torch_side.operations, 60)
@@ -71,7 +84,8 @@ def run_part(part: Part, path: Path, first: int = 0) -> int:
                     write(**row)
                 _settled()
             except Exception as error:  # of any kind: the next task may well work
-                message = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+                first_line = (str(error).strip().splitlines() or [""])[0]
+                message = f"{type(error).__name__}: {first_line}"
                 write(
                     kind="failure", name=name, message=message, trace=traceback.format_exc()[-2000:]
                 )
@@ -90,7 +104,7 @@ def _settled() -> None:
 
 
 def _works() -> bool:
-    """Whether the device still obeys this process; after an illegal address, for one, it does not."""
+    """Whether this process can still use the device; after an illegal address it cannot."""
     try:
         _settled()
     except Exception:  # whatever its type, the answer is no

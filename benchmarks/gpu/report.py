@@ -12,6 +12,7 @@ from rich.table import Table
 
 console = Console(highlight=False, width=None if Console().is_terminal else 170)
 
+NEAREST = 8  # comparisons that are shown if none failed
 LISTS = {
     "check": "checks",
     "course": "courses",
@@ -23,7 +24,10 @@ LISTS = {
 
 
 def collected(lines: Sequence[dict], stored: Sequence[dict] = ()) -> dict[str, Any]:
-    """The lines of all parts by their kind; beside each speed PyTorch's best: of this run, or else of an earlier one on the same card."""
+    """The lines of all parts by their kind, and beside each speed PyTorch's best.
+
+    PyTorch's rows are those of this run, or else `stored` ones of an earlier run on the same card.
+    """
     found: dict[str, Any] = {
         "environment": {},
         "ceilings": {},
@@ -55,24 +59,42 @@ def _beside(row: dict, ways: dict, ceilings: dict[str, float]) -> dict[str, Any]
 
 
 def share(row: dict, ceilings: dict[str, float]) -> float | None:
-    """The floor over our time: the larger of bytes at the copy's bandwidth and FLOPs at the product's rate. None without ceilings."""
-    rate = ceilings.get(
-        f"{'tf32' if row['precision'] == 'fp32' else row['precision']} product, FLOP/s"
-    )
-    bandwidth, effort = (
-        ceilings.get("copy, bytes/s"),
-        3 if row["precision"] == "fp32" else 1,
-    )  # 3xTF32
-    floors = ([row["bytes"] / bandwidth] if bandwidth and row["bytes"] else []) + (
-        [effort * row["flops"] / rate] if rate else []
-    )
-    return max(floors) / row["seconds"] if floors and max(floors) else None
+    """The floor divided by our time; None without ceilings.
+
+    The floor is the larger of bytes at the bandwidth of a copy and FLOPs at the rate of a product.
+    """
+    is_split = row["precision"] == "fp32"  # 3xTF32: three products in tf32
+    rate = ceilings.get(f"{'tf32' if is_split else row['precision']} product, FLOP/s")
+    bandwidth = ceilings.get("copy, bytes/s")
+    floors = [0.0]
+    if bandwidth:
+        floors.append(row["bytes"] / bandwidth)
+    if rate:
+        floors.append((3 if is_split else 1) * row["flops"] / rate)
+    return max(floors) / row["seconds"] or None
 
 
 def verdict(found: dict) -> tuple[int, int]:
     """How many comparisons failed, and of how many."""
     judged = [*found["checks"], *found["courses"]]
     return sum(not result["passed"] for result in judged), len(judged)
+
+
+def tables(found: dict) -> list[Table]:
+    """The results as tables."""
+    shown = []
+    if found.get("checks"):
+        shown.append(_checks(found["checks"]))
+    for kind, title in (("failures", "errors"), ("left_out", "left out")):
+        if found.get(kind):
+            shown.append(_messages(title, found[kind]))
+    if found.get("rows"):
+        shown.append(_speed(found["rows"]))
+    if found.get("courses"):
+        shown.append(_courses(found["courses"]))
+    if found.get("epochs"):
+        shown.append(_epochs(found["epochs"]))
+    return shown + [_cause(cause) for cause in found.get("causes", [])]
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -83,127 +105,66 @@ def _verdict(result: dict) -> str:
     return "[green]ok[/]" if result["passed"] else "[red]FAILED[/]"
 
 
-def tables(found: dict) -> list[Table]:
-    """The results as tables; of the comparisons those that failed, or else those that came nearest to their limits."""
-    shown = []
-    if found.get("checks"):
-        table = _table(
-            "correctness", "comparison", "precision", "error", "limit", "bits repeat", ""
-        )
-        failed = [c for c in found["checks"] if not c["passed"]]
-        for check in (
-            failed
-            or sorted(found["checks"], key=lambda c: -c["error"] / max(c["limit"], 1e-30))[:8]
-        ):
-            repeats = "yes" if check["repeats"] else "no"
-            table.add_row(
-                escape(check["name"]),
-                check["precision"],
-                f"{check['error']:.1e}",
-                f"{check['limit']:.0e}",
-                repeats,
-                _verdict(check),
-            )
-        table.caption = f"{len(found['checks']) - len(failed)} of {len(found['checks'])} passed"
-        shown.append(table)
-    for kind, title in (("failures", "errors"), ("left_out", "left out")):
-        if found.get(kind):
-            table = _table(title, "part", "what", "why")
-            for line in found[kind]:
-                table.add_row(*(escape(line[key]) for key in ("part", "name", "message")))
-            shown.append(table)
-    if found.get("rows"):
-        table = _table(
-            "speed",
-            "what",
-            "precision",
-            "ours",
-            "PyTorch",
-            "its way",
-            "ratio",
-            "TFLOP/s",
-            "of the floor",
-            "tile, parts, blocks per SM",
-        )
-        for r in found["rows"]:
-            theirs, ratio = (
-                (f"{r['torch'] * 1e6:,.1f} us", f"{r['ratio']:.2f}") if r["torch"] else ("", "")
-            )
-            rate = f"{r['flops'] / r['seconds'] / 1e12:.1f}" if r["flops"] else ""
-            of_floor = f"{r['share']:.0%}" if r["share"] else ""
-            table.add_row(
-                r["name"],
-                r["precision"],
-                f"{r['seconds'] * 1e6:,.1f} us",
-                theirs,
-                r["way"] or "",
-                ratio,
-                rate,
-                of_floor,
-                _plan(r),
-            )
-        for text, mean in means(found["rows"]).items():
-            table.add_row(
-                f"[bold]geometric mean: {text}[/]",
-                "",
-                "",
-                "",
-                "",
-                f"[bold]{mean:.2f}[/]",
-                "",
-                "",
-                "",
-            )
-        shown.append(table)
-    if found.get("courses"):
-        table = _table(
-            "learning",
-            "training",
-            "precision",
-            "losses on the GPU",
-            "on the CPU",
-            "distance",
-            "test accuracy",
-            "",
-        )
-        for c in found["courses"]:
-            losses = (" ".join(f"{v:.4f}" for v in c[side]) for side in ("gpu", "cpu"))
-            table.add_row(
-                c["name"],
-                c["precision"],
-                *losses,
-                f"{c['distance']:.1e}",
-                f"{c['accuracy']:.2%}",
-                _verdict(c),
-            )
-        shown.append(table)
-    if found.get("epochs"):
-        table = _table("LeNet-5 by epochs", "epoch", "training loss", "test accuracy", "seconds")
-        for e in found["epochs"]:
-            table.add_row(
-                f"{e['epoch']}",
-                f"{e['train_loss']:.4f}",
-                f"{e['test_accuracy']:.2%}",
-                f"{e['seconds']:.2f}",
-            )
-        shown.append(table)
-    for cause in found.get("causes", []):
-        table = _table(
-            f"the kernels of a step of {cause['name']}, {cause['precision']}",
-            "kernel",
-            "launches",
-            "us",
-            "share",
-        )
-        for name, count, microseconds in cause["kernels"]:
-            table.add_row(
-                escape(name),
-                f"{count}",
-                f"{microseconds:,.1f}",
-                f"{microseconds / cause['microseconds']:.0%}",
-            )
-        shown.append(table)
-    return shown
+def _checks(checks: list[dict]) -> Table:
+    """The comparisons that failed, or else those that came nearest to their limits."""
+    table = _table("correctness", "comparison", "precision", "error", "limit", "bits repeat", "")
+    failed = [c for c in checks if not c["passed"]]
+    nearest = sorted(checks, key=lambda c: -c["error"] / max(c["limit"], 1e-30))[:NEAREST]
+    for c in failed or nearest:
+        numbers = f"{c['error']:.1e}", f"{c['limit']:.0e}", "yes" if c["repeats"] else "no"
+        table.add_row(escape(c["name"]), c["precision"], *numbers, _verdict(c))
+    table.caption = f"{len(checks) - len(failed)} of {len(checks)} passed"
+    return table
+
+
+def _messages(title: str, lines: list[dict]) -> Table:
+    table = _table(title, "part", "what", "why")
+    for line in lines:
+        table.add_row(*(escape(line[key]) for key in ("part", "name", "message")))
+    return table
+
+
+def _speed(rows: list[dict]) -> Table:
+    columns = "what", "precision", "ours", "PyTorch", "its way", "ratio", "TFLOP/s", "of the floor"
+    table = _table("speed", *columns, "tile, parts, blocks per SM")
+    for r in rows:
+        theirs = f"{r['torch'] * 1e6:,.1f} us" if r["torch"] else ""
+        ratio = f"{r['ratio']:.2f}" if r["torch"] else ""
+        rate = f"{r['flops'] / r['seconds'] / 1e12:.1f}" if r["flops"] else ""
+        floor = f"{r['share']:.0%}" if r["share"] else ""
+        ours = r["name"], r["precision"], f"{r['seconds'] * 1e6:,.1f} us"
+        table.add_row(*ours, theirs, r["way"] or "", ratio, rate, floor, _plan(r))
+    for text, mean in means(rows).items():
+        name, ratio = f"[bold]geometric mean: {text}[/]", f"[bold]{mean:.2f}[/]"
+        table.add_row(name, "", "", "", "", ratio, "", "", "")
+    return table
+
+
+def _courses(courses: list[dict]) -> Table:
+    columns = "training", "precision", "losses on the GPU", "on the CPU", "distance"
+    table = _table("learning", *columns, "test accuracy", "")
+    for c in courses:
+        losses = (" ".join(f"{v:.4f}" for v in c[side]) for side in ("gpu", "cpu"))
+        numbers = f"{c['distance']:.1e}", f"{c['accuracy']:.2%}"
+        table.add_row(c["name"], c["precision"], *losses, *numbers, _verdict(c))
+    return table
+
+
+def _epochs(epochs: list[dict]) -> Table:
+    table = _table("LeNet-5 by epochs", "epoch", "training loss", "test accuracy", "seconds")
+    for e in epochs:
+        numbers = f"{e['train_loss']:.4f}", f"{e['test_accuracy']:.2%}", f"{e['seconds']:.2f}"
+        table.add_row(f"{e['epoch']}", *numbers)
+    return table
+
+
+def _cause(cause: dict) -> Table:
+    title = f"the kernels of a step of {cause['name']}, {cause['precision']}"
+    table = _table(title, "kernel", "launches", "us", "share")
+    for name, count, microseconds in cause["kernels"]:
+        share_of_all = f"{microseconds / cause['microseconds']:.0%}"
+        table.add_row(escape(name), f"{count}", f"{microseconds:,.1f}", share_of_all)
+    return table
 
 
 def _plan(row: dict) -> str:
@@ -222,7 +183,7 @@ def means(rows: Sequence[dict]) -> dict[str, float]:
 
 
 def write(found: dict, folder: Path) -> None:
-    """`gpu.json`, `gpu.md` and `gpu.png` in the folder, and PyTorch's rows, if it was measured, in `gpu-torch.json`."""
+    """Write `gpu.json`, `gpu.md` and `gpu.png`, and PyTorch's rows to `gpu-torch.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
     if found["torch"]:

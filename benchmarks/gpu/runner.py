@@ -1,4 +1,4 @@
-"""The parent process: each part in a child with its own limits, restarted behind the task that ended it."""
+"""The parent process: each part in a child with its own limits, restarted after a failed task."""
 
 import json
 import subprocess
@@ -11,13 +11,17 @@ from typing import Any
 from .parts import DEVICE_LOST, Part
 
 START = 60  # seconds that a child may take before its first line: imports, the device's context
-RESTARTS = 8  # of one part: where more tasks end their process, the rest is not tried
+RESTARTS = 8  # of one part; after that many failed processes its other tasks are left out
 
 
 class Runner:
-    """Runs parts and collects their lines. command: how a child is started; `--part` and the rest are added to it.
+    """Runs parts and collects their lines.
 
-    seconds: the time for all parts together; what it does not reach is noted as left out. limit: the time for one task at most.
+    Args:
+        command: the command that starts a child; `--part` and the rest are added.
+        seconds: the time for all parts; tasks that do not fit in are noted as left out.
+        limit: the longest time for one task, in seconds.
+        say: prints a line.
     """
 
     def __init__(
@@ -64,7 +68,7 @@ class Runner:
             if not told:
                 self._note(part, "failure", name, _ending(code))
             first = number + 1
-            self._say(f"       goes on behind: {name}")
+            self._say(f"       goes on after: {name}")
         self._note(
             part, "left out", part.name, f"{RESTARTS} of its processes ended before their time"
         )
@@ -72,7 +76,11 @@ class Runner:
     def _watch(
         self, part: Part, path: Path, first: int
     ) -> tuple[int | str, tuple[int, str, bool] | None]:
-        """The exit code (or why the child was killed), and the task that ran last: number, name, whether its failure is written."""
+        """Run a part in a child.
+
+        Returns the exit code, or why the child was killed, and the task that ran last: its number,
+        its name, and whether its failure is written.
+        """
         log = path.with_suffix(".log")
         with path.open(encoding="utf-8") as lines, log.open("w") as output:
             command = [
@@ -88,19 +96,14 @@ class Runner:
             task: tuple[int, str, bool] | None
             task, heard, limit, rest = None, time.monotonic(), float(START), ""
             while True:
-                code: int | str | None = (
-                    self._child.poll()
-                )  # before reading: what it wrote last is then read
+                # before reading, so that the last lines are read too
+                code: int | str | None = self._child.poll()
                 for line in iter(lines.readline, ""):
                     rest += line
                     if not rest.endswith("\n"):
                         break  # written in part
-                    found, rest, heard, limit = (
-                        json.loads(rest),
-                        "",
-                        time.monotonic(),
-                        min(part.limit, self._limit),
-                    )
+                    found, rest, heard = json.loads(rest), "", time.monotonic()
+                    limit = min(part.limit, self._limit)
                     task = self._take(found, task)
                 if code is None and time.monotonic() > min(heard + limit, self._end):
                     self.close()
@@ -122,16 +125,14 @@ class Runner:
             self._say(f"       FAILED {line['name']}: {line['message']}")
             return task and (*task[:2], True)
         if line["kind"] == "check" and not line["passed"]:
-            self._say(
-                f"       FAILED {line['name']}: error {line['error']:.1e}, limit {line['limit']:.0e}"
-            )
+            size = f"error {line['error']:.1e}, limit {line['limit']:.0e}"
+            self._say(f"       FAILED {line['name']}: {size}")
         return task
 
     def _note(self, part: Part, kind: str, name: str, message: str) -> None:
         self.lines.append({"part": part.name, "kind": kind, "name": name, "message": message})
-        self._say(
-            f"       {'FAILED' if kind == 'failure' else 'left out:'} {name or part.name}: {message}"
-        )
+        verb = "FAILED" if kind == "failure" else "left out:"
+        self._say(f"       {verb} {name or part.name}: {message}")
 
 
 def _ending(code: int | str) -> str:

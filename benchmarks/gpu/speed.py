@@ -1,7 +1,8 @@
-"""How fast: operations and training steps, each a captured graph, with spot checks of the very results that are timed.
+"""The speed of operations and training steps, each a captured graph.
 
-Buffers rotate, so that what is read is not in the L2 cache already. `bytes` and `flops` are the least that an operation moves and does:
-with the machine's ceilings they give the floor. PyTorch's side is in torch_side.py.
+Spot checks compare the results that are timed. Buffers rotate, so that no input is in the L2 cache.
+`bytes` and `flops` are the least that an operation moves and computes: divided by the machine's
+ceilings they give the floor. PyTorch's side is in torch_side.py.
 """
 
 import statistics
@@ -79,7 +80,7 @@ def _row(
     }
 
 
-# ---- operations ------------------------------------------------------------------------------------------------------
+# -- operations ----------------------------------------------------------------------------------
 
 
 def operations(precision: str, tiny: bool) -> Iterator[Task]:
@@ -96,7 +97,7 @@ def _convolution(
     work, sets, w, flops, moved = _prepared(shape, size, filters, geometry)
     for what in PASSES:
         if what == "input gradient" and shape[3] == 3:
-            continue  # nobody asks for a first layer's
+            continue  # a first layer needs none
         plans: list[tuple] = []
         with mock.patch.object(product, "plan", partial(_noted, product.plan, plans)):
             result = work[what](0)
@@ -117,7 +118,7 @@ def _convolution(
 def _prepared(
     shape: tuple, size: int, filters: int, geometry: dict[str, int]
 ) -> tuple[dict[str, Callable], list[tuple], Any, float, int]:
-    """Each pass as a call, the sets of buffers that they go through, the weights, and the FLOPs and bytes of a pass."""
+    """Each pass as a call, the rotating buffers, the weights, and FLOPs and bytes per pass."""
     generator = np.random.default_rng()
     w = runtime().upload(
         generator.standard_normal((size, size, shape[3], filters), dtype=np.float32)
@@ -168,7 +169,7 @@ def _images(generator: np.random.Generator, shape: tuple) -> Any:
 
 
 def _memory_bound(precision: str, batch: int) -> Iterator[dict]:
-    """LRN, pooling, batch norm, addition, cross-entropy and the optimizer's step: forward and backward together."""
+    """Memory-bound operations, forward and backward together, and the optimizer's step."""
     set_precision(precision)
     run, generator = runtime(), np.random.default_rng()
     x = _images(generator, (batch, 56, 56, 64))
@@ -216,11 +217,11 @@ def _memory_bound(precision: str, batch: int) -> Iterator[dict]:
         yield _row("memory", name, precision, statistics.median(run.times(call)), 0.0, moved)
 
 
-# ---- training steps --------------------------------------------------------------------------------------------------
+# -- training steps ------------------------------------------------------------------------------
 
 
 def steps(precision: str, tiny: bool) -> Iterator[Task]:
-    """A training step of whole networks: forward, loss, backward, SGD with momentum and weight decay."""
+    """A training step of whole networks: forward, loss, backward, SGD with momentum."""
     for name, (images, classes) in (TINY_STEPS if tiny else STEPS).items():
         yield name, partial(_step, name, images, classes, precision)
     if precision == "fp32":
@@ -259,7 +260,7 @@ def _step(name: str, images: int, classes: int, precision: str) -> Iterator[dict
 
 
 def _fused_lenet(name: str, persistent: bool, images: int) -> Iterator[dict]:
-    """LeNet-5's step as a graph of nine kernels, or as one kernel, launched 20 times, host time included."""
+    """LeNet-5's step: a graph of nine kernels, or one kernel with the host's time to launch it."""
     run, model = runtime(), registry.create("lenet5", seed=0)
     parameters, velocities = (
         [run.upload(make(p.value)) for p in model.parameters()] for make in (np.copy, np.zeros_like)

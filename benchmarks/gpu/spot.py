@@ -1,4 +1,4 @@
-"""Random results of a large convolution against float64: numbers that are timed are numbers that are right."""
+"""Some random results of a large convolution against float64: those of the calls that are timed."""
 
 from itertools import product
 from typing import Any
@@ -22,7 +22,7 @@ def check(
     geometry: dict[str, int],
     result: Any,
 ) -> Check:
-    """Whether some of `result`, which a pass made on the device of x, dy and w, is right; some hundreds of its numbers are looked at."""
+    """Compare some hundreds of numbers of `result`, which a pass computed from x, dy and w."""
     weights = _wide(w)
     if precision == "bf16":
         weights = _wide(_half(weights))

@@ -1,6 +1,7 @@
-"""PyTorch's best of the same operations and steps: {contiguous, channels_last} x {eager, CUDA graph}, with cudnn.benchmark on.
+"""PyTorch's best of the same operations and steps.
 
-As ours: events are the clock, buffers rotate past the L2 cache, a weight's gradient comes without a bias's.
+Ways: {contiguous, channels_last} x {eager, CUDA graph}, with cudnn.benchmark on. As on our side,
+events measure the time, buffers rotate past the L2 cache, and weight gradients exclude the bias.
 """
 
 import importlib
@@ -15,7 +16,7 @@ from .environment import torch_times
 from .parts import Task
 from .speed import CONVOLUTIONS, MEMORY_BATCH, PASSES, STEPS, TINY, TINY_STEPS, copies
 
-DEVICE = "cuda"  # torch's name of it; the tests of this file have none but the CPU
+DEVICE = "cuda"  # tests set it to the CPU
 
 
 def operations(precision: str, tiny: bool) -> Iterator[Task]:
@@ -130,46 +131,9 @@ def memory_bound(
 
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     found: dict[str, dict[str, float]] = {}
-    count = copies(shape[0] * shape[1] * shape[2] * shape[3] * (2 if precision == "bf16" else 4))
     for layout in (torch.contiguous_format, torch.channels_last):
         name = str(layout).removeprefix("torch.")
-        xs = [
-            torch.randn(shape[0], shape[3], *shape[1:3], device=DEVICE, dtype=kind).to(
-                memory_format=layout
-            )
-            for _ in range(count)
-        ]
-        xs = [x.requires_grad_() for x in xs]
-        dys = [torch.randn_like(x) for x in xs]
-        pooled = [torch.randn_like(F.max_pool2d(x, 2)) for x in xs]
-        gamma, beta, mean, var = (torch.ones(shape[3], device=DEVICE) for _ in range(4))
-        gamma.requires_grad_(), beta.requires_grad_()
-        turn = iter(range(10**9))
-
-        def both(forward, upstream, *others, xs=xs, turn=turn):
-            i = next(turn) % len(xs)
-            torch.autograd.grad(forward(xs[i]), (xs[i], *others), upstream[i])
-
-        def norm(x, m=mean, v=var, g=gamma, b=beta):
-            return F.relu(F.batch_norm(x, m, v, g, b, True), inplace=True)
-
-        def add(xs=xs, dys=dys, turn=turn):
-            i = next(turn) % len(xs)
-            return F.relu(xs[i].detach() + dys[i], inplace=True)
-
-        calls: dict[str, Callable] = {
-            "LRN": lambda both=both, dys=dys: both(
-                lambda x: F.local_response_norm(x, 5, 5e-4, 0.75, 2.0), dys
-            ),
-            "max pool 2x2": lambda both=both, pooled=pooled: both(
-                lambda x: F.max_pool2d(x, 2), pooled
-            ),
-            "batch norm + ReLU": lambda both=both, dys=dys, norm=norm, g=gamma, b=beta: both(
-                norm, dys, g, b
-            ),
-            "add + ReLU": add,
-        }
-        for what, call in calls.items():
+        for what, call in _image_calls(shape, kind, layout).items():
             for way, seconds in _ways(call):
                 found.setdefault(what, {})[f"{name}, {way}"] = seconds
     logits = torch.randn(logits_shape, device=DEVICE, dtype=kind, requires_grad=True)
@@ -180,10 +144,45 @@ def memory_bound(
     parameters = [torch.ones(parameter_size, device=DEVICE, requires_grad=True) for _ in range(6)]
     for p in parameters:
         p.grad = torch.ones_like(p)
-    found["SGD with momentum"] = dict(
-        _ways(torch.optim.SGD(parameters, 0.1, momentum=0.9, fused=True).step)
-    )
+    optimizer = torch.optim.SGD(parameters, 0.1, momentum=0.9, fused=True)
+    found["SGD with momentum"] = dict(_ways(optimizer.step))
     return found
+
+
+def _image_calls(shape: tuple, kind: Any, layout: Any) -> dict[str, Callable[[], Any]]:
+    """The memory-bound operations on images, on rotating buffers."""
+    import torch
+    from torch.nn import functional as F
+
+    count = copies(shape[0] * shape[1] * shape[2] * shape[3] * kind.itemsize)
+    images = (
+        torch.randn(shape[0], shape[3], *shape[1:3], device=DEVICE, dtype=kind)
+        for _ in range(count)
+    )
+    xs = [x.to(memory_format=layout).requires_grad_() for x in images]
+    dys = [torch.randn_like(x) for x in xs]
+    pooled = [torch.randn_like(F.max_pool2d(x, 2)) for x in xs]
+    gamma, beta, mean, var = (torch.ones(shape[3], device=DEVICE) for _ in range(4))
+    gamma.requires_grad_(), beta.requires_grad_()
+    turn = iter(range(10**9))
+
+    def both(forward: Callable, upstream: list, *others: Any) -> None:
+        i = next(turn) % len(xs)
+        torch.autograd.grad(forward(xs[i]), (xs[i], *others), upstream[i])
+
+    def norm(x: Any) -> Any:
+        return F.relu(F.batch_norm(x, mean, var, gamma, beta, True), inplace=True)
+
+    def add() -> Any:
+        i = next(turn) % len(xs)
+        return F.relu(xs[i].detach() + dys[i], inplace=True)
+
+    return {
+        "LRN": lambda: both(lambda x: F.local_response_norm(x, 5, 5e-4, 0.75, 2.0), dys),
+        "max pool 2x2": lambda: both(lambda x: F.max_pool2d(x, 2), pooled),
+        "batch norm + ReLU": lambda: both(norm, dys, gamma, beta),
+        "add + ReLU": add,
+    }
 
 
 def step(name: str, n: int, classes: int, precision: str) -> dict[str, float]:

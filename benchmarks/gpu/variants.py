@@ -1,6 +1,7 @@
-"""Every variant of the convolutions: each tile, whole and split sums, two stages and three; then large shapes and long sums.
+"""Every variant of the convolutions: each tile, whole and split sums, two and three stages.
 
-The plan takes a tile by the product's size and the card, so that comparisons of small shapes alone would never see the large tiles.
+The plan chooses a tile by the product's size and the card: comparisons of only small shapes would
+never run the large tiles. Then follow large shapes and long sums.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from minicnn.kernels.cuda import plan as plans
 from minicnn.kernels.cuda import product
 from minicnn.kernels.cuda.precision import PRECISIONS
 
-from .correctness import Images, cases, compare
+from .cases import Images, cases
+from .correctness import compare
 from .parts import Task
 
 SHAPES = (

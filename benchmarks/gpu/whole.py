@@ -1,4 +1,4 @@
-"""What is more than one kernel: LeNet's fused steps, replayed graphs, totals, running statistics, the rungs of the GPU's ladder."""
+"""More than one kernel: LeNet's fused steps, graphs, totals, running statistics, the ladder."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -112,7 +112,7 @@ def _lenet_graph(images: int) -> Iterator[dict]:
 
 
 def _graph(network: str, images: int, precision: str) -> Iterator[dict]:
-    """Forward, loss, backward, update and dropout's keys in one graph, replayed three times, against three eager steps."""
+    """Three replays of a whole step with dropout, as one graph, against three eager steps."""
     run, generator = runtime(), np.random.default_rng()
     model = registry.create(network, seed=0, num_classes=10)
     host, numbers = (
@@ -182,7 +182,7 @@ def _totals() -> Iterator[dict]:
 
 
 def _running() -> Iterator[dict]:
-    """Batch norm's running mean and variance after two steps of training, against the reference's."""
+    """Batch norm's running mean and variance after two steps, against the reference's."""
     run, generator = runtime(), np.random.default_rng()
     ours, theirs = BatchNorm2d(24).to("cuda").train(), BatchNorm2d(24).train()
     for _ in range(2):

@@ -72,7 +72,7 @@ def choose(
     groups: int,
     weights: bool = False,
 ) -> str:
-    """The algorithm for one pass: the one called `name` if possible, else the cheapest by `cost`."""
+    """The algorithm for one pass: `name` if it is possible, else the cheapest by `cost`."""
     names = possible(geometry, channels, filters, groups)
     if name in names:
         return name

@@ -22,7 +22,10 @@ def conv2d_affine(
     activation: str | None = None,
     out: Array | None = None,
 ) -> Array:
-    """See `functional.conv2d_affine`. Scale and shift take no time; the residual takes a pass over y."""
+    """See `functional.conv2d_affine`.
+
+    Scale and shift are part of the convolution; adding the residual is a second pass over y.
+    """
     geometry = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
     if residual is None:
         return scaled_conv2d(x, w, scale, shift, geometry, groups, activation, out)

@@ -2,6 +2,9 @@
 
 With many rows (images) the three passes are blocked matrix products. With few rows, reading the
 weights takes most of the time: these kernels read them once, in the order of memory.
+
+Small layers take a few microseconds. Records are passed to their kernels as plain tuples, because
+making a NamedTuple takes 0.2 us.
 """
 
 from ..types import Array
@@ -10,7 +13,7 @@ from .engine.arrays import address, contiguous, expect_shape, output_array, writ
 from .engine.gemm import multiply, pack
 from .engine.launch import kernel, task_range, threads_for
 from .engine.memory import empty
-from .engine.records import Epilogue, Rows, Strided
+from .engine.records import Rows, Strided
 from .engine.rows import fill_zeros
 from .engine.simd import (
     COLUMNS,
@@ -44,7 +47,7 @@ def _product(
     relu: bool,
     scratch: Address,
 ) -> None:
-    """c = a b + bias, at least 0 with `relu`: `(rows, columns)` of `(rows, depth)`, `(depth, columns)`.
+    """c = a b + bias, at least 0 with `relu`: `(rows, depth) (depth, columns)`.
 
     Tasks share the columns. DEPTH rows and WIDTH columns of b are packed at a time, so that they
     stay in the cache while all rows of a are multiplied by them.
@@ -63,11 +66,10 @@ def _product(
             width = min(WIDTH, last - j)
             block = b.data + FLOAT * (k * b.row_step + j * b.column_step)
             pack(Strided(block, b.row_step, b.column_step), steps, width, panels, steps, 0)
-            end = Epilogue(k > 0, 0, 0, 0)
-            if final:
-                end = Epilogue(k > 0, 0, bias + FLOAT * j if bias != 0 else 0, relu)
+            bias_j = bias + FLOAT * j if final and bias != 0 else 0
             result = Rows(c.data + FLOAT * j, c.step, c.rows, width)
-            multiply(Strided(left, steps, 1), panels, steps, result, end)
+            rows = Strided(left, steps, 1)
+            multiply(rows, panels, steps, result, k > 0, bias_j, relu and final)
 
 
 @kernel
@@ -176,7 +178,7 @@ def _outer_products(
             transposed = Strided(x.data + FLOAT * r, 1, x.step)
             place = dw + FLOAT * (r * columns + j)
             strip = Rows(place, columns, min(STRIP, last - r), width)
-            multiply(transposed, panels, images, strip, Epilogue(0, 0, 0, 0))
+            multiply(transposed, panels, images, strip, False, 0, False)
     if task == 0:
         for j in range(0, columns, LANES):
             sum = constant(0.0)
@@ -185,12 +187,14 @@ def _outer_products(
             store_part(db, j, sum, columns - j)
 
 
-def _multiply(a: Array, b: Strided, c: Array, bias: Address = 0, relu: bool = False) -> None:
+def _multiply(
+    a: Array, b: tuple[int, int, int], c: Array, bias: Address = 0, relu: bool = False
+) -> None:
     """c = a b + bias, at least 0 with `relu`; a `(rows, depth)` and c are contiguous."""
     (rows, depth), columns = a.shape, c.shape[1]
     tasks = threads_for(flops=2 * rows * depth * columns)
     scratch = empty(tasks * DEPTH * (WIDTH + rows + ROWS) + LANES)
-    left, result = Rows(address(a), depth, rows, depth), Rows(address(c), columns, rows, columns)
+    left, result = (address(a), depth, rows, depth), (address(c), columns, rows, columns)
     _product(tasks, left, b, result, bias, relu, address(scratch))
 
 
@@ -216,11 +220,11 @@ def linear(
     if rows <= FEW:
         parts = threads_for(flops=2 * w.size * rows)
         sums = empty(parts * rows * columns)
-        left = Rows(address(x), depth, rows, depth)
+        left = address(x), depth, rows, depth
         _few_rows(parts, left, address(w), columns, address(sums))
         _add_parts(1, address(sums), parts, rows, columns, bias, least_of(activation), address(y))
     else:
-        _multiply(x, Strided(address(w), columns, 1), y, bias, activation == "relu")
+        _multiply(x, (address(w), columns, 1), y, bias, activation == "relu")
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
     return write_to(out, y)
@@ -246,7 +250,7 @@ def linear_grad_input(dy: Array, w: Array) -> Array:
             address(dx),
         )
     else:
-        _multiply(dy, Strided(address(w), 1, depth), dx)
+        _multiply(dy, (address(w), 1, depth), dx)
     return dx
 
 
@@ -273,7 +277,7 @@ def _sums_of_products(dy: Array, x: Array) -> tuple[Array, Array]:
     left[:, :rows] = x
     tasks = threads_for(flops=2 * dw.size * images)
     scratch = empty(tasks * images * WIDTH + LANES)
-    left_rows = Rows(address(left), left.shape[1], images, rows)
-    dy_rows = Rows(address(dy), columns, images, columns)
+    left_rows = address(left), left.shape[1], images, rows
+    dy_rows = address(dy), columns, images, columns
     _outer_products(tasks, left_rows, dy_rows, address(dw), address(db), address(scratch))
     return dw, db

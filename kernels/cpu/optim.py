@@ -82,9 +82,11 @@ def _adam(
     eps: float,
     correction: float,
 ) -> None:
-    """w = shrink w, g = g + decay w, then the moments, then w -= rate m / (sqrt(v correction) + eps).
+    """Adam for parameters whose rates include the corrections of the first moment.
 
+        w = shrink w        g = g + decay w
         m += beta1 (g - m)        v += beta2 (g^2 - v)
+        w -= rate m / (sqrt(v correction) + eps)
 
     beta1 and beta2 are the weights of the new values, which are 1 - beta in the paper.
     """

@@ -1,7 +1,8 @@
 """Every operation on an NVIDIA GPU: CUDA C, compiled and launched by CuPy.
 
-An operation that is missing here falls back to `reference`, on CuPy's arrays. Each .cu file stands
-beside the .py file that launches it; device.py starts kernels, common.cuh is what they share.
+An operation that is missing here falls back to `reference`, on CuPy's arrays. The .py file of an
+operation launches the kernels of the .cu file of the same name. device.py starts kernels;
+common.cuh is what they share.
 """
 
 from ..types import Array, Shape

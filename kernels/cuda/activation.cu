@@ -1,7 +1,9 @@
-// Activations, their gradients from the output, and sums of two arrays. See reference/activation.py for the formulas.
+// Activations, their gradients from the output, and sums of two arrays. For the formulas see
+// reference/activation.py.
 #include "common.cuh"
 
-extern "C" __global__ void apply(const REAL* x, Pixels x_at, REAL* y, Pixels y_at, int vectors, int activation) {
+extern "C" __global__ void apply(const REAL* x, Pixels x_at, REAL* y, Pixels y_at, int vectors,
+                                 int activation) {
     int i = THREAD;
     if (i >= vectors) return;
     Vector v = load(x + place(i, x_at));
@@ -9,8 +11,8 @@ extern "C" __global__ void apply(const REAL* x, Pixels x_at, REAL* y, Pixels y_a
     store(y + place(i, y_at), v);
 }
 
-extern "C" __global__ void apply_grad(const REAL* dy, Pixels dy_at, const REAL* y, Pixels y_at, REAL* dx, Pixels dx_at, int vectors,
-                                      int activation) {
+extern "C" __global__ void apply_grad(const REAL* dy, Pixels dy_at, const REAL* y, Pixels y_at,
+                                      REAL* dx, Pixels dx_at, int vectors, int activation) {
     int i = THREAD;
     if (i >= vectors) return;
     Vector d = load(dy + place(i, dy_at)), v = load(y + place(i, y_at));
@@ -18,7 +20,8 @@ extern "C" __global__ void apply_grad(const REAL* dy, Pixels dy_at, const REAL* 
     store(dx + place(i, dx_at), d);
 }
 
-extern "C" __global__ void add(const REAL* a, Pixels a_at, const REAL* b, Pixels b_at, REAL* y, Pixels y_at, int vectors, int activation) {
+extern "C" __global__ void add(const REAL* a, Pixels a_at, const REAL* b, Pixels b_at, REAL* y,
+                               Pixels y_at, int vectors, int activation) {
     int i = THREAD;
     if (i >= vectors) return;
     Vector v = load(a + place(i, a_at)), w = load(b + place(i, b_at));
@@ -26,7 +29,7 @@ extern "C" __global__ void add(const REAL* a, Pixels a_at, const REAL* b, Pixels
     store(y + place(i, y_at), v);
 }
 
-// Between float and bf16: TO from(x).
+// Conversion between float and bf16: y in the type TO.
 #ifndef TO
 #define TO float
 #endif
@@ -35,12 +38,15 @@ extern "C" __global__ void convert(const REAL* x, TO* y, int vectors) {
     if (i < vectors) store(y + (long long)i * V, load(x + (long long)i * V));
 }
 
-// Rows of another length: the first numbers of x's rows of `length`, `step` apart, and zeros behind them if there are fewer.
-extern "C" __global__ void resize(const REAL* __restrict__ x, int step, int length, REAL* __restrict__ y, Divisor by_vectors, int vectors) {
+// Rows of another length: the first numbers of x's rows, which have `length` numbers and are `step`
+// apart, then zeros.
+extern "C" __global__ void resize(const REAL* __restrict__ x, int step, int length,
+                                  REAL* __restrict__ y, Divisor by_vectors, int vectors) {
     int i = THREAD;
     if (i >= vectors) return;
     int row = i / by_vectors, first = (i - row * int(by_vectors.d)) * V;
     Vector v;
-    EACH_LANE(j) v.at[j] = first + j < length ? to_float(x[(long long)row * step + first + j]) : 0.0f;
+    EACH_LANE(j)
+        v.at[j] = first + j < length ? to_float(x[(long long)row * step + first + j]) : 0.0f;
     store(y + (long long)i * V, v);
 }

@@ -1,7 +1,9 @@
-// What all kernels share: number types, vectors of them, indices without division, sums over a warp and a block, activations.
+// What all kernels share: number types, vectors, indices without division, sums over a warp,
+// activations.
 //
-// The same text is compiled for a GPU (NVRTC, nvcc) and, by the tests, for the CPU, where emulator.h stands in for CUDA's own words.
-// Memory that threads share is one dynamic allocation of the launch's size, which SHARED names.
+// The same text is compiled for a GPU (NVRTC, nvcc) and, by the tests, for the CPU, where
+// emulator.h replaces CUDA's own definitions. SHARED names the shared memory of a block, one
+// dynamic allocation.
 #pragma once
 
 #ifndef EMULATED
@@ -11,7 +13,7 @@ extern __shared__ __align__(16) unsigned char shared_memory[];
 
 #define INFINITE __int_as_float(0x7f800000)
 
-// ---- bfloat16: the upper half of a float ---------------------------------------------------------------------------
+// ---- bfloat16: the upper half of a float --------------------------------------------------------
 
 struct bf16 {
     unsigned short bits;
@@ -19,7 +21,9 @@ struct bf16 {
 
 __device__ __forceinline__ float to_float(float x) { return x; }
 
-__device__ __forceinline__ float to_float(bf16 x) { return __uint_as_float(unsigned(x.bits) << 16); }
+__device__ __forceinline__ float to_float(bf16 x) {
+    return __uint_as_float(unsigned(x.bits) << 16);
+}
 
 // Rounds to nearest, ties to even; NaN stays NaN.
 __device__ __forceinline__ bf16 to_bf16(float x) {
@@ -36,13 +40,18 @@ __device__ __forceinline__ bf16 to_bf16(float x) {
 template <class T>
 __device__ __forceinline__ T from_float(float x);
 template <>
-__device__ __forceinline__ float from_float<float>(float x) { return x; }
+__device__ __forceinline__ float from_float<float>(float x) {
+    return x;
+}
 template <>
-__device__ __forceinline__ bf16 from_float<bf16>(float x) { return to_bf16(x); }
+__device__ __forceinline__ bf16 from_float<bf16>(float x) {
+    return to_bf16(x);
+}
 
-// ---- V neighbouring channels at once -------------------------------------------------------------------------------
+// ---- V neighboring channels at once -------------------------------------------------------------
 
-// One load of 16 bytes moves four floats or eight bf16; the launcher says V=4 or V=8 where all addresses and steps allow it, else V=1.
+// One load of 16 bytes moves four floats or eight bf16. The launcher sets V=4 or V=8 if all
+// addresses and steps allow it, else V=1.
 #ifndef V
 #define V 1
 #endif
@@ -79,18 +88,22 @@ __device__ __forceinline__ Vector splat(float x) {
     return v;
 }
 
-// ---- indices -------------------------------------------------------------------------------------------------------
+// ---- indices ------------------------------------------------------------------------------------
 
-// n / d and n % d for 0 <= n < 2^31 by one multiplication (Granlund & Montgomery 1994); device.py makes the numbers.
+// n / d and n % d for 0 <= n < 2^31 by one multiplication (Granlund & Montgomery 1994); `divisor`
+// in device.py computes the numbers.
 struct Divisor {
     unsigned d, multiplier, shift;
 };
 
-__device__ __forceinline__ int operator/(int n, Divisor by) { return int((__umulhi(unsigned(n), by.multiplier) + unsigned(n)) >> by.shift); }
+__device__ __forceinline__ int operator/(int n, Divisor by) {
+    return int((__umulhi(unsigned(n), by.multiplier) + unsigned(n)) >> by.shift);
+}
 
 __device__ __forceinline__ int operator%(int n, Divisor by) { return n - n / by * int(by.d); }
 
-// Where element i (a vector of V channels) of an image batch lies: pixels of `channels` values, `step` values apart.
+// The place of element i, a vector of V channels, in a batch of images whose pixels have `channels`
+// values and are `step` values apart.
 struct Pixels {
     Divisor vectors;  // channels / V
     int step;
@@ -103,7 +116,7 @@ __device__ __forceinline__ long long place(int i, Pixels p) {
 
 #define THREAD (blockIdx.x * blockDim.x + threadIdx.x)
 
-// ---- sums over threads, in a fixed order ---------------------------------------------------------------------------
+// ---- sums over threads, in a fixed order --------------------------------------------------------
 
 __device__ __forceinline__ float warp_sum(float x) {
 #pragma unroll
@@ -117,7 +130,7 @@ __device__ __forceinline__ float warp_max(float x) {
     return x;
 }
 
-// ---- activations, and their gradients from the output --------------------------------------------------------------
+// ---- activations, and their gradients from the output -------------------------------------------
 
 enum Activation { NONE, RELU, SIGMOID, TANH, SCALED_TANH };
 
@@ -141,7 +154,8 @@ __device__ __forceinline__ float activation_grad(float dy, float y, int activati
     switch (activation) {
         case RELU: return y > 0 ? dy : 0.0f * dy;
         case SIGMOID: return dy * y * (1.0f - y);
-        case TANH: return dy * ((1.0f - y) * (1.0f + y));  // 1 - y is exact near saturation, 1 - y * y is not
+        // 1 - y is exact near saturation, where 1 - y * y has lost its digits.
+        case TANH: return dy * ((1.0f - y) * (1.0f + y));
         case SCALED_TANH: return dy * (SLOPE / AMPLITUDE * (AMPLITUDE - y) * (AMPLITUDE + y));
         default: return dy;
     }

@@ -1,18 +1,21 @@
-// Convolution as a matrix product that never makes the matrix of patches ("implicit GEMM", Chetlur et al. 2014): C = A B, where
+// Convolution as a matrix product C = A B whose matrix of patches is never stored ("implicit GEMM",
+// Chetlur et al. 2014):
 //
-//     pass             row m of A                     column n of B        inner index k      C
-//     forward          a result's pixel: its patch    a filter             (tap, channel)     y
-//     input gradient   an image's pixel: the dy that  an input channel     (tap, filter)      dx
-//                      saw it
-//     weight gradient  a weight's (tap, channel)      a filter             a result's pixel   dw
+//     pass             row m of A                     column n of B      inner index k      C
+//     forward          a pixel of y: its patch of x   a filter           (tap, channel)     y
+//     input gradient   a pixel of x: the dy whose     an input channel   (tap, filter)      dx
+//                      patches contain it
+//     weight gradient  (tap, channel) of a weight     a filter           a pixel of y       dw
 //
-// A block makes BM x BN numbers of C, its warps a rectangle each; A and B pass through shared memory, BK inner indices at a time and
-// STAGES of them on their way (cp.async). A fully connected layer is the case of one pixel and one tap.
+// A block computes BM x BN numbers of C, each of its warps a rectangle. A and B pass through shared
+// memory in steps of BK inner indices, with the copies of STAGES steps in flight (cp.async). A
+// fully connected layer is the case of one pixel and one tap.
 //
-// PRECISION: FFMA   float, the ordinary units
-//            TF32   tensor cores, 10 bits of mantissa
-//            TF32X3 tensor cores, float's accuracy: a = a' + a'' in tf32 and a b = a' b' + a' b'' + a'' b' (Ootomo & Yokota 2022)
-//            BF16   tensor cores, on images stored in bf16
+// PRECISION: FFMA    float, the ordinary units
+//            TF32    tensor cores, 10 bits of mantissa
+//            TF32X3  tensor cores with float's accuracy: a = a' + a'' in tf32,
+//                    a b = a' b' + a' b'' + a'' b' (Ootomo & Yokota 2022)
+//            BF16    tensor cores, on images stored in bf16
 #define FFMA 0
 #define TF32 1
 #define TF32X3 2
@@ -21,7 +24,8 @@
 #ifndef PRECISION
 #define PRECISION TF32X3
 #endif
-#ifndef BM  // the tile's sides, how many of them are on their way, and how many blocks a multiprocessor is to have registers for
+// The sides of the tile, and the number of blocks that a multiprocessor has registers for.
+#ifndef BM
 #define BM 128
 #define BN 128
 #define BK 32
@@ -30,7 +34,8 @@
 #define STAGES 3
 #define TOGETHER 1
 #endif
-#ifndef VEC_A  // numbers of A, and of B, in one copy from global memory: 16 bytes of them, or 1; and of C in one store, 2 or 1
+// Numbers per copy of A and of B from global memory, 16 bytes or one number, and per store of C.
+#ifndef VEC_A
 #define VEC_A 4
 #define VEC_B 4
 #define VEC_C 2
@@ -38,18 +43,22 @@
 
 #include "epilogue.cuh"
 
-#define RESIDENT (VEC_A == 1 || VEC_B == 1 ? 1 : TOGETHER)  // copies of single numbers need more registers
+// Copies of single numbers need more registers.
+#define RESIDENT (VEC_A == 1 || VEC_B == 1 ? 1 : TOGETHER)
 
-// Rows first ... first + COUNT - 1 of `end`, in shared memory behind the stages: there for all threads from the next barrier of `run` on.
+// Write rows first ... first + COUNT - 1 of `end` to shared memory, after the stages. All threads
+// may read them after the next barrier of `run`.
 template <int COUNT>
 __device__ __forceinline__ void note_rows(Row* rows, int first, int end, const Product& g) {
-    static_assert(COUNT <= BLOCK, "a thread makes one row");
+    static_assert(COUNT <= BLOCK, "one row per thread");
     if (threadIdx.x < COUNT) rows[threadIdx.x] = row_of(first + threadIdx.x, end, g);
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) forward(const operand* __restrict__ x, const operand* __restrict__ w,
-        const float* __restrict__ scale, const float* __restrict__ bias, const REAL* __restrict__ residual, REAL* __restrict__ y,
-        float* __restrict__ partial, Product g) {
+extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
+    forward(const operand* __restrict__ x, const operand* __restrict__ w,
+            const float* __restrict__ scale, const float* __restrict__ bias,
+            const REAL* __restrict__ residual, REAL* __restrict__ y, float* __restrict__ partial,
+            Product g) {
     typedef Multiplier<true, false> M;
     SHARED(operand, stages);
     Row* rows = reinterpret_cast<Row*>(stages + M::SIZE);
@@ -61,13 +70,16 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) forward(const oper
     product.run(stages, part.first, part.last, [&](int step, operand* a, operand* b) {
         Tap tap = tap_of(step * BK + own_column<M::A>(), g.k, g);
         copy_patches<M::A>(a, x + tap.channel, tap, rows, g);
-        copy_rows<M::B>(b, w + (long long)(step * BK) * g.w_step, g.w_step, n < g.n ? g.k - step * BK : 0);
+        copy_rows<M::B>(b, w + (long long)(step * BK) * g.w_step, g.w_step,
+                        n < g.n ? g.k - step * BK : 0);
     });
     deliver(product, part, g, Epilogue{scale, bias, residual}, y, partial, rows);
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_input(const operand* __restrict__ dy, const operand* __restrict__ w,
-        const REAL* __restrict__ relu_output, REAL* __restrict__ dx, float* __restrict__ partial, Product g) {
+extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
+    grad_input(const operand* __restrict__ dy, const operand* __restrict__ w,
+               const REAL* __restrict__ relu_output, REAL* __restrict__ dx,
+               float* __restrict__ partial, Product g) {
     typedef Multiplier<true, true> M;
     SHARED(operand, stages);
     Row* rows = reinterpret_cast<Row*>(stages + M::SIZE);
@@ -79,18 +91,21 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_input(const o
         Tap tap = tap_of(step * BK + own_column<M::A>(), g.k, g);
         copy_patches<M::A>(a, dy + tap.channel, tap, rows, g);
         tap = tap_of(step * BK + own_column<M::B>(), g.k, g);
-        int i = tap.number / g.by_taps_x, j = tap.number - i * int(g.by_taps_x.d), cell = (g.i0 + i * g.i_step) * g.kernel_x + g.j0 + j * g.j_step;
+        int i = tap.number / g.by_taps_x, j = tap.number - i * int(g.by_taps_x.d),
+            cell = (g.i0 + i * g.i_step) * g.kernel_x + g.j0 + j * g.j_step;
         bool inside = step * BK + own_column<M::B>() < g.k;
-        copy_rows<M::B>(b, w + (long long)(cell * g.w_rows) * g.w_step + tap.channel, g.w_step, inside ? g.n - part.n : 0);
+        copy_rows<M::B>(b, w + (long long)(cell * g.w_rows) * g.w_step + tap.channel, g.w_step,
+                        inside ? g.n - part.n : 0);
     });
     deliver(product, part, g, Epilogue{nullptr, nullptr, nullptr, relu_output}, dx, partial, rows);
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_weight(const operand* __restrict__ x, const operand* __restrict__ dy, int dy_step,
-        float* __restrict__ dw, float* __restrict__ partial, Product g) {
+extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
+    grad_weight(const operand* __restrict__ x, const operand* __restrict__ dy, int dy_step,
+                float* __restrict__ dw, float* __restrict__ partial, Product g) {
     typedef Multiplier<false, false> M;
     SHARED(operand, stages);
-    Row* pixels = reinterpret_cast<Row*>(stages + M::SIZE);  // of this step and of the next one, in turn
+    Row* pixels = reinterpret_cast<Row*>(stages + M::SIZE);  // of this step and of the next
     Part part = part_of(g);
     note_rows<BK>(pixels + part.first % 2 * BK, part.first * BK, g.k, g);
     Tap tap = tap_of(part.m + own_column<M::A>(), g.m, g);
@@ -99,7 +114,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) grad_weight(const 
     M product;
     product.run(stages, part.first, part.last, [&](int step, operand* a, operand* b) {
         copy_patches<M::A>(a, x, tap, pixels + step % 2 * BK, g);
-        copy_rows<M::B>(b, dy + (long long)(step * BK) * dy_step, dy_step, n < g.n ? g.k - step * BK : 0);
+        copy_rows<M::B>(b, dy + (long long)(step * BK) * dy_step, dy_step,
+                        n < g.n ? g.k - step * BK : 0);
         note_rows<BK>(pixels + (step + 1) % 2 * BK, (step + 1) * BK, g.k, g);
     });
     deliver(product, part, g, Epilogue{}, dw, partial, nullptr);

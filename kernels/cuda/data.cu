@@ -1,15 +1,18 @@
-// A batch from a data set that lies on the device in bytes: gathered in a given order, framed in black, normalised.
+// A batch from a data set of bytes on the device: gathered in a given order, framed, normalized.
 #include "common.cuh"
 
 struct Frame {
-    int height, width, channels;           // of the network's input
+    int height, width, channels;  // of the network's input
     int image_height, image_width, image_channels, top, left;
     Divisor by_channels, by_width, by_height;
 };
 
-// x[n, i, j, c] = pixel * factor[c] - shift[c], with pixel = images[order[first + n], i - top, j - left, c], or 0 in the frame.
-extern "C" __global__ void batch(const unsigned char* __restrict__ images, const int* __restrict__ order, int first,
-                                 const float* __restrict__ factor, const float* __restrict__ shift, float* __restrict__ x, Frame g, int count) {
+// x[n, i, j, c] = pixel * factor[c] - shift[c]
+// pixel = images[order[first + n], i - top, j - left, c], or 0 in the frame
+extern "C" __global__ void batch(const unsigned char* __restrict__ images,
+                                 const int* __restrict__ order, int first,
+                                 const float* __restrict__ factor, const float* __restrict__ shift,
+                                 float* __restrict__ x, Frame g, int count) {
     int at = THREAD;
     if (at >= count) return;
     int m = at / g.by_channels, line = m / g.by_width, n = line / g.by_height;
@@ -22,8 +25,9 @@ extern "C" __global__ void batch(const unsigned char* __restrict__ images, const
     x[at] = pixel * factor[c] - shift[c];
 }
 
-extern "C" __global__ void gather_labels(const long long* __restrict__ labels, const int* __restrict__ order, int first, long long* __restrict__ out,
-                                     int count) {
+extern "C" __global__ void gather_labels(const long long* __restrict__ labels,
+                                         const int* __restrict__ order, int first,
+                                         long long* __restrict__ out, int count) {
     int n = THREAD;
     if (n < count) out[n] = labels[order[first + n]];
 }

@@ -5,7 +5,9 @@
 template <class T>
 __device__ __forceinline__ void store_pair(T* p, float v0, float v1, bool second) {
     if (VEC_C == 2) {  // then everything is even
-        struct alignas(2 * sizeof(T)) { T a, b; } pair = {from_float<T>(v0), from_float<T>(v1)};
+        struct alignas(2 * sizeof(T)) {
+            T a, b;
+        } pair = {from_float<T>(v0), from_float<T>(v1)};
         *reinterpret_cast<decltype(pair)*>(p) = pair;
     } else {
         p[0] = from_float<T>(v0);
@@ -13,21 +15,25 @@ __device__ __forceinline__ void store_pair(T* p, float v0, float v1, bool second
     }
 }
 
-// Which part of the product this block makes.
+// The part of the product that this block computes.
 struct Part {
     int m, n, group, split, first, last;
 };
 
 __device__ __forceinline__ Part part_of(const Product& g) {
-    int tile_m = blockIdx.x / g.tiles_n, tile_n = blockIdx.x % g.tiles_n, group = blockIdx.z / g.splits, split = blockIdx.z % g.splits;
-    int steps = (g.k + BK - 1) / BK, each = steps / g.splits, more = steps % g.splits;  // the first parts have a step more
+    int tile_m = blockIdx.x / g.tiles_n, tile_n = blockIdx.x % g.tiles_n,
+        group = blockIdx.z / g.splits, split = blockIdx.z % g.splits;
+    int steps = (g.k + BK - 1) / BK, each = steps / g.splits,
+        more = steps % g.splits;  // the first parts have a step more
     int first = split * each + min(split, more);
     return {tile_m * BM, tile_n * BN, group, split, first, first + each + (split < more)};
 }
 
-// C's part of a row goes to `out`, or to this split's share of `partial` [split][m][all groups' n].
+// Write the block's part of C to `out`, or to the split's part of `partial` [split][m][all groups'
+// n].
 template <class T, class M>
-__device__ __forceinline__ void deliver(M& product, const Part& part, const Product& g, const Epilogue& epilogue, T* out, float* partial,
+__device__ __forceinline__ void deliver(M& product, const Part& part, const Product& g,
+                                        const Epilogue& epilogue, T* out, float* partial,
                                         const Row* rows) {
     int all = g.out_group * int(gridDim.z / g.splits), first = part.group * g.out_group + part.n;
     product.each_pair([&](int row, int column, float& v0, float& v1) {

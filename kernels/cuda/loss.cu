@@ -1,4 +1,4 @@
-// Softmax and cross-entropy: a warp takes a row of logits.
+// Softmax and cross-entropy: one warp per row of logits.
 #include "common.cuh"
 
 typedef long long int64;
@@ -21,16 +21,20 @@ __device__ __forceinline__ float2 normalizer(const REAL* row, int classes) {
     return make_float2(largest, logf(warp_sum(sum)));
 }
 
-extern "C" __global__ void softmax(const REAL* __restrict__ logits, REAL* __restrict__ y, int rows, int classes) {
+extern "C" __global__ void softmax(const REAL* __restrict__ logits, REAL* __restrict__ y, int rows,
+                                   int classes) {
     int n = WARP;
     if (n >= rows) return;
     const REAL* row = logits + (long long)n * classes;
     float2 by = normalizer(row, classes);
-    for (int i = LANE; i < classes; i += 32) y[(long long)n * classes + i] = from_float<REAL>(expf(to_float(row[i]) - by.x - by.y));
+    for (int i = LANE; i < classes; i += 32)
+        y[(long long)n * classes + i] = from_float<REAL>(expf(to_float(row[i]) - by.x - by.y));
 }
 
-extern "C" __global__ void cross_entropy(const REAL* __restrict__ logits, const LABEL* __restrict__ labels, float* __restrict__ losses,
-                                         REAL* __restrict__ dlogits, int rows, int classes, float share) {
+extern "C" __global__ void cross_entropy(const REAL* __restrict__ logits,
+                                         const LABEL* __restrict__ labels,
+                                         float* __restrict__ losses, REAL* __restrict__ dlogits,
+                                         int rows, int classes, float share) {
     int n = WARP;
     if (n >= rows) return;
     const REAL* row = logits + (long long)n * classes;
@@ -39,12 +43,14 @@ extern "C" __global__ void cross_entropy(const REAL* __restrict__ logits, const 
     if (LANE == 0) losses[n] = by.y - (to_float(row[label]) - by.x);
     for (int i = LANE; i < classes; i += 32) {
         float p = expf(to_float(row[i]) - by.x - by.y);
-        dlogits[(long long)n * classes + i] = from_float<REAL>((p - (i == label ? 1.0f : 0.0f)) * share);
+        dlogits[(long long)n * classes + i] =
+            from_float<REAL>((p - (i == label ? 1.0f : 0.0f)) * share);
     }
 }
 
 // One block: the mean of `count` losses.
-extern "C" __global__ void mean_loss(const float* __restrict__ losses, int count, float* __restrict__ loss) {
+extern "C" __global__ void mean_loss(const float* __restrict__ losses, int count,
+                                     float* __restrict__ loss) {
     SHARED(float, sums);
     float sum = 0;
     for (int i = threadIdx.x; i < count; i += blockDim.x) sum += losses[i];
@@ -56,9 +62,11 @@ extern "C" __global__ void mean_loss(const float* __restrict__ losses, int count
     *loss = sum / float(count);
 }
 
-// Adds a batch's loss (times its images) and its right answers to totals, two doubles. Ties count as wrong unless the label comes first.
-extern "C" __global__ void tally(const REAL* __restrict__ logits, const LABEL* __restrict__ labels, const float* __restrict__ loss, int rows,
-                                 int classes, double* totals) {
+// Add a batch's loss times its images, and its right answers, to totals, two doubles. In a tie the
+// first class is the answer.
+extern "C" __global__ void tally(const REAL* __restrict__ logits, const LABEL* __restrict__ labels,
+                                 const float* __restrict__ loss, int rows, int classes,
+                                 double* totals) {
     SHARED(int, hits);
     int right = 0;
     for (int n = threadIdx.x; n < rows; n += blockDim.x) {

@@ -1,4 +1,5 @@
-// The product of one tile, by the ordinary units or by tensor cores: fragments from shared memory, sums in registers.
+// The product of one tile, on the ordinary units or on tensor cores: fragments from shared memory,
+// sums in registers.
 #pragma once
 #include "gather.cuh"
 
@@ -25,11 +26,15 @@ struct Multiplier {
 
 #if PRECISION == BF16
     __device__ __forceinline__ void add(const operand* a, const operand* b) {
-        // Lane l names row l % 8 of the 8x8 matrix l / 8: of A they lie (upper, lower) x (first k, last k), of B the other way round.
-        int l = lane(), low = l % 8 + l / 8 % 2 * 8, high = l / 16 * 8, same = l % 8 + l / 16 * 8, other = l / 8 % 2 * 8;
+        // Lane l addresses row l % 8 of the 8x8 matrix l / 8. The four matrices are, of A, (upper,
+        // lower) x (first k, last k), and of B the transpose of that arrangement.
+        int l = lane(), low = l % 8 + l / 8 % 2 * 8, high = l / 16 * 8, same = l % 8 + l / 16 * 8,
+            other = l / 8 % 2 * 8;
         int m = first_row(), n = first_column();
-        Shared from_a = shared_address(a + (A_K_INSIDE ? A::at(m + low, high) : A::at(m + other, same)));
-        Shared from_b = shared_address(b + (B_K_INSIDE ? B::at(n + same, other) : B::at(n + high, low)));
+        Shared from_a =
+            shared_address(a + (A_K_INSIDE ? A::at(m + low, high) : A::at(m + other, same)));
+        Shared from_b =
+            shared_address(b + (B_K_INSIDE ? B::at(n + same, other) : B::at(n + high, low)));
 #pragma unroll
         for (int k = 0; k < BK; k += 16) {
             unsigned fa[MI][4], fb[NI][2];
@@ -52,16 +57,18 @@ struct Multiplier {
         }
     }
 #elif PRECISION == FFMA
-    // Each thread makes the numbers that a tensor core would leave it with.
+    // Each thread computes the numbers that a tensor core would leave in its registers.
     __device__ __forceinline__ void add(const operand* a, const operand* b) {
         int g = lane() / 4, t = lane() % 4;
 #pragma unroll 4
         for (int k = 0; k < BK; k++) {
             float fa[MI][2], fb[NI][2];
 #pragma unroll
-            for (int i = 0; i < MI * 2; i++) fa[i / 2][i % 2] = a[A::at(first_row() + i * 8 + g, k)];
+            for (int i = 0; i < MI * 2; i++)
+                fa[i / 2][i % 2] = a[A::at(first_row() + i * 8 + g, k)];
 #pragma unroll
-            for (int j = 0; j < NI * 2; j++) fb[j / 2][j % 2] = b[B::at(first_column() + j / 2 * 8 + 2 * t + j % 2, k)];
+            for (int j = 0; j < NI * 2; j++)
+                fb[j / 2][j % 2] = b[B::at(first_column() + j / 2 * 8 + 2 * t + j % 2, k)];
 #pragma unroll
             for (int i = 0; i < MI; i++)
 #pragma unroll
@@ -71,38 +78,48 @@ struct Multiplier {
         }
     }
 #else
-    // The fragments of k ... k + 7. Four 16-byte rows of 8x8 matrices of 16-bit numbers are as well 8x4 matrices of floats.
-    __device__ __forceinline__ void fragments(const operand* a, const operand* b, int k, float (&fa)[MI][4], float (&fb)[NI][2]) {
+    // The fragments of k ... k + 7. ldmatrix moves 8x8 matrices of 16-bit numbers, whose rows of 16
+    // bytes are also rows of 8x4 matrices of floats.
+    __device__ __forceinline__ void fragments(const operand* a, const operand* b, int k,
+                                              float (&fa)[MI][4], float (&fb)[NI][2]) {
         int l = lane(), g = l / 4, t = l % 4;
 #pragma unroll
         for (int i = 0; i < MI; i++) {
             if (A_K_INSIDE) {
                 unsigned four[4];
-                ldmatrix(four, shared_address(a + A::at(first_row() + l % 16, l / 16 * 4)) + A::bytes(i * 16, k));
+                ldmatrix(four, shared_address(a + A::at(first_row() + l % 16, l / 16 * 4)) +
+                                   A::bytes(i * 16, k));
 #pragma unroll
                 for (int e = 0; e < 4; e++) fa[i][e] = __uint_as_float(four[e]);
             } else {
 #pragma unroll
-                for (int e = 0; e < 4; e++) fa[i][e] = (a + A::at(first_row() + g, t))[A::at(i * 16 + e % 2 * 8, k + e / 2 * 4)];
+                for (int e = 0; e < 4; e++)
+                    fa[i][e] =
+                        (a + A::at(first_row() + g, t))[A::at(i * 16 + e % 2 * 8, k + e / 2 * 4)];
             }
         }
 #pragma unroll
         for (int j = 0; j < NI; j += 2) {
             if (B_K_INSIDE) {
                 unsigned four[4];
-                ldmatrix(four, shared_address(b + B::at(first_column() + l % 8 + l / 16 * 8, l / 8 % 2 * 4)) + B::bytes(j * 8, k));
+                ldmatrix(four, shared_address(
+                                   b + B::at(first_column() + l % 8 + l / 16 * 8, l / 8 % 2 * 4)) +
+                                   B::bytes(j * 8, k));
 #pragma unroll
                 for (int e = 0; e < 4; e++) fb[j + e / 2][e % 2] = __uint_as_float(four[e]);
             } else {
 #pragma unroll
-                for (int e = 0; e < 4; e++) fb[j + e / 2][e % 2] = (b + B::at(first_column() + g, t))[B::at((j + e / 2) * 8, k + e % 2 * 4)];
+                for (int e = 0; e < 4; e++)
+                    fb[j + e / 2][e % 2] =
+                        (b + B::at(first_column() + g, t))[B::at((j + e / 2) * 8, k + e % 2 * 4)];
             }
         }
     }
 
     __device__ __forceinline__ void add(const operand* a, const operand* b) {
 #if PRECISION == TF32X3
-        // The tensor core truncates what it adds up: it adds one step, and the long sum is made outside of it, where rounding is exact.
+        // The tensor core truncates its sums. It adds up only one step; the long sum is added
+        // outside of it, with correct rounding.
         float part[MI][NI][4] = {};
 #endif
 #pragma unroll
@@ -120,12 +137,16 @@ struct Multiplier {
 #pragma unroll
                 for (int j = 0; j < NI; j++) mma_tf32(sum[i][j], a1[i], b1[j]);
 #else
-            // What rounding left over; mma takes the first bits of it by itself.
+            // The remainder of the rounding; mma uses only its first bits.
             unsigned a2[MI][4], b2[NI][2];
 #pragma unroll
-            for (int i = 0; i < MI * 4; i++) a2[i / 4][i % 4] = __float_as_uint(fa[i / 4][i % 4] - __uint_as_float(a1[i / 4][i % 4]));
+            for (int i = 0; i < MI * 4; i++)
+                a2[i / 4][i % 4] =
+                    __float_as_uint(fa[i / 4][i % 4] - __uint_as_float(a1[i / 4][i % 4]));
 #pragma unroll
-            for (int j = 0; j < NI * 2; j++) b2[j / 2][j % 2] = __float_as_uint(fb[j / 2][j % 2] - __uint_as_float(b1[j / 2][j % 2]));
+            for (int j = 0; j < NI * 2; j++)
+                b2[j / 2][j % 2] =
+                    __float_as_uint(fb[j / 2][j % 2] - __uint_as_float(b1[j / 2][j % 2]));
 #pragma unroll
             for (int i = 0; i < MI; i++)
 #pragma unroll
@@ -143,12 +164,13 @@ struct Multiplier {
     }
 #endif
 
-    // Add up the steps [first, last) of BK inner indices; load(step, a, b) starts the copies of one, behind a barrier of all threads.
+    // Add up the steps [first, last) of BK inner indices. load(step, a, b) starts the copies of a
+    // step; a barrier of all threads comes before each call.
     template <class F>
     __device__ __forceinline__ void run(operand* shared, int first, int last, F load) {
 #pragma unroll 1
         for (int s = 0; s < STAGES - 1; s++) {
-            __syncthreads();  // what the first copies need, and what they leave for the next ones, is there
+            __syncthreads();  // rows that the copies need are written
             if (first + s < last) load(first + s, shared + s * STAGE, shared + s * STAGE + A::SIZE);
             close_copies();
         }
@@ -156,7 +178,7 @@ struct Multiplier {
 #pragma unroll 1
         for (int step = first; step < last; step++) {
             copies_arrive<STAGES - 2>();
-            __syncthreads();  // all threads' copies of this step are there, and nobody reads the stage that is filled next
+            __syncthreads();  // all copies of this step have arrived; the next stage is free
             int next = step + STAGES - 1;
             if (next < last) load(next, empty, empty + A::SIZE);
             close_copies();
@@ -166,7 +188,7 @@ struct Multiplier {
         }
     }
 
-    // give(row, column, v0, v1) for each pair of neighbours that this thread holds.
+    // give(row, column, v0, v1) for each pair of neighbors in this thread's registers.
     template <class F>
     __device__ __forceinline__ void each_pair(F give) {
 #pragma unroll
@@ -175,8 +197,8 @@ struct Multiplier {
             for (int j = 0; j < NI; j++)
 #pragma unroll
                 for (int half = 0; half < 2; half++)
-                    give(first_row() + i * 16 + half * 8 + lane() / 4, first_column() + j * 8 + lane() % 4 * 2, sum[i][j][half * 2],
+                    give(first_row() + i * 16 + half * 8 + lane() / 4,
+                         first_column() + j * 8 + lane() % 4 * 2, sum[i][j][half * 2],
                          sum[i][j][half * 2 + 1]);
     }
 };
-

@@ -1,9 +1,9 @@
-// Local response normalisation and batch normalisation. See reference/norm.py for the formulas.
+// Local response normalization and batch normalization. For the formulas see reference/norm.py.
 #include "sums.cuh"
 
-// ---- local response normalisation ----------------------------------------------------------------------------------
+// ---- local response normalization ---------------------------------------------------------------
 
-// s^(-beta); the papers' beta of 3/4 is a root and a root of it.
+// s^(-beta); for the papers' beta of 3/4 by two square roots.
 __device__ __forceinline__ float inverse_power(float s, float beta) {
     if (beta == 0.75f) {
         float root = 1.0f / sqrtf(s);
@@ -12,16 +12,19 @@ __device__ __forceinline__ float inverse_power(float s, float beta) {
     return powf(s, -beta);
 }
 
-// The sum of a pixel's numbers from channel c - before to c + after, as far as there are such; `at` is channel c's.
-__device__ __forceinline__ float neighbors(const float* at, int c, int channels, int before, int after) {
+// The sum over channels c - before ... c + after of a pixel, clipped; `at` is channel c.
+__device__ __forceinline__ float neighbors(const float* at, int c, int channels, int before,
+                                           int after) {
     float sum = 0;
     for (int j = max(-before, -c); j <= min(after, channels - 1 - c); j++) sum += at[j];
     return sum;
 }
 
-// A block takes whole pixels, `values` numbers of them, and keeps in shared memory what neighbors need; a thread has V channels of a pixel.
-extern "C" __global__ void lrn(const REAL* __restrict__ x, REAL* __restrict__ y, float* __restrict__ scale, int total, int values,
-                               Divisor channels, int before, int after, float k, float factor, float beta) {
+// A block takes whole pixels of `values` numbers and keeps their squares in shared memory; a thread
+// has V channels of a pixel.
+extern "C" __global__ void lrn(const REAL* __restrict__ x, REAL* __restrict__ y,
+                               float* __restrict__ scale, int total, int values, Divisor channels,
+                               int before, int after, float k, float factor, float beta) {
     SHARED(float, squares);
     long long start = (long long)blockIdx.x * values;
     int count = int(min((long long)values, total - start));
@@ -33,16 +36,18 @@ extern "C" __global__ void lrn(const REAL* __restrict__ x, REAL* __restrict__ y,
     for (int i = threadIdx.x * V; i < count; i += blockDim.x * V) {
         int c = i % channels;
         Vector v = load(x + start + i), s;
-        EACH_LANE(l) s.at[l] = k + factor * neighbors(squares + i + l, c + l, channels.d, before, after);
+        EACH_LANE(l)
+            s.at[l] = k + factor * neighbors(squares + i + l, c + l, channels.d, before, after);
         EACH_LANE(l) v.at[l] *= inverse_power(s.at[l], beta);
         store(scale + start + i, s);
         store(y + start + i, v);
     }
 }
 
-extern "C" __global__ void lrn_grad(const REAL* __restrict__ dy, const REAL* __restrict__ x, const REAL* __restrict__ y,
-                                    const float* __restrict__ scale, REAL* __restrict__ dx, int total, int values, Divisor channels, int before,
-                                    int after, float factor, float beta) {
+extern "C" __global__ void lrn_grad(const REAL* __restrict__ dy, const REAL* __restrict__ x,
+                                    const REAL* __restrict__ y, const float* __restrict__ scale,
+                                    REAL* __restrict__ dx, int total, int values, Divisor channels,
+                                    int before, int after, float factor, float beta) {
     SHARED(float, terms);
     long long start = (long long)blockIdx.x * values;
     int count = int(min((long long)values, total - start));
@@ -56,22 +61,24 @@ extern "C" __global__ void lrn_grad(const REAL* __restrict__ dy, const REAL* __r
         Vector d = load(dy + start + i), v = load(x + start + i), s = load(scale + start + i);
         EACH_LANE(l) {
             float crossed = neighbors(terms + i + l, c + l, channels.d, before, after);
-            d.at[l] = d.at[l] * inverse_power(s.at[l], beta) - 2.0f * factor * beta * v.at[l] * crossed;
+            d.at[l] =
+                d.at[l] * inverse_power(s.at[l], beta) - 2.0f * factor * beta * v.at[l] * crossed;
         }
         store(dx + start + i, d);
     }
 }
 
-// ---- batch normalization --------------------------------------------------------------------------
+// ---- batch normalization ------------------------------------------------------------------------
 
-// The mean and M2 = sum (x - mean)^2 of each channel, in one pass: of a thread's pixels by Welford's
-// update (1962), of a block's threads and of all chunks by the formula of Chan, Golub & LeVeque (1983),
+// The mean and M2 = sum (x - mean)^2 of each channel, in one pass: of a thread's pixels by
+// Welford's update (1962), of a block's threads and of all chunks by that of Chan, Golub & LeVeque
+// (1983),
 //
 //     mean = sum n_k mean_k / sum n_k        M2 = sum (M2_k + n_k (mean_k - mean)^2)
 //
-// Squares are of deviations from a mean, so that no large numbers cancel. x is counted from the first
-// pixel, which keeps the digits of a mean that is large beside the spread. An outlier there does no
-// harm: at a distance D it adds D^2 (1 - 1 / n) to M2 itself.
+// Squares are of deviations from a mean, so that no large numbers cancel. x is counted from the
+// first pixel, which keeps the digits of a mean that is large beside the spread. An outlier there
+// does no harm: at a distance D it adds D^2 (1 - 1 / n) to M2 itself.
 //
 // partial[chunk] = mean, M2. The blocks and chunks are those of `column_sums`.
 extern "C" __global__ void moments(const REAL* __restrict__ x, int step, int pixels, int channels,
@@ -98,7 +105,7 @@ extern "C" __global__ void moments(const REAL* __restrict__ x, int step, int pix
     __syncthreads();
     int turns = pixels / all, rest = pixels % all;  // row r has a pixel more if r < rest
     for (int j = threadIdx.y * blockDim.x + threadIdx.x; j < width; j += blockDim.x * blockDim.y) {
-        double sum = 0;  // of what may be large beside the spread
+        double sum = 0;  // its terms may be large beside the spread
         float total = 0;
         int count = 0;
         for (int row = 0; row < int(blockDim.y); row++) {
@@ -109,7 +116,8 @@ extern "C" __global__ void moments(const REAL* __restrict__ x, int step, int pix
         float center = float(sum / count);
         for (int row = 0; row < int(blockDim.y); row++) {
             float deviation = rows[row * 2 * width + j] - center;
-            total += rows[(row * 2 + 1) * width + j] + float(turns + (first + row < rest)) * deviation * deviation;
+            total += rows[(row * 2 + 1) * width + j] +
+                     float(turns + (first + row < rest)) * deviation * deviation;
         }
         int channel = blockIdx.x * width + j;
         if (channel >= channels) continue;
@@ -118,26 +126,29 @@ extern "C" __global__ void moments(const REAL* __restrict__ x, int step, int pix
     }
 }
 
-// How many pixels the blocks of a chunk have, `rows` rows of threads each.
+// The number of pixels of a chunk, which `rows` rows of threads share.
 __device__ __forceinline__ int pixels_of(int chunk, int chunks, int rows, int pixels) {
     int turns = pixels / (chunks * rows), rest = pixels % (chunks * rows);
     return turns * rows + min(max(rest - chunk * rows, 0), rows);
 }
 
-extern "C" __global__ void statistics(const REAL* __restrict__ x, const float* __restrict__ partial, int chunks,
-                                      int rows, int pixels, int channels, float* running_mean, float* running_var,
-                                      float momentum, float eps, float* mean, float* inv_std) {
+extern "C" __global__ void statistics(const REAL* __restrict__ x, const float* __restrict__ partial,
+                                      int chunks, int rows, int pixels, int channels,
+                                      float* running_mean, float* running_var, float momentum,
+                                      float eps, float* mean, float* inv_std) {
     int c = THREAD;
     if (c >= channels) return;
     double sum = 0, squares = 0;
     for (int chunk = 0; chunk < chunks; chunk++)
-        sum += double(pixels_of(chunk, chunks, rows, pixels)) * partial[(long long)chunk * 2 * channels + c];
+        sum += double(pixels_of(chunk, chunks, rows, pixels)) *
+               partial[(long long)chunk * 2 * channels + c];
     double shifted = sum / pixels;
     float center = float(shifted);
     for (int chunk = 0; chunk < chunks; chunk++) {
         const float* own = partial + (long long)chunk * 2 * channels + c;
         float deviation = own[0] - center;
-        squares += own[channels] + float(pixels_of(chunk, chunks, rows, pixels)) * deviation * deviation;
+        squares +=
+            own[channels] + float(pixels_of(chunk, chunks, rows, pixels)) * deviation * deviation;
     }
     float m = float(to_float(x[c]) + shifted), var = float(squares / pixels);
     mean[c] = m;
@@ -146,20 +157,21 @@ extern "C" __global__ void statistics(const REAL* __restrict__ x, const float* _
     running_var[c] += momentum * (float(squares / (pixels - 1)) - running_var[c]);
 }
 
-extern "C" __global__ void fixed_statistics(const float* running_mean, const float* running_var, int channels, float eps, float* mean,
-                                            float* inv_std) {
+extern "C" __global__ void fixed_statistics(const float* running_mean, const float* running_var,
+                                            int channels, float eps, float* mean, float* inv_std) {
     int c = THREAD;
     if (c >= channels) return;
     mean[c] = running_mean[c];
     inv_std[c] = 1.0f / sqrtf(running_var[c] + eps);
 }
 
-// A channel's statistics and parameters, of V channels at once.
+// The statistics and parameters of V channels.
 struct Channels {
     Vector mean, inv_std, gamma, beta;
 };
 
-__device__ __forceinline__ Channels channels_at(int c, const float* mean, const float* inv_std, const float* gamma, const float* beta) {
+__device__ __forceinline__ Channels channels_at(int c, const float* mean, const float* inv_std,
+                                                const float* gamma, const float* beta) {
     return {load(mean + c), load(inv_std + c), load(gamma + c), beta ? load(beta + c) : splat(0)};
 }
 
@@ -167,30 +179,40 @@ __device__ __forceinline__ float normalized(float x, const Channels& of, int j) 
     return (x - of.mean.at[j]) * (of.inv_std.at[j] * of.gamma.at[j]) + of.beta.at[j];
 }
 
-extern "C" __global__ void normalize(const REAL* __restrict__ x, int x_step, const float* __restrict__ mean, const float* __restrict__ inv_std,
-                                     const float* __restrict__ gamma, const float* __restrict__ beta, const REAL* __restrict__ residual,
-                                     int residual_step, REAL* __restrict__ y, int y_step, Divisor by_vectors, int vectors, int activation) {
+extern "C" __global__ void normalize(
+    const REAL* __restrict__ x, int x_step, const float* __restrict__ mean,
+    const float* __restrict__ inv_std, const float* __restrict__ gamma,
+    const float* __restrict__ beta, const REAL* __restrict__ residual, int residual_step,
+    REAL* __restrict__ y, int y_step, Divisor by_vectors, int vectors, int activation) {
     int i = THREAD;
     if (i >= vectors) return;
     int pixel = i / by_vectors, c = (i - pixel * int(by_vectors.d)) * V;
-    Vector v = load(x + (long long)pixel * x_step + c), other = residual ? load(residual + (long long)pixel * residual_step + c) : splat(0);
+    Vector v = load(x + (long long)pixel * x_step + c),
+           other = residual ? load(residual + (long long)pixel * residual_step + c) : splat(0);
     Channels of = channels_at(c, mean, inv_std, gamma, beta);
     EACH_LANE(j) v.at[j] = activate(normalized(v.at[j], of, j) + other.at[j], activation);
     store(y + (long long)pixel * y_step + c, v);
 }
 
-// dy before the activation: the output is computed again from x.
-__device__ __forceinline__ float before_activation(float dy, float x, const Channels& of, int j, int activation) {
-    return activation == NONE ? dy : activation_grad(dy, activate(normalized(x, of, j), activation), activation);
+// The gradient before the activation, whose output is computed again from x.
+__device__ __forceinline__ float before_activation(float dy, float x, const Channels& of, int j,
+                                                   int activation) {
+    return activation == NONE
+               ? dy
+               : activation_grad(dy, activate(normalized(x, of, j), activation), activation);
 }
 
-// Sums of dy * x^ and dy.
-extern "C" __global__ void gradient_sums(const REAL* __restrict__ dy, int dy_step, const REAL* __restrict__ x, int x_step, int pixels,
-                                         int channels, const float* __restrict__ mean, const float* __restrict__ inv_std,
-                                         const float* __restrict__ gamma, const float* __restrict__ beta, int activation,
+// Sums of dy * x^ and of dy, with x^ = (x - mean) * inv_std.
+extern "C" __global__ void gradient_sums(const REAL* __restrict__ dy, int dy_step,
+                                         const REAL* __restrict__ x, int x_step, int pixels,
+                                         int channels, const float* __restrict__ mean,
+                                         const float* __restrict__ inv_std,
+                                         const float* __restrict__ gamma,
+                                         const float* __restrict__ beta, int activation,
                                          float* __restrict__ partial) {
     auto value = [&](int pixel, int c, Vector* v) {
-        Vector d = load(dy + (long long)pixel * dy_step + c), u = load(x + (long long)pixel * x_step + c);
+        Vector d = load(dy + (long long)pixel * dy_step + c),
+               u = load(x + (long long)pixel * x_step + c);
         Channels of = channels_at(c, mean, inv_std, gamma, beta);
         EACH_LANE(i) {
             float slope = before_activation(d.at[i], u.at[i], of, i, activation);
@@ -201,27 +223,33 @@ extern "C" __global__ void gradient_sums(const REAL* __restrict__ dy, int dy_ste
     column_sums<2>(value, pixels, channels, partial);
 }
 
-extern "C" __global__ void gradient_totals(const float* __restrict__ partial, int chunks, int channels, float* dgamma, float* dbeta) {
+extern "C" __global__ void gradient_totals(const float* __restrict__ partial, int chunks,
+                                           int channels, float* dgamma, float* dbeta) {
     int c = THREAD;
     if (c >= channels) return;
     dgamma[c] = total_of(partial, chunks, 2, 0, channels, c);
     dbeta[c] = total_of(partial, chunks, 2, 1, channels, c);
 }
 
-extern "C" __global__ void normalize_grad(const REAL* __restrict__ dy, int dy_step, const REAL* __restrict__ x, int x_step,
-                                          const float* __restrict__ mean, const float* __restrict__ inv_std, const float* __restrict__ gamma,
-                                          const float* __restrict__ beta, const float* __restrict__ dgamma, const float* __restrict__ dbeta,
-                                          REAL* __restrict__ dx, Divisor by_vectors, int vectors, int activation, float share) {
+extern "C" __global__ void normalize_grad(
+    const REAL* __restrict__ dy, int dy_step, const REAL* __restrict__ x, int x_step,
+    const float* __restrict__ mean, const float* __restrict__ inv_std,
+    const float* __restrict__ gamma, const float* __restrict__ beta,
+    const float* __restrict__ dgamma, const float* __restrict__ dbeta, REAL* __restrict__ dx,
+    Divisor by_vectors, int vectors, int activation, float share) {
     int i = THREAD;
     if (i >= vectors) return;
     int pixel = i / by_vectors, c = (i - pixel * int(by_vectors.d)) * V;
-    Vector d = load(dy + (long long)pixel * dy_step + c), u = load(x + (long long)pixel * x_step + c);
+    Vector d = load(dy + (long long)pixel * dy_step + c),
+           u = load(x + (long long)pixel * x_step + c);
     Channels of = channels_at(c, mean, inv_std, gamma, beta);
     Vector crossed = load(dgamma + c), direct = load(dbeta + c);
     EACH_LANE(j) {
-        float slope = before_activation(d.at[j], u.at[j], of, j, activation), deviation = (u.at[j] - of.mean.at[j]) * of.inv_std.at[j];
-        // share is 1 / count in training, and 0 with fixed statistics, which do not depend on x.
-        d.at[j] = of.gamma.at[j] * of.inv_std.at[j] * (slope - share * direct.at[j] - deviation * (share * crossed.at[j]));
+        float slope = before_activation(d.at[j], u.at[j], of, j, activation),
+              deviation = (u.at[j] - of.mean.at[j]) * of.inv_std.at[j];
+        // share is 1 / count in training; with fixed statistics, independent of x, it is 0.
+        d.at[j] = of.gamma.at[j] * of.inv_std.at[j] *
+                  (slope - share * direct.at[j] - deviation * (share * crossed.at[j]));
     }
     store(dx + (long long)i * V, d);
 }

@@ -1,4 +1,5 @@
-// Updates of all parameters in one launch: a block takes CHUNK values of one of them. See reference/optim.py for the formulas.
+// Updates of all parameters in one launch: a block takes CHUNK values of one of them. For the
+// formulas see reference/optim.py.
 #include "common.cuh"
 
 #define CHUNK 2048
@@ -19,7 +20,8 @@ struct Chunk {
 
 // update(i) for each value of this block's chunk.
 template <class F>
-__device__ __forceinline__ void each(const Tensor* tensors, const Rate* rates, const Chunk* chunks, F update) {
+__device__ __forceinline__ void each(const Tensor* tensors, const Rate* rates, const Chunk* chunks,
+                                     F update) {
     Chunk chunk = chunks[blockIdx.x];
     Tensor t = tensors[chunk.tensor];
     Rate rate = rates[chunk.tensor];
@@ -28,7 +30,8 @@ __device__ __forceinline__ void each(const Tensor* tensors, const Rate* rates, c
     for (long long i = start + threadIdx.x; i < end; i += blockDim.x) update(t, rate, i);
 }
 
-extern "C" __global__ void sgd(const Tensor* tensors, const Rate* rates, const Chunk* chunks, float momentum, int nesterov, int caffe) {
+extern "C" __global__ void sgd(const Tensor* tensors, const Rate* rates, const Chunk* chunks,
+                               float momentum, int nesterov, int caffe) {
     each(tensors, rates, chunks, [&](const Tensor& t, Rate r, long long i) {
         float g = t.g[i] + r.weight_decay * t.w[i], rate = caffe ? r.lr : 1.0f;
         float v = momentum * t.first[i] + rate * g;
@@ -39,19 +42,22 @@ extern "C" __global__ void sgd(const Tensor* tensors, const Rate* rates, const C
 }
 
 // correction1 = 1 - beta1^t, correction2 = 1 - beta2^t.
-extern "C" __global__ void adam(const Tensor* tensors, const Rate* rates, const Chunk* chunks, float beta1, float beta2, float eps,
-                                float correction1, float correction2, int decoupled) {
+extern "C" __global__ void adam(const Tensor* tensors, const Rate* rates, const Chunk* chunks,
+                                float beta1, float beta2, float eps, float correction1,
+                                float correction2, int decoupled) {
     each(tensors, rates, chunks, [&](const Tensor& t, Rate r, long long i) {
         float w = t.w[i], g = t.g[i];
         if (decoupled) w *= 1.0f - r.lr * r.weight_decay;
         else g += r.weight_decay * w;
-        float m = t.first[i] + (1.0f - beta1) * (g - t.first[i]), v = t.second[i] + (1.0f - beta2) * (g * g - t.second[i]);
+        float m = t.first[i] + (1.0f - beta1) * (g - t.first[i]),
+              v = t.second[i] + (1.0f - beta2) * (g * g - t.second[i]);
         t.first[i] = m, t.second[i] = v;
         t.w[i] = w - r.lr / correction1 * m / (sqrtf(v / correction2) + eps);
     });
 }
 
-extern "C" __global__ void rmsprop(const Tensor* tensors, const Rate* rates, const Chunk* chunks, float decay, float eps, float momentum) {
+extern "C" __global__ void rmsprop(const Tensor* tensors, const Rate* rates, const Chunk* chunks,
+                                   float decay, float eps, float momentum) {
     each(tensors, rates, chunks, [&](const Tensor& t, Rate r, long long i) {
         float g = t.g[i] + r.weight_decay * t.w[i];
         float s = t.first[i] + (1.0f - decay) * (g * g - t.first[i]);

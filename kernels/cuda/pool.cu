@@ -1,4 +1,5 @@
-// Pooling. Each thread makes V neighbouring channels of one pixel; gradients gather, so that no two threads write to one place.
+// Pooling. Each thread computes V neighboring channels of one pixel. Gradients gather, so that no
+// two threads write to one address.
 #include "common.cuh"
 
 struct Window {
@@ -21,15 +22,21 @@ __device__ __forceinline__ Place image_place(int i, const Window& g) {
     return {n, line - n * g.height, m - line * g.width, (i - m * int(g.by_vectors.d)) * V};
 }
 
-// The windows [first, last) that cover position h, `size` long, `stride` apart, the first one starting at -before.
-__device__ __forceinline__ int first_window(int h, int before, int size, Divisor stride) { return h + before < size ? 0 : (h + before - size) / stride + 1; }
+// The windows [first, last) that cover position h. They are `size` long and `stride` apart; the
+// first begins at -before.
+__device__ __forceinline__ int first_window(int h, int before, int size, Divisor stride) {
+    return h + before < size ? 0 : (h + before - size) / stride + 1;
+}
 
-__device__ __forceinline__ int last_window(int h, int before, int count, Divisor stride) { return min((h + before) / stride + 1, count); }
+__device__ __forceinline__ int last_window(int h, int before, int count, Divisor stride) {
+    return min((h + before) / stride + 1, count);
+}
 
 // The sum of give(p, q) over the windows that cover a pixel of the image.
 template <class F>
 __device__ __forceinline__ Vector over_windows(const Place& at, const Window& g, F give) {
-    int p_last = last_window(at.p, g.top, g.rows, g.by_sy), q_last = last_window(at.q, g.left, g.columns, g.by_sx);
+    int p_last = last_window(at.p, g.top, g.rows, g.by_sy),
+        q_last = last_window(at.q, g.left, g.columns, g.by_sx);
     Vector sum = splat(0);
     for (int p = first_window(at.p, g.top, g.kh, g.by_sy); p < p_last; p++)
         for (int q = first_window(at.q, g.left, g.kw, g.by_sx); q < q_last; q++) {
@@ -39,23 +46,27 @@ __device__ __forceinline__ Vector over_windows(const Place& at, const Window& g,
     return sum;
 }
 
-extern "C" __global__ void max_pool(const REAL* __restrict__ x, int x_step, REAL* __restrict__ y, int y_step, unsigned char* __restrict__ argmax,
-                                    Window g, int vectors) {
+extern "C" __global__ void max_pool(const REAL* __restrict__ x, int x_step, REAL* __restrict__ y,
+                                    int y_step, unsigned char* __restrict__ argmax, Window g,
+                                    int vectors) {
     int i = THREAD;
     if (i >= vectors) return;
     Place at = result_place(i, g);
     int y0 = at.p * g.sy - g.top, x0 = at.q * g.sx - g.left;
-    int i_first = max(0, -y0), i_last = min(g.kh, g.height - y0), j_first = max(0, -x0), j_last = min(g.kw, g.width - x0);
+    int i_first = max(0, -y0), i_last = min(g.kh, g.height - y0), j_first = max(0, -x0),
+        j_last = min(g.kw, g.width - x0);
     Vector best = splat(-INFINITE);
     unsigned char winner[V];
     EACH_LANE(l) winner[l] = (unsigned char)(i_first * g.kw + j_first);
     for (int r = i_first; r < i_last; r++)
         for (int s = j_first; s < j_last; s++) {
-            Vector v = load(x + ((long long)(at.n * g.height + y0 + r) * g.width + x0 + s) * x_step + at.c);
-            EACH_LANE(l) if (v.at[l] > best.at[l] || (v.at[l] != v.at[l] && best.at[l] == best.at[l])) {
-                best.at[l] = v.at[l];
-                winner[l] = (unsigned char)(r * g.kw + s);
-            }
+            Vector v = load(
+                x + ((long long)(at.n * g.height + y0 + r) * g.width + x0 + s) * x_step + at.c);
+            EACH_LANE(l)
+                if (v.at[l] > best.at[l] || (v.at[l] != v.at[l] && best.at[l] == best.at[l])) {
+                    best.at[l] = v.at[l];
+                    winner[l] = (unsigned char)(r * g.kw + s);
+                }
         }
     long long pixel = (long long)(at.n * g.rows + at.p) * g.columns + at.q;
     store(y + pixel * y_step + at.c, best);
@@ -64,32 +75,37 @@ extern "C" __global__ void max_pool(const REAL* __restrict__ x, int x_step, REAL
     *reinterpret_cast<Packed<unsigned char>*>(argmax + pixel * g.channels + at.c) = packed;
 }
 
-extern "C" __global__ void max_pool_grad(const REAL* __restrict__ dy, int dy_step, const unsigned char* __restrict__ argmax,
+extern "C" __global__ void max_pool_grad(const REAL* __restrict__ dy, int dy_step,
+                                         const unsigned char* __restrict__ argmax,
                                          REAL* __restrict__ dx, Window g, int vectors) {
     int i = THREAD;
     if (i >= vectors) return;
     Place at = image_place(i, g);
     Vector sum = over_windows(at, g, [&](int p, int q) {
         long long pixel = (long long)(at.n * g.rows + p) * g.columns + q;
-        unsigned char cell = (unsigned char)((at.p + g.top - p * g.sy) * g.kw + at.q + g.left - q * g.sx);
-        Packed<unsigned char> winner = *reinterpret_cast<const Packed<unsigned char>*>(argmax + pixel * g.channels + at.c);
+        unsigned char cell =
+            (unsigned char)((at.p + g.top - p * g.sy) * g.kw + at.q + g.left - q * g.sx);
+        Packed<unsigned char> winner =
+            *reinterpret_cast<const Packed<unsigned char>*>(argmax + pixel * g.channels + at.c);
         Vector v = load(dy + pixel * dy_step + at.c);
-        EACH_LANE(l) if (winner.at[l] != cell) v.at[l] = 0;
+        EACH_LANE(l)
+            if (winner.at[l] != cell) v.at[l] = 0;
         return v;
     });
     store(dx + (long long)i * V, sum);
 }
 
-// 1 / (the cells that window (p, q) counts): with g's margins zeros of the padding, or with none real pixels alone.
+// 1 / (the cells that the mean of window (p, q) counts): with the padding, or only real pixels.
 __device__ __forceinline__ float inverse_count(int p, int q, const Window& g, int counts_padding) {
     int y0 = p * g.sy - g.top, x0 = q * g.sx - g.left;
     int top = counts_padding ? -g.top : 0, bottom = g.height + (counts_padding ? g.bottom : 0);
     int left = counts_padding ? -g.left : 0, right = g.width + (counts_padding ? g.right : 0);
-    return 1.0f / float((min(y0 + g.kh, bottom) - max(y0, top)) * (min(x0 + g.kw, right) - max(x0, left)));
+    return 1.0f /
+           float((min(y0 + g.kh, bottom) - max(y0, top)) * (min(x0 + g.kw, right) - max(x0, left)));
 }
 
-extern "C" __global__ void avg_pool(const REAL* __restrict__ x, int x_step, REAL* __restrict__ y, int y_step, Window g, int vectors,
-                                    int counts_padding) {
+extern "C" __global__ void avg_pool(const REAL* __restrict__ x, int x_step, REAL* __restrict__ y,
+                                    int y_step, Window g, int vectors, int counts_padding) {
     int i = THREAD;
     if (i >= vectors) return;
     Place at = result_place(i, g);
@@ -97,7 +113,8 @@ extern "C" __global__ void avg_pool(const REAL* __restrict__ x, int x_step, REAL
     Vector sum = splat(0);
     for (int r = max(0, -y0); r < min(g.kh, g.height - y0); r++)
         for (int s = max(0, -x0); s < min(g.kw, g.width - x0); s++) {
-            Vector v = load(x + ((long long)(at.n * g.height + y0 + r) * g.width + x0 + s) * x_step + at.c);
+            Vector v = load(
+                x + ((long long)(at.n * g.height + y0 + r) * g.width + x0 + s) * x_step + at.c);
             EACH_LANE(l) sum.at[l] += v.at[l];
         }
     float factor = inverse_count(at.p, at.q, g, counts_padding);
@@ -105,7 +122,8 @@ extern "C" __global__ void avg_pool(const REAL* __restrict__ x, int x_step, REAL
     store(y + ((long long)(at.n * g.rows + at.p) * g.columns + at.q) * y_step + at.c, sum);
 }
 
-extern "C" __global__ void avg_pool_grad(const REAL* __restrict__ dy, int dy_step, REAL* __restrict__ dx, Window g, int vectors,
+extern "C" __global__ void avg_pool_grad(const REAL* __restrict__ dy, int dy_step,
+                                         REAL* __restrict__ dx, Window g, int vectors,
                                          int counts_padding) {
     int i = THREAD;
     if (i >= vectors) return;
@@ -119,8 +137,10 @@ extern "C" __global__ void avg_pool_grad(const REAL* __restrict__ dy, int dy_ste
     store(dx + (long long)i * V, sum);
 }
 
-// The mean of every map: a block is (columns, rows) threads, blockIdx.x the image, of which there may be more than 65,535.
-extern "C" __global__ void global_avg(const REAL* __restrict__ x, int x_step, REAL* __restrict__ y, int pixels, int channels, float factor) {
+// The mean of each map. A block has (columns, rows) threads. blockIdx.x is the image, because a
+// grid may have more than 65,535 blocks only along x.
+extern "C" __global__ void global_avg(const REAL* __restrict__ x, int x_step, REAL* __restrict__ y,
+                                      int pixels, int channels, float factor) {
     SHARED(float, sums);  // [blockDim.y][blockDim.x * V]
     int c = (blockIdx.y * blockDim.x + threadIdx.x) * V, width = blockDim.x * V;
     Vector sum = splat(0);
@@ -132,17 +152,20 @@ extern "C" __global__ void global_avg(const REAL* __restrict__ x, int x_step, RE
     EACH_LANE(l) sums[threadIdx.y * width + threadIdx.x * V + l] = sum.at[l];
     __syncthreads();
     if (threadIdx.y || c >= channels) return;
-    for (int row = 1; row < int(blockDim.y); row++) EACH_LANE(l) sum.at[l] += sums[row * width + threadIdx.x * V + l];
+    for (int row = 1; row < int(blockDim.y); row++)
+        EACH_LANE(l) sum.at[l] += sums[row * width + threadIdx.x * V + l];
     EACH_LANE(l) sum.at[l] *= factor;
     store(y + (long long)blockIdx.x * channels + c, sum);
 }
 
-extern "C" __global__ void global_avg_grad(const REAL* __restrict__ dy, REAL* __restrict__ dx, Divisor by_vectors, Divisor by_pixels, int vectors,
+extern "C" __global__ void global_avg_grad(const REAL* __restrict__ dy, REAL* __restrict__ dx,
+                                           Divisor by_vectors, Divisor by_pixels, int vectors,
                                            float factor) {
     int i = THREAD;
     if (i >= vectors) return;
     int m = i / by_vectors;
-    Vector v = load(dy + ((long long)(m / by_pixels) * by_vectors.d + (i - m * int(by_vectors.d))) * V);
+    Vector v =
+        load(dy + ((long long)(m / by_pixels) * by_vectors.d + (i - m * int(by_vectors.d))) * V);
     EACH_LANE(l) v.at[l] *= factor;
     store(dx + (long long)i * V, v);
 }

@@ -1,22 +1,24 @@
-// A product's sizes, the pixels of its rows, and what is done to its numbers on their way out: what conv.cu and conv_sums.cu share.
+// What conv.cu and conv_sums.cu share: a product's sizes, the pixels of its rows, and its epilogue.
 #pragma once
 #include "common.cuh"
 
-struct Product {  // conv.py's PRODUCT has the same fields
+struct Product {  // the fields of STRUCTURE in product.py
     int m, n, k, splits, tiles_n;
-    // The images that patches are taken from: row m is pixel (image, p, q), and its tap (i, j) sees (p * mul + off + i * tap, ...).
+    // The images that patches are gathered from: row m is pixel (image, p, q), and its tap (i, j)
+    // reads pixel (p * mul + off + i * tap, ...).
     int height, width, step, channels, a_group;
     int mul_y, mul_x, off_y, off_x, tap_y, tap_x;
     Divisor by_channels, by_taps_x, by_columns, by_rows;
     // The weights of tap (i, j): w[(i0 + i * i_step) * kernel_x + j0 + j * j_step].
     int i0, i_step, j0, j_step, kernel_x, w_rows, w_step;
-    // Where C goes: pixel (p * out_mul + out_off, ...) of an image.
+    // The target of C: pixel (p * out_mul + out_off, ...) of an image.
     int out_height, out_width, out_step, out_group, out_mul_y, out_mul_x, out_off_y, out_off_x;
     int relu, other_step;
 };
 
-// The pixel of C's row m: where its patch begins, and the index of that pixel among all images', which may lie outside of them; and where
-// its result goes. All of a row beyond the last is outside.
+// Row m of C: the pixel at which its patch begins, which may be outside of the image, with its
+// index among all images' pixels; and the pixel that its result is written to. A row beyond the
+// last is outside.
 struct alignas(16) Row {
     int pixel, y, x, target;
 };
@@ -28,21 +30,25 @@ __device__ __forceinline__ Row row_of(int m, int end, const Product& g) {
     int line = m / g.by_columns, image = line / g.by_rows;
     int q = m - line * int(g.by_columns.d), p = line - image * int(g.by_rows.d);
     int y = p * g.mul_y + g.off_y, x = q * g.mul_x + g.off_x;
-    int target = (image * g.out_height + p * g.out_mul_y + g.out_off_y) * g.out_width + q * g.out_mul_x + g.out_off_x;
+    int target = (image * g.out_height + p * g.out_mul_y + g.out_off_y) * g.out_width +
+                 q * g.out_mul_x + g.out_off_x;
     return {(image * g.height + y) * g.width + x, y, x, target};
 }
 
-// What is done to C on its way out, each where its pointer is not null: f(scale * C + bias + residual), or, of an image's gradient, what
-// passes through the ReLU that made the image.
+// What is applied to C before it is written, if the pointers are not null: f(scale * C + bias +
+// residual), or the gradient of the ReLU whose output is `relu_output`.
 struct Epilogue {
     const float *scale, *bias;
     const REAL *residual, *relu_output;
 };
 
-__device__ __forceinline__ float finished(float v, long long pixel, int column, const Epilogue& e, const Product& g) {
+__device__ __forceinline__ float finished(float v, long long pixel, int column, const Epilogue& e,
+                                          const Product& g) {
     if (e.scale) v *= e.scale[column];
     if (e.bias) v += e.bias[column];
     if (e.residual) v += to_float(e.residual[pixel * g.other_step + column]);
     if (g.relu) v = activate(v, RELU);
-    return e.relu_output ? activation_grad(v, to_float(e.relu_output[pixel * g.other_step + column]), RELU) : v;
+    return e.relu_output
+               ? activation_grad(v, to_float(e.relu_output[pixel * g.other_step + column]), RELU)
+               : v;
 }

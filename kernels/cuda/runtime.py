@@ -26,16 +26,18 @@ OLDEST = 80  # compute capability: cp.async and the tensor-core instructions nee
 def source(file: str | Path) -> str:
     """The text of a .cu file in which each include is replaced by the included text.
 
-    `file` is a name in this folder or the path of another file; it includes .cuh files of this
-    folder.
+    `file` is a name in this folder or the path of another file. It includes .cuh files of its own
+    folder or of this one.
     """
+    path = SOURCES / file
 
     def included(match: re.Match[str]) -> str:
-        inner = source(match[1]).replace("#pragma once\n", "")
+        beside = path.with_name(match[1])
+        inner = source(beside if beside.exists() else match[1]).replace("#pragma once\n", "")
         guard = re.sub(r"\W", "_", match[1]).upper()
         return f'#ifndef {guard}\n#define {guard}\n#line 1 "{match[1]}"\n{inner}\n#endif\n'
 
-    text = (SOURCES / file).read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     return re.sub(r'^#include "(\w+\.cuh)"\n', included, text, flags=re.MULTILINE)
 
 

@@ -1,11 +1,12 @@
-// Sums over the pixels of every channel: biases' gradients and batch norm's statistics, in an order that never changes.
+// Sums over the pixels of each channel in a fixed order: biases' gradients, and those of batch
+// norm.
 #pragma once
 #include "common.cuh"
 
 // partial[chunk][s][c] = sum of value(pixel, c)[s] over the chunk's pixels.
 //
-// A block is (columns, rows) threads: threadIdx.x walks along channels, so that a warp reads neighbouring addresses; threadIdx.y and the
-// chunks, blockIdx.y, share the pixels.
+// A block has (columns, rows) threads: threadIdx.x is along channels, so that a warp reads
+// neighboring addresses. The rows, threadIdx.y, and the chunks, blockIdx.y, share the pixels.
 template <int S, class F>
 __device__ __forceinline__ void column_sums(F value, int pixels, int channels, float* partial) {
     SHARED(float, rows);  // [blockDim.y][S][blockDim.x * V]
@@ -14,16 +15,20 @@ __device__ __forceinline__ void column_sums(F value, int pixels, int channels, f
 #pragma unroll
     for (int s = 0; s < S; s++) sum[s] = splat(0);
     if (column * V < channels)
-        for (int pixel = blockIdx.y * blockDim.y + threadIdx.y; pixel < pixels; pixel += gridDim.y * blockDim.y) {
+        for (int pixel = blockIdx.y * blockDim.y + threadIdx.y; pixel < pixels;
+             pixel += gridDim.y * blockDim.y) {
             Vector v[S];
             value(pixel, column * V, v);
 #pragma unroll
-            for (int s = 0; s < S; s++) EACH_LANE(i) sum[s].at[i] += v[s].at[i];
+            for (int s = 0; s < S; s++)
+                EACH_LANE(i) sum[s].at[i] += v[s].at[i];
         }
 #pragma unroll
-    for (int s = 0; s < S; s++) EACH_LANE(i) rows[(threadIdx.y * S + s) * width + threadIdx.x * V + i] = sum[s].at[i];
+    for (int s = 0; s < S; s++)
+        EACH_LANE(i) rows[(threadIdx.y * S + s) * width + threadIdx.x * V + i] = sum[s].at[i];
     __syncthreads();
-    for (int j = threadIdx.y * blockDim.x + threadIdx.x; j < S * width; j += blockDim.x * blockDim.y) {
+    for (int j = threadIdx.y * blockDim.x + threadIdx.x; j < S * width;
+         j += blockDim.x * blockDim.y) {
         float total = 0;
         for (int row = 0; row < int(blockDim.y); row++) total += rows[row * S * width + j];
         int s = j / width, c = blockIdx.x * width + j % width;
@@ -31,9 +36,11 @@ __device__ __forceinline__ void column_sums(F value, int pixels, int channels, f
     }
 }
 
-// What the chunks of `sums` numbers a channel add up to.
-__device__ __forceinline__ float total_of(const float* partial, int chunks, int sums, int s, int channels, int c) {
+// The sum over all chunks of number s of `sums` per channel.
+__device__ __forceinline__ float total_of(const float* partial, int chunks, int sums, int s,
+                                          int channels, int c) {
     double total = 0;
-    for (int chunk = 0; chunk < chunks; chunk++) total += partial[((long long)chunk * sums + s) * channels + c];
+    for (int chunk = 0; chunk < chunks; chunk++)
+        total += partial[((long long)chunk * sums + s) * channels + c];
     return float(total);
 }

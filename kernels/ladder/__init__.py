@@ -1,20 +1,26 @@
-"""Convolution, one idea at a time: from seven loops to Winograd's algorithm, each rung a small file that can be read on its own.
+"""Convolution, one idea at a time, from seven loops to Winograd's algorithm: one file per rung.
 
-Every rung computes the same stride-1 convolution with `pad` zeros around the image, in three passes:
+Every rung computes the same convolution, with stride 1 and `pad` zeros around the image,
+0 <= pad < R, in three passes, on contiguous float32 arrays:
 
-    forward(x, w, b, pad)               y = max(x conv w + b, 0)        x (N, H, W, C), w (R, R, C, K), b (K,)
-    grad_input(dy, w, pad)              dx                              dy (N, H', W', K), the gradient before the ReLU
-    grad_weight(dy, x, size, pad)       dw, db                          size = R
+    forward(x, w, b, pad)          y = max(x conv w + b, 0)   x (N, H, W, C), w (R, R, C, K), b (K,)
+    grad_input(dy, w, pad)         dx                         dy (N, H', W', K), before the ReLU
+    grad_weight(dy, x, size, pad)  dw, db                     size = R
 
-A file `rungNN_name.py` is a rung: its docstring's first line is its name and its one idea, `name: idea`. `rungs()` finds them by
-themselves, in order. `minicnn ladder conv` checks each against the reference, times it, and draws the ladder.
+A file `rungNN_name.py` is a rung, and the first line of its docstring is `name: idea.` `rungs()`
+finds them in order. A rung may have KERNEL, the only size of kernel that it computes, and
+`algorithm`, which says what it chooses for a shape. finish.py and squares.py are what rungs share.
+
+`minicnn ladder conv` checks each rung against the reference, measures it, and draws the ladder.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import NamedTuple
+
+from ..types import Array
 
 
 class Rung(NamedTuple):
@@ -22,21 +28,26 @@ class Rung(NamedTuple):
 
     name: str
     idea: str
-    forward: Callable
-    grad_input: Callable
-    grad_weight: Callable
+    forward: Callable[..., Array]
+    grad_input: Callable[..., Array]
+    grad_weight: Callable[..., tuple[Array, Array]]
+    kernel: int | None = None  # the only size of kernel that it computes
+    algorithm: Callable[..., str] | None = None
 
 
 def rungs() -> list[Rung]:
     """All rungs, lowest first."""
     return [
-        Rung(name, idea, rung.forward, rung.grad_input, rung.grad_weight)
+        Rung(
+            *(name, idea, rung.forward, rung.grad_input, rung.grad_weight),
+            *(getattr(rung, "KERNEL", None), getattr(rung, "algorithm", None)),
+        )
         for name, idea, rung in modules(__name__, __path__)
     ]
 
 
-def modules(package: str, path) -> list[tuple[str, str, ModuleType]]:
-    """Name, idea and module of a package's rungs, lowest first: "Name: the idea." is the first line of each."""
+def modules(package: str, path: Iterable[str]) -> list[tuple[str, str, ModuleType]]:
+    """Name, idea and module of a package's rungs, lowest first."""
     found = []
     for name in sorted(m.name for m in pkgutil.iter_modules(path) if m.name.startswith("rung")):
         rung = importlib.import_module(f"{package}.{name}")

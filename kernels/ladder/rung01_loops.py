@@ -2,17 +2,20 @@
 
     y[n, p, q, k] = sum over i, j, c of x[n, p + i, q + j, c] * w[i, j, c, k]
 
-Innermost is c: x is read in order, but each step of w is K floats further, a new cache line every time.
+The innermost loop is over c. It reads x in order, but from one c to the next w is K floats further:
+each product needs another cache line of w, of which it uses one float in 16. And each product waits
+for the sum before it, 4 cycles with one FMA, where two FMA units with 16 lanes could do 128.
 """
 
 import numpy as np
 from numba import njit
 
+from ..types import Array
 from .finish import passes_of
 
 
 @njit(cache=True)
-def _convolve(x, w, y):
+def _convolve(x: Array, w: Array, y: Array) -> None:
     images, rows, columns, filters = y.shape
     size, _, channels, _ = w.shape
     for n in range(images):
@@ -28,7 +31,7 @@ def _convolve(x, w, y):
 
 
 @njit(cache=True)
-def _weights(x, dy, dw):
+def _weights(x: Array, dy: Array, dw: Array) -> None:
     images, rows, columns, filters = dy.shape
     size, _, channels, _ = dw.shape
     for i in range(size):

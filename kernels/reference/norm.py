@@ -85,10 +85,10 @@ def batch_norm(
                 "batch_norm needs more than one value per channel in training; "
                 f"the input is {x.shape}"
             )
-        # A sum of differences to one pixel keeps the digits of channels whose mean is large.
-        first = x[(0,) * (x.ndim - 1)]
-        mean = first + (x - first).mean(axis=axes)
-        var = ((x - mean) ** 2).mean(axis=axes)
+        # Sums over millions of pixels, or of a channel whose mean is large, need float64.
+        wide = x.mean(axis=axes, dtype="float64")
+        mean = wide.astype(gamma.dtype)
+        var = ((x - wide) ** 2).mean(axis=axes).astype(gamma.dtype)
         running_mean += momentum * (mean - running_mean)
         running_var += momentum * (var * (count / (count - 1)) - running_var)
     else:
@@ -124,7 +124,8 @@ def batch_norm_grad(
         dy = activation_grad(
             dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation
         )
-    dgamma, dbeta = (dy * normalized).sum(axis=axes), dy.sum(axis=axes)
+    dgamma = (dy * normalized).sum(axis=axes, dtype="float64").astype(gamma.dtype)
+    dbeta = dy.sum(axis=axes, dtype="float64").astype(gamma.dtype)
     if not training:
         return dy * (gamma * inv_std), dgamma, dbeta
     count = x.size // x.shape[-1]

@@ -35,10 +35,10 @@ class Metadata:
 
 
 def metadata(model: Layer) -> Metadata:
-    """The attributes of `model` that have a name of `Metadata`; its defaults for the others.
+    """The metadata of `model`, read from its attributes; the default for each that it lacks.
 
-    A `Network` has all of them, a `Sequential` has an input shape. A child of one of these names,
-    such as a layer called `loss`, is not metadata.
+    A `Network` has all of them, a `Sequential` has an input shape. A child with such a name, for
+    example a layer called `loss`, is not metadata.
     """
     names = [f.name for f in fields(Metadata) if hasattr(model, f.name)]
     found = {name: getattr(model, name) for name in names}

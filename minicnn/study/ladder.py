@@ -1,8 +1,8 @@
-"""Climb the ladder of convolutions: check every rung against the reference, time it, and see what each idea is worth."""
+"""Climb the ladder of convolutions: check each rung against the reference, and measure it."""
 
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,14 +11,19 @@ from ..kernels import ladder, reference
 from ..kernels.cpu.engine.machine import peak_flops
 from ..kernels.ladder import gpu as gpu_ladder
 from ..kernels.ladder.gpu.peak import multiply_add_rate
+from ..kernels.types import Array
 
 PASSES = ("forward", "grad_input", "grad_weight")
-QUIET = 0.6  # seconds before a rung is timed: threads of NumPy's BLAS library spin for a while after a product, on the cores to be measured
-TOLERANCE = 1e-4  # of the largest value: any rung may round, none may be wrong
+TOLERANCE = 1e-4  # relative L2 error: any rung may round, none may be wrong
+# Seconds before a rung is measured. After a product, the threads of NumPy's BLAS library spin for a
+# while on the cores that are to be measured.
+PAUSE = 0.6
+
+Progress = Callable[[str], None]
 
 
 class Problem(NamedTuple):
-    """A stride-1 convolution with padding that keeps the image's size."""
+    """A stride-1 convolution with padding that keeps the size of the images."""
 
     batch: int = 4
     size: int = 28
@@ -31,120 +36,156 @@ class Problem(NamedTuple):
         """Of the plain sum, for one pass."""
         return 2 * self.batch * self.size**2 * self.kernel**2 * self.channels * self.filters
 
-    def __str__(self):
-        shape = f"{self.batch} images of {self.size}x{self.size}, {self.channels} to {self.filters} channels"
-        return f"{self.kernel}x{self.kernel} convolution of {shape}"
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of x and of w."""
+        n, size, channels, filters, kernel = self
+        return (n, size, size, channels), (kernel, kernel, channels, filters)
+
+    def __str__(self) -> str:
+        images = f"{self.batch} {'image' if self.batch == 1 else 'images'}"
+        channels = f"{self.channels} to {self.filters} channels"
+        return (
+            f"{self.kernel}x{self.kernel} convolution of {images} of {self.size}x{self.size},"
+            f" {channels}"
+        )
 
 
 class Reading(NamedTuple):
-    """One rung's measurement in one pass."""
+    """The measurement of one rung in one pass."""
 
     name: str
     idea: str
     seconds: float  # median of the repeats
-    gflops: float  # of the plain sum, whatever the rung really multiplies
-    share_of_peak: float  # of all cores
+    gflops: float  # of the plain sum, however many products the rung computes
+    share_of_peak: float
     speedup: float  # over the first rung
     error: float  # relative L2 error against float64
 
 
+class Climb(NamedTuple):
+    """What `climb` and `climb_gpu` found: the readings of each pass, lowest rung first."""
+
+    peak: float  # FLOP/s of the machine
+    readings: dict[str, list[Reading]]
+    left_out: dict[str, str]  # rungs that cannot compute this problem, and why
+
+
+def _ignore(text: str) -> None:
+    """Report no progress."""
+
+
 def climb(
     problem: Problem,
-    passes=PASSES,
+    passes: Sequence[str] = PASSES,
     repeats: int = 5,
-    progress: Callable[[str], None] = lambda text: None,
-):
-    """Measure every rung in each of `passes`. Returns `{pass: [Reading, ...]}`, lowest rung first.
+    progress: Progress = _ignore,
+) -> Climb:
+    """Measure every rung that computes this problem, in each of `passes`.
 
-    Raises ValueError for a size that no convolution has, AssertionError if a rung computes something else than the reference.
+    Raises ValueError for a problem that is none, and AssertionError if the result of a rung is not
+    that of the reference.
     """
-    if min(problem) < 1 or problem.kernel % 2 == 0:
-        raise ValueError(f"ladder: {problem}: expected sizes >= 1 and an odd kernel")
-    peak = peak_flops()
-    calls, exact = _cases(problem)
+    _validate(problem)
+    peak, (calls, exact) = peak_flops(), _cases(problem)
+    rungs = [r for r in ladder.rungs() if r.kernel in (None, problem.kernel)]
+    left_out = {
+        r.name: f"left out: it computes only {r.kernel}x{r.kernel} kernels"
+        for r in ladder.rungs()
+        if r not in rungs
+    }
     found: dict[str, list[Reading]] = {}
     for name in passes:
-        readings: list[Reading] = []
-        for rung in ladder.rungs():
+        readings = found[name] = []
+        for rung in rungs:
             progress(f"{name}: {rung.name}")
-            result = calls[name](rung)
-            error = _error(result, exact[name])
-            if not error < TOLERANCE:
-                raise AssertionError(
-                    f"the rung {rung.name!r} is wrong in {name}: relative error {error:.1e}"
-                )
-            time.sleep(QUIET)
-            seconds = _median_time(lambda: calls[name](rung), repeats)  # noqa: B023 - called at once
-            first = readings[0].seconds if readings else seconds
-            speed = problem.flops / seconds
-            readings.append(
-                Reading(
-                    rung.name, rung.idea, seconds, speed / 1e9, speed / peak, first / seconds, error
-                )
-            )
-        found[name] = readings
-    return found
+            error = _error(calls[name](rung), exact[name])
+            _expect(error, TOLERANCE, f"{rung.name!r} is wrong in {name}")
+            time.sleep(PAUSE)
+            seconds = _median_time(calls[name], rung, repeats)
+            idea = rung.idea
+            if rung.algorithm:
+                weights = name == "grad_weight"
+                idea += f": {rung.algorithm(*problem.shapes, problem.kernel // 2, weights)}"
+            readings.append(_reading(rung.name, idea, seconds, problem, peak, readings, error))
+    return Climb(peak, found, left_out)
 
 
-def climb_gpu(
-    problem: Problem, repeats: int = 5, progress: Callable[[str], None] = lambda text: None
-):
-    """The forward pass on the GPU, by every rung of `kernels.ladder.gpu`; shares are of what the ordinary units reach.
+def climb_gpu(problem: Problem, repeats: int = 5, progress: Progress = _ignore) -> Climb:
+    """The forward pass on the GPU, by every rung of `kernels.ladder.gpu`.
 
-    Returns and raises what `climb` does, and RuntimeError if there is no GPU.
+    The peak is that of the ordinary units. Raises what `climb` does, and RuntimeError without a
+    GPU.
     """
-    if min(problem) < 1 or problem.kernel % 2 == 0:
-        raise ValueError(f"ladder: {problem}: expected sizes >= 1 and an odd kernel")
+    _validate(problem)
     validate_device("cuda")
     run = runtime()
-    _, exact = _cases(problem)
-    x, w, b, _ = _arrays(problem)
-    on_device = [run.upload(a) for a in (x, w, b)]
-    peak = multiply_add_rate()
+    peak, (_, exact) = multiply_add_rate(), _cases(problem)
+    x, w, b = (run.upload(a) for a in _arrays(problem)[:3])
     readings: list[Reading] = []
     for rung in gpu_ladder.rungs():
         progress(f"forward: {rung.name}")
-        error = _error(to_host(rung.forward(*on_device)).astype(np.float64), exact["forward"])
-        if not error < rung.error:
-            raise AssertionError(f"the rung {rung.name!r} is wrong: relative error {error:.1e}")
-        seconds = float(
-            np.median(
-                run.times(lambda i, rung=rung: rung.forward(*on_device), repeats, 3, captured=False)
-            )
-        )
-        first = readings[0].seconds if readings else seconds
-        speed = problem.flops / seconds
-        readings.append(
-            Reading(
-                rung.name, rung.idea, seconds, speed / 1e9, speed / peak, first / seconds, error
-            )
-        )
-    return {"forward": readings}
+
+        def work(_: int, rung: gpu_ladder.Rung = rung) -> Any:
+            return rung.forward(x, w, b)
+
+        error = _error(to_host(work(0)), exact["forward"])
+        _expect(error, rung.error, f"{rung.name!r} is wrong")
+        seconds = float(np.median(run.times(work, repeats, 3, captured=False)))
+        readings.append(_reading(rung.name, rung.idea, seconds, problem, peak, readings, error))
+    return Climb(peak, {"forward": readings}, {})
 
 
-def _arrays(problem: Problem):
+def _validate(problem: Problem) -> None:
+    if min(problem) < 1 or problem.kernel % 2 == 0:
+        raise ValueError(f"ladder: {problem}: expected sizes >= 1 and an odd kernel")
+
+
+def _expect(error: float, most: float, what: str) -> None:
+    """Raise AssertionError for a larger error, or one that is NaN."""
+    if not error <= most:
+        raise AssertionError(f"the rung {what}: relative error {error:.1e}, expected {most:.0e}")
+
+
+def _reading(
+    name: str,
+    idea: str,
+    seconds: float,
+    problem: Problem,
+    peak: float,
+    before: list[Reading],
+    error: float,
+) -> Reading:
+    """The reading of a rung from its time; `before` are those of the lower rungs."""
+    speed, first = problem.flops / seconds, before[0].seconds if before else seconds
+    return Reading(name, idea, seconds, speed / 1e9, speed / peak, first / seconds, error)
+
+
+def _arrays(problem: Problem) -> tuple[Array, Array, Array, Array]:
     """x, w, b and dy of a problem: the same in every run."""
     generator = np.random.default_rng(0)
-    n, size, channels, filters, kernel = problem
-    x = generator.standard_normal((n, size, size, channels), dtype=np.float32)
-    w = generator.standard_normal(
-        (kernel, kernel, channels, filters), dtype=np.float32
-    ) / np.float32(np.sqrt(kernel**2 * channels))
-    b = generator.standard_normal(filters, dtype=np.float32)
-    return x, w, b, generator.standard_normal((n, size, size, filters), dtype=np.float32)
+    x_shape, w_shape = problem.shapes
+    x = generator.standard_normal(x_shape, dtype=np.float32)
+    scale = np.float32(np.sqrt(problem.kernel**2 * problem.channels))
+    w = generator.standard_normal(w_shape, dtype=np.float32) / scale
+    b = generator.standard_normal(problem.filters, dtype=np.float32)
+    dy = generator.standard_normal((*x_shape[:3], problem.filters), dtype=np.float32)
+    return x, w, b, dy
 
 
-def _cases(problem: Problem):
+def _cases(
+    problem: Problem,
+) -> tuple[dict[str, Callable[[ladder.Rung], Array]], dict[str, Array]]:
     """For each pass how to call a rung, and the exact result."""
     (x, w, b, dy), kernel = _arrays(problem), problem.kernel
     pad = kernel // 2
-    wide = [a.astype(np.float64) for a in (x, w, b, dy)]
+    x64, w64, b64, dy64 = (a.astype(np.float64) for a in (x, w, b, dy))
     exact = {
-        "forward": reference.conv2d(*wide[:3], padding=pad, activation="relu"),
-        "grad_input": reference.conv2d_grad_input(wide[3], wide[1], x.shape, padding=pad),
-        "grad_weight": reference.conv2d_grad_weight(wide[3], wide[0], w.shape, padding=pad)[0],
+        "forward": reference.conv2d(x64, w64, b64, padding=pad, activation="relu"),
+        "grad_input": reference.conv2d_grad_input(dy64, w64, x.shape, padding=pad),
+        "grad_weight": reference.conv2d_grad_weight(dy64, x64, w.shape, padding=pad)[0],
     }
-    calls = {
+    calls: dict[str, Callable[[ladder.Rung], Array]] = {
         "forward": lambda rung: rung.forward(x, w, b, pad),
         "grad_input": lambda rung: rung.grad_input(dy, w, pad),
         "grad_weight": lambda rung: rung.grad_weight(dy, x, kernel, pad)[0],
@@ -152,15 +193,19 @@ def _cases(problem: Problem):
     return calls, exact
 
 
-def _error(result, exact) -> float:
-    return float(np.linalg.norm(result - exact) / np.linalg.norm(exact))
+def _error(result: Array, exact: Array) -> float:
+    """The relative L2 error."""
+    return float(np.linalg.norm(result.astype(np.float64) - exact) / np.linalg.norm(exact))
 
 
-def _median_time(call, repeats: int) -> float:
-    """Seconds: the median of at least `repeats` calls and a fifth of a second of them; of fewer where they take long."""
+def _median_time(call: Callable[[ladder.Rung], Array], rung: ladder.Rung, repeats: int) -> float:
+    """Seconds: the median of `repeats` calls, more of short ones and fewer of long ones.
+
+    At least 0.2 s are measured, and no call is begun after 3 s except for the second.
+    """
     times: list[float] = []
     while len(times) < 2 or (sum(times) < 3 and (len(times) < repeats or sum(times) < 0.2)):
         started = time.perf_counter()
-        call()
+        call(rung)
         times.append(time.perf_counter() - started)
     return float(np.median(times))

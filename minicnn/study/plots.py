@@ -24,6 +24,15 @@ LEAST_ERROR = 1e-4  # a logarithmic axis has no place for 0
 TRAIN, VALIDATION, TEST = "#4c72b0", "#55a868", "#dd8452"
 
 
+def validate_target(path: Path) -> None:
+    """Raise ValueError unless a picture can be written there: for use before long measurements."""
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: cannot write a picture; there is no folder {path.parent}")
+    formats = Figure().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        raise ValueError(f"{path}: expected a name that ends in one of .{', .'.join(formats)}")
+
+
 def _finish(figure: Figure, path: Target, title: str = "", size: int = 10) -> Path | Figure:
     """Add the title, and write the file if there is a path. Names are text, never formulas."""
     if title:

@@ -1,4 +1,4 @@
-"""Training: `fit`, and the parts it is made of."""
+"""Training: `fit`, and its parts."""
 
 from .callbacks import Callback, CSVLog, EarlyStopping, LogLines, ProgressBar, TensorBoardLog
 from .history import History

@@ -97,7 +97,7 @@ def restore(trainer: "Trainer", path: Path) -> None:
 
 
 def _check_same_run(trainer: "Trainer", state: dict[str, Any], path: Path) -> None:
-    """Raise CheckpointError if what makes the run is not what it was."""
+    """Raise CheckpointError unless the settings of the run are those in its checkpoint."""
     found = differences(state["configuration"], trainer.configuration)
     before, now = state["epochs"], trainer.epochs
     if before != now and trainer.schedule.depends_on(before, now, len(trainer.loader)):

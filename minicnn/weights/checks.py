@@ -22,7 +22,7 @@ def check_weights(state: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]
 
 
 def listed(faults: Sequence[str]) -> str:
-    """The first few faults in one sentence, and how many more there are."""
+    """The first few faults and the number of the others, in one sentence."""
     more = f"; {len(faults) - LISTED} more like these" if len(faults) > LISTED else ""
     return "; ".join(faults[:LISTED]) + more
 

@@ -14,9 +14,7 @@ def emulate():
     The end of the test takes it away.
     """
     if emulator.COMPILER is None:
-        pytest.skip(
-            "no C++ compiler on this machine: the emulator that stands in for a GPU cannot be built"
-        )
+        pytest.skip("no C++ compiler on this machine, which builds the emulator of a GPU")
 
     def install(**options):
         run = emulator.Emulator(**options)

@@ -6,7 +6,7 @@ See test_verify.py.
 import sys
 import time
 
-from benchmarks.gpu import correctness
+from benchmarks.gpu import cases
 from benchmarks.gpu.__main__ import COMMAND, main
 from minicnn.kernels.ladder import gpu
 
@@ -52,6 +52,6 @@ if __name__ == "__main__":
     rungs = gpu.rungs()[4:]  # Numba's rungs need a GPU
     gpu.rungs = lambda: rungs
     if sys.argv[1] != "none":
-        correctness.TINY = ()  # no convolutions, which take long here
+        cases.TINY = ()  # no convolutions, which take long here
     install(Faulty(sys.argv[1]))
     sys.exit(main(sys.argv[2:], [*COMMAND[:2], "tests.cuda.emulated_gpu", sys.argv[1]]))

@@ -20,7 +20,7 @@ SERVED = [
 
 
 class OnDevice:
-    """The dispatcher, given arrays that lie on the device: what a user's CuPy arrays would meet."""
+    """The dispatcher with arrays on the device, as with a user's CuPy arrays."""
 
     def __getattr__(self, operation):
         def call(*args, **kwargs):

@@ -95,7 +95,7 @@ def test_main_loops_stay_short(precision):
 
 
 def test_what_is_counted():
-    """Branches back make a loop; what stands before it, movs and labels do not count."""
+    """Branches back make a loop; lines before it, movs and labels do not count."""
     text = """.visible .entry f(\n)\n{
     add.s32 %r1, %r1, 1;
 $L1:

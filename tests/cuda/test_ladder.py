@@ -80,7 +80,7 @@ def test_channels_that_are_no_multiple_of_four(emulate):
 
 
 def test_the_command(emulate, monkeypatch, tmp_path):
-    """Without Numba's rungs: the emulated GPU runs CUDA C alone."""
+    """Without Numba's rungs: the emulated GPU runs only CUDA C."""
     emulate()
     monkeypatch.setattr(gpu, "rungs", lambda: RUNGS[4:])
     sizes = [

@@ -22,7 +22,7 @@ from ..emulator import COMPILER
 ROOT = Path(__file__).parents[2]
 needs_compiler = pytest.mark.skipif(
     COMPILER is None,
-    reason="no C++ compiler: the emulator that stands in for a GPU cannot be built",
+    reason="no C++ compiler, which builds the emulator of a GPU",
 )
 
 
@@ -95,7 +95,7 @@ def test_a_failure_is_named_and_the_rest_is_compared(fault, why, tmp_path):
     assert [(line["name"], line["message"]) for line in found["failures"]] == [("softmax", why)]
     names = [check["name"] for check in found["checks"]]
     assert names[0] == "linear"
-    assert names[-4:] == ["softmax cross-entropy", "sgd", "adam", "rmsprop"]  # behind the culprit
+    assert names[-4:] == ["softmax cross-entropy", "sgd", "adam", "rmsprop"]  # after the culprit
     assert len(names) == len(set(names)) == 35
     assert "softmax" not in names
     assert all(check["passed"] for check in found["checks"])

@@ -1,6 +1,6 @@
 """A stand-in for CuPy in `kernels/cuda`: the same .cu sources, on the CPU and on NumPy arrays.
 
-g++ compiles them against emulator.h.
+g++ compiles them after emulator.h and instructions.h.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ import numpy as np
 from minicnn.kernels import dispatch
 from minicnn.kernels.cuda import device, runtime
 
-HEADER = Path(__file__).parent / "emulator.h"
+HEADERS = [Path(__file__).with_name(name) for name in ("emulator.h", "instructions.h")]
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 SIGNATURE = re.compile(
     r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)', re.DOTALL
@@ -203,7 +203,7 @@ def build(file, options=(), changes=(), sanitize=False) -> Path:
     text = runtime.source(file)
     for old, new in changes:
         text = text.replace(old, new)
-    wrappers = [HEADER.read_text(), text]
+    wrappers = [*(header.read_text() for header in HEADERS), text]
     for name, parameters in SIGNATURE.findall(text):
         types = [
             re.match(r"(.*[\s*])\w+$", re.sub(r"__restrict__\s*", "", p.strip()), re.DOTALL)[1]

@@ -118,3 +118,17 @@ MUTANTS = {  # operation, and a backend with one mistake
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant_is_caught(name):
     assert_caught(*MUTANTS[name])
+
+
+@pytest.mark.parametrize("what", ["first pixel apart", "outlier", "constant"])
+@pytest.mark.parametrize("backend", [reference, cpu])
+def test_batch_norm_of_a_million_pixels(backend, what):
+    """Sums that are long, and whose terms cancel, against float64."""
+    x = 10 + np.random.default_rng(0).standard_normal((1, 1024, 1024, 1), dtype=np.float32)
+    x[:] = 1e4 if what == "constant" else x
+    x[0, 0, 0] *= 1e6 if what == "outlier" else 0
+    ones = np.ones(1, np.float32)
+    _, mean, inv_std = backend.batch_norm(x, ones, ones, ones.copy(), ones.copy())
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(mean, wide.mean(), rtol=1e-4)
+    np.testing.assert_allclose(inv_std**-2.0, wide.var() + 1e-5, rtol=1e-4)

@@ -7,7 +7,7 @@ import numpy as np
 from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import address, pixel_step
-from ..engine.gemm import pack_filter, panel_epilogue
+from ..engine.gemm import pack_filter
 from ..engine.launch import kernel, task_range, threads_for
 from ..engine.memory import empty
 from ..engine.records import PLAIN, Epilogue, Rows, epilogue_of
@@ -23,6 +23,7 @@ from .patches import (
     Runs,
     forward_layout,
     padded,
+    panel_epilogue,
     patch_addresses,
     patches_times,
     prefetch_tile,

@@ -42,7 +42,7 @@ from .patches import (
 
 
 class Work(NamedTuple):
-    """How tasks share the work: bands per image, a buffer of `size` floats each, pixels per block."""
+    """Bands of rows per image, a buffer of `size` floats per task, and pixels per block."""
 
     bands: int
     scratch: Address

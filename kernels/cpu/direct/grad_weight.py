@@ -12,7 +12,7 @@ from ..engine.arrays import address, pixels
 from ..engine.gemm import multiply, pack, packed_columns
 from ..engine.launch import inline, kernel, task_range, threads_for
 from ..engine.memory import empty
-from ..engine.records import Epilogue, Rows, Strided
+from ..engine.records import Rows, Strided
 from ..engine.rows import span
 from ..engine.simd import (
     COLUMNS,
@@ -98,7 +98,7 @@ def _weight_products(
             strip = Strided(dy.data + FLOAT * m * dy.step, dy.step, 1)
             pack(strip, count, dy.columns, panels, count, 0)
             patches = Strided(buffer, 1, step)  # transposed
-            multiply(patches, panels, count, result, Epilogue(m > m_first, 0, 0, 0))
+            multiply(patches, panels, count, result, m > m_first, 0, False)
             if part == 0:
                 add_rows(panels, count, dy.columns, db)
 

@@ -204,7 +204,9 @@ def _patches_times_panel(vectors: int, name: str) -> Callable[..., None]:
             for i in range(start, start + load_index(runs.data, 2 * r + 1)):
                 tile = tile_multiply_at(tile, vectors, a, i, b)
                 b += FLOAT * LANES * vectors
-        tile_store(tile, vectors, c, epilogue)
+        # `add` is the constant 0: the compiler removes the loads of c.
+        end = Epilogue(0, epilogue.scale, epilogue.bias, epilogue.relu)
+        tile_store(tile, vectors, c, end)
 
     return always_inline(patches_times_panel, name)
 
@@ -247,3 +249,11 @@ def gather_patches(
             floats = load_index(runs, 2 * r + 1)
             copy(pixel + FLOAT * load_index(runs, 2 * r), row, floats)
             row += FLOAT * floats
+
+
+@inline
+def panel_epilogue(epilogue: Epilogue, j: int) -> Epilogue:
+    """The epilogue of the columns from j on."""
+    scale = epilogue.scale + FLOAT * j if epilogue.scale != 0 else 0
+    bias = epilogue.bias + FLOAT * j if epilogue.bias != 0 else 0
+    return Epilogue(epilogue.add, scale, bias, epilogue.relu)

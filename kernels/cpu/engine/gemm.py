@@ -57,30 +57,25 @@ half_panel_tile = _panel_tile(1, "half_panel_tile")
 
 
 @inline
-def panel_epilogue(epilogue: Epilogue, j: int) -> Epilogue:
-    """The epilogue of the columns from j on."""
-    scale = epilogue.scale + FLOAT * j if epilogue.scale != 0 else 0
-    bias = epilogue.bias + FLOAT * j if epilogue.bias != 0 else 0
-    return Epilogue(epilogue.add, scale, bias, epilogue.relu)
-
-
-@inline
-def multiply(a: Strided, b: Address, depth: int, c: Rows, epilogue: Epilogue) -> None:
-    """c = a b, with an epilogue: `(rows, depth) (depth, columns)`, b packed.
+def multiply(
+    a: Strided, b: Address, depth: int, c: Rows, add: bool, bias: Address, relu: bool
+) -> None:
+    """c = a b `(rows, depth) (depth, columns)`, b packed, plus c if `add`, plus a bias unless 0.
 
     The tiles of one panel follow each other: the panel is read from the nearest cache. a must be
     readable up to a multiple of ROWS rows.
     """
     for j in range(0, c.columns, COLUMNS):
         n, panel = c.columns - j, b + FLOAT * j * depth
-        panel_end = panel_epilogue(epilogue, j)
+        # Scale is the constant 0: the compiler removes its code.
+        epilogue = Epilogue(add, 0, bias + FLOAT * j if bias != 0 else 0, relu)
         for r in range(0, c.rows, ROWS):
             rows = Strided(a.data + FLOAT * r * a.row_step, a.row_step, a.column_step)
             to = Rows(c.data + FLOAT * (r * c.step + j), c.step, c.rows - r, n)
             if n > LANES:
-                panel_tile(rows, panel, depth, to, panel_end)
+                panel_tile(rows, panel, depth, to, epilogue)
             else:
-                half_panel_tile(rows, panel, depth, to, panel_end)
+                half_panel_tile(rows, panel, depth, to, epilogue)
 
 
 @inline

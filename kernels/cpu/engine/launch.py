@@ -39,10 +39,10 @@ _INT, _POINTER = ir.IntType(64), ir.PointerType
 
 
 @intrinsic
-def _integer(typing, args, i):
+def _integer(typing: Any, args: Any, i: Any) -> Any:
     """The i-th packed argument, an integer."""
 
-    def generate(context, builder, signature, values):
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         base = builder.inttoptr(values[0], _INT.as_pointer())
         return builder.load(builder.gep(base, [values[1]]))
 
@@ -50,10 +50,10 @@ def _integer(typing, args, i):
 
 
 @intrinsic
-def _real(typing, args, i):
+def _real(typing: Any, args: Any, i: Any) -> Any:
     """The i-th packed argument, a float32 that travels as a double."""
 
-    def generate(context, builder, signature, values):
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         base = builder.inttoptr(values[0], ir.DoubleType().as_pointer())
         return builder.fptrunc(builder.load(builder.gep(base, [values[1]])), ir.FloatType())
 
@@ -61,10 +61,10 @@ def _real(typing, args, i):
 
 
 @intrinsic
-def _enter(typing, entry, task, tasks, args):
+def _enter(typing: Any, entry: Any, task: Any, tasks: Any, args: Any) -> Any:
     """Call the C function at the address `entry`."""
 
-    def generate(context, builder, signature, values):
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         function = ir.FunctionType(ir.VoidType(), [_INT] * 3)
         builder.call(builder.inttoptr(values[0], function.as_pointer()), values[1:])
         return context.get_dummy_value()
@@ -106,14 +106,14 @@ def compile_cached(compile: Callable[[bool], Any], function: Callable) -> Any:
     return result
 
 
-def _start_tasks(entry, tasks, args):
+def _start_tasks(entry: int, tasks: int, args: int) -> None:
     for task in numba.prange(tasks):
-        _enter(entry, task, tasks, args)
+        _enter(entry, task, tasks, args)  # type: ignore[call-arg]
 
 
-def _run_tasks(entry, tasks, args):
+def _run_tasks(entry: int, tasks: int, args: int) -> None:
     for task in range(tasks):
-        _enter(entry, task, tasks, args)
+        _enter(entry, task, tasks, args)  # type: ignore[call-arg]
 
 
 _in_parallel = compile_cached(
@@ -129,13 +129,13 @@ _in_turn = compile_cached(
 
 
 @numba.njit
-def task_range(n, task, tasks):
+def task_range(n: int, task: int, tasks: int) -> tuple[int, int]:
     """The range [first, last) of n items that belongs to `task`; ranges differ by at most one."""
     return n * task // tasks, n * (task + 1) // tasks
 
 
 @numba.njit
-def covering_windows(h, before, stride, size, count):
+def covering_windows(h: int, before: int, stride: int, size: int, count: int) -> tuple[int, int]:
     """The windows p, first <= p < last, of `count` that cover pixel h.
 
     They satisfy `p * stride <= h + before < p * stride + size`.
@@ -165,19 +165,20 @@ def inline(function: Callable, name: str | None = None, always: bool = False) ->
     return numba.njit(function, nogil=True, error_model="numpy", forceinline=always)
 
 
-def _stamp() -> str:
-    """A hash of all sources in kernels/cpu, on which every kernel may depend.
+@functools.cache
+def stamp(folder: Path) -> str:
+    """A hash of the sources on which kernels in that folder may depend: kernels/cpu and its own.
 
     Numba does not notice that a function called from another file has changed.
     """
+    engine = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).resolve().parents[1].rglob("*.py")):
+    for path in sorted({*engine.rglob("*.py"), *folder.glob("*.py")}):
         digest.update(path.read_bytes())
     digest.update(os.environ.get("MINICNN_SIMD", "").encode())
     return digest.hexdigest()
 
 
-STAMP = _stamp()
 _ENTRY = """
 def make(stamp):
     def {name}(task, tasks, args):
@@ -226,7 +227,7 @@ class kernel:  # noqa: N801 - a decorator
     def _compile(self) -> int:
         """The address of the C entry, compiled or read from the cache at the first call."""
         body = self._body
-        scope = {"body": inline(body), "integer": _integer, "real": _real}
+        scope: dict[str, Any] = {"body": inline(body), "integer": _integer, "real": _real}
         arguments, i = [], 0
         for kind in (p.annotation for p in self._parameters):
             if _is_record(kind):
@@ -239,13 +240,13 @@ class kernel:  # noqa: N801 - a decorator
                 i += 1
         # The source consists of names from our own files.
         exec(_ENTRY.format(name=body.__name__, arguments=", ".join(arguments)), scope)
-        entry = scope["make"](STAMP)
+        entry = scope["make"](stamp(Path(body.__code__.co_filename).resolve().parent))
         # Numba finds the cache by the file and line of a function: those of the kernel itself.
         entry.__code__ = entry.__code__.replace(
             co_filename=body.__code__.co_filename, co_firstlineno=body.__code__.co_firstlineno
         )
         entry.__module__, entry.__qualname__ = body.__module__, body.__qualname__
-        compiler = functools.partial(numba.cfunc, _ARGUMENTS, nopython=True, error_model="numpy")
+        compiler = functools.partial(numba.cfunc, _ARGUMENTS, error_model="numpy")
         self._compiled = compile_cached(lambda cache: compiler(cache=cache)(entry), entry)
         return self._compiled.address
 
@@ -283,7 +284,7 @@ _one_at_a_time = threading.Lock()  # some threading layers do not support two ca
 _of_this_thread = _ThreadState()
 _forked = False
 MIN_BYTES, MIN_FLOPS = 1 << 15, 1 << 17  # from here on a second thread pays
-_threads: int = numba.config.NUMBA_NUM_THREADS
+_threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 
 
 def _after_fork() -> None:
@@ -315,7 +316,7 @@ def set_num_threads(n: int) -> None:
     Raises ValueError for less than 1 or more than NUMBA_NUM_THREADS (by default the cores).
     """
     global _threads
-    most = numba.config.NUMBA_NUM_THREADS
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= n <= most:
         raise ValueError(
             f"set_num_threads({n!r}): expected 1 to {most}"

@@ -26,7 +26,7 @@ ALIGNMENT = 64  # bytes: a cache line
 # Bytes behind a large block. At distances of whole pages, equal places of all blocks would fall
 # into the same cache sets.
 BLOCK_GAP = 5 * ALIGNMENT
-_ITEM_SIZE = {np.float32: 4, np.uint8: 1, np.int64: 8}
+_ITEM_SIZE: dict[type, int] = {np.float32: 4, np.uint8: 1, np.int64: 8}
 SMALL = 1 << 12  # bytes; below, NumPy's own allocator is as good
 LARGE = 1 << 21  # bytes; from here on blocks lie in an arena
 NON_TEMPORAL_BYTES = 24 << 20  # a larger array does not stay in a cache until it is read
@@ -125,7 +125,7 @@ def empty(shape: Shape, dtype: type = np.float32) -> np.ndarray:
     try:
         if size >= LARGE:
             block = _large_block(-(-size // ALIGNMENT) * ALIGNMENT + BLOCK_GAP)
-            return np.ndarray(shape, dtype, block)
+            return np.ndarray(shape, dtype, block)  # type: ignore[arg-type]
         return _small_array(shape, dtype, size)
     except (OSError, OverflowError, MemoryError) as error:
         raise MemoryError(

@@ -78,8 +78,8 @@ def _normalize_sums(
 ) -> None:
     """Each task's sums of dz and dz (x - mean), to sums[task] `(2, C)`.
 
-    dz, the gradient before the activation, is dy where the output exceeds `least`, else 0. Four rows
-    are added in registers before the sums are stored.
+    dz, the gradient before the activation, is dy where the output exceeds `least`, else 0. Four
+    rows are added in registers before the sums are stored.
     """
     first, last = task_range(x.rows, task, tasks)
     channels = x.columns

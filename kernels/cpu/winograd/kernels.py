@@ -143,7 +143,7 @@ class Winograd:
             epilogue: Epilogue,
             scratch: Address,
         ) -> None:
-            """y = A^T [(B^T d B) U] A; all steps of a subbatch of tiles stay in one task's cache."""
+            """y = A^T [(B^T d B) U] A; a task computes all steps of a subbatch in its own cache."""
             count, subbatch = batch.tiles, batch.subbatch
             first, last = task_range((count + subbatch - 1) // subbatch, task, tasks)
             row_step = x.channels + PAD
@@ -186,7 +186,7 @@ def accumulate(
     channels: int,
     filters: int,
     s: Stack,
-    add: int,
+    add: bool,
     strip: int,
 ) -> None:
     """S[position] = V[position]^T Z[position], added to S if `add`: `(C, tiles) (tiles, K)`.
@@ -201,7 +201,7 @@ def accumulate(
         place = s.data + FLOAT * (position * s.step + c * filters)
         result = Rows(place, filters, min(strip, channels - c), filters)
         panels = z.data + FLOAT * position * z.step
-        multiply(transposed, panels, z.depth, result, Epilogue(add, 0, 0, 0))
+        multiply(transposed, panels, z.depth, result, add, 0, False)
 
 
 @kernel

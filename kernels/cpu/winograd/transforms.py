@@ -236,7 +236,7 @@ def products(m: int, r: int, name: str) -> Callable:
             filters = u.data + FLOAT * (position * u.step + panel * u.depth)
             place = middle + FLOAT * position * step
             to = Rows(place, COLUMNS, last - first, min(COLUMNS, y.channels - panel))
-            multiply(rows, filters, u.depth, to, Epilogue(0, 0, 0, 0))
+            multiply(rows, filters, u.depth, to, False, 0, False)
         for t in range(first, last):
             n, row, column = tile_corner(tiles, t, m)
             source = middle + FLOAT * (t - first) * COLUMNS

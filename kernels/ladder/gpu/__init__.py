@@ -9,7 +9,7 @@ R is odd. The first rungs are Python (Numba-CUDA); the later ones are CUDA C, fo
 cannot express. All compute the product of conv.cu: one row m per pixel, one column k per filter,
 one inner index per (tap, channel). `rungs()` finds the files.
 
-Two studies stand beside the rungs: lenet.py, a whole training step in one kernel, and peak.py, the
+Two studies belong to the ladder: lenet.py, a whole training step in one kernel, and peak.py, the
 rate of the GPU's ordinary units.
 """
 

@@ -1,8 +1,9 @@
-// What the ordinary units can do at most: see peak.py.
+// The rate of the ordinary units: see peak.py.
 #include "common.cuh"
 
-// Eight chains of multiply-adds per thread that do not wait for each other.
-extern "C" __global__ void __launch_bounds__(256) multiply_adds(float* out, float factor, int rounds) {
+// Eight independent chains of multiply-adds per thread.
+extern "C" __global__ void __launch_bounds__(256)
+    multiply_adds(float* out, float factor, int rounds) {
     float chain[8];
 #pragma unroll
     for (int i = 0; i < 8; i++) chain[i] = float(threadIdx.x + i);

@@ -132,8 +132,8 @@ def tile_store(typing: Any, tile: Any, vectors: Any, c: Any, epilogue: Any) -> A
     """c = max(scale * tile + bias + c if `add`, 0 if `relu`).
 
     c is a record `Rows`, of which at most the rows and columns of the tile are written; epilogue is
-    an `Epilogue`. The options need no branches: a masked load of no lanes gives zeros, and a maximum
-    with -inf changes nothing.
+    an `Epilogue`. The options need no branches: a masked load of no lanes gives zeros, and a
+    maximum with -inf changes nothing.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
