@@ -130,5 +130,5 @@ def test_batch_norm_of_a_million_pixels(backend, what):
     ones = np.ones(1, np.float32)
     _, mean, inv_std = backend.batch_norm(x, ones, ones, ones.copy(), ones.copy())
     wide = x.astype(np.float64)
-    np.testing.assert_allclose(mean, wide.mean(), atol=1e-4 * wide.std())
+    np.testing.assert_allclose(mean, wide.mean(), atol=3e-4 * wide.std())
     np.testing.assert_allclose(inv_std**-2.0, wide.var() + 1e-5, rtol=1e-4)
