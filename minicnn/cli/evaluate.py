@@ -1,5 +1,6 @@
 """`evaluate` and `predict`: a trained network on a test set, and on single image files."""
 
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,8 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from ..data.files import listing
+from ..data.folders import is_image
 from ..data.pixels import read_file
 from ..data.transforms import Preprocess
 from ..device import model_device, to_host, to_input
@@ -58,7 +61,9 @@ def evaluate(
 @app.command()
 def predict(
     checkpoint: Checkpoint,
-    images: Annotated[list[Path], typer.Argument(help="Image files of any common format.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files, folders of them, or patterns such as *.png.")
+    ],
     top: Annotated[int, typer.Option(min=1, help="How many classes to show for each image.")] = 3,
     invert: Annotated[
         bool | None,
@@ -74,7 +79,7 @@ def predict(
     table = Table("image", *(f"{i + 1}." for i in range(top)), "")
     table.columns[0].overflow = "fold"
     failures = []
-    for path in images:
+    for path in _expanded(images):
         try:
             pixels, inverted = _read(path, network, invert)
         except DataError as error:
@@ -92,6 +97,25 @@ def predict(
         error_console.print(str(failure), soft_wrap=True)
     if failures:
         raise typer.Exit(2)
+
+
+def _expanded(paths: list[Path]) -> list[Path]:
+    """The files: those in a folder, and those that a pattern means where the shell leaves it.
+
+    Raises DataError for a folder without images or a pattern that no file matches.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = [path / name for name in listing(path) if is_image(name)]
+        elif path.exists() or not has_magic(str(path)):
+            found = [path]
+        else:
+            found = [Path(name) for name in sorted(glob(str(path), recursive=True))]
+        if not found:
+            raise DataError(f"{path}: there is no image file")
+        files += found
+    return files
 
 
 def _read(path: Path, network: Network, invert: bool | None) -> tuple[np.ndarray, bool]:

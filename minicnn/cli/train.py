@@ -18,6 +18,7 @@ from ..training.callbacks import Callback, EarlyStopping, TensorBoardLog
 from ..training.checkpoint import BEST, LAST
 from ..training.history import History
 from ..training.optimizers import OPTIMIZERS
+from ..training.recipe import Recipe
 from ..training.schedules import SCHEDULES
 from ..training.trainer import fit
 from .app import (
@@ -114,16 +115,10 @@ def train(
     """
     choose_compute(backend, device, precision)
     options, entry = parse_options(option), registry.entry(model)
-    with skip_init():
-        shape = registry.create(model, **options).input_shape
     plan = entry.recipe(recipe, data_source)
-    # Files of one's own are taken as they are: only MNIST is known to be light on dark.
-    decode = replace(plan.preprocess.for_input(shape).decode, light_on_dark=False)
-    sets = load_data(
-        data_source, plan.data, decode, validation=val, seed=seed, skip_broken=skip_broken
-    )
-    training_set, test_set = _sample(sets.train, limit), _sample(sets.test, limit)
-    validation_set = sets.validation and _sample(sets.validation, limit)
+    loading = {"validation": val, "seed": seed, "skip_broken": skip_broken}
+    sets = load_data(data_source, plan.data, _decode_of_files(model, options, plan), **loading)
+    training_set, test_set, validation_set = _samples(sets, limit)
     if "num_classes" in entry.options:
         options.setdefault("num_classes", len(training_set.classes))
     network = registry.create(model, seed=seed, **options)
@@ -132,8 +127,7 @@ def train(
     folder = run_folder(out, model, training_set.name, resume)
     console.print(f"training {model} on {training_set!r}; results: {folder}", soft_wrap=True)
     callbacks: list[Callback] = [EarlyStopping(early_stop)] if early_stop else []
-    callbacks += [TensorBoardLog()] if tensorboard else []
-    callbacks += [DrawCurves()]
+    callbacks += [TensorBoardLog(), DrawCurves()] if tensorboard else [DrawCurves()]
     history = fit(
         network,
         training_set,
@@ -185,11 +179,27 @@ def _show_result(history: History, folder: Path, model: str, test_set: data.Data
     )
 
 
-def _sample(dataset: data.Dataset, limit: int | None) -> data.Dataset:
-    """Up to `limit` images drawn from the whole set, which may be sorted by class; repeatable."""
-    if limit is None:
-        return dataset
-    return dataset[np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])]
+def _decode_of_files(model: str, options: dict[str, Any], plan: Recipe) -> data.Decode:
+    """How image files become pixels for that network.
+
+    Files of one's own are taken as they are: only MNIST is known to be light on dark.
+    """
+    with skip_init():
+        shape = registry.create(model, **options).input_shape
+    assert plan.preprocess is not None  # as every registered recipe has one
+    return replace(plan.preprocess.for_input(shape).decode, light_on_dark=False)
+
+
+def _samples(sets: data.Splits, limit: int | None) -> data.Splits:
+    """Up to `limit` images of each set, drawn from the whole set; repeatable."""
+
+    def sample(dataset: data.Dataset) -> data.Dataset:
+        if limit is None:
+            return dataset
+        return dataset[np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])]
+
+    chosen = sets.validation and sample(sets.validation)
+    return data.Splits(sample(sets.train), sample(sets.test), chosen)
 
 
 def load_data(

@@ -43,8 +43,8 @@ Labeled = list[tuple[str, str]]  # the class and the path of each image
 class Layout:
     """Which class and split each image belongs to.
 
-    splits: the images of "train", "validation" and "test". folders: all class folders, also empty
-    ones.
+    splits: the images of "train", "validation" and "test". folders: the class folders of the
+    training images, also empty ones.
     """
 
     splits: dict[str, Labeled] = field(default_factory=lambda: {name: [] for name in SPLITS})
@@ -165,7 +165,8 @@ def _with_splits(
         if parts[: len(root)] != root or split is None:
             outside += is_image(path) and not any(map(_split_of, parts[:-1]))
         elif files[path].is_folder:
-            layout.folders |= {below[0]} if len(below) == 1 else set()
+            is_class = split == "train" and len(below) == 1
+            layout.folders |= {below[0]} if is_class else set()
         elif path in labels:
             layout.splits[split].append((labels[path], path))
         elif is_image(path) and len(below) > 1:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.resident import ResidentLoader, can_stay
 from ..data.transforms import Augment
 from ..device import model_device
 from ..errors import TrainingError
-from ..layers import Layer, metadata
+from ..layers import Layer, Network, metadata
 from . import checkpoint
 from .metrics import recipe_preprocess
 from .optimizers import OPTIMIZERS, Optimizer
@@ -29,6 +29,31 @@ def run_folder(out: str | Path | None, resume: bool) -> Path | None:
     if (folder / checkpoint.LAST).exists() and not resume:
         raise TrainingError(f"{folder} already holds a run: resume it, or choose another folder")
     return folder
+
+
+def as_sets(
+    train: Any, test: Any = None, validation: Any = None
+) -> tuple[Dataset, Dataset | None, Dataset | None]:
+    """The sets as Datasets, their classes those of the training set. Raises DataError."""
+    train = as_dataset(train)
+    test, validation = (
+        None if part is None else as_dataset(part).with_classes(train.known_classes)
+        for part in (test, validation)
+    )
+    return train, test, validation
+
+
+def kept_preprocess(model: Layer, recipe: Recipe | str | None) -> Any:
+    """What the model's weights were trained with, unless a recipe is named; or None."""
+    return metadata(model).preprocess if recipe is None else None
+
+
+def remember_data(model: Layer, loader: Loader) -> None:
+    """Note in a Network what it is trained on, which is saved with its weights."""
+    if isinstance(model, Network):
+        model.classes = loader.dataset.known_classes
+        model.preprocess = loader.preprocess
+        model.trained_on = loader.dataset.source or loader.dataset.name
 
 
 def make_loader(

@@ -11,15 +11,23 @@ from typing import Any
 import numpy as np
 
 from .. import rng
-from ..data.dataset import Dataset, as_dataset
+from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..data.transforms import Augment
 from ..device import model_device
 from ..errors import TrainingError
-from ..layers import Layer, Network, fuse, metadata
+from ..layers import Layer, fuse
 from ..weights import safetensors
 from . import checkpoint
-from .arguments import make_loader, make_optimizer, make_schedule, run_folder
+from .arguments import (
+    as_sets,
+    kept_preprocess,
+    make_loader,
+    make_optimizer,
+    make_schedule,
+    remember_data,
+    run_folder,
+)
 from .callbacks import Callback, CSVLog, default_progress
 from .configuration import configuration
 from .diagnose import ChanceLevelDetector, first_bad_layer
@@ -246,31 +254,22 @@ def fit(
     be written; ValueError, ShapeError or DataError for arguments that do not fit, before the first
     step.
     """
-    train = as_dataset(train)
-    test, validation = (
-        None if part is None else as_dataset(part).with_classes(train.known_classes)
-        for part in (test, validation)
-    )
+    train, test, validation = as_sets(train, test, validation)
     folder = run_folder(out, resume)
     plan = choose_recipe(model, train.name, recipe)
-    if preprocess is None and recipe is None:
-        preprocess = metadata(model).preprocess
+    preprocess = preprocess or kept_preprocess(model, recipe)
     epochs = plan.epochs if epochs is None else epochs
     if epochs < 1:
         raise ValueError(f"epochs={epochs}: expected at least 1")
     loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed)
     loss = loss or loss_of(model)
-    check_data(model, loader, test, loss)
-    if validation is not None:
-        check_data(model, loader, validation, loss, "validation")
+    check_data(model, loader, {"test": test, "validation": validation}, loss)
     rule = make_optimizer(optimizer, model, plan, lr)
     check_optimizer(rule, model)
     if folder:
         check_folder(folder)
     rng.seed(seed)
-    if isinstance(model, Network):
-        model.classes, model.preprocess = train.known_classes, loader.preprocess
-        model.trained_on = train.source or train.name
+    remember_data(model, loader)
     standard = ([default_progress()] if progress else []) + ([CSVLog()] if folder else [])
     trainer = Trainer(
         model=model,

@@ -228,6 +228,8 @@ class Reader(pickle.Unpickler):
         """The storage that an identity of torch describes. Raises CheckpointError."""
         if self._find:
             return self._find(identity)
+        if isinstance(identity, tuple) and identity[:1] == ("module",) and len(identity) > 1:
+            return identity[1]  # a whole module: its class, which is opaque
         if (
             not isinstance(identity, tuple)
             or len(identity) < 5

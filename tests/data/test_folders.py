@@ -133,9 +133,7 @@ def test_the_class_is_the_folder_below_the_split(tmp_path):
 
 def test_images_without_a_class_are_refused_by_name(tmp_path):
     tree(tmp_path, *(f"train/cat.{i}.jpg" for i in range(4)), "test1/1.jpg")
-    with pytest.raises(
-        DataError, match=r"train/cat\.0\.jpg lies directly in train"
-    ):
+    with pytest.raises(DataError, match=r"train/cat\.0\.jpg lies directly in train"):
         loaded(tmp_path)
     tree(tmp_path / "flat", "1.jpg", "2.jpg")
     with pytest.raises(DataError, match="expected images in class folders, such as train/cat/1.jp"):

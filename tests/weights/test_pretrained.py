@@ -65,9 +65,7 @@ def test_options_that_a_torch_file_does_not_tell(tmp_path):
     """A CIFAR ResNet whose shortcuts pad on the other side would be wrong without a word."""
     ours = models.create("resnet20_cifar", seed=5, pad_both_ends=True)
     torch.save({k: torch.tensor(v) for k, v in to_torch(ours).items()}, tmp_path / "w.pth")
-    with pytest.raises(
-        CheckpointError, match=r"w\.pth: torch's files of resnet20_cifar"
-    ):
+    with pytest.raises(CheckpointError, match=r"w\.pth: torch's files of resnet20_cifar"):
         models.create("resnet20_cifar", weights=tmp_path / "w.pth")
     model = models.create("resnet20_cifar", weights=tmp_path / "w.pth", pad_both_ends=True)
     x = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)

@@ -245,7 +245,5 @@ def test_a_model_remembers_how_it_was_trained(tmp_path):
     model.preprocess = lambda images: images / np.float32(255)
     minicnn.save(model, tmp_path / "own.safetensors")
     again = minicnn.load(tmp_path / "own.safetensors")
-    with pytest.raises(
-        DataError, match="a preprocess function of its own, which its file"
-    ):
+    with pytest.raises(DataError, match="a preprocess function of its own, which its file"):
         training.evaluate(again, test)
