@@ -7,7 +7,7 @@ The files in `models/` register their networks when they are imported, which `im
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import rng
@@ -17,20 +17,34 @@ Build = Callable[..., Network]
 
 
 @dataclass(frozen=True)
+class TorchForm:
+    """How a network appears in the checkpoints of torchvision's, or the usual CIFAR, code.
+
+    names: translates a tensor's name into its name there.
+    preprocess: the `data.Preprocess` that those weights were trained with; None: the recipe's.
+    undecided: options that such a file does not tell, and that have to be given with it; each with
+        a sentence about its values.
+    """
+
+    names: Callable[[str], str]
+    preprocess: Any = None
+    undecided: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Entry:
     """One registered network.
 
     build: its constructor. recipes: `training.Recipe`s by name, at least "default".
     loss: the loss it is trained with; None means softmax cross-entropy.
-    torch_names: translates a tensor's name into its name in torchvision's (or the usual CIFAR)
-        checkpoints; None if there are none.
+    torch: how it appears in torch's checkpoints; None if nobody wrote any.
     """
 
     name: str
     build: Build
     recipes: Mapping[str, Any]
     loss: Any = None
-    torch_names: Callable[[str], str] | None = None
+    torch: TorchForm | None = None
 
     def recipe(self, name: str | None = None, data: str | None = None) -> Any:
         """The recipe `name`. Without a name: the recipe for the data set `data`, or "default".
@@ -45,6 +59,10 @@ class Entry:
                 f"{self.name} has no recipe {name!r}; it has {', '.join(self.recipes)}"
             )
         return self.recipes[name]
+
+    def recipe_name(self, recipe: Any) -> str | None:
+        """The name under which the network has that recipe, or None."""
+        return next((name for name, own in self.recipes.items() if own == recipe), None)
 
     @property
     def options(self) -> list[str]:
@@ -64,7 +82,7 @@ def register(
     name: str,
     recipes: Mapping[str, Any],
     loss: Any = None,
-    torch_names: Callable[[str], str] | None = None,
+    torch: TorchForm | None = None,
 ) -> Callable[[Build], Build]:
     """Decorate a constructor so that `create(name)` finds it; the arguments are those of `Entry`.
 
@@ -76,7 +94,7 @@ def register(
     def decorate(build: Build) -> Build:
         if "default" not in recipes:
             raise ValueError(f"{name} has no recipe named 'default'; it has {list(recipes)}")
-        _entries[name] = Entry(name, build, recipes, loss, torch_names)
+        _entries[name] = Entry(name, build, recipes, loss, torch)
         return build
 
     return decorate

@@ -28,7 +28,7 @@ from minicnn.layers import (
     Sequential,
 )
 from minicnn.layers.init import gaussian
-from minicnn.registry import register
+from minicnn.registry import TorchForm, register
 from minicnn.training import MultiStep, Recipe, StepDecay
 from minicnn.weights.torch_state import layer_renaming
 
@@ -197,5 +197,5 @@ register("caffenet", {"default": CAFFENET, "paper": CAFFENET})(caffenet)
 register(
     "alexnet_torchvision",
     {"default": replace(TORCHVISION, lr=0.01)},
-    torch_names=layer_renaming(TORCH_NAMES),
+    torch=TorchForm(layer_renaming(TORCH_NAMES), TORCHVISION.preprocess),
 )(alexnet_torchvision)

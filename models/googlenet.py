@@ -34,7 +34,7 @@ from minicnn.layers import (
     Sequential,
 )
 from minicnn.layers.init import caffe_xavier
-from minicnn.registry import register
+from minicnn.registry import TorchForm, register
 from minicnn.training import AuxiliaryLoss, Polynomial, Recipe, StepDecay
 
 from .recipes import crop_and_flip, imagenet_input
@@ -207,6 +207,6 @@ PAPER = replace(
 LOSS = AuxiliaryLoss(0.3)
 register("googlenet", {"default": QUICK, "paper": PAPER}, loss=LOSS)(googlenet)
 register("googlenet_bn", {"default": QUICK}, loss=LOSS)(googlenet_bn)
-register("googlenet_torchvision", {"default": QUICK}, loss=LOSS, torch_names=str)(
-    googlenet_torchvision
-)
+# Those weights are from TensorFlow, where pixels run from -1 to 1.
+TORCH = TorchForm(str, replace(imagenet_input(224), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))
+register("googlenet_torchvision", {"default": QUICK}, loss=LOSS, torch=TORCH)(googlenet_torchvision)

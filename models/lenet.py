@@ -134,7 +134,15 @@ def rbf_codes() -> np.ndarray:
 
 # --- how they are trained -------------------------------------------------------------------------
 
-MNIST_INPUT = Preprocess(size=(32, 32), image_size=(28, 28), mean=MNIST_MEAN, std=MNIST_STD)
+# MNIST's digits are light on dark, and fill 20 of its 28 pixels; LeNet-5 reads them in a frame.
+MNIST_INPUT = Preprocess(
+    size=(32, 32),
+    image_size=(28, 28),
+    mean=MNIST_MEAN,
+    std=MNIST_STD,
+    fit="inside",
+    light_on_dark=True,
+)
 
 LENET5 = Recipe(
     source="minicnn's own; there is no published recipe for this form",
@@ -148,7 +156,13 @@ LENET5 = Recipe(
 
 # 1,438 images are memorized quickly: augment with shifts and train longer.
 LENET5_DIGITS = replace(
-    LENET5, data="digits", epochs=30, batch_size=32, lr=0.02, augment=RandomShift(2)
+    LENET5,
+    data="digits",
+    preprocess=replace(MNIST_INPUT, image_size=None),
+    epochs=30,
+    batch_size=32,
+    lr=0.02,
+    augment=RandomShift(2),
 )
 
 LENET5_SIGMOID = Recipe(
@@ -162,7 +176,7 @@ LENET5_SIGMOID = Recipe(
 )
 
 # Background -0.1, foreground 1.175: about mean 0 and variance 1 (section II.B).
-LENET5_1998_INPUT = Preprocess(size=(32, 32), image_size=(28, 28), mean=0.1 / 1.275, std=1 / 1.275)
+LENET5_1998_INPUT = replace(MNIST_INPUT, mean=0.1 / 1.275, std=1 / 1.275)
 
 LENET5_1998 = Recipe(
     source="minicnn's own: plain SGD with momentum instead of the paper's diagonal "
@@ -188,7 +202,7 @@ LENET5_1998_PAPER = Recipe(
 LENET_CAFFE = Recipe(
     source="Caffe, examples/mnist/lenet_solver.prototxt: 10,000 iterations of 64 images "
     "(10.7 epochs)",
-    preprocess=Preprocess(size=(28, 28), mean=0.0, std=256 / 255),
+    preprocess=replace(MNIST_INPUT, size=(28, 28), mean=0.0, std=256 / 255),
     epochs=11,
     batch_size=64,
     lr=0.01,

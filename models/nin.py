@@ -125,7 +125,9 @@ MNIST = replace(
     CIFAR,
     source="as for CIFAR-10; the paper gives no separate recipe",
     data="mnist",
-    preprocess=Preprocess(size=(28, 28), mean=MNIST_MEAN, std=MNIST_STD),
+    preprocess=Preprocess(
+        size=(28, 28), mean=MNIST_MEAN, std=MNIST_STD, fit="inside", light_on_dark=True
+    ),
     epochs=20,
     schedule=MultiStep([14, 18]),
 )

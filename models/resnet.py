@@ -30,10 +30,17 @@ from minicnn.layers import (
     Sequential,
 )
 from minicnn.layers.init import he_normal
-from minicnn.registry import register
+from minicnn.registry import TorchForm, register
 from minicnn.training import MultiStep, Recipe
 
-from .recipes import CIFAR10_INPUT, TORCHVISION, crop_and_flip, imagenet_input
+from .recipes import (
+    CIFAR10_INPUT,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    TORCHVISION,
+    crop_and_flip,
+    imagenet_input,
+)
 
 # --- ImageNet: table 1 ----------------------------------------------------------------------------
 
@@ -279,21 +286,31 @@ def torch_names(name: str) -> str:
     )
 
 
+TORCH = TorchForm(torch_names, TORCHVISION.preprocess)
 IMAGENET = {"default": TORCHVISION, "paper": PAPER}
-register("resnet18", IMAGENET, torch_names=torch_names)(resnet18)
-register("resnet34", IMAGENET, torch_names=torch_names)(resnet34)
-register("resnet50", IMAGENET, torch_names=torch_names)(resnet50)
-register("resnet101", IMAGENET, torch_names=torch_names)(resnet101)
-register("resnet152", IMAGENET, torch_names=torch_names)(resnet152)
+register("resnet18", IMAGENET, torch=TORCH)(resnet18)
+register("resnet34", IMAGENET, torch=TORCH)(resnet34)
+register("resnet50", IMAGENET, torch=TORCH)(resnet50)
+register("resnet101", IMAGENET, torch=TORCH)(resnet101)
+register("resnet152", IMAGENET, torch=TORCH)(resnet152)
 
 register("resnet50_v1", {"default": PAPER, "paper": PAPER})(resnet50_v1)
 register("resnet101_v1", {"default": PAPER, "paper": PAPER})(resnet101_v1)
 register("resnet152_v1", {"default": PAPER, "paper": PAPER})(resnet152_v1)
 
 CIFAR10 = {"default": CIFAR, "paper": CIFAR}
-register("resnet20_cifar", CIFAR10, torch_names=torch_names)(resnet20_cifar)
-register("resnet32_cifar", CIFAR10, torch_names=torch_names)(resnet32_cifar)
-register("resnet44_cifar", CIFAR10, torch_names=torch_names)(resnet44_cifar)
-register("resnet56_cifar", CIFAR10, torch_names=torch_names)(resnet56_cifar)
-register("resnet110_cifar", CIFAR10, torch_names=torch_names)(resnet110_cifar)
-register("resnet1202_cifar", CIFAR10, torch_names=torch_names)(resnet1202_cifar)
+# akamaster's and its relatives: the statistics of ImageNet, and shortcuts padded on both sides.
+TORCH_CIFAR = TorchForm(
+    torch_names,
+    replace(CIFAR10_INPUT, mean=IMAGENET_MEAN, std=IMAGENET_STD),
+    undecided={
+        "pad_both_ends": "True for the files of akamaster's code and its relatives, "
+        "False for shortcuts that are padded behind the channels"
+    },
+)
+register("resnet20_cifar", CIFAR10, torch=TORCH_CIFAR)(resnet20_cifar)
+register("resnet32_cifar", CIFAR10, torch=TORCH_CIFAR)(resnet32_cifar)
+register("resnet44_cifar", CIFAR10, torch=TORCH_CIFAR)(resnet44_cifar)
+register("resnet56_cifar", CIFAR10, torch=TORCH_CIFAR)(resnet56_cifar)
+register("resnet110_cifar", CIFAR10, torch=TORCH_CIFAR)(resnet110_cifar)
+register("resnet1202_cifar", CIFAR10, torch=TORCH_CIFAR)(resnet1202_cifar)

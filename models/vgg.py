@@ -13,7 +13,6 @@ Source: Simonyan, Zisserman, "Very deep convolutional networks for large-scale i
 2014 (arXiv:1409.1556), table 1.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from minicnn.layers import (
@@ -28,11 +27,11 @@ from minicnn.layers import (
     Network,
 )
 from minicnn.layers.init import glorot_uniform
-from minicnn.registry import register
+from minicnn.registry import TorchForm, register
 from minicnn.training import MultiStep, Recipe
 from minicnn.weights.torch_state import layer_renaming
 
-from .recipes import crop_and_flip, imagenet_input
+from .recipes import TORCHVISION, crop_and_flip, imagenet_input
 
 # Table 1, one word per stage. 3 is a 3x3 convolution, 1 a 1x1 convolution, N is LRN; every stage
 # ends with a 2x2 max pooling.
@@ -146,7 +145,7 @@ PAPER = Recipe(
 )
 
 
-def torch_names(configuration: str, batch_norm: bool = False) -> Callable[[str], str]:
+def torch_form(configuration: str, batch_norm: bool = False) -> TorchForm:
     """Torchvision numbers all layers in order: convolution, (batch norm,) ReLU, ..., pooling."""
     pairs = {"fc6": "classifier.0", "fc7": "classifier.3", "fc8": "classifier.6"}
     index = 0
@@ -156,17 +155,17 @@ def torch_names(configuration: str, batch_norm: bool = False) -> Callable[[str],
             pairs[f"bn{stage}_{number}"] = f"features.{index + 1}"
             index += 3 if batch_norm else 2
         index += 1
-    return layer_renaming(pairs)
+    return TorchForm(layer_renaming(pairs), TORCHVISION.preprocess)
 
 
 RECIPES = {"default": PAPER, "paper": PAPER}
-register("vgg11", RECIPES, torch_names=torch_names(A))(vgg11)
-register("vgg11_bn", RECIPES, torch_names=torch_names(A, batch_norm=True))(vgg11_bn)
+register("vgg11", RECIPES, torch=torch_form(A))(vgg11)
+register("vgg11_bn", RECIPES, torch=torch_form(A, batch_norm=True))(vgg11_bn)
 register("vgg11_lrn", RECIPES)(vgg11_lrn)
-register("vgg13", RECIPES, torch_names=torch_names(B))(vgg13)
-register("vgg13_bn", RECIPES, torch_names=torch_names(B, batch_norm=True))(vgg13_bn)
+register("vgg13", RECIPES, torch=torch_form(B))(vgg13)
+register("vgg13_bn", RECIPES, torch=torch_form(B, batch_norm=True))(vgg13_bn)
 register("vgg16_c", RECIPES)(vgg16_c)
-register("vgg16", RECIPES, torch_names=torch_names(D))(vgg16)
-register("vgg16_bn", RECIPES, torch_names=torch_names(D, batch_norm=True))(vgg16_bn)
-register("vgg19", RECIPES, torch_names=torch_names(E))(vgg19)
-register("vgg19_bn", RECIPES, torch_names=torch_names(E, batch_norm=True))(vgg19_bn)
+register("vgg16", RECIPES, torch=torch_form(D))(vgg16)
+register("vgg16_bn", RECIPES, torch=torch_form(D, batch_norm=True))(vgg16_bn)
+register("vgg19", RECIPES, torch=torch_form(E))(vgg19)
+register("vgg19_bn", RECIPES, torch=torch_form(E, batch_norm=True))(vgg19_bn)

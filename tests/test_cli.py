@@ -270,3 +270,39 @@ def test_import_is_light(minicnn):
     code = f"import sys, minicnn; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_predict_takes_folders_and_patterns(minicnn, trained):
+    """Every image below a folder, and patterns as cmd.exe hands them over."""
+    (minicnn.folder / "in" / "side").mkdir(parents=True)
+    for name in ("in/0.png", "in/side/1.png"):
+        Image.new("L", (28, 28)).save(minicnn.folder / name)
+    checkpoint = trained / "best.safetensors"
+    said = minicnn("predict", checkpoint, "in")
+    assert "0.png" in said
+    assert "1.png" in said
+    assert "1.png" not in minicnn("predict", checkpoint, "in/*.png")
+    assert "none*.png: there is no image file" in minicnn(
+        "predict", checkpoint, "none*.png", code=2
+    )
+
+
+def test_classes_are_matched_by_name_and_files_as_in_training(minicnn):
+    """Trained on three colors, evaluated on two of them, predicted from the very files."""
+    colors = {"ant": (200, 30, 30), "bee": (30, 200, 30), "cat": (30, 30, 200)}
+    for root, classes in (("all", "ant bee cat"), ("few", "bee cat"), ("odd", "bee dog")):
+        for name in classes.split():
+            for i in range(10):
+                path = minicnn.folder / root / ("val" if i > 7 else "train") / name / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (60, 20), colors.get(name, (9, 9, 9))).save(path)
+    options = ("-o", "in_channels=3", "--epochs", 30, "--lr", 0.01, "--out", "run", "--val", 0.25)
+    said = minicnn("train", "lenet5", "--data", "all", *options)
+    assert "validation loss" in said
+    assert "100.00% test accuracy" in said
+    for arguments in (("--data", "few"), ()):
+        assert "100.00% test accuracy" in minicnn("evaluate", "run/best.safetensors", *arguments)
+    said = minicnn("evaluate", "run/best.safetensors", "--data", "odd", code=2)
+    assert "the network has no class dog; its 3 classes are ant, bee, cat" in said
+    said = minicnn("predict", "--top", 1, "run/best.safetensors", "all/val/bee", "few/val/cat")
+    assert said.count("bee ") == said.count("cat ") == 2

@@ -1,5 +1,6 @@
 """`evaluate` and `predict`: a trained network on a test set, and on single image files."""
 
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,9 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from .. import data
+from ..data.files import listing
+from ..data.folders import is_image
+from ..data.pixels import read_file
 from ..data.transforms import Preprocess
 from ..device import model_device, to_host, to_input
 from ..errors import DataError
@@ -26,7 +29,7 @@ from .app import (
     load_network,
 )
 from .tables import print_table, show_evaluation
-from .train import image_size, load_data
+from .train import load_data
 
 Checkpoint = Annotated[Path, typer.Argument(help="A .safetensors file from training.")]
 
@@ -43,13 +46,8 @@ def evaluate(
     """Measure a trained network: loss, top-1 and top-5 accuracy, accuracy per class."""
     choose_compute(backend, device, precision)
     network = load_network(checkpoint, device)
-    size = image_size(network, network.recipe.preprocess)
-    _, test_set = load_data(data_source, network.recipe.data, size)
-    outputs = network.output_shape((1, *network.input_shape))[1]
-    if len(test_set.classes) > outputs:
-        raise DataError(
-            f"{test_set.name} has {len(test_set.classes)} classes; {checkpoint} has {outputs}"
-        )
+    source = data_source or network.trained_on or None
+    _, test_set, _ = load_data(source, network.recipe.data, _preprocess(network).decode)
     result = metrics.evaluate(network, test_set, batch_size=batch_size)
     show_evaluation(result, per_class=True)
     console.print(
@@ -63,7 +61,9 @@ def evaluate(
 @app.command()
 def predict(
     checkpoint: Checkpoint,
-    images: Annotated[list[Path], typer.Argument(help="Image files of any common format.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files, folders of them, or patterns such as *.png.")
+    ],
     top: Annotated[int, typer.Option(min=1, help="How many classes to show for each image.")] = 3,
     invert: Annotated[
         bool | None,
@@ -79,7 +79,7 @@ def predict(
     table = Table("image", *(f"{i + 1}." for i in range(top)), "")
     table.columns[0].overflow = "fold"
     failures = []
-    for path in images:
+    for path in _expanded(images):
         try:
             pixels, inverted = _read(path, network, invert)
         except DataError as error:
@@ -99,13 +99,28 @@ def predict(
         raise typer.Exit(2)
 
 
+def _expanded(paths: list[Path]) -> list[Path]:
+    """The files: those in a folder, and those that a pattern means where the shell leaves it.
+
+    Raises DataError for a folder without images or a pattern that no file matches.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = [path / name for name in listing(path) if is_image(name)]
+        elif path.exists() or not has_magic(str(path)):
+            found = [path]
+        else:
+            found = [Path(name) for name in sorted(glob(str(path), recursive=True))]
+        if not found:
+            raise DataError(f"{path}: there is no image file")
+        files += found
+    return files
+
+
 def _read(path: Path, network: Network, invert: bool | None) -> tuple[np.ndarray, bool]:
-    """The pixels of a file, resized as the recipe says, and whether they were inverted."""
-    preprocess = _preprocess(network)
-    size = preprocess.image_size or preprocess.size
-    if preprocess.crop:
-        return data.folders.decode(str(path), path.read_bytes, size[0]), False
-    return data.read_image(path, size, network.input_shape[2], invert)
+    """The pixels of a file, made as those of training were, and whether they were inverted."""
+    return _preprocess(network).decode.decoded(str(path), read_file(path), invert)
 
 
 def _probabilities(network: Network, pixels: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import inspect
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,13 +12,13 @@ import typer
 
 from .. import data, registry
 from ..errors import CheckpointError, DataError
-from ..layers import Network
 from ..layers.init import skip_init
 from ..study.callbacks import DrawCurves
 from ..training.callbacks import Callback, EarlyStopping, TensorBoardLog
 from ..training.checkpoint import BEST, LAST
 from ..training.history import History
 from ..training.optimizers import OPTIMIZERS
+from ..training.recipe import Recipe
 from ..training.schedules import SCHEDULES
 from ..training.trainer import fit
 from .app import (
@@ -71,6 +72,15 @@ ResumeFlag = Annotated[bool, typer.Option("--resume", help="Continue the run in 
 EarlyStopFlag = Annotated[
     int | None, typer.Option(min=1, help="Stop after this many epochs without progress.")
 ]
+ValidationFlag = Annotated[
+    float,
+    typer.Option(
+        "--val", help="The fraction of the training images, of each class, to choose the best by."
+    ),
+]
+SkipFlag = Annotated[
+    bool, typer.Option("--skip-broken", help="Leave out image files that cannot be read.")
+]
 TensorBoardFlag = Annotated[
     bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.")
 ]
@@ -91,6 +101,8 @@ def train(
     out: OutFlag = None,
     resume: ResumeFlag = False,
     early_stop: EarlyStopFlag = None,
+    val: ValidationFlag = 0.0,
+    skip_broken: SkipFlag = False,
     tensorboard: TensorBoardFlag = False,
     backend: BackendFlag = None,
     device: DeviceFlag = "cpu",
@@ -103,11 +115,10 @@ def train(
     """
     choose_compute(backend, device, precision)
     options, entry = parse_options(option), registry.entry(model)
-    with skip_init():
-        size = image_size(registry.create(model, **options), entry.recipe(recipe).preprocess)
-    training_set, test_set = load_data(data_source, entry.recipe(recipe).data, size)
-    if limit:
-        training_set, test_set = _sample(training_set, limit), _sample(test_set, limit)
+    plan = entry.recipe(recipe, data_source)
+    loading = {"validation": val, "seed": seed, "skip_broken": skip_broken}
+    sets = load_data(data_source, plan.data, _decode_of_files(model, options, plan), **loading)
+    training_set, test_set, validation_set = _samples(sets, limit)
     if "num_classes" in entry.options:
         options.setdefault("num_classes", len(training_set.classes))
     network = registry.create(model, seed=seed, **options)
@@ -116,12 +127,12 @@ def train(
     folder = run_folder(out, model, training_set.name, resume)
     console.print(f"training {model} on {training_set!r}; results: {folder}", soft_wrap=True)
     callbacks: list[Callback] = [EarlyStopping(early_stop)] if early_stop else []
-    callbacks += [TensorBoardLog()] if tensorboard else []
-    callbacks += [DrawCurves()]
+    callbacks += [TensorBoardLog(), DrawCurves()] if tensorboard else [DrawCurves()]
     history = fit(
         network,
         training_set,
         test_set,
+        validation_set,
         recipe=recipe,
         epochs=epochs,
         batch_size=batch_size,
@@ -168,33 +179,54 @@ def _show_result(history: History, folder: Path, model: str, test_set: data.Data
     )
 
 
-def image_size(network: Network, preprocess: Any) -> int:
-    """The side in pixels to which images are resized: the network's, or the one it crops from."""
-    return (preprocess.image_size if preprocess.crop else network.input_shape)[0]
+def _decode_of_files(model: str, options: dict[str, Any], plan: Recipe) -> data.Decode:
+    """How image files become pixels for that network.
+
+    Files of one's own are taken as they are: only MNIST is known to be light on dark.
+    """
+    with skip_init():
+        shape = registry.create(model, **options).input_shape
+    assert plan.preprocess is not None  # as every registered recipe has one
+    return replace(plan.preprocess.for_input(shape).decode, light_on_dark=False)
 
 
-def _sample(dataset: data.Dataset, limit: int) -> data.Dataset:
-    """Up to `limit` images drawn from the whole set, which may be sorted by class; repeatable."""
-    return dataset[np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])]
+def _samples(sets: data.Splits, limit: int | None) -> data.Splits:
+    """Up to `limit` images of each set, drawn from the whole set; repeatable."""
+
+    def sample(dataset: data.Dataset) -> data.Dataset:
+        if limit is None:
+            return dataset
+        return dataset[np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])]
+
+    chosen = sets.validation and sample(sets.validation)
+    return data.Splits(sample(sets.train), sample(sets.test), chosen)
 
 
-def load_data(source: str | None, default: str, size: int) -> tuple[data.Dataset, data.Dataset]:
-    """The data set `source` or, without one, the recipe's; for a missing MNIST, the digits."""
+def load_data(
+    source: str | None, default: str, decode: data.Decode, validation: float = 0.0, **options: Any
+) -> data.Splits:
+    """The data set `source` or, without one, the recipe's; for a missing MNIST, the digits.
+
+    validation, options: as in `data.load_splits`.
+    """
     if source is None and default not in data.NAMES:
         raise DataError(
             f"this network's recipe is for {default}, which minicnn does not download: "
             "give --data FOLDER with images in class folders"
         )
+    options |= {"validation": validation, "report": console_report}
     try:
-        return data.load(source or default, size, report=console.print)
+        return data.load_splits(source or default, decode, **options)
     except DataError as error:
         if source is not None or default != "mnist":
             raise
-        console.print(
-            f"could not download MNIST; training on the bundled digits instead: {error}",
-            soft_wrap=True,
-        )
-        return data.digits(size)
+        console_report(f"could not download MNIST; training on the bundled digits instead: {error}")
+        return data.load_splits("digits", **options)
+
+
+def console_report(text: str) -> None:
+    """Print a message of the data's."""
+    console.print(text, soft_wrap=True)
 
 
 def run_folder(out: Path | None, model: str, source: str, resume: bool) -> Path:

@@ -4,17 +4,23 @@ In memory images are uint8 `(N, H, W, C)`; a `Loader` yields float32 batches.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..errors import DataError
+from ..kernels.geometry import pair
 from . import cifar, folders, idx
 from .cifar import cifar10, cifar100
-from .dataset import Dataset, as_dataset
+from .dataset import Dataset, Splits, as_dataset, hold_out
 from .digits import digits
 from .download import cache_folder
-from .images import read_image
+from .files import listing, stem
 from .loader import Loader
 from .mnist import fashion_mnist, mnist
+from .pixels import Decode, read_image
 from .transforms import Preprocess, RandomCropFlip, RandomShift
 
 NAMES: dict[str, Callable] = {
@@ -27,18 +33,61 @@ NAMES: dict[str, Callable] = {
 
 
 def load(
-    source: str, size: int = 32, report: Callable[[str], object] = print
+    source: str,
+    size: int | tuple[int, int] | Decode = 32,
+    report: Callable[[str], object] = print,
+    **options: Any,
 ) -> tuple[Dataset, Dataset]:
-    """The training and test set of that name, or in that folder or tar file.
+    """The training and test set of that name, or in that folder, tar file or zip file.
+
+    Like `load_splits`, whose options it takes, without the validation images.
+    """
+    train, test, _ = load_splits(source, size, report, **options)
+    return train, test
+
+
+def load_splits(
+    source: str,
+    size: int | tuple[int, int] | Decode = 32,
+    report: Callable[[str], object] = print,
+    *,
+    validation: float = 0.0,
+    seed: int = 0,
+    skip_broken: bool = False,
+) -> Splits:
+    """The training, test and validation set of that name, or in that folder or archive.
 
     A folder may hold four IDX files named like those of MNIST, CIFAR in its binary or Python form,
-    or class folders of images. The bundled digits and the images of class folders are resized to
-    `size` pixels. `report` is called with messages. Raises DataError.
+    or class folders of images (`folders.py` tells which are understood).
+
+    size: of the bundled digits and of images from files, in pixels; or how files become pixels.
+    report: called with messages.
+    validation: the fraction of the training images, of each class, that is held out by `seed`.
+    skip_broken: leave out image files that cannot be decoded.
+    Raises DataError; ValueError for a `validation` that means nothing.
     """
+    decode = size if isinstance(size, Decode) else Decode(pair(size, "size"))
+    found = _splits(source, decode, report, skip_broken)
+    splits = Splits(
+        replace(found.train, source=source),
+        replace(found.test, source=source),
+        found.validation and replace(found.validation, source=source),
+    )
+    if not validation:
+        return splits
+    if splits.validation is not None:
+        raise DataError(f"{source} has validation images of its own: none need to be held out")
+    train, held_out = hold_out(splits.train, validation, seed)
+    return Splits(train, splits.test, held_out)
+
+
+def _splits(
+    source: str, decode: Decode, report: Callable[[str], object], skip_broken: bool
+) -> Splits:
     if source == "digits":
-        return digits(size)
+        return Splits(*digits(decode.size[0]))
     if source in NAMES:
-        return NAMES[source](report=report)
+        return Splits(*NAMES[source](report=report))
     folder = Path(source).expanduser()
     if not folder.exists():
         raise DataError(
@@ -46,26 +95,29 @@ def load(
             "nor a folder or archive that exists"
         )
     if folder.is_dir() and idx.is_folder(folder):
-        return _idx(folder)
-    files = folders.listing(folder)
+        return Splits(*_idx(folder, report))
+    files = listing(folder)
     if cifar.is_cifar(files):
-        return cifar.read(files, folders.stem(folder))
+        return Splits(*cifar.read(files, stem(folder)))
     if folders.is_image_tree(files):
-        return folders.read(files, folder, size, report=report)
-    archives = [folder / path for path in files if ".tar" in path]
+        return folders.read(files, folder, decode, report=report, skip_broken=skip_broken)
+    archives = [folder / path for path in files if ".tar" in path or path.endswith(".zip")]
     if len(archives) == 1 and folder.is_dir():
-        return load(str(archives[0]), size, report)
+        return _splits(str(archives[0]), decode, report, skip_broken)
     raise DataError(
         f"{folder}: expected the four IDX files train-images-idx3-ubyte, "
         "train-labels-idx1-ubyte, t10k-..., the batches of CIFAR, or images in class folders"
     )
 
 
-def _idx(folder: Path) -> tuple[Dataset, Dataset]:
-    splits = idx.read_folder(folder)
-    classes = tuple(map(str, range(1 + max(int(labels.max()) for _, labels in splits.values()))))
+def _idx(folder: Path, report: Callable[[str], object]) -> tuple[Dataset, Dataset]:
+    """The sets of four IDX files; the classes are called by the labels that occur."""
+    splits = idx.read_folder(folder, report)
+    values = np.unique(np.concatenate([labels for _, labels in splits.values()]))
+    classes = tuple(str(value) for value in values)
     train, test = (
-        Dataset(*arrays, classes, folder.name, split) for split, arrays in splits.items()
+        Dataset(images, np.searchsorted(values, labels), classes, folder.name, split)
+        for split, (images, labels) in splits.items()
     )
     return train, test
 
@@ -73,17 +125,21 @@ def _idx(folder: Path) -> tuple[Dataset, Dataset]:
 __all__ = [
     "NAMES",
     "Dataset",
+    "Decode",
     "Loader",
     "Preprocess",
     "RandomCropFlip",
     "RandomShift",
+    "Splits",
     "as_dataset",
     "cache_folder",
     "cifar10",
     "cifar100",
     "digits",
     "fashion_mnist",
+    "hold_out",
     "load",
+    "load_splits",
     "mnist",
     "read_image",
 ]

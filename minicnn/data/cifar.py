@@ -18,6 +18,8 @@ from ..errors import DataError
 from . import folders
 from .dataset import Dataset
 from .download import cache_folder, download
+from .files import Files, listing
+from .pixels import Decode
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
@@ -51,11 +53,12 @@ def _cached(
     folder = cache_folder() / name
     sources = [folder, *sorted(folder.glob("*.tar*"))] if folder.is_dir() else []
     for source in sources:
-        files = folders.listing(source)
+        files = listing(source)
         if is_cifar(files):
             return read(files, name)
         if folders.is_image_tree(files):
-            return folders.read(files, source, size=32, name=name, report=report)
+            train, test, _ = folders.read(files, source, Decode((32, 32)), name, report)
+            return train, test
     if not allow_download:
         raise DataError(f"{folder}: there is no form of {name} in it")
     target = folder / Path(url).name
@@ -66,17 +69,17 @@ def _cached(
         raise DataError(
             f"{error}. To work offline, put the archive or its files into {folder} yourself"
         ) from None
-    return read(folders.listing(target), name)
+    return read(listing(target), name)
 
 
-def is_cifar(files: folders.Files) -> bool:
+def is_cifar(files: Files) -> bool:
     """True for the binary and the Python form of CIFAR."""
     return any(
         _find(files, name) for name in ("data_batch_1.bin", "data_batch_1", "train.bin", "train")
     )
 
 
-def read(files: folders.Files, name: str) -> tuple[Dataset, Dataset]:
+def read(files: Files, name: str) -> tuple[Dataset, Dataset]:
     """The training and test set in the binary or Python form. Raises DataError."""
     batches = [f"data_batch_{i}" for i in range(1, 6)]
     for train_names, test_name, labels, suffix, read_one in (
@@ -106,21 +109,21 @@ def read(files: folders.Files, name: str) -> tuple[Dataset, Dataset]:
     raise DataError(f"{name}: expected CIFAR in its binary or Python form")
 
 
-def _find(files: folders.Files, name: str) -> str | None:
+def _find(files: Files, name: str) -> str | None:
     """The path of the file of that name, in any folder of the archive."""
     return next(
         (path for path in files if Path(path).name == name and not files[path].is_folder), None
     )
 
 
-def _contents(files: folders.Files, name: str) -> bytes:
+def _contents(files: Files, name: str) -> bytes:
     path = _find(files, name)
     if path is None:
         raise DataError(f"{name} is missing, although the other batches are present")
     return files[path].read()
 
 
-def _binary(files: folders.Files, name: str, labels: int) -> tuple[np.ndarray, np.ndarray]:
+def _binary(files: Files, name: str, labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Records of a label byte (CIFAR-100: coarse and fine) and 3,072 pixels in color planes."""
     data = np.frombuffer(_contents(files, name), np.uint8)
     if data.size == 0 or data.size % (labels + PIXELS):
@@ -177,7 +180,7 @@ class _Reader(pickle.Unpickler):
         raise DataError(f"it would execute {module}.{name}, which is not allowed")
 
 
-def _pickled(files: folders.Files, name: str, labels: int) -> tuple[np.ndarray, np.ndarray]:
+def _pickled(files: Files, name: str, labels: int) -> tuple[np.ndarray, np.ndarray]:
     """A dictionary with `data` (N, 3072) and `labels` (CIFAR-100: `fine_labels`)."""
     try:
         contents = _Reader(io.BytesIO(_contents(files, name)), encoding="latin1").load()

@@ -1,11 +1,12 @@
 """A labeled set of images in memory."""
 
-from dataclasses import dataclass, field
-from typing import Any, overload
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
 from ..errors import DataError
+from .pixels import Decode
 
 
 @dataclass(frozen=True, repr=False)
@@ -14,7 +15,10 @@ class Dataset:
 
     images: `(N, H, W, C)`, uint8 pixels in 0..255 (or float32, already normalized).
     labels: `(N,)` integers in 0..classes-1.
-    classes: the names of the classes. name, split: where the images come from, for messages.
+    classes: the names of the classes; without them the labels' numbers. names_known: whether they
+        are names, by which labels are matched with those of a network.
+    name, split: where the images come from, for messages. source: what `data.load` was given.
+    decode: how the images were made from files; None for a set that has pixels.
     Raises DataError if they do not belong together.
     """
 
@@ -23,6 +27,9 @@ class Dataset:
     classes: tuple[str, ...] = field(default=())
     name: str = "own data"
     split: str = ""
+    names_known: bool = True
+    source: str = ""
+    decode: Decode | None = None
 
     def __post_init__(self) -> None:
         where = f"{self.name} {self.split}".strip()
@@ -41,6 +48,7 @@ class Dataset:
         if n == 0:
             raise DataError(f"{where}: there are no images")
         if not self.classes:
+            object.__setattr__(self, "names_known", False)
             object.__setattr__(self, "classes", tuple(map(str, range(int(self.labels.max()) + 1))))
         low, high = int(self.labels.min()), int(self.labels.max())
         if low < 0 or high >= len(self.classes):
@@ -72,9 +80,62 @@ class Dataset:
         """The images at `indices`: a slice, integers, or a mask."""
         if isinstance(indices, list):
             indices = np.asarray(indices, dtype=None if indices else np.intp)
-        return Dataset(
-            self.images[indices], self.labels[indices], self.classes, self.name, self.split
-        )
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """The classes if they have names, else ()."""
+        return self.classes if self.names_known else ()
+
+    def with_classes(self, classes: tuple[str, ...]) -> "Dataset":
+        """The same images with labels that are positions in `classes`; see `labels_of`."""
+        labels = self.labels_of(classes)
+        return self if labels is self.labels else replace(self, labels=labels, classes=classes)
+
+    def labels_of(self, classes: tuple[str, ...]) -> np.ndarray:
+        """The labels as positions in `classes`, those of a network, matched by name.
+
+        Where either side has no names, the labels are positions already.
+        Raises DataError that names a class of the images that is not one of `classes`.
+        """
+        if not classes or not self.names_known or classes == self.classes:
+            return self.labels
+        position = {name: i for i, name in enumerate(classes)}
+        present = [self.classes[i] for i in np.unique(self.labels)]
+        unknown = [name for name in present if name not in position]
+        if unknown:
+            known = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
+            raise DataError(
+                f"{self.name} {self.split}: the network has no class {', '.join(unknown[:5])}; "
+                f"its {len(classes)} classes are {known}"
+            )
+        return np.array([position.get(name, -1) for name in self.classes])[self.labels]
+
+
+class Splits(NamedTuple):
+    """The parts of a data set: to train with, to measure at the end, and to choose by, or None."""
+
+    train: Dataset
+    test: Dataset
+    validation: Dataset | None = None
+
+
+def hold_out(dataset: Dataset, share: float, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """A training and a validation set: `share` of each class's images, drawn by `seed`.
+
+    Raises ValueError for a share that is not between 0 and 1, or leaves nothing on one side.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"validation share {share}: expected a fraction between 0 and 1")
+    generator = np.random.default_rng(seed)
+    held_out = np.zeros(len(dataset), bool)
+    for label in np.unique(dataset.labels):
+        rows = np.flatnonzero(dataset.labels == label)
+        held_out[generator.permutation(rows)[: round(share * len(rows))]] = True
+    if not held_out.any() or held_out.all():
+        raise ValueError(f"validation share {share} of {len(dataset)} images leaves one set empty")
+    train, validation = dataset[np.flatnonzero(~held_out)], dataset[np.flatnonzero(held_out)]
+    return train, replace(validation, split="validation")
 
 
 def as_dataset(data: Any) -> Dataset:

@@ -1,196 +1,293 @@
-"""Image sets as class folders: `train/cat/1.jpg`, `val/dog/7.png`, in a folder or in a tar file.
+"""Image sets as class folders: `train/cat/1.jpg`, `val/dog/7.png`, in a folder or an archive.
 
-The folder of the training images is called train or training, that of the test images val,
-validation or test. With only one level of class folders, every fifth image of a class is a test
-image; a class with fewer than five is in both sets. Images are converted to RGB (EXIF orientation
-is ignored, as in ImageNet's benchmarks), the shorter side is resized to `size` pixels, and the
-center square is kept.
+- The split is the folder `train` or `training`; `val`, `valid` or `validation`; `test` or
+  `testing`. With `val` only, its images are the test images.
+- The class of an image is the folder below the split, whatever lies between: Tiny ImageNet has
+  `train/n01443537/images/1.JPEG`. A table of labels can take the place of class folders
+  (`labels.py`).
+- Without splits, every fifth image of a class is a test image; a class with fewer than five is in
+  both sets.
+- What is left out or doubtful is reported.
 """
 
-import io
-import tarfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ..errors import DataError
-from .dataset import Dataset
+from . import labels as tables
+from .dataset import Dataset, Splits
+from .files import Files, stem
+from .image_files import ImageFiles
+from .pixels import Decode
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("val", "validation", "test", "valid")
+UNREAD = {".heic", ".heif", ".avif", ".jxl", ".svg", ".psd", ".dng", ".cr2", ".nef", ".dcm"}
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
 IN_MEMORY = 1 << 30  # bytes of decoded pixels; a smaller set is decoded once and kept
 TEST_EVERY = 5
 
-
-@dataclass(frozen=True)
-class File:
-    """One entry of a folder or archive: a function that reads it, and True for a folder."""
-
-    read: Callable[[], bytes]
-    is_folder: bool = False
+Report = Callable[[str], object]
+Labeled = list[tuple[str, str]]  # the class and the path of each image
 
 
-Files = dict[str, File]
+@dataclass
+class Layout:
+    """Which class and split each image belongs to.
+
+    splits: the images of "train", "validation" and "test". folders: the class folders of the
+    training images, also empty ones.
+    """
+
+    splits: dict[str, Labeled] = field(default_factory=lambda: {name: [] for name in SPLITS})
+    folders: set[str] = field(default_factory=set)
 
 
-def listing(source: Path) -> Files:
-    """The files in a folder or tar file by their path within it. Raises DataError if damaged."""
-    if source.is_dir():
-        found = sorted(path for path in source.rglob("*") if not path.name.startswith("."))
-        return {
-            path.relative_to(source).as_posix(): File(path.read_bytes, path.is_dir())
-            for path in found
-        }
-    try:
-        with tarfile.open(source) as archive:
-            files = {}
-            for member in archive:
-                name = PurePosixPath(member.name).as_posix().removeprefix("./")
-                if member.isfile() and not PurePosixPath(name).name.startswith("."):
-                    data = archive.extractfile(member).read()  # type: ignore[union-attr]
-                    files[name] = File(io.BytesIO(data).getvalue)
-            return files
-    except (OSError, EOFError, tarfile.TarError, ValueError) as error:
-        raise DataError(f"{source}: it cannot be read as a tar file: {error}") from None
-    except Exception as error:  # zlib, lzma and bz2 have their own exceptions
-        raise DataError(f"{source}: the archive is damaged: {error}") from None
-
-
-def stem(source: Path) -> str:
-    """The name of a folder or archive without its suffixes."""
-    return source.name.partition(".")[0] or source.name
+def is_image(path: str) -> bool:
+    """True if the name is that of an image file that can be read."""
+    return PurePosixPath(path).suffix.lower() in SUFFIXES
 
 
 def is_image_tree(files: Files) -> bool:
-    """True if there are image files in class folders."""
-    return any("/" in path and PurePosixPath(path).suffix.lower() in SUFFIXES for path in files)
+    """True if there are image files."""
+    return any(is_image(path) for path in files)
 
 
 def read(
     files: Files,
     source: Path,
-    size: int = 256,
+    decode: Decode,
     name: str | None = None,
-    report: Callable[[str], object] = print,
-) -> tuple[Dataset, Dataset]:
-    """The training and test set of class folders; images are `size` x `size` RGB.
+    report: Report = print,
+    skip_broken: bool = False,
+) -> Splits:
+    """The sets of class folders, their images decoded by `decode`.
 
-    source: where the files are from, for messages. `report` is called with what is ambiguous.
+    source: where the files are from, for messages. `report` is called with what is doubtful.
+    skip_broken: leave out images that cannot be decoded, and report how many.
     Sets up to 1 GiB of pixels are decoded once, larger ones batch by batch.
     Raises DataError if there are no images in class folders, or if one cannot be decoded.
     """
-    splits = _splits(files)
+    layout = find_layout(files, source, report)
+    splits = layout.splits
+    _fill_missing(splits, source, report)
+    if not splits["train"]:
+        raise DataError(
+            f"{source}: expected images in class folders, such as train/cat/1.jpg or cat/1.jpg, "
+            "or a CSV file of path,label"
+        )
+    # ASCII order, as in Caffe and torchvision
+    classes = tuple(sorted({label for part in splits.values() for label, _ in part}))
+    _report_classes(classes, layout, source, report)
+    index = {label: i for i, label in enumerate(classes)}
+    sets: dict[str, Dataset | None] = {}
+    for split, part in splits.items():
+        part = sorted(part)
+        images = ImageFiles([(f"{source}/{path}", files[path].read) for _, path in part], decode)
+        labels = np.array([index[label] for label, _ in part], np.int64)
+        pixels, kept = _decoded(images, source, report, skip_broken)
+        found = (
+            Dataset(pixels, labels[kept], classes, name or stem(source), split, decode=decode)
+            if len(kept)
+            else None
+        )
+        sets[split] = found
+    train, test = sets["train"], sets["test"]
+    if train is None or test is None:
+        missing = "test" if train else "training"
+        raise DataError(f"{source}: none of its {missing} images can be read")
+    return Splits(train, test, sets["validation"])
+
+
+def find_layout(files: Files, source: Path, report: Report = print) -> Layout:
+    """Which class and split each image belongs to. Raises DataError if that cannot be told."""
+    images = [path for path in files if is_image(path) and not files[path].is_folder]
+    unread = Counter(PurePosixPath(path).suffix.lower() for path in files)
+    for suffix in sorted(UNREAD & unread.keys()):
+        report(f"{source}: {unread[suffix]} files of type {suffix} are left out: it is not read")
+    labels = tables.read(files, source, images, report)
+    root = _root_of_splits(files, images, source, report)
+    if root is None:
+        return _without_splits(files, images, labels, source, report)
+    return _with_splits(files, labels, root, source, report)
+
+
+def _split_of(folder: str) -> str | None:
+    return next((split for split, names in SPLITS.items() if folder.lower() in names), None)
+
+
+def _root_of_splits(
+    files: Files, images: list[str], source: Path, report: Report
+) -> tuple[str, ...] | None:
+    """The folder that holds `train` and the like, as the parts of its path; None without one."""
+    roots: Counter[tuple[str, ...]] = Counter()
+    for path in images:
+        parts = PurePosixPath(path).parts[:-1]
+        first = next((i for i, part in enumerate(parts) if _split_of(part)), None)
+        if first is not None:
+            roots[parts[:first]] += 1
+    if not roots:
+        return None
+    ordered = sorted(roots, key=len)
+    root, *others = ordered
+    if others and len(others[0]) == len(root):
+        found = ", ".join("/".join(r) for r in ordered if len(r) == len(root))
+        raise DataError(f"{source} holds several sets: {found}; give the folder of one of them")
+    for other in others:
+        report(
+            f"{source}: {'/'.join(other)} holds a set of its own, with {roots[other]} images: "
+            "it is left out"
+        )
+    return root
+
+
+def _with_splits(
+    files: Files,
+    labels: dict[str, str],
+    root: tuple[str, ...],
+    source: Path,
+    report: Report,
+) -> Layout:
+    layout, loose = Layout(), {name: list[str]() for name in SPLITS}
+    outside = 0
+    for path in files:
+        parts = PurePosixPath(path).parts
+        split = _split_of(parts[len(root)]) if len(parts) > len(root) else None
+        below = parts[len(root) + 1 :]
+        if parts[: len(root)] != root or split is None:
+            outside += is_image(path) and not any(map(_split_of, parts[:-1]))
+        elif files[path].is_folder:
+            is_class = split == "train" and len(below) == 1
+            layout.folders |= {below[0]} if is_class else set()
+        elif path in labels:
+            layout.splits[split].append((labels[path], path))
+        elif is_image(path) and len(below) > 1:
+            layout.splits[split].append((below[0], path))
+        elif is_image(path):
+            loose[split].append(path)
+    if outside:
+        report(f"{source}: {outside} images that lie in none of its splits are left out")
+    trained = {label for label, _ in layout.splits["train"]}
+    for split, paths in loose.items():
+        if paths and (split == "train" or layout.splits[split]):
+            raise DataError(
+                f"{source}: {paths[0]} lies directly in {PurePosixPath(paths[0]).parent}; expected "
+                "class folders in it, such as train/cat/1.jpg, or a CSV file of path,label"
+            )
+        if paths:
+            report(f"{source}: the {len(paths)} images in {split} are left out: they have no class")
+    for split in ("validation", "test"):
+        found = {label for label, _ in layout.splits[split]}
+        if found and trained and not found & trained:
+            report(
+                f"{source}: the images in {split} are left out: "
+                f"{_few(found)} is no class of the training images"
+            )
+            layout.splits[split] = []
+    return layout
+
+
+def _without_splits(
+    files: Files,
+    images: list[str],
+    labels: dict[str, str],
+    source: Path,
+    report: Report,
+) -> Layout:
+    """Class folders only: every fifth image of a class is a test image."""
+    layout, by_class = Layout(), dict[str, list[str]]()
+    depth, direct = _depth_of_classes(images), 0
+    for path in files:
+        parts = PurePosixPath(path).parts
+        if files[path].is_folder:
+            layout.folders |= {parts[depth]} if len(parts) == depth + 1 else set()
+        elif path in labels:
+            by_class.setdefault(labels[path], []).append(path)
+        elif is_image(path) and len(parts) > depth + 1:
+            by_class.setdefault(parts[depth], []).append(path)
+        else:
+            direct += is_image(path)
+    if direct and by_class:
+        report(f"{source}: {direct} images that lie in no class folder are left out")
+    for label, paths in by_class.items():
+        few = len(paths) < TEST_EVERY
+        for i, path in enumerate(sorted(paths)):
+            held_out = i % TEST_EVERY == TEST_EVERY - 1
+            layout.splits["train"] += [(label, path)] if few or not held_out else []
+            layout.splits["test"] += [(label, path)] if few or held_out else []
+    small = {label for label, paths in by_class.items() if len(paths) < TEST_EVERY}
+    if small:
+        report(f"{source}: {_few(small)}: fewer than {TEST_EVERY} images, used in both sets")
+    return layout
+
+
+def _depth_of_classes(images: list[str]) -> int:
+    """How many folders lie above the class folders: those that hold one folder each."""
+    depth = 0
+    while True:
+        above = {PurePosixPath(path).parts[: depth + 1] for path in images}
+        inside = [PurePosixPath(path).parts for path in images]
+        if len(above) != 1 or any(len(parts) < depth + 3 for parts in inside):
+            return depth
+        depth += 1
+
+
+def _fill_missing(splits: dict[str, Labeled], source: Path, report: Report) -> None:
+    """Every run needs training and test images: without one of them, the next best serves."""
+    if not splits["test"] and splits["validation"]:
+        splits["test"], splits["validation"] = splits["validation"], []
     for empty, other in (("train", "test"), ("test", "train")):
         if not splits[empty] and splits[other]:
             report(f"{source} has no {empty} images: its {other} images are used for both")
             splits[empty] = splits[other]
-    if not splits["train"]:
-        raise DataError(
-            f"{source}: expected images in class folders, such as train/cat/1.jpg or cat/1.jpg"
+
+
+def _report_classes(classes: tuple[str, ...], layout: Layout, source: Path, report: Report) -> None:
+    if len(classes) == 1:
+        report(f"warning: {source} has one class only, {classes[0]}: nothing to tell apart")
+    empty = layout.folders - set(classes)
+    if empty:
+        report(f"{source}: {_few(empty)}: no images, and therefore no class")
+    for split, part in layout.splits.items():
+        missing = set(classes) - {label for label, _ in part}
+        if part and missing:
+            report(f"{source}: {_few(missing)}: no {split} images")
+
+
+def _few(names: Iterable[str], most: int = 5) -> str:
+    names = sorted(names)
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def _decoded(
+    images: ImageFiles, source: Path, report: Report, skip_broken: bool
+) -> tuple[Any, np.ndarray]:
+    """The pixels, in memory if they fit, and the positions of the images that are in them."""
+    kept = np.arange(len(images))
+    in_memory = images.nbytes <= IN_MEMORY
+    faults: dict[int, str] | None = {} if skip_broken else None
+    if in_memory:
+        pixels: Any = images.decoded(faults)
+    elif skip_broken:
+        pixels, faults = images, images.broken()
+    else:
+        pixels = images
+    if faults:
+        first = min(faults.values())
+        report(f"{source}: {len(faults)} broken images are left out, such as {first}")
+        kept = np.array([i for i in kept if i not in faults], np.int64)
+        pixels = (
+            pixels[kept]
+            if in_memory
+            else ImageFiles([images.files[i] for i in kept], images.decode)
         )
-
-    # ASCII order, as in Caffe and torchvision
-    classes = tuple(sorted({label for part in splits.values() for label, _ in part}))
-    index = {label: i for i, label in enumerate(classes)}
-    sets = []
-    for split, part in splits.items():
-        part = sorted(part)
-        images = ImageFiles([(f"{source}/{path}", files[path].read) for _, path in part], size)
-        labels = np.array([index[label] for label, _ in part], np.int64)
-        pixels: Any = images.decoded() if images.nbytes <= IN_MEMORY else images
-        sets.append(Dataset(pixels, labels, classes, name or stem(source), split))
-    return sets[0], sets[1]
-
-
-def _splits(files: Files) -> dict[str, list[tuple[str, str]]]:
-    """`{"train": [(class, path), ...], "test": ...}`."""
-    splits: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
-    loose: dict[str, list[str]] = {}
-    for path in files:
-        parts = PurePosixPath(path).parts
-        if PurePosixPath(path).suffix.lower() not in SUFFIXES or len(parts) < 2:
-            continue
-        parent = parts[-3].lower() if len(parts) > 2 else ""
-        if parent in TRAIN_NAMES:
-            splits["train"].append((parts[-2], path))
-        elif parent in TEST_NAMES:
-            splits["test"].append((parts[-2], path))
-        else:
-            loose.setdefault(parts[-2], []).append(path)
-    if not splits["train"]:
-        for label, paths in loose.items():
-            few = len(paths) < TEST_EVERY
-            for i, path in enumerate(sorted(paths)):
-                held_out = i % TEST_EVERY == TEST_EVERY - 1
-                splits["train"] += [(label, path)] if few or not held_out else []
-                splits["test"] += [(label, path)] if few or held_out else []
-    return splits
-
-
-class ImageFiles:
-    """Encoded images that look like a uint8 array `(N, size, size, 3)`; indexing decodes them."""
-
-    dtype = np.dtype(np.uint8)
-    ndim = 4
-
-    def __init__(self, files: list[tuple[str, Callable[[], bytes]]], size: int):
-        self.files, self.size = files, size
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """`(N, size, size, 3)`."""
-        return len(self.files), self.size, self.size, 3
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of all images, decoded."""
-        return len(self.files) * self.size * self.size * 3
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, rows: Any) -> Any:
-        chosen = np.arange(len(self.files))[rows]
-        if chosen.ndim == 0:
-            return decode(*self.files[int(chosen)], self.size)
-        if isinstance(rows, slice):
-            return ImageFiles([self.files[i] for i in chosen], self.size)
-        return self._decode(chosen)
-
-    def decoded(self) -> np.ndarray:
-        """All images as one array."""
-        return self._decode(np.arange(len(self.files)))
-
-    def _decode(self, rows: np.ndarray) -> np.ndarray:
-        out = np.empty((len(rows), self.size, self.size, 3), np.uint8)
-
-        def one(i: int) -> None:
-            out[i] = decode(*self.files[int(rows[i])], self.size)
-
-        with ThreadPoolExecutor() as pool:  # Pillow decodes without the interpreter lock
-            list(pool.map(one, range(len(rows))))
-        return out
-
-
-def decode(name: str, read: Callable[[], bytes], size: int) -> np.ndarray:
-    """One image as `(size, size, 3)` uint8. Raises DataError that names the file."""
-    try:
-        with Image.open(io.BytesIO(read())) as file:
-            image = file.convert("RGB")
-            width, height = image.size
-            if (width, height) != (size, size):
-                scale = size / min(width, height)
-                image = image.resize(
-                    (max(size, round(width * scale)), max(size, round(height * scale))),
-                    Image.Resampling.BILINEAR,
-                )
-                left, top = (image.width - size) // 2, (image.height - size) // 2
-                image = image.crop((left, top, left + size, top + size))
-            return np.asarray(image)
-    except Exception as error:  # Pillow and its codecs can raise anything for a damaged file
-        raise DataError(f"{name}: it cannot be read as an image: {error}") from None
+    return pixels, kept

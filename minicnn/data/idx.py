@@ -5,8 +5,10 @@ a big-endian 32-bit integer, then the values, row-major, to the last byte of the
 """
 
 import gzip
+import re
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,11 @@ FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
+# The usual names: train-images-idx3-ubyte, train-images.idx3-ubyte, emnist-letters-test-labels-...
+PATTERN = re.compile(
+    r"(?P<prefix>.*?)-?(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(\.gz)?"
+)
+TRANSPOSED = "emnist"  # whose images lie on their side (Cohen et al. 2017: MATLAB's order)
 LARGEST = 1 << 31  # bytes; a damaged header must not cause a larger allocation
 
 
@@ -75,20 +82,50 @@ def find(folder: Path, name: str) -> Path | None:
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
+def _sets(folder: Path) -> dict[str, dict[tuple[str, str], Path]]:
+    """The IDX files in a folder: for each prefix of their names `{(split, kind): path}`."""
+    sets: dict[str, dict[tuple[str, str], Path]] = {}
+    for path in sorted(folder.iterdir()):
+        match = PATTERN.fullmatch(path.name)
+        if match and path.is_file():
+            split = "train" if match["split"] == "train" else "test"
+            sets.setdefault(match["prefix"], {}).setdefault((split, match["kind"]), path)
+    return sets
+
+
 def is_folder(folder: Path) -> bool:
-    """True if `folder` has the four IDX files of a data set, named like those of MNIST."""
-    return all(find(folder, name) for names in FILES.values() for name in names)
+    """True if `folder` has IDX files, named like those of MNIST or EMNIST."""
+    return bool(_sets(folder))
 
 
-def read_folder(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """`{"train": (images, labels), "test": ...}` of the four files. Raises DataError."""
+def read_folder(
+    folder: Path, report: Callable[[str], object] = print
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """`{"train": (images, labels), "test": ...}` of the four files.
+
+    EMNIST's images are turned upright, which is reported.
+    Raises DataError if one of the four is missing or damaged, or if there are several sets.
+    """
+    sets = _sets(folder)
+    if len(sets) > 1:
+        raise DataError(
+            f"{folder} holds the IDX files of several sets ({', '.join(sorted(sets))}): "
+            "put those of one into a folder of their own"
+        )
+    ((prefix, files),) = sets.items()
     splits = {}
-    for split, names in FILES.items():
+    for split in FILES:
         arrays = []
-        for name, dimensions in zip(names, (3, 1), strict=True):
-            path = find(folder, name)
+        for kind, dimensions in (("images", 3), ("labels", 1)):
+            path = files.get((split, kind))
             if path is None:
-                raise DataError(f"{folder}: {name} (plain or .gz) is missing")
+                have = ", ".join(sorted(p.name for p in files.values()))
+                raise DataError(f"{folder}: the {split} {kind} are missing beside {have}")
             arrays.append(parse(read_bytes(path), dimensions, path))
-        splits[split] = pair(arrays[0], arrays[1], folder)
+        images = arrays[0]
+        if prefix.lower().startswith(TRANSPOSED):
+            images = np.ascontiguousarray(images.transpose(0, 2, 1))
+        splits[split] = pair(images, arrays[1], folder)
+    if prefix.lower().startswith(TRANSPOSED):
+        report(f"{folder}: the images of {prefix} lie on their side, and are turned upright")
     return splits

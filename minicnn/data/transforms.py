@@ -1,11 +1,12 @@
 """From pixels to the input of a network: preprocessing, and random augmentation for training."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..errors import DataError
+from .pixels import Decode
 
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -22,6 +23,7 @@ class Preprocess:
         None for `size`.
     crop: take the center of larger images; without it they raise DataError.
     mean, std: in units of full brightness, one number or one per channel.
+    fit, orient, light_on_dark: how image files become pixels, see `Decode`.
     Float images are assumed to be normalized: only their shape is checked.
     Raises DataError for images larger than `size` or with the wrong number of channels.
     """
@@ -32,6 +34,44 @@ class Preprocess:
     std: float | tuple[float, ...] = 1.0
     image_size: tuple[int, int] | None = None
     crop: bool = False
+    fit: str = "cover"
+    orient: bool = True
+    light_on_dark: bool = False
+
+    @property
+    def decode(self) -> Decode:
+        """How an image file becomes the pixels that this takes."""
+        size = self.image_size or self.size
+        return Decode(size, self.channels, self.fit, self.orient, self.light_on_dark)
+
+    def decoding_like(self, decode: Decode) -> "Preprocess":
+        """The same for image files that `decode` reads, as those of a data set were read."""
+        return replace(
+            self,
+            image_size=decode.size,
+            fit=decode.fit,
+            orient=decode.orient,
+            light_on_dark=decode.light_on_dark,
+        )
+
+    def for_input(self, shape: tuple[int, ...]) -> "Preprocess":
+        """The same for a network that reads `(H, W, C)`; image files are scaled accordingly."""
+        size, channels = (shape[0], shape[1]), shape[2]
+        if (size, channels) == (self.size, self.channels):
+            return self
+        image_size = self.image_size and (
+            max(size[0], round(self.image_size[0] * size[0] / self.size[0])),
+            max(size[1], round(self.image_size[1] * size[1] / self.size[1])),
+        )
+        if image_size and not self.crop:
+            image_size = min(image_size[0], size[0]), min(image_size[1], size[1])
+        per_channel = isinstance(self.mean, tuple) or isinstance(self.std, tuple)
+        mean, std = self.mean, self.std
+        if channels == 1 and per_channel:  # those of gray are about the mean of the three
+            mean, std = float(np.mean(mean)), float(np.mean(std))
+        return replace(
+            self, size=size, channels=channels, image_size=image_size, mean=mean, std=std
+        )
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         (height, width), (h, w, c) = self.size, images.shape[1:]
@@ -81,21 +121,29 @@ class RandomShift:
 
 @dataclass(frozen=True)
 class RandomCropFlip:
-    """A `size` x `size` window at a random position, mirrored left to right half of the time.
+    """A window of `size` at a random position, mirrored left to right half of the time.
 
+    size: in pixels, a number or (H, W).
     padding: black pixels added on every side first (4 for CIFAR: He et al. 2015b, section 4.2).
     Images smaller than `size` are not cropped.
     """
 
-    size: int
+    size: int | tuple[int, int]
     padding: int = 0
+
+    def for_input(self, shape: tuple[int, ...]) -> "RandomCropFlip":
+        """The same for a network that reads `(H, W, C)`."""
+        if shape[0] == shape[1]:
+            return self if self.size == shape[0] else replace(self, size=shape[0])
+        return replace(self, size=(shape[0], shape[1]))
 
     def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         p = self.padding
         if p:
             images = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
         n, h, w, c = images.shape
-        height, width = min(self.size, h), min(self.size, w)
+        size = self.size if isinstance(self.size, tuple) else (self.size, self.size)
+        height, width = min(size[0], h), min(size[1], w)
         tops, lefts = (
             generator.integers(0, h - height + 1, n),
             generator.integers(0, w - width + 1, n),

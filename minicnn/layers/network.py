@@ -19,6 +19,8 @@ class Metadata:
     name, options: the arguments with which `models.create` made it.
     recipe, loss: how its paper trains it.
     classes: the names of its classes, in the order of its outputs.
+    preprocess: what its weights were trained with, from pixels to input; None: its recipe's.
+    trained_on: the data set it was trained on, as `data.load` takes it.
     input_shape: the (H, W, C) that it was designed for; empty if unknown.
     """
 
@@ -27,6 +29,8 @@ class Metadata:
     recipe: Any = None
     loss: Any = None
     classes: tuple[str, ...] = ()
+    preprocess: Any = None
+    trained_on: str = ""
     input_shape: Shape = ()
 
 
@@ -51,6 +55,8 @@ class Network(Sequential):
         self.recipe: Any = None
         self.loss: Any = None
         self.classes: tuple[str, ...] = ()
+        self.preprocess: Any = None
+        self.trained_on = ""
 
 
 class AuxiliaryNetwork(Network):

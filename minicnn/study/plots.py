@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Target = str | PathLike | None  # where a picture goes; None: nowhere, the Figure is the result
 LEAST_ERROR = 1e-4  # a logarithmic axis has no place for 0
-TRAIN, TEST = "#4c72b0", "#dd8452"
+TRAIN, VALIDATION, TEST = "#4c72b0", "#55a868", "#dd8452"
 
 
 def validate_target(path: Path) -> None:
@@ -44,14 +44,14 @@ def _finish(figure: Figure, path: Target, title: str = "", size: int = 10) -> Pa
 
 
 def curves(history: History, path: Target = None, title: str = "") -> Path | Figure:
-    """Loss and error rate per epoch, training and test. Raises ValueError for an empty history."""
+    """Loss and error rate per epoch of each set. Raises ValueError for an empty history."""
     if not history.rows:
         raise ValueError("there is no finished epoch to draw")
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, error = figure.subplots(1, 2)
     epochs = history.column("epoch")
     style: dict[str, Any] = {"marker": "o" if len(epochs) < 30 else None, "markersize": 4}
-    for split, color in (("train", TRAIN), ("test", TEST)):
+    for split, color in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST)):
         if history.rows[0][f"{split}_loss"] is None:
             continue
         style |= {"color": color, "label": split}

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.resident import ResidentLoader, can_stay
 from ..data.transforms import Augment
 from ..device import model_device
 from ..errors import TrainingError
-from ..layers import Layer
+from ..layers import Layer, Network, metadata
 from . import checkpoint
-from .metrics import adapted
+from .metrics import recipe_preprocess
 from .optimizers import OPTIMIZERS, Optimizer
 from .recipe import Recipe
 from .schedules import SCHEDULES, Schedule
@@ -31,6 +31,31 @@ def run_folder(out: str | Path | None, resume: bool) -> Path | None:
     return folder
 
 
+def as_sets(
+    train: Any, test: Any = None, validation: Any = None
+) -> tuple[Dataset, Dataset | None, Dataset | None]:
+    """The sets as Datasets, their classes those of the training set. Raises DataError."""
+    train = as_dataset(train)
+    test, validation = (
+        None if part is None else as_dataset(part).with_classes(train.known_classes)
+        for part in (test, validation)
+    )
+    return train, test, validation
+
+
+def kept_preprocess(model: Layer, recipe: Recipe | str | None) -> Any:
+    """What the model's weights were trained with, unless a recipe is named; or None."""
+    return metadata(model).preprocess if recipe is None else None
+
+
+def remember_data(model: Layer, loader: Loader) -> None:
+    """Note in a Network what it is trained on, which is saved with its weights."""
+    if isinstance(model, Network):
+        model.classes = loader.dataset.known_classes
+        model.preprocess = loader.preprocess
+        model.trained_on = loader.dataset.source or loader.dataset.name
+
+
 def make_loader(
     model: Layer,
     train: Dataset,
@@ -41,10 +66,15 @@ def make_loader(
     seed: int,
 ) -> Loader:
     """The loader of the training data: on the GPU, if the model and the data allow it."""
+    shape = metadata(model).input_shape
     batch_size = recipe.batch_size if batch_size is None else batch_size
-    augment = augment or recipe.augment
-    if preprocess is None and recipe.preprocess:
-        preprocess = adapted(recipe.preprocess, model)
+    if augment is None and recipe.augment:
+        augment = recipe.augment
+        augment = augment.for_input(shape) if shape and hasattr(augment, "for_input") else augment
+    if preprocess is None:
+        preprocess = recipe_preprocess(recipe, model)
+        if preprocess and train.decode:
+            preprocess = preprocess.decoding_like(train.decode)
     is_resident = model_device(model) == "cuda" and can_stay(train, preprocess, augment)
     kind: Any = ResidentLoader if is_resident else Loader
     return kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)

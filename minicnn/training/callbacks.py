@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .history import describe
+from .history import describe, watched_loss
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -37,9 +37,9 @@ class Callback:
 
 
 class EarlyStopping(Callback):
-    """End the training when the test loss has not fallen for `patience` epochs.
+    """End the training when the validation loss has not fallen for `patience` epochs.
 
-    Without a test set, the training loss counts.
+    Without validation images, the test loss counts; without test images, the training loss.
     """
 
     def __init__(self, patience: int = 5):
@@ -52,10 +52,7 @@ class EarlyStopping(Callback):
         self._decide(trainer)
 
     def _decide(self, trainer: "Trainer") -> None:
-        losses = [
-            row["train_loss"] if row["test_loss"] is None else row["test_loss"]
-            for row in trainer.history.rows
-        ]
+        losses = [watched_loss(row) for row in trainer.history.rows]
         if losses and len(losses) - 1 - losses.index(min(losses)) >= self.patience:
             trainer.stop = True
 

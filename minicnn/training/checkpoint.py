@@ -13,6 +13,7 @@ from ..errors import CheckpointError, TrainingError
 from ..weights import safetensors
 from .configuration import differences
 from .diagnose import first_bad_parameter
+from .history import COLUMNS
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -89,7 +90,7 @@ def restore(trainer: "Trainer", path: Path) -> None:
     trainer.iteration = state["step"]
     trainer.metrics.load_state_dict(state["metrics"])
     trainer.loader.epoch, trainer.loader.batch = state["epoch"], state["batch"]
-    trainer.history.rows = state["rows"]
+    trainer.history.rows = [dict.fromkeys(COLUMNS) | row for row in state["rows"]]
     trainer.history.best_epoch, trainer.best_score = state["best"]
     trainer.schedule.load_state_dict(state["schedule"])
     rng.set_state(state["random"])

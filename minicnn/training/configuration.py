@@ -33,6 +33,7 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
         "network": repr(trainer.model),
         "data": identity(loader.dataset),
         "test data": None if trainer.test is None else identity(trainer.test),
+        "validation data": None if trainer.validation is None else identity(trainer.validation),
         "batch_size": loader.batch_size,
         "seed": loader.seed,
         "optimizer": type(optimizer).__name__,

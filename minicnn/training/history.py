@@ -14,6 +14,8 @@ COLUMNS = (
     "epoch",
     "train_loss",
     "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
     "test_loss",
     "test_accuracy",
     "test_top5",
@@ -31,7 +33,8 @@ class History:
         accuracies fractions in 0..1, `seconds` the time spent on training steps; values of the
         test set are None without one.
     evaluation: the last result on the test set.
-    best_epoch: the epoch with the best test accuracy; without a test set, the best training loss.
+    best_epoch: the epoch with the best validation accuracy, or else test accuracy, or else training
+        loss.
     interrupted: True if SIGINT ended the run; it can be resumed from its checkpoint.
     """
 
@@ -107,6 +110,7 @@ class History:
 FORMATS = dict.fromkeys(COLUMNS, "{:.4f}") | {
     "epoch": "{}",
     "train_accuracy": "{:.2%}",
+    "validation_accuracy": "{:.2%}",
     "test_accuracy": "{:.2%}",
     "test_top5": "{:.2%}",
     "learning_rate": "{:.3g}",
@@ -115,9 +119,18 @@ FORMATS = dict.fromkeys(COLUMNS, "{:.4f}") | {
 }
 
 
+def watched_loss(row: dict[str, Any]) -> float:
+    """The loss by which a run is judged: of the validation, else the test, else the training."""
+    losses = (row["validation_loss"], row["test_loss"], row["train_loss"])
+    return next(loss for loss in losses if loss is not None)
+
+
 def describe(row: dict[str, Any]) -> str:
     """One epoch in one line."""
     text = f"loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.2%}"
+    if row["validation_loss"] is not None:
+        loss, accuracy = row["validation_loss"], row["validation_accuracy"]
+        text += f"  |  validation loss {loss:.4f}  accuracy {accuracy:.2%}"
     if row["test_loss"] is not None:
         text += f"  |  test loss {row['test_loss']:.4f}  accuracy {row['test_accuracy']:.2%}"
     return f"{text}  |  {row['seconds']:.1f} s, {row['images_per_second']:,.0f} images/s"

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -128,19 +128,19 @@ def loss_of(model: Layer) -> Loss:
     return metadata(model).loss or SoftmaxCrossEntropy()
 
 
-def preprocess_of(model: Layer) -> Preprocess | None:
-    """The preprocessing of the model's recipe, for the channels that the model reads.
+def preprocess_of(model: Layer) -> Any:
+    """From pixels to the input of that model: what its weights were trained with, or its recipe's.
 
-    None for a model without a recipe.
+    None for a model without either.
     """
-    recipe = metadata(model).recipe
-    return adapted(recipe.preprocess, model) if recipe else None
+    about = metadata(model)
+    return about.preprocess or (recipe_preprocess(about.recipe, model) if about.recipe else None)
 
 
-def adapted(preprocess: Preprocess, model: Layer) -> Preprocess:
-    """The preprocessing of a recipe, for the channels that the model reads."""
+def recipe_preprocess(recipe: Any, model: Layer) -> Preprocess | None:
+    """The preprocessing of a recipe, for the size and channels that the model reads."""
     shape = metadata(model).input_shape
-    return replace(preprocess, channels=shape[2]) if shape else preprocess
+    return recipe.preprocess.for_input(shape) if shape and recipe.preprocess else recipe.preprocess
 
 
 def evaluate(
@@ -156,9 +156,11 @@ def evaluate(
 
     dataset: a Dataset or `(images, labels)`. loss, preprocess: the model's own if None.
     on_batch: called after each batch with its number of images.
-    Raises ShapeError for images or labels that do not fit the network.
+    Labels of a Dataset with class names are matched with the network's by name.
+    Raises ShapeError for images or labels that do not fit the network, DataError for images of a
+    class that it does not know.
     """
-    dataset = as_dataset(dataset)
+    dataset = as_dataset(dataset).with_classes(metadata(model).classes)
     loss = loss or loss_of(model)
     loader = Loader(dataset, batch_size, preprocess or preprocess_of(model))
     total, top1, top5 = 0.0, 0, 0

@@ -1,6 +1,7 @@
 """Checks before the first step of a run: do data, network, optimizer and folder fit?"""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,29 @@ from .losses import (
 from .optimizers import Optimizer
 
 
-def check_data(model: Layer, loader: Loader, test: Dataset | None, loss: Loss) -> None:
+def check_data(
+    model: Layer, loader: Loader, others: Mapping[str, Dataset | None], loss: Loss
+) -> None:
     """Raise ShapeError, DataError or TrainingError if a set does not fit the network.
 
-    All labels are checked, and the first image after its preprocessing.
+    others: the test images and the like, by what they are called in messages. All labels are
+    checked, and the first image of each set after its preprocessing.
     """
     x = _first_input(loader, "training")
     classes = _classes(model, x, loss)
     if classes is not None:
         check_label_range(loader.dataset.labels, classes, "the training labels")
     _check_last_batch(model, x, len(loader.dataset), loader.batch_size)
-    if test is None:
-        return
-    try:
-        classes = _classes(model, _first_input(Loader(test, 1, loader.preprocess), "test"), loss)
-    except (ShapeError, DataError) as error:
-        raise type(error)(f"the test images: {error}") from None
-    if classes is not None:
-        check_label_range(test.labels, classes, "the test labels")
+    for name, dataset in others.items():
+        if dataset is None:
+            continue
+        try:
+            first = _first_input(Loader(dataset, 1, loader.preprocess), name)
+            classes = _classes(model, first, loss)
+        except (ShapeError, DataError) as error:
+            raise type(error)(f"the {name} images: {error}") from None
+        if classes is not None:
+            check_label_range(dataset.labels, classes, f"the {name} labels")
 
 
 def check_optimizer(optimizer: Optimizer, model: Layer) -> None:

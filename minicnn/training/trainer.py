@@ -11,19 +11,27 @@ from typing import Any
 import numpy as np
 
 from .. import rng
-from ..data.dataset import Dataset, as_dataset
+from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..data.transforms import Augment
 from ..device import model_device
 from ..errors import TrainingError
-from ..layers import Layer, Network, fuse
+from ..layers import Layer, fuse
 from ..weights import safetensors
 from . import checkpoint
-from .arguments import make_loader, make_optimizer, make_schedule, run_folder
+from .arguments import (
+    as_sets,
+    kept_preprocess,
+    make_loader,
+    make_optimizer,
+    make_schedule,
+    remember_data,
+    run_folder,
+)
 from .callbacks import Callback, CSVLog, default_progress
 from .configuration import configuration
 from .diagnose import ChanceLevelDetector, first_bad_layer
-from .history import History
+from .history import History, watched_loss
 from .loop import Step, forward_backward, train_epoch
 from .losses import Loss
 from .metrics import Evaluation, RunningMetrics, evaluate, loss_of
@@ -39,7 +47,7 @@ class Trainer:
 
     model, loss, optimizer, schedule: the arguments of `fit`. network: the fused model, which is
     run. base_lr: the learning rate, before the schedule's factor.
-    loader: the training data and the position in it. test: a Dataset or None.
+    loader: the training data and the position in it. test, validation: a Dataset or None.
     epochs: their number. epoch: the current one, from 1. iteration: the number of steps so far.
     metrics: loss and accuracy of the current epoch so far. history: the finished epochs.
     out: the folder of the run, or None. stop: set it to end the training after the current epoch.
@@ -51,6 +59,7 @@ class Trainer:
         model: Layer,
         loader: Loader,
         test: Dataset | None,
+        validation: Dataset | None,
         loss: Loss,
         optimizer: Optimizer,
         schedule: Schedule,
@@ -60,7 +69,8 @@ class Trainer:
         recipe_callbacks: Sequence[Callback] = (),
         callbacks: Sequence[Callback] = (),
     ):
-        self.model, self.loader, self.test, self.loss = model, loader, test, loss
+        self.model, self.loader, self.loss = model, loader, loss
+        self.test, self.validation = test, validation
         self.network = fuse(model)  # the same parameters, in fewer passes over memory
         self.device = model_device(model)
         self.optimizer, self.schedule, self.base_lr = optimizer, schedule, optimizer.lr
@@ -93,7 +103,7 @@ class Trainer:
                     if self.history.interrupted:
                         break
             if self.test is not None and not self.history.interrupted:
-                self.history.evaluation = self.history.evaluation or self._evaluate()
+                self.history.evaluation = self.history.evaluation or self._evaluate(self.test)
             self.finished = not self.history.interrupted
         finally:
             self.notify("on_train_end")
@@ -144,11 +154,14 @@ class Trainer:
     def _finish_epoch(self) -> None:
         """Evaluate, add a row to the history, and save."""
         metrics = self.metrics
-        result = self.history.evaluation = self._evaluate() if self.test is not None else None
+        result = self.history.evaluation = self._evaluate(self.test)
+        chosen_by = self._evaluate(self.validation) or result
         row: dict[str, Any] = {
             "epoch": self.loader.epoch,
             "train_loss": metrics.mean_loss,
             "train_accuracy": metrics.accuracy,
+            "validation_loss": chosen_by.loss if self.validation and chosen_by else None,
+            "validation_accuracy": chosen_by.accuracy if self.validation and chosen_by else None,
             "test_loss": result.loss if result else None,
             "test_accuracy": result.accuracy if result else None,
             "test_top5": result.top5 if result else None,
@@ -158,8 +171,8 @@ class Trainer:
         }
         self.history.rows.append(row)
         metrics.reset()
-        self.schedule.observe(row["train_loss"] if result is None else result.loss)
-        score = -row["train_loss"] if result is None else result.accuracy
+        self.schedule.observe(watched_loss(row))
+        score = chosen_by.accuracy if chosen_by else -row["train_loss"]
         if score > self.best_score:
             self.best_score, self.history.best_epoch = score, row["epoch"]
             if self.out:
@@ -168,9 +181,10 @@ class Trainer:
         self.notify("on_epoch_end", row)
         self.history.interrupted = self._sigint.is_set() and self.loader.epoch < self.epochs
 
-    def _evaluate(self) -> Evaluation:
-        assert self.test is not None
-        return evaluate(self.model, self.test, loss=self.loss, preprocess=self.loader.preprocess)
+    def _evaluate(self, dataset: Dataset | None) -> Evaluation | None:
+        if dataset is None:
+            return None
+        return evaluate(self.model, dataset, loss=self.loss, preprocess=self.loader.preprocess)
 
     def _save(self) -> None:
         self.metrics.read()
@@ -183,6 +197,7 @@ def fit(
     model: Layer,
     train: Dataset | tuple[Any, Any],
     test: Dataset | tuple[Any, Any] | None = None,
+    validation: Dataset | tuple[Any, Any] | None = None,
     *,
     recipe: Recipe | str | None = None,
     epochs: int | None = None,
@@ -205,7 +220,10 @@ def fit(
     Args:
         model: any Layer that gives `(N, classes)`.
         train, test: a Dataset, or a pair `(images (N, H, W, C), labels (N,))`. Without test, there
-            is no evaluation.
+            is no evaluation. Classes that have names are matched by name.
+        validation: images by which the best epoch is chosen, early stopping decides and schedules
+            look; without them the test images serve, and then the test accuracy of the best epoch
+            is no measurement.
         recipe: a Recipe, or the name of one of the network's. By default the one that the network
             has for this data set; otherwise `model.recipe`.
         epochs, batch_size, lr: by default the recipe's; without a recipe 10, 64 and 0.01.
@@ -215,7 +233,8 @@ def fit(
             `training.schedules.SCHEDULES`, or None.
         loss: called as `loss(outputs, labels) -> value, gradient`; any function may be
             given, see `training.Loss`. By default the model's own, or softmax cross-entropy.
-        preprocess: pixels -> input; by default the recipe's.
+        preprocess: pixels -> input; by default what the model's weights were trained with, or else
+            (and where a recipe is named) the recipe's. A Preprocess is saved with the weights.
         augment: random changes of the pixels, called as `augment(images, generator)`; by default
             the recipe's.
         seed: determines the order and augmentation of the data and the dropout masks. The same seed
@@ -235,27 +254,28 @@ def fit(
     be written; ValueError, ShapeError or DataError for arguments that do not fit, before the first
     step.
     """
-    train, test = as_dataset(train), None if test is None else as_dataset(test)
+    train, test, validation = as_sets(train, test, validation)
     folder = run_folder(out, resume)
     plan = choose_recipe(model, train.name, recipe)
+    preprocess = preprocess or kept_preprocess(model, recipe)
     epochs = plan.epochs if epochs is None else epochs
     if epochs < 1:
         raise ValueError(f"epochs={epochs}: expected at least 1")
     loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed)
     loss = loss or loss_of(model)
-    check_data(model, loader, test, loss)
+    check_data(model, loader, {"test": test, "validation": validation}, loss)
     rule = make_optimizer(optimizer, model, plan, lr)
     check_optimizer(rule, model)
     if folder:
         check_folder(folder)
     rng.seed(seed)
-    if isinstance(model, Network):
-        model.classes = train.classes
+    remember_data(model, loader)
     standard = ([default_progress()] if progress else []) + ([CSVLog()] if folder else [])
     trainer = Trainer(
         model=model,
         loader=loader,
         test=test,
+        validation=validation,
         loss=loss,
         optimizer=rule,
         schedule=make_schedule(schedule, plan),

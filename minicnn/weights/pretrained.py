@@ -5,10 +5,12 @@ from os import PathLike
 from pathlib import Path
 from urllib.parse import urlparse
 
+from .. import registry
 from ..data.download import cache_folder, download, sha256
 from ..errors import CheckpointError
-from ..layers import Layer
-from .safetensors import load
+from ..layers import Layer, Network, metadata
+from ..registry import TorchForm
+from .safetensors import is_torchs, load, read
 from .torch_file import read_torch
 from .torch_state import load_torch
 
@@ -29,14 +31,41 @@ def load_into(model: Layer, source: str | PathLike[str], checksum: str | None = 
     if checksum and path.is_file() and not sha256(path).startswith(checksum.lower()):
         raise CheckpointError(f"{path}: its SHA-256 is {sha256(path)}, expected {checksum}")
     if path.suffix == ".safetensors":
-        load(path, model)
+        tensors, metadata = read(path)
     else:
-        tensors = read_torch(path)
-        try:
+        tensors, metadata = read_torch(path), {"format": "pt"}
+    try:
+        if is_torchs(model, tensors, metadata):
+            _check_options(model)
             load_torch(model, tensors)
-        except CheckpointError as error:
-            raise CheckpointError(f"{path}: {error}") from None
+            _take_preprocess(model)
+        else:
+            load(path, model)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     model.train()
+
+
+def _torch_form(model: Layer) -> TorchForm | None:
+    name = metadata(model).name
+    return registry.entry(name).torch if name and name in registry.names() else None
+
+
+def _check_options(model: Layer) -> None:
+    """Raise CheckpointError if an option that torch's files do not tell was not given."""
+    form, about = _torch_form(model), metadata(model)
+    for option, values in (form.undecided if form else {}).items():
+        if option not in about.options:
+            raise CheckpointError(
+                f"torch's files of {about.name} do not tell its option {option}: give {values}"
+            )
+
+
+def _take_preprocess(model: Layer) -> None:
+    """Weights bring what they were trained with."""
+    form = _torch_form(model)
+    if form and form.preprocess and isinstance(model, Network):
+        model.preprocess = form.preprocess.for_input(model.input_shape)
 
 
 def _fetch(url: str, checksum: str | None) -> Path:

@@ -13,18 +13,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 import safetensors.numpy
 
 from .. import registry
+from ..data.transforms import Preprocess
 from ..device import to_host
-from ..errors import CheckpointError
+from ..errors import CheckpointError, DataError
 from ..files import replacing
 from ..layers import Layer, Network
 from ..layers.init import skip_init
 from .checks import check_weights
+from .torch_state import has_torch_layout, load_torch
 
 DIGEST = "minicnn.sha256"
 MODEL = "minicnn.model"
+KINDS = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "u1",
+    "BOOL": "?",
+}
+OWN = "a function of one's own"
 OPTIMIZER = "optimizer/"  # prefix of the tensors that do not belong to the model
 
 # Options of networks that have been renamed, so that older files can still be read.
@@ -59,9 +77,11 @@ def read(path: AnyPath) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        tensors = safetensors.numpy.load(data)
+        tensors = _tensors(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = header.get("__metadata__", {})
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     except Exception as error:  # the library's own errors, and NumPy's for an impossible header
         raise CheckpointError(
             f"{path}: it is not a safetensors file, or damaged ({error})"
@@ -72,6 +92,21 @@ def read(path: AnyPath) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             f"{path}: it is damaged: its contents do not have the checksum written with them"
         )
     return tensors, metadata
+
+
+def _tensors(data: bytes) -> dict[str, np.ndarray]:
+    """The tensors in the contents of a file; bfloat16 becomes float32, of which it is the half."""
+    tensors = {}
+    for name, about in safetensors.deserialize(data):
+        kind, raw = about["dtype"], bytes(about["data"])
+        if kind == "BF16":
+            array = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
+        elif kind in KINDS:
+            array = np.frombuffer(raw, KINDS[kind])
+        else:
+            raise CheckpointError(f"{name} has the type {kind}, which is not read")
+        tensors[name] = array.reshape(about["shape"])
+    return tensors
 
 
 def save(model: Layer, path: AnyPath) -> None:
@@ -99,6 +134,7 @@ def load(path: AnyPath, model: Layer | None = None) -> Layer:
     """The model in a file written by `save` or by training, in evaluation mode.
 
     model: a network to load into; needed for networks that are not registered by name.
+    Files from elsewhere have torch's names and layouts, which are converted.
     Raises CheckpointError if the file is damaged, names no known model, or does not fit.
     """
     tensors, metadata = read(path)
@@ -106,22 +142,77 @@ def load(path: AnyPath, model: Layer | None = None) -> Layer:
         model = _make_model(path, metadata)
     state = _model_tensors(tensors)
     try:
-        check_weights(state, model.state_dict())
-        model.load_state_dict(state)
+        if is_torchs(model, state, metadata):
+            load_torch(model, state)
+        else:
+            check_weights(state, model.state_dict())
+            model.load_state_dict(state)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     return model.eval()
 
 
+def is_torchs(model: Layer, state: Mapping[str, Any], metadata: Mapping[str, str]) -> bool:
+    """Whether a file's weights are in torch's layout. Raises CheckpointError if it cannot be told.
+
+    minicnn's own files have its metadata, torch's say `format: pt`; of others the shapes decide.
+    """
+    if any(name.startswith("minicnn.") for name in metadata):
+        return False
+    found = True if metadata.get("format") == "pt" else has_torch_layout(model, state)
+    if found is None:
+        raise CheckpointError(
+            "its matrices are square, and it does not say in whose layout they are: save it with "
+            'the metadata {"format": "pt"} if they are torch\'s, or with minicnn.save'
+        )
+    return found
+
+
 def model_metadata(model: Layer) -> dict[str, str]:
-    """The metadata that describes the model: its name, options and classes.
+    """The metadata that describes the model: name, options, classes, and how it was trained.
 
     Empty for a network that `models.create` did not make.
     """
     if not isinstance(model, Network) or not model.name:
         return {}
-    about = {"name": model.name, "options": model.options, "classes": model.classes}
+    about = {
+        "name": model.name,
+        "options": model.options,
+        "classes": model.classes,
+        "recipe": _recipe_name(model),
+        "preprocess": preprocess_to_json(model.preprocess),
+        "trained_on": model.trained_on,
+    }
     return {MODEL: json.dumps(about)}
+
+
+def _recipe_name(model: Network) -> str | None:
+    known = model.name in registry.names()
+    return registry.entry(str(model.name)).recipe_name(model.recipe) if known else None
+
+
+def preprocess_to_json(preprocess: Any) -> Any:
+    """A Preprocess as JSON takes it; a callable of one's own is only noted."""
+    if isinstance(preprocess, Preprocess):
+        return vars(preprocess)
+    return None if preprocess is None else OWN
+
+
+def preprocess_from_json(found: Any) -> Any:
+    """The inverse. What was only noted raises DataError when it is called."""
+    if not isinstance(found, dict):
+        return None if found is None else _unknown_preprocess
+    arguments: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in found.items()
+    }
+    return Preprocess(**arguments)
+
+
+def _unknown_preprocess(images: Any) -> Any:
+    raise DataError(
+        "the network was trained with a preprocess function of its own, which its file does not "
+        "hold: pass it as preprocess=..."
+    )
 
 
 def current_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,9 +229,13 @@ def _make_model(path: AnyPath, metadata: Mapping[str, str]) -> Layer:
         )
     try:
         about = json.loads(metadata[MODEL])
+        name, recipe = about["name"], about.get("recipe") or "default"
+        recipe = recipe if recipe in registry.entry(name).recipes else "default"
         with skip_init():
-            model = registry.create(about["name"], **current_options(about["options"]))
+            model = registry.create(name, recipe=recipe, **current_options(about["options"]))
         model.classes = tuple(about["classes"])
+        model.preprocess = preprocess_from_json(about.get("preprocess"))
+        model.trained_on = about.get("trained_on", "")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path}: its model cannot be made: {error}") from None
     return model

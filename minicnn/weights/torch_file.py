@@ -1,49 +1,54 @@
-"""`.pth` and `.pt` files, read without torch and without executing anything in them.
+"""`.pth`, `.pt` and `.th` files, in every form that torch has written, without torch.
 
-torch saves a pickle, which is a small program that may call any function. It is run by an Unpickler
-restricted to ordered dictionaries, tensors, parameters and storages of numbers; anything else is
-rejected by name. Both formats of torch are read: the zip archive (since 1.6) and the older sequence
-of pickles.
+The zip archive (since 1.6), the sequence of pickles (0.1.10 to 1.5, and what torchvision still
+serves as VGG), and the tar file before that. `torch_pickle.py` reads the pickles in them without
+executing anything.
 """
 
 import io
-import pickle
+import struct
+import tarfile
 import zipfile
-from collections import OrderedDict
+import zlib
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from ..errors import CheckpointError
+from .torch_pickle import Opaque, Reader, Storage, Tensor
 
-STORAGES = {
-    "FloatStorage": "<f4",
-    "DoubleStorage": "<f8",
-    "HalfStorage": "<f2",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+# Under which names checkpoints hold the weights, the usual ones first.
+NESTED = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "network",
+    "module",
+    "params",
+    "weights",
+    "state_dict_ema",
+    "model_ema",
+    "ema",
+)
+HOW_TO_SAVE = "save the weights alone: torch.save(model.state_dict(), path)"
 
 
 def read_torch(path: str | PathLike[str]) -> dict[str, np.ndarray]:
     """The tensors in a torch file by name. bfloat16 becomes float32.
 
-    Weights may also be nested, under "state_dict", "model_state_dict" or "model".
-    Raises CheckpointError if the file is damaged, holds no tensors by name, or holds something that
-    would have to be executed; the message names it.
+    Weights may also be nested, as under "state_dict" or "model", beside anything else.
+    Raises CheckpointError if the file is damaged, holds no tensors by name, or has something among
+    them that would have to be executed; the message names it.
     """
     path = Path(path)
     try:
-        contents = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
+        found = _weights_in(_contents(path))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     except OSError as error:
@@ -52,174 +57,172 @@ def read_torch(path: str | PathLike[str]) -> dict[str, np.ndarray]:
         raise CheckpointError(
             f"{path}: it is not a torch file, or damaged ({error or type(error).__name__})"
         ) from None
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(contents, dict) and isinstance(contents.get(key), dict):
-            contents = contents[key]
-    if (
-        not isinstance(contents, dict)
-        or not contents
-        or not all(isinstance(k, str) for k in contents)
-    ):
-        raise CheckpointError(f"{path}: it holds no tensors by name, but {type(contents).__name__}")
-    others = [name for name, value in contents.items() if not isinstance(value, np.ndarray)]
-    if others:
-        raise CheckpointError(
-            f"{path}: {others[0]} is not a tensor but {type(contents[others[0]]).__name__}"
-        )
+    return found
+
+
+def _contents(path: Path) -> Any:
+    if zipfile.is_zipfile(path):
+        return _read_zip(path)
+    if tarfile.is_tarfile(path):
+        return _read_tar(path)
+    return _read_legacy(path)
+
+
+def _weights_in(contents: Any) -> dict[str, np.ndarray]:
+    """The tensors by name, wherever they are nested. Raises CheckpointError if there are none."""
+    if isinstance(contents, Opaque):
+        raise CheckpointError(f"it would execute {contents.path}, which is refused; {HOW_TO_SAVE}")
+    inner = _nested(contents)
+    if inner is not None:
+        return _weights_in(inner)
+    if not isinstance(contents, dict) or not contents or not all(map(_is_name, contents)):
+        kind = "an array" if isinstance(contents, np.ndarray) else f"a {type(contents).__name__}"
+        raise CheckpointError(f"it holds no tensors by name, but {kind}; {HOW_TO_SAVE}")
+    for name, value in contents.items():
+        if isinstance(value, Opaque):
+            raise CheckpointError(
+                f"{name} is not a tensor: it would execute {value.path}, which is refused"
+            )
+        if not isinstance(value, np.ndarray):
+            raise CheckpointError(f"{name} is not a tensor but {type(value).__name__}")
     return dict(contents)
 
 
-class _Storage:
-    """The numbers of a storage. In the old format they follow after the pickle."""
-
-    def __init__(self, kind: str, key: str, size: int):
-        self.kind, self.key, self.size = kind, key, size
-        self.values: np.ndarray | None = None
-
-    def fill(self, data: bytes) -> None:
-        kind = STORAGES[self.kind]
-        width = 2 if kind == "bfloat16" else np.dtype(kind).itemsize
-        if len(data) < self.size * width:
-            raise CheckpointError(
-                f"storage {self.key} is truncated: {len(data)} of {self.size * width} bytes"
-            )
-        if kind == "bfloat16":  # the upper half of a float32
-            halves = np.frombuffer(data, "<u2", self.size)
-            self.values = (halves.astype(np.uint32) << 16).view(np.float32)
-        else:
-            self.values = np.frombuffer(data, kind, self.size)
+def _nested(contents: Any) -> dict | None:
+    """The dictionary inside of `contents` that holds the weights; None if it is `contents`."""
+    if not isinstance(contents, dict):
+        return None
+    inner = {
+        key: value
+        for key, value in contents.items()
+        if isinstance(key, str) and isinstance(value, dict) and _has_tensors(value)
+    }
+    named = [inner[key] for key in NESTED if key in inner]
+    others = list(inner.values())
+    if named:
+        return named[0]
+    has_tensors = any(map(_is_tensor, contents.values()))
+    return others[0] if len(others) == 1 and not has_tensors else None
 
 
-class _Tensor:
-    """A view of a storage, turned into an array once the storage has been filled."""
-
-    def __init__(
-        self,
-        storage: Any,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        *rest: Any,
-    ):
-        if not isinstance(storage, _Storage) or len(shape) != len(strides):
-            raise CheckpointError("a tensor without a storage")
-        self.storage, self.offset = storage, offset
-        self.shape, self.strides = tuple(shape), tuple(strides)
-
-    def array(self) -> np.ndarray:
-        values = self.storage.values
-        assert values is not None
-        last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
-        empty = 0 in self.shape
-        if min((self.offset, *self.shape, *self.strides)) < 0 or (
-            not empty and last >= len(values)
-        ):
-            raise CheckpointError(
-                f"a tensor of shape {self.shape} does not lie within its storage "
-                f"of {len(values)} values"
-            )
-        if empty:
-            return np.zeros(self.shape, values.dtype)
-        strides = tuple(s * values.itemsize for s in self.strides)
-        return np.lib.stride_tricks.as_strided(
-            values[self.offset :], self.shape, strides, writeable=False
-        ).copy()
+def _has_tensors(value: dict) -> bool:
+    return any(
+        (_is_name(key) and (_is_tensor(item) or isinstance(item, Opaque)))
+        or (isinstance(item, dict) and _is_name(key) and _has_tensors(item))
+        for key, item in value.items()
+    )
 
 
-class _Dictionary(OrderedDict):
-    """An ordered dictionary that takes no attributes from the file, such as torch's `_metadata`."""
-
-    def __setstate__(self, state: Any) -> None:
-        pass
+def _is_name(key: Any) -> bool:
+    return isinstance(key, str)
 
 
-def _parameter(data: _Tensor, *rest: Any) -> _Tensor:
-    return data
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, np.ndarray)
 
 
-class _Reader(pickle.Unpickler):
-    """An Unpickler restricted to four kinds of global; anything else is rejected by name."""
-
-    def __init__(self, file: BinaryIO, storages: dict[str, _Storage]):
-        super().__init__(file, encoding="utf-8")
-        self._storages = storages
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return _Dictionary
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _Tensor
-        if (module, name) == ("torch._utils", "_rebuild_parameter"):
-            return _parameter
-        if module == "torch" and name in STORAGES:
-            return name  # the type of a storage only occurs as an argument
-        raise CheckpointError(
-            f"it would execute {module}.{name}, which is refused; only tensors by name are read"
-        )
-
-    def persistent_load(self, identity: Any) -> _Storage:
-        if (
-            not isinstance(identity, tuple)
-            or len(identity) < 5
-            or identity[0] != "storage"
-            or identity[1] not in STORAGES
-        ):
-            raise CheckpointError(f"an unknown kind of storage: {str(identity)[:80]}")
-        _, kind, key, _, size = identity[:5]
-        if len(identity) > 5 and identity[5] is not None:
-            raise CheckpointError("a view of a storage, as torch wrote it before version 0.4")
-        return self._storages.setdefault(str(key), _Storage(kind, str(key), int(size)))
+# -- the three formats -----------------------------------------------------------------------------
 
 
 def _read_zip(path: Path) -> Any:
-    with zipfile.ZipFile(path) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise CheckpointError("it is a compressed zip archive; torch's are not compressed")
-        pickles = [
-            name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"
-        ]
-        if len(pickles) != 1:
-            raise CheckpointError("it is a zip archive, but not one of torch's")
-        folder = pickles[0].removesuffix("data.pkl")
-        if (
-            folder + "byteorder" in archive.namelist()
-            and archive.read(folder + "byteorder") != b"little"
-        ):
-            raise CheckpointError("its numbers are big-endian")
-        storages: dict[str, _Storage] = {}
-        contents = _Reader(io.BytesIO(archive.read(pickles[0])), storages).load()
-        for key, storage in storages.items():
-            storage.fill(archive.read(f"{folder}data/{key}"))
+    data = path.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = {info.filename: info for info in archive.infolist()}
+    pickles = [name for name in entries if name.endswith("/data.pkl") or name == "data.pkl"]
+    if len(pickles) != 1:
+        raise CheckpointError("it is a zip archive, but not one of torch's")
+    folder = pickles[0].removesuffix("data.pkl")
+    order = entries.get(f"{folder}byteorder")
+    if order is not None and _entry(data, order) != b"little":
+        raise CheckpointError("its numbers are big-endian")
+    storages: dict[str, Storage] = {}
+    contents = Reader(io.BytesIO(_entry(data, entries[pickles[0]])), storages).load()
+    for key, storage in storages.items():
+        storage.fill(_entry(data, entries[f"{folder}data/{key}"]))
     return _arrays(contents)
+
+
+def _entry(data: bytes, info: zipfile.ZipInfo) -> bytes:
+    """One entry of a zip archive. torch can be told to write no checksums: then it is 0.
+
+    Raises CheckpointError if it is damaged.
+    """
+    lengths = struct.unpack_from("<HH", data, info.header_offset + 26)
+    first = info.header_offset + 30 + sum(lengths)
+    contents = data[first : first + info.compress_size]
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        contents = zlib.decompress(contents, -zlib.MAX_WBITS)
+    elif info.compress_type != zipfile.ZIP_STORED:
+        raise CheckpointError(f"{info.filename} is compressed in a way that is not read")
+    if len(contents) != info.file_size or (info.CRC and zlib.crc32(contents) != info.CRC):
+        raise CheckpointError(f"it is damaged: {info.filename} does not have its checksum")
+    return contents
 
 
 def _read_legacy(path: Path) -> Any:
     with path.open("rb") as file:
-        storages: dict[str, _Storage] = {}
-        if (
-            _Reader(file, storages).load() != LEGACY_MAGIC
-            or _Reader(file, storages).load() != LEGACY_PROTOCOL
-        ):
+        storages: dict[str, Storage] = {}
+        first = Reader(file, storages).load()
+        if isinstance(first, Opaque):  # a pickle that torch has not written
+            return first
+        if first != LEGACY_MAGIC or Reader(file, storages).load() != LEGACY_PROTOCOL:
             raise CheckpointError("it is not a torch file")
-        _Reader(file, storages).load()  # sizes of C types on the writing machine
-        contents = _Reader(file, storages).load()
-        for key in _Reader(file, storages).load():
+        Reader(file, storages).load()  # sizes of C types on the writing machine
+        contents = Reader(file, storages).load()
+        for key in Reader(file, storages).load():
             count = int.from_bytes(file.read(8), "little")
             storage = storages.get(str(key))
             if storage is None or count != storage.size:
                 raise CheckpointError(
                     f"storage {key} holds {count} values, but its tensors need another number"
                 )
-            kind = STORAGES[storage.kind]
-            storage.fill(file.read(count * (2 if kind == "bfloat16" else np.dtype(kind).itemsize)))
+            storage.fill(file.read(storage.nbytes))
     return _arrays(contents)
+
+
+def _read_tar(path: Path) -> Any:
+    """Before 0.1.10: the storages, the tensors and the pickle are files of their own."""
+    with tarfile.open(path) as archive:
+        found = {m.name.removeprefix("./"): m for m in archive if m.isfile()}
+        if {"pickle", "tensors", "storages"} - found.keys():
+            raise CheckpointError("it is a tar file, but not one of torch's")
+        files = {
+            name: io.BytesIO(archive.extractfile(member).read())  # type: ignore[union-attr]
+            for name, member in found.items()
+        }
+    storages = _tar_storages(files["storages"])
+    tensors: dict[str, Tensor] = {}
+    file = files["tensors"]
+    for _ in range(Reader(file, {}).load()):
+        key, storage, _ = Reader(file, {}).load()
+        rank, _ = struct.unpack("<ii", file.read(8))
+        sizes = struct.unpack(f"<{2 * rank + 1}q", file.read(8 * (2 * rank + 1)))
+        shape, strides, offset = sizes[:rank], sizes[rank : 2 * rank], sizes[-1]
+        tensors[str(key)] = Tensor(storages[str(storage)], offset, shape, strides)
+
+    def find(identity: Any) -> Any:
+        return identity[0] if isinstance(identity, tuple) else tensors[str(identity)]
+
+    return _arrays(Reader(files["pickle"], {}, find).load())
+
+
+def _tar_storages(file: io.BytesIO) -> dict[str, Storage]:
+    storages: dict[str, Storage] = {}
+    for _ in range(Reader(file, {}).load()):
+        key, _, kind = Reader(file, {}).load()
+        storage = Storage(kind, str(key), int.from_bytes(file.read(8), "little"))
+        storage.fill(file.read(storage.nbytes))
+        storages[str(key)] = storage
+    for key, whole, offset, size in Reader(file, {}).load():
+        storages[str(key)] = storages[str(whole)].part(offset, size)
+    return storages
 
 
 def _arrays(value: Any) -> Any:
     """`value` with every tensor in its dictionaries, lists and tuples turned into an array."""
-    if isinstance(value, _Tensor):
+    if isinstance(value, Tensor):
         return value.array()
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _arrays(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_arrays(item) for item in value]

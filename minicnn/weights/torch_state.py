@@ -8,7 +8,7 @@
 | batch norm      | weight, bias, running_mean, _var | the same, and num_batches_tracked |
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,14 @@ from ..layers.shapes import LayerTrace, shapes_through, shapes_through_heads
 from .checks import check_weights, listed
 
 COUNTER = "num_batches_tracked"
+AVERAGING = ("n_averaged",)  # torch.optim.swa_utils counts its updates beside the weights
+# What DataParallel, torch.compile, Lightning and others put in front of every name.
+WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.")
 
 
 def to_torch(model: Layer) -> dict[str, np.ndarray]:
-    """The model's weights with the names and layouts of torchvision (or the usual CIFAR) code.
-
-    Raises CheckpointError if that code has no such model.
+    """The model's weights in torch's layouts, with the names of torchvision (or the usual CIFAR)
+    code where that has such a network, and otherwise with the model's own.
     """
     translate, maps = _translator(model), flattened_maps(model)
     state = {}
@@ -40,21 +42,17 @@ def to_torch(model: Layer) -> dict[str, np.ndarray]:
 
 
 def load_torch(model: Layer, state: Mapping[str, np.ndarray]) -> None:
-    """Copy torchvision's (or the usual CIFAR) weights into the model.
+    """Copy weights with torch's names and layouts into the model.
 
-    `module.` prefixes, `num_batches_tracked`, and auxiliary heads that the model does not have are
-    ignored. Raises CheckpointError, and changes nothing, if a tensor is missing, unknown, of
-    another shape, not floating-point or not finite; it names the first few.
+    The names are those of torchvision (or the usual CIFAR) code for networks that have a form
+    there, and otherwise the model's own. Prefixes of wrappers such as `module.`, counters, and
+    auxiliary heads that the model does not have are ignored. Raises CheckpointError, and changes
+    nothing, if a tensor is missing, unknown, of another shape, not floating-point or not finite;
+    it names the first few.
     """
     translate, maps = _translator(model), flattened_maps(model)
     own = {translate(name): (name, array) for name, array in model.state_dict().items()}
-    ignored = () if isinstance(model, AuxiliaryNetwork) else ("aux1.", "aux2.")
-    state = {name.removeprefix("module."): array for name, array in state.items()}
-    state = {
-        name: array
-        for name, array in state.items()
-        if not name.endswith(COUNTER) and not name.startswith(ignored)
-    }
+    state = _own_tensors(state, own.keys(), isinstance(model, AuxiliaryNetwork))
     faults = _misfits(state, {name: _torch_shape(array.shape) for name, (_, array) in own.items()})
     if faults:
         raise CheckpointError(
@@ -67,6 +65,39 @@ def load_torch(model: Layer, state: Mapping[str, np.ndarray]) -> None:
             for torch_name, (name, _) in own.items()
         }
     )
+
+
+def has_torch_layout(model: Layer, state: Mapping[str, np.ndarray]) -> bool | None:
+    """Whether weights that fit the model are in torch's layout; None if both layouts would fit.
+
+    For a file that does not say. True, too, if neither fits.
+    """
+    own = model.state_dict()
+    fits_ours = state.keys() == own.keys() and all(
+        state[name].shape == array.shape for name, array in own.items()
+    )
+    if not fits_ours:
+        return True
+    is_same = all(_torch_shape(array.shape) == array.shape for array in own.values())
+    return None if is_same and any(array.ndim > 1 for array in own.values()) else False
+
+
+def _own_tensors(
+    state: Mapping[str, np.ndarray], names: Collection[str], has_heads: bool
+) -> dict[str, np.ndarray]:
+    """The tensors without the counters, the heads and the prefixes that the model does not have."""
+    kept = {
+        name: array
+        for name, array in state.items()
+        if not name.endswith(COUNTER) and name not in AVERAGING
+    }
+    while kept and not kept.keys() & set(names):
+        prefix = next((p for p in WRAPPERS if all(n.startswith(p) for n in kept)), None)
+        if prefix is None:
+            break
+        kept = {name.removeprefix(prefix): array for name, array in kept.items()}
+    ignored = () if has_heads else ("aux1.", "aux2.")
+    return {name: array for name, array in kept.items() if not name.startswith(ignored)}
 
 
 def _misfits(state: Mapping[str, np.ndarray], expected: Mapping[str, Shape]) -> list[str]:
@@ -136,6 +167,11 @@ def flattened_maps(model: Any) -> dict[str, Shape]:
     """The (H, W, C) of the maps that a linear layer reads flattened, by the layer's name."""
     if not any(isinstance(layer, Flatten) for _, layer in model.named_layers()):
         return {}
+    if not getattr(model, "input_shape", ()):
+        raise CheckpointError(
+            "torch flattens maps in another order, and which maps these are is not known: give "
+            "the network an input_shape=(H, W, C)"
+        )
     steps = list(shapes_through(model, (1, *model.input_shape)))
     if isinstance(model, AuxiliaryNetwork):
         steps += shapes_through_heads(model, (1, *model.input_shape))
@@ -155,13 +191,8 @@ def _linear_after_flatten(steps: Iterable[LayerTrace]) -> Iterator[tuple[str, Sh
 
 def _translator(model: Layer) -> Callable[[str], str]:
     name = _name(model)
-    translate = registry.entry(name).torch_names if name else None
-    if translate is None:
-        raise CheckpointError(
-            f"{name or 'this network'} has no counterpart among torchvision's or the usual "
-            "CIFAR checkpoints"
-        )
-    return translate
+    form = registry.entry(name).torch if name in registry.names() else None
+    return form.names if form else str
 
 
 def _layer_name(tensor: str) -> str:

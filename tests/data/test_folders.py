@@ -6,6 +6,8 @@ from PIL import Image
 
 from minicnn import data
 from minicnn.data import folders
+from minicnn.data.files import listing
+from minicnn.errors import DataError
 
 
 def save(path, image, **options):
@@ -14,14 +16,17 @@ def save(path, image, **options):
 
 
 def test_one_level_of_class_folders(tmp_path):
-    """Every fifth image is for testing, small classes are in both sets, all become RGB."""
+    """Every fifth image is for testing, small classes are in both sets, all become RGB.
+
+    What is doubtful is reported, and a photograph that was taken lying is turned upright.
+    """
     for i in range(10):
         save(tmp_path / "many" / f"{i}.png", Image.new("L", (50, 40), i))
     save(tmp_path / "few" / "gray.jpg", Image.new("L", (40, 60), 100))
     save(tmp_path / "few" / "cmyk.jpg", Image.new("CMYK", (60, 40), (0, 0, 0, 0)))
     save(tmp_path / "few" / "palette.png", Image.new("P", (40, 40), 3))
     exif = Image.Exif()
-    exif[0x0112] = 6  # "rotate by 90 degrees", which the benchmarks ignore
+    exif[0x0112] = 6  # to be turned by 90 degrees
     turned = np.zeros((40, 80, 3), np.uint8)
     turned[:, 40:] = 255
     save(tmp_path / "few" / "turned.jpg", Image.fromarray(turned), exif=exif, quality=95)
@@ -32,7 +37,8 @@ def test_one_level_of_class_folders(tmp_path):
     np.testing.assert_array_equal(np.bincount(train.labels), [4, 8])
     np.testing.assert_array_equal(np.bincount(test.labels), [4, 2])
     turned = train.images[3]
-    assert turned[16, 2, 0] < 50 < 200 < turned[16, -3, 0], "left is dark, right is bright"
+    assert turned[2, 16, 0] < 50 < 200 < turned[-3, 16, 0], "the top is dark, the bottom bright"
+    assert said == [f"{tmp_path}: few: fewer than 5 images, used in both sets"]
 
 
 def test_large_sets_are_decoded_batch_by_batch(tmp_path, monkeypatch):
@@ -53,9 +59,10 @@ def test_real_cifar10():
     source = data.cache_folder() / "cifar10" / "cifar10-jpg.tar.gz"
     if not source.is_file():
         pytest.skip(f"{source} is not on this machine")
-    files = folders.listing(source)
+    files = listing(source)
     assert sum(path.endswith(".jpg") for path in files) == 60_000
-    assert folders.decode("one", files["train/cat/0000.jpg"].read, 32).shape == (32, 32, 3)
+    pixels = data.Decode((32, 32))("one", files["train/cat/0000.jpg"].read())
+    assert pixels.shape == (32, 32, 3)
 
 
 def test_real_imagenet_sample():
@@ -65,3 +72,135 @@ def test_real_imagenet_sample():
     train, test = data.load(str(source), size=64, report=lambda line: None)
     assert train.images.shape == test.images.shape == (63, 64, 64, 3)
     assert train.classes[0] == "n01440764"
+
+
+def tree(root, *paths, color=(9, 9, 9)):
+    for path in paths:
+        save(root / path, Image.new("RGB", (12, 12), color))
+
+
+def loaded(root, **options):
+    """The sets, and what was reported, without the folder's name."""
+    said = []
+    splits = data.load_splits(str(root), 12, said.append, **options)
+    return splits, [line.replace(f"{root}", "ROOT") for line in said]
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("Training", "testing"), ("train", "valid")])
+def test_usual_names_of_splits(tmp_path, names):
+    tree(tmp_path, *(f"{split}/{c}/{i}.png" for split in names for c in "ab" for i in range(3)))
+    splits, said = loaded(tmp_path)
+    assert (len(splits.train), len(splits.test), splits.validation) == (6, 6, None)
+    assert said == []
+
+
+def test_validation_images_stay_apart(tmp_path):
+    for split, count in (("train", 5), ("val", 2), ("test", 3)):
+        tree(tmp_path, *(f"{split}/{c}/{i}.png" for c in "ab" for i in range(count)))
+    splits, said = loaded(tmp_path)
+    assert [len(part) for part in splits] == [10, 6, 4]
+    assert splits.validation.classes == ("a", "b")
+    assert said == []
+    with pytest.raises(DataError, match="has validation images of its own"):
+        loaded(tmp_path, validation=0.1)
+
+
+def test_a_share_of_each_class_is_held_out(tmp_path):
+    tree(tmp_path, *(f"train/a/{i}.png" for i in range(20)), "test/a/0.png", "test/b/0.png")
+    tree(tmp_path, *(f"train/b/{i}.png" for i in range(10)))
+    splits, _ = loaded(tmp_path, validation=0.2, seed=1)
+    np.testing.assert_array_equal(np.bincount(splits.validation.labels), [4, 2])
+    assert len(splits.train) == 24
+    again, _ = loaded(tmp_path, validation=0.2, seed=1)
+    np.testing.assert_array_equal(again.train.images, splits.train.images)
+    with pytest.raises(ValueError, match="validation share 1.5: expected a fraction"):
+        loaded(tmp_path, validation=1.5)
+
+
+def test_the_class_is_the_folder_below_the_split(tmp_path):
+    """Tiny ImageNet's form; its validation and test images have no class folders."""
+    tree(tmp_path, *(f"tiny/train/{w}/images/{w}_{i}.JPEG" for w in ("n1", "n2") for i in range(3)))
+    tree(tmp_path, *(f"tiny/{split}/images/{i}.JPEG" for split in ("val", "test") for i in (1, 2)))
+    splits, said = loaded(tmp_path)
+    assert splits.train.classes == ("n1", "n2")
+    assert len(splits.train) == 6
+    assert said == [
+        "ROOT: the images in validation are left out: images is no class of the training images",
+        "ROOT: the images in test are left out: images is no class of the training images",
+        "ROOT has no test images: its train images are used for both",
+    ]
+
+
+def test_images_without_a_class_are_refused_by_name(tmp_path):
+    tree(tmp_path, *(f"train/cat.{i}.jpg" for i in range(4)), "test1/1.jpg")
+    with pytest.raises(DataError, match=r"train/cat\.0\.jpg lies directly in train"):
+        loaded(tmp_path)
+    tree(tmp_path / "flat", "1.jpg", "2.jpg")
+    with pytest.raises(DataError, match="expected images in class folders, such as train/cat/1.jp"):
+        loaded(tmp_path / "flat")
+
+
+def test_a_table_takes_the_place_of_class_folders(tmp_path):
+    tree(tmp_path, *(f"train/{i}.png" for i in range(4)), *(f"test/{i}.png" for i in range(2)))
+    (tmp_path / "train" / "labels.csv").write_text("id,breed\n0,pug\n1,corgi\n2,pug\n3,corgi\n")
+    (tmp_path / "test.csv").write_text("test/0.png,pug\ntest/1.png,corgi\n")
+    splits, said = loaded(tmp_path)
+    assert splits.train.classes == ("corgi", "pug")
+    np.testing.assert_array_equal(splits.train.labels, [0, 0, 1, 1])
+    np.testing.assert_array_equal(splits.test.labels, [0, 1])
+    assert len(said) == 2
+
+
+def test_classes_that_are_empty_or_in_one_split_are_reported(tmp_path):
+    tree(tmp_path, "train/a/1.png", "train/b/1.png", "val/a/1.png", "val/c/1.png")
+    (tmp_path / "train" / "empty").mkdir()
+    splits, said = loaded(tmp_path)
+    assert splits.train.classes == splits.test.classes == ("a", "b", "c")
+    assert said == [
+        "ROOT: empty: no images, and therefore no class",
+        "ROOT: c: no train images",
+        "ROOT: b: no test images",
+    ]
+
+
+def test_a_single_class_is_worth_a_warning(tmp_path):
+    tree(tmp_path, "train/only/1.png", "val/only/2.png")
+    assert "one class only, only: nothing to tell apart" in loaded(tmp_path)[1][0]
+
+
+def test_a_set_within_itself_is_counted_once(tmp_path):
+    for root in (".", "copy"):
+        tree(tmp_path / root, *(f"{s}/{c}/1.png" for s in ("train", "test") for c in "ab"))
+    splits, said = loaded(tmp_path)
+    assert len(splits.train) == 2
+    assert said == ["ROOT: copy holds a set of its own, with 4 images: it is left out"]
+    tree(tmp_path / "two", *(f"{r}/train/{c}/1.png" for r in ("x", "y") for c in "ab"))
+    with pytest.raises(DataError, match="holds several sets: x, y; give the folder of one"):
+        loaded(tmp_path / "two")
+
+
+def test_files_that_are_not_read_are_counted(tmp_path):
+    tree(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png")
+    (tmp_path / "train" / "a" / "2.heic").write_bytes(b"x")
+    tree(tmp_path, "preview/1.png")
+    assert loaded(tmp_path)[1] == [
+        "ROOT: 1 files of type .heic are left out: it is not read",
+        "ROOT: 1 images that lie in none of its splits are left out",
+    ]
+
+
+@pytest.mark.parametrize("in_memory", [0, 1 << 30])
+def test_broken_files_can_be_left_out(tmp_path, monkeypatch, in_memory):
+    monkeypatch.setattr(folders, "IN_MEMORY", in_memory)
+    tree(
+        tmp_path,
+        *(f"{split}/{c}/{i}.png" for split in ("train", "val") for c in "ab" for i in "12"),
+    )
+    (tmp_path / "train" / "a" / "1.png").write_bytes(b"broken")
+    splits, said = loaded(tmp_path, skip_broken=True)
+    np.testing.assert_array_equal(splits.train.labels, [0, 1, 1])
+    assert splits.train.images[np.arange(3)].shape == (3, 12, 12, 3)
+    assert "1 broken images are left out, such as ROOT/train/a/1.png: it cannot be" in said[0]
+    if in_memory:
+        with pytest.raises(DataError, match=r"train/a/1\.png: it cannot be read as an image"):
+            loaded(tmp_path)

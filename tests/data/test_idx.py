@@ -95,7 +95,7 @@ def test_numbers_must_agree(tmp_path):
     with pytest.raises(DataError, match="20 images but 19 labels"):
         data.load(str(folder))
     labels.unlink()
-    with pytest.raises(DataError, match="expected the four IDX files"):
+    with pytest.raises(DataError, match="the train labels are missing beside t10k-images"):
         data.load(str(folder))
     with pytest.raises(
         DataError,
@@ -103,3 +103,33 @@ def test_numbers_must_agree(tmp_path):
         r"\(mnist, fashion_mnist, cifar10, cifar100, digits\) nor a folder",
     ):
         data.load("nothing/here")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["{}-{}-idx{}-ubyte", "{}-{}.idx{}-ubyte", "my-{}-{}-idx{}-ubyte"]
+)
+def test_usual_names(tmp_path, pattern):
+    """Dots or dashes, a prefix; labels that start at 1 are classes called by their numbers."""
+    images = np.random.default_rng(0).integers(0, 256, (6, 5, 4))
+    for split in ("train", "test" if pattern.startswith("my") else "t10k"):
+        (tmp_path / pattern.format(split, "images", 3)).write_bytes(idx_bytes(images))
+        (tmp_path / pattern.format(split, "labels", 1)).write_bytes(idx_bytes(1 + np.arange(6)))
+    train, test = data.load(str(tmp_path), report=lambda line: None)
+    assert train.classes == test.classes == ("1", "2", "3", "4", "5", "6")
+    np.testing.assert_array_equal(train.labels, np.arange(6))
+    np.testing.assert_array_equal(train.images[..., 0], images)
+
+
+def test_emnist_is_turned_upright(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (6, 5, 5))
+    for split in ("train", "test"):
+        for kind, rank, values in (("images", 3, images), ("labels", 1, np.arange(6))):
+            name = f"emnist-digits-{split}-{kind}-idx{rank}-ubyte"
+            (tmp_path / name).write_bytes(idx_bytes(values))
+    said = []
+    train, _ = data.load(str(tmp_path), report=said.append)
+    np.testing.assert_array_equal(train.images[..., 0], images.transpose(0, 2, 1))
+    assert "lie on their side, and are turned upright" in said[0]
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(images))
+    with pytest.raises(DataError, match="holds the IDX files of several sets"):
+        data.load(str(tmp_path))

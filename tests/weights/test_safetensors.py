@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 import safetensors.numpy
+from safetensors.numpy import save_file
 
 import minicnn
-from minicnn import models
-from minicnn.errors import CheckpointError
-from minicnn.layers import BatchNorm2d, Conv2d, Network, Sequential
+from minicnn import data, models, training
+from minicnn.errors import CheckpointError, DataError
+from minicnn.layers import BatchNorm2d, Conv2d, Linear, Network, Sequential
 from minicnn.weights import safetensors as ours
+from minicnn.weights import to_torch
 
 from ..damage import CASES, outcomes
 
@@ -201,3 +203,47 @@ def test_not_a_checkpoint(tmp_path, contents):
     path.write_bytes(contents)
     with pytest.raises(CheckpointError, match="x.safetensors"):
         minicnn.load(path)
+
+
+def test_files_from_elsewhere_have_torchs_layout(tmp_path):
+    """bfloat16 is widened; a square matrix is transposed if the file is torch's, else refused."""
+    path = tmp_path / "x.safetensors"
+    head = {"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}
+    text = json.dumps(head).encode().ljust(80)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes([0x80, 0x3F, 0x00, 0x40]))
+    np.testing.assert_array_equal(ours.load_state(path)["w"], np.float32([1, 2]))
+
+    source = models.create("resnet18", num_classes=5, seed=3)
+    save_file(to_torch(source), path, {"format": "pt"})
+    model = models.create("resnet18", num_classes=5, weights=path)
+    np.testing.assert_array_equal(model.fc.weight.value, source.fc.weight.value)
+
+    w = np.arange(9, dtype=np.float32).reshape(3, 3)
+    save_file({"fc.weight": w, "fc.bias": w[0]}, path, {"format": "pt"})
+    model = minicnn.load(path, Sequential(fc=Linear(3, 3)))
+    np.testing.assert_array_equal(model.fc.weight.value, w.T)
+    save_file({"fc.weight": w, "fc.bias": w[0]}, path)
+    with pytest.raises(CheckpointError, match="its matrices are square, and it does not say"):
+        minicnn.load(path, Sequential(fc=Linear(3, 3)))
+    save_file({"fc.weight": w[:2], "fc.bias": w[0]}, path)  # (2, 3): ours, by its shape
+    model = minicnn.load(path, Sequential(fc=Linear(2, 3)))
+    np.testing.assert_array_equal(model.fc.weight.value, w[:2])
+
+
+def test_a_model_remembers_how_it_was_trained(tmp_path):
+    """The recipe, the preprocessing, the data: what evaluates it later needs no guess."""
+    train, test = data.digits(28)
+    part = train[:64]
+    model = models.create("lenet5", seed=0)
+    own = data.Preprocess(size=(32, 32), image_size=(28, 28), mean=0.5, std=0.1)
+    training.fit(model, part, test[:10], epochs=1, preprocess=own, out=tmp_path, progress=False)
+    for name in ("last", "best"):
+        again = minicnn.load(tmp_path / f"{name}.safetensors")
+        assert again.preprocess == own
+        assert again.trained_on == "digits"
+        assert again.classes == tuple("0123456789")
+    model.preprocess = lambda images: images / np.float32(255)
+    minicnn.save(model, tmp_path / "own.safetensors")
+    again = minicnn.load(tmp_path / "own.safetensors")
+    with pytest.raises(DataError, match="a preprocess function of its own, which its file"):
+        training.evaluate(again, test)

@@ -1,7 +1,13 @@
 """torch's files are read without torch; files that would execute code are rejected."""
 
+import argparse
 import collections
+import datetime
+import io
+import pathlib
 import pickle
+import struct
+import tarfile
 import zipfile
 
 import numpy as np
@@ -66,7 +72,7 @@ def test_nothing_is_executed(tmp_path, save, capsys):
     path = tmp_path / "evil.pth"
     save({"w": Evil()}, path)
     with pytest.raises(
-        CheckpointError, match=r"evil\.pth: it would execute __builtin__\.eval, which is refused"
+        CheckpointError, match=r"evil\.pth: w is not a tensor: it would execute __builtin__\.eval"
     ):
         read_torch(path)
     save(torch.nn.Linear(2, 2), path)  # a whole module instead of its weights
@@ -88,8 +94,8 @@ def test_nothing_is_executed(tmp_path, save, capsys):
 def test_other_contents(tmp_path, save):
     path = tmp_path / "x.pth"
     for value, message in (
-        ([torch.ones(2)], "it holds no tensors by name, but list"),
-        (torch.ones(2), "it holds no tensors by name, but ndarray"),
+        ([torch.ones(2)], "it holds no tensors by name, but a list"),
+        (torch.ones(2), "it holds no tensors by name, but an array"),
         ({"w": torch.ones(2), "lr": 0.1}, "lr is not a tensor but float"),
         ({}, "it holds no tensors by name"),
     ):
@@ -144,3 +150,120 @@ def test_a_view_beyond_its_storage_is_refused(tmp_path):
         match=r"a tensor of shape \(127,\) does not lie within its storage of 4 values",
     ):
         read_torch(path)
+
+
+class StoredTensor:
+    """A tensor that pickles as `_rebuild_tensor` of a storage, as torch did before 0.4."""
+
+    def __init__(self, array):
+        self.storage = torch.tensor(array).reshape(-1)
+        self.shape, self.strides = array.shape, tuple(s // array.itemsize for s in array.strides)
+
+    def __reduce__(self):
+        return torch._utils._rebuild_tensor, (self, 0, self.shape, self.strides)
+
+
+class Before04(pickle.Pickler):
+    """Writes storages by a persistent identity, here that of the tensor that is reduced."""
+
+    def __init__(self, file, storages):
+        super().__init__(file, 2)
+        self.storages, self.reducing = storages, set()
+
+    def persistent_id(self, value):
+        if not isinstance(value, StoredTensor) or id(value) not in self.reducing:
+            if isinstance(value, StoredTensor):
+                self.reducing.add(id(value))
+            return None
+        key = str(len(self.storages))
+        self.storages[key] = value.storage
+        return "storage", torch.FloatStorage, key, "cpu", value.storage.numel(), None
+
+
+def test_tensors_of_before_0_4(tmp_path):
+    """`_rebuild_tensor`: torchvision still serves VGG-16 like this."""
+    array, storages, body = np.arange(6, dtype=np.float32).reshape(2, 3), {}, io.BytesIO()
+    Before04(body, storages).dump({"w": StoredTensor(array)})
+    data = b"".join(
+        pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+    )
+    data += body.getvalue() + pickle.dumps(list(storages), 2)
+    for storage in storages.values():
+        data += struct.pack("<q", storage.numel()) + storage.numpy().tobytes()
+    (tmp_path / "vgg.pth").write_bytes(data)
+    np.testing.assert_array_equal(read_torch(tmp_path / "vgg.pth")["w"], array)
+
+
+def test_tar_files_of_before_0_1_10(tmp_path):
+    """torchvision's first ResNets: storages, tensors and the pickle are files of their own."""
+    array = np.arange(12, dtype=np.float32).reshape(3, 4)
+    storages = pickle.dumps(1, 2) + pickle.dumps((11, "cpu", torch.FloatStorage), 2)
+    storages += struct.pack("<q", 12) + array.tobytes() + pickle.dumps([(12, 11, 4, 4)], 2)
+    tensors = pickle.dumps(2, 2)
+    for key, storage, shape, strides, offset in (
+        (21, 11, (3, 4), (4, 1), 0),
+        (22, 12, (2,), (2,), 1),
+    ):
+        tensors += pickle.dumps((key, storage, torch.FloatTensor), 2)
+        numbers = (*shape, *strides, offset)
+        tensors += struct.pack(f"<ii{len(numbers)}q", len(shape), 0, *numbers)
+
+    class Named(pickle.Pickler):
+        def persistent_id(self, value):
+            return value[1:] if isinstance(value, str) and value.startswith("@") else None
+
+    body = io.BytesIO()
+    Named(body, 2).dump({"w": "@21", "part": "@22"})
+    path = tmp_path / "resnet.pth"
+    with tarfile.open(path, "w") as archive:
+        parts = {"sys_info": b"", "pickle": body.getvalue(), "tensors": tensors}
+        for name, data in (parts | {"storages": storages}).items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    found = read_torch(path)
+    np.testing.assert_array_equal(found["w"], array)
+    np.testing.assert_array_equal(found["part"], [5, 7])
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("with_checksums", [True, False])
+def test_zip_entries_compressed_or_without_checksum(tmp_path, compression, with_checksums):
+    torch.save({"w": torch.arange(5.0)}, tmp_path / "x.pth")
+    path = tmp_path / "y.pth"
+    with zipfile.ZipFile(tmp_path / "x.pth") as old, zipfile.ZipFile(path, "w", compression) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    if not with_checksums:
+        data = bytearray(path.read_bytes())
+        with zipfile.ZipFile(path) as archive:
+            at = archive.start_dir
+            for info in archive.infolist():
+                data[info.header_offset + 14 : info.header_offset + 18] = bytes(4)
+                data[at + 16 : at + 20] = bytes(4)
+                at += 46 + sum(struct.unpack("<HHH", data[at + 28 : at + 34]))
+        path.write_bytes(data)
+    np.testing.assert_array_equal(read_torch(path)["w"], np.arange(5))
+
+
+def test_anything_may_lie_beside_the_weights(tmp_path, save):
+    beside = {
+        "args": argparse.Namespace(lr=0.1),
+        "best": np.float64(0.7),
+        "path": pathlib.PurePosixPath("runs/1"),
+        "device": torch.device("cpu"),
+        "type": torch.float16,
+        "counts": collections.defaultdict(list, a=[1]),
+        "when": datetime.datetime(2026, 1, 1),
+        "evil": Evil(),
+    }
+    save({**beside, "net": {"w": torch.ones(2)}}, tmp_path / "x.pth")
+    assert list(read_torch(tmp_path / "x.pth")) == ["w"]
+
+
+def test_averaged_weights_are_found_where_there_are_no_others(tmp_path, save):
+    save({"state_dict_ema": {"w": torch.ones(2)}, "epoch": 1}, tmp_path / "x.pth")
+    assert list(read_torch(tmp_path / "x.pth")) == ["w"]
+    both = {"state_dict_ema": {"w": torch.ones(2)}, "state_dict": {"w": torch.zeros(2)}}
+    save(both, tmp_path / "x.pth")
+    np.testing.assert_array_equal(read_torch(tmp_path / "x.pth")["w"], [0, 0])

@@ -1,0 +1,132 @@
+"""The files in a folder, a tar file or a zip file, by name; nothing is unpacked to disk."""
+
+import io
+import os
+import tarfile
+import unicodedata
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from ..errors import DataError
+
+NO_DATA = ("__MACOSX",)  # what macOS adds to archives
+
+
+@dataclass(frozen=True)
+class File:
+    """One entry of a folder or archive: how to read it, and whether it is a folder."""
+
+    read: Callable[[], bytes]
+    is_folder: bool = False
+
+
+Files = dict[str, File]
+
+
+def listing(source: Path) -> Files:
+    """The files and folders in a folder or archive by their path within it, in order.
+
+    Hidden ones are left out. Symbolic links are followed. Names are in Unicode's composed form
+    (NFC), since macOS decomposes an accented letter and other systems do not.
+    Raises DataError if the archive is damaged.
+    """
+    entries = _folder(source) if source.is_dir() else _archive(source)
+    files: Files = {}
+    spelled: dict[str, str] = {}
+    for spelling, file in entries:
+        name = unicodedata.normalize("NFC", spelling)
+        if spelled.setdefault(name, spelling) != spelling:
+            raise DataError(f"{source}: two files are called {name}, in two spellings of Unicode")
+        files[name] = file  # of an archive's files with one name the last one counts
+    return dict(sorted(files.items()))
+
+
+def stem(source: Path) -> str:
+    """The name of a folder or archive without its suffixes."""
+    return source.name.partition(".")[0] or source.name
+
+
+def _is_data(name: str) -> bool:
+    return not any(part.startswith(".") or part in NO_DATA for part in PurePosixPath(name).parts)
+
+
+def _folder(
+    folder: Path, prefix: str = "", above: tuple[tuple[int, int], ...] = ()
+) -> Iterator[tuple[str, File]]:
+    """`above`: the folders on the way here, so that a link to one of them ends."""
+    about = folder.stat()
+    identity = about.st_dev, about.st_ino
+    if identity in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda e: e.name):
+            path, name = Path(entry.path), prefix + entry.name
+            if not _is_data(entry.name) or not path.exists():  # a link that leads nowhere
+                continue
+            yield name, File(path.read_bytes, entry.is_dir())
+            if entry.is_dir():
+                yield from _folder(path, f"{name}/", (*above, identity))
+
+
+def _archive(source: Path) -> Iterator[tuple[str, File]]:
+    try:
+        if zipfile.is_zipfile(source):
+            yield from _zip(source)
+        else:
+            with tarfile.open(source) as archive:
+                yield from _tar(source, archive)
+    except DataError:
+        raise
+    except tarfile.ReadError as error:
+        if "\n" in str(error) or "could not be opened" in str(error):
+            raise DataError(f"{source}: it is neither a tar file nor a zip file") from None
+        raise DataError(f"{source}: the archive is damaged: {error}") from None
+    except OSError as error:
+        raise DataError(f"{source}: it cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # zlib, lzma, bz2 and zipfile have their own exceptions
+        raise DataError(f"{source}: the archive is damaged: {error}") from None
+
+
+def _tar(source: Path, archive: tarfile.TarFile) -> Iterator[tuple[str, File]]:
+    """A compressed archive is read once and kept; of another one, only places are kept."""
+    is_plain = isinstance(archive.fileobj, io.BufferedReader)
+    found: Files = {}
+    for member in archive:
+        name = PurePosixPath(member.name).as_posix().removeprefix("./")
+        if not _is_data(name):
+            continue
+        if member.isdir():
+            yield name, File(bytes, is_folder=True)
+        elif member.islnk() or member.issym():
+            folder = "" if member.islnk() else str(PurePosixPath(name).parent)
+            target = os.path.normpath(os.path.join(folder, member.linkname)).replace(os.sep, "/")
+            if target in found:
+                yield name, found[target]
+        elif member.isfile():
+            if is_plain and not member.issparse():
+                place = partial(_read_part, source, member.offset_data, member.size)
+                found[name] = File(place)
+            else:
+                data = archive.extractfile(member).read()  # type: ignore[union-attr]
+                found[name] = File(io.BytesIO(data).getvalue)
+            yield name, found[name]
+
+
+def _read_part(path: Path, first: int, size: int) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(first)
+        return file.read(size)
+
+
+def _zip(source: Path) -> Iterator[tuple[str, File]]:
+    archive = zipfile.ZipFile(source)  # it stays open for as long as an entry is referred to
+    for info in archive.infolist():
+        name = PurePosixPath(info.filename).as_posix()
+        if not _is_data(name):
+            continue
+        if info.flag_bits & 1:
+            raise DataError(f"{source}: {name} is encrypted")
+        yield name, File(partial(archive.read, info), info.is_dir())

@@ -1,0 +1,184 @@
+"""From an image file to pixels: the one way that training, evaluation and prediction share."""
+
+import io
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..errors import DataError
+
+FITS = ("cover", "inside")
+SIXTEEN_BITS = ("PNG", "PPM")  # formats whose 16 bits Pillow may keep in integers of 32
+
+
+@dataclass(frozen=True)
+class Decode:
+    """How image files become uint8 pixels `(H, W, channels)`.
+
+    size: (H, W).
+    channels: 1 (gray) or 3 (RGB); files of either kind become what is asked for.
+    fit: "cover" scales an image until it covers `size` and keeps the center; "inside" scales it
+        until it lies inside, and leaves the rest black. Both keep its proportions.
+    orient: turn photographs upright, as their EXIF tag says. ImageNet's benchmarks do not.
+    light_on_dark: invert gray images whose border is bright, as scans of ink on paper are, so that
+        they look like MNIST.
+
+    Whatever the file holds has one value: transparency is laid over white, 16 bits per pixel become
+    the upper 8, floating-point pixels are read as 0 to 1 (or 0 to 255, if one exceeds 1), palettes
+    and CMYK become RGB, and of several frames the first is taken.
+    Raises ValueError for arguments that mean nothing.
+    """
+
+    size: tuple[int, int]
+    channels: int = 3
+    fit: str = "cover"
+    orient: bool = True
+    light_on_dark: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fit not in FITS:
+            raise ValueError(f"fit={self.fit!r}: expected one of {', '.join(FITS)}")
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels={self.channels}: image files have 1 or 3 channels")
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise ValueError(f"size={self.size}: expected (H, W) in pixels")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(H, W, channels)` of the result."""
+        return (*self.size, self.channels)
+
+    def __call__(self, name: str, contents: bytes) -> np.ndarray:
+        """The pixels in a file's `contents`. Raises DataError that names the file."""
+        return self.decoded(name, contents)[0]
+
+    def read(self, path: str | PathLike) -> np.ndarray:
+        """The pixels of a file on disk. Raises DataError."""
+        return self(str(path), read_file(path))
+
+    def decoded(
+        self, name: str, contents: bytes, invert: bool | None = None
+    ) -> tuple[np.ndarray, bool]:
+        """The pixels, and whether they were inverted, which `invert` decides if it is not None."""
+        if not contents:
+            raise DataError(f"{name}: it cannot be read as an image: the file is empty")
+        try:
+            with Image.open(io.BytesIO(contents)) as file:
+                inner = np.asarray(self._resized(file))
+        except DataError as error:
+            raise DataError(f"{name}: it cannot be read as an image: {error}") from None
+        except Image.UnidentifiedImageError:
+            raise DataError(
+                f"{name}: it cannot be read as an image: it has no known format"
+            ) from None
+        except Exception as error:  # Pillow and its codecs can raise anything for a damaged file
+            raise DataError(f"{name}: it cannot be read as an image: {error}") from None
+        inner = inner.reshape(*inner.shape[:2], self.channels)
+        if invert is None:
+            invert = self.light_on_dark and is_dark_on_light(inner)
+        return self._framed(255 - inner if invert else inner), invert
+
+    def _resized(self, file: Image.Image) -> Image.Image:
+        """The image, scaled to cover `size` and cropped to it, or scaled to lie inside."""
+        height, width = self.size
+        turned = self.orient and file.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
+        # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; the result is at least this large.
+        file.draft(None, self._draft_size(file.size, turned))
+        upright = ImageOps.exif_transpose(file) if self.orient else file
+        image = plain(upright, file.format in SIXTEEN_BITS)
+        image = image.convert("L" if self.channels == 1 else "RGB")
+        if image.size == (width, height):
+            return image
+        if self.fit == "cover":
+            # The part that is kept is resized, and not the image: that of a panorama is enormous.
+            scale = max(width / image.width, height / image.height)
+            left, top = (image.width - width / scale) / 2, (image.height - height / scale) / 2
+            box = (left, top, image.width - left, image.height - top)
+            return image.resize((width, height), FILTER, box)
+        scale = min(width / image.width, height / image.height)
+        inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        return image.resize(inner, FILTER)
+
+    def _framed(self, pixels: np.ndarray) -> np.ndarray:
+        """The pixels in the middle of black ones."""
+        if pixels.shape == self.shape:
+            return pixels
+        framed = np.zeros(self.shape, np.uint8)
+        (height, width), (h, w) = self.size, pixels.shape[:2]
+        top, left = (height - h) // 2, (width - w) // 2
+        framed[top : top + h, left : left + w] = pixels
+        return framed
+
+    def _draft_size(self, size: tuple[int, int], turned: bool) -> tuple[int, int]:
+        """The smallest (W, H) of the file, as it lies, from which nothing has to be enlarged."""
+        height, width = reversed(self.size) if turned else self.size
+        choose = max if self.fit == "cover" else min
+        scale = min(1.0, choose(width / size[0], height / size[1]))
+        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+ORIENTATION = 0x0112  # the EXIF tag
+QUARTER_TURNS = (5, 6, 7, 8)  # its values that exchange width and height
+FILTER = Image.Resampling.BILINEAR  # with antialiasing, as Pillow has it
+
+
+def plain(image: Image.Image, sixteen_bits: bool = False) -> Image.Image:
+    """The image with 8 bits per channel and without transparency.
+
+    sixteen_bits: pixels of 32 bits hold numbers of 16. Raises DataError if the range is not known.
+    """
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode == "I":
+        if not sixteen_bits:
+            raise DataError("its pixels are integers of 32 bits; expected 8 or 16 bits")
+        pixels = np.asarray(image)
+        return Image.fromarray((pixels >> 8).astype(np.uint8))
+    if image.mode == "F":
+        pixels = np.nan_to_num(np.asarray(image, np.float64), nan=-1)
+        low, high = pixels.min(), pixels.max()
+        if low < 0 or high > 255:
+            raise DataError(f"its pixels run from {low:g} to {high:g}; expected 0 to 1 or 0 to 255")
+        return Image.fromarray(np.rint(pixels * (255 if high <= 1 else 1)).astype(np.uint8))
+    return image
+
+
+def is_dark_on_light(pixels: np.ndarray) -> bool:
+    """True for a gray image `(H, W, 1)` whose border is bright."""
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return pixels.shape[2] == 1 and float(border.mean()) > 127
+
+
+def read_file(path: str | PathLike) -> bytes:
+    """The contents of a file. Raises DataError that names it."""
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: it cannot be read: {error.strerror}") from None
+
+
+def read_image(
+    path: str | PathLike,
+    size: tuple[int, int],
+    channels: int,
+    invert: bool | None = None,
+    fit: str = "inside",
+) -> tuple[np.ndarray, bool]:
+    """An image file as uint8 `(H, W, channels)`, and whether it was inverted.
+
+    size, channels, fit: as in `Decode`, which tells how files of any kind are read. Photographs are
+    turned upright as their EXIF tag says.
+    invert: turn dark on light into light on dark, as in MNIST; None decides by the border, for
+    gray images only.
+    Raises DataError if the file is missing, damaged or not an image.
+    """
+    decode = Decode(size, channels, fit, light_on_dark=True)
+    return decode.decoded(str(path), read_file(path), invert)

@@ -1,0 +1,85 @@
+"""Files in folders and archives: links, hidden ones, spellings, damage."""
+
+import io
+import os
+import tarfile
+import zipfile
+
+import pytest
+
+from minicnn.data.files import listing, stem
+from minicnn.errors import DataError
+
+
+def write(root, *paths):
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(path.encode())
+
+
+def contents(files):
+    return {path: file.read() for path, file in files.items() if not file.is_folder}
+
+
+def test_hidden_files_and_folders_are_no_data(tmp_path):
+    write(tmp_path, "a/1.png", ".git/2.png", "a/.3.png", "__MACOSX/a/4.png")
+    write(tmp_path, "a/.ipynb_checkpoints/1-checkpoint.png")
+    assert contents(listing(tmp_path)) == {"a/1.png": b"a/1.png"}
+
+
+def test_links_are_followed_and_cycles_end(tmp_path):
+    write(tmp_path, "real/x/1.png", "set/train/y/2.png")
+    os.symlink(tmp_path / "real" / "x", tmp_path / "set" / "train" / "x")
+    os.symlink(tmp_path / "set", tmp_path / "set" / "train" / "y" / "again")
+    os.symlink(tmp_path / "nowhere", tmp_path / "set" / "broken")
+    assert list(contents(listing(tmp_path / "set"))) == ["train/x/1.png", "train/y/2.png"]
+
+
+def test_names_are_composed(tmp_path):
+    """macOS decomposes e with an acute accent; both spellings are one class."""
+    write(tmp_path, "caf\u0065\u0301/1.png")
+    assert list(contents(listing(tmp_path))) == ["caf\u00e9/1.png"]
+    write(tmp_path, "caf\u00e9/1.png")
+    if len(list(tmp_path.iterdir())) == 2:
+        with pytest.raises(DataError, match="two files are called caf\u00e9"):
+            listing(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_tar_files(tmp_path, mode):
+    """Plain or compressed, with hard and symbolic links."""
+    archive = tmp_path / "set.tar"
+    with tarfile.open(archive, mode) as tar:
+        for name in ("./a/1.png", "a/2.png"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 3
+            tar.addfile(entry, io.BytesIO(name[-5:-2].encode()))
+        for name, kind, target in (
+            ("b/1.png", tarfile.LNKTYPE, "./a/1.png"),
+            ("b/2.png", tarfile.SYMTYPE, "../a/2.png"),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, target
+            tar.addfile(entry)
+    assert contents(listing(archive)) == {
+        "a/1.png": b"1.p",
+        "a/2.png": b"2.p",
+        "b/1.png": b"1.p",
+        "b/2.png": b"2.p",
+    }
+    assert stem(archive) == "set"
+
+
+def test_zip_files(tmp_path):
+    archive = tmp_path / "set.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("train/a/1.png", b"one")
+        target.writestr("__MACOSX/train/a/._1.png", b"no")
+    assert contents(listing(archive)) == {"train/a/1.png": b"one"}
+
+
+@pytest.mark.parametrize("garbage", [b"", b"no archive at all", b"PK\x03\x04 and no more"])
+def test_what_is_no_archive(tmp_path, garbage):
+    (tmp_path / "x.tar").write_bytes(garbage)
+    with pytest.raises(DataError, match=r"x\.tar: it is neither a tar file nor a zip file|damaged"):
+        listing(tmp_path / "x.tar")

@@ -1,0 +1,221 @@
+"""Image files of every format and mode, damaged ones included."""
+
+import io
+import tracemalloc
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minicnn import data
+from minicnn.data import Decode
+from minicnn.errors import DataError
+
+from ..damage import CASES, damage, outcomes
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA", "I;16", "CMYK"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "tiff", "webp"])
+def test_read_image_modes(tmp_path, mode, suffix):
+    """A dark bar on white, in every mode of the format, becomes a bright bar on black."""
+    page = np.full((40, 60), 255, np.uint8)
+    page[10:30, 20:30] = 0
+    image = Image.fromarray(page)
+    image = Image.fromarray(page.astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
+    path = tmp_path / f"page.{suffix}"
+    try:
+        image.save(path)
+    except (OSError, ValueError, KeyError):
+        return  # the format cannot hold this mode
+    pixels, inverted = data.read_image(path, (28, 28), 1)
+    assert pixels.shape == (28, 28, 1)
+    assert pixels.dtype == np.uint8
+    assert inverted
+    assert pixels[13, 11] > 200
+    assert pixels[:, 20:].max() < 40
+    color, inverted = data.read_image(path, (40, 60), 3)
+    assert color.shape == (40, 60, 3)
+    assert not inverted
+    np.testing.assert_allclose(color[20, 25], 0, atol=30)
+    np.testing.assert_allclose(color[20, 50], 255, atol=30)
+
+
+def test_read_image_transparency_and_inversion(tmp_path):
+    path = tmp_path / "t.png"
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[3:5, 3:5, 3] = 255  # opaque black on nothing
+    Image.fromarray(pixels).save(path)
+    gray, inverted = data.read_image(path, (8, 8), 1)
+    assert inverted
+    assert gray[4, 4] == 255
+    assert gray[0, 0] == 0
+    gray, inverted = data.read_image(path, (8, 8), 1, invert=False)
+    assert not inverted
+    assert gray[0, 0] == 255
+
+
+def encoded(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+RAMP = np.linspace(0, 65535, 32 * 32).reshape(32, 32)
+RED_BLUE = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+
+
+@pytest.mark.parametrize(
+    ("contents", "expected"),
+    [
+        (encoded(Image.fromarray(RAMP.astype(np.uint16))), RAMP / 256),
+        (encoded(Image.fromarray(RAMP.astype(np.int32)), "PPM"), RAMP / 256),
+        (encoded(Image.fromarray((RAMP / 65535).astype(np.float32)), "TIFF"), RAMP / 257),
+        (encoded(Image.fromarray((RAMP / 257).astype(np.float32)), "TIFF"), RAMP / 257),
+        (encoded(Image.fromarray(RAMP > 30000)), 255 * (RAMP > 30000)),
+        (encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 0))), 255),
+        (encoded(Image.new("LA", (8, 8), (0, 128))), 127),
+        (encoded(Image.new("CMYK", (8, 8), (0, 0, 0, 0)), "JPEG"), 255),
+        (encoded(RED_BLUE[0], "GIF", save_all=True, append_images=RED_BLUE[1:]), 76),
+        (encoded(Image.new("P", (8, 8), 0), transparency=0), 255),
+    ],
+    ids=["16", "16pgm", "unit", "bytes", "bit", "rgba", "la", "cmyk", "gif", "palette"],
+)
+def test_every_kind_of_pixel_has_one_value(contents, expected):
+    size = (32, 32) if np.ndim(expected) else (8, 8)
+    gray = Decode(size, 1)("x", contents)
+    assert abs(gray[..., 0] - np.asarray(expected, float)).max() <= 1.01
+    color = Decode(size, 3)("x", contents)
+    assert color.shape == (*size, 3)
+
+
+@pytest.mark.parametrize(
+    ("contents", "sentence"),
+    [
+        (encoded(Image.fromarray(RAMP.astype(np.int32)), "TIFF"), "integers of 32 bits"),
+        (encoded(Image.fromarray(-RAMP.astype(np.float32)), "TIFF"), "run from -65535 to"),
+        (b"", "the file is empty"),
+        (b"hello", "it has no known format"),
+        (encoded(RED_BLUE[0], "JPEG")[:300], "cannot be read as an image"),
+    ],
+)
+def test_what_has_no_value_is_refused(contents, sentence):
+    with pytest.raises(DataError, match=f"^a/b.png: it cannot be read.*{sentence}|{sentence}"):
+        Decode((8, 8))("a/b.png", contents)
+
+
+def quadrants(height, width):
+    """An image whose corners tell how it lies."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[: height // 2, : width // 2] = 255
+    return Image.fromarray(image)
+
+
+def test_photographs_are_turned_upright_unless_told_otherwise():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by 90 degrees
+    contents = encoded(quadrants(40, 80), "JPEG", exif=exif, quality=95)
+    upright = Decode((80, 40))("x", contents)
+    assert upright[10, 30].min() > 200
+    assert upright[70, 10].max() < 50
+    lying = Decode((40, 80), orient=False)("x", contents)
+    assert lying[10, 10].min() > 200
+
+
+def test_cover_keeps_the_center_and_inside_keeps_everything():
+    wide = np.zeros((10, 40, 3), np.uint8)
+    wide[:, 15:25] = 255
+    contents = encoded(Image.fromarray(wide))
+    assert Decode((10, 10))("x", contents).min() == 255
+    inside = Decode((20, 20), fit="inside")("x", contents)
+    assert inside[10, 10].min() == 255
+    assert inside[10, 2].max() == 0
+    assert inside[2].max() == inside[-2].max() == 0
+    small = encoded(Image.new("L", (4, 4), 200))
+    for fit in ("cover", "inside"):  # smaller images are enlarged
+        assert Decode((16, 16), 1, fit)("x", small).min() == 200
+
+
+def test_a_panorama_takes_no_memory_for_what_is_cut_away():
+    """Scaled to cover 64 x 64, this line of pixels would have 13 million columns."""
+    contents = encoded(Image.new("RGB", (200_000, 1), (9, 8, 7)))
+    tracemalloc.start()
+    pixels = Decode((64, 64))("x", contents)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+    assert (pixels == (9, 8, 7)).all()
+
+
+def test_large_jpegs_are_decoded_small_and_look_the_same():
+    generator = np.random.default_rng(0)
+    coarse = Image.fromarray(generator.integers(0, 256, (12, 16, 3), np.uint8))
+    large = coarse.resize((1600, 1200), Image.Resampling.BICUBIC)
+    small = Decode((60, 80))("x", encoded(large, "JPEG", quality=95))
+    exact = Decode((60, 80))("x", encoded(large))
+    assert abs(small.astype(int) - exact).mean() < 2
+
+
+def test_light_on_dark_looks_at_the_border_of_gray_images():
+    ink = np.full((28, 28), 250, np.uint8)
+    ink[10:18, 12:16] = 5
+    scan, inverse = encoded(Image.fromarray(ink)), encoded(Image.fromarray(255 - ink))
+    decode = Decode((28, 28), 1, light_on_dark=True)
+    np.testing.assert_array_equal(decode("x", scan), decode("x", inverse))
+    assert Decode((28, 28), 3, light_on_dark=True)("x", scan)[0, 0, 0] == 250
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (((8, 8), 2), "channels=2"),
+        (((8, 8), 3, "stretch"), "fit='stretch': expected one of cover, inside"),
+        (((0, 8),), "size="),
+    ],
+)
+def test_decode_refuses_arguments_that_mean_nothing(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Decode(*arguments)
+
+
+def test_read_image_refuses(tmp_path):
+    with pytest.raises(DataError, match=r"missing\.png: there is no such file"):
+        data.read_image(tmp_path / "missing.png", (28, 28), 1)
+    (tmp_path / "text.png").write_text("hello")
+    with pytest.raises(DataError, match=r"text\.png: it cannot be read as an image"):
+        data.read_image(tmp_path / "text.png", (28, 28), 1)
+    with pytest.raises(DataError, match="it cannot be read: Is a directory"):
+        data.read_image(tmp_path, (28, 28), 1)
+
+
+def test_png(tmp_path):
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(1).integers(0, 256, (30, 30), np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+
+    def read(path):
+        return [data.read_image(path, (30, 30), 1, invert=False)[0][..., 0]]
+
+    assert (
+        outcomes(tmp_path / "image.png", buffer.getvalue(), read, [pixels], DataError) > 0.9 * CASES
+    )
+
+
+def test_jpeg_never_gives_a_traceback(tmp_path):
+    """JPEG has no checksum: a flipped bit gives an image of the same size, or one sentence."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (30, 30), np.uint8)).save(
+        buffer, "JPEG"
+    )
+    generator = np.random.default_rng(2)
+    path = tmp_path / "image.jpg"
+    refused = 0
+    for _ in range(CASES):
+        path.write_bytes(damage(buffer.getvalue(), generator))
+        try:
+            pixels, _ = data.read_image(path, (30, 30), 1)
+        except DataError as refusal:
+            refused += 1
+            assert "image.jpg: it cannot be read as an image" in str(refusal)
+        else:
+            assert pixels.dtype == np.uint8
+            assert max(pixels.shape) <= 30
+    assert refused > CASES / 4
