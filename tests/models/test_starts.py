@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minicnn import data, models
-from minicnn.data import folders
+from minicnn.data.files import listing
 from minicnn.training.metrics import loss_of
 
 CLASSES = ("airplane", "frog")
@@ -32,9 +32,14 @@ def photographs():
     source = data.cache_folder() / "cifar10" / "cifar10-jpg.tar.gz"
     if not source.is_file():
         pytest.skip(f"{source} is not on this machine")
-    files = folders.listing(source)
+    files = listing(source)
     paths = [f"train/{name}/{i:04}.jpg" for name in CLASSES for i in range(20)]
-    return lambda size: np.stack([folders.decode(path, files[path].read, size) for path in paths])
+
+    def decoded(size):
+        decode = data.Decode((size, size))
+        return np.stack([decode(path, files[path].read()) for path in paths])
+
+    return decoded
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -16,11 +16,11 @@ def history(test=True):
     rows = []
     for epoch in range(1, 6):
         row = {"epoch": epoch, "train_loss": 1 / epoch, "train_accuracy": 1 - 0.1 / epoch}
-        row |= (
-            {"test_loss": 1.1 / epoch, "test_accuracy": 1 - 0.12 / epoch}
-            if test
-            else {"test_loss": None, "test_accuracy": None}
-        )
+        row |= dict.fromkeys(("validation_loss", "validation_accuracy"))
+        row |= {"test_loss": None, "test_accuracy": None}
+        if test:
+            row |= {"test_loss": 1.1 / epoch, "test_accuracy": 1 - 0.12 / epoch}
+            row |= {"validation_loss": 1.05 / epoch, "validation_accuracy": 1 - 0.11 / epoch}
         rows.append(row)
     return History(rows)
 
