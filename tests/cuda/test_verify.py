@@ -168,6 +168,7 @@ def test_spot_checks(geometry):
 
 def test_torchs_side(monkeypatch):
     """Every measurement of torch runs, here on the CPU at small sizes."""
+    pytest.importorskip("torch", reason="torch is not installed")
     monkeypatch.setattr(torch_side, "DEVICE", "cpu")
     for precision in ("fp32", "bf16"):
         found = torch_side.convolution(
