@@ -24,6 +24,7 @@ from ..files import replacing
 from ..layers import Layer, Network
 from ..layers.init import skip_init
 from .checks import check_weights
+from .torch_pickle import numbers
 from .torch_state import has_torch_layout, load_torch
 
 DIGEST = "minicnn.sha256"
@@ -32,6 +33,7 @@ KINDS = {
     "F64": "<f8",
     "F32": "<f4",
     "F16": "<f2",
+    "BF16": "bfloat16",
     "I64": "<i8",
     "I32": "<i4",
     "I16": "<i2",
@@ -95,16 +97,13 @@ def read(path: AnyPath) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 
 def _tensors(data: bytes) -> dict[str, np.ndarray]:
-    """The tensors in the contents of a file; bfloat16 becomes float32, of which it is the half."""
+    """The tensors in the contents of a file; bfloat16 becomes float32."""
     tensors = {}
     for name, about in safetensors.deserialize(data):
-        kind, raw = about["dtype"], bytes(about["data"])
-        if kind == "BF16":
-            array = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
-        elif kind in KINDS:
-            array = np.frombuffer(raw, KINDS[kind])
-        else:
+        kind = about["dtype"]
+        if kind not in KINDS:
             raise CheckpointError(f"{name} has the type {kind}, which is not read")
+        array = numbers(bytes(about["data"]), KINDS[kind])
         tensors[name] = array.reshape(about["shape"])
     return tensors
 
