@@ -10,9 +10,8 @@ from ..data.download import cache_folder, download, sha256
 from ..errors import CheckpointError
 from ..layers import Layer, Network, metadata
 from ..registry import TorchForm
-from .safetensors import is_torchs, load, read
+from .safetensors import is_torchs, model_tensors, put_into, read
 from .torch_file import read_torch
-from .torch_state import load_torch
 
 # The names of torchvision's files end with the first digits of their checksum.
 CHECKSUM_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
@@ -30,19 +29,18 @@ def load_into(model: Layer, source: str | PathLike[str], checksum: str | None = 
     path = _fetch(str(source), checksum) if is_url else Path(source)
     if checksum and path.is_file() and not sha256(path).startswith(checksum.lower()):
         raise CheckpointError(f"{path}: its SHA-256 is {sha256(path)}, expected {checksum}")
-    if path.suffix == ".safetensors":
-        tensors, metadata = read(path)
-    else:
-        tensors, metadata = read_torch(path), {"format": "pt"}
+    is_ours = path.suffix == ".safetensors"
+    tensors, metadata = read(path) if is_ours else (read_torch(path), {"format": "pt"})
+    state = model_tensors(tensors)
     try:
-        if is_torchs(model, tensors, metadata):
+        in_torchs_layout = is_torchs(model, state, metadata)
+        if in_torchs_layout:
             _check_options(model)
-            load_torch(model, tensors)
-            _take_preprocess(model)
-        else:
-            load(path, model)
+        put_into(model, state, in_torchs_layout)
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+        raise CheckpointError(f"{path}: {error}") from None
+    if in_torchs_layout:
+        _take_preprocess(model)
     model.train()
 
 

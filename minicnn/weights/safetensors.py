@@ -126,7 +126,7 @@ def load_state(path: AnyPath) -> dict[str, np.ndarray]:
 
     Raises CheckpointError if the file is missing or damaged.
     """
-    return _model_tensors(read(path)[0])
+    return model_tensors(read(path)[0])
 
 
 def load(path: AnyPath, model: Layer | None = None) -> Layer:
@@ -139,16 +139,21 @@ def load(path: AnyPath, model: Layer | None = None) -> Layer:
     tensors, metadata = read(path)
     if model is None:
         model = _make_model(path, metadata)
-    state = _model_tensors(tensors)
+    state = model_tensors(tensors)
     try:
-        if is_torchs(model, state, metadata):
-            load_torch(model, state)
-        else:
-            check_weights(state, model.state_dict())
-            model.load_state_dict(state)
+        put_into(model, state, is_torchs(model, state, metadata))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     return model.eval()
+
+
+def put_into(model: Layer, state: Mapping[str, np.ndarray], in_torchs_layout: bool) -> None:
+    """Copy weights into the model. Raises CheckpointError if they do not fit."""
+    if in_torchs_layout:
+        load_torch(model, state)
+    else:
+        check_weights(state, model.state_dict())
+        model.load_state_dict(state)
 
 
 def is_torchs(model: Layer, state: Mapping[str, Any], metadata: Mapping[str, str]) -> bool:
@@ -240,7 +245,8 @@ def _make_model(path: AnyPath, metadata: Mapping[str, str]) -> Layer:
     return model
 
 
-def _model_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def model_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors of a file without those of the optimizer."""
     return {name: array for name, array in tensors.items() if not name.startswith(OPTIMIZER)}
 
 
