@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .history import describe, watched_loss
+from .history import FILE, describe, watched_loss
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -78,7 +78,7 @@ class CSVLog(Callback):
 
     def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
         if trainer.out:
-            trainer.history.save_csv(trainer.out / "history.csv")
+            trainer.history.save_csv(trainer.out / FILE)
 
 
 class TensorBoardLog(Callback):

@@ -7,9 +7,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..errors import TrainingError
+from ..errors import CheckpointError, TrainingError
 from .metrics import Evaluation
 
+FILE = "history.csv"  # in the folder of a run
 COLUMNS = (
     "epoch",
     "train_loss",
@@ -42,6 +43,29 @@ class History:
     evaluation: Evaluation | None = None
     best_epoch: int | None = None
     interrupted: bool = False
+
+    @classmethod
+    def read(cls, path: str | Path) -> "History":
+        """The history in a run's folder, or in such a CSV file; also of a run that is going on.
+
+        Columns that the file lacks are None. The confusion matrix is in no file: `evaluation` is
+        None. Raises CheckpointError that names the file, and the line and column, if it is not such
+        a table.
+        """
+        path = Path(path)
+        file = path / FILE if path.is_dir() else path
+        try:
+            lines = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+        except FileNotFoundError:
+            missing = f"it has no {FILE}, which a run writes after its first epoch"
+            reason = missing if path.is_dir() else "there is no such file or folder"
+            raise CheckpointError(f"{path}: {reason}") from None
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise CheckpointError(f"{file}: cannot be read: {error}") from None
+        rows = [_parsed(line, f"{file}: line {i}") for i, line in enumerate(lines, start=2)]
+        if not rows:
+            raise CheckpointError(f"{file}: there is no finished epoch in it")
+        return cls(rows, best_epoch=max(rows, key=score)["epoch"])  # the first of equal ones
 
     def column(self, name: str) -> list[Any]:
         """One column of all rows."""
@@ -117,6 +141,27 @@ FORMATS = dict.fromkeys(COLUMNS, "{:.4f}") | {
     "seconds": "{:.1f}",
     "images_per_second": "{:,.0f}",
 }
+
+
+def _parsed(line: dict[str, Any], where: str) -> dict[str, Any]:
+    """A row of the history from a line of the table. Raises CheckpointError for other contents."""
+    for name in ("epoch", "train_loss", "train_accuracy"):
+        if not line.get(name):
+            raise CheckpointError(f"{where}: {name} is missing; expected a run's {FILE}")
+    row = dict.fromkeys(COLUMNS)
+    for name in COLUMNS:
+        text = line.get(name) or ""
+        try:
+            row[name] = (int if name == "epoch" else float)(text) if text else None
+        except ValueError:
+            raise CheckpointError(f"{where}: {name} is {text!r}; expected a number") from None
+    return row
+
+
+def score(row: dict[str, Any]) -> float:
+    """What the best epoch has most of: accuracy in validation, or test, or minus training loss."""
+    accuracies = (row["validation_accuracy"], row["test_accuracy"])
+    return next((a for a in accuracies if a is not None), -row["train_loss"])
 
 
 def watched_loss(row: dict[str, Any]) -> float:

@@ -96,6 +96,23 @@ def read(path: AnyPath) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     return tensors, metadata
 
 
+def read_header(path: AnyPath) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
+    """The shapes of the tensors and the metadata of a safetensors file, without its numbers.
+
+    Raises CheckpointError if it is missing or not a safetensors file.
+    """
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            return shapes, file.metadata() or {}
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(
+            f"{path}: it is not a safetensors file, or damaged ({error})"
+        ) from None
+
+
 def _tensors(data: bytes) -> dict[str, np.ndarray]:
     """The tensors in the contents of a file; bfloat16 becomes float32."""
     tensors = {}

@@ -247,3 +247,21 @@ def test_a_model_remembers_how_it_was_trained(tmp_path):
     again = minicnn.load(tmp_path / "own.safetensors")
     with pytest.raises(DataError, match="a preprocess function of its own, which its file"):
         training.evaluate(again, test)
+
+
+def test_a_header_is_read_without_the_numbers(tmp_path):
+    path = tmp_path / "m.safetensors"
+    network = models.create("lenet5", seed=0)
+    minicnn.save(network, path)
+    shapes, metadata = ours.read_header(path)
+    assert shapes == {name: array.shape for name, array in network.state_dict().items()}
+    assert metadata == ours.read(path)[1]
+    contents = path.read_bytes()
+    for damaged in (b"", contents[:100], b"x" * 1000, contents[:-10]):
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"m\.safetensors: it is not a safetensors file"):
+            ours.read_header(path)
+    with pytest.raises(CheckpointError, match=r"none\.safetensors: cannot be read: No such file"):
+        ours.read_header(tmp_path / "none.safetensors")
+    ours.write(path, {"a": np.zeros((2, 3), np.float32)}, {})
+    assert ours.read_header(path)[0] == {"a": (2, 3)}
