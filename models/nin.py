@@ -18,7 +18,7 @@ from minicnn.data import Preprocess
 from minicnn.layers import Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, Network
 from minicnn.layers.init import gaussian
 from minicnn.registry import register
-from minicnn.training import MultiStep, Recipe, StepDecay
+from minicnn.training import Cosine, MultiStep, Recipe, StepDecay, WarmUp
 
 from .recipes import CIFAR10_INPUT, MNIST_MEAN, MNIST_STD, crop_and_flip, imagenet_input
 
@@ -121,6 +121,15 @@ CIFAR_AUGMENTED = replace(
     source=f"{CIFAR.source}; with the translation and mirroring of the paper's table 1",
     augment=crop_and_flip(32, 4),
 )
+CIFAR_SHORT = replace(
+    CIFAR_AUGMENTED,
+    source="ours: a rate that rises for one epoch and then falls along a cosine (Loshchilov & "
+    "Hutter 2017), and Nesterov momentum",
+    epochs=15,
+    lr=0.05,
+    options={"momentum": 0.9, "weight_decay": 1e-4, "nesterov": True},
+    schedule=WarmUp(1, Cosine()),
+)
 MNIST = replace(
     CIFAR,
     source="as for CIFAR-10; the paper gives no separate recipe",
@@ -146,7 +155,12 @@ IMAGENET = Recipe(
     bias_decay=0.0,
 )
 
-CIFAR_RECIPES = {"default": CIFAR, "paper": CIFAR, "augmented": CIFAR_AUGMENTED}
+CIFAR_RECIPES = {
+    "default": CIFAR,
+    "paper": CIFAR,
+    "augmented": CIFAR_AUGMENTED,
+    "short": CIFAR_SHORT,
+}
 register("nin_cifar10", CIFAR_RECIPES)(nin_cifar10)
 register("nin_cifar100", CIFAR_RECIPES)(nin_cifar100)
 register("nin_mnist", {"default": MNIST})(nin_mnist)
