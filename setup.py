@@ -16,5 +16,5 @@ setup(
         for package in (name, *(f"{name}.{p}" for p in find_packages(folder, exclude=LINKS)))
     ],
     package_dir=STOREYS,
-    package_data={"": ["py.typed", "*.npz", "*.cu", "*.cuh", "*.toml"]},
+    package_data={"": ["py.typed", "*.npz", "*.tsv", "*.cu", "*.cuh", "*.toml"]},
 )

@@ -58,7 +58,7 @@ def predict(
             continue
         probabilities = _probabilities(network, pixels)
         ranked = np.argsort(-probabilities, kind="stable")[:top]
-        names = network.classes or tuple(map(str, range(len(probabilities))))
+        names = metrics.classes_of(network) or tuple(map(str, range(len(probabilities))))
         cells = [f"{names[i]} {probabilities[i]:.1%}" for i in ranked]
         cells += [""] * (top - len(cells))
         table.add_row(str(path), *cells, "inverted" if inverted else "")

@@ -72,7 +72,8 @@ def show_evaluation(result: Evaluation, per_class: bool = False) -> None:
     elif per_class:
         table = Table("class", "images", "accuracy")
         for name, row, share in _class_rows(result):
-            table.add_row(name, str(row.sum()), f"{share:.2%}")
+            if row.any():  # ImageNet has a thousand classes, a folder of photographs a few
+                table.add_row(name, str(row.sum()), f"{share:.2%}")
         print_table(table)
     top5 = f", top-5 {result.top5:.2%}" if result.top5 is not None else ""
     console.print(f"test loss {result.loss:.4f}, top-1 {result.accuracy:.2%}{top5}")

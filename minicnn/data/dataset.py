@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from ..errors import DataError
+from . import synsets
 from .pixels import Decode
 
 
@@ -95,13 +96,15 @@ class Dataset:
     def labels_of(self, classes: tuple[str, ...]) -> np.ndarray:
         """The labels as positions in `classes`, those of a network, matched by name.
 
-        Where either side has no names, the labels are positions already.
+        Where either side has no names, the labels are positions already. WordNet ids of ImageNet
+        match the names of its classes.
         Raises DataError that names a class of the images that is not one of `classes`.
         """
         if not classes or not self.names_known or classes == self.classes:
             return self.labels
-        position = {name: i for i, name in enumerate(classes)}
-        present = [self.classes[i] for i in np.unique(self.labels)]
+        position = {name: i for i, name in enumerate(synsets.readable(classes))}
+        own = synsets.readable(self.classes)
+        present = [own[i] for i in np.unique(self.labels)]
         unknown = [name for name in present if name not in position]
         if unknown:
             known = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
@@ -109,7 +112,7 @@ class Dataset:
                 f"{self.name} {self.split}: the network has no class {', '.join(unknown[:5])}; "
                 f"its {len(classes)} classes are {known}"
             )
-        return np.array([position.get(name, -1) for name in self.classes])[self.labels]
+        return np.array([position.get(name, -1) for name in own])[self.labels]
 
 
 class Splits(NamedTuple):

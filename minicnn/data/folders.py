@@ -5,6 +5,8 @@
 - The class of an image is the folder below the split, whatever lies between: Tiny ImageNet has
   `train/n01443537/images/1.JPEG`. A table of labels can take the place of class folders
   (`labels.py`).
+- Classes that are called by WordNet ids of ImageNet get their names (`synsets.py`), in the order of
+  the ids. Their photographs are not turned as EXIF says: ImageNet's benchmarks do not.
 - Without splits, every fifth image of a class is a test image; a class with fewer than five is in
   both sets.
 - What is left out or doubtful is reported.
@@ -12,7 +14,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,6 +22,7 @@ import numpy as np
 
 from ..errors import DataError
 from . import labels as tables
+from . import synsets
 from .dataset import Dataset, Splits
 from .files import Files, stem
 from .image_files import ImageFiles
@@ -88,14 +91,16 @@ def read(
     classes = tuple(sorted({label for part in splits.values() for label, _ in part}))
     _report_classes(classes, layout, source, report)
     index = {label: i for i, label in enumerate(classes)}
-    sets: dict[str, Dataset | None] = {}
+    if all(map(synsets.is_synset, classes)):
+        decode = replace(decode, orient=False)
+    names, sets = synsets.readable(classes), dict[str, Dataset | None]()
     for split, part in splits.items():
         part = sorted(part)
         images = ImageFiles([(f"{source}/{path}", files[path].read) for _, path in part], decode)
         labels = np.array([index[label] for label, _ in part], np.int64)
         pixels, kept = _decoded(images, source, report, skip_broken)
         found = (
-            Dataset(pixels, labels[kept], classes, name or stem(source), split, decode=decode)
+            Dataset(pixels, labels[kept], names, name or stem(source), split, decode=decode)
             if len(kept)
             else None
         )

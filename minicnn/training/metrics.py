@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data import synsets
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.transforms import Preprocess
@@ -128,6 +129,22 @@ def loss_of(model: Layer) -> Loss:
     return metadata(model).loss or SoftmaxCrossEntropy()
 
 
+def classes_of(model: Layer) -> tuple[str, ...]:
+    """The names of the model's classes, in the order of its outputs; () if they are not known.
+
+    A network that was not trained here has no names. If it is one of ImageNet's, with 1000 outputs,
+    it has the names of ImageNet's classes.
+    """
+    about = metadata(model)
+    if about.classes:
+        return synsets.readable(about.classes)
+    is_imagenets = getattr(about.recipe, "data", None) == "imagenet"
+    if not is_imagenets or about.trained_on not in ("", "imagenet") or not about.input_shape:
+        return ()
+    _, *outputs = model.output_shape((1, *about.input_shape))
+    return synsets.names() if outputs == [synsets.COUNT] else ()
+
+
 def preprocess_of(model: Layer) -> Any:
     """From pixels to the input of that model: what its weights were trained with, or its recipe's.
 
@@ -160,7 +177,7 @@ def evaluate(
     Raises ShapeError for images or labels that do not fit the network, DataError for images of a
     class that it does not know.
     """
-    dataset = as_dataset(dataset).with_classes(metadata(model).classes)
+    dataset = as_dataset(dataset).with_classes(classes_of(model))
     loss = loss or loss_of(model)
     loader = Loader(dataset, batch_size, preprocess or preprocess_of(model))
     total, top1, top5 = 0.0, 0, 0

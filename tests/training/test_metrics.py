@@ -65,3 +65,39 @@ def test_nearest_code_is_most_probable():
 def test_labels_are_checked(labels, message):
     with pytest.raises(ShapeError, match=message):
         check_labels(np.zeros((2, 3)), labels)
+
+
+def test_a_network_of_imagenet_has_the_names_of_its_classes():
+    from minicnn import models
+    from minicnn.layers.init import skip_init
+    from minicnn.training.metrics import classes_of
+
+    with skip_init():
+        network = models.create("alexnet", hidden=8)
+        ten = models.create("alexnet", hidden=8, num_classes=10)
+        lenet = models.create("lenet5")
+    assert network.classes == () and classes_of(network)[:2] == ("tench", "goldfish")
+    assert classes_of(ten) == classes_of(lenet) == ()
+    network.trained_on = "own data"
+    assert classes_of(network) == (), "it was trained here, on images whose classes had no names"
+    ten.classes = ("n01440764", "my cat")
+    assert classes_of(ten) == ("tench", "my cat")
+
+
+def test_evaluate_finds_the_labels_of_some_of_imagenets_classes():
+    """Two classes of a folder are 0 and 1 there, and 1 and 999 among the outputs of a network."""
+    weight = np.zeros((1, 1000), np.float32)
+    weight[0, 999] = 1
+
+    class Recipe:
+        data = "imagenet"
+        preprocess = None
+
+    network = Sequential(Flatten(), Linear(1, 1000), input_shape=(1, 1, 1))
+    network[1].weight.value[...], network[1].bias.value[...] = weight, 0
+    network.recipe = Recipe()
+    images = np.ones((3, 1, 1, 1), np.float32)
+    found = Dataset(images, np.array([1, 1, 0]), ("goldfish", "toilet tissue"))
+    result = training.evaluate(network, found)
+    assert result.accuracy == pytest.approx(2 / 3) and result.classes[999] == "toilet tissue"
+    assert result.confusion[1, 999] == 1 and result.confusion[999, 999] == 2
