@@ -8,6 +8,7 @@ from . import init
 from .activation import Activation, ReLU, ScaledTanh, Sigmoid, Tanh
 from .branches import Concat, Residual
 from .conv import Conv2d
+from .convolutional_form import fully_convolutional
 from .dropout import Dropout
 from .fusion import fuse
 from .hooks import observe
@@ -47,6 +48,7 @@ __all__ = [
     "Sigmoid",
     "Subsample2d",
     "Tanh",
+    "fully_convolutional",
     "fuse",
     "init",
     "metadata",
