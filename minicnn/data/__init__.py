@@ -12,7 +12,8 @@ import numpy as np
 
 from ..errors import DataError
 from ..kernels.geometry import pair
-from . import cifar, folders, idx
+from . import augment, cifar, folders, idx
+from .augment import Pipeline, RandomCropFlip, RandomShift
 from .cifar import cifar10, cifar100
 from .dataset import Dataset, Splits, as_dataset, hold_out
 from .digits import digits
@@ -21,7 +22,7 @@ from .files import listing, stem
 from .loader import Loader
 from .mnist import fashion_mnist, mnist
 from .pixels import Decode, read_image
-from .transforms import Preprocess, RandomCropFlip, RandomShift
+from .transforms import Preprocess
 
 NAMES: dict[str, Callable] = {
     "mnist": mnist,
@@ -127,11 +128,13 @@ __all__ = [
     "Dataset",
     "Decode",
     "Loader",
+    "Pipeline",
     "Preprocess",
     "RandomCropFlip",
     "RandomShift",
     "Splits",
     "as_dataset",
+    "augment",
     "cache_folder",
     "cifar10",
     "cifar100",

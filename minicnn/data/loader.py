@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from .augment.pipeline import Pipeline
 from .dataset import Dataset
 from .transforms import Augment
 
@@ -13,11 +14,13 @@ from .transforms import Augment
 class Loader:
     """Iterate over a data set in batches: `for x, labels in loader`. Each iteration is one epoch.
 
-    x is float32 `(n, H, W, C)`, labels are int64 `(n,)`.
+    x is float32 `(n, H, W, C)`, labels are int64 `(n,)`; if the augmentation mixes images, float32
+    `(n, classes)`, whose rows sum to 1.
 
     batch_size: images per batch; the last batch of an epoch may be smaller.
     shuffle: a new order in each epoch.
-    augment: applied to the pixels; then preprocess turns them into the network's input.
+    augment: applied to the pixels; then preprocess turns them into the network's input. A
+        `Pipeline` may go on from there.
 
     The order is a function of (seed, epoch), the augmentation a function of (seed, epoch, batch).
     Therefore a checkpoint needs only the position `(epoch, batch)`, and results do not depend on
@@ -37,6 +40,7 @@ class Loader:
             raise ValueError(f"batch_size={batch_size}: expected at least 1")
         self.dataset, self.batch_size, self.shuffle, self.seed = dataset, batch_size, shuffle, seed
         self.preprocess, self.augment = preprocess, augment
+        self.pipeline = Pipeline.of(augment)
         self.epoch = 0
         self.batch = 0
 
@@ -69,9 +73,8 @@ class Loader:
 
     def _prepare(self, order: np.ndarray, epoch: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
         rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        images = self.dataset.images[rows]
-        if self.augment:
-            images = self.augment(images, np.random.default_rng([self.seed, epoch, batch]))
-        if self.preprocess:
-            images = self.preprocess(images)
-        return images, self.dataset.labels[rows]
+        images, labels = self.dataset.images[rows], self.dataset.labels[rows]
+        pipeline = self.pipeline.for_batch(self.seed, epoch, rows)
+        generator = np.random.default_rng([self.seed, epoch, batch])
+        classes = len(self.dataset.classes)
+        return pipeline.batch(images, labels, self.preprocess, generator, classes)

@@ -1,4 +1,4 @@
-"""From pixels to the input of a network: preprocessing, and random augmentation for training."""
+"""From pixels to the input of a network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -74,83 +74,45 @@ class Preprocess:
         )
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
+        images = self.cropped(images)
+        if images.dtype == np.uint8:
+            return self.normalized(images)
         (height, width), (h, w, c) = self.size, images.shape[1:]
-        if self.crop and (h > height or w > width):
-            top, left = max(0, h - height) // 2, max(0, w - width) // 2
-            images = images[:, top : top + height, left : left + width]
-            h, w = images.shape[1:3]
-        if h > height or w > width:
+        self._check_channels(c)
+        if (h, w, c) != (height, width, self.channels):
+            raise DataError(
+                f"normalized images must be {height}x{width}x{self.channels}; these are {h}x{w}x{c}"
+            )
+        return images
+
+    def cropped(self, images: np.ndarray) -> np.ndarray:
+        """The center of images that are larger than `size`. Raises DataError without `crop`."""
+        (height, width), (h, w) = self.size, images.shape[1:3]
+        if h <= height and w <= width:
+            return images
+        if not self.crop:
             raise DataError(
                 f"the images are {h}x{w} pixels; the network reads at most {height}x{width}: "
                 "resize them first"
             )
-        if c not in (1, self.channels):
-            raise DataError(f"the images have {c} channels; the network reads {self.channels}")
-        if images.dtype != np.uint8:
-            if (h, w, c) != (height, width, self.channels):
-                raise DataError(
-                    f"normalized images must be {height}x{width}x{self.channels}; "
-                    f"these are {h}x{w}x{c}"
-                )
-            return images
+        top, left = max(0, h - height) // 2, max(0, w - width) // 2
+        return images[:, top : top + height, left : left + width]
+
+    def normalized(self, images: np.ndarray) -> np.ndarray:
+        """Gray levels 0 to 255 of any type, padded to `size` but not cropped, and normalized."""
+        n, h, w, c = images.shape
+        self._check_channels(c)
+        height, width = max(h, self.size[0]), max(w, self.size[1])
         top, left = (height - h) // 2, (width - w) // 2
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
-        framed = np.zeros((len(images), height, width, self.channels), np.float32)
+        framed = np.zeros((n, height, width, self.channels), np.float32)
         framed[:, top : top + h, left : left + w] = images
         framed *= 1 / (255 * std)
         framed -= mean / std
         return framed
 
-
-@dataclass(frozen=True)
-class RandomShift:
-    """Shift each image by a random offset of up to `pixels` in both directions; fill with black."""
-
-    pixels: int
-
-    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        p = self.pixels
-        n, h, w, _ = images.shape
-        framed = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
-        views = np.lib.stride_tricks.sliding_window_view(framed, (h, w), axis=(1, 2))
-        offsets = generator.integers(0, 2 * p + 1, (2, n))
-        return np.ascontiguousarray(
-            views[np.arange(n), offsets[0], offsets[1]].transpose(0, 2, 3, 1)
-        )
-
-
-@dataclass(frozen=True)
-class RandomCropFlip:
-    """A window of `size` at a random position, mirrored left to right half of the time.
-
-    size: in pixels, a number or (H, W).
-    padding: black pixels added on every side first (4 for CIFAR: He et al. 2015b, section 4.2).
-    Images smaller than `size` are not cropped.
-    """
-
-    size: int | tuple[int, int]
-    padding: int = 0
-
-    def for_input(self, shape: tuple[int, ...]) -> "RandomCropFlip":
-        """The same for a network that reads `(H, W, C)`."""
-        if shape[0] == shape[1]:
-            return self if self.size == shape[0] else replace(self, size=shape[0])
-        return replace(self, size=(shape[0], shape[1]))
-
-    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        p = self.padding
-        if p:
-            images = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
-        n, h, w, c = images.shape
-        size = self.size if isinstance(self.size, tuple) else (self.size, self.size)
-        height, width = min(size[0], h), min(size[1], w)
-        tops, lefts = (
-            generator.integers(0, h - height + 1, n),
-            generator.integers(0, w - width + 1, n),
-        )
-        mirrored = np.asarray(generator.integers(0, 2, n))
-        out = np.empty((n, height, width, c), images.dtype)
-        for i in range(n):
-            window = images[i, tops[i] : tops[i] + height, lefts[i] : lefts[i] + width]
-            out[i] = window[:, ::-1] if mirrored[i] else window
-        return out
+    def _check_channels(self, channels: int) -> None:
+        if channels not in (1, self.channels):
+            raise DataError(
+                f"the images have {channels} channels; the network reads {self.channels}"
+            )

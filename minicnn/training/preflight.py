@@ -36,6 +36,12 @@ def check_data(
     classes = _classes(model, x, loss)
     if classes is not None:
         check_label_range(loader.dataset.labels, classes, "the training labels")
+    known = len(loader.dataset.classes)
+    if loader.pipeline.mixes and classes not in (None, known):
+        raise DataError(
+            f"{loader.augment} mixes {known} classes; the network has {classes} outputs, "
+            f"expected {known}"
+        )
     _check_last_batch(model, x, len(loader.dataset), loader.batch_size)
     for name, dataset in others.items():
         if dataset is None:
@@ -80,11 +86,14 @@ def check_folder(folder: Path) -> None:
 
 def _first_input(loader: Loader, what: str) -> np.ndarray:
     """The first image of a set after augmentation and preprocessing, `(1, H, W, C)`."""
-    images = loader.dataset.images[np.arange(1)]
-    if loader.augment:
-        images = loader.augment(images, np.random.default_rng(0))
-    if loader.preprocess:
-        images = loader.preprocess(images)
+    first, dataset = np.arange(1), loader.dataset
+    images, _ = loader.pipeline.batch(
+        dataset.images[first],
+        dataset.labels[first],
+        loader.preprocess,
+        np.random.default_rng(0),
+        len(dataset.classes),
+    )
     if images.dtype.kind != "f":
         raise ShapeError(
             f"the {what} images are {images.dtype} after preprocessing; expected float32: "

@@ -5,10 +5,10 @@ import pytest
 
 import minicnn
 from minicnn import device, training
+from minicnn.data import Preprocess, RandomShift
 from minicnn.data.dataset import Dataset
 from minicnn.data.loader import Loader
 from minicnn.data.resident import ResidentLoader, can_stay
-from minicnn.data.transforms import Preprocess, RandomShift
 from minicnn.errors import ShapeError, TrainingError
 from minicnn.kernels import dispatch
 from minicnn.kernels.cuda.capture import Fresh

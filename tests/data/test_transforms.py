@@ -1,9 +1,9 @@
-"""Normalization, padding and augmentation of images."""
+"""Normalization, padding and cropping of images."""
 
 import numpy as np
 import pytest
 
-from minicnn.data import Preprocess, RandomCropFlip, RandomShift
+from minicnn.data import Preprocess
 from minicnn.errors import DataError
 
 
@@ -33,33 +33,3 @@ def test_preprocess_refuses():
         preprocess(np.zeros((1, 28, 28, 3), np.uint8))
     with pytest.raises(DataError, match="normalized images must be 28x28x1"):
         preprocess(np.zeros((1, 20, 28, 1), np.float32))
-
-
-def test_random_shift():
-    image = np.zeros((200, 9, 9, 1), np.uint8)
-    image[:, 4, 4] = 255
-    moved = RandomShift(2)(image, np.random.default_rng(0))
-    rows, columns = (
-        np.nonzero(moved[..., 0].reshape(200, -1).sum(1))[0],
-        moved[..., 0].argmax(axis=(1)).max(axis=1),
-    )
-    assert len(rows) == 200
-    places = {divmod(int(m.argmax()), 9) for m in moved}
-    assert places == {(r, c) for r in range(2, 7) for c in range(2, 7)}
-    assert columns.max() == 6
-
-
-def test_random_crop_and_flip():
-    image = np.arange(6 * 6, dtype=np.uint8).reshape(1, 6, 6, 1)
-    crops = RandomCropFlip(4)(np.repeat(image, 500, axis=0), np.random.default_rng(0))
-    assert crops.shape == (500, 4, 4, 1)
-    seen = {crop[..., 0].tobytes() for crop in crops}
-    expected = {
-        np.ascontiguousarray(image[0, t : t + 4, left : left + 4, 0][:, ::step]).tobytes()
-        for t in range(3)
-        for left in range(3)
-        for step in (1, -1)
-    }
-    assert seen == expected
-    padded = RandomCropFlip(6, padding=2)(image + 1, np.random.default_rng(1))
-    assert padded.shape == image.shape

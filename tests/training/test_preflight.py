@@ -136,3 +136,20 @@ def test_an_optimizer_of_another_model():
     weight = model[1].weight.value.copy()
     training.fit(model, (X, LABELS), epochs=1, optimizer=part, progress=False)
     np.testing.assert_array_equal(model[1].weight.value, weight)
+
+
+def test_augmentations_that_the_images_do_not_allow():
+    """The first image is changed before the first step, so that the message comes at once."""
+    gray, preprocess = (np.zeros((4, 8, 8, 1), np.uint8), LABELS[:4]), data.Preprocess(size=(8, 8))
+    for step, message in (
+        (data.augment.Lighting(0.1, data.augment.KRIZHEVSKY), "the images are gray"),
+        (data.augment.ColorJitter(saturation=0.4), "gray images have no saturation"),
+        (data.RandomShift(8, "reflect"), "images of 8x8 have no 8 pixels to reflect"),
+    ):
+        refused(DataError, message, linear(), gray, augment=step, preprocess=preprocess)
+
+
+def test_classes_that_cannot_be_mixed():
+    few = (np.zeros((4, 8, 8, 1), np.float32), np.zeros(4, np.int64))
+    message = r"Mixup\(alpha=1.0\) mixes 1 classes; the network has 2 outputs, expected 1"
+    refused(DataError, message, linear(), few, augment=data.augment.Mixup(1.0))

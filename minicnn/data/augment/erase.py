@@ -1,0 +1,98 @@
+"""Augmentations that hide a part of each image.
+
+`fill` is what the part is filled with: 0 is black before normalization, and the mean after it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .step import Step, check_probability
+
+ATTEMPTS = 10  # draws of a rectangle, until one is smaller than the image
+
+
+@dataclass(frozen=True, repr=False)
+class Cutout(Step):
+    """Fill a square of `size` pixels, which may reach beyond the image (DeVries & Taylor 2017).
+
+    Its center is uniform over the image (section 3.2). 16 for CIFAR-10 and 8 for CIFAR-100, after
+    normalization (section 4).
+    """
+
+    size: int
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"{self}: size must be at least 1")
+
+    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        out = images.copy()
+        n, h, w, _ = images.shape
+        tops, lefts = (
+            np.asarray(generator.integers(0, side, n)) - self.size // 2 for side in (h, w)
+        )
+        bottoms, rights = tops + self.size, lefts + self.size
+        tops, lefts = np.maximum(tops, 0), np.maximum(lefts, 0)
+        for i in range(n):
+            out[i, tops[i] : bottoms[i], lefts[i] : rights[i]] = self.fill
+        return out
+
+
+@dataclass(frozen=True, repr=False)
+class RandomErasing(Step):
+    """With probability `p`, fill a rectangle inside the image (Zhong et al. 2017, algorithm 1).
+
+    area: smallest and largest share of the image's pixels. aspect: smallest and largest height /
+    width. log_aspect: draw its logarithm uniformly, as torchvision does; the paper draws the
+    aspect, which favors tall rectangles.
+    fill: a number, or "noise": each value uniform from 0 to 255, which is for pixels only.
+    Up to 10 rectangles are drawn until one is smaller than the image; without one it stays whole.
+    """
+
+    p: float
+    area: tuple[float, float] = (0.02, 0.4)
+    aspect: tuple[float, float] = (0.3, 1 / 0.3)
+    log_aspect: bool = False
+    fill: float | str = "noise"
+
+    def __post_init__(self) -> None:
+        check_probability(self, self.p)
+        if not 0 < self.area[0] <= self.area[1] <= 1 or not 0 < self.aspect[0] <= self.aspect[1]:
+            raise ValueError(f"{self}: area must be rising within 0 to 1, aspect rising from 0")
+        if isinstance(self.fill, str) and self.fill != "noise":
+            raise ValueError(f"{self}: fill must be a number or 'noise'")
+
+    @property
+    def is_for_pixels(self) -> bool:
+        """True if this can only be done before normalization."""
+        return self.fill == "noise"
+
+    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        out = images.copy()
+        n, h, w, c = images.shape
+        chosen = generator.random(n) < self.p
+        heights, widths = self._sizes(n, h, w, generator)
+        tops = np.floor(generator.random(n) * (h - heights + 1)).astype(int)
+        lefts = np.floor(generator.random(n) * (w - widths + 1)).astype(int)
+        for i in np.flatnonzero(chosen & (heights > 0)):
+            shape = (heights[i], widths[i], c)
+            value = generator.integers(0, 256, shape) if self.fill == "noise" else self.fill
+            out[i, tops[i] : tops[i] + shape[0], lefts[i] : lefts[i] + shape[1]] = value
+        return out
+
+    def _sizes(
+        self, n: int, h: int, w: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The first rectangle of `n` images that is smaller than the image; 0x0 without one."""
+        areas = generator.uniform(*self.area, (ATTEMPTS, n)) * h * w
+        low, high = np.log(self.aspect) if self.log_aspect else self.aspect
+        aspects = generator.uniform(low, high, (ATTEMPTS, n))
+        aspects = np.exp(aspects) if self.log_aspect else aspects
+        heights = np.rint(np.sqrt(areas * aspects)).astype(int)
+        widths = np.rint(np.sqrt(areas / aspects)).astype(int)
+        fits = (heights < h) & (widths < w) & (heights > 0) & (widths > 0)
+        first, columns = fits.argmax(axis=0), np.arange(n)
+        found = fits.any(axis=0)
+        return heights[first, columns] * found, widths[first, columns] * found
