@@ -4,7 +4,7 @@
 the commands, which register themselves when they are imported.
 """
 
-from . import evaluate, inspect, predict, study, train
+from . import compare, evaluate, inspect, predict, study, train
 from .app import app, main
 
-__all__ = ["app", "evaluate", "inspect", "main", "predict", "study", "train"]
+__all__ = ["app", "compare", "evaluate", "inspect", "main", "predict", "study", "train"]

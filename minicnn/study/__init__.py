@@ -1,7 +1,17 @@
 """Tools that show how a network is made and how it works."""
 
+from .compare import Comparison, compare
 from .gradcheck import GradientCheck, check_gradients
 from .probe import LayerStats, probe
 from .summary import Summary, summarize
 
-__all__ = ["GradientCheck", "LayerStats", "Summary", "check_gradients", "probe", "summarize"]
+__all__ = [
+    "Comparison",
+    "GradientCheck",
+    "LayerStats",
+    "Summary",
+    "check_gradients",
+    "compare",
+    "probe",
+    "summarize",
+]

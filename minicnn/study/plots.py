@@ -19,9 +19,13 @@ from ..training.metrics import Evaluation
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from .results import Result
+    from .runs import Run
+
 Target = str | PathLike | None  # where a picture goes; None: nowhere, the Figure is the result
 LEAST_ERROR = 1e-4  # a logarithmic axis has no place for 0
 TRAIN, VALIDATION, TEST = "#4c72b0", "#55a868", "#dd8452"
+LINES = {"train": "--", "validation": ":", "test": "-"}  # where colors stand for runs
 
 
 def validate_target(path: Path) -> None:
@@ -196,3 +200,49 @@ def _rungs(axes: "Axes", readings: list[Any]) -> None:
     axes.set_xlabel("GFLOP/s of the plain sum")
     axes.set_yticks(places, [r.name for r in readings])
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def runs(
+    found: Sequence["Run"], path: Target = None, title: str = "", band: "Result | None" = None
+) -> Path | Figure:
+    """Loss and error rate per epoch of several runs, a color each.
+
+    band: a published result, whose band is shaded.
+    """
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    loss, error = figure.subplots(1, 2)
+    if band:
+        epochs = range(1, band.epochs + 1)
+        gray: dict[str, Any] = {"color": "0.85", "linewidth": 0}
+        for axes, measure in ((loss, "train_loss"), (error, "test_error")):
+            ends = band.band[measure]
+            axes.fill_between(epochs, ends["low"], ends["high"], **gray)
+        error.fill_between([], [], label=f"band of {band.name}", **gray)
+    for i, run in enumerate(found):
+        _run(loss, error, run, f"C{i % 10}" if len(found) > 1 else TEST)
+    for split, line in LINES.items():
+        if any(run.history.rows[0][f"{split}_loss"] is not None for run in found):
+            error.plot([], [], color="black", linestyle=line, label=split)
+    for axes, label, unit in ((loss, "loss", ""), (error, "error rate", " %")):
+        _log_axis(axes, label, unit)
+    handles, labels = error.get_legend_handles_labels()
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": min(4, len(labels))}
+    for text in figure.legend(handles, labels, frameon=False, **place).get_texts():
+        text.set_parse_math(False)
+    return _finish(figure, path, title, size=11)
+
+
+def _run(loss: "Axes", error: "Axes", run: "Run", color: str) -> None:
+    """The curves of one run; its final test error is in the legend."""
+    epochs, last = run.history.column("epoch"), run.history.rows[-1]["test_accuracy"]
+    label = run.label if last is None else f"{run.label}: {1 - last:.2%}"
+    marker = "o" if len(epochs) == 1 else None  # one point makes no line
+    for split, line in LINES.items():
+        if run.history.rows[0][f"{split}_loss"] is None:
+            continue
+        style: dict[str, Any] = {"color": color, "linestyle": line, "marker": marker}
+        style |= {"linewidth": 1.6 if split == "test" else 1.1}
+        loss.plot(epochs, run.history.column(f"{split}_loss"), **style)
+        wrong = [max(1 - a, LEAST_ERROR) for a in run.history.column(f"{split}_accuracy")]
+        error.plot(epochs, wrong, **style)
+    error.plot([], [], color=color, label=label)

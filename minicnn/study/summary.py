@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from ..kernels.types import Shape
 from ..layers import Layer, metadata
 from ..layers.shapes import shapes_through
+from ..text import aligned
 from . import describe
 
 HEADINGS = (
@@ -99,18 +100,11 @@ class Summary:
     def __str__(self) -> str:
         headings, lines = self.table()
         used = [i for i in range(len(headings)) if any(line[i] for line in lines)]
-        widths = {i: max(len(row[i]) for row in (headings, *lines)) for i in used}
         numbers = range(COUNTS.start, COUNTS.stop)
-
-        def text(row: list[str]) -> str:
-            cells = (
-                row[i].rjust(w) if i in numbers else row[i].ljust(w) for i, w in widths.items()
-            )
-            return "  ".join(cells).rstrip()
-
-        rule = "-" * (sum(widths.values()) + 2 * (len(widths) - 1))
-        body = [text(headings), rule, *map(text, lines[:-1]), rule, text(lines[-1])]
-        return "\n".join([self.model, *body, self.footer()])
+        words = {place for place, i in enumerate(used) if i not in numbers}
+        head, *body, total = aligned([[row[i] for i in used] for row in (headings, *lines)], words)
+        rule = "-" * max(map(len, (head, *body, total)))
+        return "\n".join([self.model, head, rule, *body, rule, total, self.footer()])
 
     def _repr_html_(self) -> str:
         headings, lines = self.table()

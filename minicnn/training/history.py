@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, TrainingError
+from ..text import aligned
 from .metrics import Evaluation
 
 FILE = "history.csv"  # in the folder of a run
@@ -104,13 +105,7 @@ class History:
         """The epochs as a table."""
         if not self.rows:
             return repr(self)
-        table = self._table()
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-            for line in table
-        ]
-        return "\n".join(lines)
+        return "\n".join(aligned(self._table()))
 
     def _repr_html_(self) -> str:
         """The table that a notebook shows."""

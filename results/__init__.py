@@ -1,0 +1,1 @@
+"""Published results with bands, one JSON file each; `minicnn.study.results` reads them."""

@@ -1,0 +1,121 @@
+"""Runs beside published results: inside, outside and where first, or without a result."""
+
+import pytest
+
+from minicnn.errors import CheckpointError
+from minicnn.study.expected import check, find_expected
+from minicnn.study.results import make_result, measured
+from minicnn.study.runs import Run
+from minicnn.training.history import History
+
+from .trained import SETTINGS, made_up, row
+
+ERRORS = (0.4, 0.2, 0.1, 0.08)
+SEEDS = [
+    made_up(f"runs/{seed}", [factor * error for error in ERRORS], seed=seed)
+    for seed, factor in enumerate((0.9, 1.0, 1.1))
+]
+KNOWN = [make_result("tiny-default", SEEDS, {})]
+
+
+def test_a_run_inside():
+    verdict = check(made_up("runs/mine", ERRORS, seed=7), KNOWN)
+    assert verdict.is_inside
+    assert str(verdict) == "runs/mine: inside the band of tiny-default (3 seeds) in all 4 epochs"
+    assert verdict.to_dict() == {
+        "run": "runs/mine",
+        "result": "tiny-default",
+        "inside": True,
+        "epochs": 4,
+        "planned_epochs": 4,
+        "left": None,
+    }
+
+
+def test_a_run_in_progress():
+    verdict = check(made_up("runs/mine", ERRORS[:2], seed=7), KNOWN)
+    expected = "inside the band of tiny-default (3 seeds) so far, after 2 of 4 epochs"
+    assert str(verdict) == f"runs/mine: {expected}"
+
+
+def outside(epoch, **values):
+    """A run whose row of that epoch has other values."""
+    run = made_up("runs/mine", ERRORS, seed=7)
+    run.history.rows[epoch - 1] |= values
+    return check(run, KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "measure", "values"),
+    [
+        (1, "train_loss", {"train_loss": 8.0}),
+        (2, "train_loss", {"train_loss": 0.01}),  # too good is outside, too
+        (3, "test_error", {"test_accuracy": 0.6}),
+        (4, "test_error", {"test_accuracy": 0.6}),
+        (4, "test_error", {"test_accuracy": 1.0}),
+    ],
+)
+def test_a_run_outside(epoch, measure, values):
+    verdict = outside(epoch, **values)
+    left = verdict.left
+    assert not verdict.is_inside
+    assert (left.epoch, left.measure) == (epoch, measure)
+    assert left.value == measured(verdict.run.history.rows[epoch - 1], measure)
+    ends = KNOWN[0].band[measure]
+    assert (left.low, left.high) == (ends["low"][epoch - 1], ends["high"][epoch - 1])
+    assert verdict.to_dict()["left"] == vars(left)
+
+
+def test_the_first_epoch_outside_is_named():
+    run = made_up("runs/mine", (0.4, 0.9, 0.9, 0.08), seed=7)
+    low, high = (KNOWN[0].band["train_loss"][end][1] for end in ("low", "high"))
+    assert str(check(run, KNOWN)) == (
+        "runs/mine: outside the band of tiny-default (3 seeds): in epoch 2 its training loss is "
+        f"1.8; expected {low:.4g} to {high:.4g}"
+    )
+    assert "in epoch 4 its test error is 60.00%; expected 4." in str(outside(4, test_accuracy=0.4))
+
+
+def test_a_loss_that_is_not_a_number_is_outside():
+    assert not outside(2, train_loss=float("nan")).is_inside
+
+
+def test_the_names_of_data_sets_do_not_count():
+    settings = {"data": SETTINGS["data"].replace("digits", "folder")}
+    assert find_expected(made_up(**settings), KNOWN) is KNOWN[0]
+
+
+def test_settings_that_are_off_do_not_count():
+    assert find_expected(made_up(ema=None, nesterov=False, clip=0), KNOWN) is KNOWN[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            {"lr": 0.2},
+            "no published result has its settings; from the nearest, tiny-default, it differs in "
+            "1: lr is 0.2, there 0.1",
+        ),
+        (
+            {"ema": 0.9, "epochs": 9},
+            ".* differs in 2: epochs is 9, there 4; ema is 0.9, there None",
+        ),
+        (
+            {"test data": "digits, 400 images, hash ba9876543210"},
+            "its images are not those of tiny-default, and only the same pixels give the same "
+            r"numbers .*: test data is digits, 400 images, hash ba.*, there digits, 400 images",
+        ),
+        ({"model": "huge"}, "there is no published result of huge; `minicnn results` lists those"),
+        ({"model": None}, "there is no published result of this network"),
+    ],
+)
+def test_no_result_with_these_settings(settings, expected):
+    with pytest.raises(CheckpointError, match=f"^runs/mine: {expected}"):
+        check(made_up(**settings), KNOWN)
+
+
+def test_only_curves():
+    run = Run("a.csv", "a", History([row(1, 1.0, 0.5)]))
+    with pytest.raises(CheckpointError, match=r"^a\.csv: only its curves are known"):
+        check(run, KNOWN)
