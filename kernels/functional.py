@@ -15,8 +15,15 @@ import inspect
 
 import numpy as np
 
-from . import dispatch, reference
+from . import dispatch, losses, reference
 from .dispatch import select
+from .losses import (  # noqa: F401 - offered here
+    binary_cross_entropy,
+    map_loss,
+    mean_squared_error,
+    softmax,
+    softmax_cross_entropy,
+)
 from .types import Array, IntOrPair, Padding, Pair, Shape
 
 # -- convolution -----------------------------------------------------------------------------------
@@ -403,31 +410,6 @@ def empty(x: Array, shape: Shape) -> Array:
     return select(reference.empty, x)(x, shape)
 
 
-# -- losses: labels `(N,)` are class indices, the loss is the mean over the batch ------------------
-
-
-def softmax(logits: Array) -> Array:
-    """`exp(z_i) / sum_j exp(z_j)` along the last axis."""
-    return select(reference.softmax, logits)(logits)
-
-
-def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
-    """The mean of `-log softmax(logits)[label]`, and its gradient.
-
-    logits are `(N, classes)`. Returns the loss, a scalar array, and dlogits `(N, classes)`.
-    """
-    return select(reference.softmax_cross_entropy, logits)(logits, labels)
-
-
-def map_loss(y: Array, labels: Array, j: float = 0.1) -> tuple[Array, Array]:
-    """LeNet-5's maximum a posteriori criterion (LeCun et al. 1998, equation 9), and its gradient.
-
-    y `(N, classes)` are RBF distances; j > 0 is the distance of the rubbish class.
-    Returns the loss, a scalar array, and dy `(N, classes)`.
-    """
-    return select(reference.map_loss, y)(y, labels, j)
-
-
 # -- parameter updates, in place: lists with one array, or one number, per parameter ---------------
 
 
@@ -558,7 +540,7 @@ def batch_norm_add(
 OPERATIONS: tuple[str, ...] = tuple(
     name
     for name, function in list(globals().items())
-    if inspect.isfunction(function) and function.__module__ == __name__
+    if inspect.isfunction(function) and function.__module__ in (__name__, losses.__name__)
 )
 
 

@@ -130,6 +130,12 @@ def _losses(normal: Normal, labels: np.ndarray) -> Iterator[Case]:
     logits = Images(10 * normal(len(labels), 10))
     yield "softmax", "softmax", (Images(10 * normal(64, 1000)),), {}
     yield "softmax cross-entropy", "softmax_cross_entropy", (logits, labels), {}
+    targets = reference.softmax(normal(len(labels), 10))
+    smoothed = {"class_weights": normal(10) ** 2, "label_smoothing": 0.1}
+    yield "softmax cross-entropy, smoothed", "softmax_cross_entropy", (logits, labels), smoothed
+    yield "softmax cross-entropy, soft", "softmax_cross_entropy", (logits, targets), {}
+    yield "binary cross-entropy", "binary_cross_entropy", (logits, targets), {}
+    yield "mean squared error", "mean_squared_error", (logits, targets), {}
 
 
 def _updates(normal: Normal) -> Iterator[Case]:

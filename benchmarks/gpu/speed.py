@@ -20,8 +20,8 @@ from minicnn.kernels.cuda import product
 from minicnn.kernels.ladder.gpu import lenet
 from minicnn.layers import fuse
 from minicnn.study.summary import summarize
-from minicnn.training.losses import labels_checked
 from minicnn.training.metrics import loss_of
+from minicnn.training.targets import labels_checked
 
 from . import spot
 from .parts import Task

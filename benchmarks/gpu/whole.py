@@ -13,8 +13,8 @@ from minicnn.kernels.cuda import capture, loss
 from minicnn.kernels.ladder import gpu as ladder
 from minicnn.kernels.ladder.gpu import lenet
 from minicnn.layers import BatchNorm2d, fuse
-from minicnn.training.losses import labels_checked
 from minicnn.training.metrics import loss_of
+from minicnn.training.targets import labels_checked
 
 from .correctness import Check, relative
 from .parts import Task

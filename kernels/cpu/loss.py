@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numba import float32
 
+from ..reference.loss import smoothed_targets
 from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape
 from .engine.launch import inline, kernel, task_range, threads_for
@@ -79,6 +80,34 @@ def _cross_entropy(
         store_scalar(row, label, load_scalar(row, label) - float32(1.0) / float32(rows))
 
 
+@kernel
+def _soft_cross_entropy(
+    task: int,
+    tasks: int,
+    z: Address,
+    targets: Address,
+    losses: Address,
+    dz: Address,
+    rows: int,
+    n: int,
+) -> None:
+    """losses[r] = -sum t log softmax(z[r]), dz = (softmax(z) sum t - t) / rows; t = targets[r]."""
+    first, last = task_range(rows, task, tasks)
+    for r in range(first, last):
+        logits, t, row = z + FLOAT * r * n, targets + FLOAT * r * n, dz + FLOAT * r * n
+        high, sum = exponentials(logits, row, n)
+        totals, products = constant(0.0), constant(0.0)
+        for i in range(0, n, LANES):
+            target = load_part(t, i, n - i)
+            totals = totals + target
+            products = products + target * (load_part(logits, i, n - i) - splat(high))
+        total, share = reduce_sum(totals), float32(1.0) / float32(rows)
+        store_scalar(losses, r, float32(math.log(sum)) * total - reduce_sum(products))
+        for i in range(0, n, LANES):
+            p = load_part(row, i, n - i) * splat(total / sum)
+            store_part(row, i, (p - load_part(t, i, n - i)) * splat(share), n - i)
+
+
 def softmax(logits: Array) -> Array:
     """See `reference.softmax`."""
     logits = contiguous(logits)
@@ -87,7 +116,12 @@ def softmax(logits: Array) -> Array:
     return y
 
 
-def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[np.float32, Array]:
+def softmax_cross_entropy(
+    logits: Array,
+    targets: Array,
+    class_weights: Array | None = None,
+    label_smoothing: float = 0.0,
+) -> tuple[np.float32, Array]:
     """See `reference.softmax_cross_entropy`."""
     if logits.ndim != 2 or not logits.size:
         raise ValueError(
@@ -95,19 +129,37 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[np.float32, Arr
             " at least one of each"
         )
     logits, n = contiguous(logits), logits.shape[1]
-    labels = np.ascontiguousarray(labels, np.int64)
-    expect_shape("softmax_cross_entropy: labels", labels, (len(logits),))
-    if labels.min() < -n or labels.max() >= n:
-        raise IndexError(f"labels from {labels.min()} to {labels.max()}: expected 0 to {n - 1}")
-    labels = np.where(labels < 0, labels + n, labels)
+    if class_weights is not None:
+        expect_shape("softmax_cross_entropy: class_weights", class_weights, (n,))
+    is_soft = targets.ndim == 2
+    if is_soft:
+        expect_shape("softmax_cross_entropy: targets", targets, logits.shape)
+    else:
+        targets = _checked_labels(targets, len(logits), n)
+    if is_soft or label_smoothing or class_weights is not None:
+        weighted = smoothed_targets(logits, targets, class_weights, label_smoothing)
+        kernel, targets = _soft_cross_entropy, contiguous(weighted)
+    else:
+        kernel = _cross_entropy
     losses, dlogits = empty(len(logits)), empty(logits.shape)
-    _cross_entropy(
+    kernel(
         threads_for(bytes=logits.nbytes),
         address(logits),
-        address(labels),
+        address(targets),
         address(losses),
         address(dlogits),
         len(logits),
         n,
     )
     return losses.mean(), dlogits
+
+
+def _checked_labels(labels: Array, rows: int, classes: int) -> Array:
+    """Labels as the kernel reads them. Raises for a wrong shape, or one that is no class."""
+    labels = np.ascontiguousarray(labels, np.int64)
+    expect_shape("softmax_cross_entropy: labels", labels, (rows,))
+    if labels.min() < -classes or labels.max() >= classes:
+        raise IndexError(
+            f"labels from {labels.min()} to {labels.max()}: expected 0 to {classes - 1}"
+        )
+    return np.where(labels < 0, labels + classes, labels)

@@ -24,7 +24,7 @@ from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .dropout import dropout, dropout_grad
 from .fused import batch_norm_add, conv2d_affine, conv2d_grad_input_relu
 from .linear import linear, linear_grad_input, linear_grad_weight
-from .loss import softmax, softmax_cross_entropy
+from .loss import binary_cross_entropy, mean_squared_error, softmax, softmax_cross_entropy
 from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad
 from .optim import adam_update, rmsprop_update, sgd_update
 from .pool import (

@@ -9,6 +9,7 @@ import numpy as np
 from numba import cuda, float32
 
 from ..reference.arrays import array_module
+from ..reference.loss import smoothed_targets
 from ..types import Array
 from .launch import contiguous
 
@@ -16,7 +17,7 @@ WIDTH = 32  # threads of a block
 
 
 @cuda.jit
-def _cross_entropy(logits: Array, labels: Array, losses: Array, dlogits: Array) -> None:
+def _cross_entropy(logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
     shared = cuda.shared.array(WIDTH, float32)
     n, lane, classes = cuda.blockIdx.x, cuda.threadIdx.x, logits.shape[1]
     largest = float32(-math.inf)
@@ -44,16 +45,26 @@ def _cross_entropy(logits: Array, labels: Array, losses: Array, dlogits: Array) 
         cuda.syncthreads()
         half //= 2
     log_sum = math.log(shared[0])
+    weight = product = float32(0)
+    for i in range(classes):  # every thread adds all: few targets are not worth another reduction
+        weight += targets[n, i]
+        product += targets[n, i] * (logits[n, i] - largest)
     if lane == 0:
-        losses[n] = log_sum - (logits[n, labels[n]] - largest)
+        losses[n] = weight * log_sum - product
     for i in range(lane, classes, WIDTH):
         p = math.exp(logits[n, i] - largest - log_sum)
-        dlogits[n, i] = (p - (1 if i == labels[n] else 0)) / logits.shape[0]
+        dlogits[n, i] = (p * weight - targets[n, i]) / logits.shape[0]
 
 
-def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
+def softmax_cross_entropy(
+    logits: Array,
+    targets: Array,
+    class_weights: Array | None = None,
+    label_smoothing: float = 0.0,
+) -> tuple[Array, Array]:
     """See `functional.softmax_cross_entropy`."""
     logits, xp = contiguous(logits), array_module(logits)
+    targets = contiguous(smoothed_targets(logits, targets, class_weights, label_smoothing))
     losses, dlogits = xp.empty(len(logits), np.float32), xp.empty_like(logits)
-    _cross_entropy[len(logits), WIDTH](logits, contiguous(labels), losses, dlogits)
+    _cross_entropy[len(logits), WIDTH](logits, targets, losses, dlogits)
     return losses.mean(), dlogits

@@ -15,7 +15,8 @@ class Dataset:
     """Images with their labels. `data[i]` is `(image, label)`; `data[slice or array]`, a Dataset.
 
     images: `(N, H, W, C)`, uint8 pixels in 0..255 (or float32, already normalized).
-    labels: `(N,)` integers in 0..classes-1.
+    labels: `(N,)` integers in 0..classes-1; or `(N, classes)` float32, what a loss takes: the
+        probabilities of the classes, or for each class whether the image has it.
     classes: the names of the classes; without them the labels' numbers. names_known: whether they
         are names, by which labels are matched with those of a network.
     name, split: where the images come from, for messages. source: what `data.load` was given.
@@ -39,36 +40,43 @@ class Dataset:
                 f"{where}: the images are {self.images.dtype} {self.images.shape}; "
                 "expected uint8 or float32 (N, H, W, C)"
             )
-        n = len(self.images)
-        is_integer = self.labels.dtype.kind in "iu"
-        if self.labels.ndim != 1 or not is_integer or len(self.labels) != n:
+        n, shape = len(self.images), self.labels.shape
+        kind = {1: "iu", 2: "f"}.get(self.labels.ndim, "")
+        if shape[:1] != (n,) or self.labels.dtype.kind not in kind:
             raise DataError(
-                f"{where}: the labels are {self.labels.dtype} {self.labels.shape}; "
-                f"expected integers ({n},)"
+                f"{where}: the labels are {self.labels.dtype} {shape}; "
+                f"expected integers ({n},) or float32 ({n}, classes)"
             )
         if n == 0:
             raise DataError(f"{where}: there are no images")
+        high = int(self.labels.max()) if self.labels.ndim == 1 else shape[1] - 1
         if not self.classes:
             object.__setattr__(self, "names_known", False)
-            object.__setattr__(self, "classes", tuple(map(str, range(int(self.labels.max()) + 1))))
-        low, high = int(self.labels.min()), int(self.labels.max())
+            object.__setattr__(self, "classes", tuple(map(str, range(high + 1))))
+        low = int(self.labels.min()) if self.labels.ndim == 1 else 0
         if low < 0 or high >= len(self.classes):
             raise DataError(
                 f"{where}: labels run from {low} to {high}; expected 0 to {len(self.classes) - 1}"
+            )
+        if self.labels.ndim == 2 and shape[1] != len(self.classes):
+            raise DataError(
+                f"{where}: the labels are {shape}; expected ({n}, {len(self.classes)}), a column "
+                "per class"
             )
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @overload
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]: ...
+    def __getitem__(self, index: int) -> tuple[np.ndarray, Any]: ...
 
     @overload
     def __getitem__(self, index: slice | list | np.ndarray) -> "Dataset": ...
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, (int, np.integer)):
-            return self.images[index], int(self.labels[index])
+            label = self.labels[index]
+            return self.images[index], int(label) if self.labels.ndim == 1 else label
         return self.subset(index)
 
     def __repr__(self) -> str:
@@ -103,8 +111,9 @@ class Dataset:
         if not classes or not self.names_known or classes == self.classes:
             return self.labels
         position = {name: i for i, name in enumerate(synsets.readable(classes))}
-        own = synsets.readable(self.classes)
-        present = [own[i] for i in np.unique(self.labels)]
+        own, labels = synsets.readable(self.classes), self.labels
+        used = np.flatnonzero(labels.any(axis=0)) if labels.ndim == 2 else np.unique(labels)
+        present = [own[i] for i in used]
         unknown = [name for name in present if name not in position]
         if unknown:
             known = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
@@ -112,7 +121,11 @@ class Dataset:
                 f"{self.name} {self.split}: the network has no class {', '.join(unknown[:5])}; "
                 f"its {len(classes)} classes are {known}"
             )
-        return np.array([position.get(name, -1) for name in own])[self.labels]
+        if labels.ndim == 2:
+            columns = np.zeros((len(labels), len(classes)), labels.dtype)
+            columns[:, [position[name] for name in present]] = labels[:, used]
+            return columns
+        return np.array([position.get(name, -1) for name in own])[labels]
 
 
 class Splits(NamedTuple):
@@ -126,14 +139,16 @@ class Splits(NamedTuple):
 def hold_out(dataset: Dataset, share: float, seed: int = 0) -> tuple[Dataset, Dataset]:
     """A training and a validation set: `share` of each class's images, drawn by `seed`.
 
+    Images with a number per class are drawn from the whole set.
     Raises ValueError for a share that is not between 0 and 1, or leaves nothing on one side.
     """
     if not 0 < share < 1:
         raise ValueError(f"validation share {share}: expected a fraction between 0 and 1")
     generator = np.random.default_rng(seed)
     held_out = np.zeros(len(dataset), bool)
-    for label in np.unique(dataset.labels):
-        rows = np.flatnonzero(dataset.labels == label)
+    groups = dataset.labels if dataset.labels.ndim == 1 else np.zeros(len(dataset), int)
+    for label in np.unique(groups):
+        rows = np.flatnonzero(groups == label)
         held_out[generator.permutation(rows)[: round(share * len(rows))]] = True
     if not held_out.any() or held_out.all():
         raise ValueError(f"validation share {share} of {len(dataset)} images leaves one set empty")

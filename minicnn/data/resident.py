@@ -74,6 +74,7 @@ def can_stay(dataset: Dataset, preprocess: Callable | None, augment: Callable | 
     plain = type(preprocess) is Preprocess and not preprocess.crop and augment is None
     return (
         plain
+        and dataset.labels.ndim == 1
         and isinstance(dataset.images, np.ndarray)
         and dataset.images.dtype == np.uint8
         and dataset.images.nbytes <= LIMIT

@@ -17,5 +17,5 @@ class DrawCurves(Callback):
         name = metadata(trainer.model).name or type(trainer.model).__name__
         title = f"{name} on {trainer.loader.dataset.name}"
         plots.curves(history, trainer.out / "curves.png", title)
-        if history.evaluation:
+        if history.evaluation and history.evaluation.confusion.ndim == 2:
             plots.confusion(history.evaluation, trainer.out / "confusion.png")

@@ -86,8 +86,13 @@ def confusion(evaluation: Evaluation, path: Target = None, title: str = "") -> P
     """The confusion matrix: a row per true class, a column per prediction.
 
     The shade is the square root of the share of the row.
+    Raises ValueError for a multi-label evaluation, which has none.
     """
     counts, classes = evaluation.confusion, evaluation.classes
+    if counts.ndim != 2:
+        raise ValueError(
+            "a multi-label evaluation has a confusion matrix per class; expected one of all classes"
+        )
     n = len(classes)
     side = min(14, max(4.5, 0.5 * n + 1.5))
     figure = Figure(figsize=(side, side), layout="constrained")

@@ -2,7 +2,16 @@
 
 from .callbacks import Callback, CSVLog, EarlyStopping, LogLines, ProgressBar, TensorBoardLog
 from .history import History
-from .losses import AuxiliaryLoss, Loss, MAPLoss, SoftmaxCrossEntropy, softmax_cross_entropy
+from .losses import (
+    AuxiliaryLoss,
+    BinaryCrossEntropy,
+    Loss,
+    MAPLoss,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+    balanced_weights,
+    softmax_cross_entropy,
+)
 from .metrics import Evaluation, evaluate
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from .recipe import Recipe
@@ -27,6 +36,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "AuxiliaryLoss",
+    "BinaryCrossEntropy",
     "CSVLog",
     "Callback",
     "Constant",
@@ -39,6 +49,7 @@ __all__ = [
     "LogLines",
     "Loss",
     "MAPLoss",
+    "MeanSquaredError",
     "MultiStep",
     "OneCycle",
     "Optimizer",
@@ -54,6 +65,7 @@ __all__ = [
     "TensorBoardLog",
     "Trainer",
     "WarmUp",
+    "balanced_weights",
     "evaluate",
     "fit",
     "softmax_cross_entropy",

@@ -82,7 +82,8 @@ def identity(dataset: Dataset) -> str:
     else:
         images = images[np.arange(len(dataset))]
     digest = hashlib.sha256(repr((dataset.classes, dataset.images.shape)).encode())
-    digest.update(np.ascontiguousarray(dataset.labels, np.int64).data)
+    numbers = np.int64 if dataset.labels.ndim == 1 else np.float32
+    digest.update(np.ascontiguousarray(dataset.labels, numbers).data)
     digest.update(np.ascontiguousarray(images).data)
     return f"{dataset.name}, {len(dataset)} images, hash {digest.hexdigest()[:12]}"
 

@@ -9,8 +9,9 @@ from ..device import runtime, to_device
 from ..kernels.cuda.capture import Fresh
 from ..kernels.cuda.loss import tally
 from .loop import Step
-from .losses import Loss, labels_checked, probabilities_of
+from .losses import Loss, is_multi_label, probabilities_of
 from .metrics import RunningMetrics
+from .targets import labels_checked
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -28,19 +29,20 @@ class CapturedStep:
 
     def __init__(self, step: Step):
         self.step = step
-        self._graphs: dict[tuple[int, ...], _Graph] = {}
-        self._seen: Counter[tuple[int, ...]] = Counter()
+        self._graphs: dict[tuple, _Graph] = {}
+        self._seen: Counter[tuple] = Counter()
 
     def __call__(self, run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
         with labels_checked():
-            if x.shape in self._graphs:
-                self._graphs[x.shape].replay(x, labels)
-            elif self._seen[x.shape] < WARM_UP or len(x) < run.loader.batch_size:
-                self._seen[x.shape] += 1
+            kind = x.shape, labels.shape, labels.dtype
+            if kind in self._graphs:
+                self._graphs[kind].replay(x, labels)
+            elif self._seen[kind] < WARM_UP or len(x) < run.loader.batch_size:
+                self._seen[kind] += 1
                 self.step(run, to_device(x, "cuda"), to_device(labels, "cuda"))
             else:
-                self._graphs[x.shape] = _Graph(self.step, run, x, labels)
-                self._graphs[x.shape].replay(x, labels)
+                self._graphs[kind] = _Graph(self.step, run, x, labels)
+                self._graphs[kind].replay(x, labels)
 
 
 class _Graph:
@@ -73,7 +75,8 @@ class DeviceMetrics(RunningMetrics):
         super().__init__(loss)
 
     def add(self, loss: Any, outputs: Any, labels: np.ndarray) -> None:
-        tally(probabilities_of(self._loss, outputs), labels, loss, self._sums)
+        multi_label = is_multi_label(self._loss, labels)
+        tally(probabilities_of(self._loss, outputs), labels, loss, self._sums, multi_label)
 
     def count(self, images: int) -> bool:
         self.images += images
@@ -88,8 +91,8 @@ class DeviceMetrics(RunningMetrics):
         images = self.images - self._images_read
         if images:
             self.last_loss = (float(loss) - self.loss) / images
-            self.last_accuracy = (int(correct) - self.correct) / images
-        self.loss, self.correct = float(loss), int(correct)
+            self.last_accuracy = (float(correct) - self.correct) / images
+        self.loss, self.correct = float(loss), float(correct)
         self._images_read = self.images
 
     @property

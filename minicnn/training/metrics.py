@@ -14,7 +14,8 @@ from ..data.loader import Loader
 from ..data.transforms import Preprocess
 from ..device import model_device, to_device, to_host, to_input
 from ..layers import Layer, fuse, metadata, no_grad
-from .losses import Loss, SoftmaxCrossEntropy, check_label_range, labels_checked, probabilities_of
+from .losses import Loss, SoftmaxCrossEntropy, is_multi_label, plain, probabilities_of
+from .targets import check_label_range, labels_checked, most_probable
 
 
 def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -27,10 +28,21 @@ def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return (probabilities > own).sum(axis=1) + ties * (probabilities.argmax(axis=1) != labels)
 
 
+def right_answers(loss: Loss, outputs: Any, labels: np.ndarray) -> float:
+    """The number of images whose label, or most probable class, is the most probable output.
+
+    With a multi-label loss, the sum over the images of the share of their classes that are right.
+    """
+    probabilities = probabilities_of(loss, outputs)
+    if is_multi_label(loss, labels):
+        return float(((probabilities > 0.5) == (labels > 0.5)).mean(axis=1).sum())
+    return float((rank(probabilities, most_probable(labels)) == 0).sum())
+
+
 class RunningMetrics:
     """Loss and accuracy of the current epoch so far.
 
-    loss: the sum over the images; correct: the number that were classified correctly;
+    loss: the sum over the images; correct: the sum of `right_answers`;
     images: their number; seconds: the time spent on them. last_loss, last_accuracy: those
     of the latest step, or on a GPU, where they are read rarely, of the latest steps that were read.
     """
@@ -43,7 +55,7 @@ class RunningMetrics:
 
     def reset(self) -> None:
         """Start a new epoch."""
-        self.load_state_dict({"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0})
+        self.load_state_dict({"loss": 0.0, "correct": 0.0, "images": 0, "seconds": 0.0})
 
     def start_clock(self) -> None:
         """Count the seconds from here on, up to `stop_clock`."""
@@ -56,7 +68,7 @@ class RunningMetrics:
     def add(self, loss: Any, outputs: Any, labels: np.ndarray) -> None:
         """Add the mean `loss` of a batch, and the hits in its outputs, to the sums."""
         n = len(labels)
-        hits = int((rank(probabilities_of(self._loss, outputs), labels) == 0).sum())
+        hits = right_answers(self._loss, outputs, labels)
         self.last_loss, self.last_accuracy = float(loss), hits / n
         self.loss += self.last_loss * n
         self.correct += hits
@@ -96,7 +108,7 @@ class RunningMetrics:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state given by `state_dict`."""
-        self.loss, self.correct = float(state["loss"]), int(state["correct"])
+        self.loss, self.correct = float(state["loss"]), float(state["correct"])
         self.images, self._seconds = int(state["images"]), float(state["seconds"])
         self._started = None
 
@@ -107,6 +119,10 @@ class Evaluation:
 
     loss: mean over the images. accuracy, top5: fractions in 0..1 (top5 is None below 6 classes).
     confusion: `(classes, classes)` counts, row = true class, column = prediction.
+
+    If every class is a question of its own (multi-label), the accuracy is the share of right
+    answers, top5 is None, and confusion is `(classes, 2, 2)`: per class, row = whether the image
+    has it, column = the answer.
     """
 
     loss: float
@@ -117,11 +133,43 @@ class Evaluation:
 
     @property
     def per_class(self) -> np.ndarray:
-        """The accuracy on each class's images, `(classes,)`; NaN for a class without images."""
+        """The accuracy on each class's images, `(classes,)`; NaN for a class without images.
+
+        Multi-label: the share of right answers about each class.
+        """
+        if self.confusion.ndim == 3:
+            return self.confusion.trace(axis1=1, axis2=2) / self.confusion.sum(axis=(1, 2))
         totals = self.confusion.sum(axis=1)
         return np.divide(
             self.confusion.diagonal(), totals, out=np.full(len(totals), np.nan), where=totals > 0
         )
+
+
+class _Answers:
+    """The answers to all images so far: hits, hits among five, and the confusion matrix."""
+
+    def __init__(self, classes: int, multi_label: bool):
+        self.hits, self.hits5 = 0.0, 0
+        shape = (classes, 2, 2) if multi_label else (classes, classes)
+        self.confusion = np.zeros(shape, np.int64)
+
+    def add(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
+        """Add a batch; labels are `(N,)`, or `(N, classes)`."""
+        if self.confusion.ndim == 3:
+            found, truth = probabilities > 0.5, labels > 0.5
+            self.hits += float((found == truth).mean(axis=1).sum())
+            classes = np.broadcast_to(np.arange(found.shape[1]), found.shape)
+            np.add.at(self.confusion, (classes, truth.astype(int), found.astype(int)), 1)
+            return
+        labels = most_probable(labels)
+        check_label_range(labels, probabilities.shape[1])
+        ranks = rank(probabilities, labels)
+        self.hits += int((ranks == 0).sum())
+        self.hits5 += int((ranks < 5).sum())
+        missing = probabilities.shape[1] - len(self.confusion)
+        if missing > 0:
+            self.confusion = np.pad(self.confusion, (0, missing))
+        np.add.at(self.confusion, (labels, probabilities.argmax(axis=1)), 1)
 
 
 def loss_of(model: Layer) -> Loss:
@@ -171,17 +219,17 @@ def evaluate(
 ) -> Evaluation:
     """Run the model over a data set in evaluation mode; its mode is restored afterwards.
 
-    dataset: a Dataset or `(images, labels)`. loss, preprocess: the model's own if None.
+    dataset: a Dataset or `(images, labels)`. preprocess: the model's own if None. loss: by default
+    the model's own, without label smoothing and class weights.
     on_batch: called after each batch with its number of images.
     Labels of a Dataset with class names are matched with the network's by name.
     Raises ShapeError for images or labels that do not fit the network, DataError for images of a
     class that it does not know.
     """
     dataset = as_dataset(dataset).with_classes(classes_of(model))
-    loss = loss or loss_of(model)
+    loss = loss or plain(loss_of(model))
     loader = Loader(dataset, batch_size, preprocess or preprocess_of(model))
-    total, top1, top5 = 0.0, 0, 0
-    confusion = np.zeros((len(dataset.classes), len(dataset.classes)), np.int64)
+    total, answers = 0.0, _Answers(len(dataset.classes), is_multi_label(loss, dataset.labels))
     was_training, place = model.training, model_device(model)
     model.eval()
     network = fuse(model)
@@ -189,22 +237,14 @@ def evaluate(
         with no_grad(), labels_checked():
             for x, labels in loader:
                 outputs = network(to_input(x, place))
-                probabilities = to_host(probabilities_of(loss, outputs)).astype(np.float32)
-                check_label_range(labels, probabilities.shape[1])
+                answers.add(to_host(probabilities_of(loss, outputs)).astype(np.float32), labels)
                 value, _ = loss(outputs, to_device(labels, place))
                 total += float(value) * len(labels)
-                ranks = rank(probabilities, labels)
-                top1 += int((ranks == 0).sum())
-                top5 += int((ranks < 5).sum())
-                if probabilities.shape[1] > len(confusion):
-                    confusion = np.pad(confusion, (0, probabilities.shape[1] - len(confusion)))
-                np.add.at(confusion, (labels, probabilities.argmax(axis=1)), 1)
                 if on_batch:
                     on_batch(len(labels))
     finally:
         model.train(was_training)
-    n = len(dataset)
-    classes = dataset.classes + tuple(map(str, range(len(dataset.classes), len(confusion))))
-    return Evaluation(
-        total / n, top1 / n, top5 / n if len(confusion) > 5 else None, confusion, classes
-    )
+    n, counts = len(dataset), answers.confusion
+    classes = dataset.classes + tuple(map(str, range(len(dataset.classes), len(counts))))
+    top5 = answers.hits5 / n if counts.ndim == 2 and len(counts) > 5 else None
+    return Evaluation(total / n, answers.hits / n, top5, counts, classes)

@@ -15,13 +15,14 @@ from ..layers import Layer, no_grad, observe
 from ..layers.norm import BatchNorm2d
 from .losses import (
     AuxiliaryLoss,
+    BinaryCrossEntropy,
     Loss,
     MAPLoss,
     SoftmaxCrossEntropy,
-    check_label_range,
     probabilities_of,
 )
 from .optimizers import Optimizer
+from .targets import check_label_range
 
 
 def check_data(
@@ -34,8 +35,7 @@ def check_data(
     """
     x = _first_input(loader, "training")
     classes = _classes(model, x, loss)
-    if classes is not None:
-        check_label_range(loader.dataset.labels, classes, "the training labels")
+    _check_labels(loader.dataset.labels, classes, loss, "the training labels")
     known = len(loader.dataset.classes)
     if loader.pipeline.mixes and classes not in (None, known):
         raise DataError(
@@ -51,8 +51,7 @@ def check_data(
             classes = _classes(model, first, loss)
         except (ShapeError, DataError) as error:
             raise type(error)(f"the {name} images: {error}") from None
-        if classes is not None:
-            check_label_range(dataset.labels, classes, f"the {name} labels")
+        _check_labels(dataset.labels, classes, loss, f"the {name} labels")
 
 
 def check_optimizer(optimizer: Optimizer, model: Layer) -> None:
@@ -84,6 +83,18 @@ def check_folder(folder: Path) -> None:
         raise TrainingError(f"{folder}: cannot be written: {error.strerror}") from None
 
 
+def _check_labels(labels: np.ndarray, classes: int | None, loss: Loss, what: str) -> None:
+    """Check all labels of a set; `classes` is None if the network's outputs are unusual."""
+    if classes is None:
+        return
+    if labels.ndim == 1:
+        return check_label_range(labels, classes, what)
+    try:
+        loss(np.zeros((len(labels), classes), np.float32), labels)
+    except ShapeError as error:
+        raise ShapeError(f"{what}: {error}") from None
+
+
 def _first_input(loader: Loader, what: str) -> np.ndarray:
     """The first image of a set after augmentation and preprocessing, `(1, H, W, C)`."""
     first, dataset = np.arange(1), loader.dataset
@@ -105,9 +116,8 @@ def _first_input(loader: Loader, what: str) -> np.ndarray:
 def _classes(model: Layer, x: np.ndarray, loss: Loss) -> int | None:
     """The number of classes; None if the outputs of the network are not `(N, classes)`."""
     shape = _output_shape(model, x)
-    if isinstance(loss, (SoftmaxCrossEntropy, AuxiliaryLoss, MAPLoss)) or not hasattr(
-        loss, "probabilities"
-    ):
+    ours = SoftmaxCrossEntropy, AuxiliaryLoss, MAPLoss, BinaryCrossEntropy
+    if isinstance(loss, ours) or not hasattr(loss, "probabilities"):
         return shape[1] if len(shape) == 2 else None
     return probabilities_of(loss, np.zeros(shape, np.float32)).shape[-1]
 

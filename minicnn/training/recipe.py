@@ -21,6 +21,7 @@ class Recipe:
     optimizer: a name in `training.optimizers.OPTIMIZERS`, with its `options`.
     lr: the base learning rate.
     bias_lr, bias_decay: multipliers for biases (Caffe's model zoo: 2 and 0).
+    loss: the loss in training, a `training.Loss`; None: the network's.
     callbacks: callbacks that belong to the method, such as a limit of the weights.
     """
 
@@ -36,6 +37,7 @@ class Recipe:
     augment: Augment | None = None
     bias_lr: float = 1.0
     bias_decay: float = 1.0
+    loss: Any = None
     callbacks: tuple[Callback, ...] = ()
 
     def make_optimizer(self, model: Layer, lr: float | None = None) -> Optimizer:

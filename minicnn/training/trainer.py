@@ -33,7 +33,7 @@ from .configuration import configuration
 from .diagnose import ChanceLevelDetector, first_bad_layer
 from .history import History, watched_loss
 from .loop import Step, forward_backward, train_epoch
-from .losses import Loss
+from .losses import Loss, plain
 from .metrics import Evaluation, RunningMetrics, evaluate, loss_of
 from .optimizers import Optimizer
 from .preflight import check_data, check_folder, check_optimizer
@@ -184,7 +184,8 @@ class Trainer:
     def _evaluate(self, dataset: Dataset | None) -> Evaluation | None:
         if dataset is None:
             return None
-        return evaluate(self.model, dataset, loss=self.loss, preprocess=self.loader.preprocess)
+        loss, preprocess = plain(self.loss), self.loader.preprocess
+        return evaluate(self.model, dataset, loss=loss, preprocess=preprocess)
 
     def _save(self) -> None:
         self.metrics.read()
@@ -232,7 +233,9 @@ def fit(
         schedule: a Schedule, of which the run uses a copy, a name from
             `training.schedules.SCHEDULES`, or None.
         loss: called as `loss(outputs, labels) -> value, gradient`; any function may be
-            given, see `training.Loss`. By default the model's own, or softmax cross-entropy.
+            given, see `training.Loss`. By default the recipe's or the model's own, or softmax
+            cross-entropy. Validation and test images are judged by it without label smoothing and
+            class weights.
         preprocess: pixels -> input; by default what the model's weights were trained with, or else
             (and where a recipe is named) the recipe's. A Preprocess is saved with the weights.
         augment: random changes of the pixels, called as `augment(images, generator)`; by default
@@ -262,7 +265,7 @@ def fit(
     if epochs < 1:
         raise ValueError(f"epochs={epochs}: expected at least 1")
     loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed)
-    loss = loss or loss_of(model)
+    loss = loss or plan.loss or loss_of(model)
     check_data(model, loader, {"test": test, "validation": validation}, loss)
     rule = make_optimizer(optimizer, model, plan, lr)
     check_optimizer(rule, model)

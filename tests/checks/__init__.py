@@ -35,6 +35,8 @@ CHECKS = {
     "rbf": (linear.rbf_cases, linear.check_rbf),
     "activation": (activation.cases, activation.check_activation),
     "softmax_cross_entropy": (loss.cross_entropy_cases, loss.check_softmax_cross_entropy),
+    "binary_cross_entropy": (loss.element_cases, loss.check_binary_cross_entropy),
+    "mean_squared_error": (loss.element_cases, loss.check_mean_squared_error),
     "map_loss": (loss.map_loss_cases, loss.check_map_loss),
 }
 BACKENDS = [name for name in dispatch.BACKENDS if isinstance(dispatch.load(name), ModuleType)]

@@ -9,7 +9,23 @@ from .common import assert_close, draw, flat, rows
 
 
 def cross_entropy_cases(dtype):
-    return rows(dtype, scale=st.sampled_from([0.1, 1.0, 100.0]))
+    return rows(
+        dtype,
+        scale=st.sampled_from([0.1, 1.0, 100.0]),
+        soft=st.booleans(),
+        weighted=st.booleans(),
+        smoothing=st.sampled_from([0.0, 0.1, 1.0]),
+    )
+
+
+def element_cases(dtype):
+    return rows(dtype, scale=st.sampled_from([0.1, 1.0, 100.0]), soft=st.booleans())
+
+
+def drawn_labels(case):
+    """Labels, and the same one-hot."""
+    labels = np.random.default_rng(case["seed"]).integers(0, case["k"], case["n"])
+    return labels, np.eye(case["k"], dtype=case["dtype"])[labels]
 
 
 def map_loss_cases(dtype):
@@ -17,20 +33,62 @@ def map_loss_cases(dtype):
 
 
 def check_softmax_cross_entropy(ops, case):
-    (logits,) = draw(case, (case["n"], case["k"]))
+    n, k = case["n"], case["k"]
+    logits, raw = draw(case, (n, k), (n, k))
     logits = logits * case["scale"]
-    labels = np.random.default_rng(case["seed"]).integers(0, case["k"], case["n"])
+    generator = np.random.default_rng(case["seed"])
+    targets = generator.integers(0, k, n)
+    if case["soft"]:
+        targets = np.exp(raw)
+        targets /= targets.sum(axis=1, keepdims=True)
+    weights = generator.uniform(0, 3, k).astype(case["dtype"]) if case["weighted"] else None
     t = flat(logits)
-    loss = F.cross_entropy(t, torch.tensor(labels))
+    loss = F.cross_entropy(
+        t,
+        torch.tensor(targets),
+        weight=None if weights is None else torch.tensor(weights),
+        label_smoothing=case["smoothing"],
+        reduction="none",  # its mean divides by the sum of the weights
+    ).mean()
     loss.backward()
-    ours, dlogits = ops.softmax_cross_entropy(logits, labels)
-    assert_close(ours, loss.detach(), case["dtype"], "softmax_cross_entropy", at_least=1e-3)
-    # The gradient at the label is a difference of two numbers up to 1 / N.
-    terms = 1 / len(labels)
-    assert_close(dlogits, t.grad, case["dtype"], "softmax_cross_entropy dlogits", at_least=terms)
-    assert_close(
-        ops.softmax(logits), torch.softmax(t, 1).detach(), case["dtype"], "softmax", at_least=1e-3
-    )
+    arguments = [logits, targets]  # what is left out has its default value
+    if case["smoothing"] or case["weighted"]:
+        arguments += [weights, case["smoothing"]]
+    ours, dlogits = ops.softmax_cross_entropy(*arguments)
+    what, dtype = "softmax_cross_entropy", case["dtype"]
+    # The loss is a difference of terms as large as the logits.
+    assert_close(ours, loss.detach(), dtype, what, at_least=max(1e-3, case["scale"]))
+    # The gradient at the label is a difference of two numbers, up to the weight / N.
+    terms = (3 if case["weighted"] else 1) / n
+    assert_close(dlogits, t.grad, dtype, f"{what} dlogits", at_least=terms)
+    assert_close(ops.softmax(logits), torch.softmax(t, 1).detach(), dtype, "softmax", at_least=1e-3)
+
+
+def check_binary_cross_entropy(ops, case):
+    logits, raw = draw(case, (case["n"], case["k"]), (case["n"], case["k"]))
+    logits, targets = logits * case["scale"], 1 / (1 + np.exp(-raw))
+    t, given = flat(logits), targets
+    if not case["soft"]:
+        given, targets = drawn_labels(case)
+    loss = F.binary_cross_entropy_with_logits(t, flat(targets).detach())
+    loss.backward()
+    ours, dlogits = ops.binary_cross_entropy(logits, given)
+    assert_close(ours, loss.detach(), case["dtype"], "binary_cross_entropy", at_least=1e-3)
+    terms = 1 / logits.size
+    assert_close(dlogits, t.grad, case["dtype"], "binary_cross_entropy dlogits", at_least=terms)
+
+
+def check_mean_squared_error(ops, case):
+    y, targets = draw(case, (case["n"], case["k"]), (case["n"], case["k"]))
+    y = y * case["scale"]
+    t, given = flat(y), targets
+    if not case["soft"]:
+        given, targets = drawn_labels(case)
+    loss = F.mse_loss(t, flat(targets).detach())
+    loss.backward()
+    ours, dy = ops.mean_squared_error(y, given)
+    assert_close(ours, loss.detach(), case["dtype"], "mean_squared_error", at_least=1e-3)
+    assert_close(dy, t.grad, case["dtype"], "mean_squared_error dy", at_least=1e-3)
 
 
 def check_map_loss(ops, case):

@@ -13,8 +13,8 @@ from minicnn.kernels.ladder import gpu
 from ..emulator import Emulator, install
 
 WRONG = (
-    "by.y - (to_float(row[label]) - by.x)",
-    "by.y - (to_float(row[label]) + by.x)",
+    "losses[n] = by.y * total - product",
+    "losses[n] = by.y * total + product",
 )  # in the loss
 FAULTY = "softmax"  # the kernel that the other faults are planted in
 

@@ -75,7 +75,9 @@ def bf16_cases(x, dy, c):
         "batch_norm": (x, gamma, beta, mean, var, True, 0.1, 1e-5, "relu"),
         "batch_norm_grad": (dy, x, gamma, mean, var, True, beta, "relu"),
         "softmax": (x.reshape(-1, c),),
-        "softmax_cross_entropy": (x[:, 0, 0], labels),
+        "softmax_cross_entropy": (x[:, 0, 0], labels, gamma, 0.1),
+        "binary_cross_entropy": (x[:, 0, 0], gamma[None].repeat(len(x), 0) / 2),
+        "mean_squared_error": (x[:, 0, 0], scale[:, 0, 0]),
         "avg_pool2d_grad": (dy, (len(x), 2 * x.shape[1], 2 * x.shape[2], c), 2),
         "global_avg_pool2d_grad": (dy[:, 0, 0], x.shape),
     }

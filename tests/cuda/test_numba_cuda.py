@@ -42,7 +42,10 @@ CASES = {
     """,
     "softmax_cross_entropy": """
         for classes in (3, 40):
-            same("softmax_cross_entropy", 20 * normal(4, classes), np.array([0, 1, 2, 2]))
+            logits, labels = 20 * normal(4, classes), np.array([0, 1, 2, 2])
+            same("softmax_cross_entropy", logits, labels)
+            same("softmax_cross_entropy", logits, labels, abs(normal(classes)), 0.1)
+            same("softmax_cross_entropy", logits, abs(normal(4, classes)))
     """,
     "sgd_update": """
         heavy = {"momentum": 0.9}

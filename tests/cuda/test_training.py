@@ -22,7 +22,7 @@ from minicnn.layers import (
     Sequential,
 )
 from minicnn.training import cuda_graph
-from minicnn.training.losses import labels_checked
+from minicnn.training.targets import labels_checked
 
 IMAGES = np.random.default_rng(0).standard_normal((51, 8, 8, 3), dtype=np.float32)
 LABELS = np.random.default_rng(1).integers(0, 5, 51)
@@ -81,6 +81,30 @@ def test_captured_or_not_the_bits_are_the_same(emulate, monkeypatch):
     monkeypatch.setattr(cuda_graph, "WARM_UP", 10**9)
     for name, array in parameters(fit()[0]).items():
         np.testing.assert_array_equal(captured[name], array, err_msg=name)
+
+
+SEVERAL = (np.random.default_rng(2).random((51, 5)) > 0.5).astype(np.float32)
+SOFT = (0.8 * np.eye(5)[LABELS] + 0.04).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels"),
+    [
+        (training.SoftmaxCrossEntropy(0.1, [1, 2, 3, 0.5, 1]), LABELS),
+        (training.SoftmaxCrossEntropy(0.1), SOFT),
+        (training.BinaryCrossEntropy(), SEVERAL),
+        (training.MeanSquaredError(), LABELS),
+    ],
+)
+def test_losses_as_on_the_cpu(loss, labels, emulate):
+    cpu, expected = fit("cpu", labels=labels, loss=loss)
+    emulate()
+    gpu, history = fit(labels=labels, loss=loss)
+    for ours, theirs in zip(history.rows, expected.rows, strict=True):
+        for key in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+            assert ours[key] == pytest.approx(theirs[key], rel=1e-5), key
+    for name, array in parameters(cpu).items():
+        np.testing.assert_allclose(parameters(gpu)[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 def test_what_replays_read_is_not_overwritten(emulate):

@@ -5,6 +5,7 @@ import pytest
 
 from minicnn import data
 from minicnn.data import Dataset
+from minicnn.data.dataset import hold_out
 from minicnn.errors import DataError
 
 
@@ -45,3 +46,20 @@ def test_dataset_is_indexed_like_a_list():
     assert sum(1 for _ in train[:3]) == 3
     with pytest.raises(DataError, match="digits train: there are no images"):
         train[:0]
+
+
+def test_a_number_per_class():
+    """Multi-label and soft labels: indexed, split and matched by name like the others."""
+    images = np.zeros((4, 2, 2, 1), np.uint8)
+    labels = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]], np.float32)
+    data = Dataset(images, labels, ("cat", "dog", "fox"))
+    np.testing.assert_array_equal(data[1][1], [1, 1, 0])
+    train, held_out = hold_out(data, 0.5)
+    assert (len(train), len(held_out)) == (2, 2)
+    matched = data.with_classes(("dog", "cow", "cat"))
+    np.testing.assert_array_equal(matched.labels[1], [1, 0, 1])
+    assert matched.classes == ("dog", "cow", "cat")
+    with pytest.raises(DataError, match="the network has no class dog"):
+        data.with_classes(("cat", "cow"))
+    with pytest.raises(DataError, match=r"labels are \(4, 3\); expected \(4, 4\), a column per"):
+        Dataset(images, labels, tuple("abcd"))

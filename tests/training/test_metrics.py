@@ -5,9 +5,8 @@ import pytest
 
 from minicnn import training
 from minicnn.data import Dataset
-from minicnn.errors import ShapeError
 from minicnn.layers import Flatten, Linear, Sequential
-from minicnn.training.losses import MAPLoss, SoftmaxCrossEntropy, check_labels
+from minicnn.training.losses import MAPLoss, SoftmaxCrossEntropy
 from minicnn.training.metrics import rank
 
 
@@ -53,20 +52,6 @@ def test_nearest_code_is_most_probable():
     np.testing.assert_allclose(MAPLoss().probabilities(distances).sum(), 1)
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        ([0, 3], "labels run from 0 to 3; the network has classes 0 to 2"),
-        ([-1, 0], "labels run from -1 to 0"),
-        ([0], r"expected integers of shape \(2,\)"),
-        ([0.0, 1.0], "labels are float64"),
-    ],
-)
-def test_labels_are_checked(labels, message):
-    with pytest.raises(ShapeError, match=message):
-        check_labels(np.zeros((2, 3)), labels)
-
-
 def test_a_network_of_imagenet_has_the_names_of_its_classes():
     from minicnn import models
     from minicnn.layers.init import skip_init
@@ -101,3 +86,41 @@ def test_evaluate_finds_the_labels_of_some_of_imagenets_classes():
     result = training.evaluate(network, found)
     assert result.accuracy == pytest.approx(2 / 3) and result.classes[999] == "toilet tissue"
     assert result.confusion[1, 999] == 1 and result.confusion[999, 999] == 2
+
+
+def test_multi_label_by_hand():
+    """Three images, four questions; the accuracy counts answers, the confusion is per class."""
+    logits = np.array([[2, -1, -1, -1], [2, 2, -1, -1], [-1, -1, 2, 3]], np.float32)
+    truth = np.array([[1, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1]], np.float32)
+    dataset = Dataset(logits.reshape(3, 1, 4, 1), truth, tuple("abcd"))
+    result = training.evaluate(identity_network(4), dataset, loss=training.BinaryCrossEntropy())
+    assert result.accuracy == pytest.approx(10 / 12)
+    assert result.top5 is None
+    np.testing.assert_array_equal(result.confusion[0], [[1, 1], [0, 1]])
+    np.testing.assert_array_equal(result.confusion[3], [[1, 0], [1, 1]])
+    np.testing.assert_allclose(result.per_class, [2 / 3, 1, 1, 2 / 3])
+    p = 1 / (1 + np.exp(-logits.astype(float)))
+    expected = -(truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean()
+    assert result.loss == pytest.approx(expected, rel=1e-6)
+
+
+def test_soft_targets_by_hand():
+    """The truth is the largest target."""
+    logits = np.array([[2, 0, 0], [0, 2, 0]], np.float32)
+    targets = np.array([[0.4, 0.5, 0.1], [0.2, 0.7, 0.1]], np.float32)
+    dataset = Dataset(logits.reshape(2, 1, 3, 1), targets)
+    result = training.evaluate(identity_network(3), dataset)
+    assert result.accuracy == 0.5
+    np.testing.assert_array_equal(result.confusion, [[0, 0, 0], [1, 1, 0], [0, 0, 0]])
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    assert result.loss == pytest.approx(-(targets * log_p).sum(axis=1).mean(), rel=1e-6)
+
+
+def test_the_loss_of_evaluation_is_plain():
+    """The model's own loss without smoothing; a loss that is given is taken as it is."""
+    model, smoothed = identity_network(3), SoftmaxCrossEntropy(label_smoothing=0.5)
+    model.loss = smoothed
+    data = np.eye(3, dtype=np.float32).reshape(3, 1, 3, 1), np.arange(3)
+    expected = training.evaluate(model, data, loss=SoftmaxCrossEntropy()).loss
+    assert training.evaluate(model, data).loss == expected
+    assert training.evaluate(model, data, loss=smoothed).loss > expected
