@@ -340,7 +340,7 @@ def activate(x: Array, activation: str | None = None, out: Array | None = None) 
 
 
 def activation_grad(dy: Array, y: Array, activation: str | None = None) -> Array:
-    """The gradient before the activation, from the gradient after it and the output y."""
+    """The gradient before the activation, from dy after it and the output y; GELU: the input."""
     return select(reference.activation_grad, dy)(dy, y, activation)
 
 
@@ -382,6 +382,16 @@ def scaled_tanh(x: Array, out: Array | None = None) -> Array:
 def scaled_tanh_grad(dy: Array, y: Array) -> Array:
     """The gradient of `scaled_tanh` from its output y."""
     return select(reference.scaled_tanh_grad, dy)(dy, y)
+
+
+def gelu(x: Array, out: Array | None = None) -> Array:
+    """`x P(x)`, P being the normal distribution function (Hendrycks & Gimpel 2016)."""
+    return select(reference.gelu, x)(x, out)
+
+
+def gelu_grad(dy: Array, x: Array) -> Array:
+    """The gradient of `gelu` from its input x."""
+    return select(reference.gelu_grad, dy)(dy, x)
 
 
 def add(a: Array, b: Array, activation: str | None = None, out: Array | None = None) -> Array:

@@ -28,7 +28,7 @@ from .engine.simd import (
 )
 from .engine.simd.functions import constant
 
-CURVES = {"sigmoid": 0, "tanh": 1, "scaled_tanh": 2}
+CURVES = {"sigmoid": 0, "tanh": 1, "scaled_tanh": 2, "gelu": 3}
 
 
 def least_of(activation: str | None) -> float:
@@ -91,6 +91,8 @@ def _curve(task: int, tasks: int, x: Address, y: Address, size: int, kind: int) 
             v = functions.sigmoid(v)
         elif kind == 1:
             v = functions.tanh(v)
+        elif kind == 3:
+            v = functions.gelu(v)
         else:
             v = constant(AMPLITUDE) * functions.tanh(constant(SLOPE) * v)
         store_part(y, i, v, last - i)
@@ -100,7 +102,7 @@ def _curve(task: int, tasks: int, x: Address, y: Address, size: int, kind: int) 
 def _curve_grad(
     task: int, tasks: int, dy: Address, y: Address, dx: Address, size: int, kind: int
 ) -> None:
-    """dx = dy f'(x), from y = f(x)."""
+    """dx = dy f'(x), from y = f(x); for GELU y is x."""
     first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
         v, slope = load_part(y, i, last - i), load_part(dy, i, last - i)
@@ -108,6 +110,8 @@ def _curve_grad(
             slope = slope * v * (constant(1.0) - v)
         elif kind == 1:
             slope = slope * (constant(1.0) - v * v)
+        elif kind == 3:
+            slope = slope * functions.gelu_slope(v)
         else:
             # AMPLITUDE - v is exact near saturation, where AMPLITUDE^2 - v^2 would lose its digits.
             below, above = constant(AMPLITUDE) - v, constant(AMPLITUDE) + v
@@ -170,3 +174,13 @@ relu, relu_grad = _by_name("relu")
 sigmoid, sigmoid_grad = _by_name("sigmoid")
 tanh, tanh_grad = _by_name("tanh")
 scaled_tanh, scaled_tanh_grad = _by_name("scaled_tanh")
+
+
+def gelu(x: Array, out: Array | None = None) -> Array:
+    """See `functional.gelu`."""
+    return activate(x, "gelu", out)
+
+
+def gelu_grad(dy: Array, x: Array) -> Array:
+    """See `functional.gelu_grad`."""
+    return activation_grad(dy, x, "gelu")

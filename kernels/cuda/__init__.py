@@ -11,6 +11,8 @@ from .activation import (
     activate,
     activation_grad,
     add,
+    gelu,
+    gelu_grad,
     relu,
     relu_grad,
     scaled_tanh,

@@ -1,4 +1,4 @@
-// Activations, their gradients from the output, and sums of two arrays. For the formulas see
+// Activations, their gradients from the output (GELU's: from the input), and sums of two arrays. For the formulas see
 // reference/activation.py.
 #include "common.cuh"
 

@@ -7,7 +7,14 @@ from ..types import Array, Shape
 from .arrays import contiguous, empty, layout, options, output_array, pixel_step, spaced
 from .device import NUMBER_TYPES, THREADS, blocks, divisors, launch
 
-NUMBERS = {None: 0, "relu": 1, "sigmoid": 2, "tanh": 3, "scaled_tanh": 4}  # as in common.cuh
+NUMBERS = {
+    None: 0,
+    "relu": 1,
+    "sigmoid": 2,
+    "tanh": 3,
+    "scaled_tanh": 4,
+    "gelu": 5,
+}  # as in common.cuh
 
 
 def activate(x: Array, activation: str | None = None, out: Array | None = None) -> Array:
@@ -67,6 +74,16 @@ def scaled_tanh(x: Array, out: Array | None = None) -> Array:
 def scaled_tanh_grad(dy: Array, y: Array) -> Array:
     """See `functional.scaled_tanh_grad`."""
     return activation_grad(dy, y, "scaled_tanh")
+
+
+def gelu(x: Array, out: Array | None = None) -> Array:
+    """See `functional.gelu`."""
+    return activate(x, "gelu", out)
+
+
+def gelu_grad(dy: Array, x: Array) -> Array:
+    """See `functional.gelu_grad`."""
+    return activation_grad(dy, x, "gelu")
 
 
 def convert(x: Array, dtype: DTypeLike) -> Array:

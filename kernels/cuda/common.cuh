@@ -130,12 +130,27 @@ __device__ __forceinline__ float warp_max(float x) {
     return x;
 }
 
-// ---- activations, and their gradients from the output -------------------------------------------
+// ---- activations, and their gradients from the output (GELU's: from the input) ------------------
 
-enum Activation { NONE, RELU, SIGMOID, TANH, SCALED_TANH };
+enum Activation { NONE, RELU, SIGMOID, TANH, SCALED_TANH, GELU };
 
 #define AMPLITUDE 1.7159f
 #define SLOPE (2.0f / 3.0f)
+
+// The normal distribution function from bell = exp(-x * x / 2), as in cpu/engine/simd/functions.py:
+// erfcf would take half as many registers again.
+__device__ __forceinline__ float normal_cdf(float x, float bell) {
+    float k = 1.0f / (1.0f + 0.3f * fabsf(x)), p = 0.0356749204f;
+    p = p * k - 0.157203532f;
+    p = p * k + 0.206354015f;
+    p = p * k - 0.0536838762f;
+    p = p * k + 0.128561628f;
+    p = p * k + 0.0999135271f;
+    p = p * k + 0.120753945f;
+    p = p * k + 0.1196293f;
+    float below = p * k * bell;
+    return x > 0 ? 1.0f - below : below;
+}
 
 __device__ __forceinline__ float activate(float x, int activation) {
     switch (activation) {
@@ -146,6 +161,7 @@ __device__ __forceinline__ float activate(float x, int activation) {
         }
         case TANH: return tanhf(x);
         case SCALED_TANH: return AMPLITUDE * tanhf(SLOPE * x);
+        case GELU: return x * normal_cdf(x, expf(-0.5f * x * x));
         default: return x;
     }
 }
@@ -157,6 +173,10 @@ __device__ __forceinline__ float activation_grad(float dy, float y, int activati
         // 1 - y is exact near saturation, where 1 - y * y has lost its digits.
         case TANH: return dy * ((1.0f - y) * (1.0f + y));
         case SCALED_TANH: return dy * (SLOPE / AMPLITUDE * (AMPLITUDE - y) * (AMPLITUDE + y));
+        case GELU: {
+            float bell = expf(-0.5f * y * y);
+            return dy * (normal_cdf(y, bell) + 0.39894228f * y * bell);
+        }
         default: return dy;
     }
 }

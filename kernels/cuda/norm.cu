@@ -197,9 +197,9 @@ extern "C" __global__ void normalize(
 // The gradient before the activation, whose output is computed again from x.
 __device__ __forceinline__ float before_activation(float dy, float x, const Channels& of, int j,
                                                    int activation) {
-    return activation == NONE
-               ? dy
-               : activation_grad(dy, activate(normalized(x, of, j), activation), activation);
+    if (activation == NONE) return dy;
+    float z = normalized(x, of, j);
+    return activation_grad(dy, activation == GELU ? z : activate(z, activation), activation);
 }
 
 // Sums of dy * x^ and of dy, with x^ = (x - mean) * inv_std.

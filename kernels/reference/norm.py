@@ -1,7 +1,7 @@
 """Normalization: local response normalization and batch normalization, forward and backward."""
 
 from ..types import Array
-from .activation import activate, activation_grad
+from .activation import FROM_INPUT, activate, activation_grad
 from .arrays import array_module, write_to
 
 
@@ -121,9 +121,10 @@ def batch_norm_grad(
     axes = tuple(range(x.ndim - 1))
     normalized = (x - mean) * inv_std
     if activation is not None:
-        dy = activation_grad(
-            dy, activate((x - mean) * (inv_std * gamma) + beta, activation), activation
-        )
+        y = (x - mean) * (inv_std * gamma) + beta
+        if activation not in FROM_INPUT:
+            y = activate(y, activation)
+        dy = activation_grad(dy, y, activation)
     dgamma = (dy * normalized).sum(axis=axes, dtype="float64").astype(gamma.dtype)
     dbeta = dy.sum(axis=axes, dtype="float64").astype(gamma.dtype)
     if not training:

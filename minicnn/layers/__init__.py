@@ -5,7 +5,7 @@ Every layer works by itself: `y = layer.forward(x); dx = layer.backward(dy)`.
 
 from ..kernels.thread_state import no_grad
 from . import init
-from .activation import Activation, ReLU, ScaledTanh, Sigmoid, Tanh
+from .activation import GELU, Activation, ReLU, ScaledTanh, Sigmoid, Tanh
 from .branches import Concat, Residual
 from .conv import Conv2d
 from .convolutional_form import fully_convolutional
@@ -18,10 +18,12 @@ from .network import AuxiliaryNetwork, Metadata, Network, metadata
 from .norm import BatchNorm2d, LocalResponseNorm
 from .parameter import Parameter
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d, Subsample2d
+from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, PadShortcut
 
 __all__ = [
+    "GELU",
     "RBF",
     "Activation",
     "AdaptiveAvgPool2d",
@@ -43,6 +45,7 @@ __all__ = [
     "Parameter",
     "ReLU",
     "Residual",
+    "Scale",
     "ScaledTanh",
     "Sequential",
     "Sigmoid",

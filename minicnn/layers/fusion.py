@@ -147,7 +147,7 @@ class ConvNorm(Layer):
         check_dtype(conv, x, conv.weight)
         b = conv.bias.value if conv.bias else None
         statistics = norm.running_mean, norm.running_var, norm.eps
-        scale, shift = F.fold_batch_norm(b, norm.weight.value, norm.bias.value, *statistics)
+        scale, shift = F.fold_batch_norm(b, norm.gamma, norm.bias.value, *statistics)
         w = conv.connected_weight()
         options = conv.geometry | {"activation": activation, "out": out}
         return F.conv2d_affine(x, w, scale, shift, other, **options)

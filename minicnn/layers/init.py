@@ -98,3 +98,26 @@ def he_normal(mode: str = "fan_in") -> Initializer:
 def constant(value: float) -> Initializer:
     """The same value everywhere: right for biases; weights must differ to break symmetry."""
     return lambda shape, fan_in, fan_out, generator: np.full(shape, value, np.float32)
+
+
+def dirac(others: Initializer | None = None) -> Initializer:
+    """The first C_in filters of a convolution copy their channel; `others` draws the remaining.
+
+    In filter i, i < C_in, the weight of channel i at the center of the kernel is 1 and all others
+    are 0 (torch's `dirac_`). `others` is torch's default if None.
+    """
+    draw = others or torch_default()
+
+    def initialize(
+        shape: tuple[int, ...], fan_in: Any, fan_out: Any, generator: np.random.Generator
+    ) -> np.ndarray:
+        if len(shape) != 4:
+            raise ValueError(f"dirac: weights of shape {shape}: expected those of a convolution")
+        weights = draw(shape, fan_in, fan_out, generator)
+        height, width, channels, filters = shape
+        copied = np.arange(min(channels, filters))
+        weights[..., copied] = 0
+        weights[height // 2, width // 2, copied, copied] = 1
+        return weights
+
+    return initialize

@@ -59,6 +59,7 @@ class BatchNorm2d(Layer):
     `(N, H, W, C)` -> the same shape. Parameters: `weight` (gamma) and `bias` (beta), `(channels,)`.
     Buffers: `running_mean`, `running_var`, updated in training with torch's `momentum`: the
     fraction of the new batch (0.1 here is a decay of 0.9 in Caffe and TensorFlow).
+    scale: False for a batch norm without `weight`: gamma is 1.
     Raises ShapeError in training if there is only one value per channel.
     """
 
@@ -70,10 +71,13 @@ class BatchNorm2d(Layer):
         eps: float = 1e-5,
         momentum: float = 0.1,
         activation: str | None = None,
+        scale: bool = True,
     ):
         self.channels, self.eps, self.momentum = channels, eps, momentum
-        self.activation = check_activation(activation)
-        self.weight = Parameter(np.ones(channels, np.float32))
+        self.scale = bool(scale)
+        self.activation = check_activation(activation, from_output=False)
+        self._ones = np.ones(channels, np.float32)
+        self.weight = Parameter(self._ones.copy()) if scale else None
         self.bias = Parameter(np.zeros(channels, np.float32))
         self.running_mean = np.zeros(channels, np.float32)
         self.running_var = np.ones(channels, np.float32)
@@ -91,9 +95,16 @@ class BatchNorm2d(Layer):
                 "which has no variance"
             )
 
+    @property
+    def gamma(self) -> Array:
+        """The factors `(channels,)`: the weight, or ones."""
+        if self.weight is not None:
+            return self.weight.value
+        return self._ones.astype(self.bias.value.dtype, copy=False)
+
     def arguments(self) -> tuple[Array, Array, Array, Array, bool, float, float]:
         """Parameters, statistics, mode and constants, as the operations take them."""
-        parameters = self.weight.value, self.bias.value
+        parameters = self.gamma, self.bias.value
         statistics = self.running_mean, self.running_var
         return *parameters, *statistics, self.training, self.momentum, self.eps
 
@@ -106,11 +117,12 @@ class BatchNorm2d(Layer):
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
         x, mean, inv_std, training = self.pop_saved()
         check_dy_shape(self, dy, x.shape)
-        gamma, beta = self.weight.value, self.bias.value
+        gamma, beta = self.gamma, self.bias.value
         dx, dgamma, dbeta = F.batch_norm_grad(
             dy, x, gamma, mean, inv_std, training, beta, self.activation
         )
-        self.weight.add_grad(dgamma, copy=False)
+        if self.weight is not None:
+            self.weight.add_grad(dgamma, copy=False)
         self.bias.add_grad(dbeta, copy=False)
         return dx
 

@@ -62,6 +62,7 @@ ACTIVATE = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "scaled_tanh": lambda t: 1.7159 * torch.tanh(t * (2 / 3)),
+    "gelu": F.gelu,
 }
 
 
@@ -75,7 +76,7 @@ side = st.integers(1, 11)
 # Fewer than a vector holds, and one more or less than one, two, three vectors of 8 or 16 numbers.
 channels = st.one_of(st.integers(1, 9), st.sampled_from([15, 16, 17, 24, 31, 33, 50]))
 seeds = st.integers(0, 2**31)
-activations = st.sampled_from([None, "relu", "sigmoid", "tanh", "scaled_tanh"])
+activations = st.sampled_from(list(ACTIVATE))
 DTYPES = [np.float64, np.float32]
 
 

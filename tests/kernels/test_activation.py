@@ -1,5 +1,7 @@
 """Activations on every backend, against torch: saturation, mutants that must be caught."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -28,12 +30,36 @@ def test_tanh_gradients_keep_their_digits_where_they_saturate(backend, name, amp
     assert (abs(ours - exact) <= 4e-7 * exact).all()
 
 
+@pytest.mark.parametrize("backend", [cpu, reference])
+def test_gelu_keeps_its_digits(backend):
+    """Relative to itself where it is positive, and to 1e-7 where it is nearly 0; NaN stays NaN."""
+    x = np.linspace(-15, 15, 6001, dtype=np.float32)
+    exact = x * np.array([math.erfc(-v / math.sqrt(2)) / 2 for v in x.astype(np.float64)])
+    assert (abs(backend.gelu(x) - exact) <= 5e-7 * abs(exact).clip(0.1)).all()
+    np.testing.assert_allclose(backend.gelu(np.float32([-100, 0, 100])), [0, 0, 100], atol=1e-12)
+    assert np.isnan(backend.gelu(np.float32([np.nan]))).all()
+    assert np.isnan(backend.gelu_grad(np.float32([1]), np.float32([np.nan]))).all()
+
+
 def relu_from_input_sign(dy, y, activation=None):
     return reference.activation_grad(dy, y, activation) if activation != "relu" else dy
 
 
+def gelu_of_a_logistic(x, activation=None, out=None):
+    """The approximation x sigmoid(1.702 x) of the same paper."""
+    return (
+        x * reference.sigmoid(1.702 * x)
+        if activation == "gelu"
+        else reference.activate(x, activation)
+    )
+
+
 MUTANTS = {  # operation, and a backend with one mistake
-    "ReLU gradient without its mask": ("activation", broken(activation_grad=relu_from_input_sign))
+    "GELU by its approximation": (
+        "activation",
+        broken(activate=gelu_of_a_logistic, gelu=lambda x: gelu_of_a_logistic(x, "gelu")),
+    ),
+    "ReLU gradient without its mask": ("activation", broken(activation_grad=relu_from_input_sign)),
 }
 
 

@@ -12,7 +12,7 @@ from ..checks import CHECKS, broken
 from ..checks.common import DTYPES
 
 # Operations that the check of another one compares.
-INCLUDED = {"softmax", "activate", "relu", "sigmoid", "tanh", "scaled_tanh", "add", "empty"}
+INCLUDED = {"softmax", "activate", "relu", "sigmoid", "tanh", "scaled_tanh", "gelu", "add", "empty"}
 # Operations that are compared with torch in their own file, or that torch does not have.
 ELSEWHERE = {"dropout", "sgd_update", "adam_update", "rmsprop_update"}
 

@@ -1,6 +1,6 @@
 """Activation layers: the contract."""
 
-from minicnn.layers import ReLU, ScaledTanh, Sigmoid, Tanh
+from minicnn.layers import GELU, ReLU, ScaledTanh, Sigmoid, Tanh
 
 from .contract import IMAGES, LayerContract
 
@@ -11,4 +11,5 @@ class TestActivation(LayerContract):
         "sigmoid": (Sigmoid, IMAGES),
         "tanh": (Tanh, (5, 3)),
         "scaled tanh": (ScaledTanh, IMAGES),
+        "GELU": (GELU, IMAGES),
     }

@@ -26,3 +26,17 @@ def test_initializers(initializer, std):
     assert abs(layer.weight.value.std() / std - 1) < 0.05
     assert abs(layer.weight.value.mean()) < 4 * std / np.sqrt(layer.weight.value.size)
     np.testing.assert_array_equal(layer.bias.value, np.float32(0.1))
+
+
+def test_dirac_copies_the_first_channels():
+    """The first C_in maps of a 3x3 convolution are its input, the others torch's default draw."""
+    layer = Conv2d(5, 9, 3, padding=1, bias=False, init=layers.init.dirac())
+    x = np.random.default_rng(0).standard_normal((2, 4, 6, 5)).astype(np.float32)
+    y = layer(x)
+    np.testing.assert_allclose(y[..., :5], x, rtol=1e-6)
+    drawn = layer.weight.value[..., 5:]
+    assert 0 < abs(drawn).max() <= 1 / np.sqrt(45)
+    narrow = Conv2d(5, 2, 1, bias=False, init=layers.init.dirac(layers.init.constant(7)))
+    np.testing.assert_array_equal(narrow.weight.value[0, 0], np.eye(5)[:, :2])
+    with pytest.raises(ValueError, match=r"dirac: weights of shape \(3, 2\)"):
+        layers.Linear(3, 2, init=layers.init.dirac())

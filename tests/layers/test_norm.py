@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minicnn.layers import BatchNorm2d, LocalResponseNorm
+from minicnn.layers import BatchNorm2d, Conv2d, LocalResponseNorm, Sequential, fuse, no_grad
 
 from .contract import IMAGES, LayerContract
 
@@ -14,6 +14,8 @@ class TestNorm(LayerContract):
             lambda: LocalResponseNorm(4, alpha=1.0, beta=0.5, alpha_div_n=True),
             IMAGES,
         ),
+        "batch norm, GELU": (lambda: BatchNorm2d(4, activation="gelu"), IMAGES),
+        "batch norm, no scale": (lambda: BatchNorm2d(4, scale=False), IMAGES),
         "batch norm": (lambda: BatchNorm2d(4, activation="tanh"), IMAGES),
     }
 
@@ -29,3 +31,17 @@ def test_batch_norm_modes():
     layer.eval()
     assert abs(layer(x).mean()) > 1, "evaluation uses the running statistics"
     np.testing.assert_array_equal(layer.running_mean, before)
+
+
+def test_batch_norm_without_scale_is_that_with_ones():
+    """It has no weight, and the results of one whose weight is 1, also if it is fused."""
+    x = np.random.default_rng(0).normal(5, 2, (8, 4, 4, 3)).astype(np.float32)
+    plain, scaled = BatchNorm2d(3, scale=False), BatchNorm2d(3)
+    assert list(plain.state_dict()) == ["bias", "running_mean", "running_var"]
+    np.testing.assert_array_equal(plain(x), scaled(x))
+    np.testing.assert_array_equal(plain.backward(x), scaled.backward(x))
+    np.testing.assert_array_equal(plain.bias.grad, scaled.bias.grad)
+    net = Sequential(conv=Conv2d(3, 4, 1), bn=BatchNorm2d(4, scale=False)).eval()
+    expected = net(x)
+    with no_grad():
+        np.testing.assert_allclose(fuse(net)(x), expected, rtol=1e-5, atol=1e-6)

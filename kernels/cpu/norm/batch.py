@@ -31,7 +31,7 @@ from ..engine.simd import (
     store_nt_part,
     store_part,
 )
-from ..engine.simd.functions import constant
+from ..engine.simd.functions import constant, gelu, gelu_slope
 from .moments import batch_moments
 
 MIN_SIZE = 1 << 13  # numbers from which on all threads are used
@@ -53,9 +53,19 @@ def normalized(x: Vector, mean: Vector, factor: Vector, beta: Vector) -> Vector:
 
 @kernel
 def _normalize(
-    task: int, tasks: int, x: Rows, norm: Affine, other: Rows, least: float, y: Output
+    task: int,
+    tasks: int,
+    x: Rows,
+    norm: Affine,
+    other: Rows,
+    least: float,
+    is_gelu: bool,
+    y: Output,
 ) -> None:
-    """y = max((x - mean) * factor + beta + other, least), `(pixels, C)`; other.data 0: no other."""
+    """y = f((x - mean) * factor + beta + other), `(pixels, C)`; other.data 0: no other.
+
+    f is GELU, or the maximum of its argument and `least`.
+    """
     first, last = task_range(x.rows, task, tasks)
     for m in range(first, last):
         for i in range(0, x.columns, LANES):
@@ -68,18 +78,31 @@ def _normalize(
             )
             if other.data:
                 v = v + load_part(other.data, m * other.step + i, n)
-            store_nt_part(y.data, m * y.step + i, at_least(v, splat(least)), n, y.non_temporal)
+            v = gelu(v) if is_gelu else at_least(v, splat(least))
+            store_nt_part(y.data, m * y.step + i, v, n, y.non_temporal)
     fence()
+
+
+@inline
+def before_activation(d: Vector, z: Vector, least: float, is_gelu: bool) -> Vector:
+    """dz from dy and z, the input of the activation: dy f'(z)."""
+    return d * gelu_slope(z) if is_gelu else select_greater(z, splat(least), d, constant(0.0))
 
 
 @kernel
 def _normalize_sums(
-    task: int, tasks: int, dy: Rows, x: Rows, norm: Affine, least: float, sums: Address
+    task: int,
+    tasks: int,
+    dy: Rows,
+    x: Rows,
+    norm: Affine,
+    least: float,
+    is_gelu: bool,
+    sums: Address,
 ) -> None:
     """Each task's sums of dz and dz (x - mean), to sums[task] `(2, C)`.
 
-    dz, the gradient before the activation, is dy where the output exceeds `least`, else 0. Four
-    rows are added in registers before the sums are stored.
+    Four rows are added in registers before the sums are stored.
     """
     first, last = task_range(x.rows, task, tasks)
     channels = x.columns
@@ -96,7 +119,7 @@ def _normalize_sums(
             for r in range(m, m + rows):
                 v, d = load_part(x.data, r * x.step + i, n), load_part(dy.data, r * dy.step + i, n)
                 z = normalized(v, center, f, b)
-                dz = select_greater(z, splat(least), d, constant(0.0))
+                dz = before_activation(d, z, least, is_gelu)
                 a = a + dz
                 c = c + dz * (v - center)
             store_part(sum_dz, i, a, n)
@@ -111,11 +134,12 @@ def _normalize_grad(
     x: Rows,
     norm: Affine,
     least: float,
+    is_gelu: bool,
     mean_dz: Address,
     slope: Address,
     dx: Output,
 ) -> None:
-    """dx = factor * (dz - mean_dz - (x - mean) * slope), `(pixels, C)`; dz as in `_normalize_sums`.
+    """dx = factor * (dz - mean_dz - (x - mean) * slope), `(pixels, C)`.
 
     slope is mean(dz x^) / std. dz is computed again, which is faster than reading it from memory.
     """
@@ -126,7 +150,7 @@ def _normalize_grad(
             v, d = load_part(x.data, m * x.step + i, n), load_part(dy.data, m * dy.step + i, n)
             center, f = load_part(norm.mean, i, n), load_part(norm.factor, i, n)
             z = normalized(v, center, f, load_part(norm.beta, i, n))
-            dz = select_greater(z, splat(least), d, constant(0.0))
+            dz = before_activation(d, z, least, is_gelu)
             dz = dz - load_part(mean_dz, i, n) - (v - center) * load_part(slope, i, n)
             store_nt_part(dx.data, m * dx.step + i, f * dz, n, dx.non_temporal)
     fence()
@@ -190,9 +214,10 @@ def _normalize_into(
         Affine(address(mean), address(factor), address(beta)),
         added,
         least_of(activation),
+        activation == "gelu",
         Output(address(y), y_step, non_temporal(y, y_step)),
     )
-    if activation in CURVES:
+    if activation in CURVES and activation != "gelu":
         activate(y, activation, out=y)
 
 
@@ -250,22 +275,24 @@ def batch_norm_grad(
     """See `functional.batch_norm_grad`."""
     _expect_channels("batch_norm_grad", x, gamma, mean, inv_std, beta)
     expect_shape("batch_norm_grad: dy", dy, x.shape)
-    if activation in CURVES:
+    if activation in CURVES and activation != "gelu":
         y = activate((x - mean) * (inv_std * gamma) + beta, activation)
         dy = activation_grad(dy, y, activation)
     (dy, dy_step), (x, x_step) = pixels(dy), pixels(x)
     dy_rows, rows = _rows(dy, dy_step), _rows(x, x_step)
-    tasks, channels, least = _tasks(rows), rows.columns, least_of(activation)
+    tasks, channels = _tasks(rows), rows.columns
+    shape_of_f = least_of(activation), activation == "gelu"
     factor, mean = contiguous(inv_std * gamma), contiguous(mean)
     beta = contiguous(mean if beta is None else beta)
     norm = Affine(address(mean), address(factor), address(beta))
     sums = np.empty((tasks, 2, channels), np.float32)
-    _normalize_sums(tasks, dy_rows, rows, norm, least, address(sums))
+    _normalize_sums(tasks, dy_rows, rows, norm, *shape_of_f, address(sums))
     dbeta, dgamma = sums.sum(axis=0)
     dgamma = dgamma * inv_std
     share = np.float32(training / rows.rows)  # 0 in evaluation: the statistics are constants
     mean_dz, slope = dbeta * share, dgamma * inv_std * share
     dx = empty(x.shape)
     target = Output(address(dx), channels, non_temporal(dx, channels))
-    _normalize_grad(tasks, dy_rows, rows, norm, least, address(mean_dz), address(slope), target)
+    means = address(mean_dz), address(slope)
+    _normalize_grad(tasks, dy_rows, rows, norm, *shape_of_f, *means, target)
     return dx, dgamma, np.ascontiguousarray(dbeta)

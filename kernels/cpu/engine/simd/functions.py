@@ -1,4 +1,4 @@
-"""exp, log and tanh of vectors, accurate to about one unit in the last place.
+"""exp, log, tanh and the normal distribution of vectors, accurate to a few units in the last place.
 
 Polynomials on a reduced range, after Cephes (S. Moshier 1989).
 """
@@ -92,6 +92,45 @@ def sigmoid(v: Vector) -> Vector:
     """1 / (1 + e^-v), with e^-|v|, which cannot overflow."""
     decay = exp(constant(0.0) - absolute(v))
     return select_greater(constant(0.0), v, decay, constant(1.0)) / (constant(1.0) + decay)
+
+
+@inline
+def gelu(v: Vector) -> Vector:
+    """v P(v), P being the normal distribution function."""
+    return v * _normal_cdf(v, _bell(v))
+
+
+@inline
+def gelu_slope(v: Vector) -> Vector:
+    """P(v) + v p(v), p being the normal density."""
+    bell = _bell(v)
+    return _normal_cdf(v, bell) + constant(0.39894228) * v * bell
+
+
+@inline
+def _bell(v: Vector) -> Vector:
+    """e^(-v^2 / 2)."""
+    return exp(constant(-0.5) * v * v)
+
+
+@inline
+def _normal_cdf(v: Vector, bell: Vector) -> Vector:
+    """P(v), from bell = e^(-v^2 / 2).
+
+    P(-u) / bell is a polynomial in k = 1 / (1 + 0.3 u) for u >= 0, the form of Abramowitz & Stegun
+    1964, 26.2.17; fitted for the smallest relative error, 1.5e-7, up to u = 14.
+    """
+    k = constant(1.0) / (constant(1.0) + constant(0.3) * absolute(v))
+    p = constant(0.0356749204)
+    p = p * k - constant(0.157203532)
+    p = p * k + constant(0.206354015)
+    p = p * k - constant(0.0536838762)
+    p = p * k + constant(0.128561628)
+    p = p * k + constant(0.0999135271)
+    p = p * k + constant(0.120753945)
+    p = p * k + constant(0.1196293)
+    below = p * k * bell
+    return select_greater(constant(0.0), v, below, constant(1.0) - below)
 
 
 @inline
