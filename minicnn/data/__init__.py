@@ -19,10 +19,13 @@ from .dataset import Dataset, Splits, as_dataset, hold_out
 from .digits import digits
 from .download import cache_folder
 from .files import listing, stem
+from .image_files import ImageFiles
 from .loader import Loader
 from .mnist import fashion_mnist, mnist
+from .originals import MEMORY
 from .pixels import Decode, read_image
 from .transforms import Preprocess
+from .windows import CenterCrop, RandomResizedCrop, ScaleJitter
 
 NAMES: dict[str, Callable] = {
     "mnist": mnist,
@@ -55,6 +58,8 @@ def load_splits(
     validation: float = 0.0,
     seed: int = 0,
     skip_broken: bool = False,
+    originals: bool = False,
+    memory: int = MEMORY,
 ) -> Splits:
     """The training, test and validation set of that name, or in that folder or archive.
 
@@ -65,10 +70,14 @@ def load_splits(
     report: called with messages.
     validation: the fraction of the training images, of each class, that is held out by `seed`.
     skip_broken: leave out image files that cannot be decoded.
+    originals: training images stay files, for an augmentation that begins with a window rule.
+    memory: bytes of decoded pixels that are kept, per set; of a larger set, images are decoded
+        again in each epoch.
     Raises DataError; ValueError for a `validation` that means nothing.
     """
     decode = size if isinstance(size, Decode) else Decode(pair(size, "size"))
-    found = _splits(source, decode, report, skip_broken)
+    options = {"skip_broken": skip_broken, "originals": originals, "memory": memory}
+    found = _splits(source, decode, report, options)
     splits = Splits(
         replace(found.train, source=source),
         replace(found.test, source=source),
@@ -79,12 +88,15 @@ def load_splits(
     if splits.validation is not None:
         raise DataError(f"{source} has validation images of its own: none need to be held out")
     train, held_out = hold_out(splits.train, validation, seed)
+    if isinstance(held_out.images, ImageFiles) and held_out.images.nbytes <= memory:
+        held_out = replace(held_out, images=held_out.images.decoded())
     return Splits(train, splits.test, held_out)
 
 
 def _splits(
-    source: str, decode: Decode, report: Callable[[str], object], skip_broken: bool
+    source: str, decode: Decode, report: Callable[[str], object], options: dict[str, Any]
 ) -> Splits:
+    """options: those of `folders.read`."""
     if source == "digits":
         return Splits(*digits(decode.size[0]))
     if source in NAMES:
@@ -101,10 +113,10 @@ def _splits(
     if cifar.is_cifar(files):
         return Splits(*cifar.read(files, stem(folder)))
     if folders.is_image_tree(files):
-        return folders.read(files, folder, decode, report=report, skip_broken=skip_broken)
+        return folders.read(files, folder, decode, report=report, **options)
     archives = [folder / path for path in files if ".tar" in path or path.endswith(".zip")]
     if len(archives) == 1 and folder.is_dir():
-        return _splits(str(archives[0]), decode, report, skip_broken)
+        return _splits(str(archives[0]), decode, report, options)
     raise DataError(
         f"{folder}: expected the four IDX files train-images-idx3-ubyte, "
         "train-labels-idx1-ubyte, t10k-..., the batches of CIFAR, or images in class folders"
@@ -125,13 +137,17 @@ def _idx(folder: Path, report: Callable[[str], object]) -> tuple[Dataset, Datase
 
 __all__ = [
     "NAMES",
+    "CenterCrop",
     "Dataset",
     "Decode",
+    "ImageFiles",
     "Loader",
     "Pipeline",
     "Preprocess",
     "RandomCropFlip",
+    "RandomResizedCrop",
     "RandomShift",
+    "ScaleJitter",
     "Splits",
     "as_dataset",
     "augment",

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import DataError
 from . import synsets
+from .image_files import ImageFiles
 from .pixels import Decode
 
 
@@ -14,7 +15,8 @@ from .pixels import Decode
 class Dataset:
     """Images with their labels. `data[i]` is `(image, label)`; `data[slice or array]`, a Dataset.
 
-    images: `(N, H, W, C)`, uint8 pixels in 0..255 (or float32, already normalized).
+    images: `(N, H, W, C)`, uint8 pixels in 0..255 (or float32, already normalized); or
+        `ImageFiles`, which are decoded when they are needed.
     labels: `(N,)` integers in 0..classes-1; or `(N, classes)` float32, what a loss takes: the
         probabilities of the classes, or for each class whether the image has it.
     classes: the names of the classes; without them the labels' numbers. names_known: whether they
@@ -89,7 +91,9 @@ class Dataset:
         """The images at `indices`: a slice, integers, or a mask."""
         if isinstance(indices, list):
             indices = np.asarray(indices, dtype=None if indices else np.intp)
-        return replace(self, images=self.images[indices], labels=self.labels[indices])
+        images: Any = self.images
+        images = images.subset(indices) if isinstance(images, ImageFiles) else images[indices]
+        return replace(self, images=images, labels=self.labels[indices])
 
     @property
     def known_classes(self) -> tuple[str, ...]:

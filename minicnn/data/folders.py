@@ -26,6 +26,7 @@ from . import synsets
 from .dataset import Dataset, Splits
 from .files import Files, stem
 from .image_files import ImageFiles
+from .originals import MEMORY
 from .pixels import Decode
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -35,7 +36,6 @@ SPLITS = {
     "validation": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
-IN_MEMORY = 1 << 30  # bytes of decoded pixels; a smaller set is decoded once and kept
 TEST_EVERY = 5
 
 Report = Callable[[str], object]
@@ -71,12 +71,16 @@ def read(
     name: str | None = None,
     report: Report = print,
     skip_broken: bool = False,
+    originals: bool = False,
+    memory: int = MEMORY,
 ) -> Splits:
     """The sets of class folders, their images decoded by `decode`.
 
     source: where the files are from, for messages. `report` is called with what is doubtful.
     skip_broken: leave out images that cannot be decoded, and report how many.
-    Sets up to 1 GiB of pixels are decoded once, larger ones batch by batch.
+    originals: the training images stay files, of which windows can be cut.
+    memory: bytes of decoded pixels; a set that needs no more is decoded once, a larger one batch by
+        batch.
     Raises DataError if there are no images in class folders, or if one cannot be decoded.
     """
     layout = find_layout(files, source, report)
@@ -96,9 +100,11 @@ def read(
     names, sets = synsets.readable(classes), dict[str, Dataset | None]()
     for split, part in splits.items():
         part = sorted(part)
-        images = ImageFiles([(f"{source}/{path}", files[path].read) for _, path in part], decode)
+        named = [(f"{source}/{path}", files[path].read) for _, path in part]
+        images = ImageFiles(named, decode, memory)
         labels = np.array([index[label] for label, _ in part], np.int64)
-        pixels, kept = _decoded(images, source, report, skip_broken)
+        as_files = images.nbytes > memory or (originals and split == "train")
+        pixels, kept = _decoded(images, as_files, source, report, skip_broken)
         found = (
             Dataset(pixels, labels[kept], names, name or stem(source), split, decode=decode)
             if len(kept)
@@ -274,13 +280,12 @@ def _few(names: Iterable[str], most: int = 5) -> str:
 
 
 def _decoded(
-    images: ImageFiles, source: Path, report: Report, skip_broken: bool
+    images: ImageFiles, as_files: bool, source: Path, report: Report, skip_broken: bool
 ) -> tuple[Any, np.ndarray]:
-    """The pixels, in memory if they fit, and the positions of the images that are in them."""
+    """The pixels, or the files that have them, and the positions of the images among them."""
     kept = np.arange(len(images))
-    in_memory = images.nbytes <= IN_MEMORY
     faults: dict[int, str] | None = {} if skip_broken else None
-    if in_memory:
+    if not as_files:
         pixels: Any = images.decoded(faults)
     elif skip_broken:
         pixels, faults = images, images.broken()
@@ -290,9 +295,5 @@ def _decoded(
         first = min(faults.values())
         report(f"{source}: {len(faults)} broken images are left out, such as {first}")
         kept = np.array([i for i in kept if i not in faults], np.int64)
-        pixels = (
-            pixels[kept]
-            if in_memory
-            else ImageFiles([images.files[i] for i in kept], images.decode)
-        )
+        pixels = images.subset(kept) if as_files else pixels[kept]
     return pixels, kept

@@ -1,14 +1,22 @@
 """Batches of a data set, in an order that a seed determines."""
 
 import math
+import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 
 from .augment.pipeline import Pipeline
 from .dataset import Dataset
+from .image_files import ImageFiles
 from .transforms import Augment
+from .windows import WindowRule
+
+AHEAD = 3  # batches that are prepared while another one is used
+
+Batch = tuple[np.ndarray, np.ndarray]
 
 
 class Loader:
@@ -20,11 +28,14 @@ class Loader:
     batch_size: images per batch; the last batch of an epoch may be smaller.
     shuffle: a new order in each epoch.
     augment: applied to the pixels; then preprocess turns them into the network's input. A
-        `Pipeline` may go on from there.
+        `Pipeline` may go on from there. If it begins with a `WindowRule` and the images are files,
+        windows are cut from the originals.
+    workers: threads that decode image files; by default one per core.
 
     The order is a function of (seed, epoch), the augmentation a function of (seed, epoch, batch).
     Therefore a checkpoint needs only the position `(epoch, batch)`, and results do not depend on
-    the thread that prepares the next batch.
+    the threads that prepare the next batches. `augment` and `preprocess` are called by several
+    threads at a time.
     """
 
     def __init__(
@@ -35,12 +46,16 @@ class Loader:
         augment: Augment | None = None,
         shuffle: bool = False,
         seed: int = 0,
+        workers: int | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: expected at least 1")
+        if workers is not None and workers < 1:
+            raise ValueError(f"workers={workers}: expected at least 1")
         self.dataset, self.batch_size, self.shuffle, self.seed = dataset, batch_size, shuffle, seed
         self.preprocess, self.augment = preprocess, augment
         self.pipeline = Pipeline.of(augment)
+        self.workers = workers or os.cpu_count() or 1
         self.epoch = 0
         self.batch = 0
 
@@ -57,24 +72,37 @@ class Loader:
             else np.arange(n)
         )
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """From the current position to the end of the epoch; the next batch is prepared ahead."""
-        order = self.order(self.epoch)
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            ahead = pool.submit(self._prepare, order, self.epoch, self.batch)
+    def __iter__(self) -> Iterator[Batch]:
+        """From the current position to the end of the epoch; batches are prepared ahead."""
+        order, epoch = self.order(self.epoch), self.epoch
+        decoders, pool = ThreadPoolExecutor(self.workers), ThreadPoolExecutor(AHEAD)
+        ahead: deque[Future[Batch]] = deque()
+        to_submit = iter(range(self.batch, len(self)))
+        try:
             for batch in range(self.batch, len(self)):
-                x, labels = ahead.result()
-                if batch + 1 < len(self):
-                    ahead = pool.submit(self._prepare, order, self.epoch, batch + 1)
+                while len(ahead) <= AHEAD and (next_batch := next(to_submit, None)) is not None:
+                    ahead.append(pool.submit(self._prepare, order, epoch, next_batch, decoders))
+                x, labels = ahead.popleft().result()
                 self.batch = batch + 1
                 if self.batch == len(self):
                     self.epoch, self.batch = self.epoch + 1, 0
                 yield x, labels
+        finally:  # the end, an error, or a consumer that stops early
+            pool.shutdown(wait=False, cancel_futures=True)
+            decoders.shutdown(cancel_futures=True)
+            pool.shutdown()
 
-    def _prepare(self, order: np.ndarray, epoch: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    def _prepare(self, order: np.ndarray, epoch: int, batch: int, decoders: Executor) -> Batch:
         rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        images, labels = self.dataset.images[rows], self.dataset.labels[rows]
-        pipeline = self.pipeline.for_batch(self.seed, epoch, rows)
+        images, labels = self.dataset.images, self.dataset.labels[rows]
         generator = np.random.default_rng([self.seed, epoch, batch])
+        pipeline = self.pipeline.for_batch(self.seed, epoch, rows)
+        if not isinstance(images, ImageFiles):
+            pixels = images[rows]
+        elif pipeline.steps and isinstance(pipeline.steps[0], WindowRule):
+            pixels = images.windows(rows, pipeline.steps[0], generator, decoders)
+            pipeline = Pipeline(*pipeline.steps[1:])
+        else:
+            pixels = images.take(rows, decoders)
         classes = len(self.dataset.classes)
-        return pipeline.batch(images, labels, self.preprocess, generator, classes)
+        return pipeline.batch(pixels, labels, self.preprocess, generator, classes)

@@ -1,6 +1,8 @@
 """From an image file to pixels: the one way that training, evaluation and prediction share."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -63,39 +65,49 @@ class Decode:
         self, name: str, contents: bytes, invert: bool | None = None
     ) -> tuple[np.ndarray, bool]:
         """The pixels, and whether they were inverted, which `invert` decides if it is not None."""
-        if not contents:
-            raise DataError(f"{name}: it cannot be read as an image: the file is empty")
-        try:
-            with Image.open(io.BytesIO(contents)) as file:
-                inner = np.asarray(self._resized(file))
-        except DataError as error:
-            raise DataError(f"{name}: it cannot be read as an image: {error}") from None
-        except Image.UnidentifiedImageError:
-            raise DataError(
-                f"{name}: it cannot be read as an image: it has no known format"
-            ) from None
-        except Exception as error:  # Pillow and its codecs can raise anything for a damaged file
-            raise DataError(f"{name}: it cannot be read as an image: {error}") from None
+        with opened(name, contents) as file:
+            inner = np.asarray(self._resized(file))
         inner = inner.reshape(*inner.shape[:2], self.channels)
         if invert is None:
             invert = self.light_on_dark and is_dark_on_light(inner)
         return self._framed(255 - inner if invert else inner), invert
 
+    def original_size(self, file: Image.Image) -> tuple[int, int]:
+        """(H, W) of the whole image, upright; nothing is decoded."""
+        return (file.width, file.height) if self._is_turned(file) else (file.height, file.width)
+
+    def original(self, file: Image.Image, reduction: int = 1) -> Image.Image:
+        """The whole image, decoded, upright, in mode L or RGB.
+
+        reduction: 1, 2, 4 or 8; a JPEG becomes smaller by this factor.
+        """
+        if reduction > 1:
+            file.draft(None, (max(1, file.width // reduction), max(1, file.height // reduction)))
+        if self.orient:
+            ImageOps.exif_transpose(file, in_place=True)
+        image = plain(file, file.format in SIXTEEN_BITS)
+        mode = "L" if self.channels == 1 else "RGB"
+        if image.mode != mode:
+            return image.convert(mode)
+        image.load()
+        return image
+
+    def _is_turned(self, file: Image.Image) -> bool:
+        return self.orient and file.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
+
     def _resized(self, file: Image.Image) -> Image.Image:
         """The image, scaled to cover `size` and cropped to it, or scaled to lie inside."""
         height, width = self.size
-        turned = self.orient and file.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; the result is at least this large.
-        file.draft(None, self._draft_size(file.size, turned))
-        upright = ImageOps.exif_transpose(file) if self.orient else file
-        image = plain(upright, file.format in SIXTEEN_BITS)
-        image = image.convert("L" if self.channels == 1 else "RGB")
+        file.draft(None, self._draft_size(file.size, self._is_turned(file)))
+        image = self.original(file)
         if image.size == (width, height):
             return image
         if self.fit == "cover":
             # The part that is kept is resized, and not the image: that of a panorama is enormous.
             scale = max(width / image.width, height / image.height)
-            left, top = (image.width - width / scale) / 2, (image.height - height / scale) / 2
+            left = max(0.0, (image.width - width / scale) / 2)  # 0 may come out as -1e-14
+            top = max(0.0, (image.height - height / scale) / 2)
             box = (left, top, image.width - left, image.height - top)
             return image.resize((width, height), FILTER, box)
         scale = min(width / image.width, height / image.height)
@@ -123,6 +135,25 @@ class Decode:
 ORIENTATION = 0x0112  # the EXIF tag
 QUARTER_TURNS = (5, 6, 7, 8)  # its values that exchange width and height
 FILTER = Image.Resampling.BILINEAR  # with antialiasing, as Pillow has it
+
+
+@contextmanager
+def opened(name: str, contents: bytes) -> Iterator[Image.Image]:
+    """The image in a file's `contents`, not decoded yet.
+
+    Whatever fails in the block of `with` becomes a DataError that names the file.
+    """
+    if not contents:
+        raise DataError(f"{name}: it cannot be read as an image: the file is empty")
+    try:
+        with Image.open(io.BytesIO(contents)) as file:
+            yield file
+    except DataError as error:
+        raise DataError(f"{name}: it cannot be read as an image: {error}") from None
+    except Image.UnidentifiedImageError:
+        raise DataError(f"{name}: it cannot be read as an image: it has no known format") from None
+    except Exception as error:  # Pillow and its codecs can raise anything for a damaged file
+        raise DataError(f"{name}: it cannot be read as an image: {error}") from None
 
 
 def plain(image: Image.Image, sixteen_bits: bool = False) -> Image.Image:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from minicnn import data
-from minicnn.data import folders
+from minicnn.data import ImageFiles
 from minicnn.data.files import listing
 from minicnn.errors import DataError
 
@@ -41,18 +41,29 @@ def test_one_level_of_class_folders(tmp_path):
     assert said == [f"{tmp_path}: few: fewer than 5 images, used in both sets"]
 
 
-def test_large_sets_are_decoded_batch_by_batch(tmp_path, monkeypatch):
+def test_large_sets_are_decoded_batch_by_batch(tmp_path):
     for split in ("train", "val"):
         for i in range(6):
             save(tmp_path / split / "ab"[i % 2] / f"{i}.png", Image.new("RGB", (20, 30), (i, 0, 0)))
     small, _ = data.load(str(tmp_path), size=16)
-    monkeypatch.setattr(folders, "IN_MEMORY", 0)
-    large, _ = data.load(str(tmp_path), size=16)
-    assert isinstance(large.images, folders.ImageFiles)
+    large, _ = data.load(str(tmp_path), size=16, memory=0)
+    assert isinstance(large.images, ImageFiles)
     np.testing.assert_array_equal(large.images[np.array([5, 0])], small.images[[5, 0]])
     np.testing.assert_array_equal(large.images[2], small.images[2])
     loader = data.Loader(large.subset(slice(1, 5)), 3, data.Preprocess(size=(16, 16), channels=3))
     assert [x.shape for x, _ in loader] == [(3, 16, 16, 3), (1, 16, 16, 3)]
+
+
+def test_training_images_can_stay_originals(tmp_path):
+    """Also those that are held out of them are no originals: they are not trained with."""
+    tree(tmp_path, *(f"{s}/{c}/{i}.png" for s in ("train", "test") for c in "ab" for i in range(5)))
+    splits, _ = loaded(tmp_path, originals=True, validation=0.2)
+    kinds = [isinstance(part.images, ImageFiles) for part in splits]
+    assert kinds == [True, False, False]
+    assert [len(part) for part in splits] == [8, 10, 2]
+    plain, _ = loaded(tmp_path, validation=0.2)
+    np.testing.assert_array_equal(splits.train.images[np.arange(8)], plain.train.images)
+    np.testing.assert_array_equal(splits.validation.images, plain.validation.images)
 
 
 def test_real_cifar10():
@@ -206,18 +217,17 @@ def test_files_that_are_not_read_are_counted(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("in_memory", [0, 1 << 30])
-def test_broken_files_can_be_left_out(tmp_path, monkeypatch, in_memory):
-    monkeypatch.setattr(folders, "IN_MEMORY", in_memory)
+@pytest.mark.parametrize("memory", [0, 1 << 30])
+def test_broken_files_can_be_left_out(tmp_path, memory):
     tree(
         tmp_path,
         *(f"{split}/{c}/{i}.png" for split in ("train", "val") for c in "ab" for i in "12"),
     )
     (tmp_path / "train" / "a" / "1.png").write_bytes(b"broken")
-    splits, said = loaded(tmp_path, skip_broken=True)
+    splits, said = loaded(tmp_path, skip_broken=True, memory=memory)
     np.testing.assert_array_equal(splits.train.labels, [0, 1, 1])
     assert splits.train.images[np.arange(3)].shape == (3, 12, 12, 3)
     assert "1 broken images are left out, such as ROOT/train/a/1.png: it cannot be" in said[0]
-    if in_memory:
+    if memory:
         with pytest.raises(DataError, match=r"train/a/1\.png: it cannot be read as an image"):
             loaded(tmp_path)

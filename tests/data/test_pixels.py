@@ -135,6 +135,14 @@ def test_cover_keeps_the_center_and_inside_keeps_everything():
         assert Decode((16, 16), 1, fit)("x", small).min() == 200
 
 
+def test_every_size_is_covered():
+    """Rounding must not move the kept part out of the image."""
+    for side in range(1, 130):
+        contents = encoded(Image.new("RGB", (side, 94), (9, 8, 7)))
+        for size in (23, 24):
+            assert (Decode((size, size))("x", contents) == (9, 8, 7)).all()
+
+
 def test_a_panorama_takes_no_memory_for_what_is_cut_away():
     """Scaled to cover 64 x 64, this line of pixels would have 13 million columns."""
     contents = encoded(Image.new("RGB", (200_000, 1), (9, 8, 7)))
