@@ -77,7 +77,7 @@ def test_the_noise_of_one_run_is_that_around_its_own_trend():
     noisy = -0.3 * epochs + 0.1 * (-1) ** epochs  # its second differences are 0.4
     low, _, high = band([np.exp(noisy)])
     t = student_quantile(1 - CURVES / 23 / 2, 5)
-    expected = math.sqrt(2) * t * 0.4 / math.sqrt(6)
+    expected = math.sqrt(2) * t * 2 * 0.4 / math.sqrt(6)
     assert np.log(high / low)[5] / 2 == pytest.approx(expected)
     with pytest.raises(ValueError, match="one run of 2 epochs has no band"):
         band([[1.0, 0.5]])
