@@ -1,15 +1,17 @@
 """Whether a run is where the published result of its recipe says that it should be."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .. import registry
 from ..errors import CheckpointError
 from .results import MEASURES, SEED, Result, has_same_images, measured, results
 from .runs import Run, shown_values
 
 IMAGES = ("data", "test data", "validation data")  # the settings that identify images
-OFF: tuple = (None, False, 0, "", [], {})  # what a setting is for runs that do not have it
+OFF: tuple = (None, "None", False, 0, "", [], {})  # what a setting is for runs that do not have it
 TITLES = {"train_loss": "training loss", "test_error": "test error"}
 
 
@@ -75,7 +77,7 @@ def check(run: Run, known: Sequence[Result] | None = None) -> Verdict:
     Raises CheckpointError if no result has these settings and images.
     """
     result = find_expected(run, known)
-    for row in run.history.rows:
+    for row in run.history.rows[: result.epochs]:
         for measure in MEASURES:
             value, e = measured(row, measure), row["epoch"]
             low, high = (result.band[measure][end][e - 1] for end in ("low", "high"))
@@ -99,34 +101,42 @@ def find_expected(run: Run, known: Sequence[Result] | None = None) -> Result:
             "`minicnn results` lists those that exist"
         )
     nearest = min(own, key=lambda r: len(differing(run, r)))
-    names = differing(run, nearest)
-    if not names:
+    found = differing(run, nearest)
+    if not found:
         return nearest
-    ours, theirs = run.configuration, nearest.configuration
     settings = []
-    for name in names:
-        here, there = shown_values([ours.get(name), theirs.get(name)])
+    for name, values in found.items():
+        here, there = shown_values(values)
         settings.append(f"{name} is {here or None}, there {there or None}")
-    if set(names) <= set(IMAGES):
+    if found.keys() <= set(IMAGES):
         raise CheckpointError(
             f"{run.path}: its images are not those of {nearest.name}, and only the same pixels "
             f"give the same numbers (a lossy copy such as JPEG does not): {'; '.join(settings)}"
         )
     raise CheckpointError(
         f"{run.path}: no published result has its settings; from the nearest, {nearest.name}, it "
-        f"differs in {len(names)}: {'; '.join(settings)}"
+        f"differs in {len(found)}: {'; '.join(settings)}"
     )
 
 
-def differing(run: Run, result: Result) -> list[str]:
-    """The settings that are not the same, the seed aside.
+def differing(run: Run, result: Result) -> dict[str, list[Any]]:
+    """The settings that are not the same, the seed aside, with the run's value and the result's.
 
-    Of data sets only the images count, not the name. A setting that one side does not have is the
-    same if it is switched off on the other.
+    Of data sets only the images count, not the name. Options that are not given have their default.
+    A setting that one side does not have is the same if it is switched off on the other.
     """
-    ours, theirs = run.configuration, result.configuration
-    names = [name for name in {**ours, **theirs} if name != SEED]
-    return [name for name in names if not _is_same(name, ours.get(name), theirs.get(name))]
+    ours, theirs = _with_all_options(run.configuration), _with_all_options(result.configuration)
+    values = {name: [ours.get(name), theirs.get(name)] for name in {**ours, **theirs}}
+    return {name: v for name, v in values.items() if name != SEED and not _is_same(name, *v)}
+
+
+def _with_all_options(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the defaults of those of the network's options that are not given."""
+    if configuration["model"] not in registry.names():
+        return configuration
+    parameters = inspect.signature(registry.entry(configuration["model"]).build).parameters
+    defaults = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+    return configuration | {"options": defaults | configuration["options"]}
 
 
 def _is_same(name: str, a: Any, b: Any) -> bool:

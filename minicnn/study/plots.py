@@ -222,7 +222,8 @@ def runs(
         for axes, measure in ((loss, "train_loss"), (error, "test_error")):
             ends = band.band[measure]
             axes.fill_between(epochs, ends["low"], ends["high"], **gray)
-        error.fill_between([], [], label=f"band of {band.name}", **gray)
+        label = f"{band.name}: expected training loss and test error"
+        error.fill_between([], [], label=label, **gray)
     for i, run in enumerate(found):
         _run(loss, error, run, f"C{i % 10}" if len(found) > 1 else TEST)
     for split, line in LINES.items():

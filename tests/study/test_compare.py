@@ -7,8 +7,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from minicnn.study import compare
+from minicnn.study import compare, plots
 from minicnn.study.compare import duration
+from minicnn.study.results import make_result
 
 from .trained import as_torchs, made_up, trained
 
@@ -98,3 +99,16 @@ def test_a_run_without_test_images(tmp_path):
     assert headings == ["run", "epochs", "train error", "train loss", "time"]
     assert lines == [[tmp_path.name, "4", "10.00%", "0.2", "8.0 s"]]
     found.picture(tmp_path / "train.png")
+
+
+def test_the_band_of_a_published_result_is_shaded():
+    runs = [made_up(str(seed), seed=seed) for seed in (0, 1)]
+    result = make_result("tiny-default", runs, {})
+    figure = plots.runs(runs, band=result)
+    for axes, measure in zip(figure.axes, ("train_loss", "test_error"), strict=True):
+        (corners,) = [path.vertices for path in axes.collections[0].get_paths()]
+        for end in ("low", "high"):
+            for epoch, value in enumerate(result.band[measure][end], start=1):
+                assert np.isclose(corners, (epoch, value)).all(axis=1).any()
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts[0] == "tiny-default: expected training loss and test error"

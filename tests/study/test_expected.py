@@ -86,7 +86,19 @@ def test_the_names_of_data_sets_do_not_count():
 
 
 def test_settings_that_are_off_do_not_count():
-    assert find_expected(made_up(ema=None, nesterov=False, clip=0), KNOWN) is KNOWN[0]
+    run = made_up(ema=None, nesterov=False, clip=0, augment="None")
+    assert find_expected(run, KNOWN) is KNOWN[0]
+
+
+def test_options_that_are_not_given_have_their_defaults():
+    runs = [
+        made_up(str(seed), ERRORS, seed=seed, model="lenet5", options={"num_classes": 10})
+        for seed in (0, 1)
+    ]
+    known = [make_result("lenet5-default", runs, {})]
+    assert find_expected(made_up(model="lenet5", options={}), known) is known[0]
+    with pytest.raises(CheckpointError, match="options is in_channels=3, there in_channels=1"):
+        find_expected(made_up(model="lenet5", options={"in_channels": 3}), known)
 
 
 @pytest.mark.parametrize(
