@@ -152,8 +152,9 @@ def main() -> None:
     else:
         torch.manual_seed(run.seed)
     settings = {
-        "network": run.network,
+        "model": run.network,
         "engine": "torch",
+        "epochs": run.plan.epochs,
         "recipe": {key: describe(value) for key, value in vars(run.plan).items()},
         "seed": run.seed,
         "data": identity(train),

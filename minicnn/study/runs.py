@@ -115,9 +115,13 @@ def _labels(places: list[Path]) -> list[str]:
 def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """The settings that are not the same in all runs, each with its value per run.
 
-    None stands for a setting that a run does not have. Runs of unknown settings have only None.
+    None stands for a setting that a run does not have. Of runs of several engines, which write down
+    other things, only what all have is compared.
     """
     names = list(dict.fromkeys(name for run in runs for name in run.configuration))
+    if len({run.configuration.get("engine") for run in runs}) > 1:
+        common = set(names).intersection(*(run.configuration for run in runs))
+        names = [name for name in names if name in common or name == "engine"]
     found = {name: [run.configuration.get(name) for run in runs] for name in names}
     return {name: values for name, values in found.items() if any(v != values[0] for v in values)}
 

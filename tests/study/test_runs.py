@@ -57,6 +57,7 @@ def test_only_curves(folder):
 def test_a_run_of_another_engine(tmp_path):
     run = read_run(as_torchs(tmp_path / "torch"))
     assert (run.configuration["engine"], run.parameters, run.epochs) == ("torch", None, 4)
+    assert differences([made_up(seed=3), run]) == {"seed": [3, 0], "engine": [None, "torch"]}
 
 
 def test_what_is_missing_is_named(folder, tmp_path):

@@ -59,7 +59,7 @@ def as_torchs(folder, errors=(0.4, 0.2, 0.1, 0.1), **settings):
     run = made_up(errors=errors)
     run.history.save_csv(folder / "history.csv")
     names = ("data", "test data", "seed")
-    found = {"network": "tiny", "engine": "torch", "torch": "2.13.0", "machine": "a machine"}
+    found = {"model": "tiny", "engine": "torch", "torch": "2.13.0", "machine": "a machine"}
     found |= {name: SETTINGS[name] for name in names} | settings
     (folder / CONFIGURATION).write_text(json.dumps(found))
     return folder
