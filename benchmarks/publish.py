@@ -42,8 +42,9 @@ def main() -> None:
     low, high = result.final_band
     print(f"{path}: test error {result.error:.2%}, expected {low:.2%} to {high:.2%}")
     if result.torch_error is not None:
-        difference = 100 * (result.error - result.torch_error)
-        print(f"torch: {result.torch_error:.2%}; ours is {difference:+.2f} points from it")
+        points = 100 * (result.error - result.torch_error)
+        side = "above" if points > 0 else "below"
+        print(f"torch: {result.torch_error:.2%}; ours is {abs(points):.2f} points {side} it")
 
 
 def parse() -> argparse.Namespace:
