@@ -20,7 +20,6 @@ NOT_MIRRORED = {  # tests of more than one source file, with the reason
     "tests/cuda/test_training.py": "whole training runs on the emulated GPU",
     "tests/cuda/test_verify.py": "the program benchmarks/gpu",
     "tests/models/test_counts.py": "every network: one table of parameters and operations",
-    "tests/models/test_starts.py": "every family of networks: the loss falls",
     "tests/models/test_twins.py": "every network against torch",
     "tests/test_tree.py": "the tree itself",
 }

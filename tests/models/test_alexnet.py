@@ -6,6 +6,7 @@ from minicnn import models
 from minicnn.layers import Conv2d, Dropout, Linear
 from minicnn.layers.init import skip_init
 
+from .starts import assert_loss_falls
 from .tables import sizes
 
 
@@ -49,3 +50,7 @@ def test_initial_values():
     assert abs(net.conv3.weight.value.std() - 0.01) < 1e-4
     caffe = models.create("caffenet", seed=0, num_classes=10, input_size=67)
     np.testing.assert_allclose(caffe.fc7.weight.value.std(), 0.005, rtol=0.01)
+
+
+def test_loss_falls(photographs):
+    assert_loss_falls("alexnet", photographs, lr=0.001, steps=60)

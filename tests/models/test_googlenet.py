@@ -3,6 +3,7 @@
 from minicnn import models
 from minicnn.layers.init import skip_init
 
+from .starts import assert_loss_falls
 from .tables import table
 
 
@@ -60,3 +61,11 @@ def test_initial_biases():
     zero = {n for n, p in net.named_parameters() if n.endswith("bias") and not p.value.any()}
     assert zero == {"fc.bias", "aux1.fc2.bias", "aux2.fc2.bias"}
     assert (net.conv1.bias.value == net.conv1.bias.value.dtype.type(0.2)).all()
+
+
+def test_loss_of_googlenet_falls(photographs):
+    assert_loss_falls("googlenet", photographs, lr=0.01, steps=50, input_size=80)
+
+
+def test_loss_of_googlenet_bn_falls(photographs):
+    assert_loss_falls("googlenet_bn", photographs, lr=0.01, steps=20, input_size=80)

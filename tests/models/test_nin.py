@@ -4,6 +4,7 @@ import numpy as np
 
 from minicnn import models
 
+from .starts import assert_loss_falls
 from .tables import sizes
 
 
@@ -30,3 +31,7 @@ def test_initial_weights():
         for layer, std in expected.items():
             np.testing.assert_allclose(net[layer].weight.value.std(), std, rtol=0.03)
             assert not net[layer].bias.value.any()
+
+
+def test_loss_falls(photographs):
+    assert_loss_falls("nin_cifar10", photographs, lr=0.015, steps=100)

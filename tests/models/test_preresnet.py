@@ -7,6 +7,8 @@ from minicnn import models
 from minicnn.layers import BatchNorm2d, Residual, Sequential
 from minicnn.layers.init import skip_init
 
+from .starts import assert_loss_falls
+
 
 @pytest.mark.parametrize("name", ["preresnet18", "preresnet50", "preresnet164_cifar"])
 def test_place_of_the_first_activation(name):
@@ -38,3 +40,7 @@ def test_last_activation():
     for layer in (small.bn4, large.bn5):
         assert isinstance(layer, BatchNorm2d)
         assert layer.activation == "relu"
+
+
+def test_loss_falls(photographs):
+    assert_loss_falls("preresnet20_cifar", photographs, lr=0.02, steps=20)

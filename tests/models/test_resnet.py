@@ -7,6 +7,7 @@ from minicnn import models
 from minicnn.layers import BatchNorm2d, PadShortcut, Sequential
 from minicnn.layers.init import skip_init
 
+from .starts import assert_loss_falls
 from .tables import sizes
 
 
@@ -72,3 +73,11 @@ def test_initial_gammas_are_one():
             if isinstance(layer, BatchNorm2d):
                 np.testing.assert_array_equal(layer.weight.value, 1)
                 np.testing.assert_array_equal(layer.bias.value, 0)
+
+
+def test_loss_of_resnet18_falls(photographs):
+    assert_loss_falls("resnet18", photographs, lr=0.002, steps=20, input_size=64)
+
+
+def test_loss_of_resnet20_cifar_falls(photographs):
+    assert_loss_falls("resnet20_cifar", photographs, lr=0.05, steps=20)

@@ -6,6 +6,7 @@ from minicnn import models
 from minicnn.layers import Conv2d, LocalResponseNorm
 from minicnn.layers.init import skip_init
 
+from .starts import assert_loss_falls
 from .tables import table
 
 
@@ -54,3 +55,7 @@ def test_lrn_only_in_a_lrn():
             net = models.create(name)
         found = [n for n, layer in net.children() if isinstance(layer, LocalResponseNorm)]
         assert found == expected
+
+
+def test_loss_falls(photographs):
+    assert_loss_falls("vgg11", photographs, lr=0.003, steps=50, input_size=64)
