@@ -1,5 +1,7 @@
 """The networks of the papers, one file per architecture: `create(name, **options)`, `names()`."""
 
+import warnings
+from contextlib import nullcontext
 from os import PathLike
 from typing import Any
 
@@ -29,16 +31,19 @@ def create(
         torchvision's names.
     sha256: the checksum of that file. A URL needs one, unless the file's name contains the first
         digits, as torchvision's do (resnet50-0676ba61.pth).
-    options: arguments of the network's constructor, such as num_classes.
+    options: arguments of the network's constructor, such as num_classes. If the file's weights are
+        for another number of classes, the layers that depend on it start from new weights, and a
+        warning says so.
     The result has `name`, `options`, `recipe`, `loss` and `input_shape`.
     Raises ValueError for an unknown name, recipe or option; CheckpointError or DataError for
     weights that cannot be read, do not fit or are not finite.
     """
     if weights is None:
         return registry.create(name, seed=seed, recipe=recipe, **options)
-    with skip_init():
+    # Nothing need be drawn, unless the head may be new.
+    with nullcontext() if "num_classes" in options else skip_init():
         model = registry.create(name, seed=seed, recipe=recipe, **options)
-    load_into(model, weights, sha256)
+    load_into(model, weights, sha256, report=lambda text: warnings.warn(text, stacklevel=4))
     return model
 
 

@@ -13,7 +13,7 @@ from .activation import check_activation
 from .checks import check_dtype, check_dy_shape, check_images
 from .init import Initializer, torch_default
 from .layer import Layer
-from .parameter import Parameter, make_bias
+from .parameter import Parameter, are_frozen, make_bias
 
 
 class Conv2d(Layer):
@@ -128,6 +128,8 @@ class Conv2d(Layer):
 
     def add_weight_grad(self, dy: Array, x: Array) -> None:
         """Add the gradients of weights and biases; dy is the gradient before the activation."""
+        if are_frozen(self.weight, self.bias):
+            return
         bias = self.bias is not None
         dw, db = F.conv2d_grad_weight(dy, x, self.weight.value.shape, bias=bias, **self.geometry)
         self.weight.add_grad(self._connected(dw), copy=False)

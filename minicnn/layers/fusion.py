@@ -5,6 +5,7 @@
 | convolution, batch norm             | `ConvNorm`     | in evaluation, the batch norm   |
 | residual block that ends with these | `ResidualNorm` | the addition and its ReLU       |
 | convolutions with ReLU, max pools   | `ReLUChain`    | in backward, the mask of ReLU   |
+| frozen layers at the start          | `FrozenStart`  | backward                        |
 
 A fused layer contains the layers that it replaces, and so shares their parameters and buffers. Its
 results are equal to theirs up to rounding. Its operations are in `kernels/*/fused.py`;
@@ -14,8 +15,9 @@ results are equal to theirs up to rounding. Its operations are in `kernels/*/fus
 import copy
 from typing import Any
 
+from ..device import model_device
 from ..kernels import functional as F
-from ..kernels.thread_state import grad_enabled
+from ..kernels.thread_state import grad_enabled, no_grad
 from ..kernels.types import Array, Shape
 from .branches import Concat, Residual
 from .checks import check_dtype, check_dy_shape, inside
@@ -23,6 +25,7 @@ from .conv import Conv2d
 from .layer import Layer
 from .network import AuxiliaryNetwork
 from .norm import BatchNorm2d
+from .parameter import are_frozen
 from .pool import MaxPool2d
 from .sequential import Container, Sequential
 
@@ -31,15 +34,48 @@ def fuse(model: Any) -> Any:
     """A network of the same parameters and buffers in which neighbors are fused.
 
     The model itself is not changed; training either of the two trains both. Layers that minicnn
-    does not define are kept. To observe every single layer, run the unfused model.
+    does not define are kept. To observe every single layer, run the unfused model. After layers
+    were frozen or unfrozen, fuse the model again.
     """
+    start, rest = _split_frozen(model)
+    if not (start and rest):
+        return _fused(model)
+    first: Any = Sequential(**start)
+    # Folded batch norms have no kernel of ours on a GPU, and a captured step consists of those.
+    first = _fused(first) if model_device(model) == "cpu" else first
+    return FrozenStart(first, _fused(_with_layers(model, rest)))
+
+
+def _split_frozen(model: Any) -> tuple[dict[str, Layer], dict[str, Layer]]:
+    """The layers before the first one that is trained, and the others; none if none is frozen."""
+    start: dict[str, Layer] = {}
+    rest = dict(model._layers) if _is_chain(model) and model.frozen_names() else {}
+    for name, layer in list(rest.items()):
+        if not are_frozen(*layer.parameters()):
+            inner_start, inner_rest = _split_frozen(layer)
+            if inner_start and inner_rest:
+                start[name] = Sequential(**inner_start)
+                rest[name] = _with_layers(layer, inner_rest)
+            break
+        if name in getattr(model, "heads", {}):
+            break
+        start[name] = rest.pop(name)
+    return (start, rest) if any(layer.parameters() for layer in start.values()) else ({}, {})
+
+
+def _is_chain(layer: Any) -> bool:
+    return _runs_as(layer, Sequential) or _runs_as(layer, AuxiliaryNetwork)
+
+
+def _fused(model: Any) -> Any:
+    """The network with its neighbors fused."""
     if _runs_as(model, Sequential):
         return _with_layers(model, _fuse_neighbors(model))
     if _runs_as(model, Concat):
-        return _with_layers(model, {name: fuse(layer) for name, layer in model._layers.items()})
+        return _with_layers(model, {name: _fused(layer) for name, layer in model._layers.items()})
     if _runs_as(model, AuxiliaryNetwork):
-        twin = _with_layers(model, {name: fuse(layer) for name, layer in model._layers.items()})
-        twin.heads = {name: fuse(head) for name, head in model.heads.items()}
+        twin = _with_layers(model, {name: _fused(layer) for name, layer in model._layers.items()})
+        twin.heads = {name: _fused(head) for name, head in model.heads.items()}
         return twin
     if _runs_as(model, Residual):
         return _fuse_residual(model)
@@ -74,20 +110,20 @@ def _fuse_neighbors(container: Container) -> dict[str, Layer]:
             fused["+".join(group)] = ConvNorm(*group.values())
         else:
             length = 1
-            fused[items[0][0]] = fuse(items[0][1])
+            fused[items[0][0]] = _fused(items[0][1])
         items = items[length:]
     return fused
 
 
 def _fuse_residual(block: Residual) -> Layer:
     body: Any = block.body
-    shortcut = block.shortcut and fuse(block.shortcut)
+    shortcut = block.shortcut and _fused(block.shortcut)
     if _runs_as(body, Sequential) and len(body) > 2:
         *first, (_, conv), (_, norm) = body._layers.items()
         if _are_conv_and_norm(conv, norm) and norm.activation is None:
-            head = fuse(Sequential(**dict(first)))
+            head = _fused(Sequential(**dict(first)))
             return ResidualNorm(head, ConvNorm(conv, norm), shortcut, block.activation)
-    return Residual(fuse(body), shortcut, block.activation)
+    return Residual(_fused(body), shortcut, block.activation)
 
 
 def _are_conv_and_norm(layer: Any, follower: Any) -> bool:
@@ -103,6 +139,29 @@ def _chain_length(items: list[tuple[str, Any]]) -> int:
             break
         length += 1
     return length
+
+
+class FrozenStart(Layer):
+    """Frozen layers, and the trained ones after them: the former save nothing for backward."""
+
+    def __init__(self, start: Layer, rest: Layer):
+        self.start, self.rest = start, rest
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.rest.output_shape(self.start.output_shape(shape))
+
+    def forward(self, x: Array, out: Array | None = None) -> Any:
+        with no_grad():
+            x = self.start(x)
+        return self.rest(x, out=out)
+
+    def backward(self, dy: Any, need_dx: bool = True) -> None:
+        if need_dx:
+            raise RuntimeError(
+                "the first layers are frozen and have saved nothing to compute dx from: "
+                "run the model that was not fused, or pass need_dx=False"
+            )
+        self.rest.backpropagate(dy, need_dx=False)
 
 
 class ConvNorm(Layer):

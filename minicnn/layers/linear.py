@@ -12,7 +12,7 @@ from .activation import check_activation
 from .checks import check_dtype, check_dy_shape
 from .init import Initializer, torch_default
 from .layer import Layer
-from .parameter import Parameter, make_bias
+from .parameter import Parameter, are_frozen, make_bias
 
 
 class Linear(Layer):
@@ -62,10 +62,11 @@ class Linear(Layer):
         x, y = self.pop_saved()
         check_dy_shape(self, dy, y.shape)
         dy = F.activation_grad(dy, y, self.activation)
-        dw, db = F.linear_grad_weight(dy, x)
-        self.weight.add_grad(dw, copy=False)
-        if self.bias:
-            self.bias.add_grad(db, copy=False)
+        if not are_frozen(self.weight, self.bias):
+            dw, db = F.linear_grad_weight(dy, x)
+            self.weight.add_grad(dw, copy=False)
+            if self.bias:
+                self.bias.add_grad(db, copy=False)
         return F.linear_grad_input(dy, self.weight.value) if need_dx else None
 
 

@@ -19,7 +19,9 @@ class Parameter:
         initializer reads them. fan_in may be an array with one number per output.
     trainable: the number of scalars that are trained; fewer than value.size if some are fixed.
     lr_multiplier, weight_decay_multiplier: factors that the optimizer applies to this parameter
-        only (Caffe's lr_mult and decay_mult); 0 and 0 freeze it.
+        only (Caffe's lr_mult and decay_mult).
+    frozen: True for a parameter that is not trained: it gets no gradient, and optimizers leave it
+        as it is. `model.freeze(...)` sets it.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Parameter:
         self.trainable = value.size if trainable is None else trainable
         self.lr_multiplier = 1.0
         self.weight_decay_multiplier = 1.0
+        self.frozen = False
 
     @property
     def grad(self) -> Array:
@@ -45,11 +48,13 @@ class Parameter:
             self._grad = self._checked(gradient, copy=True)
 
     def add_grad(self, gradient: Array, copy: bool = True) -> None:
-        """Add an array of the value's shape to the gradient.
+        """Add an array of the value's shape to the gradient, unless the parameter is frozen.
 
         copy: False if the caller does not use the array afterwards, so that it need not be copied.
         Raises ShapeError if the shape differs.
         """
+        if self.frozen:
+            return
         if self._grad is None:
             self._grad = self._checked(gradient, copy)
         else:
@@ -82,6 +87,11 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"Parameter({'x'.join(map(str, self.value.shape))}, {self.value.dtype})"
+
+
+def are_frozen(*parameters: Parameter | None) -> bool:
+    """True if none of these is trained, so that their gradients need not be computed."""
+    return all(parameter is None or parameter.frozen for parameter in parameters)
 
 
 def make_bias(size: int, fan_in: Any, fan_out: Any, value: float | None) -> Parameter:

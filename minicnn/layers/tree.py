@@ -1,5 +1,7 @@
 """A network as a tree of layers, parameters and buffers with names."""
 
+import difflib
+import fnmatch
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ from ..errors import CheckpointError
 from ..kernels.types import Array
 from ..rng import generator
 from .init import Initializer
-from .parameter import Parameter
+from .parameter import Parameter, are_frozen
 
 if TYPE_CHECKING:
     from typing import Self
@@ -27,6 +29,7 @@ class Tree:
     """
 
     training = True
+    frozen = False
     buffers: tuple[str, ...] = ()
 
     def children(self) -> Iterator[tuple[str, "Layer"]]:
@@ -101,14 +104,61 @@ class Tree:
             copy_into(array, state[name])
 
     def train(self, mode: bool = True) -> "Self":
-        """Training mode for this layer and all inside: dropout drops, batch norm uses the batch."""
+        """Training mode for this layer and all inside: dropout drops, batch norm uses the batch.
+
+        Frozen layers stay in evaluation mode.
+        """
         for _, layer in self.named_layers():
-            layer.training = mode
+            layer.training = mode and not layer.frozen
         return self
 
     def eval(self) -> "Self":
         """Evaluation mode: the opposite of `train()`. Returns the layer."""
         return self.train(False)
+
+    def freeze(self, *names: str) -> "Self":
+        """Exclude layers, or single parameters, from training.
+
+        names: dotted names, such as "conv1", "layer1" (with all that is inside), "conv1.weight", or
+            patterns such as "layer[12]" and "conv*"; "*" is everything.
+        The parameters get no gradients and stay as they are. The layers run as in evaluation: batch
+        norm uses and keeps its running statistics, dropout drops nothing. In `fit`, backward ends
+        at the lowest layer that is trained.
+        Raises ValueError, and freezes nothing, without names or for one that nothing has.
+        """
+        return self._set_frozen(names, True)
+
+    def unfreeze(self, *names: str) -> "Self":
+        """Undo `freeze` for these names or patterns."""
+        return self._set_frozen(names, False)
+
+    def _set_frozen(self, names: tuple[str, ...], frozen: bool) -> "Self":
+        if not names:
+            raise ValueError('expected names of layers; "*" means all of them')
+        layers = {name: layer for name, layer in self.named_layers() if name}
+        parameters = dict(self.named_parameters())
+        chosen = [name for pattern in names for name in matching(pattern, [*layers, *parameters])]
+        for name in chosen:
+            if name in parameters:
+                parameters[name].frozen = frozen
+                continue
+            for _, layer in layers[name].named_layers():
+                layer.frozen = frozen
+                layer.training = self.training and not frozen
+            for parameter in layers[name].parameters():
+                parameter.frozen = frozen
+        return self
+
+    def frozen_names(self, prefix: str = "") -> list[str]:
+        """What is not trained: layers, or single parameters, each by its shortest name."""
+        parameters = self.parameters()
+        if prefix and parameters and are_frozen(*parameters):
+            return [prefix]
+        own = {name: p for name, p in vars(self).items() if isinstance(p, Parameter)}
+        found = [join(prefix, name) for name, parameter in own.items() if parameter.frozen]
+        for name, child in self.children():
+            found += child.frozen_names(join(prefix, name))
+        return found
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero."""
@@ -152,6 +202,17 @@ class Tree:
         for _, child in self.children():
             child.initialize(weight, bias)
         return self
+
+
+def matching(pattern: str, names: list[str]) -> list[str]:
+    """The names that a name or pattern means. Raises ValueError if there is none."""
+    found = [pattern] if pattern in names else fnmatch.filter(names, pattern)
+    if not found:
+        near = difflib.get_close_matches(pattern, names, 3)
+        top = [name for name in names if "." not in name]
+        hint = f"did you mean {', '.join(near)}" if near else f"it has {', '.join(top)}"
+        raise ValueError(f"the network has no layer or parameter {pattern!r}; {hint}")
+    return found
 
 
 def join(prefix: str, name: str) -> str:

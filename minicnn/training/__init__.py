@@ -14,6 +14,7 @@ from .losses import (
 )
 from .metrics import Evaluation, evaluate
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from .phases import Freeze, ScaleRate, SwitchAugment
 from .recipe import Recipe
 from .schedules import (
     Constant,
@@ -44,6 +45,7 @@ __all__ = [
     "EarlyStopping",
     "Evaluation",
     "Exponential",
+    "Freeze",
     "History",
     "InverseTimeDecay",
     "LogLines",
@@ -59,9 +61,11 @@ __all__ = [
     "RMSProp",
     "Recipe",
     "ReduceOnPlateau",
+    "ScaleRate",
     "Schedule",
     "SoftmaxCrossEntropy",
     "StepDecay",
+    "SwitchAugment",
     "TensorBoardLog",
     "Trainer",
     "WarmUp",

@@ -40,6 +40,7 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
         "lr": trainer.base_lr,
         **settings,
         "multipliers of (lr, weight_decay)": multipliers,
+        "frozen": ", ".join(trainer.model.frozen_names()) or None,
         "schedule": repr(trainer.schedule),
         "loss": describe(trainer.loss),
         "augment": describe(loader.augment),

@@ -31,8 +31,11 @@ class CapturedStep:
         self.step = step
         self._graphs: dict[tuple, _Graph] = {}
         self._seen: Counter[tuple] = Counter()
+        self._network: Any = None
 
     def __call__(self, run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
+        if run.network is not self._network:  # fused again, as other layers are frozen
+            self._network, self._graphs, self._seen = run.network, {}, Counter()
         with labels_checked():
             kind = x.shape, labels.shape, labels.dtype
             if kind in self._graphs:

@@ -27,7 +27,7 @@ def forward_backward(run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
 
 def train_epoch(run: "Trainer", step: Step = forward_backward) -> bool:
     """Train to the end of the epoch. Returns False if an interruption ended it early."""
-    run.network.train()
+    run.start_epoch()
     run.metrics.start_clock()
     for x, labels in run.loader:
         factor = run.schedule.at(run.iteration, len(run.loader), run.epochs)

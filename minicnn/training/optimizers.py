@@ -51,15 +51,16 @@ class Optimizer:
         ]
 
     def step(self) -> None:
-        """Update all parameters once, with the learning rate `self.lr`."""
+        """Update all parameters once, with the learning rate `self.lr`; frozen ones stay."""
         self.steps += 1
-        rates, decays = zip(*self.effective_multipliers(), strict=True)
+        every = zip(self.parameters, self.effective_multipliers(), self.state, strict=True)
+        trained = [item for item in every if not item[0].frozen]
         self.update(
-            [p.value for p in self.parameters],
-            [p.grad for p in self.parameters],
-            *([slots[slot] for slots in self.state] for slot in self.slots),
-            lr=[self.lr * factor for factor in rates],
-            weight_decay=[self.weight_decay * factor for factor in decays],
+            [p.value for p, _, _ in trained],
+            [p.grad for p, _, _ in trained],
+            *([slots[slot] for _, _, slots in trained] for slot in self.slots),
+            lr=[self.lr * rate for _, (rate, _), _ in trained],
+            weight_decay=[self.weight_decay * decay for _, (_, decay), _ in trained],
         )
 
     def effective_multipliers(self) -> list[tuple[float, float]]:

@@ -13,6 +13,7 @@ from ..device import array_device, model_device, to_input
 from ..errors import DataError, ShapeError, TrainingError
 from ..layers import Layer, no_grad, observe
 from ..layers.norm import BatchNorm2d
+from ..layers.parameter import are_frozen
 from .losses import (
     AuxiliaryLoss,
     BinaryCrossEntropy,
@@ -55,7 +56,7 @@ def check_data(
 
 
 def check_optimizer(optimizer: Optimizer, model: Layer) -> None:
-    """Raise ValueError unless the optimizer has parameters of that model, on its device."""
+    """Raise ValueError unless the optimizer trains parameters of that model, on its device."""
     own = {id(parameter) for parameter in model.parameters()}
     foreign = [p for p in optimizer.parameters if id(p) not in own]
     name = type(optimizer).__name__
@@ -64,6 +65,8 @@ def check_optimizer(optimizer: Optimizer, model: Layer) -> None:
             f"{name}: {len(foreign)} of its {len(optimizer.parameters)} parameters are not "
             f"the model's, such as {foreign[0]!r}: expected some of model.parameters()"
         )
+    if are_frozen(*optimizer.parameters):
+        raise ValueError(f"{name}: all of its parameters are frozen; expected some to train")
     for parameter, slots in zip(optimizer.parameters, optimizer.state, strict=True):
         for slot, array in slots.items():
             if array_device(array) != array_device(parameter.value):

@@ -72,6 +72,7 @@ class Trainer:
         self.model, self.loader, self.loss = model, loader, loss
         self.test, self.validation = test, validation
         self.network = fuse(model)  # the same parameters, in fewer passes over memory
+        self._frozen = model.frozen_names()
         self.device = model_device(model)
         self.optimizer, self.schedule, self.base_lr = optimizer, schedule, optimizer.lr
         self.epochs, self.out, self.checkpoint_seconds = epochs, out, checkpoint_seconds
@@ -110,6 +111,16 @@ class Trainer:
         if self.history.interrupted and self.out is None:
             raise KeyboardInterrupt
         return self.history
+
+    def start_epoch(self) -> None:
+        """Switch to training mode; if other layers are frozen than before, fuse the network again.
+
+        Callbacks may freeze layers before the first epoch and between epochs.
+        """
+        frozen = self.model.frozen_names()
+        if frozen != self._frozen:
+            self._frozen, self.network = frozen, fuse(self.model)
+        self.network.train()
 
     def notify(self, event: str, *arguments: Any) -> None:
         """Call the method `event` of all callbacks."""

@@ -1,24 +1,37 @@
 """Weights from a path or a URL, loaded into an existing network."""
 
 import re
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from urllib.parse import urlparse
 
 from .. import registry
 from ..data.download import cache_folder, download, sha256
+from ..data.transforms import Preprocess
 from ..errors import CheckpointError
 from ..layers import Layer, Network, metadata
 from ..registry import TorchForm
-from .safetensors import is_torchs, model_tensors, put_into, read
+from .head import keep_new_head
+from .safetensors import is_torchs, model_tensors, put_into, read, saved_preprocess
 from .torch_file import read_torch
+from .torch_state import own_tensors
 
 # The names of torchvision's files end with the first digits of their checksum.
 CHECKSUM_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 
 
-def load_into(model: Layer, source: str | PathLike[str], checksum: str | None = None) -> None:
+def load_into(
+    model: Network,
+    source: str | PathLike[str],
+    checksum: str | None = None,
+    report: Callable[[str], object] = print,
+) -> None:
     """Copy the weights at a path or URL into `model`, which is in training mode afterwards.
+
+    The model was made by `registry.create`. If `num_classes` is among its options and the file has
+    another number of classes, the head keeps the model's own weights, and `report` is called with
+    a sentence that says so.
 
     source: a safetensors file, or a torch checkpoint (.pth, .pt) with torchvision's names.
     checksum: the SHA-256 of the file, or its first digits.
@@ -30,17 +43,20 @@ def load_into(model: Layer, source: str | PathLike[str], checksum: str | None = 
     if checksum and path.is_file() and not sha256(path).startswith(checksum.lower()):
         raise CheckpointError(f"{path}: its SHA-256 is {sha256(path)}, expected {checksum}")
     is_ours = path.suffix == ".safetensors"
-    tensors, metadata = read(path) if is_ours else (read_torch(path), {"format": "pt"})
+    tensors, about = read(path) if is_ours else (read_torch(path), {"format": "pt"})
     state = model_tensors(tensors)
     try:
-        in_torchs_layout = is_torchs(model, state, metadata)
+        in_torchs_layout = is_torchs(model, state, about)
         if in_torchs_layout:
+            state = own_tensors(model, state)
             _check_options(model)
+        state, said = keep_new_head(model, state, in_torchs_layout)
         put_into(model, state, in_torchs_layout)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
-    if in_torchs_layout:
-        _take_preprocess(model)
+    if said:
+        report(f"{path}: {said}")
+    _take_preprocess(model, about)
     model.train()
 
 
@@ -59,11 +75,15 @@ def _check_options(model: Layer) -> None:
             )
 
 
-def _take_preprocess(model: Layer) -> None:
-    """Weights bring what they were trained with."""
+def _take_preprocess(model: Network, about: Mapping[str, str]) -> None:
+    """Weights bring what they were trained with: torch's by the network, ours in the metadata."""
     form = _torch_form(model)
-    if form and form.preprocess and isinstance(model, Network):
-        model.preprocess = form.preprocess.for_input(model.input_shape)
+    if any(key.startswith("minicnn.") for key in about):
+        found = saved_preprocess(about)
+    else:
+        found = form.preprocess if form else None
+    is_known = isinstance(found, Preprocess)
+    model.preprocess = found.for_input(model.input_shape) if is_known else found
 
 
 def _fetch(url: str, checksum: str | None) -> Path:

@@ -229,6 +229,12 @@ def preprocess_from_json(found: Any) -> Any:
     return Preprocess(**arguments)
 
 
+def saved_preprocess(metadata: Mapping[str, str]) -> Any:
+    """What the network in a file of minicnn's was trained with; None if it does not say."""
+    about = json.loads(metadata[MODEL]) if MODEL in metadata else {}
+    return preprocess_from_json(about.get("preprocess"))
+
+
 def _unknown_preprocess(images: Any) -> Any:
     raise DataError(
         "the network was trained with a preprocess function of its own, which its file does not "

@@ -8,7 +8,7 @@
 | batch norm      | weight, bias, running_mean, _var | the same, and num_batches_tracked |
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def to_torch(model: Layer) -> dict[str, np.ndarray]:
     """The model's weights in torch's layouts, with the names of torchvision (or the usual CIFAR)
     code where that has such a network, and otherwise with the model's own.
     """
-    translate, maps = _translator(model), flattened_maps(model)
+    translate, maps = translator(model), flattened_maps(model)
     state = {}
     for name, array in model.state_dict().items():
         state[translate(name)] = array_to_torch(array, maps.get(_layer_name(name)))
@@ -50,9 +50,9 @@ def load_torch(model: Layer, state: Mapping[str, np.ndarray]) -> None:
     nothing, if a tensor is missing, unknown, of another shape, not floating-point or not finite;
     it names the first few.
     """
-    translate, maps = _translator(model), flattened_maps(model)
+    translate, maps = translator(model), flattened_maps(model)
     own = {translate(name): (name, array) for name, array in model.state_dict().items()}
-    state = _own_tensors(state, own.keys(), isinstance(model, AuxiliaryNetwork))
+    state = own_tensors(model, state)
     faults = _misfits(state, {name: _torch_shape(array.shape) for name, (_, array) in own.items()})
     if faults:
         raise CheckpointError(
@@ -82,21 +82,20 @@ def has_torch_layout(model: Layer, state: Mapping[str, np.ndarray]) -> bool | No
     return None if is_same and any(array.ndim > 1 for array in own.values()) else False
 
 
-def _own_tensors(
-    state: Mapping[str, np.ndarray], names: Collection[str], has_heads: bool
-) -> dict[str, np.ndarray]:
+def own_tensors(model: Layer, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The tensors without the counters, the heads and the prefixes that the model does not have."""
+    names = set(map(translator(model), model.state_dict()))
     kept = {
         name: array
         for name, array in state.items()
         if not name.endswith(COUNTER) and name not in AVERAGING
     }
-    while kept and not kept.keys() & set(names):
+    while kept and not kept.keys() & names:
         prefix = next((p for p in WRAPPERS if all(n.startswith(p) for n in kept)), None)
         if prefix is None:
             break
         kept = {name.removeprefix(prefix): array for name, array in kept.items()}
-    ignored = () if has_heads else ("aux1.", "aux2.")
+    ignored = () if isinstance(model, AuxiliaryNetwork) else ("aux1.", "aux2.")
     return {name: array for name, array in kept.items() if not name.startswith(ignored)}
 
 
@@ -189,7 +188,8 @@ def _linear_after_flatten(steps: Iterable[LayerTrace]) -> Iterator[tuple[str, Sh
             maps = None
 
 
-def _translator(model: Layer) -> Callable[[str], str]:
+def translator(model: Layer) -> Callable[[str], str]:
+    """From the name of a tensor to its name in torch's files."""
     name = _name(model)
     form = registry.entry(name).torch if name in registry.names() else None
     return form.names if form else str

@@ -304,3 +304,22 @@ def test_devices_that_are_not_there():
             network().to("cuda")
     with pytest.raises(ValueError, match="unknown precision 'fp8'"):
         minicnn.set_precision("fp8")
+
+
+class FreezeLate(training.Callback):
+    """Freeze the first two layers after one epoch."""
+
+    def on_epoch_end(self, trainer, row):
+        trainer.model.freeze("0", "1")
+
+
+def test_frozen_layers_as_on_the_cpu(emulate):
+    """A step that was captured before is not replayed after layers were frozen."""
+    cpu, _ = fit("cpu", callbacks=[FreezeLate()])
+    emulate()
+    gpu, _ = fit(callbacks=[FreezeLate()])
+    kept, _ = fit(epochs=1)
+    for name, array in parameters(cpu).items():
+        np.testing.assert_allclose(parameters(gpu)[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+        same = np.array_equal(parameters(gpu)[name], parameters(kept)[name])
+        assert same == name.startswith(("0.", "1.")), name

@@ -5,6 +5,7 @@ import pytest
 
 import minicnn
 from minicnn import layers, models
+from minicnn.kernels import functional as F
 from minicnn.layers import (
     BatchNorm2d,
     Conv2d,
@@ -18,7 +19,7 @@ from minicnn.layers import (
     Sequential,
     fuse,
 )
-from minicnn.layers.fusion import ConvNorm, ReLUChain, ResidualNorm
+from minicnn.layers.fusion import ConvNorm, FrozenStart, ReLUChain, ResidualNorm
 
 
 def chain():
@@ -154,3 +155,64 @@ def test_filters_are_transformed_again_after_training():
         conv.weight.value *= 2
         changed = conv(x) - conv.bias.value
     np.testing.assert_allclose(changed, 2 * (before - conv.bias.value), rtol=1e-3, atol=1e-4)
+
+
+def test_frozen_layers_at_the_start_save_nothing(monkeypatch):
+    """The gradients of the others are those of the unfused model; dx cannot be had."""
+    calls = []
+    for name in ("conv2d_grad_input", "conv2d_grad_weight"):
+        real = getattr(F, name)
+        monkeypatch.setattr(
+            F, name, lambda *a, name=name, real=real, **k: (calls.append(name), real(*a, **k))[1]
+        )
+    model = Network(
+        conv1=Conv2d(3, 6, 3),
+        bn1=BatchNorm2d(6, activation="relu"),
+        stage=Sequential(
+            conv2=Conv2d(6, 4, 3), relu=ReLU(), conv3=Conv2d(4, 4, 1), bn3=BatchNorm2d(4)
+        ),
+        pool=GlobalAvgPool2d(),
+        fc=Linear(4, 5),
+    )
+    x = np.random.default_rng(0).standard_normal((3, 9, 8, 3), dtype=np.float32)
+    labels = np.arange(3)
+    for names, inputs, weights in (
+        (["conv1", "bn1"], 1, 2),
+        (["conv1", "bn1", "stage.conv2"], 0, 1),
+        (["conv1", "bn1", "stage"], 0, 0),
+    ):
+        with minicnn.no_grad():
+            model.unfreeze("*").train()(x)  # nothing is saved
+        fused = fuse(model.freeze(*names))
+        assert isinstance(fused, FrozenStart)
+        calls.clear()
+        _, dy = minicnn.softmax_cross_entropy(fused(x), labels)
+        fused.backward(dy, need_dx=False)
+        assert calls.count("conv2d_grad_input") == inputs
+        assert calls.count("conv2d_grad_weight") == weights
+        assert all(layer._saved is None for _, layer in fused.start.named_layers())
+        found = {name: p._grad for name, p in model.named_parameters()}
+        model.zero_grad()
+        _, dy = minicnn.softmax_cross_entropy(model(x), labels)
+        model.backward(dy)
+        for name, parameter in model.named_parameters():
+            assert (found[name] is None) == parameter.frozen
+            if not parameter.frozen:
+                np.testing.assert_allclose(found[name], parameter.grad, rtol=1e-4, atol=1e-6)
+        model.zero_grad()
+        fused(x)
+        with pytest.raises(RuntimeError, match="the first layers are frozen"):
+            fused.backward(dy)
+    assert not isinstance(fuse(model.unfreeze("*").freeze("fc")), FrozenStart)
+
+
+def test_a_head_that_reads_a_frozen_layer_is_trained():
+    model = models.create("googlenet", seed=0, num_classes=5, input_size=224)
+    model.freeze("conv*", "inception*")
+    fused = fuse(model.train())
+    assert isinstance(fused, FrozenStart)
+    outputs = fused(np.random.default_rng(0).standard_normal((1, 224, 224, 3), dtype=np.float32))
+    fused.backward(tuple(np.ones_like(y) for y in outputs), need_dx=False)
+    without = {name for name, p in model.named_parameters() if p._grad is None}
+    assert without == {name for name, p in model.named_parameters() if p.frozen}
+    assert any(name.startswith("aux1") for name, p in model.named_parameters() if p.grad.any())

@@ -120,3 +120,37 @@ def test_state_dict_faults_are_all_listed():
 def test_all_layers_are_exported():
     for name in layers.__all__:
         assert getattr(layers, name) is not None
+
+
+def test_freeze_names_layers_parameters_and_patterns():
+    net = Network(
+        conv=Conv2d(3, 4, 3),
+        stage1=Sequential(bn=BatchNorm2d(4), drop=Dropout(0.5)),
+        stage2=Sequential(bn=BatchNorm2d(4)),
+        flatten=Flatten(),
+        fc=Linear(64, 10),
+    )
+    net.freeze("stage1", "fc.bias")
+    assert net.frozen_names() == ["stage1", "fc.bias"]
+    net.train()
+    assert [name for name, layer in net.named_layers() if not layer.training] == [
+        "stage1",
+        "stage1.bn",
+        "stage1.drop",
+    ]
+    net.freeze("stage*")
+    assert net.frozen_names() == ["stage1", "stage2", "fc.bias"]
+    net.unfreeze("stage1.bn", "fc.bias")
+    assert net.frozen_names() == ["stage2"]
+    assert net.stage1.bn.training
+    net.freeze("*").eval().unfreeze("fc")
+    assert net.frozen_names() == ["conv", "stage1", "stage2"]
+    assert not net.fc.training
+    for names, message in (
+        (["conv", "stage3"], r"no layer or parameter 'stage3'; did you mean stage2, stage1"),
+        (["x*"], r"no layer or parameter 'x\*'; it has conv, stage1, stage2, flatten, fc"),
+        ([], "expected names of layers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            net.unfreeze("*").freeze(*names)
+        assert net.frozen_names() == []

@@ -1,0 +1,154 @@
+"""Frozen layers in training, and callbacks that change a run after some epochs."""
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import data, training
+from minicnn.errors import CheckpointError
+from minicnn.layers import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, Network
+from minicnn.training import Freeze, ScaleRate, SwitchAugment
+
+IMAGES = np.random.default_rng(0).standard_normal((40, 8, 8, 3), dtype=np.float32)
+LABELS = np.arange(40) % 5
+LAYERS = ("conv1", "bn1", "conv2", "bn2", "fc")
+
+
+def network():
+    minicnn.seed(3)
+    return Network(
+        conv1=Conv2d(3, 6, 3, padding=1, bias=False),
+        bn1=BatchNorm2d(6, activation="relu"),
+        pool1=MaxPool2d(2),
+        conv2=Conv2d(6, 8, 3, padding=1),
+        bn2=BatchNorm2d(8, activation="relu"),
+        pool=GlobalAvgPool2d(),
+        drop=Dropout(0.3),
+        fc=Linear(8, 5),
+        input_shape=(8, 8, 3),
+    )
+
+
+def fit(model, **options):
+    settings = {"epochs": 2, "batch_size": 8, "lr": 0.05, "progress": False} | options
+    return training.fit(model, (IMAGES, LABELS), **settings)
+
+
+def changed(before, model):
+    """The layers with a parameter or a statistic that is not what it was, to the bit."""
+    now = model.state_dict()
+    names = [name.rpartition(".")[0] for name in now if not np.array_equal(now[name], before[name])]
+    return tuple(dict.fromkeys(names))
+
+
+def copied(model):
+    return {name: array.copy() for name, array in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
+@pytest.mark.parametrize(
+    ("frozen", "trained"),
+    [
+        (("conv1", "bn1"), ("conv2", "bn2", "fc")),
+        (("conv*", "bn2"), ("bn1", "fc")),  # in the middle: dx passes through
+        (("fc",), ("conv1", "bn1", "conv2", "bn2")),
+    ],
+)
+def test_frozen_layers_stay_to_the_bit(frozen, trained, optimizer):
+    model = network().freeze(*frozen)
+    before = copied(model)
+    fit(model, optimizer=optimizer)
+    assert changed(before, model) == trained
+    assert all(p._grad is None for p in model.parameters() if p.frozen)
+
+
+def test_the_others_are_trained_as_if_the_frozen_ones_had_no_rate():
+    """Against the long way: everything is computed, and the updates of some layers are undone."""
+    model, other = network(), network()
+    model.freeze("conv1", "bn1")
+    other.bn1.momentum = 0.0
+    generator = np.random.default_rng(0)
+    optimizer = training.SGD(other.parameters(), lr=0.05, momentum=0.9)
+    own = training.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    kept = copied(other)
+    for _ in range(3):
+        rows = generator.permutation(40)[:8]
+        for net, rule in ((model, own), (other, optimizer)):
+            minicnn.seed(5)
+            net.train()
+            net.bn1.training = False
+            _, gradient = minicnn.softmax_cross_entropy(net(IMAGES[rows]), LABELS[rows])
+            rule.zero_grad()
+            net.backward(gradient)
+            rule.step()
+        for name in ("conv1.weight", "bn1.weight", "bn1.bias"):
+            other.state_dict()[name][...] = kept[name]
+    for name, array in other.state_dict().items():
+        np.testing.assert_allclose(model.state_dict()[name], array, rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_to_train_is_refused():
+    with pytest.raises(ValueError, match="SGD: all of its parameters are frozen"):
+        fit(network().freeze("*"))
+
+
+def test_a_resumed_run_must_freeze_the_same(tmp_path):
+    fit(network().freeze("conv1"), out=tmp_path)
+    with pytest.raises(CheckpointError, match="frozen was 'conv1' and is now 'conv1, bn1'"):
+        fit(network().freeze("conv1", "bn1"), out=tmp_path, epochs=3, resume=True)
+    model = network().freeze("conv1")
+    fit(model, out=tmp_path, epochs=4, resume=True)
+    whole = network().freeze("conv1")
+    fit(whole, epochs=4)
+    assert not changed(copied(whole), model)
+
+
+class Record(training.Callback):
+    """What is frozen, the multipliers and the augmentation in each epoch."""
+
+    def __init__(self):
+        self.rows = []
+
+    def on_step_end(self, trainer, loss):
+        model, done = trainer.model, trainer.epoch
+        row = (model.frozen_names(), model.fc.bias.lr_multiplier, trainer.loader.augment)
+        self.rows = [*self.rows[: done - 1], row]
+
+
+def test_phases_begin_and_end_and_are_resumed(tmp_path):
+    first, later = data.RandomCropFlip(8, padding=1), data.RandomCropFlip(8)
+    phases = [
+        Freeze("conv1", "bn1", after=2),
+        ScaleRate("*.bias", factors={1: 10, 3: 100}),
+        SwitchAugment(first, later, after=1),
+    ]
+    plan = training.Recipe("a test", None, 4, 8, 0.01, augment=first, callbacks=tuple(phases))
+    record, model = Record(), network()
+    fit(model, recipe=plan, epochs=4, lr=None, callbacks=[record])
+    frozen = ["conv1", "bn1"]
+    assert record.rows == [
+        ([], 1, first),
+        ([], 10, later),
+        (frozen, 10, later),
+        (frozen, 100, later),
+    ]
+    assert model.frozen_names() == []
+    assert model.fc.bias.lr_multiplier == 1
+    resumed = network()
+    for epochs in (1, 3, 4):
+        fit(resumed, recipe=plan, epochs=epochs, lr=None, out=tmp_path, resume=True)
+    assert not changed(copied(model), resumed)
+
+
+def test_an_augmentation_of_ones_own_is_kept():
+    plan = training.Recipe(
+        "a test", None, 2, 8, 0.01, callbacks=(SwitchAugment(data.RandomShift(1), None, after=0),)
+    )
+    record, own = Record(), data.RandomShift(2)
+    fit(network(), recipe=plan, lr=None, augment=own, callbacks=[record])
+    assert [row[2] for row in record.rows] == [own, own]
+
+
+def test_a_name_that_the_network_does_not_have():
+    with pytest.raises(ValueError, match="no layer or parameter 'conv9'; did you mean conv2"):
+        fit(network(), callbacks=[Freeze("conv9", after=0)])
