@@ -17,12 +17,14 @@ from ._version import __version__
 from .device import set_precision, to_device, to_host, to_input
 from .kernels.dispatch import get_num_threads, set_num_threads, use
 from .kernels.thread_state import no_grad
+from .prediction import Prediction, predict
 from .registry import register
 from .rng import seed
 from .training.losses import softmax_cross_entropy
 from .weights import load, save
 
 __all__ = [
+    "Prediction",
     "__version__",
     "data",
     "errors",
@@ -31,6 +33,7 @@ __all__ = [
     "load",
     "models",
     "no_grad",
+    "predict",
     "register",
     "save",
     "seed",

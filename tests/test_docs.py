@@ -46,6 +46,7 @@ def small_world(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.filterwarnings("ignore:.*starts from new weights")
 @pytest.mark.parametrize(("page", "line", "code"), list(blocks("python")))
 def test_python_blocks_run(small_world, capsys, page, line, code):
     compiled = compile("\n" * line + code, str(page), "exec")

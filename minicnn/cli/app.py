@@ -15,6 +15,7 @@ from ..device import DEVICES, PRECISIONS, set_precision, validate_device
 from ..errors import MinicnnError
 from ..kernels import dispatch
 from ..layers import Network
+from .own import find_entry
 
 app = typer.Typer(
     help="Convolutional networks written out by hand: train, measure and inspect them.",
@@ -36,6 +37,12 @@ def device_name(text: str) -> str:
 OptionFlags = Annotated[
     list[str] | None,
     typer.Option("--option", "-o", help="An option of the network, as key=value; repeatable."),
+]
+ModelFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--model", help="The network of the file, if it is one of your own: FILE.py:FUNCTION."
+    ),
 ]
 DataFlag = Annotated[
     str | None,
@@ -105,9 +112,12 @@ def choose_compute(backend: str | None, device: str, precision: str | None) -> N
     dispatch.use(backend)
 
 
-def load_network(path: str | Path, device: str = "cpu") -> Network:
-    """The network that was saved in a .safetensors file, on that device."""
-    network = cast(Network, weights.load(path))
+def load_network(path: str | Path, device: str = "cpu", model: str | None = None) -> Network:
+    """The network that was saved in a .safetensors file, on that device.
+
+    model: `--model`, a network by name to make in place of the one that the file names.
+    """
+    network = cast(Network, weights.load(path, name=model and find_entry(model).name))
     network.to(device)
     return network
 

@@ -13,6 +13,7 @@ from .app import (
     BackendFlag,
     DataFlag,
     DeviceFlag,
+    ModelFlag,
     PrecisionFlag,
     app,
     choose_compute,
@@ -33,10 +34,11 @@ def evaluate(
     backend: BackendFlag = None,
     device: DeviceFlag = "cpu",
     precision: PrecisionFlag = None,
+    model: ModelFlag = None,
 ) -> None:
     """Measure a trained network: loss, top-1 and top-5 accuracy, accuracy per class."""
     choose_compute(backend, device, precision)
-    network = load_network(checkpoint, device)
+    network = load_network(checkpoint, device, model)
     source = data_source or network.trained_on or None
     _, test_set, _ = load_data(source, network.recipe.data, preprocess_of(network).decode)
     result = metrics.evaluate(network, test_set, batch_size=batch_size)

@@ -12,7 +12,16 @@ from .. import registry
 from ..kernels import dispatch, functional
 from ..layers.init import skip_init
 from ..study.summary import summarize
-from .app import OptionFlags, app, console, load_network, parse_input_size, parse_options
+from .app import (
+    ModelFlag,
+    OptionFlags,
+    app,
+    console,
+    load_network,
+    parse_input_size,
+    parse_options,
+)
+from .own import find_entry
 from .tables import print_table, show_probe, summary_table
 
 
@@ -26,7 +35,9 @@ class Format(StrEnum):
 
 @app.command()
 def summary(
-    model: Annotated[str, typer.Argument(help="A network's name, or a .safetensors file.")],
+    model: Annotated[
+        str, typer.Argument(help="A network's name, FILE.py:FUNCTION, or a .safetensors file.")
+    ],
     input_size: Annotated[
         str | None,
         typer.Option("--input", help="H, HxW or HxWxC in pixels; by default the network's own."),
@@ -36,14 +47,16 @@ def summary(
     with_probe: Annotated[
         bool, typer.Option("--probe", help="Also run one step and show the scale of every layer.")
     ] = False,
+    own: ModelFlag = None,
     option: OptionFlags = None,
 ) -> None:
     """The layers of a network: kernel, stride, output size, memory, parameters, MACs, ..."""
+    options = parse_options(option)
     with nullcontext() if with_probe else skip_init():
         network = (
-            load_network(model)
+            load_network(model, model=own)
             if model.endswith(".safetensors")
-            else registry.create(model, **parse_options(option))
+            else registry.create(find_entry(model, options).name, **options)
         )
     result = summarize(network, parse_input_size(input_size, network.input_shape), batch)
     if format is Format.json:

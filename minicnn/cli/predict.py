@@ -1,32 +1,33 @@
 """`predict`: the classes that a trained network gives image files."""
 
-from glob import glob, has_magic
+import io
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
-import numpy as np
 import typer
 from rich.table import Table
 
-from ..data.files import listing
-from ..data.folders import is_image
-from ..data.pixels import read_file
-from ..device import model_device, to_host, to_input
 from ..errors import DataError
-from ..layers import Network, no_grad
-from ..training import metrics
-from ..training.losses import probabilities_of
+from ..files import replacing
+from ..prediction import Prediction, write_csv, write_json
+from ..prediction import predict as predict_images
 from .app import (
     BackendFlag,
     DeviceFlag,
+    ModelFlag,
     PrecisionFlag,
     app,
     choose_compute,
+    console,
     error_console,
     load_network,
 )
-from .evaluate import Checkpoint, preprocess_of
+from .evaluate import Checkpoint
 from .tables import print_table
+
+Write = Callable[[list[Prediction], TextIO], None]
 
 
 @app.command()
@@ -40,63 +41,48 @@ def predict(
         bool | None,
         typer.Option(help="Turn dark-on-light into light-on-dark; by default the border decides."),
     ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Also write a CSV file.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Also write a JSON file.")] = None,
+    model: ModelFlag = None,
     backend: BackendFlag = None,
     device: DeviceFlag = "cpu",
     precision: PrecisionFlag = None,
 ) -> None:
-    """Print the most probable classes of each image."""
+    """Print the most probable classes of each image: a table, or CSV in a pipe or file."""
     choose_compute(backend, device, precision)
-    network = load_network(checkpoint, device)
-    table = Table("image", *(f"{i + 1}." for i in range(top)), "")
-    table.columns[0].overflow = "fold"
-    failures = []
-    for path in _expanded(images):
-        try:
-            pixels, inverted = _read(path, network, invert)
-        except DataError as error:
-            failures.append(error)
-            continue
-        probabilities = _probabilities(network, pixels)
-        ranked = np.argsort(-probabilities, kind="stable")[:top]
-        names = metrics.classes_of(network) or tuple(map(str, range(len(probabilities))))
-        cells = [f"{names[i]} {probabilities[i]:.1%}" for i in ranked]
-        cells += [""] * (top - len(cells))
-        table.add_row(str(path), *cells, "inverted" if inverted else "")
-    if table.row_count:
-        print_table(table)
+    network = load_network(checkpoint, device, model)
+    failures: list[DataError] = []
+    found = predict_images(network, images, top=top, invert=invert, report=failures.append)
+    if not console.is_terminal:
+        write_csv(found, sys.stdout)
+    elif found:
+        _print_table(found)
+    for path, write in ((csv, write_csv), (json, write_json)):
+        if path:
+            _write_file(path, write, found)
     for failure in failures:
         error_console.print(str(failure), soft_wrap=True)
     if failures:
         raise typer.Exit(2)
 
 
-def _expanded(paths: list[Path]) -> list[Path]:
-    """The files: those in a folder, and those that a pattern means where the shell leaves it.
-
-    Raises DataError for a folder without images or a pattern that no file matches.
-    """
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found = [path / name for name in listing(path) if is_image(name)]
-        elif path.exists() or not has_magic(str(path)):
-            found = [path]
-        else:
-            found = [Path(name) for name in sorted(glob(str(path), recursive=True))]
-        if not found:
-            raise DataError(f"{path}: there is no image file")
-        files += found
-    return files
+def _print_table(predictions: list[Prediction]) -> None:
+    places = max(len(prediction.top) for prediction in predictions)
+    table = Table("image", *(f"{i + 1}." for i in range(places)), "")
+    table.columns[0].overflow = "fold"
+    for prediction in predictions:
+        cells = [f"{name} {probability:.1%}" for name, probability in prediction.top]
+        table.add_row(str(prediction.path), *cells, "inverted" if prediction.inverted else "")
+    print_table(table)
 
 
-def _read(path: Path, network: Network, invert: bool | None) -> tuple[np.ndarray, bool]:
-    """The pixels of a file, made as those of training were, and whether they were inverted."""
-    return preprocess_of(network).decode.decoded(str(path), read_file(path), invert)
-
-
-def _probabilities(network: Network, pixels: np.ndarray) -> np.ndarray:
-    """`(classes,)` of one image."""
-    x = preprocess_of(network)(pixels[None])
-    with no_grad():
-        outputs = network(to_input(x, model_device(network)))
-        return to_host(probabilities_of(metrics.loss_of(network), outputs))[0].astype(np.float32)
+def _write_file(path: Path, write: Write, predictions: list[Prediction]) -> None:
+    """Write the file as a whole or not at all. Raises DataError."""
+    try:
+        with replacing(path) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            write(predictions, text)
+            text.flush()
+            text.detach()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror}") from None

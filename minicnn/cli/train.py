@@ -12,6 +12,7 @@ import typer
 
 from .. import data, registry
 from ..errors import CheckpointError, DataError
+from ..layers import Network
 from ..layers.init import skip_init
 from ..study.callbacks import DrawCurves
 from ..training.callbacks import Callback, EarlyStopping, TensorBoardLog
@@ -21,6 +22,7 @@ from ..training.optimizers import OPTIMIZERS
 from ..training.recipe import Recipe
 from ..training.schedules import SCHEDULES
 from ..training.trainer import fit
+from ..weights.pretrained import load_into
 from .app import (
     BackendFlag,
     DataFlag,
@@ -32,6 +34,7 @@ from .app import (
     console,
     parse_options,
 )
+from .own import find_entry, short_name
 from .tables import show_evaluation
 
 
@@ -51,7 +54,24 @@ def schedule_name(text: str | None) -> str | None:
     raise ValueError(f"--schedule {text}: expected one of {', '.join(SCHEDULE_NAMES)}")
 
 
-ModelName = Annotated[str, typer.Argument(help="A network's name; `minicnn models` lists them.")]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        help="A network's name, as `minicnn models` lists them, or FILE.py:FUNCTION for your own."
+    ),
+]
+WeightsFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help="Start from the weights in a file or at a URL. For another number of classes the last "
+        "layer is new.",
+    ),
+]
+FreezeFlag = Annotated[
+    list[str] | None,
+    typer.Option("--freeze", help="Do not train a layer: its name, or a pattern; repeatable."),
+]
 CountFlag = Annotated[int | None, typer.Option(min=1)]
 RateFlag = Annotated[float | None, typer.Option(min=0, help="The base learning rate.")]
 OptimizerFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")]
@@ -98,6 +118,8 @@ def train(
     recipe: RecipeFlag = None,
     limit: LimitFlag = None,
     seed: SeedFlag = 0,
+    weights: WeightsFlag = None,
+    freeze: FreezeFlag = None,
     out: OutFlag = None,
     resume: ResumeFlag = False,
     early_stop: EarlyStopFlag = None,
@@ -114,20 +136,17 @@ def train(
     Without --data, and if MNIST cannot be downloaded, it trains on the bundled digits.
     """
     choose_compute(backend, device, precision)
-    options, entry = parse_options(option), registry.entry(model)
+    options = parse_options(option)
+    entry = find_entry(model, options)
     plan = entry.recipe(recipe, data_source)
     loading = {"validation": val, "seed": seed, "skip_broken": skip_broken}
     sets = load_data(data_source, plan.data, _decode_of_files(model, options, plan), **loading)
     training_set, test_set, validation_set = _samples(sets, limit)
-    if "num_classes" in entry.options:
-        options.setdefault("num_classes", len(training_set.classes))
-    network = registry.create(model, seed=seed, **options)
+    network = _make_network(entry, training_set, options, seed, weights, freeze)
     network.recipe = entry.recipe(recipe, training_set.name)
     network.to(device)
-    folder = run_folder(out, model, training_set.name, resume)
+    folder = run_folder(out, short_name(model), training_set.name, resume)
     console.print(f"training {model} on {training_set!r}; results: {folder}", soft_wrap=True)
-    callbacks: list[Callback] = [EarlyStopping(early_stop)] if early_stop else []
-    callbacks += [TensorBoardLog(), DrawCurves()] if tensorboard else [DrawCurves()]
     history = fit(
         network,
         training_set,
@@ -142,12 +161,34 @@ def train(
         seed=seed,
         out=folder,
         resume=resume,
-        callbacks=callbacks,
+        callbacks=_callbacks(early_stop, tensorboard),
     )
     if history.interrupted:
         _say_how_to_resume(folder, out is not None)
         raise typer.Exit(130)
     _show_result(history, folder, model, test_set)
+
+
+def _make_network(
+    entry: registry.Entry,
+    training_set: data.Dataset,
+    options: dict[str, Any],
+    seed: int,
+    weights: str | None,
+    freeze: list[str] | None,
+) -> Network:
+    """The network for the classes of the data, with the weights of a file if one is given."""
+    if "num_classes" in entry.options:
+        options.setdefault("num_classes", len(training_set.classes))
+    network = registry.create(entry.name, seed=seed, **options)
+    if weights:
+        load_into(network, weights, report=console_report)
+    return network.freeze(*freeze) if freeze else network
+
+
+def _callbacks(early_stop: int | None, tensorboard: bool) -> list[Callback]:
+    callbacks: list[Callback] = [EarlyStopping(early_stop)] if early_stop else []
+    return [*callbacks, *([TensorBoardLog()] if tensorboard else []), DrawCurves()]
 
 
 def _say_how_to_resume(folder: Path, has_out: bool) -> None:

@@ -46,9 +46,9 @@ def fuse(model: Any) -> Any:
     return FrozenStart(first, _fused(_with_layers(model, rest)))
 
 
-def _split_frozen(model: Any) -> tuple[dict[str, Layer], dict[str, Layer]]:
+def _split_frozen(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The layers before the first one that is trained, and the others; none if none is frozen."""
-    start: dict[str, Layer] = {}
+    start: dict[str, Any] = {}
     rest = dict(model._layers) if _is_chain(model) and model.frozen_names() else {}
     for name, layer in list(rest.items()):
         if not are_frozen(*layer.parameters()):

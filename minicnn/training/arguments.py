@@ -10,7 +10,7 @@ import numpy as np
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.resident import ResidentLoader, can_stay
-from ..data.transforms import Augment
+from ..data.transforms import Augment, Preprocess
 from ..device import model_device
 from ..errors import TrainingError
 from ..layers import Layer, Network, metadata
@@ -43,9 +43,15 @@ def as_sets(
     return train, test, validation
 
 
-def kept_preprocess(model: Layer, recipe: Recipe | str | None) -> Any:
-    """What the model's weights were trained with, unless a recipe is named; or None."""
-    return metadata(model).preprocess if recipe is None else None
+def kept_preprocess(model: Layer, recipe: Recipe | str | None, train: Dataset) -> Any:
+    """What the model's weights were trained with, unless a recipe is named; or None.
+
+    Image files are decoded as those of the training set are.
+    """
+    kept = metadata(model).preprocess if recipe is None else None
+    if isinstance(kept, Preprocess) and train.decode:
+        return kept.decoding_like(train.decode)
+    return kept
 
 
 def remember_data(model: Layer, loader: Loader) -> None:

@@ -7,6 +7,7 @@ resumed run is in the phase that it was in. At the end everything is as it was b
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..data.augment.pipeline import Pipeline
 from ..data.transforms import Augment
 from ..layers import metadata
 from ..layers.tree import matching
@@ -100,11 +101,16 @@ class SwitchAugment(Phase):
         own = trainer.loader.augment
         if epochs >= self.after and own == _for_input(self.first, trainer):
             self._before = own
-            trainer.loader.augment = _for_input(self.later, trainer)
+            _set_augment(trainer, _for_input(self.later, trainer))
 
     def leave(self, trainer: "Trainer") -> None:
         if self._before is not None:
-            trainer.loader.augment, self._before = self._before, None
+            _set_augment(trainer, self._before)
+        self._before = None
+
+
+def _set_augment(trainer: "Trainer", augment: Any) -> None:
+    trainer.loader.augment, trainer.loader.pipeline = augment, Pipeline.of(augment)
 
 
 def _for_input(augment: Any, trainer: "Trainer") -> Any:

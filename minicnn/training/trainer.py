@@ -271,7 +271,7 @@ def fit(
     train, test, validation = as_sets(train, test, validation)
     folder = run_folder(out, resume)
     plan = choose_recipe(model, train.name, recipe)
-    preprocess = preprocess or kept_preprocess(model, recipe)
+    preprocess = preprocess or kept_preprocess(model, recipe, train)
     epochs = plan.epochs if epochs is None else epochs
     if epochs < 1:
         raise ValueError(f"epochs={epochs}: expected at least 1")

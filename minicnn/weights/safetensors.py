@@ -146,16 +146,19 @@ def load_state(path: AnyPath) -> dict[str, np.ndarray]:
     return model_tensors(read(path)[0])
 
 
-def load(path: AnyPath, model: Layer | None = None) -> Layer:
+def load(path: AnyPath, model: Layer | None = None, name: str | None = None) -> Layer:
     """The model in a file written by `save` or by training, in evaluation mode.
 
     model: a network to load into; needed for networks that are not registered by name.
+    name: the registered network to make, in place of the one that the file names.
     Files from elsewhere have torch's names and layouts, which are converted.
     Raises CheckpointError if the file is damaged, names no known model, or does not fit.
     """
     tensors, metadata = read(path)
     if model is None:
-        model = _make_model(path, metadata)
+        model = _make_model(path, metadata, name)
+    elif isinstance(model, Network) and MODEL in metadata:
+        _take_metadata(model, json.loads(metadata[MODEL]))
     state = model_tensors(tensors)
     try:
         put_into(model, state, is_torchs(model, state, metadata))
@@ -247,25 +250,43 @@ def current_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {RENAMED_OPTIONS.get(name, name): value for name, value in options.items()}
 
 
-def _make_model(path: AnyPath, metadata: Mapping[str, str]) -> Layer:
+def _make_model(path: AnyPath, metadata: Mapping[str, str], name: str | None) -> Layer:
     """The network that the metadata describes, with weights still to be loaded."""
-    if MODEL not in metadata:
+    if MODEL not in metadata and name is None:
         raise CheckpointError(
             f"{path}: it does not say which model it belongs to; "
             "make the model and pass it: load(path, model)"
         )
     try:
-        about = json.loads(metadata[MODEL])
-        name, recipe = about["name"], about.get("recipe") or "default"
+        about = json.loads(metadata.get(MODEL, "{}"))
+        name, recipe = name or about["name"], about.get("recipe") or "default"
+        if is_own(name) and name not in registry.names():
+            raise CheckpointError(
+                f"{path}: its network is {name}, a function in a file of your own, which is "
+                f"executed only if you name it: --model {name}, or load(path, model) in Python"
+            )
         recipe = recipe if recipe in registry.entry(name).recipes else "default"
+        options = current_options(about.get("options", {}))
         with skip_init():
-            model = registry.create(name, recipe=recipe, **current_options(about["options"]))
-        model.classes = tuple(about["classes"])
-        model.preprocess = preprocess_from_json(about.get("preprocess"))
-        model.trained_on = about.get("trained_on", "")
+            model = registry.create(name, recipe=recipe, **options)
+        _take_metadata(model, about)
+    except CheckpointError:
+        raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path}: its model cannot be made: {error}") from None
     return model
+
+
+def is_own(name: str) -> bool:
+    """True for the name of a function in a file of one's own: `FILE.py:FUNCTION`."""
+    return ".py:" in name
+
+
+def _take_metadata(model: Network, about: Mapping[str, Any]) -> None:
+    """Put the classes and what belongs to them from a file's metadata into the network."""
+    model.classes = tuple(about.get("classes", ()))
+    model.preprocess = preprocess_from_json(about.get("preprocess"))
+    model.trained_on = about.get("trained_on", "")
 
 
 def model_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,0 +1,145 @@
+"""Networks of one's own on the command line: `my_net.py:make` names a function in a file.
+
+The file is executed, like a script, because the user names it; a checkpoint only holds the name,
+and nothing is executed on its behalf.
+"""
+
+import difflib
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .. import registry
+from ..data.transforms import Preprocess
+from ..layers import Network, Sequential
+from ..layers.init import skip_init
+from ..training.recipe import DEFAULTS, Recipe
+
+FORM = re.compile(r"(?P<file>.+\.py):(?P<function>\w+)")
+
+
+def is_own(model: str) -> bool:
+    """True for `FILE.py:FUNCTION`, or what may be meant to be one."""
+    return ".py" in model
+
+
+def find_entry(model: str, options: dict[str, Any] | None = None) -> registry.Entry:
+    """The network of that name; `FILE.py:FUNCTION` is registered first.
+
+    options: with which the function is called once, for the recipe and the loss of its network.
+    Raises ValueError for an unknown name, a file that cannot be executed, a function that does not
+    exist, and one that returns no Network or Sequential.
+    """
+    if not is_own(model):
+        return registry.entry(model)
+    match = FORM.fullmatch(model)
+    if match is None:
+        raise ValueError(f"{model}: expected FILE.py:FUNCTION, such as {Path(model).name}:make")
+    path = Path(match["file"])
+    build = _checked(model, _function(path, match["function"]))
+    with skip_init():
+        network = build(**options or {})
+    recipe = network.recipe or _recipe(network)
+    registry.register(model, {"default": recipe}, loss=network.loss)(build)
+    return registry.entry(model)
+
+
+def short_name(model: str) -> str:
+    """The network's name in that of a folder: `nets/my_net.py:make` is my_net-make."""
+    match = FORM.fullmatch(model)
+    return f"{Path(match['file']).stem}-{match['function']}" if match else model
+
+
+def _recipe(network: Network) -> Recipe:
+    """What `fit` does for a network without a recipe, for images of that size."""
+    height, width, channels = network.input_shape
+    return replace(
+        DEFAULTS,
+        preprocess=Preprocess((height, width), channels, mean=0.5, std=0.25),
+        data="images of your own",
+    )
+
+
+def _function(path: Path, name: str) -> Callable[..., Any]:
+    module = _execute(path)
+    function = getattr(module, name, None)
+    if not callable(function):
+        own = [
+            n for n, f in vars(module).items() if getattr(f, "__module__", "") == module.__name__
+        ]
+        near = difflib.get_close_matches(name, own, 1)
+        hint = f"did you mean {near[0]}" if near else f"it has {', '.join(own) or 'none'}"
+        raise ValueError(f"{path} has no function {name!r}; {hint}")
+    return function
+
+
+def _execute(path: Path) -> ModuleType:
+    """The module in a file, which may import its neighbors."""
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no such file")
+    name = f"own_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # as the name ends with .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path}{_line_in(path, error)}: {_sentence(error)}") from error
+    return module
+
+
+def _checked(model: str, function: Callable[..., Any]) -> Callable[..., Network]:
+    """The function, with its errors and its result made into what the other networks have."""
+
+    found = inspect.signature(function).parameters.get("num_classes")
+    # Without data, as in `summary`, nobody knows the number of classes.
+    defaults = {"num_classes": 10} if found and found.default is found.empty else {}
+
+    @wraps(function)
+    def build(**options: Any) -> Network:
+        try:
+            network = function(**defaults | options)
+        except Exception as error:
+            where = _line_in(Path(inspect.getfile(function)), error)
+            raise ValueError(f"{model}{where}: {_sentence(error)}") from error
+        if type(network) is Sequential:
+            network = Network(**network._layers, input_shape=network.input_shape)
+        if not isinstance(network, Network):
+            raise ValueError(
+                f"{model} returned {type(network).__name__}; "
+                "expected a minicnn.layers.Network or Sequential"
+            )
+        if len(network.input_shape) != 3:
+            raise ValueError(
+                f"{model} returned a network with input_shape={network.input_shape}; "
+                "expected input_shape=(H, W, C)"
+            )
+        return network
+
+    return build
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _line_in(path: Path, error: Exception) -> str:
+    """`, line 7`: the last line of the file in the error's traceback."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f", line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.lineno for f in frames if Path(f.filename).resolve() == path.resolve()]
+    return f", line {lines[-1]}" if lines else ""

@@ -1,0 +1,178 @@
+"""`predict`: the classes that a trained network gives images, from files or arrays."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from glob import glob, has_magic
+from os import PathLike
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from . import weights
+from .data.files import listing
+from .data.folders import is_image
+from .data.pixels import read_file
+from .data.transforms import Preprocess
+from .device import model_device, to_host, to_input
+from .errors import DataError
+from .layers import Layer, fuse, metadata, no_grad
+from .training import metrics
+from .training.losses import probabilities_of
+
+AnyPath = str | PathLike[str]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable classes of one image.
+
+    path: its file; None for an image that was given as an array.
+    top: `(class, probability)` of the most probable classes, the first one first.
+    inverted: True if dark on light was turned into light on dark.
+    """
+
+    path: str | None
+    top: tuple[tuple[str, float], ...]
+    inverted: bool = False
+
+    @property
+    def class_name(self) -> str:
+        """The most probable class."""
+        return self.top[0][0]
+
+    @property
+    def probability(self) -> float:
+        """That of the most probable class."""
+        return self.top[0][1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The prediction as JSON has it."""
+        top = [{"class": name, "probability": round(p, 6)} for name, p in self.top]
+        return {"path": self.path, **top[0], "top": top, "inverted": self.inverted}
+
+
+def predict(
+    model: Layer | AnyPath,
+    images: Any,
+    *,
+    top: int = 5,
+    invert: bool | None = None,
+    batch_size: int = 64,
+    report: Callable[[DataError], object] | None = None,
+) -> list[Prediction]:
+    """The most probable classes of images, in their order.
+
+    model: a network, or the path of its checkpoint.
+    images: files, folders of them or patterns (one, or a list), or an array of pixels `(H, W, C)`
+        or `(N, H, W, C)`: uint8, or floats that are normalized already.
+    top: how many classes each Prediction has.
+    invert: turn dark on light into light on dark; None decides by the border, for networks whose
+        training images are light on dark.
+    report: called for each file that cannot be read, which is then left out; without it the
+        DataError is raised.
+    Raises DataError also for a folder without images, a pattern that no file matches, and a network
+    without a recipe that says how to preprocess files; ShapeError for arrays that do not fit.
+    """
+    if top < 1 or batch_size < 1:
+        raise ValueError(f"top={top}, batch_size={batch_size}: expected at least 1")
+    network = model if isinstance(model, Layer) else weights.load(model)
+    found: list[Prediction] = []
+    batch: list[tuple[str | None, np.ndarray, bool]] = []
+    for item in _pixels(network, images, invert, report):
+        batch.append(item)
+        if len(batch) == batch_size:
+            found += _predictions(network, batch, top)
+            batch = []
+    return found + _predictions(network, batch, top)
+
+
+def image_files(paths: AnyPath | Iterable[AnyPath]) -> list[Path]:
+    """The files: those in a folder, and those that a pattern means where the shell leaves it.
+
+    Raises DataError for a folder without images or a pattern that no file matches.
+    """
+    files: list[Path] = []
+    for path in map(Path, [paths] if isinstance(paths, (str, PathLike)) else paths):
+        if path.is_dir():
+            found = [path / name for name in listing(path) if is_image(name)]
+        elif path.exists() or not has_magic(str(path)):
+            found = [path]
+        else:
+            found = [Path(name) for name in sorted(glob(str(path), recursive=True))]
+        if not found:
+            raise DataError(f"{path}: there is no image file")
+        files += found
+    return files
+
+
+def write_csv(predictions: Iterable[Prediction], file: TextIO) -> None:
+    """A heading, and one line per image: path, class, probability, the next ones, inverted."""
+    rows = list(predictions)
+    count = max((len(row.top) for row in rows), default=1)
+    further = [f"{what}_{i}" for i in range(2, count + 1) for what in ("class", "probability")]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["path", "class", "probability", *further, "inverted"])
+    for row in rows:
+        cells = [cell for name, p in row.top for cell in (name, f"{p:.6f}")]
+        cells += [""] * (2 * count - len(cells))
+        writer.writerow([row.path, *cells, str(row.inverted).lower()])
+
+
+def write_json(predictions: Iterable[Prediction], file: TextIO) -> None:
+    """A list of objects with path, class, probability, top and inverted."""
+    json.dump([row.to_dict() for row in predictions], file, indent=1, ensure_ascii=False)
+    file.write("\n")
+
+
+def _pixels(
+    network: Layer,
+    images: Any,
+    invert: bool | None,
+    report: Callable[[DataError], object] | None,
+) -> Iterator[tuple[str | None, np.ndarray, bool]]:
+    """The path, the pixels `(H, W, C)`, and whether they were inverted, of each image."""
+    if hasattr(images, "ndim"):
+        yield from (
+            (None, image, False) for image in (images[None] if images.ndim == 3 else images)
+        )
+        return
+    preprocess = metrics.preprocess_of(network)
+    if not isinstance(preprocess, Preprocess):
+        name = metadata(network).name or type(network).__name__
+        raise DataError(f"{name}: the network has no recipe that says how to preprocess")
+    for path in image_files(images):
+        try:
+            yield str(path), *preprocess.decode.decoded(str(path), read_file(path), invert)
+        except DataError as error:
+            if report is None:
+                raise
+            report(error)
+
+
+def _predictions(
+    network: Layer, batch: list[tuple[str | None, np.ndarray, bool]], top: int
+) -> list[Prediction]:
+    """The predictions for a batch; the network's mode is restored."""
+    if not batch:
+        return []
+    x = np.stack([pixels for _, pixels, _ in batch])
+    preprocess = metrics.preprocess_of(network)
+    x = preprocess(x) if preprocess else x
+    was_training = network.training
+    network.eval()
+    try:
+        with no_grad():
+            outputs = fuse(network)(to_input(x, model_device(network)))
+            probabilities = to_host(probabilities_of(metrics.loss_of(network), outputs))
+    finally:
+        network.train(was_training)
+    probabilities = probabilities.astype(np.float32)
+    names = metrics.classes_of(network) or tuple(map(str, range(probabilities.shape[1])))
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+    return [
+        Prediction(path, tuple((names[i], float(row[i])) for i in ranked), inverted)
+        for (path, _, inverted), row, ranked in zip(batch, probabilities, order, strict=True)
+    ]
