@@ -30,7 +30,7 @@ class Loader:
     augment: applied to the pixels; then preprocess turns them into the network's input. A
         `Pipeline` may go on from there. If it begins with a `WindowRule` and the images are files,
         windows are cut from the originals.
-    workers: threads that decode image files; by default one per core.
+    workers: threads that decode image files; by default one per core that the process may use.
 
     The order is a function of (seed, epoch), the augmentation a function of (seed, epoch, batch).
     Therefore a checkpoint needs only the position `(epoch, batch)`, and results do not depend on
@@ -55,7 +55,7 @@ class Loader:
         self.dataset, self.batch_size, self.shuffle, self.seed = dataset, batch_size, shuffle, seed
         self.preprocess, self.augment = preprocess, augment
         self.pipeline = Pipeline.of(augment)
-        self.workers = workers or os.cpu_count() or 1
+        self.workers = workers or _cores()
         self.epoch = 0
         self.batch = 0
 
@@ -106,3 +106,10 @@ class Loader:
             pixels = images.take(rows, decoders)
         classes = len(self.dataset.classes)
         return pipeline.batch(pixels, labels, self.preprocess, generator, classes)
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

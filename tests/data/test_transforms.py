@@ -33,3 +33,13 @@ def test_preprocess_refuses():
         preprocess(np.zeros((1, 28, 28, 3), np.uint8))
     with pytest.raises(DataError, match="normalized images must be 28x28x1"):
         preprocess(np.zeros((1, 20, 28, 1), np.float32))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whole_and_padded_images_are_normalized_alike(channels):
+    """Padding and normalizing in NumPy, and the kernel for images that need no padding."""
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 6, 7, channels), np.uint8)
+    mean, std = ((0.4, 0.5, 0.6), (0.2, 0.3, 0.25)) if channels == 3 else (0.1307, 0.3081)
+    whole = Preprocess((6, 7), channels, mean, std)(pixels)
+    padded = Preprocess((8, 9), channels, mean, std)(pixels)
+    np.testing.assert_array_equal(whole, padded[:, 1:7, 1:8])
