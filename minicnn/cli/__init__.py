@@ -4,7 +4,7 @@
 the commands, which register themselves when they are imported.
 """
 
-from . import compare, evaluate, inspect, predict, study, train
+from . import check, compare, evaluate, inspect, predict, study, train
 from .app import app, main
 
-__all__ = ["app", "compare", "evaluate", "inspect", "main", "predict", "study", "train"]
+__all__ = ["app", "check", "compare", "evaluate", "inspect", "main", "predict", "study", "train"]

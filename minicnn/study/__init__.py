@@ -1,5 +1,6 @@
 """Tools that show how a network is made and how it works."""
 
+from .check import check, check_file
 from .compare import Comparison, compare
 from .gradcheck import GradientCheck, check_gradients
 from .probe import LayerStats, probe
@@ -10,6 +11,8 @@ __all__ = [
     "GradientCheck",
     "LayerStats",
     "Summary",
+    "check",
+    "check_file",
     "check_gradients",
     "compare",
     "probe",

@@ -1,0 +1,54 @@
+"""The process in which a student's file runs: a line of JSON for each check on its output.
+
+    python -m minicnn.study.check.child < request.json
+
+The request has "path", "seed", "layout", "limit" (seconds per check), "trace" (a file for the
+traceback of a check that takes longer) and "skip" (names that are done).
+"""
+
+import faulthandler
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ...errors import DataError
+from .find import find_subjects, load_module
+from .run import safely
+
+
+def main() -> None:
+    """Answer the request on standard input."""
+    request = json.load(sys.stdin)
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the file prints is not an answer
+
+    def say(**message: Any) -> None:
+        answer.write(json.dumps(message) + "\n")
+        answer.flush()
+
+    path = Path(request["path"]).resolve()
+    with open(request["trace"], "w") as trace:
+        faulthandler.dump_traceback_later(request["limit"], exit=True, file=trace)
+        try:
+            module, remarks = load_module(path)
+        except DataError as error:
+            say(error=str(error))
+            return
+        subjects, skipped = find_subjects(module, path)
+        say(found=[(s.name, s.operation.name) for s in subjects], skipped=skipped, remarks=remarks)
+        for subject in subjects:
+            if subject.name in request["skip"]:
+                continue
+            say(start=subject.name)
+            faulthandler.dump_traceback_later(request["limit"], exit=True, file=trace)
+            check = safely(subject, request["seed"], request["layout"])
+            faulthandler.cancel_dump_traceback_later()
+            say(check=asdict(check))
+        say(end=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""Load a student's file, and find in it what can be checked, by name."""
+
+import ast
+import importlib.util
+import inspect
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ...errors import DataError
+from ...layers import Layer
+from .functions import AutogradFunction, Pair
+from .operations import OPERATIONS
+from .own_layers import LayerSubject
+from .subject import Subject
+
+NAMES = {  # without "forward", "naive" and the like, lower case, without underscores
+    **dict.fromkeys(("conv", "conv2d", "convolution", "convolution2d", "convolve"), "conv2d"),
+    **dict.fromkeys(("maxpool", "maxpool2d", "maxpooling", "maxpooling2d", "pool"), "max_pool2d"),
+    **dict.fromkeys(
+        ("avgpool", "avgpool2d", "averagepool", "averagepool2d", "averagepooling", "meanpool"),
+        "avg_pool2d",
+    ),
+    **dict.fromkeys(("batchnorm", "bn", "batchnormalization", "batchnorm1d"), "batch_norm"),
+    **dict.fromkeys(
+        ("spatialbatchnorm", "batchnorm2d", "spatialbn", "spatialbatchnormalization"),
+        "spatial_batch_norm",
+    ),
+    **dict.fromkeys(("layernorm", "ln", "layernormalization"), "layer_norm"),
+    **dict.fromkeys(
+        ("lrn", "localresponsenorm", "localresponsenormalization"), "local_response_norm"
+    ),
+    **dict.fromkeys(("affine", "linear", "fc", "fullyconnected", "dense"), "linear"),
+    "relu": "relu",
+    "dropout": "dropout",
+    **dict.fromkeys(("softmaxloss", "softmaxcrossentropy", "crossentropyloss"), "softmax_loss"),
+    **dict.fromkeys(("svmloss", "hingeloss"), "svm_loss"),
+}
+NOISE = re.compile(
+    r"forward|backward|naive|fast|im2col|strides|vectori[sz]ed|cython|function|layer|alt|_|my"
+)
+
+
+def operation_named(name: str) -> str | None:
+    """The operation that a function or class of that name computes; None if it is none of ours."""
+    plain = (
+        NOISE.sub("", name.lower())
+        if "layernorm" not in name.lower().replace("_", "")
+        else ("layernorm")
+    )
+    return NAMES.get(plain)
+
+
+def load_module(path: Path) -> tuple[ModuleType, list[str]]:
+    """The file as a module, and remarks. Raises DataError with one sentence.
+
+    Modules that it imports and that are not here, such as a course's helpers, become empty ones.
+    """
+    try:
+        source = path.read_bytes()
+        tree = ast.parse(source, str(path))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise DataError(f"{path.name}{line}: {text}") from None
+    folder = str(path.parent.resolve())
+    sys.path.insert(0, folder)
+    remarks = _replace_missing(tree)
+    package = ModuleType("submission")
+    package.__path__ = [folder]  # so that `from .im2col import ...` finds its neighbor
+    sys.modules["submission"] = package
+    name = f"submission.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        from .subject import failure
+
+        raise DataError(f"{path.name} cannot be imported: {failure(error, {str(path)})}") from None
+    return module, remarks
+
+
+class _Missing:
+    """What an empty module offers under any name."""
+
+    def __init__(self, *_: Any, **__: Any):
+        raise ImportError("this comes from a module that is not here")
+
+
+class _Placeholder(ModuleType):
+    __all__: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return range if name == "xrange" else _Missing
+
+
+def _replace_missing(tree: ast.Module) -> list[str]:
+    """Put empty modules in the place of those that the file needs and that are not here."""
+    remarks = []
+    for node in tree.body:  # not those within `try`: these are optional
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] in ("torch", "numpy", "minicnn") or _is_here(name):
+                continue
+            for length in range(1, len(parts) + 1):
+                part = ".".join(parts[:length])
+                if part not in sys.modules:
+                    placeholder = _Placeholder(part)
+                    placeholder.__path__ = []  # type: ignore[attr-defined]
+                    sys.modules[part] = placeholder
+            remarks.append(f"The module {name} is not here; what the file takes from it is empty.")
+    return remarks
+
+
+def _is_here(name: str) -> bool:
+    try:
+        return name in sys.modules or importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False
+
+
+def find_subjects(module: ModuleType, path: Path) -> tuple[list[Subject], list[str]]:
+    """What can be checked in the module, in the order of the file, and the names left out."""
+    found: list[tuple[int, Subject]] = []
+    skipped = []
+    own = {
+        name: value
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", None) == module.__name__
+    }
+    frameworks = "torch" if isinstance(vars(module).get("torch"), ModuleType) else "numpy"
+    files = {str(path)}
+    for name, value in own.items():
+        line = _line(value)
+        if inspect.isclass(value):
+            subject = _from_class(name, value, frameworks, files)
+            if subject:
+                found.append((line, subject))
+            elif hasattr(value, "forward") and hasattr(value, "backward"):
+                skipped.append(name)
+            continue
+        if not inspect.isfunction(value):
+            continue
+        operation = operation_named(name)
+        if operation and operation.endswith("_loss"):
+            pair = Pair(name, OPERATIONS[operation], value, None, "NCHW", frameworks, files)
+            found.append((line, pair))
+        elif "forward" in name and operation:
+            for title, backward in _partners(name, own):
+                pair = Pair(
+                    title, OPERATIONS[operation], value, backward, "NCHW", frameworks, files
+                )
+                found.append((line, pair))
+        elif "forward" in name:
+            skipped.append(name)
+    return [subject for _, subject in sorted(found, key=lambda p: p[0])], skipped
+
+
+def _line(value: Any) -> int:
+    try:
+        return inspect.getsourcelines(value)[1]
+    except (OSError, TypeError):
+        return 0
+
+
+def title_of(forward: str) -> str:
+    """`conv_forward_naive` -> `conv_naive`: the name of the pair."""
+    return forward.replace("_forward", "").replace("forward", "").strip("_") or forward
+
+
+def _partners(forward: str, own: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The backward functions of a forward: with the same name, and its alternatives."""
+    start = forward.replace("forward", "backward")
+    names = [n for n in own if n == start or n.startswith(f"{start}_")]
+    names = [n for n in names if n == start or n.replace("backward", "forward") not in own]
+    title = title_of(forward)
+    if not names:
+        return [(title, None)]
+    return [(title + n.removeprefix(start), own[n]) for n in names]
+
+
+def _from_class(name: str, kind: Any, framework: str, files: set[str]) -> Subject | None:
+    operation = layer_operation(kind) if _is_layer(kind) else operation_named(name)
+    if operation is None:
+        return None
+    if _is_layer(kind):
+        return LayerSubject(name, OPERATIONS[operation], kind, files)
+    torch = sys.modules.get("torch")
+    if torch is not None and issubclass(kind, torch.autograd.Function):
+        return AutogradFunction(name, OPERATIONS[operation], kind, "NCHW", files)
+    static = [inspect.getattr_static(kind, part, None) for part in ("forward", "backward")]
+    if all(isinstance(s, staticmethod) for s in static):
+        return Pair(
+            name, OPERATIONS[operation], kind.forward, kind.backward, "NCHW", framework, files
+        )
+    return None
+
+
+def _is_layer(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, Layer)
+
+
+LAYERS = {
+    "Conv2d": "conv2d",
+    "MaxPool2d": "max_pool2d",
+    "AvgPool2d": "avg_pool2d",
+    "BatchNorm2d": "spatial_batch_norm",
+    "LocalResponseNorm": "local_response_norm",
+    "Linear": "linear",
+    "Dropout": "dropout",
+    "ReLU": "relu",
+}
+
+
+def layer_operation(kind: type[Layer]) -> str | None:
+    """The operation of a class of layers, by the minicnn layer that it derives from, or by name."""
+    for base in kind.__mro__:
+        if base.__name__ in LAYERS and base.__module__.startswith("minicnn.layers"):
+            return LAYERS[base.__name__]
+    found = operation_named(kind.__name__)
+    return "spatial_batch_norm" if found == "batch_norm" else found

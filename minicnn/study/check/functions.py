@@ -1,0 +1,236 @@
+"""Pairs of functions, static methods, and autograd Functions of torch as code under test."""
+
+import inspect
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Any
+
+import numpy as np
+
+from ...kernels.types import Array
+from .arguments import ARRAYS, UPSTREAM, SignatureError, fill, parameters
+from .case import Case, Operation
+from .subject import Outcome, changed, failure, from_layout, shape_of, to_float, to_layout
+
+
+@dataclass
+class Pair:
+    """A forward and a backward function, as courses have them.
+
+    forward(x, w, b, conv_param) -> out, cache; backward(dout, cache) -> dx, dw, db. A loss is one
+    function, (x, y) -> loss, dx. layout: a key of `LAYOUTS`; framework: "numpy" or "torch".
+    """
+
+    name: str
+    operation: Operation
+    forward: Callable[..., Any]
+    backward: Callable[..., Any] | None = None
+    layout: str = "NCHW"
+    framework: str = "numpy"
+    files: set[str] = field(default_factory=set)
+
+    def describe(self) -> str:
+        layout = f", {self.layout}" if self.operation.images else ""
+        names = [self.forward.__name__] + ([self.backward.__name__] if self.backward else [])
+        if names[0] == "forward":
+            names = [self.name]
+        return f"{' and '.join(names)} ({self.framework}{layout})"
+
+    def wrap(self, name: str, array: Array) -> Any:
+        """An array as the functions take it: a fresh copy."""
+        own = to_layout(self.operation, name, array, self.layout)
+        return sys.modules["torch"].from_numpy(own) if self.framework == "torch" else own
+
+    def unwrap(self, name: str, value: Any) -> Array:
+        """A result in minicnn's layout."""
+        return from_layout(self.operation, name, to_float(value), self.layout)
+
+    def run(self, case: Case) -> Outcome:
+        outcome = Outcome()
+        kept = self.run_forward(case, outcome)
+        self.run_backward(case, kept, outcome)
+        return outcome
+
+    def output(self, case: Case) -> Array | None:
+        outcome = Outcome()
+        self.run_forward(case, outcome)
+        return outcome.results.get(case.output)
+
+    def interleaved(self, case: Case, other: Case) -> Outcome | None:
+        if self.backward is None:
+            return None
+        outcome = Outcome()
+        kept = self.run_forward(case, outcome)
+        self.run_forward(other, Outcome())
+        self.run_backward(case, kept, outcome)
+        return outcome
+
+    def accepts(self, case: Case) -> bool:
+        if "kernel" not in case.settings or not case.padding:
+            return True
+        return any(p.name in ("pad", "padding") for p in parameters(self.forward)) or bool(
+            re.search(r"""["']pad(ding)?["']""", _source(self.forward))
+        )
+
+    def run_forward(self, case: Case, outcome: Outcome) -> dict[str, Any]:
+        """Call forward; the result is what backward may ask for by name."""
+        arrays = {name: self.wrap(name, a) for name, a in case.arrays.items()}
+        before = {name: to_float(a).copy() for name, a in arrays.items()}
+        kept: dict[str, Any] = {"arrays": arrays}
+        try:
+            arguments = fill(self.forward, case, self._convert(arrays))
+            with quiet():
+                returned = self.forward(*arguments)
+        except SignatureError:
+            raise
+        except Exception as error:
+            outcome.failures["forward"] = failure(error, self.files)
+            return kept
+        outcome.effects += changed(before, arrays, "forward")
+        if self.operation.name.endswith("_loss"):
+            self._take_loss(case, returned, outcome)
+            return kept
+        y, kept["cache"] = returned if _is_pair(returned) else (returned, None)
+        if y is None:
+            outcome.missing.append("forward")
+            return kept
+        outcome.results[case.output] = self.unwrap("y", y)
+        kept["y"] = y
+        statistics = [a for a in arguments if isinstance(a, dict) and "running_mean" in a]
+        for record in statistics if case.output == "y" else []:
+            for name in ("running_mean", "running_var"):
+                shape = case.settings[name].shape
+                value = to_float(record[name])
+                outcome.results[name] = value.reshape(shape) if value.size == shape[0] else value
+        return kept
+
+    def _convert(self, arrays: dict[str, Any]) -> dict[str, Any]:
+        return arrays
+
+    def _take_loss(self, case: Case, returned: Any, outcome: Outcome) -> None:
+        if not _is_pair(returned) or returned[0] is None:
+            outcome.missing.append("forward")
+            return
+        outcome.results["loss"] = to_float(returned[0])
+        if returned[1] is None:
+            outcome.missing.append("backward")
+        else:
+            outcome.results["dx"] = to_float(returned[1])
+
+    def run_backward(self, case: Case, kept: dict[str, Any], outcome: Outcome) -> None:
+        """Call backward with dy, if the output has its shape; keep the gradients in order."""
+        if case.output != "y" or shape_of(outcome.results, "y") != case.dy.shape:
+            return
+        if self.backward is None:
+            outcome.missing.append("backward")
+            return
+        dy = self.wrap("dy", case.dy)
+        before = to_float(dy).copy()
+        arrays = kept["arrays"]
+        saved = {name: to_float(a).copy() for name, a in arrays.items()}
+        try:
+            extra = {"cache": kept["cache"], "y": kept["y"], "out": kept["y"]}
+            count = len([p for p in parameters(self.backward) if p.default is p.empty])
+            if count == 2 and parameters(self.backward)[1].name not in ARRAYS:
+                arguments = [dy, kept["cache"]]
+            else:
+                upstream = dict.fromkeys(UPSTREAM, dy)
+                arguments = fill(self.backward, case, self._convert(arrays), extra | upstream)
+            with quiet():
+                returned = self.backward(*arguments)
+        except SignatureError:
+            raise
+        except Exception as error:
+            outcome.failures["backward"] = failure(error, self.files)
+            return
+        outcome.effects += changed({"dout": before}, {"dout": dy}, "backward")
+        outcome.effects += changed(saved, arrays, "backward")
+        self.take_gradients(returned, outcome)
+
+    def take_gradients(self, returned: Any, outcome: Outcome) -> None:
+        """Keep what backward returned, by the names of the operation's gradients."""
+        names = self.operation.gradients
+        values = returned if isinstance(returned, tuple | list) else (returned,)
+        if all(v is None for v in values):
+            outcome.missing.append("backward")
+        for name, value in zip(names, values, strict=False):
+            if value is not None:
+                outcome.returned[name] = to_float(value)
+                outcome.results[name] = self.unwrap(name, value)
+
+
+def _source(function: Any) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return ""
+
+
+def _is_pair(returned: Any) -> bool:
+    return isinstance(returned, tuple) and len(returned) == 2
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """A context in which the code under test may print and warn without a trace."""
+    nowhere = StringIO()
+    with (
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+        np.errstate(all="ignore"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+class AutogradFunction(Pair):
+    """A `torch.autograd.Function`: torch calls its backward."""
+
+    def __init__(
+        self, name: str, operation: Operation, function: Any, layout: str, files: set[str]
+    ):
+        super().__init__(name, operation, function.forward, None, layout, "torch", files)
+        self.function = function
+
+    def interleaved(self, case: Case, other: Case) -> Outcome | None:
+        return None
+
+    def describe(self) -> str:
+        return f"{self.name} (torch.autograd.Function, {self.layout})"
+
+    def run(self, case: Case) -> Outcome:
+        outcome = Outcome()
+        if case.output != "y":
+            return outcome
+        arrays = {name: self.wrap(name, a) for name, a in case.arrays.items()}
+        before = {name: to_float(a).copy() for name, a in arrays.items()}
+        for tensor in arrays.values():
+            tensor.requires_grad_(True)
+        try:
+            y = self.function.apply(*fill(self.function.forward, case, arrays))
+        except SignatureError:
+            raise
+        except Exception as error:
+            outcome.failures["forward"] = failure(error, self.files)
+            return outcome
+        outcome.results["y"] = self.unwrap("y", y)
+        outcome.effects += changed(before, arrays, "forward")
+        if y.shape != self.wrap("dy", case.dy).shape:
+            return outcome
+        try:
+            y.backward(self.wrap("dy", case.dy))
+        except Exception as error:
+            outcome.failures["backward"] = failure(error, self.files)
+            return outcome
+        for name, (array, tensor) in zip(self.operation.gradients, arrays.items(), strict=True):
+            if tensor.grad is not None:
+                outcome.results[f"d{array}"] = self.unwrap(f"d{array}", tensor.grad)
+            else:
+                outcome.missing.append(name)
+        return outcome

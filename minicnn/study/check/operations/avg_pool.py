@@ -1,0 +1,147 @@
+"""Average pooling: definition and mistakes."""
+
+import numpy as np
+
+from ....kernels import reference
+from ....kernels.types import Array
+from ..case import Case, Fault, Operation, Results, number
+from .conv import has_rest
+from .pool import (
+    cases,
+    cells_of,
+    geometry,
+    is_largest,
+    largest,
+    padded,
+    places,
+    reduce_windows,
+    small,
+    spread_shares,
+)
+
+
+def _real(c: Case) -> Array:
+    """The number of real pixels in each window, `(1, H_out, W_out, 1)`."""
+    ones = c.but(x=np.ones_like(c.x))
+    return reduce_windows(ones, lambda x: x.sum(axis=(1, 2)))[:1, ..., :1]
+
+
+def avg_forward(c: Case) -> Array:
+    """The reference's average pooling; zeros of the padding count."""
+    return reference.avg_pool2d(c.x, *geometry(c))
+
+
+def avg_truth(c: Case, observed: Results) -> Results:
+    """The reference's output and gradient."""
+    return {
+        "y": avg_forward(c),
+        "dx": reference.avg_pool2d_grad(c.dy, c.x.shape, *geometry(c)),
+    }
+
+
+def avg_terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> str:
+    """The cells of the window, or the dy of the windows that hold the pixel, and the divisor."""
+    area = c.kernel[0] * c.kernel[1]
+    n, ch = index[0], index[3]
+    if result == "y":
+        cells = cells_of(padded(c, 0), c, *index[1:3])[n, ..., ch]
+        return f"({' + '.join(signed_or(v) for v in cells.ravel())}) / {area}"
+    given = []
+    for p, q in places(c):
+        i, j = index[1] + c.padding - p * c.stride, index[2] + c.padding - q * c.stride
+        if 0 <= i < c.kernel[0] and 0 <= j < c.kernel[1]:
+            given.append(signed_or(c.dy[n, p, q, ch]))
+    return f"({' + '.join(given)}) / {area}" if given else "0, because no window holds it"
+
+
+def signed_or(value: float) -> str:
+    """A term of a sum, in parentheses if it is negative."""
+    return f"({number(value)})" if value < 0 else number(value)
+
+
+def _even(cells: Array, dy: Array) -> Array:
+    return np.ones_like(cells) * dy / cells[0, ..., 0].size
+
+
+AVG_FAULTS = (
+    Fault(
+        "no divisor",
+        "the sum is not divided by the size of the window",
+        "Divide by kH * kW.",
+        {
+            "y": lambda c: reduce_windows(c, lambda x: x.sum(axis=(1, 2))),
+            "dx": lambda c: spread_shares(c, lambda x, dy: np.ones_like(x) * dy),
+        },
+    ),
+    Fault(
+        "divisor of real pixels",
+        "the divisor counts only the real pixels at the border, not the padding",
+        "Here zeros of the padding count: divide by kH * kW everywhere.",
+        {
+            "y": lambda c: reduce_windows(c, lambda x: x.sum(axis=(1, 2))) / _real(c),
+            "dx": lambda c: spread_shares(
+                c.but(dy=c.dy / _real(c)), lambda x, dy: np.ones_like(x) * dy
+            ),
+        },
+    ),
+    Fault(
+        "divisor stride",
+        "the divisor is stride * stride, not the size of the window",
+        "Divide by kH * kW.",
+        {
+            "y": lambda c: reduce_windows(c, lambda x: x.sum(axis=(1, 2))) / c.stride**2,
+            "dx": lambda c: spread_shares(c, lambda x, dy: np.ones_like(x) * dy / c.stride**2),
+        },
+    ),
+    Fault(
+        "assigned dx",
+        "`=` where `+=` is needed: where windows overlap, only the last one counts",
+        "A pixel lies in several windows: dx[window] += dy / (kH * kW).",
+        {"dx": lambda c: spread_shares(c, _even, add=0)},
+    ),
+    Fault(
+        "stride ignored",
+        "the stride is ignored: the windows start at p, q instead of p*s, q*s",
+        "Start the window of output (p, q) at row p*stride, column q*stride.",
+        {
+            "y": lambda c: reduce_windows(c, lambda x: x.mean(axis=(1, 2)), step=1),
+            "dx": lambda c: spread_shares(c, _even, step=1),
+        },
+    ),
+    Fault(
+        "max's gradient",
+        "only the maximum of each window gets dy: the gradient of max pooling",
+        "Every pixel of the window has an equal share.",
+        {"dx": lambda c: spread_shares(c, lambda x, dy: is_largest(x) * dy)},
+    ),
+    Fault(
+        "maximum",
+        "it is the maximum of the window, not the mean",
+        "Use np.mean over the window.",
+        {"y": lambda c: reduce_windows(c, largest)},
+    ),
+    Fault(
+        "size without + 1",
+        "the output is one place too small in each direction",
+        "H_out = (H - kH) // stride + 1: the last window counts, too.",
+        {"y": lambda c: avg_forward(c)[:, :-1, :-1]},
+    ),
+)
+
+AVG_POOL2D = Operation(
+    name="avg_pool2d",
+    title="average pooling",
+    source="minicnn.kernels.reference.pool",
+    formulas={
+        "y": "y[n, p, q, c] = sum_{i, j} x[n, p*s + i, q*s + j, c] / (kH * kW)",
+        "dx": "dx[n, p*s + i, q*s + j, c] += dy[n, p, q, c] / (kH * kW)",
+    },
+    cases=lambda generator: cases(generator, avg_forward),
+    small=lambda: small(avg_forward),
+    truth=avg_truth,
+    terms=avg_terms,
+    faults=AVG_FAULTS,
+    gradients=("dx",),
+    images=("x", "y", "dy", "dx"),
+    may_refuse=has_rest,
+)

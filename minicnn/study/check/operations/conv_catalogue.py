@@ -1,0 +1,469 @@
+"""The mistakes that students make in the three passes of a convolution."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import combinations, product
+
+import numpy as np
+
+from ....kernels.types import Array
+from ..case import Case, Fault, Form, Operation
+from .conv import (
+    cases,
+    ceil,
+    collect,
+    correlate,
+    crop,
+    fewer,
+    forward,
+    has_rest,
+    only,
+    pad,
+    sizes,
+    small,
+    spread,
+    square,
+    terms,
+    truth,
+)
+
+
+def _answer(result: str, change: Callable[[Case], Case], c: Case) -> Array:
+    return truth(change(c), {})[result]
+
+
+def _asked(
+    name: str, says: str, advice: str, results: str, change: Callable[[Case], Case]
+) -> Fault:
+    """A mistake that is the right answer to another question."""
+    return Fault(
+        name, says, advice, {r: partial(_answer, r, change) for r in results.split()}, change
+    )
+
+
+AXES = {"N": "the images", "H": "the rows", "W": "the columns", "C": "the channels"}
+
+
+def _axes_of_db() -> Iterator[Fault]:
+    """db summed over any other set of axes, in both layouts."""
+    for letters, axes in (("NCHW", (0, 3, 1, 2)), ("NHWC", (0, 1, 2, 3))):
+        for count in range(1, 5):
+            for summed in combinations(range(4), count):
+                left = [letters[i] for i in range(4) if i not in summed]
+                if left == ["C"]:
+                    continue
+                over = ", ".join(AXES[letters[i]] for i in summed)
+                rest = " and ".join(AXES[k] for k in left) or "a single number"
+                yield Fault(
+                    "axes of db",
+                    f"db is summed over the wrong axes ({over}): {rest} "
+                    f"{'are' if left else 'is'} left",
+                    "db[k] sums dy over the images, the rows and the columns; the channels remain.",
+                    {"db": partial(_summed, axes, summed)},
+                )
+
+
+def _into_first(dx: Array) -> Array:
+    total = np.zeros_like(dx)
+    total[0] = dx.sum(axis=0)
+    return total
+
+
+def _summed(axes: tuple[int, ...], summed: tuple[int, ...], c: Case) -> Array:
+    return c.dy.transpose(axes).sum(axis=summed)
+
+
+def _cut(make: Form, cut: Callable[[Case, Array], Array], c: Case) -> Array:
+    return cut(c, make(c))
+
+
+def _two_in_dx() -> Iterator[Fault]:
+    """A mistake in the sum of dx together with one in cutting off the border."""
+    sums: dict[str, tuple[str, Callable[[Case], Array]]] = {
+        "stride ignored": ("the stride is ignored", lambda c: spread(c, (1, 1))),
+        "assigned dx": ("`=` stands where `+=` is needed", lambda c: spread(c, add=False)),
+        "flip of dx": (
+            "the kernel is flipped once too often or too little",
+            lambda c: spread(c.but(w=c.w[::-1, ::-1])),
+        ),
+    }
+    cuts: dict[str, tuple[str, Callable[[Case, Array], Array]]] = {
+        "padding kept": ("dx still has the border of the padding", lambda c, a: a),
+        "pad:-pad": (
+            "without padding the slice pad:-pad is 0:-0, which selects nothing",
+            lambda c, a: a[:, c.padding : -c.padding, c.padding : -c.padding],
+        ),
+        "1:-1": (
+            "one pixel is cut off on each side, whatever the padding is",
+            lambda c, a: a[:, 1:-1, 1:-1],
+        ),
+    }
+    for (name, (says, make)), (other, (also, cut)) in product(sums.items(), cuts.items()):
+        yield Fault(
+            f"{name} + {other}",
+            f"{says}; and {also}",
+            "dx_padded[p*s : p*s + kH, ...] += w * dy for every place, then cut off the border: "
+            "dx_padded[:, :, pad:pad + H, pad:pad + W].",
+            {"dx": partial(_cut, make, cut)},
+        )
+
+
+FAULTS = (
+    _asked(
+        "flipped kernel",
+        "the kernel is flipped: this is the convolution of mathematics",
+        "Networks compute the cross-correlation: multiply x[p*s + i, q*s + j] by w[i, j].",
+        "y",
+        lambda c: c.but(w=c.w[::-1, ::-1]),
+    ),
+    _asked(
+        "flip of dx",
+        "the kernel is flipped once too often or once too little",
+        "As a full convolution, dx slides the kernel rotated by 180 degrees over dy; "
+        "as a sum over windows it adds dy * w unrotated.",
+        "dx",
+        lambda c: c.but(w=c.w[::-1, ::-1]),
+    ),
+    *(
+        _asked(
+            f"kernel flipped {how}",
+            f"the kernel is flipped {how}",
+            "Networks compute the cross-correlation: multiply x[p*s + i, q*s + j] by w[i, j].",
+            "y dx",
+            change,
+        )
+        for how, change in (
+            ("vertically", lambda c: c.but(w=c.w[::-1])),
+            ("horizontally", lambda c: c.but(w=c.w[:, ::-1])),
+        )
+    ),
+    _asked(
+        "first image for all",
+        "every image of the batch is computed from the first one",
+        "Use image n: x[n].",
+        "y dw",
+        lambda c: c.but(x=np.repeat(c.x[:1], len(c.x), axis=0)),
+    ),
+    Fault(
+        "all into the first image",
+        "the gradients of all images are added into the first one",
+        "Use image n: dx[n].",
+        {"dx": lambda c: _into_first(truth(c, {})["dx"])},
+    ),
+    Fault(
+        "mirrored dw",
+        "dw is mirrored in both directions",
+        "dw[i, j] sums x[p*s + i, q*s + j] * dy[p, q]: neither x nor dy is flipped.",
+        {"dw": lambda c: truth(c, {})["dw"][::-1, ::-1]},
+    ),
+    _asked(
+        "transposed kernel",
+        "height and width of the kernel are exchanged",
+        "Index the kernel as w[i, j] with i along the height; try a kernel that is not square.",
+        "y dx",
+        lambda c: c.but(w=square(c, c.w, 0, 1)),
+    ),
+    Fault(
+        "transposed dw",
+        "height and width of dw are exchanged",
+        "dw has the axes of w; try a kernel that is not square.",
+        {"dw": lambda c: square(c, truth(c, {})["dw"], 0, 1)},
+    ),
+    _asked(
+        "transposed dy",
+        "height and width of dy are exchanged",
+        "Read dy[p, q] where y[p, q] was written; try an image that is not square.",
+        "dx dw",
+        lambda c: c.but(dy=square(c, c.dy, 1, 2)),
+    ),
+    Fault(
+        "stride ignored",
+        "the stride is ignored: the windows start at p, q instead of p*s, q*s",
+        "Start the window of output (p, q) at row p*stride, column q*stride.",
+        {
+            "y": lambda c: correlate(c, pad(c), (1, 1)),
+            "dx": lambda c: crop(c, spread(c, (1, 1))),
+            "dw": lambda c: collect(c, (1, 1)),
+        },
+    ),
+    Fault(
+        "stride ignored in the size",
+        "the stride is ignored: the output has one value per pixel",
+        "H_out = (H + 2*pad - kH) // stride + 1, and the window starts at p*stride.",
+        {"y": lambda c: forward(c.but(stride=1))},
+    ),
+    Fault(
+        "stride ignored along the height",
+        "the stride is used along the width only: the rows of the windows start at p",
+        "Multiply both p and q by the stride.",
+        {
+            "y": lambda c: correlate(c, pad(c), (1, c.stride)),
+            "dx": lambda c: crop(c, spread(c, (1, c.stride))),
+            "dw": lambda c: collect(c, (1, c.stride)),
+        },
+    ),
+    Fault(
+        "stride ignored along the width",
+        "the stride is used along the height only: the columns of the windows start at q",
+        "Multiply both p and q by the stride.",
+        {
+            "y": lambda c: correlate(c, pad(c), (c.stride, 1)),
+            "dx": lambda c: crop(c, spread(c, (c.stride, 1))),
+            "dw": lambda c: collect(c, (c.stride, 1)),
+        },
+    ),
+    Fault(
+        "padding ignored",
+        "the padding is ignored",
+        "Pad x with zeros first, and count 2*pad in the output's size.",
+        {"y": lambda c: forward(c.but(padding=0))},
+    ),
+    Fault(
+        "padding on one side",
+        "the zeros are all at the bottom and right: the windows start at p*s instead of p*s - pad",
+        "Put `pad` zeros on each of the four sides.",
+        {
+            "y": lambda c: correlate(
+                c, np.pad(c.x, ((0, 0), (0, 2 * c.padding), (0, 2 * c.padding), (0, 0)))
+            ),
+            "dx": lambda c: spread(c)[:, : c.x.shape[1], : c.x.shape[2]],
+        },
+    ),
+    Fault(
+        "padding repeats the edge",
+        "the border repeats the edge's pixels",
+        "The padding of a convolution is zeros: np.pad(..., mode='constant').",
+        {"y": lambda c: correlate(c, pad(c, "edge"))},
+    ),
+    Fault(
+        "padding kept",
+        "dx still has the border of the padding",
+        "Cut the border off: dx = dx_padded[:, :, pad:pad + H, pad:pad + W].",
+        {"dx": spread},
+    ),
+    Fault(
+        "pad:-pad",
+        "without padding dx is empty: the slice pad:-pad is 0:-0, which selects nothing",
+        "Write dx_padded[:, :, pad:pad + H, pad:pad + W], which also holds for pad = 0.",
+        {"dx": lambda c: spread(c)[:, c.padding : -c.padding, c.padding : -c.padding]},
+    ),
+    Fault(
+        "cut at one side",
+        "the border is cut off at the top and left only, with both its widths",
+        "Cut off `pad` pixels on each side: dx_padded[:, :, pad:pad + H, pad:pad + W].",
+        {"dx": lambda c: spread(c)[:, 2 * c.padding :, 2 * c.padding :]},
+    ),
+    Fault(
+        "1:-1",
+        "one pixel is cut off on each side, whatever the padding is",
+        "Cut off `pad` pixels: dx_padded[:, :, pad:pad + H, pad:pad + W].",
+        {"dx": lambda c: spread(c)[:, 1:-1, 1:-1]},
+    ),
+    *_two_in_dx(),
+    Fault(
+        "assigned dx",
+        "`=` where `+=` is needed: where windows overlap, only the last one counts",
+        "A pixel lies in several windows, and each adds to its gradient: "
+        "dx_padded[window] += w * dy.",
+        {"dx": lambda c: crop(c, spread(c, add=False))},
+    ),
+    Fault(
+        "assigned dw",
+        "`=` where `+=` is needed: only the last place of the output counts",
+        "Every place of the output uses the weight: dw += x[window] * dy[p, q].",
+        {"dw": lambda c: collect(c, keep=slice(-1, None))},
+    ),
+    Fault(
+        "first place only",
+        "only the first place of the output counts",
+        "Sum over all places p, q of the output.",
+        {"dw": lambda c: collect(c, keep=slice(1))},
+    ),
+    _asked(
+        "no bias",
+        "the bias is missing",
+        "Add b[k] to every place of output channel k.",
+        "y",
+        lambda c: c.but(b=0 * c.b),
+    ),
+    _asked(
+        "bias subtracted",
+        "the bias is subtracted",
+        "Add b[k].",
+        "y",
+        lambda c: c.but(b=-c.b),
+    ),
+    _asked(
+        "first bias for all",
+        "every output channel has the bias of the first one",
+        "Output channel k has the bias b[k].",
+        "y",
+        lambda c: c.but(b=np.full_like(c.b, c.b[0])),
+    ),
+    _asked(
+        "bias twice",
+        "the bias is added twice",
+        "Add b[k] once, after the sum over the window.",
+        "y",
+        lambda c: c.but(b=2 * c.b),
+    ),
+    _asked(
+        "bias per channel",
+        "the bias is added once for each input channel",
+        "Add b[k] once, after the sum over the channels.",
+        "y",
+        lambda c: c.but(b=c.x.shape[3] * c.b),
+    ),
+    _asked(
+        "bias per weight",
+        "the bias is added inside the sum, once for each weight",
+        "Add b[k] once, after the sum over the window.",
+        "y",
+        lambda c: c.but(b=c.w[..., 0].size * c.b),
+    ),
+    Fault(
+        "last channel only",
+        "only the last input channel counts: `=` where `+=` is needed",
+        "Sum the products over all input channels.",
+        {"y": lambda c: forward(only(c, "c", -1))},
+        lambda c: only(c, "c", -1),
+    ),
+    Fault(
+        "first channel only",
+        "only the first input channel counts",
+        "Sum the products over all input channels.",
+        {"y": lambda c: forward(only(c, "c", 0))},
+        lambda c: only(c, "c", 0),
+    ),
+    Fault(
+        "channels summed",
+        "the input channels are summed before they are weighted",
+        "Each input channel has weights of its own: multiply first, then sum over c.",
+        {
+            "y": lambda c: forward(
+                c.but(x=np.repeat(c.x.sum(axis=3, keepdims=True), c.x.shape[3], axis=3))
+            )
+        },
+    ),
+    Fault(
+        "first weights for all channels",
+        "all input channels use the weights of the first one",
+        "Each input channel has weights of its own: w[i, j, c].",
+        {"y": lambda c: forward(c.but(w=np.repeat(c.w[:, :, :1], c.x.shape[3], axis=2)))},
+    ),
+    _asked(
+        "last filter only",
+        "only the last filter contributes to dx: `=` where `+=` is needed",
+        "Every filter read the pixel: sum over k.",
+        "dx",
+        lambda c: only(c, "k", -1),
+    ),
+    _asked(
+        "first filter only",
+        "only the first filter contributes to dx",
+        "Every filter read the pixel: sum over k.",
+        "dx",
+        lambda c: only(c, "k", 0),
+    ),
+    Fault(
+        "first filter for all",
+        "every output channel uses the weights of the first filter",
+        "Output channel k uses filter k: w[i, j, c, k].",
+        {
+            "y": lambda c: forward(c.but(w=np.repeat(c.w[..., :1], c.w.shape[3], axis=3))),
+            "dx": lambda c: truth(c.but(w=np.repeat(c.w[..., :1], c.w.shape[3], axis=3)), {})["dx"],
+        },
+    ),
+    Fault(
+        "mean of the window",
+        "the sum is divided by the number of weights",
+        "A convolution is a weighted sum, not a mean.",
+        {"y": lambda c: forward(c.but(w=c.w / c.w[..., 0].size))},
+    ),
+    Fault(
+        "size without + 1",
+        "the output is one place too small in each direction",
+        "H_out = (H + 2*pad - kH) // stride + 1: the last window counts, too.",
+        {"y": lambda c: fewer(c, pad(c), *sizes(c, 2 * c.padding, 0))},
+    ),
+    Fault(
+        "size with one pad",
+        "the output's size counts the padding once instead of twice",
+        "H_out = (H + 2*pad - kH) // stride + 1: there is padding on both sides.",
+        {"y": lambda c: fewer(c, pad(c), *sizes(c, c.padding, 1))},
+    ),
+    Fault(
+        "size rounded up",
+        "the output's size is rounded up: the last windows reach beyond the image",
+        "Round down: only windows that fit count. H_out = (H + 2*pad - kH) // stride + 1.",
+        {"y": ceil},
+    ),
+    Fault(
+        "width from the height",
+        "the output's width is computed from the height",
+        "W_out = (W + 2*pad - kW) // stride + 1; try an image that is not square.",
+        {"y": lambda c: fewer(c, pad(c), *(2 * sizes(c, 2 * c.padding, 1)[:1]))},
+    ),
+    *_axes_of_db(),
+    Fault(
+        "mean of db",
+        "db is a mean over the batch and all places",
+        "db[k] is the sum of dy over the batch, the rows and the columns.",
+        {"db": lambda c: c.dy.mean(axis=(0, 1, 2))},
+    ),
+    Fault(
+        "mean over places",
+        "it is divided by the number of places of the output",
+        "Sum over the places; take no mean.",
+        {
+            "dw": lambda c: truth(c, {})["dw"] / c.dy[0, ..., 0].size,
+            "db": lambda c: truth(c, {})["db"] / c.dy[0, ..., 0].size,
+        },
+    ),
+    Fault(
+        "db counts",
+        "db counts the places instead of adding dy there",
+        "db[k] is the sum of dy over the batch, the rows and the columns.",
+        {"db": lambda c: np.full(c.b.shape, c.dy[..., 0].size, float)},
+    ),
+    Fault(
+        "last place of db",
+        "`=` where `+=` is needed: only the last place counts",
+        "db[k] is the sum of dy over the batch, the rows and the columns.",
+        {"db": lambda c: c.dy[-1, -1, -1]},
+    ),
+    Fault(
+        "last place of all",
+        "`=` where `+=` is needed: only the last place of the last image counts",
+        "dw is the sum over the batch and all places.",
+        {"dw": lambda c: collect(c.but(dy=_last_image(c)), keep=slice(-1, None))},
+    ),
+)
+
+
+def _last_image(c: Case) -> Array:
+    dy = np.zeros_like(c.dy)
+    dy[-1] = c.dy[-1]
+    return dy
+
+
+CONV2D = Operation(
+    name="conv2d",
+    title="convolution",
+    source="minicnn.kernels.reference.conv",
+    formulas={
+        "y": "y[n, p, q, k] = b[k] + sum_{i, j, c} x[n, p*s + i, q*s + j, c] * w[i, j, c, k]",
+        "dx": "dx[n, p*s + i, q*s + j, c] += sum_k dy[n, p, q, k] * w[i, j, c, k]",
+        "dw": "dw[i, j, c, k] = sum_{n, p, q} x[n, p*s + i, q*s + j, c] * dy[n, p, q, k]",
+        "db": "db[k] = sum_{n, p, q} dy[n, p, q, k]",
+    },
+    cases=cases,
+    small=small,
+    truth=truth,
+    terms=terms,
+    faults=FAULTS,
+    gradients=("dx", "dw", "db"),
+    images=("x", "y", "dy", "dx"),
+    filters=("w", "dw"),
+    may_refuse=has_rest,
+)

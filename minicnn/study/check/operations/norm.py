@@ -1,0 +1,86 @@
+"""The operations of normalization: batch norm of rows and of images, layer norm."""
+
+from ..case import Fault, Operation
+from .norm_catalogue import COMMON, RESHAPED, RUNNING_FAULTS, other_axes
+from .normalization import make_cases, make_small, terms, truth
+
+FORMULAS = {
+    "y": "y = gamma * x^ + beta,  x^ = (x - mean) / sqrt(var + eps)",
+    "dx": "dx = (g - mean(g) - x^ * mean(g * x^)) / sqrt(var + eps),  g = dy * gamma",
+    "dgamma": "dgamma = sum dy * x^",
+    "dbeta": "dbeta = sum dy",
+}
+RUNNING = {
+    "running_mean": "running_mean = momentum * running_mean + (1 - momentum) * mean",
+    "running_var": "running_var = momentum * running_var + (1 - momentum) * var",
+    "y_test": "y = gamma * (x - running_mean) / sqrt(running_var + eps) + beta  in test mode",
+}
+
+
+def _operation(
+    name: str,
+    title: str,
+    shapes: list,
+    small: list,
+    axes: tuple,
+    other: tuple[Fault, ...],
+    running: bool,
+) -> Operation:
+    images = ("x", "y", "y_test", "dy", "dx") if len(shapes[0]) == 4 else ()
+    return Operation(
+        name=name,
+        title=title,
+        source="minicnn.kernels.reference.norm",
+        formulas=FORMULAS | (RUNNING if running else {}),
+        cases=lambda generator: make_cases(generator, shapes, axes, running),
+        small=lambda: make_small(small, axes, running),
+        truth=truth,
+        terms=terms,
+        faults=COMMON + other + (RUNNING_FAULTS if running else ()),
+        gradients=("dx", "dgamma", "dbeta"),
+        images=images,
+        optional=frozenset(("running_mean", "running_var")) if running else frozenset(),
+    )
+
+
+BATCH_NORM = _operation(
+    "batch_norm",
+    "batch norm",
+    [(5, 3), (4, 6), (2, 2), (7, 1)],
+    [(2, 1), (4, 1), (3, 2)],
+    (0,),
+    (other_axes("features", (1,), "the features", "the batch"),),
+    True,
+)
+
+
+SPATIAL = [(2, 3, 4, 3), (3, 2, 5, 2), (1, 3, 3, 4)]
+SPATIAL_BATCH_NORM = _operation(
+    "spatial_batch_norm",
+    "batch norm of images",
+    SPATIAL,
+    [(1, 1, 2, 1), (2, 1, 2, 1), (2, 2, 2, 2)],
+    (0, 1, 2),
+    (
+        RESHAPED,
+        *(
+            other_axes(name, axes, over, "the batch, the rows and the columns")
+            for name, axes, over in (
+                ("each image", (1, 2), "each image"),
+                ("each pixel", (0,), "the batch, for each pixel"),
+                ("channels", (3,), "the channels"),
+                ("all", (0, 1, 2, 3), "everything, the channels too"),
+            )
+        ),
+    ),
+    True,
+)
+LAYER_NORM = _operation(
+    "layer_norm",
+    "layer norm",
+    [(4, 5), (3, 6), (1, 4)],
+    [(1, 2), (2, 2), (2, 3)],
+    (1,),
+    (other_axes("batch", (0,), "the batch", "the features of each example"),),
+    False,
+)

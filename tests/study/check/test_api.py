@@ -1,0 +1,136 @@
+"""`check` for functions and layers at hand: side effects, state, layouts, layers of minicnn."""
+
+import numpy as np
+import pytest
+
+from minicnn import layers, study
+from minicnn.layers import Layer, Parameter
+
+
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+
+def relu_backward(dout, cache):
+    return dout * (cache > 0)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        layers.Conv2d,
+        layers.MaxPool2d,
+        layers.AvgPool2d,
+        layers.BatchNorm2d,
+        layers.LocalResponseNorm,
+        layers.Linear,
+        layers.ReLU,
+        layers.Dropout,
+    ],
+)
+def test_own_layers_are_right(kind):
+    check = study.check(kind)
+    assert check.ok, str(check)
+    assert check.points == check.possible >= 3
+
+
+def test_a_layer_stands_for_its_class():
+    assert study.check(layers.Conv2d(3, 4, 3, stride=2)).rows[0].total == 10
+
+
+def test_state_of_an_earlier_call():
+    kept = []
+
+    def backward(dout, cache):
+        return dout * (kept[-1] > 0)
+
+    def forward(x):
+        kept.append(x)
+        return np.maximum(x, 0), None
+
+    check = study.check(forward, backward, operation="relu")
+    assert "it must take what it needs from its own cache" in check.effects[0]
+    assert check.points == check.possible - 1
+
+    def counting(x):
+        kept.append(x)
+        return np.maximum(x, 0) * len(kept), x
+
+    assert "state is kept" in " ".join(
+        study.check(counting, relu_backward, operation="relu").effects
+    )
+
+
+def test_a_lowered_type():
+    def forward(x):
+        return np.maximum(x, 0).astype(np.float32), x
+
+    check = study.check(forward, relu_backward, operation="relu")
+    assert check.effects == ["y is float32, although the inputs are float64"]
+    assert all(row.verdict == "right" for row in check.rows)
+
+
+def test_gradients_that_are_set_instead_of_added():
+    class Linear(layers.Linear):
+        def backward(self, dy, need_dx=True):
+            self.weight.zero_grad()
+            return super().backward(dy, need_dx)
+
+    check = study.check(Linear)
+    assert check.effects == ["the gradient of w is set, not added: use add_grad"]
+
+
+class ChannelScale(Layer):
+    """An operation without a definition."""
+
+    def __init__(self, channels):
+        self.scale = Parameter(np.linspace(1, 2, channels))
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return x * self.scale.value
+
+    def backward(self, dy):
+        (x,) = self.pop_saved()
+        self.scale.add_grad((dy * x).sum(axis=(0, 1, 2)))
+        return dy * self.scale.value
+
+
+class Wrong(ChannelScale):
+    def backward(self, dy):
+        return super().backward(dy) / 2
+
+
+def test_a_layer_without_a_definition_is_compared_with_differences():
+    assert study.check(ChannelScale(4)).ok
+    wrong = study.check(Wrong(4))
+    assert [(row.result, row.verdict) for row in wrong.rows] == [
+        ("dx", "wrong"),
+        ("dscale", "right"),
+    ]
+    assert study.check(ChannelScale(4), x=np.ones((1, 2, 2, 4))).ok
+
+
+def test_unknown_operations_and_parameters():
+    with pytest.raises(ValueError, match="expected one of conv2d, max_pool2d"):
+        study.check(lambda x: x, lambda dy: dy)
+    check = study.check(lambda x, magic: x, relu_backward, operation="relu")
+    assert "the parameter 'magic' is not known" in check.error
+
+
+def test_what_is_not_written_yet():
+    check = study.check(lambda x: (None, None), lambda dout, cache: None, operation="relu")
+    assert check.is_missing
+    assert "not written yet" in str(check)
+
+
+def test_a_backward_that_returns_too_little():
+    def affine_forward(x, w, b):
+        return x.reshape(len(x), -1) @ w + b, (x, w)
+
+    def affine_backward(dout, cache):
+        x, w = cache
+        return (dout @ w.T).reshape(x.shape), x.reshape(len(x), -1).T @ dout
+
+    rows = {r.result: r for r in study.check(affine_forward, affine_backward).rows}
+    assert (rows["db"].verdict, rows["db"].note) == ("missing", "backward does not return it")

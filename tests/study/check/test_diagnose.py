@@ -1,0 +1,77 @@
+"""Which mistake it is: every form of the catalogue, and mistakes in the source of solutions."""
+
+import numpy as np
+import pytest
+
+from minicnn.study.check.diagnose import _matches
+from minicnn.study.check.judge import Trial
+from minicnn.study.check.operations import OPERATIONS
+from minicnn.study.check.operations.generic import generic_faults
+from minicnn.study.check.subject import Outcome
+
+from .held_out import HELD_OUT
+from .mutants import MUTANTS
+from .variants import check_variant
+
+
+@pytest.fixture(autouse=True)
+def _same_masks():
+    np.random.seed(0)  # noqa: NPY002 - the solutions draw from it, as their course does
+
+
+@pytest.mark.parametrize("mutant", MUTANTS + HELD_OUT, ids=lambda m: f"{m.check}: {m.new[-60:]}")
+def test_mistakes_in_solutions_are_named(mutant):
+    check = mutant.run()
+    assert not check.ok
+    assert mutant.is_named(check), str(check)
+
+
+def trials_of(operation, result, form):
+    """All cases with right results, but for one, which has the form's numbers."""
+    trials = []
+    for case in operation.cases(np.random.default_rng(3)):
+        found = dict(operation.right(case))
+        if operation.is_random and "y" in found:
+            mask = np.random.default_rng(1).random(case.x.shape) < case.p
+            found = operation.truth(case, {"y": case.x * mask})
+        settled = operation.settle(case, found)
+        if result not in found:
+            continue
+        try:
+            found[result] = np.asarray(form(settled))
+        except ValueError:
+            continue  # a form that exists only for square kernels or images
+        trials.append(Trial(settled, operation.truth(case, found), Outcome(results=found)))
+    return trials
+
+
+def named_share(operation):
+    """How many forms of the catalogue are named by their own name, and those that are not."""
+    count, others = 0, {}
+    for fault in [*operation.faults, *generic_faults(operation)]:
+        for result, form in fault.forms.items():
+            with np.errstate(all="ignore"):
+                trials = trials_of(operation, result, form)
+                names = [name for name, *_ in _matches(operation, result, trials)]
+            assert any(not t.is_right(result) for t in trials), (fault.name, result)
+            assert fault.name in names, (fault.name, result, names)
+            count += 1
+            if names[0] != fault.name:
+                others[fault.name, result] = names[0]
+    return count, others
+
+
+def test_forms_of_the_catalogue_are_told_apart():
+    """At least 95 % by their own name; the others give the same numbers in every geometry."""
+    found = {name: named_share(operation) for name, operation in OPERATIONS.items()}
+    total = sum(count for count, _ in found.values())
+    other = sum(len(others) for _, others in found.values())
+    assert total > 600
+    assert other <= 0.05 * total, found
+
+
+@pytest.mark.parametrize("start", range(0, 60, 20))
+def test_no_right_variant_is_called_wrong(start):
+    for seed in range(start, start + 20):
+        check = check_variant(seed)
+        assert check.ok, f"seed {seed}\n{check}"
