@@ -73,6 +73,7 @@ FreezeFlag = Annotated[
     typer.Option("--freeze", help="Do not train a layer: its name, or a pattern; repeatable."),
 ]
 CountFlag = Annotated[int | None, typer.Option(min=1)]
+EpochsFlag = Annotated[float | None, typer.Option(min=1, help="Their number, such as 9.5.")]
 RateFlag = Annotated[float | None, typer.Option(min=0, help="The base learning rate.")]
 OptimizerFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")]
 ScheduleFlag = Annotated[
@@ -110,7 +111,7 @@ TensorBoardFlag = Annotated[
 def train(
     model: ModelName,
     data_source: DataFlag = None,
-    epochs: CountFlag = None,
+    epochs: EpochsFlag = None,
     batch_size: CountFlag = None,
     lr: RateFlag = None,
     optimizer: OptimizerFlag = None,

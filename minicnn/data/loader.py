@@ -27,6 +27,7 @@ class Loader:
 
     batch_size: images per batch; the last batch of an epoch may be smaller.
     shuffle: a new order in each epoch.
+    drop_last: set it to leave out the smaller last batch of an epoch, unless it is the only one.
     augment: applied to the pixels; then preprocess turns them into the network's input. A
         `Pipeline` may go on from there. If it begins with a `WindowRule` and the images are files,
         windows are cut from the originals.
@@ -56,11 +57,14 @@ class Loader:
         self.preprocess, self.augment = preprocess, augment
         self.pipeline = Pipeline.of(augment)
         self.workers = workers or _cores()
+        self.drop_last = False
         self.epoch = 0
         self.batch = 0
 
     def __len__(self) -> int:
         """Batches per epoch."""
+        if self.drop_last:
+            return max(1, len(self.dataset) // self.batch_size)
         return math.ceil(len(self.dataset) / self.batch_size)
 
     def order(self, epoch: int) -> np.ndarray:

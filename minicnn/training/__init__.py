@@ -1,5 +1,6 @@
 """Training: `fit`, and its parts."""
 
+from .averaging import EMA, Average, Lookahead
 from .callbacks import Callback, CSVLog, EarlyStopping, LogLines, ProgressBar, TensorBoardLog
 from .history import History
 from .losses import (
@@ -24,6 +25,7 @@ from .schedules import (
     MultiStep,
     OneCycle,
     PiecewiseConstant,
+    PiecewiseLinear,
     Polynomial,
     ReduceOnPlateau,
     Schedule,
@@ -33,10 +35,12 @@ from .schedules import (
 from .trainer import Trainer, fit
 
 __all__ = [
+    "EMA",
     "SGD",
     "Adam",
     "AdamW",
     "AuxiliaryLoss",
+    "Average",
     "BinaryCrossEntropy",
     "CSVLog",
     "Callback",
@@ -49,6 +53,7 @@ __all__ = [
     "History",
     "InverseTimeDecay",
     "LogLines",
+    "Lookahead",
     "Loss",
     "MAPLoss",
     "MeanSquaredError",
@@ -56,6 +61,7 @@ __all__ = [
     "OneCycle",
     "Optimizer",
     "PiecewiseConstant",
+    "PiecewiseLinear",
     "Polynomial",
     "ProgressBar",
     "RMSProp",

@@ -83,7 +83,9 @@ def make_loader(
             preprocess = preprocess.decoding_like(train.decode)
     is_resident = model_device(model) == "cuda" and can_stay(train, preprocess, augment)
     kind: Any = ResidentLoader if is_resident else Loader
-    return kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
+    loader = kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
+    loader.drop_last = recipe.drop_last
+    return loader
 
 
 def make_optimizer(

@@ -143,14 +143,14 @@ class LogLines(Callback):
             self._last = time.monotonic()
             done, batches = trainer.loader.batch or len(trainer.loader), len(trainer.loader)
             print(
-                f"  epoch {trainer.epoch}/{trainer.epochs}: step {done}/{batches}, "
+                f"  epoch {trainer.epoch}/{trainer.epochs:g}: step {done}/{batches}, "
                 f"loss {trainer.metrics.mean_loss:.4f}",
                 flush=True,
             )
 
     def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
         self._last = time.monotonic()
-        print(f"epoch {row['epoch']}/{trainer.epochs}: {describe(row)}", flush=True)
+        print(f"epoch {row['epoch']}/{trainer.epochs:g}: {describe(row)}", flush=True)
 
     def on_train_end(self, trainer: "Trainer") -> None:
         self._notice.cancel()
@@ -185,12 +185,12 @@ class ProgressBar(Callback):
             completed=trainer.loader.batch or len(trainer.loader),
             status=f"loss {metrics.mean_loss:.4f}  accuracy {metrics.accuracy:.2%}  "
             f"{metrics.images_per_second:,.0f} images/s",
-            description=f"epoch {trainer.epoch}/{trainer.epochs}",
+            description=f"epoch {trainer.epoch}/{trainer.epochs:g}",
         )
 
     def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
         self._bar.console.print(
-            f"epoch {row['epoch']}/{trainer.epochs}: {describe(row)}", highlight=False
+            f"epoch {row['epoch']}/{trainer.epochs:g}: {describe(row)}", highlight=False
         )
         self._bar.reset(self._task)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STATE = "minicnn.training"
 FORMAT = 2
+TRAINED = "weights/"  # prefix of the weights that the optimizer changes, if there is an average
 LAST, BEST = "last.safetensors", "best.safetensors"
 
 
@@ -34,11 +35,16 @@ def save(trainer: "Trainer", path: Path) -> None:
             f"after step {trainer.iteration} the parameter {bad} is not finite; "
             f"the checkpoint {path} is kept as it was"
         )
-    tensors = trainer.model.state_dict()
-    tensors |= {
-        safetensors.OPTIMIZER + name: array
-        for name, array in trainer.optimizer.state_dict().items()
-    }
+    with trainer.averaged():
+        _write(trainer, path)
+
+
+def _write(trainer: "Trainer", path: Path) -> None:
+    """With an average, the model's weights in the file are the averages, which were evaluated."""
+    tensors, extra = trainer.model.state_dict(), trainer.optimizer.state_dict()
+    if trainer.average:
+        extra |= {TRAINED + name: array for name, array in trainer.average.state.items()}
+    tensors |= {safetensors.OPTIMIZER + name: array for name, array in extra.items()}
     state = {
         "format": FORMAT,
         "configuration": trainer.configuration,
@@ -86,6 +92,10 @@ def restore(trainer: "Trainer", path: Path) -> None:
     trainer.model.load_state_dict(
         {name: array for name, array in tensors.items() if not name.startswith(prefix)}
     )
+    if trainer.average:
+        names = [name for name in slots if name.startswith(TRAINED)]
+        trainer.average.state = {n.removeprefix(TRAINED): slots.pop(n).copy() for n in names}
+        trainer.average.exchange(trainer.model)
     trainer.optimizer.load_state_dict(slots, state["step"])
     trainer.iteration = state["step"]
     trainer.metrics.load_state_dict(state["metrics"])
@@ -105,5 +115,7 @@ def _check_same_run(trainer: "Trainer", state: dict[str, Any], path: Path) -> No
             f"epochs was {before} and is now {now}, and the learning rate depends on it by the "
             f"schedule {trainer.schedule!r}"
         )
+    if before != now and trainer.average and trainer.average.depends_on_length:
+        found.append(f"epochs was {before} and is now {now}, and {trainer.average!r} depends on it")
     if found:
         raise CheckpointError(f"{path}: it belongs to another run: {'; '.join(found)}")

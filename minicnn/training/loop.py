@@ -30,7 +30,8 @@ def train_epoch(run: "Trainer", step: Step = forward_backward) -> bool:
     run.start_epoch()
     run.metrics.start_clock()
     for x, labels in run.loader:
-        factor = run.schedule.at(run.iteration, len(run.loader), run.epochs)
+        length = run.total_steps / len(run.loader)  # epochs, also if the last one is a part
+        factor = run.schedule.at(run.iteration, len(run.loader), length)
         run.optimizer.lr = run.base_lr * factor
         step(run, x, labels)
         if run.metrics.count(len(labels)):
@@ -40,6 +41,8 @@ def train_epoch(run: "Trainer", step: Step = forward_backward) -> bool:
         run.after_step()
         if run.must_pause():
             return False
+        if run.is_epoch_over:
+            break
     run.metrics.read()
     run.check_finite(x)
     run.metrics.stop_clock()

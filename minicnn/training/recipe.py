@@ -1,12 +1,15 @@
 """Training recipes: the settings with which a paper trained its network."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from .. import registry
 from ..data.transforms import Augment, Preprocess
 from ..layers import Layer, metadata
+from .averaging import Average
 from .callbacks import Callback
 from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import Constant, Schedule
@@ -20,14 +23,19 @@ class Recipe:
     preprocess: from pixels to the network's input; None if the data is the input.
     optimizer: a name in `training.optimizers.OPTIMIZERS`, with its `options`.
     lr: the base learning rate.
+    epochs: their number; 9.9 is as good as 10. drop_last: leave out the smaller last batch.
     bias_lr, bias_decay: multipliers for biases (Caffe's model zoo: 2 and 0).
+    multipliers: multipliers (of the learning rate, of the weight decay) for the parameters whose
+        names match a pattern, such as "*.norm1.bias"; the first that matches counts, and replaces
+        those for biases.
+    average: an `EMA` or `Lookahead` of the weights, or None.
     loss: the loss in training, a `training.Loss`; None: the network's.
     callbacks: callbacks that belong to the method, such as a limit of the weights.
     """
 
     source: str
     preprocess: Preprocess | None
-    epochs: int
+    epochs: float
     batch_size: int
     lr: float
     data: str = "mnist"
@@ -37,22 +45,30 @@ class Recipe:
     augment: Augment | None = None
     bias_lr: float = 1.0
     bias_decay: float = 1.0
+    multipliers: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    drop_last: bool = False
+    average: Average | None = None
     loss: Any = None
     callbacks: tuple[Callback, ...] = ()
 
     def make_optimizer(self, model: Layer, lr: float | None = None) -> Optimizer:
-        """The optimizer for that model, with the recipe's multipliers for its biases.
+        """The optimizer for that model, with the recipe's multipliers for its parameters.
 
         They multiply the parameters' own: a bias with `lr_multiplier = 0` stays frozen.
         """
         optimizer = OPTIMIZERS[self.optimizer](
             model.parameters(), lr=self.lr if lr is None else lr, **self.options
         )
-        optimizer.multipliers = [
-            (self.bias_lr, self.bias_decay) if name.rpartition(".")[2] == "bias" else (1.0, 1.0)
-            for name, _ in model.named_parameters()
-        ]
+        optimizer.multipliers = [self.multiplier(name) for name, _ in model.named_parameters()]
         return optimizer
+
+    def multiplier(self, name: str) -> tuple[float, float]:
+        """The factors of the learning rate and of the weight decay for the parameter `name`."""
+        for pattern, factors in self.multipliers.items():
+            if fnmatchcase(name, pattern):
+                return factors
+        is_bias = name.rpartition(".")[2] == "bias"
+        return (self.bias_lr, self.bias_decay) if is_bias else (1.0, 1.0)
 
     def make_schedule(self) -> Schedule:
         """A copy of the schedule: its state belongs to one run."""

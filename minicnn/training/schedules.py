@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 
 class Schedule:
     """The base, and the constant schedule: the factor is always 1."""
@@ -21,14 +23,14 @@ class Schedule:
         """The factor at time t of `total`."""
         return 1.0
 
-    def at(self, step: int, steps_per_epoch: int, epochs: int) -> float:
+    def at(self, step: int, steps_per_epoch: int, epochs: float) -> float:
         """The factor for that step of the training, the first being 0."""
         scale = steps_per_epoch if self.unit == "epoch" else 1
         return self.factor(step / scale, epochs * steps_per_epoch / scale)
 
-    def depends_on(self, epochs: int, other: int, steps_per_epoch: int) -> bool:
+    def depends_on(self, epochs: float, other: float, steps_per_epoch: int) -> bool:
         """True if runs of `epochs` and `other` epochs have different factors at the same time t."""
-        steps = range(min(epochs, other) * steps_per_epoch)
+        steps = range(int(min(epochs, other) * steps_per_epoch))
         return any(
             self.at(step, steps_per_epoch, epochs) != self.at(step, steps_per_epoch, other)
             for step in steps[:: max(1, len(steps) // 1000)]
@@ -160,6 +162,24 @@ class OneCycle(Schedule):
             else (self.end, (x - self.pct_start) / (1 - self.pct_start))
         )
         return low + (1 - low) * (1 + math.cos(math.pi * phase)) / 2
+
+
+class PiecewiseLinear(Schedule):
+    """Straight lines between given factors: `PiecewiseLinear({0: 0.2, 0.23: 1, 1: 0.07})`.
+
+    The times are fractions of the training.
+    """
+
+    def __init__(self, factors: dict[float, float], unit: str = "epoch"):
+        super().__init__(unit)
+        if not {0, 1} <= factors.keys() or not all(0 <= time <= 1 for time in factors):
+            raise ValueError(
+                f"PiecewiseLinear: factors={factors!r}: expected times from 0 to 1, with both"
+            )
+        self.factors = dict(sorted(factors.items()))
+
+    def factor(self, t: float, total: float) -> float:
+        return float(np.interp(t / total, list(self.factors), list(self.factors.values())))
 
 
 class WarmUp(Schedule):

@@ -5,6 +5,8 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from .arguments import (
     remember_data,
     run_folder,
 )
+from .averaging import Average
 from .callbacks import Callback, CSVLog, default_progress
 from .configuration import configuration
 from .diagnose import ChanceLevelDetector, first_bad_layer
@@ -48,7 +51,9 @@ class Trainer:
     model, loss, optimizer, schedule: the arguments of `fit`. network: the fused model, which is
     run. base_lr: the learning rate, before the schedule's factor.
     loader: the training data and the position in it. test, validation: a Dataset or None.
-    epochs: their number. epoch: the current one, from 1. iteration: the number of steps so far.
+    average: the average of the weights that is evaluated, or None.
+    epochs: their number, which may have a fraction. total_steps: the same in steps.
+    epoch: the current one, from 1. iteration: the number of steps so far.
     metrics: loss and accuracy of the current epoch so far. history: the finished epochs.
     out: the folder of the run, or None. stop: set it to end the training after the current epoch.
     finished: True if the run ended without an error or an interruption.
@@ -63,7 +68,8 @@ class Trainer:
         loss: Loss,
         optimizer: Optimizer,
         schedule: Schedule,
-        epochs: int,
+        epochs: float,
+        average: Average | None,
         out: Path | None,
         checkpoint_seconds: float,
         recipe_callbacks: Sequence[Callback] = (),
@@ -76,6 +82,8 @@ class Trainer:
         self.device = model_device(model)
         self.optimizer, self.schedule, self.base_lr = optimizer, schedule, optimizer.lr
         self.epochs, self.out, self.checkpoint_seconds = epochs, out, checkpoint_seconds
+        self.total_steps = math.ceil(round(epochs * len(loader), 6))
+        self.average = average
         self.recipe_callbacks = list(recipe_callbacks)
         self.callbacks = [*recipe_callbacks, *callbacks]
         self.history = History()
@@ -96,9 +104,11 @@ class Trainer:
     def run(self) -> History:
         """Train until all epochs are done, a callback sets `stop`, or SIGINT interrupts."""
         self.notify("on_train_start")
+        if self.average and not self.average.state:
+            self.average.start(self.model)
         try:
             with catch_sigint(self._sigint):
-                while self.loader.epoch < self.epochs and not self.stop:
+                while self.iteration < self.total_steps and not self.stop:
                     if train_epoch(self, self._step):
                         self._finish_epoch()
                     if self.history.interrupted:
@@ -106,6 +116,8 @@ class Trainer:
             if self.test is not None and not self.history.interrupted:
                 self.history.evaluation = self.history.evaluation or self._evaluate(self.test)
             self.finished = not self.history.interrupted
+            if self.average and self.finished:
+                self.average.exchange(self.model)
         finally:
             self.notify("on_train_end")
         if self.history.interrupted and self.out is None:
@@ -128,16 +140,27 @@ class Trainer:
             getattr(callback, event)(self, *arguments)
 
     def after_step(self) -> None:
-        """Call the callbacks, and warn if the loss stays at that of random guessing."""
+        """Average, call the callbacks, and warn if the loss stays at that of random guessing."""
         metrics = self.metrics
+        if self.average:
+            self.average.update(self.model, self.iteration, self.total_steps)
         self.notify("on_step_end", metrics.last_loss)
         sentence = self._chance.add(metrics.last_loss, metrics.last_accuracy)
         if sentence:
             warnings.warn(sentence, stacklevel=5)  # the caller of fit
 
+    def averaged(self) -> AbstractContextManager[None]:
+        """A block in which the model has the averaged weights, if there are any."""
+        return self.average.applied(self.model) if self.average else nullcontext()
+
+    @property
+    def is_epoch_over(self) -> bool:
+        """True after the last step of an epoch or, if that is only a part, of the run."""
+        return not self.loader.batch or self.iteration == self.total_steps
+
     def must_pause(self) -> bool:
         """Save if it is time to. Returns True if an interruption ends the epoch here."""
-        if not self.loader.batch:  # the epoch is over: it ends as usual
+        if self.is_epoch_over:  # it ends as usual
             return False
         interrupted = self._sigint.is_set()
         if interrupted or time.monotonic() - self._saved_at > self.checkpoint_seconds:
@@ -168,7 +191,7 @@ class Trainer:
         result = self.history.evaluation = self._evaluate(self.test)
         chosen_by = self._evaluate(self.validation) or result
         row: dict[str, Any] = {
-            "epoch": self.loader.epoch,
+            "epoch": self.epoch,
             "train_loss": metrics.mean_loss,
             "train_accuracy": metrics.accuracy,
             "validation_loss": chosen_by.loss if self.validation and chosen_by else None,
@@ -187,16 +210,18 @@ class Trainer:
         if score > self.best_score:
             self.best_score, self.history.best_epoch = score, row["epoch"]
             if self.out:
-                safetensors.save(self.model, self.out / checkpoint.BEST)
+                with self.averaged():
+                    safetensors.save(self.model, self.out / checkpoint.BEST)
         self._save()
         self.notify("on_epoch_end", row)
-        self.history.interrupted = self._sigint.is_set() and self.loader.epoch < self.epochs
+        self.history.interrupted = self._sigint.is_set() and self.iteration < self.total_steps
 
     def _evaluate(self, dataset: Dataset | None) -> Evaluation | None:
         if dataset is None:
             return None
         loss, preprocess = plain(self.loss), self.loader.preprocess
-        return evaluate(self.model, dataset, loss=loss, preprocess=preprocess)
+        with self.averaged():
+            return evaluate(self.model, dataset, loss=loss, preprocess=preprocess)
 
     def _save(self) -> None:
         self.metrics.read()
@@ -212,11 +237,12 @@ def fit(
     validation: Dataset | tuple[Any, Any] | None = None,
     *,
     recipe: Recipe | str | None = None,
-    epochs: int | None = None,
+    epochs: float | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
     optimizer: Optimizer | str | None = None,
     schedule: Schedule | str | None = None,
+    average: Average | None = None,
     loss: Loss | None = None,
     preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
     augment: Augment | None = None,
@@ -238,11 +264,15 @@ def fit(
             is no measurement.
         recipe: a Recipe, or the name of one of the network's. By default the one that the network
             has for this data set; otherwise `model.recipe`.
-        epochs, batch_size, lr: by default the recipe's; without a recipe 10, 64 and 0.01.
+        epochs, batch_size, lr: by default the recipe's; without a recipe 10, 64 and 0.01. Of 9.5
+            epochs, the last one is half as long.
         optimizer: an Optimizer over `model.parameters()` or some of them, a name ("sgd", "adam",
             "adamw", "rmsprop"), or None.
         schedule: a Schedule, of which the run uses a copy, a name from
             `training.schedules.SCHEDULES`, or None.
+        average: an `EMA` or `Lookahead` of the weights, of which the run uses a copy; by default
+            the recipe's. It is what is evaluated and saved, and what the model has at the end; the
+            weights that the optimizer changes are in `last.safetensors` beside it.
         loss: called as `loss(outputs, labels) -> value, gradient`; any function may be
             given, see `training.Loss`. By default the recipe's or the model's own, or softmax
             cross-entropy. Validation and test images are judged by it without label smoothing and
@@ -294,6 +324,7 @@ def fit(
         optimizer=rule,
         schedule=make_schedule(schedule, plan),
         epochs=epochs,
+        average=deepcopy(average or plan.average),
         out=folder,
         checkpoint_seconds=checkpoint_seconds,
         recipe_callbacks=plan.make_callbacks(),

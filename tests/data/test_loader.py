@@ -33,6 +33,18 @@ def test_loader_covers_everything_in_a_new_order():
     assert sum(read(Loader(dataset(10), 4)), []) == list(range(10))
 
 
+def test_the_smaller_last_batch_can_be_left_out():
+    """In each epoch other images are in it; a set that is smaller than a batch is one batch."""
+    loader = Loader(dataset(10), 4, shuffle=True, seed=3)
+    loader.drop_last = True
+    first, second = read(loader), read(loader)
+    assert len(loader) == 2 and [len(b) for b in first + second] == 4 * [4]
+    assert set(sum(first, [])) != set(sum(second, []))
+    small = Loader(dataset(3), 4)
+    small.drop_last = True
+    assert read(small) == [[0, 1, 2]]
+
+
 def test_loader_goes_on_from_any_position():
     options = {
         "shuffle": True,

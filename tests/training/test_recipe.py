@@ -88,3 +88,49 @@ def test_multipliers_multiply():
     optimizer = recipe(bias_lr=2.0, bias_decay=0.0).make_optimizer(model)
     assert optimizer.effective_multipliers() == [(1.0, 1.0), (1.0, 0.0)]
     assert model[1].bias.lr_multiplier == 0.5
+
+
+def test_multipliers_by_name():
+    """The first pattern that matches replaces the factors of biases."""
+    net = Sequential(a=Linear(2, 2), b=Linear(2, 2))
+    factors = recipe(bias_lr=2.0, multipliers={"a.*": (3, 0), "*.weight": (4, 5)})
+    optimizer = factors.make_optimizer(net)
+    assert optimizer.effective_multipliers() == [(3, 0), (3, 0), (4, 5), (2, 1)]
+
+
+def test_a_part_of_an_epoch():
+    """2.5 epochs of 4 batches are 10 steps; the last part is evaluated, and has a row."""
+    model, count = network(), Count()
+    history = training.fit(
+        model,
+        (X, LABELS),
+        (X, LABELS),
+        epochs=2.5,
+        batch_size=len(X) // 4,
+        schedule="polynomial",
+        callbacks=[count],
+        progress=False,
+    )
+    assert count.steps == 10 and [row["epoch"] for row in history.rows] == [1, 2, 3]
+    assert history.rows[-1]["learning_rate"] == pytest.approx(0.01 * (1 - 9 / 10))
+    assert history.rows[-1]["test_loss"] == training.evaluate(model, (X, LABELS)).loss
+
+
+def test_a_part_of_an_epoch_is_resumed(tmp_path):
+    """A run of 1.5 epochs that is extended ends like one of 2.75."""
+    options = {"batch_size": len(X) // 4, "progress": False, "schedule": "constant"}
+    whole, parts = network(), network()
+    training.fit(whole, (X, LABELS), epochs=2.75, **options)
+    training.fit(parts, (X, LABELS), epochs=1.5, out=tmp_path, **options)
+    again = network()
+    training.fit(again, (X, LABELS), epochs=1.5, out=tmp_path, resume=True, **options)
+    np.testing.assert_array_equal(again[1].weight.value, parts[1].weight.value)
+    training.fit(again, (X, LABELS), epochs=2.75, out=tmp_path, resume=True, **options)
+    np.testing.assert_array_equal(again[1].weight.value, whole[1].weight.value)
+
+
+def test_a_recipe_leaves_out_the_smaller_batch():
+    count, model = Count(), network()
+    model.recipe = recipe(drop_last=True, batch_size=len(X) - 1, epochs=3)
+    training.fit(model, (X, LABELS), callbacks=[count], progress=False)
+    assert count.steps == 3

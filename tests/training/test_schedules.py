@@ -67,6 +67,11 @@ def test_one_cycle_like_torch():
 def test_formulas():
     assert s.Constant().at(55, STEPS, EPOCHS) == 1
     assert s.InverseTimeDecay(1e-4, 0.75).at(10_000, 938, 11) == pytest.approx(2**-0.75)
+    lines = s.PiecewiseLinear({1: 0.07, 0: 0.2, 0.25: 1})
+    assert [lines.factor(t, 8) for t in (0, 1, 2, 5, 8)] == pytest.approx(
+        [0.2, 0.6, 1, 0.535, 0.07]
+    )
+    assert lines.at(STEPS * EPOCHS // 4, STEPS, EPOCHS) == pytest.approx(1)
     table = s.PiecewiseConstant({0: 1, 2: 0.4, 5: 0.2})
     assert [table.factor(t, 20) for t in (0, 1.9, 2, 4.9, 5, 19)] == [1, 1, 0.4, 0.4, 0.2, 0.2]
     warm = s.WarmUp(5, s.StepDecay(10, 0.1))
@@ -97,6 +102,8 @@ def test_arguments():
         s.OneCycle(1)
     with pytest.raises(ValueError, match="expected one from time 0 on"):
         s.PiecewiseConstant({1: 0.5})
+    with pytest.raises(ValueError, match="expected times from 0 to 1, with both"):
+        s.PiecewiseLinear({0: 1, 0.5: 0.5})
     with pytest.raises(ValueError, match="length=0"):
         s.WarmUp(0)
 
