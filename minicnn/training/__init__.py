@@ -14,6 +14,7 @@ from .losses import (
     softmax_cross_entropy,
 )
 from .metrics import Evaluation, evaluate
+from .muon import Muon
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from .phases import Freeze, ScaleRate, SwitchAugment
 from .recipe import Recipe
@@ -58,6 +59,7 @@ __all__ = [
     "MAPLoss",
     "MeanSquaredError",
     "MultiStep",
+    "Muon",
     "OneCycle",
     "Optimizer",
     "PiecewiseConstant",

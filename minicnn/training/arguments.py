@@ -1,5 +1,6 @@
 """From the arguments of `fit` to the objects of a run; the recipe has what is not given."""
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -41,6 +42,13 @@ def as_sets(
         for part in (test, validation)
     )
     return train, test, validation
+
+
+def checked_epochs(epochs: float) -> float:
+    """The number of epochs. Raises ValueError unless it is at least 1 and finite."""
+    if not 1 <= epochs < math.inf:
+        raise ValueError(f"epochs={epochs}: expected at least 1")
+    return epochs
 
 
 def kept_preprocess(model: Layer, recipe: Recipe | str | None, train: Dataset) -> Any:
@@ -101,7 +109,7 @@ def make_optimizer(
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}")
     options: dict[str, Any] = {"momentum": 0.9} if optimizer == "sgd" else {}
-    default_lr = 0.01 if optimizer == "sgd" else 1e-3
+    default_lr = {"sgd": 0.01, "muon": 0.02}.get(optimizer, 1e-3)
     rule: Any = OPTIMIZERS[optimizer]
     return rule(model.parameters(), lr=default_lr if lr is None else lr, **options)
 

@@ -23,6 +23,7 @@ from ..weights import safetensors
 from . import checkpoint
 from .arguments import (
     as_sets,
+    checked_epochs,
     kept_preprocess,
     make_loader,
     make_optimizer,
@@ -71,7 +72,6 @@ class Trainer:
         epochs: float,
         average: Average | None,
         out: Path | None,
-        checkpoint_seconds: float,
         recipe_callbacks: Sequence[Callback] = (),
         callbacks: Sequence[Callback] = (),
     ):
@@ -81,7 +81,7 @@ class Trainer:
         self._frozen = model.frozen_names()
         self.device = model_device(model)
         self.optimizer, self.schedule, self.base_lr = optimizer, schedule, optimizer.lr
-        self.epochs, self.out, self.checkpoint_seconds = epochs, out, checkpoint_seconds
+        self.epochs, self.out, self.checkpoint_seconds = epochs, out, 60.0
         self.total_steps = math.ceil(round(epochs * len(loader), 6))
         self.average = average
         self.recipe_callbacks = list(recipe_callbacks)
@@ -267,7 +267,7 @@ def fit(
         epochs, batch_size, lr: by default the recipe's; without a recipe 10, 64 and 0.01. Of 9.5
             epochs, the last one is half as long.
         optimizer: an Optimizer over `model.parameters()` or some of them, a name ("sgd", "adam",
-            "adamw", "rmsprop"), or None.
+            "adamw", "rmsprop", "muon"), or None.
         schedule: a Schedule, of which the run uses a copy, a name from
             `training.schedules.SCHEDULES`, or None.
         average: an `EMA` or `Lookahead` of the weights, of which the run uses a copy; by default
@@ -302,9 +302,7 @@ def fit(
     folder = run_folder(out, resume)
     plan = choose_recipe(model, train.name, recipe)
     preprocess = preprocess or kept_preprocess(model, recipe, train)
-    epochs = plan.epochs if epochs is None else epochs
-    if epochs < 1:
-        raise ValueError(f"epochs={epochs}: expected at least 1")
+    epochs = checked_epochs(plan.epochs if epochs is None else epochs)
     loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed)
     loss = loss or plan.loss or loss_of(model)
     check_data(model, loader, {"test": test, "validation": validation}, loss)
@@ -326,10 +324,10 @@ def fit(
         epochs=epochs,
         average=deepcopy(average or plan.average),
         out=folder,
-        checkpoint_seconds=checkpoint_seconds,
         recipe_callbacks=plan.make_callbacks(),
         callbacks=[*standard, *callbacks],
     )
+    trainer.checkpoint_seconds = checkpoint_seconds
     if folder and (folder / checkpoint.LAST).exists():
         checkpoint.restore(trainer, folder / checkpoint.LAST)
     return trainer.run()
