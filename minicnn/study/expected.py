@@ -1,6 +1,7 @@
 """Whether a run is where the published result of its recipe says that it should be."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from .runs import Run, shown_values
 
 IMAGES = ("data", "test data", "validation data")  # the settings that identify images
 OFF: tuple = (None, "None", False, 0, "", [], {})  # what a setting is for runs that do not have it
+# How files became pixels; the pixels themselves are compared.
+FROM_FILES = re.compile(r", (image_size|fit|orient|light_on_dark)=('[^']*'|\([^)]*\)|\w+)")
 TITLES = {"train_loss": "training loss", "test_error": "test error"}
 
 
@@ -93,6 +96,10 @@ def find_expected(run: Run, known: Sequence[Result] | None = None) -> Result:
     """
     if not run.configuration:
         raise CheckpointError(f"{run.path}: only its curves are known, not its settings")
+    if "engine" in run.configuration:
+        raise CheckpointError(
+            f"{run.path}: it is a run of {run.configuration['engine']}; expected one of minicnn"
+        )
     network = run.configuration.get("model")
     own = [r for r in (results() if known is None else known) if r.network == network]
     if not own:
@@ -122,8 +129,8 @@ def find_expected(run: Run, known: Sequence[Result] | None = None) -> Result:
 def differing(run: Run, result: Result) -> dict[str, list[Any]]:
     """The settings that are not the same, the seed aside, with the run's value and the result's.
 
-    Of data sets only the images count, not the name. Options that are not given have their default.
-    A setting that one side does not have is the same if it is switched off on the other.
+    Of data sets only the pixels count, not their name and files. Options that are not given have
+    their defaults. A setting that one side does not have is the same if it is off on the other.
     """
     ours, theirs = _with_all_options(run.configuration), _with_all_options(result.configuration)
     values = {name: [ours.get(name), theirs.get(name)] for name in {**ours, **theirs}}
@@ -142,6 +149,8 @@ def _with_all_options(configuration: dict[str, Any]) -> dict[str, Any]:
 def _is_same(name: str, a: Any, b: Any) -> bool:
     if name in IMAGES and a and b:
         return has_same_images(a, b)
+    if name == "preprocess" and a and b:
+        return FROM_FILES.sub("", a) == FROM_FILES.sub("", b)
     return a == b or (a in OFF and b in OFF)
 
 

@@ -75,7 +75,14 @@ def _from_checkpoint(run: Run) -> Run:
     except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{path}: it has no settings of a training run") from None
     parameters = sum(math.prod(shapes[name]) for name in trained if name in shapes)
-    return Run(run.path, run.label, run.history, configuration, about, parameters)
+    return Run(run.path, run.label, run.history, simplified(configuration), about, parameters)
+
+
+def simplified(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The settings with only those multipliers that are not 1, and with options."""
+    multipliers = configuration.get(MULTIPLIERS, {})
+    others = {name: factors for name, factors in multipliers.items() if factors != [1.0, 1.0]}
+    return {"options": {}} | configuration | {MULTIPLIERS: others}
 
 
 def _from_configuration(run: Run) -> Run:

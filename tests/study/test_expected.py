@@ -1,14 +1,17 @@
 """Runs beside published results: inside, outside and where first, or without a result."""
 
+from dataclasses import replace
+
 import pytest
 
+from minicnn import data
 from minicnn.errors import CheckpointError
 from minicnn.study.expected import check, find_expected
 from minicnn.study.results import make_result, measured
-from minicnn.study.runs import Run
+from minicnn.study.runs import Run, read_run
 from minicnn.training.history import History
 
-from .trained import SETTINGS, made_up, row
+from .trained import SETTINGS, as_torchs, made_up, row
 
 ERRORS = (0.4, 0.2, 0.1, 0.08)
 SEEDS = [
@@ -85,6 +88,16 @@ def test_the_names_of_data_sets_do_not_count():
     assert find_expected(made_up(**settings), KNOWN) is KNOWN[0]
 
 
+def test_how_files_became_the_same_pixels_does_not_count():
+    preprocess = data.Preprocess(size=(32, 32), channels=3, mean=(0.4, 0.5, 0.6), std=0.2)
+    of_files = preprocess.decoding_like(data.Decode((36, 40), fit="inside", orient=False))
+    runs = [made_up(str(i), seed=i, preprocess=repr(preprocess)) for i in (0, 1)]
+    known = [make_result("tiny-default", runs, {})]
+    assert find_expected(made_up(preprocess=repr(of_files)), known) is known[0]
+    with pytest.raises(CheckpointError, match="differs in 1: preprocess is"):
+        find_expected(made_up(preprocess=repr(replace(preprocess, std=0.3))), known)
+
+
 def test_settings_that_are_off_do_not_count():
     run = made_up(ema=None, nesterov=False, clip=0, augment="None")
     assert find_expected(run, KNOWN) is KNOWN[0]
@@ -125,6 +138,12 @@ def test_options_that_are_not_given_have_their_defaults():
 def test_no_result_with_these_settings(settings, expected):
     with pytest.raises(CheckpointError, match=f"^runs/mine: {expected}"):
         check(made_up(**settings), KNOWN)
+
+
+def test_a_run_of_another_engine(tmp_path):
+    run = read_run(as_torchs(tmp_path / "torch", model="lenet5"))
+    with pytest.raises(CheckpointError, match=r"torch: it is a run of torch; expected one of mini"):
+        check(run, KNOWN)
 
 
 def test_only_curves():

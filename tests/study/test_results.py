@@ -12,7 +12,7 @@ from minicnn.errors import CheckpointError
 from minicnn.study.bands import band
 from minicnn.study.expected import differing
 from minicnn.study.results import from_json, has_same_images, make_result, results
-from minicnn.study.runs import Run, read_run
+from minicnn.study.runs import Run, read_run, simplified
 from minicnn.training import Callback
 
 from .trained import SETTINGS, as_torchs, made_up
@@ -100,7 +100,7 @@ class Stop(Callback):
     """End a run before its first step, and keep its settings."""
 
     def on_train_start(self, trainer):
-        self.configuration = trainer.configuration | {"epochs": trainer.epochs}
+        self.configuration = simplified(trainer.configuration | {"epochs": trainer.epochs})
         trainer.stop = True
 
 

@@ -3,7 +3,15 @@
 import pytest
 
 from minicnn.errors import CheckpointError
-from minicnn.study.runs import CONFIGURATION, differences, read_run, read_runs, shown_values
+from minicnn.study.runs import (
+    CONFIGURATION,
+    MULTIPLIERS,
+    differences,
+    read_run,
+    read_runs,
+    shown_values,
+    simplified,
+)
 from minicnn.training.history import History
 
 from .trained import as_torchs, made_up, trained
@@ -46,6 +54,12 @@ def test_labels_are_what_is_not_shared(tmp_path):
     assert [r.label for r in read_runs(paths[1:])] == ["y/one/run", "y"]
     with pytest.raises(ValueError, match="y: the same run is given twice"):
         read_runs([*paths, tmp_path / "x" / ".." / "y"])
+
+
+def test_multipliers_that_are_1_are_left_out():
+    multipliers = {"a.weight": [1.0, 1.0], "a.bias": [2.0, 0.0]}
+    found = simplified({"lr": 0.1, MULTIPLIERS: multipliers})
+    assert found == {"lr": 0.1, "options": {}, MULTIPLIERS: {"a.bias": [2.0, 0.0]}}
 
 
 def test_only_curves(folder):
