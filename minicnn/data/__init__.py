@@ -20,6 +20,7 @@ from .digits import digits
 from .download import cache_folder
 from .files import listing, stem
 from .image_files import ImageFiles
+from .imagenet import arranged, imagenet, is_imagenet
 from .loader import Loader
 from .mnist import fashion_mnist, mnist
 from .originals import MEMORY
@@ -33,6 +34,7 @@ NAMES: dict[str, Callable] = {
     "cifar10": cifar10,
     "cifar100": cifar100,
     "digits": digits,
+    "imagenet": imagenet,
 }
 
 
@@ -64,7 +66,8 @@ def load_splits(
     """The training, test and validation set of that name, or in that folder or archive.
 
     A folder may hold four IDX files named like those of MNIST, CIFAR in its binary or Python form,
-    or class folders of images (`folders.py` tells which are understood).
+    ImageNet as it is distributed (`imagenet.py`), or class folders of images (`folders.py` tells
+    which are understood).
 
     size: of the bundled digits and of images from files, in pixels; or how files become pixels.
     report: called with messages.
@@ -99,6 +102,8 @@ def _splits(
     """options: those of `folders.read`."""
     if source == "digits":
         return Splits(*digits(decode.size[0]))
+    if source == "imagenet":
+        return Splits(*imagenet(size=decode, report=report, **options))
     if source in NAMES:
         return Splits(*NAMES[source](report=report))
     folder = Path(source).expanduser()
@@ -110,6 +115,8 @@ def _splits(
     if folder.is_dir() and idx.is_folder(folder):
         return Splits(*_idx(folder, report))
     files = listing(folder)
+    if is_imagenet(files):
+        files = arranged(files, folder, report)
     if cifar.is_cifar(files):
         return Splits(*cifar.read(files, stem(folder)))
     if folders.is_image_tree(files):
@@ -157,6 +164,7 @@ __all__ = [
     "digits",
     "fashion_mnist",
     "hold_out",
+    "imagenet",
     "load",
     "load_splits",
     "mnist",

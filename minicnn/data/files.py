@@ -6,6 +6,7 @@ import tarfile
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,13 +18,24 @@ NO_DATA = ("__MACOSX",)  # what macOS adds to archives
 
 @dataclass(frozen=True)
 class File:
-    """One entry of a folder or archive: how to read it, and whether it is a folder."""
+    """One entry of a folder or archive: how to read it, and whether it is a folder.
+
+    path, first: the file on disk, and the position in it, at which the contents begin; None for
+        contents that are compressed.
+    """
 
     read: Callable[[], bytes]
     is_folder: bool = False
+    path: Path | None = None
+    first: int = 0
 
 
 Files = dict[str, File]
+
+
+def file_at(path: Path) -> File:
+    """A file on disk."""
+    return File(path.read_bytes, path.is_dir(), path)
 
 
 def listing(source: Path) -> Files:
@@ -66,18 +78,40 @@ def _folder(
             path, name = Path(entry.path), prefix + entry.name
             if not _is_data(entry.name) or not path.exists():  # a link that leads nowhere
                 continue
-            yield name, File(path.read_bytes, entry.is_dir())
+            yield name, File(path.read_bytes, entry.is_dir(), path)
             if entry.is_dir():
                 yield from _folder(path, f"{name}/", (*above, identity))
 
 
+def members(name: str, file: File) -> Files:
+    """The files in a tar file that is an entry itself, of a folder or of another tar file.
+
+    Of a plain one, only the places of the files are kept.
+    Raises DataError that calls it by `name` if it is damaged.
+    """
+    found: Files = {}
+    on_disk = file.path
+    with _readable(name), open(on_disk, "rb") if on_disk else io.BytesIO(file.read()) as stream:
+        stream.seek(file.first)
+        with tarfile.open(fileobj=stream) as archive:
+            found.update(_tar(file.path or Path(name), archive))
+    return found
+
+
 def _archive(source: Path) -> Iterator[tuple[str, File]]:
-    try:
+    with _readable(source):
         if zipfile.is_zipfile(source):
             yield from _zip(source)
         else:
             with tarfile.open(source) as archive:
                 yield from _tar(source, archive)
+
+
+@contextmanager
+def _readable(source: Path | str) -> Iterator[None]:
+    """Whatever fails in the block of `with` becomes a DataError that names the archive."""
+    try:
+        yield
     except DataError:
         raise
     except tarfile.ReadError as error:
@@ -108,11 +142,16 @@ def _tar(source: Path, archive: tarfile.TarFile) -> Iterator[tuple[str, File]]:
         elif member.isfile():
             if is_plain and not member.issparse():
                 place = partial(_read_part, source, member.offset_data, member.size)
-                found[name] = File(place)
+                found[name] = File(place, path=source, first=member.offset_data)
             else:
                 data = archive.extractfile(member).read()  # type: ignore[union-attr]
                 found[name] = File(io.BytesIO(data).getvalue)
             yield name, found[name]
+    stream = archive.fileobj
+    if is_plain and stream is not None:  # tarfile takes a header that is none for the end
+        stream.seek(archive.offset)
+        if any(stream.read(tarfile.BLOCKSIZE)):
+            raise tarfile.ReadError(f"there is no header at byte {archive.offset}")
 
 
 def _read_part(path: Path, first: int, size: int) -> bytes:

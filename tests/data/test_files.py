@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from minicnn.data.files import listing, stem
+from minicnn.data.files import listing, members, stem
 from minicnn.errors import DataError
 
 
@@ -83,3 +83,44 @@ def test_what_is_no_archive(tmp_path, garbage):
     (tmp_path / "x.tar").write_bytes(garbage)
     with pytest.raises(DataError, match=r"x\.tar: it is neither a tar file nor a zip file|damaged"):
         listing(tmp_path / "x.tar")
+
+
+def test_damage_within_a_tar_file(tmp_path):
+    """A header that is none does not pass for the end of the archive."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in ("a.png", "b.png", "c.png"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 3
+            tar.addfile(entry, io.BytesIO(b"abc"))
+    contents = bytearray(buffer.getvalue())
+    path = tmp_path / "x.tar"
+    path.write_bytes(contents)
+    assert list(listing(path)) == ["a.png", "b.png", "c.png"]
+    contents[1024 + 4] ^= 1  # in the name of the second file
+    path.write_bytes(contents)
+    with pytest.raises(DataError, match=r"x\.tar: the archive is damaged: .* at byte 1024"):
+        listing(path)
+
+
+def test_a_tar_file_in_a_tar_file(tmp_path):
+    def tar(mode, **entries):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode=mode) as archive:
+            for name, contents in entries.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(contents)
+                archive.addfile(entry, io.BytesIO(contents))
+        return buffer.getvalue()
+
+    inner = {"one": tar("w", x=b"one x", y=b"one y"), "two": tar("w:gz", x=b"two x")}
+    for mode in ("w", "w:gz"):
+        path = tmp_path / "outer.tar"
+        path.write_bytes(tar(mode, **inner))
+        outer = listing(path)
+        found = {name: members(name, outer[name]) for name in inner}
+        assert {n: {k: f.read() for k, f in part.items()} for n, part in found.items()} == {
+            "one": {"x": b"one x", "y": b"one y"},
+            "two": {"x": b"two x"},
+        }
+        assert (found["one"]["y"].path == path) == (mode == "w"), "only its place is kept"
