@@ -12,7 +12,7 @@ Three storeys: `minicnn.kernels` (the arithmetic), `minicnn` (layers, training, 
 `minicnn.models` (the papers).
 """
 
-from . import data, errors, layers, models, training
+from . import data, errors, evaluation, layers, models, training
 from ._version import __version__
 from .device import set_precision, to_device, to_host, to_input
 from .kernels.dispatch import get_num_threads, set_num_threads, use
@@ -28,6 +28,7 @@ __all__ = [
     "__version__",
     "data",
     "errors",
+    "evaluation",
     "get_num_threads",
     "layers",
     "load",

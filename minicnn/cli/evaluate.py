@@ -1,12 +1,16 @@
-"""`evaluate`: a trained network on a test set."""
+"""`evaluate`: trained networks on a test set, by one of the papers' protocols."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
+from .. import evaluation
+from ..data import Dataset
 from ..data.transforms import Preprocess
 from ..errors import DataError
+from ..evaluation.protocols import PROTOCOLS, Protocol, named
 from ..layers import Network
 from ..training import metrics
 from .app import (
@@ -20,35 +24,115 @@ from .app import (
     console,
     load_network,
 )
-from .tables import show_evaluation
+from .tables import print_table, show_evaluation
 from .train import load_data
 
 Checkpoint = Annotated[Path, typer.Argument(help="A .safetensors file from training.")]
 
 
+def list_protocols(text: str | None) -> str | None:
+    """`--protocol list` prints all protocols with their sources, and ends the command."""
+    if text != "list":
+        return text
+    table = Table("protocol", "source")
+    for name, protocol in PROTOCOLS.items():
+        table.add_row(name, protocol.source)
+    print_table(table)
+    raise typer.Exit
+
+
 @app.command()
 def evaluate(
-    checkpoint: Checkpoint,
+    checkpoints: Annotated[
+        list[Path],
+        typer.Argument(help="Files from training; of several, the probabilities are averaged."),
+    ],
     data_source: DataFlag = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            callback=list_protocols,
+            is_eager=True,
+            help=f"Which views of an image are averaged: {', '.join(PROTOCOLS)}. "
+            "`--protocol list` tells where they are from.",
+        ),
+    ] = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(help="Lengths of the shorter side for the protocol, such as 224,256,288."),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write the five most probable classes of each image there.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 256,
     backend: BackendFlag = None,
     device: DeviceFlag = "cpu",
     precision: PrecisionFlag = None,
     model: ModelFlag = None,
 ) -> None:
-    """Measure a trained network: loss, top-1 and top-5 accuracy, accuracy per class."""
+    """Measure trained networks: loss, top-1 and top-5 accuracy, accuracy per class."""
     choose_compute(backend, device, precision)
-    network = load_network(checkpoint, device, model)
-    source = data_source or network.trained_on or None
-    _, test_set, _ = load_data(source, network.recipe.data, preprocess_of(network).decode)
-    result = metrics.evaluate(network, test_set, batch_size=batch_size)
+    plan = chosen(protocol, scales)
+    if csv and not csv.absolute().parent.is_dir():
+        raise ValueError(f"--csv {csv}: there is no folder {csv.absolute().parent}")
+    networks = [load_network(path, device, model) for path in checkpoints]
+    first = networks[0]
+    source = data_source or first.trained_on or None
+    decode = preprocess_of(first).decode
+    # Views are cut from the original images, so the files are not decoded when they are found.
+    _, test_set, _ = load_data(source, first.recipe.data, decode, memory=0)
+    if plan is None and csv is None and len(networks) == 1:
+        result = metrics.evaluate(first, test_set, batch_size=batch_size)
+    else:
+        found = _predicted(networks, test_set, plan or named("center"), batch_size)
+        result = found.evaluation
+        if csv:
+            found.to_csv(csv)
     show_evaluation(result, per_class=True)
+    if csv:
+        console.print(f"predictions: {csv}", soft_wrap=True)
+    _show_errors(result, f" by {protocol}" if protocol else "")
+    name = " + ".join(str(network.name) for network in networks)
     console.print(
-        f"{network.name}: {result.accuracy:.2%} test accuracy on {test_set.name} "
+        f"{name}: {result.accuracy:.2%} test accuracy on {test_set.name} "
         f"({len(test_set):,} test images)",
         style="bold",
         soft_wrap=True,
     )
+
+
+def _show_errors(result: metrics.Evaluation, by: str) -> None:
+    """As papers of ImageNet have them."""
+    top5 = "" if result.top5 is None else f", top-5 error {1 - result.top5:.2%}"
+    console.print(f"top-1 error {1 - result.accuracy:.2%}{top5}{by}", soft_wrap=True)
+
+
+def chosen(protocol: str | None, scales: str | None) -> Protocol | None:
+    """The protocol that the options mean. Raises ValueError if they mean nothing."""
+    if scales is None:
+        return named(protocol) if protocol else None
+    if protocol is None:
+        raise ValueError(f"--scales {scales} is for a protocol: add --protocol NAME")
+    parts = scales.split(",")
+    if not all(part.strip().isdigit() for part in parts):
+        raise ValueError(f"--scales {scales}: expected lengths in pixels, such as 224,256,288")
+    return named(protocol).at(tuple(int(part) for part in parts))
+
+
+def _predicted(
+    networks: list[Network], test_set: Dataset, plan: Protocol, batch_size: int
+) -> evaluation.Predictions:
+    done, passes = 0, len(networks) * max(1, len(plan.parts))
+    with console.status("") as status:
+
+        def progress(images: int) -> None:
+            nonlocal done
+            done += images
+            status.update(f"{done:,} of {len(test_set) * passes:,} images")
+
+        return evaluation.evaluate(
+            networks, test_set, plan, batch_size=batch_size, on_batch=progress
+        )
 
 
 def preprocess_of(network: Network) -> Preprocess:

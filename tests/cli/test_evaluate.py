@@ -1,0 +1,93 @@
+"""`evaluate` by protocols: what it prints, its CSV, and what it refuses."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from minicnn import data, models, save
+from minicnn.cli import app
+from minicnn.data.synsets import synsets
+from minicnn.evaluation import PROTOCOLS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two networks of ImageNet that were not trained, and photographs of six of its classes."""
+    folder, rng = tmp_path_factory.mktemp("imagenet"), np.random.default_rng(0)
+    for synset in synsets()[3:900:170]:
+        path = folder / "images" / "val" / synset.wnid / f"{synset.wnid}_a.JPEG"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(rng.integers(0, 256, (80, 110, 3), np.uint8)).save(path)
+    for seed in (0, 1):
+        network = models.create("alexnet", seed=seed, hidden=8, input_size=67)
+        save(network, folder / f"{seed}.safetensors")
+    return folder
+
+
+@pytest.fixture
+def command(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+    def run(*arguments):
+        return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+    return run
+
+
+def test_a_folder_of_photographs_with_no_flag(command):
+    done = command("0.safetensors", "--data", "images")
+    assert done.exit_code == 0, done.output
+    assert "top-1" in done.output and "(6 test images)" in done.output
+    rows = [line for line in done.output.splitlines() if "%" in line and "│" in line]
+    assert len(rows) == 6 and any("tiger shark" in row for row in rows), "classes with images"
+
+
+@pytest.mark.parametrize("protocol", ["alexnet_10", "resnet_dense"])
+def test_a_protocol_and_its_csv(command, folder, protocol):
+    options = ("--protocol", protocol, "--scales", "224,256", "--csv", "found.csv")
+    done = command("0.safetensors", "--data", "images", *options)
+    assert done.exit_code == 0, done.output
+    assert f" by {protocol}" in done.output and "top-1 error" in done.output
+    with open(folder / "found.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == [synset.name for synset in synsets()[3:900:170]]
+    assert rows[0]["image"].endswith("images/val/n01491361/n01491361_a.JPEG")
+    assert all(row["prediction_5"] for row in rows)
+
+
+def test_an_ensemble_is_the_mean(command, folder):
+    _, images = data.load(str(folder / "images"), 67, lambda line: None)
+    found = []
+    for names in (["0"], ["1"], ["0", "1"]):
+        files = [f"{name}.safetensors" for name in names]
+        done = command(*files, "--data", "images", "--csv", "ensemble.csv")
+        assert done.exit_code == 0, done.output
+        with open(folder / "ensemble.csv", encoding="utf-8", newline="") as file:
+            found.append([float(row["probability"]) for row in csv.DictReader(file)])
+    assert "alexnet + alexnet: " in done.output and len(found[2]) == len(images)
+    assert all(c <= (a + b) / 2 + 1e-5 for a, b, c in zip(*found, strict=True))
+
+
+def test_the_list_of_protocols(command):
+    done = command("--protocol", "list")
+    assert done.exit_code == 0, done.output
+    assert all(name in done.output for name in PROTOCOLS)
+    assert "Szegedy et al. 2014, section 7" in done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--protocol", "ten"], "protocol='ten': expected one of center, alexnet_10"),
+        (["--scales", "256"], "--scales 256 is for a protocol: add --protocol NAME"),
+        (["--scales", "256,a", "--protocol", "vgg_dense"], "--scales 256,a: expected lengths"),
+        (["--scales", "100", "--protocol", "vgg_dense"], "of at least 224"),
+        (["--csv", "nowhere/x.csv"], "--csv nowhere/x.csv: there is no folder"),
+    ],
+)
+def test_options_that_mean_nothing(command, options, message):
+    done = command("0.safetensors", "--data", "images", *options)
+    assert done.exit_code and message in str(done.exception)
