@@ -4,10 +4,11 @@ import errno
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import minicnn
 from minicnn import training
-from minicnn.data import RandomShift
+from minicnn.data import Preprocess, RandomResizedCrop, RandomShift, load
 from minicnn.errors import CheckpointError, TrainingError
 from minicnn.layers import Flatten, Linear, ReLU, Sequential
 from minicnn.training import checkpoint
@@ -61,6 +62,41 @@ def test_a_changed_run_is_not_resumed(rule, change, message, tmp_path):
     with pytest.raises(CheckpointError, match=f"it belongs to another run: .*{message}"):
         start(tmp_path, resume=True, rule=rule, epochs=3, **change)
     assert len(start(tmp_path, resume=True, rule=rule, epochs=3)[0].rows) == 3
+
+
+class Killed(training.Callback):
+    """Ends the process's work in the middle of an epoch, as a kill would."""
+
+    def on_step_end(self, trainer, loss):
+        if trainer.iteration == 4:
+            raise KeyboardInterrupt
+
+
+def test_windows_of_files_go_on_where_a_killed_run_stopped(tmp_path):
+    """Bit-identical, though the originals that were decoded before the kill are gone."""
+    generator = np.random.default_rng(0)
+    for i in range(14):
+        path = tmp_path / "images" / "train" / "ab"[i % 2] / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (40 + i, 60, 3), np.uint8)).save(path)
+    settings = {
+        "batch_size": 5,
+        "preprocess": Preprocess((8, 8), 3),
+        "augment": RandomResizedCrop(8, flip=0.5),
+        "checkpoint_seconds": 0,
+    }
+
+    def run(out, **more):
+        train, _ = load(str(tmp_path / "images"), 8, lambda line: None, originals=True)
+        model = Sequential(Flatten(), Linear(8 * 8 * 3, 2))
+        return start(tmp_path / out, data=train, model=model, **settings, **more)
+
+    _, whole = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("parts", callbacks=[Killed()])
+    _, parts = run("parts", resume=True)
+    for name, array in whole.state_dict().items():
+        np.testing.assert_array_equal(parts.state_dict()[name], array)
 
 
 def test_frozen_parameters_belong_to_the_run(tmp_path):
