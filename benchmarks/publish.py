@@ -43,8 +43,7 @@ def main() -> None:
     print(f"{path}: test error {result.error:.2%}, expected {low:.2%} to {high:.2%}")
     if result.torch_error is not None:
         points = 100 * (result.error - result.torch_error)
-        side = "above" if points > 0 else "below"
-        print(f"torch: {result.torch_error:.2%}; ours is {abs(points):.2f} points {side} it")
+        print(f"torch: {result.torch_error:.2%}; ours minus torch's: {points:+.2f} points")
 
 
 def parse() -> argparse.Namespace:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ..study.compare import Comparison, compare, duration
+from ..study.compare import Comparison, compare
 from ..study.expected import Verdict, check
 from ..study.results import Result, results
 from .app import app, console
@@ -107,7 +107,7 @@ def results_command(as_json: JsonFlag = False) -> None:
         print(json.dumps([vars(result) for result in found], indent=2))
         return
     table = Table("result", "command")
-    for heading in ("seeds", "epochs", "time", "test error", "expected", "torch", "paper"):
+    for heading in ("seeds", "epochs", "test error", "expected", "torch", "paper"):
         table.add_column(heading, justify="right")
     for r in found:
         low, high = r.final_band
@@ -116,7 +116,6 @@ def results_command(as_json: JsonFlag = False) -> None:
             r.command,
             str(len(r.runs)),
             str(r.epochs),
-            duration(sum(run["seconds"] for run in r.runs) / len(r.runs)),
             f"{r.error:.2%}",
             f"{low:.2%} to {high:.2%}",
             "" if r.torch_error is None else f"{r.torch_error:.2%}",
