@@ -91,7 +91,8 @@ def evaluate(
     show_evaluation(result, per_class=True)
     if csv:
         console.print(f"predictions: {csv}", soft_wrap=True)
-    _show_errors(result, f" by {protocol}" if protocol else "")
+    if protocol or len(networks) > 1:
+        _show_errors(result, f" by {protocol}" if protocol else "")
     name = " + ".join(str(network.name) for network in networks)
     console.print(
         f"{name}: {result.accuracy:.2%} test accuracy on {test_set.name} "
@@ -102,7 +103,7 @@ def evaluate(
 
 
 def _show_errors(result: metrics.Evaluation, by: str) -> None:
-    """As papers of ImageNet have them."""
+    """The errors, as the papers have them."""
     top5 = "" if result.top5 is None else f", top-5 error {1 - result.top5:.2%}"
     console.print(f"top-1 error {1 - result.accuracy:.2%}{top5}{by}", soft_wrap=True)
 

@@ -55,15 +55,16 @@ def evaluate(
         raise ValueError("models: expected at least one network")
     classes = classes_of(networks[0])
     labels = dataset.labels_of(classes)
+    positions = [_positions(classes, classes_of(network)) for network in networks]
     total: Any = 0.0
-    for network in networks:
+    for network, order in zip(networks, positions, strict=True):
         own = _probabilities(network, dataset, plan, batch_size, on_batch)
         if np.ndim(total) and own.shape != total.shape:
             raise ValueError(
                 f"an ensemble needs networks of the same classes: {own.shape[1]} outputs, and "
                 f"{total.shape[1]} before"
             )
-        total = total + own[:, _positions(classes, classes_of(network))]
+        total = total + own[:, order]
     check_label_range(labels, total.shape[1])
     names = classes or dataset.classes
     names += tuple(map(str, range(len(names), total.shape[1])))
@@ -169,13 +170,24 @@ def _views(model: Layer, dataset: Dataset, plan: Protocol) -> Iterator[Views]:
 def _maker(model: Layer, dataset: Dataset, plan: Protocol) -> Callable[[int], Views]:
     """What makes the views of image i: pixels `(k, h, w, C)` each."""
     if not plan.scales:
-        return lambda i: [dataset.images[np.array([i])]]
+        images = _as_network_reads(model, dataset.images)
+        return lambda i: [images[i][None]]
     height, width, channels = metadata(model).input_shape or (0, 0, 0)
     if height != width or not height:
         raise ValueError(
             f"this protocol is for square inputs; the network reads {height}x{width} pixels"
         )
     return lambda i: plan.views(_original(dataset, i, channels), height)
+
+
+def _as_network_reads(model: Layer, images: Any) -> Any:
+    """The images; files are decoded as the network reads them, which may differ in an ensemble."""
+    preprocess = preprocess_of(model)
+    if not isinstance(images, ImageFiles) or not isinstance(preprocess, Preprocess):
+        return images
+    own, found = preprocess.decode, images.decode
+    decode = replace(own, orient=found.orient, light_on_dark=found.light_on_dark)
+    return ImageFiles(images.files, decode)
 
 
 def _normalization(model: Layer, plan: Protocol) -> Normalize:
@@ -197,6 +209,11 @@ def _original(dataset: Dataset, i: int, channels: int) -> Image.Image:
             raise DataError(f"{name}: views of images that may be inverted are not defined")
         with opened(name, read()) as file:
             return replace(images.decode, channels=channels).original(file)
+    if dataset.decode is not None:
+        raise DataError(
+            f"{dataset.name}: the images were scaled and cropped when they were read; load them "
+            "with memory=0, so that views can be cut from the files"
+        )
     if images.dtype != np.uint8:
         raise DataError(
             f"{dataset.name}: the images are {images.dtype}; expected uint8 pixels or files, of "

@@ -1,5 +1,8 @@
 """Protocols on tiny networks, their averages against NumPy; ensembles."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -199,6 +202,20 @@ def test_an_ensemble_averages_probabilities_and_matches_classes_by_name(files):
         evaluation.evaluate([], files)
 
 
+def test_networks_of_an_ensemble_read_files_as_each_was_trained(files):
+    """One reads 17 x 17 pixels, the other the central 17 x 17 of 24 x 24."""
+    first, second = network(0), network(1)
+    second.preprocess = replace(PREPROCESS, image_size=(24, 24), crop=True)
+    root = Path(files.source)
+    own = []
+    for net in (first, second):
+        decode = net.preprocess.decode
+        _, found = data.load(str(root), decode, lambda line: None)
+        own.append(softmax(net.eval()(net.preprocess(found.images))))
+    result = evaluation.evaluate([first, second], files)
+    np.testing.assert_allclose(result.probabilities, np.mean(own, axis=0), rtol=1e-4, atol=1e-6)
+
+
 def test_the_loss_of_a_network_makes_its_probabilities(files):
     """The smallest output of LeNet-5 of 1998 is the most probable class."""
     net = network(loss=MAPLoss())
@@ -224,6 +241,9 @@ def test_what_is_refused(files, tmp_path):
         evaluation.evaluate(wide, files, "alexnet_10")
     with pytest.raises(ValueError, match="for a Sequential; the model is Residual"):
         evaluation.evaluate(Residual(Conv2d(3, 3, 1)), files, "vgg_dense")
+    _, cropped = data.load(files.source, SIZE, lambda line: None)
+    with pytest.raises(DataError, match="were scaled and cropped when they were read; load them"):
+        evaluation.evaluate(network(), cropped, "alexnet_10")
     broken = tmp_path / "val" / "a" / "0.png"
     broken.parent.mkdir(parents=True)
     broken.write_bytes(b"no image")
