@@ -11,6 +11,7 @@ import numpy as np
 from ..device import runtime
 from .dataset import Dataset
 from .loader import Loader
+from .mean_image import MeanImage
 from .transforms import Preprocess
 
 LIMIT = 2 << 30  # bytes of images that are kept on the device
@@ -71,9 +72,11 @@ def can_stay(dataset: Dataset, preprocess: Callable | None, augment: Callable | 
 
     The images must be bytes that fit into its memory, and need only padding and normalization.
     """
-    plain = type(preprocess) is Preprocess and not preprocess.crop and augment is None
+    if type(preprocess) is not Preprocess or isinstance(preprocess.mean, (str, MeanImage)):
+        return False
     return (
-        plain
+        not preprocess.crop
+        and augment is None
         and dataset.labels.ndim == 1
         and isinstance(dataset.images, np.ndarray)
         and dataset.images.dtype == np.uint8

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+from .mean_image import PER_CHANNEL, PER_PIXEL, MeanImage, mean_of
 from .pixels import Decode
 
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -22,7 +24,9 @@ class Preprocess:
     image_size: (H, W) to which an image file is resized before padding (MNIST: 28, padded to 32);
         None for `size`.
     crop: take the center of larger images; without it they raise DataError.
-    mean, std: in units of full brightness, one number or one per channel.
+    mean, std: in units of full brightness, one number or one per channel. The mean can also be a
+        `MeanImage`, of which images that are smaller get the center, or "per channel" or
+        "per pixel": then `for_data`, and `fit`, compute it from the training images.
     fit, orient, light_on_dark: how image files become pixels, see `Decode`.
     Float images are assumed to be normalized: only their shape is checked.
     Raises DataError for images larger than `size` or with the wrong number of channels.
@@ -30,13 +34,17 @@ class Preprocess:
 
     size: tuple[int, int]
     channels: int = 1
-    mean: float | tuple[float, ...] = 0.0
+    mean: float | tuple[float, ...] | str | MeanImage = 0.0
     std: float | tuple[float, ...] = 1.0
     image_size: tuple[int, int] | None = None
     crop: bool = False
     fit: str = "cover"
     orient: bool = True
     light_on_dark: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.mean, str) and self.mean not in (PER_CHANNEL, PER_PIXEL):
+            raise ValueError(f"mean={self.mean!r}: expected numbers, {PER_CHANNEL} or {PER_PIXEL}")
 
     @property
     def decode(self) -> Decode:
@@ -65,13 +73,23 @@ class Preprocess:
         )
         if image_size and not self.crop:
             image_size = min(image_size[0], size[0]), min(image_size[1], size[1])
-        per_channel = isinstance(self.mean, tuple) or isinstance(self.std, tuple)
         mean, std = self.mean, self.std
+        if isinstance(mean, MeanImage):  # that of another size is not known
+            mean = mean.channel_means
+        per_channel = isinstance(mean, tuple) or isinstance(std, tuple)
         if channels == 1 and per_channel:  # those of gray are about the mean of the three
-            mean, std = float(np.mean(mean)), float(np.mean(std))
+            mean = mean if isinstance(mean, str) else float(np.mean(mean))
+            std = float(np.mean(std))
         return replace(
             self, size=size, channels=channels, image_size=image_size, mean=mean, std=std
         )
+
+    def for_data(self, images: Any) -> "Preprocess":
+        """The same with the mean of these uint8 training images `(N, h, w, c)`, if it needs it."""
+        if not isinstance(self.mean, str):
+            return self
+        found = mean_of(images)
+        return replace(self, mean=found if self.mean == PER_PIXEL else found.channel_means)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         images = self.cropped(images)
@@ -104,18 +122,31 @@ class Preprocess:
         self._check_channels(c)
         height, width = max(h, self.size[0]), max(w, self.size[1])
         top, left = (height - h) // 2, (width - w) // 2
-        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        mean, std = self._mean_of(h, w), np.asarray(self.std, np.float32)
         is_whole = images.dtype == np.uint8 and (h, w, c) == (height, width, self.channels)
         if is_whole and mean.ndim < 2:
             from ..kernels.cpu.data import normalize  # `import minicnn` compiles no kernels
 
             ones = np.ones(c, np.float32)
             return normalize(images, ones * (1 / (255 * std)), ones * (mean / std))
+        if mean.ndim == 3:  # the frame is black, also where there is no mean
+            mean = np.pad(mean, ((top, height - h - top), (left, width - w - left), (0, 0)))
         framed = np.zeros((n, height, width, self.channels), np.float32)
         framed[:, top : top + h, left : left + w] = images
         framed *= 1 / (255 * std)
         framed -= mean / std
         return framed
+
+    def _mean_of(self, h: int, w: int) -> np.ndarray:
+        """The mean of images of that size, before they are padded."""
+        if isinstance(self.mean, MeanImage):
+            return self.mean.center(h, w)
+        if isinstance(self.mean, str):
+            raise DataError(
+                f"mean={self.mean!r} is not computed yet: "
+                "call preprocess.for_data(images) with the training images"
+            )
+        return np.asarray(self.mean, np.float32)
 
     def _check_channels(self, channels: int) -> None:
         if channels not in (1, self.channels):

@@ -89,6 +89,8 @@ def make_loader(
         preprocess = recipe_preprocess(recipe, model)
         if preprocess and train.decode:
             preprocess = preprocess.decoding_like(train.decode)
+    if isinstance(preprocess, Preprocess):
+        preprocess = preprocess.for_data(train.images)
     is_resident = model_device(model) == "cuda" and can_stay(train, preprocess, augment)
     kind: Any = ResidentLoader if is_resident else Loader
     loader = kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)

@@ -17,6 +17,7 @@ import safetensors
 import safetensors.numpy
 
 from .. import registry
+from ..data.mean_image import MeanImage
 from ..data.transforms import Preprocess
 from ..device import to_host
 from ..errors import CheckpointError, DataError
@@ -218,7 +219,8 @@ def _recipe_name(model: Network) -> str | None:
 def preprocess_to_json(preprocess: Any) -> Any:
     """A Preprocess as JSON takes it; a callable of one's own is only noted."""
     if isinstance(preprocess, Preprocess):
-        return vars(preprocess)
+        mean = preprocess.mean
+        return {**vars(preprocess), "mean": mean.to_json() if isinstance(mean, MeanImage) else mean}
     return None if preprocess is None else OWN
 
 
@@ -229,6 +231,8 @@ def preprocess_from_json(found: Any) -> Any:
     arguments: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in found.items()
     }
+    if isinstance(arguments.get("mean"), dict):
+        arguments["mean"] = MeanImage.from_json(arguments["mean"])
     return Preprocess(**arguments)
 
 
