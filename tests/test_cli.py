@@ -175,6 +175,26 @@ def test_data_command(minicnn):
     assert (minicnn.folder / "digits.png").stat().st_size > 10_000
 
 
+def test_data_command_draws_what_training_will_see(minicnn):
+    said = minicnn("data", "digits", "--augment", "lenet5:digits", "--out", "seen.png")
+    assert "lenet5:digits: RandomShift(pixels=2), normalize" in said
+    with Image.open(minicnn.folder / "seen.png") as picture:
+        assert picture.height > picture.width > 800  # 8 images, 8 columns
+    said = minicnn("data", "digits", "--augment", "airbench", "--count", 2, "--out", "two.png")
+    assert "RandomShift(pixels=2, padding_mode='reflect')" in said
+    with Image.open(minicnn.folder / "two.png") as picture:
+        assert picture.width > 2 * picture.height
+
+
+def test_summary_and_train_say_what_happens_to_images(minicnn):
+    assert "images: RandomCropFlip(size=32, padding=4), normalize" in minicnn(
+        "summary", "resnet20_cifar"
+    )
+    said = minicnn("train", "lenet5", "--data", "digits", "--epochs", 1, "--limit", 64)
+    assert "recipe: minicnn's own" in said
+    assert "images: RandomShift(pixels=2), normalize" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -208,6 +228,10 @@ def test_data_command(minicnn):
         ),
         (["evaluate", "nothing.safetensors"], "nothing.safetensors: cannot be read: No such file"),
         (["data", "imagenet"], "'imagenet' is neither a data set"),
+        (["data", "digits", "--augment", "lenet"], "--augment lenet: expected MODEL, MODEL:RECIPE"),
+        (["data", "digits", "--augment", "lenet5:best"], "lenet5 has no recipe 'best'"),
+        (["data", "digits", "--augment", "krizhevsky"], "the images are gray"),
+        (["data", "digits", "--out", "no/a.png"], "there is no folder no"),
         (["fly"], "No such command 'fly'"),
     ],
 )

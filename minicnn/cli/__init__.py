@@ -4,7 +4,18 @@
 the commands, which register themselves when they are imported.
 """
 
-from . import check, compare, evaluate, inspect, predict, study, train
+from . import check, compare, data, evaluate, inspect, predict, study, train
 from .app import app, main
 
-__all__ = ["app", "check", "compare", "evaluate", "inspect", "main", "predict", "study", "train"]
+__all__ = [
+    "app",
+    "check",
+    "compare",
+    "data",
+    "evaluate",
+    "inspect",
+    "main",
+    "predict",
+    "study",
+    "train",
+]

@@ -66,6 +66,8 @@ def summary(
     else:
         print_table(summary_table(result))
         console.print(result.footer(), soft_wrap=True)
+        if network.recipe:
+            console.print(network.recipe.summary(network.input_shape), soft_wrap=True)
     if with_probe:
         show_probe(network, max(batch, 2))
 

@@ -1,4 +1,4 @@
-"""`ladder` and `data`: one convolution measured rung by rung; the images of a data set."""
+"""`ladder`: one convolution measured rung by rung."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .. import data
 from ..device import DEVICES
 from .app import DeviceFlag, app, console
 from .tables import print_table
@@ -79,34 +78,3 @@ def ladder_command(
     )
     picture = plots.ladder(found.readings, out, str(problem))
     console.print(f"picture: {picture}", soft_wrap=True)
-
-
-@app.command("data")
-def data_command(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help=f"{', '.join(data.NAMES)}, or a folder or tar file: IDX, CIFAR, or class folders."
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Where to draw the samples; by default NAME.png in this folder."),
-    ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many samples to draw.")] = 50,
-) -> None:
-    """Fetch a data set, verify it, count its classes, and draw some of its images."""
-    from ..study import plots
-
-    training_set, test_set = data.load(name, report=console.print)
-    table = Table("class", "training images", "test images")
-    for label, title in enumerate(training_set.classes):
-        counts = (int((part.labels == label).sum()) for part in (training_set, test_set))
-        table.add_row(title, *(f"{n:,}" for n in counts))
-    table.add_section()
-    table.add_row("all", f"{len(training_set):,}", f"{len(test_set):,}")
-    print_table(table)
-    samples = training_set[:count]
-    captions = [samples.classes[label] for label in samples.labels]
-    path = plots.images(samples.images, out or Path(f"{training_set.name}.png"), captions)
-    console.print(f"{training_set!r}: verified. Samples: {path}", soft_wrap=True)

@@ -148,6 +148,7 @@ def train(
     network.to(device)
     folder = run_folder(out, short_name(model), training_set.name, resume)
     console.print(f"training {model} on {training_set!r}; results: {folder}", soft_wrap=True)
+    console.print(network.recipe.summary(network.input_shape), soft_wrap=True)
     history = fit(
         network,
         training_set,

@@ -160,6 +160,20 @@ def hold_out(dataset: Dataset, share: float, seed: int = 0) -> tuple[Dataset, Da
     return train, replace(validation, split="validation")
 
 
+def across_classes(labels: np.ndarray, count: int) -> np.ndarray:
+    """Up to `count` rows that show all classes: the first image of each, the second, and so on.
+
+    With more classes than rows, classes from all over the list.
+    """
+    labels = labels.argmax(axis=1) if labels.ndim == 2 else labels
+    classes = np.unique(labels)
+    if len(classes) > count:
+        classes = classes[np.linspace(0, len(classes) - 1, count).astype(np.int64)]
+    each = [np.flatnonzero(labels == label)[:count] for label in classes]
+    ranked = sorted((rank, i) for i, rows in enumerate(each) for rank in range(len(rows)))
+    return np.array([each[i][rank] for rank, i in ranked[:count]])
+
+
 def as_dataset(data: Any) -> Dataset:
     """A Dataset as it is, or one made of a pair `(images, labels)`."""
     if isinstance(data, Dataset):

@@ -123,13 +123,13 @@ def confusion(evaluation: Evaluation, path: Target = None, title: str = "") -> P
 
 
 def images(
-    batch: np.ndarray,
+    batch: np.ndarray | Sequence[np.ndarray],
     path: Target = None,
     captions: Sequence[str] | None = None,
     columns: int = 10,
     title: str = "",
 ) -> Path | Figure:
-    """A grid of images `(N, H, W, C)` with captions.
+    """A grid of images `(N, H, W, C)`, or of a list of images of any sizes, with captions.
 
     uint8 images are drawn unchanged; each image of another type is scaled to its own range.
     """

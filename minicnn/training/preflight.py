@@ -43,6 +43,9 @@ def check_data(
             f"{loader.augment} mixes {known} classes; the network has {classes} outputs, "
             f"expected {known}"
         )
+    if loader.pipeline.mixes and classes is not None:
+        mixed = np.eye(classes, dtype=np.float32)[:1]
+        _check_labels(mixed, classes, loss, f"the labels of {loader.augment}")
     _check_last_batch(model, x, len(loader.dataset), loader.batch_size)
     for name, dataset in others.items():
         if dataset is None:

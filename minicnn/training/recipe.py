@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from .. import registry
+from ..data.augment import Pipeline
 from ..data.transforms import Augment, Preprocess
 from ..layers import Layer, metadata
 from .averaging import Average
@@ -50,6 +51,14 @@ class Recipe:
     average: Average | None = None
     loss: Any = None
     callbacks: tuple[Callback, ...] = ()
+
+    def pipeline(self, shape: tuple[int, ...]) -> Pipeline:
+        """Its augmentation for a network that reads `(H, W, C)`."""
+        return Pipeline.of(self.augment).for_input(shape)
+
+    def summary(self, shape: tuple[int, ...]) -> str:
+        """Its source, and what it does to images for a network that reads `(H, W, C)`."""
+        return f"recipe: {self.source}\nimages: {self.pipeline(shape)}"
 
     def make_optimizer(self, model: Layer, lr: float | None = None) -> Optimizer:
         """The optimizer for that model, with the recipe's multipliers for its parameters.

@@ -5,7 +5,7 @@ import pytest
 
 from minicnn import data
 from minicnn.data import Dataset
-from minicnn.data.dataset import hold_out
+from minicnn.data.dataset import across_classes, hold_out
 from minicnn.errors import DataError
 
 
@@ -63,3 +63,15 @@ def test_a_number_per_class():
         data.with_classes(("cat", "cow"))
     with pytest.raises(DataError, match=r"labels are \(4, 3\); expected \(4, 4\), a column per"):
         Dataset(images, labels, tuple("abcd"))
+
+
+def test_rows_across_classes():
+    """All classes in turn, whatever the order of the set; with too many, from all over the list."""
+    labels = np.repeat(np.arange(4), (50, 3, 50, 50))
+    assert labels[across_classes(labels, 8)].tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+    many = labels[across_classes(labels, 40)]
+    assert np.bincount(many).tolist() == [13, 3, 12, 12]
+    assert len(np.unique(across_classes(labels, 40))) == 40
+    assert across_classes(np.arange(100), 5).tolist() == [0, 24, 49, 74, 99]
+    assert len(across_classes(labels, 1000)) == len(labels)
+    assert across_classes(np.eye(3, dtype=np.float32), 2).tolist() == [0, 2]

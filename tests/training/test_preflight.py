@@ -6,6 +6,7 @@ import pytest
 from minicnn import data, training
 from minicnn.errors import DataError, ShapeError, TrainingError
 from minicnn.layers import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Layer, Linear, Sequential
+from minicnn.training import MAPLoss
 
 X = np.random.default_rng(0).random((65, 8, 8, 1)).astype(np.float32)
 LABELS = np.arange(65) % 2
@@ -153,3 +154,5 @@ def test_classes_that_cannot_be_mixed():
     few = (np.zeros((4, 8, 8, 1), np.float32), np.zeros(4, np.int64))
     message = r"Mixup\(alpha=1.0\) mixes 1 classes; the network has 2 outputs, expected 1"
     refused(DataError, message, linear(), few, augment=data.augment.Mixup(1.0))
+    message = r"the labels of Mixup\(alpha=1.0\): .*expected integers"
+    refused(ShapeError, message, linear(), augment=data.augment.Mixup(1.0), loss=MAPLoss())

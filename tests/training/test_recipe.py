@@ -7,6 +7,7 @@ import minicnn
 from minicnn import data, models, registry, training
 from minicnn.layers import Flatten, Linear, Sequential
 from minicnn.training.recipe import DEFAULTS, Recipe, choose_recipe
+from minicnn.weights import safetensors
 
 X = np.random.default_rng(0).random((16, 8, 8, 1)).astype(np.float32)
 LABELS = np.arange(16) % 2
@@ -134,3 +135,23 @@ def test_a_recipe_leaves_out_the_smaller_batch():
     model.recipe = recipe(drop_last=True, batch_size=len(X) - 1, epochs=3)
     training.fit(model, (X, LABELS), callbacks=[count], progress=False)
     assert count.steps == 3
+
+
+def test_a_recipe_says_what_happens_to_images():
+    made = recipe(augment=data.RandomCropFlip(8, padding=2))
+    expected = "recipe: this test\nimages: RandomCropFlip(size=16, padding=2), normalize"
+    assert made.summary((16, 16, 1)) == expected
+    assert recipe().summary((8, 8, 1)) == "recipe: this test\nimages: normalize"
+    assert made.pipeline((8, 8, 1)) == data.Pipeline(data.RandomCropFlip(8, padding=2))
+
+
+def test_a_recipe_may_mix_images(tmp_path):
+    """The loss takes the mixed labels, and the run's configuration names every step."""
+    augment = data.Pipeline(data.RandomShift(1), data.augment.CutMix(1.0))
+    pixels = (255 * X).astype(np.uint8)
+    model, out = network(), tmp_path / "run"
+    plan = recipe(augment=augment, epochs=2)
+    history = training.fit(model, (pixels, LABELS), recipe=plan, out=out, progress=False)
+    assert np.isfinite(history.column("train_loss")).all()
+    text = str(safetensors.read(out / "last.safetensors")[1])
+    assert "Pipeline(RandomShift(pixels=1), NORMALIZE, CutMix(alpha=1.0))" in text

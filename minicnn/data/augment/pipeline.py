@@ -51,6 +51,10 @@ class Pipeline:
     def __repr__(self) -> str:
         return f"Pipeline({', '.join(map(repr, self.steps))})"
 
+    def __str__(self) -> str:
+        shown = self.steps if NORMALIZE in self.steps else (*self.steps, NORMALIZE)
+        return ", ".join("normalize" if step is NORMALIZE else repr(step) for step in shown)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pipeline) and self.steps == other.steps
 
@@ -89,7 +93,8 @@ class Pipeline:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The network's input and the labels, or targets `(n, classes)` if images are mixed.
 
-        images: uint8 pixels, or float32 that is normalized already. labels: int64 `(n,)`.
+        images: uint8 pixels, or float32 that is normalized already. labels: int64 `(n,)`, or
+            targets.
         Raises DataError for steps that these images do not allow.
         """
         before, after, mixing = self._parts()
@@ -110,7 +115,7 @@ class Pipeline:
             images = preprocess(images)  # the center of what is still larger than the input
         if not mixing:
             return images, labels
-        targets = one_hot(labels, classes)
+        targets = labels if labels.ndim == 2 else one_hot(labels, classes)
         for step in mixing:
             images, targets = step(images, targets, generator)
         return images, targets
