@@ -16,6 +16,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
+from minicnn.data.augment import presets
 from minicnn.layers import (
     AdaptiveAvgPool2d,
     Conv2d,
@@ -157,7 +158,7 @@ PAPER = Recipe(
     "error stalled, three times in 90 epochs",
     data="imagenet",
     preprocess=imagenet_input(227, std=1 / 255),
-    augment=crop_and_flip(227),
+    augment=presets.KRIZHEVSKY_2012.pipeline,
     epochs=90,
     batch_size=128,
     lr=0.01,

@@ -16,6 +16,7 @@ from functools import partial
 from math import prod
 from typing import Any
 
+from minicnn.data.augment import presets
 from minicnn.layers import (
     AdaptiveAvgPool2d,
     AuxiliaryNetwork,
@@ -200,6 +201,7 @@ PAPER = replace(
     QUICK,
     source="Szegedy et al. 2014, section 6: momentum 0.9, lr multiplied by 0.96 every 8 epochs; "
     "lr, batch size and weight decay: Caffe, bvlc_googlenet",
+    augment=presets.GOOGLENET.pipeline,
     epochs=250,
     schedule=StepDecay(8, gamma=0.96),
 )

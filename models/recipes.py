@@ -1,6 +1,7 @@
 """Parts of recipes that several papers share: the input pipeline of a data set, a base recipe."""
 
 from minicnn.data import Preprocess, RandomCropFlip
+from minicnn.data.augment import presets
 from minicnn.training import Recipe, StepDecay
 
 # Channel statistics as torchvision uses them. The papers subtract only the mean.
@@ -35,7 +36,7 @@ TORCHVISION = Recipe(
     source="torchvision's reference training script: 90 epochs, lr divided by 10 every 30",
     data="imagenet",
     preprocess=imagenet_input(224),
-    augment=crop_and_flip(224),
+    augment=presets.TORCHVISION.pipeline,
     epochs=90,
     batch_size=256,
     lr=0.1,

@@ -17,6 +17,7 @@ Source: He, Zhang, Ren, Sun, "Deep residual learning for image recognition", 201
 from dataclasses import replace
 from typing import Any
 
+from minicnn.data.augment import presets
 from minicnn.layers import (
     BatchNorm2d,
     Conv2d,
@@ -261,6 +262,13 @@ PAPER = replace(
     source="He et al. 2015b, section 3.4; lr was divided by 10 when the error stalled; epochs as "
     "in fb.resnet.torch",
     preprocess=imagenet_input(224, std=1 / 255),
+    augment=presets.RESNET.pipeline,
+)
+FB = replace(
+    TORCHVISION,
+    source="fb.resnet.torch: 90 epochs, lr divided by 10 every 30, Nesterov momentum",
+    augment=presets.FB_IMAGENET.pipeline,
+    options={"momentum": 0.9, "weight_decay": 1e-4, "nesterov": True},
 )
 
 CIFAR = Recipe(
@@ -274,6 +282,19 @@ CIFAR = Recipe(
     lr=0.1,
     options={"momentum": 0.9, "weight_decay": 1e-4},
     schedule=MultiStep([32_000, 48_000], unit="step"),
+)
+CIFAR_FB = replace(
+    CIFAR,
+    source="fb.resnet.torch: 164 epochs, lr divided by 10 after 81 and 122, Nesterov momentum; "
+    "crops from images padded by 4 after normalization",
+    preprocess=replace(
+        CIFAR10_INPUT,
+        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
+        std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
+    ),
+    augment=presets.FB_CIFAR.pipeline,
+    options={"momentum": 0.9, "weight_decay": 1e-4, "nesterov": True},
+    schedule=MultiStep([81, 122]),
 )
 CIFAR_SHORT = replace(
     CIFAR,
@@ -295,7 +316,7 @@ def torch_names(name: str) -> str:
 
 
 TORCH = TorchForm(torch_names, TORCHVISION.preprocess)
-IMAGENET = {"default": TORCHVISION, "paper": PAPER}
+IMAGENET = {"default": TORCHVISION, "paper": PAPER, "fb": FB}
 register("resnet18", IMAGENET, torch=TORCH)(resnet18)
 register("resnet34", IMAGENET, torch=TORCH)(resnet34)
 register("resnet50", IMAGENET, torch=TORCH)(resnet50)
@@ -306,7 +327,7 @@ register("resnet50_v1", {"default": PAPER, "paper": PAPER})(resnet50_v1)
 register("resnet101_v1", {"default": PAPER, "paper": PAPER})(resnet101_v1)
 register("resnet152_v1", {"default": PAPER, "paper": PAPER})(resnet152_v1)
 
-CIFAR10 = {"default": CIFAR, "paper": CIFAR, "short": CIFAR_SHORT}
+CIFAR10 = {"default": CIFAR, "paper": CIFAR, "fb": CIFAR_FB, "short": CIFAR_SHORT}
 # akamaster's and its relatives: the statistics of ImageNet, and shortcuts padded on both sides.
 TORCH_CIFAR = TorchForm(
     torch_names,

@@ -15,6 +15,7 @@ Source: Simonyan, Zisserman, "Very deep convolutional networks for large-scale i
 
 from typing import Any
 
+from minicnn.data.augment import presets
 from minicnn.layers import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
@@ -31,7 +32,7 @@ from minicnn.registry import TorchForm, register
 from minicnn.training import MultiStep, Recipe
 from minicnn.weights.torch_state import layer_renaming
 
-from .recipes import TORCHVISION, crop_and_flip, imagenet_input
+from .recipes import TORCHVISION, imagenet_input
 
 # Table 1, one word per stage. 3 is a 3x3 convolution, 1 a 1x1 convolution, N is LRN; every stage
 # ends with a 2x2 max pooling.
@@ -136,7 +137,7 @@ PAPER = Recipe(
     "accuracy stalled, three times in 74 epochs",
     data="imagenet",
     preprocess=imagenet_input(224, std=1 / 255),
-    augment=crop_and_flip(224),
+    augment=presets.VGG.pipeline,
     epochs=74,
     batch_size=256,
     lr=0.01,

@@ -77,12 +77,14 @@ def data_command(
     if out:
         plots.validate_target(out)
     chosen = find_augmentation(augment, name) if augment else None
-    training_set, test_set = data.load(name, chosen.decode if chosen else 32, console.print)
+    originals = chosen is not None and chosen.pipeline.cuts_windows
+    decode = chosen.decode if chosen else 32
+    training_set, test_set = data.load(name, decode, console.print, originals=originals)
     show_classes(training_set, test_set)
     rows = across_classes(training_set.labels, count or (ROWS if chosen else SAMPLES))
     samples, target = training_set[rows], out or Path(f"{training_set.name}.png")
     if chosen:
-        pipeline, preprocess = chosen.for_data(training_set.images)
+        pipeline, preprocess = chosen.for_data((samples if originals else training_set).images)
         console.print(f"{augment}: {pipeline}", soft_wrap=True)
         draw_changes(samples, pipeline, preprocess, target)
     else:

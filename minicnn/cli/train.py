@@ -140,8 +140,8 @@ def train(
     options = parse_options(option)
     entry = find_entry(model, options)
     plan = entry.recipe(recipe, data_source)
-    loading = {"validation": val, "seed": seed, "skip_broken": skip_broken}
-    sets = load_data(data_source, plan.data, _decode_of_files(model, options, plan), **loading)
+    loading: dict[str, Any] = {"validation": val, "seed": seed, "skip_broken": skip_broken}
+    sets = load_data(data_source, plan.data, **_reading(model, options, plan), **loading)
     training_set, test_set, validation_set = _samples(sets, limit)
     network = _make_network(entry, training_set, options, seed, weights, freeze)
     network.recipe = entry.recipe(recipe, training_set.name)
@@ -222,15 +222,16 @@ def _show_result(history: History, folder: Path, model: str, test_set: data.Data
     )
 
 
-def _decode_of_files(model: str, options: dict[str, Any], plan: Recipe) -> data.Decode:
-    """How image files become pixels for that network.
+def _reading(model: str, options: dict[str, Any], plan: Recipe) -> dict[str, Any]:
+    """Arguments of `load_data`: how image files become pixels for that network.
 
     Files of one's own are taken as they are: only MNIST is known to be light on dark.
     """
     with skip_init():
         shape = registry.create(model, **options).input_shape
     assert plan.preprocess is not None  # as every registered recipe has one
-    return replace(plan.preprocess.for_input(shape).decode, light_on_dark=False)
+    decode = replace(plan.preprocess.for_input(shape).decode, light_on_dark=False)
+    return {"decode": decode, "originals": plan.cuts_windows}
 
 
 def _samples(sets: data.Splits, limit: int | None) -> data.Splits:

@@ -12,7 +12,6 @@ from .augment.pipeline import Pipeline
 from .dataset import Dataset
 from .image_files import ImageFiles
 from .transforms import Augment
-from .windows import WindowRule
 
 AHEAD = 3  # batches that are prepared while another one is used
 
@@ -103,7 +102,7 @@ class Loader:
         pipeline = self.pipeline.for_batch(self.seed, epoch, rows)
         if not isinstance(images, ImageFiles):
             pixels = images[rows]
-        elif pipeline.steps and isinstance(pipeline.steps[0], WindowRule):
+        elif pipeline.cuts_windows:
             pixels = images.windows(rows, pipeline.steps[0], generator, decoders)
             pipeline = Pipeline(*pipeline.steps[1:])
         else:

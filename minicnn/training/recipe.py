@@ -56,6 +56,11 @@ class Recipe:
         """Its augmentation for a network that reads `(H, W, C)`."""
         return Pipeline.of(self.augment).for_input(shape)
 
+    @property
+    def cuts_windows(self) -> bool:
+        """True if its augmentation begins with windows of the original images."""
+        return Pipeline.of(self.augment).cuts_windows
+
     def summary(self, shape: tuple[int, ...]) -> str:
         """Its source, and what it does to images for a network that reads `(H, W, C)`."""
         return f"recipe: {self.source}\nimages: {self.pipeline(shape)}"

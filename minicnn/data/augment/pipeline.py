@@ -7,6 +7,7 @@ import numpy as np
 
 from ...errors import DataError
 from ..transforms import Augment, Preprocess
+from ..windows import WindowRule
 from .color import ColorStep
 from .mix import Mixing, one_hot
 
@@ -68,6 +69,11 @@ class Pipeline:
     def for_batch(self, seed: int, epoch: int, rows: np.ndarray) -> "Pipeline":
         """The same for the images `rows` of the data set in that epoch, counted from 0."""
         return self._each("for_batch", seed, epoch, rows)
+
+    @property
+    def cuts_windows(self) -> bool:
+        """True if the first step cuts windows, which the loader takes from the original files."""
+        return bool(self.steps) and isinstance(self.steps[0], WindowRule)
 
     @property
     def mixes(self) -> bool:
