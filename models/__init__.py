@@ -11,7 +11,18 @@ from minicnn.layers.init import skip_init
 from minicnn.registry import names
 from minicnn.weights.pretrained import load_into
 
-from . import alexnet, googlenet, inception_v4, lenet, nin, preresnet, resnet, vgg, zfnet
+from . import (
+    alexnet,
+    alexnet_2012,
+    googlenet,
+    inception_v4,
+    lenet,
+    nin,
+    preresnet,
+    resnet,
+    vgg,
+    zfnet,
+)
 
 
 def create(
@@ -49,6 +60,7 @@ def create(
 
 __all__ = [
     "alexnet",
+    "alexnet_2012",
     "create",
     "googlenet",
     "inception_v4",

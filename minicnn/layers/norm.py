@@ -18,6 +18,7 @@ class LocalResponseNorm(Layer):
     The paper prints size=5, alpha=1e-4, beta=0.75, k=2. Caffe and torch divide alpha by the size:
     `alpha_div_n=True`; with it, alpha=5e-4 is the paper's formula. `(N, H, W, C)` -> the same
     shape; the formula is in `minicnn.kernels.reference.norm`.
+    groups: neighbors are of the same group of channels: of the same column of AlexNet's.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class LocalResponseNorm(Layer):
         beta: float = 0.75,
         k: float = 2.0,
         alpha_div_n: bool = False,
+        groups: int = 1,
     ):
         if not isinstance(size, (int, np.integer)) or size < 1:
             raise ValueError(
@@ -34,23 +36,43 @@ class LocalResponseNorm(Layer):
             )
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
         self.alpha_div_n = bool(alpha_div_n)
+        if groups < 1:
+            raise ValueError(f"LocalResponseNorm: groups={groups!r}: expected at least 1")
+        self.groups = groups
 
     def output_shape(self, shape: Shape) -> Shape:
         check_images(self, shape)
+        if shape[3] % self.groups:
+            raise ShapeError(
+                f"{self!r}: the input has {shape[3]} channels; expected a multiple of {self.groups}"
+            )
         return shape
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         self.output_shape(x.shape)
         constants = self.size, self.alpha, self.beta, self.k, self.alpha_div_n
-        y, scale = F.local_response_norm(x, *constants, out=out)
-        self.save_for_backward(x, y, scale)
-        return y
+        if self.groups == 1:
+            y, scale = F.local_response_norm(x, *constants, out=out)
+            self.save_for_backward(x, y, scale)
+            return y
+        parts = self._parts(x)
+        y, scale = F.local_response_norm(parts, *constants)
+        self.save_for_backward(parts, y, scale)
+        return F.activate(y.reshape(x.shape), None, out=out)
+
+    def _parts(self, a: Array) -> Array:
+        """`(N, H, W, C)` as `(N, H, W groups, C / groups)`: each group like a pixel of its own."""
+        n, h, w, c = a.shape
+        return a.reshape(n, h, w * self.groups, c // self.groups)
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
         x, y, scale = self.pop_saved()
-        check_dy_shape(self, dy, y.shape)
+        n, h, w, c = y.shape
+        shape = (n, h, w // self.groups, c * self.groups)
+        check_dy_shape(self, dy, shape)
         constants = self.size, self.alpha, self.beta, self.alpha_div_n
-        return F.local_response_norm_grad(dy, x, y, scale, *constants)
+        dx = F.local_response_norm_grad(self._parts(dy), x, y, scale, *constants)
+        return dx.reshape(shape)
 
 
 class BatchNorm2d(Layer):

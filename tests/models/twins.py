@@ -75,6 +75,52 @@ def alexnet(masks, classes, size, hidden, groups=1, caffe=False):
     )
 
 
+class GroupedLRN(nn.Module):
+    """LRN of each column by itself; alpha is divided by 5 in torch, as in the authors' code."""
+
+    def __init__(self, columns):
+        super().__init__()
+        self.columns, self.norm = columns, nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0)
+
+    def forward(self, x):
+        return torch.cat([self.norm(part) for part in x.chunk(self.columns, 1)], 1)
+
+
+class WithinMapNorm(nn.Module):
+    def forward(self, x):
+        sums = F.conv2d(x * x, x.new_ones(x.shape[1], 1, 5, 5), padding=2, groups=x.shape[1])
+        return x / (1 + 0.001 / 25 * sums) ** 0.75
+
+
+def alexnet_2012_code(masks, classes, size, hidden, columns=2, norms=2, overlap=True, talk=True):
+    """Net #145 and its variants, from layers/layers-*.cfg."""
+    c, p = columns, (2, 1) if overlap else (1, 0)
+
+    def pool():
+        return nn.MaxPool2d(3 if overlap else 2, 2, ceil_mode=True)
+
+    maps2, split = (128 if talk else 160) * c, 1 if talk else c
+    extra = -(size - 11) % 4
+    features = [
+        *(nn.ZeroPad2d((0, extra, 0, extra)), nn.Conv2d(3, 48 * c, 11, 4)),
+        *([GroupedLRN(c)] if norms else []),
+        *(pool(), nn.ReLU(), nn.Conv2d(48 * c, maps2, 5, padding=p[0], groups=c), nn.ReLU()),
+        *([GroupedLRN(c), WithinMapNorm()] if norms == 2 else []),
+        *(pool(), nn.Conv2d(maps2, 192 * c, 3, padding=1, groups=split), nn.ReLU()),
+        *(nn.Conv2d(192 * c, 192 * c, 3, padding=1, groups=c), nn.ReLU()),
+        *(nn.Conv2d(192 * c, 256, 3, padding=p[1], groups=c), pool(), nn.ReLU()),
+    ]
+    side = nn.Sequential(*features)(torch.zeros(1, 3, size, size)).shape[-1]
+    if talk:
+        return nn.Sequential(*features, *head(256 * side * side, classes, masks, hidden))
+    return nn.Sequential(
+        *features,
+        *(nn.Conv2d(256, 2 * hidden, side, groups=c), nn.ReLU(), FixedDropout(0.5, masks)),
+        *(nn.Conv2d(2 * hidden, hidden, 1, groups=c), nn.ReLU(), FixedDropout(0.5, masks)),
+        *(nn.Flatten(), nn.Linear(hidden, classes)),
+    )
+
+
 def alexnet_torchvision(masks, classes, hidden):
     return nn.Sequential(
         *(nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2)),
@@ -557,6 +603,10 @@ def pair(name, classes, full=False):
         form = {"groups": 1 if name == "alexnet" else 2, "caffe": name == "caffenet"}
         return {"input_size": side, "hidden": hidden}, lambda masks: alexnet(
             masks, classes, side, hidden, **form
+        )
+    if name == "alexnet_2012_code":
+        return {"input_size": size(99), "hidden": hidden}, lambda masks: alexnet_2012_code(
+            masks, classes, size(99), hidden
         )
     if name == "alexnet_torchvision":
         return {"input_size": size(80), "hidden": hidden}, lambda masks: alexnet_torchvision(
