@@ -19,16 +19,11 @@ from typing import Any
 
 from .. import registry
 from ..data.transforms import Preprocess
-from ..layers import Network, Sequential
+from ..layers import Network, Sequential, metadata
 from ..layers.init import skip_init
-from ..training.recipe import DEFAULTS, Recipe
+from ..training.recipe import DEFAULTS
 
 FORM = re.compile(r"(?P<file>.+\.py):(?P<function>\w+)")
-
-
-def is_own(model: str) -> bool:
-    """True for `FILE.py:FUNCTION`, or what may be meant to be one."""
-    return ".py" in model
 
 
 def find_entry(model: str, options: dict[str, Any] | None = None) -> registry.Entry:
@@ -38,7 +33,7 @@ def find_entry(model: str, options: dict[str, Any] | None = None) -> registry.En
     Raises ValueError for an unknown name, a file that cannot be executed, a function that does not
     exist, and one that returns no Network or Sequential.
     """
-    if not is_own(model):
+    if ".py" not in model:
         return registry.entry(model)
     match = FORM.fullmatch(model)
     if match is None:
@@ -47,7 +42,9 @@ def find_entry(model: str, options: dict[str, Any] | None = None) -> registry.En
     build = _checked(model, _function(path, match["function"]))
     with skip_init():
         network = build(**options or {})
-    recipe = network.recipe or _recipe(network)
+    recipe = network.recipe or DEFAULTS
+    if recipe.preprocess is None:
+        recipe = replace(recipe, preprocess=_preprocess(network))
     registry.register(model, {"default": recipe}, loss=network.loss)(build)
     return registry.entry(model)
 
@@ -58,14 +55,10 @@ def short_name(model: str) -> str:
     return f"{Path(match['file']).stem}-{match['function']}" if match else model
 
 
-def _recipe(network: Network) -> Recipe:
-    """What `fit` does for a network without a recipe, for images of that size."""
+def _preprocess(network: Network) -> Preprocess:
+    """From pixels to -2 ... 2, for a recipe that does not say how."""
     height, width, channels = network.input_shape
-    return replace(
-        DEFAULTS,
-        preprocess=Preprocess((height, width), channels, mean=0.5, std=0.25),
-        data="images of your own",
-    )
+    return Preprocess((height, width), channels, mean=0.5, std=0.25)
 
 
 def _function(path: Path, name: str) -> Callable[..., Any]:
@@ -114,7 +107,9 @@ def _checked(model: str, function: Callable[..., Any]) -> Callable[..., Network]
             where = _line_in(Path(inspect.getfile(function)), error)
             raise ValueError(f"{model}{where}: {_sentence(error)}") from error
         if type(network) is Sequential:
+            about = metadata(network)
             network = Network(**network._layers, input_shape=network.input_shape)
+            network.recipe, network.loss = about.recipe, about.loss
         if not isinstance(network, Network):
             raise ValueError(
                 f"{model} returned {type(network).__name__}; "

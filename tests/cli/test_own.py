@@ -12,6 +12,7 @@ from minicnn.errors import CheckpointError
 
 NET = """
 from minicnn.layers import Conv2d, GlobalAvgPool2d, Linear, Sequential
+from minicnn.training import Recipe
 from neighbor import WIDTH
 
 
@@ -22,6 +23,12 @@ def make(num_classes, width=WIDTH):
         fc=Linear(width, num_classes),
         input_shape=(16, 16, 3),
     )
+
+
+def own_recipe():
+    net = make(3)
+    net.recipe = Recipe("mine", None, epochs=2, batch_size=8, lr=0.02)
+    return net
 
 
 def fails():
@@ -89,6 +96,13 @@ def test_a_resumed_run(run, folder):
     assert "it belongs to another run" in said
 
 
+def test_a_recipe_of_ones_own(run, folder):
+    """It may leave out how to preprocess."""
+    run("train", "nets/net.py:own_recipe", "--data", "images")
+    history = folder / "runs" / "net-own_recipe-images" / "history.csv"
+    assert len(history.read_text().splitlines()) == 3  # a heading and its two epochs
+
+
 def test_summary_with_options(run, folder):
     assert "| conv | Conv2d | 3x3 | 2 | 0 | relu | 7x7x9 |" in run(
         "summary", "nets/net.py:make", "-o", "width=9", "--format", "markdown"
@@ -101,10 +115,13 @@ def test_summary_with_options(run, folder):
         ("none.py:make", "none.py: there is no such file"),
         ("nets/net.py", "nets/net.py: expected FILE.py:FUNCTION, such as net.py:make"),
         ("nets/net.py:mak", "nets/net.py has no function 'mak'; did you mean make"),
-        ("nets/net.py:constant", "nets/net.py has no function 'constant'; it has make, fails"),
+        (
+            "nets/net.py:constant",
+            "nets/net.py has no function 'constant'; it has make, own_",
+        ),
         ("nets/net.py:wrong", "nets/net.py:wrong returned int; expected a minicnn.layers.Network"),
         ("nets/net.py:shapeless", "with input_shape=(); expected input_shape=(H, W, C)"),
-        ("nets/net.py:fails", "nets/net.py:fails, line 8: ValueError: Conv2d: out_channels=0"),
+        ("nets/net.py:fails", "nets/net.py:fails, line 9: ValueError: Conv2d: out_channels=0"),
         ("syntax.py:make", "syntax.py, line 2: SyntaxError"),
         ("imports.py:make", "imports.py, line 1: ModuleNotFoundError: No module named 'nowhere'"),
     ],
