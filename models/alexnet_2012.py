@@ -87,7 +87,7 @@ def alexnet_2012_code(
 
 def _features(
     shape: Shape, columns: int, normalization: str, overlap: bool, talk: bool
-) -> dict[str, Layer]:
+) -> dict[str, Any]:
     """From conv1 to the ReLU after pool5. conv2, 4 and 5 read only the maps of their own column."""
     maps2 = (128 if talk else 160) * columns
     # With 2x2 windows, other paddings lead to 13x13 and 6x6 maps as well.
