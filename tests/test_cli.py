@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 from minicnn import data, load, save
 
@@ -64,6 +66,7 @@ def test_train_without_network_falls_back_to_the_digits(minicnn):
     folder = minicnn.folder / "runs" / "lenet5-digits"
     assert sorted(p.name for p in folder.iterdir()) == [
         "best.safetensors",
+        "config.toml",
         "confusion.png",
         "curves.png",
         "history.csv",
@@ -131,11 +134,83 @@ def test_gpu_is_another_word_for_cuda(minicnn):
 
 
 def test_schedules_are_the_same_in_help_and_error(minicnn):
-    error = minicnn("train", "lenet5", "--schedule", "step", code=2)
+    error = minicnn("train", "lenet5", "--schedule", "steps", code=2)
     names = error.partition("expected one of ")[2].partition("  (")[0].strip()
-    assert "cosine" in names
-    help_text = " ".join(minicnn("train", "--help").replace("│", " ").split())
-    assert f"One of {names}." in help_text
+    assert "step, multistep" in names
+    shown = " ".join(minicnn("train", "--help").replace("│", " ").split())
+    assert all(name in shown for name in names.split(", "))
+    missing = minicnn("train", "lenet5", "--schedule", "step", code=2)
+    assert "schedule='step': missing a required argument: 'size'; expected step(size: " in missing
+
+
+EVERY_OPTION = (
+    *("--epochs", 2, "--lr", 0.02, "--schedule", "step(1, 0.5)", "--warm-up", 0.5),
+    *("--momentum", 0.8, "--weight-decay", 0.001, "--clip-norm", 5, "--accumulate", 2),
+    *("--label-smoothing", 0.1, "--class-weights", "balanced", "--metric", "loss"),
+    *("--early-stop", 5, "--min-delta", 0.001, "--restore-best", "--val", 0.1, "--limit", 150),
+    *("--seed", 3, "-o", "num_classes=10"),
+)
+
+
+def test_a_run_is_repeated_from_its_configuration(minicnn):
+    """To the bit, with every option; those on the command line come before the file's."""
+    minicnn("train", "lenet5", "--data", "digits", *EVERY_OPTION, "--out", "first")
+    minicnn("train", "--config", "first/config.toml", "--out", "second")
+    for name in ("last.safetensors", "best.safetensors"):
+        first, second = (load_file(minicnn.folder / run / name) for run in ("first", "second"))
+        assert set(first) == set(second)
+        for key, value in first.items():
+            np.testing.assert_array_equal(second[key], value)
+    tables = [
+        tomllib.loads((minicnn.folder / name / "config.toml").read_text(encoding="utf-8"))
+        for name in ("first", "second")
+    ]
+    assert tables[0]["settings"] == tables[1]["settings"]
+    assert tables[0]["train"] == tables[1]["train"]
+    assert tables[0]["train"]["clip_norm"] == 5.0
+    assert tables[0]["settings"]["accumulate"] == 2
+    said = minicnn(
+        *("train", "--config", "first/config.toml", "--epochs", 1, "--lr", 0.5, "--out", "third")
+    )
+    assert "epoch 1/1" in said
+    third = tomllib.loads((minicnn.folder / "third/config.toml").read_text(encoding="utf-8"))
+    assert third["train"] == tables[0]["train"] | {"epochs": 1, "lr": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '[train]\nmodel = "lenet5"\nepochz = 3',
+            "epochz = 3: expected one of model, data, epochs",
+        ),
+        ('[train]\nmodel = "lenet5"\nepochs = "3"', "epochs = '3': expected a number"),
+        ('[train]\nmodel = "lenet5"\nseed = true', "seed = True: expected a whole number"),
+        ('[train]\nmodel = "lenet5"\nseed = 1.5', "seed = 1.5: expected a whole number"),
+        (
+            '[train]\nmodel = "lenet5"\nbatch-size = 0',
+            "batch-size = 0: expected a whole number (at least 1)",
+        ),
+        ('[train]\nmodel = "lenet5"\nlr = -1', "lr = -1: expected a number (at least 0)"),
+        ('[train]\nmodel = "lenet5"\noption = [3]', "option = [3]: expected a list of texts"),
+        ('[train]\nmodel = "lenet5"\nout = 3', "out = 3: expected text"),
+        ('[train]\nmodel = "lenet5"\nschedule = "foo"', "schedule='foo': expected one of"),
+        ("[train]\nepochs = 3", "Missing argument"),
+        ("epochs = 3", "bad.toml: it has no table [train] with options of minicnn train"),
+        ("epochs = ", "bad.toml: it is not a TOML file: Invalid value"),
+    ],
+)
+def test_configurations_that_are_none(minicnn, text, message):
+    (minicnn.folder / "bad.toml").write_text(text)
+    said = minicnn("train", "--config", "bad.toml", code=2)
+    assert message in " ".join(said.replace("│", " ").split())
+
+
+def test_lr_find(minicnn):
+    said = minicnn("lr-find", "lenet5", "--data", "digits", "--steps", 60, "--limit", 400)
+    assert "the loss falls fastest at a learning rate of 0.0" in said
+    assert "to train with it: minicnn train lenet5 --data digits --lr 0.0" in said
+    assert (minicnn.folder / "lr.png").stat().st_size > 10_000
 
 
 def test_summary(minicnn, trained):
@@ -221,6 +296,26 @@ def test_summary_and_train_say_what_happens_to_images(minicnn):
             "the backend 'numba_cuda' is not available",
         ),
         (["train", "lenet5", "--data", "digits", "--epochs", "0"], "Invalid value for '--epochs'"),
+        (
+            ["train", "lenet5", "--data", "digits", "--clip-norm", "1", "--clip-value", "1"],
+            "--clip-norm 1.0 and --clip-value 1.0: expected one of them",
+        ),
+        (
+            ["train", "lenet5", "--data", "digits", "--class-weights", "1,2"],
+            "--class-weights 1,2: 2 numbers; expected 10, one per class",
+        ),
+        (
+            ["train", "lenet5", "--data", "digits", "--class-weights", "equal"],
+            "--class-weights equal: expected `balanced`, or numbers with commas between them",
+        ),
+        (
+            ["train", "lenet5_1998", "--data", "digits", "--label-smoothing", "0.1"],
+            "label_smoothing: the loss MAPLoss(j=0.1) has none; expected SoftmaxCrossEntropy",
+        ),
+        (
+            ["train", "lenet5", "--data", "digits", "--min-delta", "0.1"],
+            "--min-delta 0.1 needs --early-stop EPOCHS",
+        ),
         (["train", "lenet5", "--data", "digits", "--resume"], "there is no run to resume"),
         (
             ["train", "lenet5", "--data", "digits", "-o", "num_classes=4"],

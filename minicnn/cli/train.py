@@ -1,11 +1,10 @@
 """`train`: a network on a data set; options replace settings of the recipe."""
 
-import inspect
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import typer
@@ -15,13 +14,18 @@ from ..errors import CheckpointError, DataError
 from ..layers import Network
 from ..layers.init import skip_init
 from ..study.callbacks import DrawCurves
-from ..training.callbacks import Callback, EarlyStopping, TensorBoardLog
+from ..training.callbacks import Callback, EarlyStopping, RestoreBest, TensorBoardLog
 from ..training.checkpoint import BEST, LAST
-from ..training.history import History
+from ..training.config_file import SaveConfiguration
+from ..training.gradients import ClipNorm, ClipValue
+from ..training.history import METRICS, History
+from ..training.losses import Loss, adjusted, balanced_weights
+from ..training.metrics import loss_of
 from ..training.optimizers import OPTIMIZERS
-from ..training.recipe import Recipe
+from ..training.recipe import Recipe, choose_recipe
+from ..training.schedule_text import parse_schedule
 from ..training.schedules import SCHEDULES
-from ..training.trainer import fit
+from ..training.trainer import Clip, fit
 from ..weights.pretrained import load_into
 from .app import (
     BackendFlag,
@@ -34,24 +38,16 @@ from .app import (
     console,
     parse_options,
 )
+from .options import config_option, with_options
 from .own import find_entry, short_name
 from .tables import show_evaluation
 
 
-def _needs_arguments(kind: type) -> bool:
-    parameters = inspect.signature(kind).parameters.values()
-    return any(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in parameters)
-
-
-# The schedules without required arguments; the others are only for Python.
-SCHEDULE_NAMES = tuple(name for name, kind in SCHEDULES.items() if not _needs_arguments(kind))
-
-
-def schedule_name(text: str | None) -> str | None:
-    """`--schedule TEXT`. Raises ValueError unless it is one of `SCHEDULE_NAMES`."""
-    if text is None or text in SCHEDULE_NAMES:
-        return text
-    raise ValueError(f"--schedule {text}: expected one of {', '.join(SCHEDULE_NAMES)}")
+def _schedule(text: str | None) -> str | None:
+    """`--schedule TEXT`. Raises ValueError unless it is a schedule."""
+    if text is not None:
+        parse_schedule(text)
+    return text
 
 
 ModelName = Annotated[
@@ -76,8 +72,25 @@ CountFlag = Annotated[int | None, typer.Option(min=1)]
 EpochsFlag = Annotated[float | None, typer.Option(min=1, help="Their number, such as 9.5.")]
 RateFlag = Annotated[float | None, typer.Option(min=0, help="The base learning rate.")]
 OptimizerFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")]
+MomentumFlag = Annotated[float | None, typer.Option(min=0, help="Of sgd or rmsprop.")]
+DecayFlag = Annotated[float | None, typer.Option(min=0, help="The weight decay (L2).")]
 ScheduleFlag = Annotated[
-    str | None, typer.Option(callback=schedule_name, help=f"One of {', '.join(SCHEDULE_NAMES)}.")
+    str | None,
+    typer.Option(
+        callback=_schedule,
+        help=f'How the rate changes: {", ".join(SCHEDULES)}, with arguments: "step(30, 0.1)".',
+    ),
+]
+WarmUpFlag = Annotated[float | None, typer.Option(min=0, help="Epochs in which the rate rises.")]
+ClipNormFlag = Annotated[float | None, typer.Option(help="Limit the L2 norm of the gradients.")]
+ClipValueFlag = Annotated[float | None, typer.Option(help="Limit each number of the gradients.")]
+AccumulateFlag = Annotated[int, typer.Option(min=1, help="Batches per update of the weights.")]
+SmoothingFlag = Annotated[float | None, typer.Option(min=0, max=1, help="Label smoothing: 0.1.")]
+ClassWeightsFlag = Annotated[
+    str | None, typer.Option(help="`balanced`, or a number per class: 1,2,0.5.")
+]
+MetricFlag = Annotated[
+    str | None, typer.Option(help=f"Choose the best epoch by {', '.join(METRICS)}.")
 ]
 RecipeFlag = Annotated[
     str | None,
@@ -93,6 +106,10 @@ ResumeFlag = Annotated[bool, typer.Option("--resume", help="Continue the run in 
 EarlyStopFlag = Annotated[
     int | None, typer.Option(min=1, help="Stop after this many epochs without progress.")
 ]
+MinDeltaFlag = Annotated[float, typer.Option(min=0, help="What --early-stop takes for progress.")]
+RestoreFlag = Annotated[
+    bool, typer.Option("--restore-best", help="End with the weights of the best epoch.")
+]
 ValidationFlag = Annotated[
     float,
     typer.Option(
@@ -107,90 +124,184 @@ TensorBoardFlag = Annotated[
 ]
 
 
+@dataclass
+class TrainOptions:
+    """The options of `minicnn train`; those that are not given are the recipe's."""
+
+    model: ModelName
+    data: DataFlag = None
+    epochs: EpochsFlag = None
+    batch_size: CountFlag = None
+    lr: RateFlag = None
+    optimizer: OptimizerFlag = None
+    momentum: MomentumFlag = None
+    weight_decay: DecayFlag = None
+    schedule: ScheduleFlag = None
+    warm_up: WarmUpFlag = None
+    clip_norm: ClipNormFlag = None
+    clip_value: ClipValueFlag = None
+    accumulate: AccumulateFlag = 1
+    label_smoothing: SmoothingFlag = None
+    class_weights: ClassWeightsFlag = None
+    recipe: RecipeFlag = None
+    limit: LimitFlag = None
+    seed: SeedFlag = 0
+    weights: WeightsFlag = None
+    freeze: FreezeFlag = None
+    metric: MetricFlag = None
+    early_stop: EarlyStopFlag = None
+    min_delta: MinDeltaFlag = 0.0
+    restore_best: RestoreFlag = False
+    val: ValidationFlag = 0.0
+    skip_broken: SkipFlag = False
+    tensorboard: TensorBoardFlag = False
+    backend: BackendFlag = None
+    device: DeviceFlag = "cpu"
+    precision: PrecisionFlag = None
+    option: OptionFlags = None
+    out: OutFlag = None
+    resume: ResumeFlag = False
+    config: config_option(lambda: TrainOptions) = None  # type: ignore[valid-type]
+
+    def changed(self) -> dict[str, Any]:
+        """What repeats the run: the options that differ from their defaults, not its folder."""
+        every = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {
+            name: value
+            for name, (value, default) in every.items()
+            if value != default and name not in ("out", "resume", "config")
+        }
+
+
 @app.command()
-def train(
-    model: ModelName,
-    data_source: DataFlag = None,
-    epochs: EpochsFlag = None,
-    batch_size: CountFlag = None,
-    lr: RateFlag = None,
-    optimizer: OptimizerFlag = None,
-    schedule: ScheduleFlag = None,
-    recipe: RecipeFlag = None,
-    limit: LimitFlag = None,
-    seed: SeedFlag = 0,
-    weights: WeightsFlag = None,
-    freeze: FreezeFlag = None,
-    out: OutFlag = None,
-    resume: ResumeFlag = False,
-    early_stop: EarlyStopFlag = None,
-    val: ValidationFlag = 0.0,
-    skip_broken: SkipFlag = False,
-    tensorboard: TensorBoardFlag = False,
-    backend: BackendFlag = None,
-    device: DeviceFlag = "cpu",
-    precision: PrecisionFlag = None,
-    option: OptionFlags = None,
-) -> None:
+@with_options(TrainOptions)
+def train(options: TrainOptions) -> None:
     """Train a network; settings that are not given are those of its recipe.
 
     Without --data, and if MNIST cannot be downloaded, it trains on the bundled digits.
     """
-    choose_compute(backend, device, precision)
-    options = parse_options(option)
-    entry = find_entry(model, options)
-    plan = entry.recipe(recipe, data_source)
-    loading: dict[str, Any] = {"validation": val, "seed": seed, "skip_broken": skip_broken}
-    sets = load_data(data_source, plan.data, **_reading(model, options, plan), **loading)
-    training_set, test_set, validation_set = _samples(sets, limit)
-    network = _make_network(entry, training_set, options, seed, weights, freeze)
-    network.recipe = entry.recipe(recipe, training_set.name)
-    network.to(device)
-    folder = run_folder(out, short_name(model), training_set.name, resume)
-    console.print(f"training {model} on {training_set!r}; results: {folder}", soft_wrap=True)
+    choose_compute(options.backend, options.device, options.precision)
+    network, sets = network_and_data(options)
+    training_set, test_set, validation_set = sets
+    folder = run_folder(options.out, short_name(options.model), training_set.name, options.resume)
+    console.print(
+        f"training {options.model} on {training_set!r}; results: {folder}", soft_wrap=True
+    )
     console.print(network.recipe.summary(network.input_shape), soft_wrap=True)
+    settings = options.changed() | {"data": training_set.source or training_set.name}
     history = fit(
         network,
         training_set,
         test_set,
         validation_set,
-        recipe=recipe,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        optimizer=optimizer,
-        schedule=schedule,
-        seed=seed,
+        recipe=options.recipe,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        lr=options.lr,
+        optimizer=options.optimizer,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+        schedule=options.schedule,
+        warm_up=options.warm_up,
+        clip=_clip(options.clip_norm, options.clip_value),
+        accumulate=options.accumulate,
+        loss=_loss(options, network, training_set),
+        metric=options.metric,
+        seed=options.seed,
         out=folder,
-        resume=resume,
-        callbacks=_callbacks(early_stop, tensorboard),
+        resume=options.resume,
+        callbacks=[
+            SaveConfiguration(shlex.join(["minicnn", *sys.argv[1:]]), settings),
+            *_callbacks(options),
+        ],
     )
     if history.interrupted:
-        _say_how_to_resume(folder, out is not None)
+        _say_how_to_resume(folder, options.out is not None)
         raise typer.Exit(130)
-    _show_result(history, folder, model, test_set)
+    _show_result(history, folder, options.model, test_set)
 
 
-def _make_network(
-    entry: registry.Entry,
-    training_set: data.Dataset,
-    options: dict[str, Any],
-    seed: int,
-    weights: str | None,
-    freeze: list[str] | None,
-) -> Network:
-    """The network for the classes of the data, with the weights of a file if one is given."""
+class Preparing(Protocol):
+    """What `network_and_data` reads of a command's options."""
+
+    model: str
+    data: str | None
+    recipe: str | None
+    limit: int | None
+    seed: int
+    weights: str | None
+    freeze: list[str] | None
+    device: str
+    option: list[str] | None
+
+
+def network_and_data(options: Preparing) -> tuple[Network, data.Splits]:
+    """The network, on its device, and its data; both follow its recipe."""
+    arguments = parse_options(options.option)
+    entry = find_entry(options.model, arguments)
+    plan = entry.recipe(options.recipe, options.data)
+    loading: dict[str, Any] = {
+        "validation": getattr(options, "val", 0.0),
+        "seed": options.seed,
+        "skip_broken": getattr(options, "skip_broken", False),
+    }
+    loading |= _reading(options.model, arguments, plan)
+    sets = _samples(load_data(options.data, plan.data, **loading), options.limit)
     if "num_classes" in entry.options:
-        options.setdefault("num_classes", len(training_set.classes))
-    network = registry.create(entry.name, seed=seed, **options)
-    if weights:
-        load_into(network, weights, report=console_report)
-    return network.freeze(*freeze) if freeze else network
+        arguments.setdefault("num_classes", len(sets.train.classes))
+    network = registry.create(entry.name, seed=options.seed, **arguments)
+    if options.weights:
+        load_into(network, options.weights, report=console_report)
+    if options.freeze:
+        network.freeze(*options.freeze)
+    network.recipe = entry.recipe(options.recipe, sets.train.name)
+    network.to(options.device)
+    return network, sets
 
 
-def _callbacks(early_stop: int | None, tensorboard: bool) -> list[Callback]:
-    callbacks: list[Callback] = [EarlyStopping(early_stop)] if early_stop else []
-    return [*callbacks, *([TensorBoardLog()] if tensorboard else []), DrawCurves()]
+def _callbacks(options: TrainOptions) -> list[Callback]:
+    found: list[Callback] = []
+    if options.early_stop:
+        found.append(EarlyStopping(options.early_stop, options.min_delta))
+    elif options.min_delta:
+        raise ValueError(f"--min-delta {options.min_delta} needs --early-stop EPOCHS")
+    if options.restore_best:
+        found.append(RestoreBest())
+    return [*found, *([TensorBoardLog()] if options.tensorboard else []), DrawCurves()]
+
+
+def _clip(norm: float | None, value: float | None) -> Clip | None:
+    if norm is not None and value is not None:
+        raise ValueError(f"--clip-norm {norm} and --clip-value {value}: expected one of them")
+    if norm is not None:
+        return ClipNorm(norm)
+    return None if value is None else ClipValue(value)
+
+
+def _loss(options: TrainOptions, network: Network, train: data.Dataset) -> Loss | None:
+    """The recipe's or the network's loss with smoothing and weights; None if neither is given."""
+    if options.label_smoothing is None and options.class_weights is None:
+        return None
+    weights = _class_weights(options.class_weights, train) if options.class_weights else None
+    recipe = choose_recipe(network, train.name, options.recipe)
+    return adjusted(recipe.loss or loss_of(network), options.label_smoothing, weights)
+
+
+def _class_weights(text: str, train: data.Dataset) -> tuple[float, ...]:
+    if text == "balanced":
+        return balanced_weights(train)
+    try:
+        weights = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"--class-weights {text}: expected `balanced`, or numbers with commas between them"
+        ) from None
+    if len(weights) != len(train.classes):
+        raise ValueError(
+            f"--class-weights {text}: {len(weights)} numbers; expected {len(train.classes)}, one "
+            "per class"
+        )
+    return weights
 
 
 def _say_how_to_resume(folder: Path, has_out: bool) -> None:

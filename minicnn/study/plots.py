@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ..training.history import History
+from ..training.lr_finder import RateSweep
 from ..training.metrics import Evaluation
 
 if TYPE_CHECKING:
@@ -69,6 +70,25 @@ def curves(history: History, path: Target = None, title: str = "") -> Path | Fig
         _log_axis(axes, label, unit)
     loss.legend(frameon=False)
     return _finish(figure, path, title, size=11)
+
+
+def learning_rates(sweep: RateSweep, path: Target = None, title: str = "") -> Path | Figure:
+    """The loss at each learning rate of `training.find_lr`, its mean, and the suggestion."""
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(sweep.rates, sweep.losses, color=TRAIN, alpha=0.35, linewidth=1, label="each step")
+    axes.plot(sweep.rates, sweep.smoothed, color=TRAIN, linewidth=2, label="exponential mean")
+    axes.axvline(sweep.suggestion, color=TEST, linestyle="--", linewidth=1.2)
+    height = float(np.interp(sweep.suggestion, sweep.rates, sweep.smoothed))
+    axes.plot(sweep.suggestion, height, "o", color=TEST, label=f"steepest: {sweep.suggestion:.2g}")
+    low, high = float(sweep.smoothed.min()), float(sweep.smoothed[0])
+    margin = max(high - low, 1e-3 * abs(high))
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    axes.set_ylim(min(low, sweep.losses.min()) - 0.1 * margin, high + 0.8 * margin)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower left")
+    return _finish(figure, path, title)
 
 
 def _log_axis(axes: "Axes", label: str, unit: str) -> None:

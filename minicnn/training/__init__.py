@@ -1,7 +1,17 @@
 """Training: `fit`, and its parts."""
 
 from .averaging import EMA, Average, Lookahead
-from .callbacks import Callback, CSVLog, EarlyStopping, LogLines, ProgressBar, TensorBoardLog
+from .callbacks import (
+    Callback,
+    CSVLog,
+    EarlyStopping,
+    LogLines,
+    ProgressBar,
+    RestoreBest,
+    TensorBoardLog,
+)
+from .config_file import SaveConfiguration
+from .gradients import ClipNorm, ClipValue
 from .history import History
 from .losses import (
     AuxiliaryLoss,
@@ -13,6 +23,7 @@ from .losses import (
     balanced_weights,
     softmax_cross_entropy,
 )
+from .lr_finder import RateSweep, find_lr
 from .metrics import Evaluation, evaluate
 from .muon import Muon
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
@@ -45,6 +56,8 @@ __all__ = [
     "BinaryCrossEntropy",
     "CSVLog",
     "Callback",
+    "ClipNorm",
+    "ClipValue",
     "Constant",
     "Cosine",
     "EarlyStopping",
@@ -67,6 +80,9 @@ __all__ = [
     "Polynomial",
     "ProgressBar",
     "RMSProp",
+    "RestoreBest",
+    "SaveConfiguration",
+    "RateSweep",
     "Recipe",
     "ReduceOnPlateau",
     "ScaleRate",
@@ -79,6 +95,7 @@ __all__ = [
     "WarmUp",
     "balanced_weights",
     "evaluate",
+    "find_lr",
     "fit",
     "softmax_cross_entropy",
 ]

@@ -1,5 +1,6 @@
 """From the arguments of `fit` to the objects of a run; the recipe has what is not given."""
 
+import inspect
 import math
 from collections.abc import Callable
 from copy import deepcopy
@@ -19,7 +20,8 @@ from . import checkpoint
 from .metrics import recipe_preprocess
 from .optimizers import OPTIMIZERS, Optimizer
 from .recipe import Recipe
-from .schedules import SCHEDULES, Schedule
+from .schedule_text import parse_schedule
+from .schedules import Schedule, WarmUp
 
 
 def run_folder(out: str | Path | None, resume: bool) -> Path | None:
@@ -99,35 +101,50 @@ def make_loader(
 
 
 def make_optimizer(
-    optimizer: Optimizer | str | None, model: Layer, recipe: Recipe, lr: float | None
+    optimizer: Optimizer | str | None, model: Layer, recipe: Recipe, given: dict[str, Any]
 ) -> Optimizer:
-    """The optimizer that `fit` was given, the one of that name, or the recipe's."""
+    """The optimizer that `fit` was given, the one of that name, or the recipe's.
+
+    given: lr, momentum and weight_decay; None for those that are not given.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
     if isinstance(optimizer, Optimizer):
-        if lr is not None:
-            raise ValueError("lr is given twice: to fit and to the optimizer")
+        for name in given:
+            raise ValueError(f"{name} is given twice: to fit and to the optimizer")
         return optimizer
-    if optimizer is None:
-        return recipe.make_optimizer(model, lr)
-    if optimizer not in OPTIMIZERS:
+    if optimizer is not None and optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}")
-    options: dict[str, Any] = {"momentum": 0.9} if optimizer == "sgd" else {}
-    default_lr = {"sgd": 0.01, "muon": 0.02}.get(optimizer, 1e-3)
-    rule: Any = OPTIMIZERS[optimizer]
-    return rule(model.parameters(), lr=default_lr if lr is None else lr, **options)
+    kind = OPTIMIZERS[recipe.optimizer if optimizer is None else optimizer]
+    known = inspect.signature(kind).parameters
+    for name, value in given.items():
+        if name not in known:
+            raise ValueError(
+                f"{name}={value!r}: {kind.__name__} has no {name}; "
+                f"it has {', '.join(list(known)[1:])}"
+            )
+    if optimizer is None:
+        return recipe.make_optimizer(model, **given)
+    defaults = {"lr": {"sgd": 0.01, "muon": 0.02}.get(optimizer, 1e-3)}
+    defaults |= {"momentum": 0.9} if optimizer == "sgd" else {}
+    rule: Any = kind
+    return rule(model.parameters(), **defaults | given)
 
 
-def make_schedule(schedule: Schedule | str | None, recipe: Recipe) -> Schedule:
-    """A schedule for one run: a copy of the one given, the one of that name, or the recipe's."""
-    if isinstance(schedule, Schedule):
-        return deepcopy(schedule)
-    if schedule is None:
-        return recipe.make_schedule()
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule={schedule!r}: expected one of {', '.join(SCHEDULES)}")
-    try:
-        return SCHEDULES[schedule]()
-    except TypeError:
-        raise ValueError(
-            f"schedule={schedule!r} needs arguments: pass "
-            f"training.schedules.{SCHEDULES[schedule].__name__}(...)"
-        ) from None
+def make_schedule(
+    schedule: Schedule | str | None, recipe: Recipe, warm_up: float | None = None
+) -> Schedule:
+    """A schedule for one run: a copy of the one given, the one in that text, or the recipe's.
+
+    warm_up: the number of epochs in which the rate rises, on top of it.
+    """
+    if isinstance(schedule, str):
+        found = parse_schedule(schedule)
+    else:
+        found = deepcopy(recipe.schedule if schedule is None else schedule)
+    if warm_up is None:
+        return found
+    if isinstance(found, WarmUp):
+        raise ValueError(f"warm_up={warm_up!r}: the schedule warms up already: {found!r}")
+    if found.unit != "epoch":
+        raise ValueError(f"warm_up={warm_up!r} is in epochs; the schedule counts steps: {found!r}")
+    return WarmUp(warm_up, found)

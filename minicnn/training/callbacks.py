@@ -1,5 +1,6 @@
 """Callbacks: progress, logging, early stopping. Your own overrides some of four methods."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .history import FILE, describe, watched_loss
+from .history import FILE, describe, score
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -37,24 +38,42 @@ class Callback:
 
 
 class EarlyStopping(Callback):
-    """End the training when the validation loss has not fallen for `patience` epochs.
+    """End the training when there has been no progress for `patience` epochs.
 
-    Without validation images, the test loss counts; without test images, the training loss.
+    Progress is an improvement of the run's metric by more than `min_delta` over the best value so
+    far; the metric is that of `fit`, by which the best epoch is chosen. With `restore` the model
+    then has the weights of the best epoch.
     """
 
-    def __init__(self, patience: int = 5):
-        self.patience = patience
+    def __init__(self, patience: int = 5, min_delta: float = 0.0, restore: bool = False):
+        if patience < 1 or not min_delta >= 0:
+            raise ValueError(
+                f"EarlyStopping: patience={patience!r}, min_delta={min_delta!r}: expected a number "
+                "of epochs and a number >= 0"
+            )
+        self.patience, self.min_delta, self.restore = patience, min_delta, restore
 
     def on_train_start(self, trainer: "Trainer") -> None:
+        trainer.restore_best = trainer.restore_best or self.restore
         self._decide(trainer)  # a run that was stopped and is resumed stays stopped
 
     def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
         self._decide(trainer)
 
     def _decide(self, trainer: "Trainer") -> None:
-        losses = [watched_loss(row) for row in trainer.history.rows]
-        if losses and len(losses) - 1 - losses.index(min(losses)) >= self.patience:
+        best, waited = -math.inf, 0
+        for row in trainer.history.rows:
+            found = score(row, trainer.metric)
+            best, waited = (found, 0) if found > best + self.min_delta else (best, waited + 1)
+        if waited >= self.patience:
             trainer.stop = True
+
+
+class RestoreBest(Callback):
+    """At the end, give the model the weights of the best epoch, and evaluate these."""
+
+    def on_train_start(self, trainer: "Trainer") -> None:
+        trainer.restore_best = True
 
 
 class RescaleFilters(Callback):

@@ -110,7 +110,7 @@ def _check_same_run(trainer: "Trainer", state: dict[str, Any], path: Path) -> No
     """Raise CheckpointError unless the settings of the run are those in its checkpoint."""
     found = differences(state["configuration"], trainer.configuration)
     before, now = state["epochs"], trainer.epochs
-    if before != now and trainer.schedule.depends_on(before, now, len(trainer.loader)):
+    if before != now and trainer.schedule.depends_on(before, now, trainer.steps_per_epoch):
         found.append(
             f"epochs was {before} and is now {now}, and the learning rate depends on it by the "
             f"schedule {trainer.schedule!r}"

@@ -44,12 +44,23 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
         "frozen": ", ".join(trainer.model.frozen_names()) or None,
         "schedule": repr(trainer.schedule),
         "average": repr(trainer.average),
+        **_chosen(trainer),
         "loss": describe(trainer.loss),
         "augment": describe(loader.augment),
         "preprocess": describe(loader.preprocess),
         "the recipe's callbacks": [describe(callback) for callback in trainer.recipe_callbacks],
     }
     return json.loads(json.dumps(found, default=describe))
+
+
+def _chosen(trainer: "Trainer") -> dict[str, Any]:
+    """The settings that a run has only if they are chosen."""
+    chosen = {
+        "clip": trainer.clip and describe(trainer.clip),
+        "accumulate": trainer.accumulator.every if trainer.accumulator.every > 1 else None,
+        "metric": trainer.metric,
+    }
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -12,12 +12,14 @@ from ..text import aligned
 from .metrics import Evaluation
 
 FILE = "history.csv"  # in the folder of a run
+METRICS = ("accuracy", "loss", "top5")  # what the best epoch may be chosen by
 COLUMNS = (
     "epoch",
     "train_loss",
     "train_accuracy",
     "validation_loss",
     "validation_accuracy",
+    "validation_top5",
     "test_loss",
     "test_accuracy",
     "test_top5",
@@ -35,8 +37,7 @@ class History:
         accuracies fractions in 0..1, `seconds` the time spent on training steps; values of the
         test set are None without one.
     evaluation: the last result on the test set.
-    best_epoch: the epoch with the best validation accuracy, or else test accuracy, or else training
-        loss.
+    best_epoch: the epoch that is best by the metric of `fit`; see `score`.
     interrupted: True if SIGINT ended the run; it can be resumed from its checkpoint.
     """
 
@@ -130,6 +131,7 @@ FORMATS = dict.fromkeys(COLUMNS, "{:.4f}") | {
     "epoch": "{}",
     "train_accuracy": "{:.2%}",
     "validation_accuracy": "{:.2%}",
+    "validation_top5": "{:.2%}",
     "test_accuracy": "{:.2%}",
     "test_top5": "{:.2%}",
     "learning_rate": "{:.3g}",
@@ -153,16 +155,18 @@ def _parsed(line: dict[str, Any], where: str) -> dict[str, Any]:
     return row
 
 
-def score(row: dict[str, Any]) -> float:
-    """What the best epoch has most of: accuracy in validation, or test, or minus training loss."""
-    accuracies = (row["validation_accuracy"], row["test_accuracy"])
-    return next((a for a in accuracies if a is not None), -row["train_loss"])
+def score(row: dict[str, Any], metric: str | None = None) -> float:
+    """What the best epoch has most of: the accuracy, the top-5 accuracy, or minus the loss.
 
-
-def watched_loss(row: dict[str, Any]) -> float:
-    """The loss by which a run is judged: of the validation, else the test, else the training."""
-    losses = (row["validation_loss"], row["test_loss"], row["train_loss"])
-    return next(loss for loss in losses if loss is not None)
+    metric: one of `METRICS`, that of the validation images, or else the test images, or else in
+    training. Without it: the accuracy, or if there are only training images, minus their loss.
+    """
+    if metric is None:
+        accuracies = row["validation_accuracy"], row["test_accuracy"]
+        metric = "loss" if accuracies == (None, None) else "accuracy"
+    values = (row.get(f"{images}_{metric}") for images in ("validation", "test", "train"))
+    value = next(value for value in values if value is not None)
+    return -value if metric == "loss" else value
 
 
 def describe(row: dict[str, Any]) -> str:

@@ -30,12 +30,16 @@ def train_epoch(run: "Trainer", step: Step = forward_backward) -> bool:
     run.start_epoch()
     run.metrics.start_clock()
     for x, labels in run.loader:
-        length = run.total_steps / len(run.loader)  # epochs, also if the last one is a part
-        factor = run.schedule.at(run.iteration, len(run.loader), length)
+        length = run.total_steps / run.steps_per_epoch  # epochs, also if the last one is a part
+        factor = run.schedule.at(run.iteration, run.steps_per_epoch, length)
         run.optimizer.lr = run.base_lr * factor
         step(run, x, labels)
         if run.metrics.count(len(labels)):
             run.check_finite(x)
+        if not run.accumulator.add(len(labels), is_last=run.loader.batch == 0):
+            continue
+        if run.clip:
+            run.clip(run.optimizer.parameters)
         run.optimizer.step()
         run.iteration += 1
         run.after_step()

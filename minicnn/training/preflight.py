@@ -14,6 +14,7 @@ from ..errors import DataError, ShapeError, TrainingError
 from ..layers import Layer, no_grad, observe
 from ..layers.norm import BatchNorm2d
 from ..layers.parameter import are_frozen
+from .history import METRICS
 from .losses import (
     AuxiliaryLoss,
     BinaryCrossEntropy,
@@ -77,6 +78,17 @@ def check_optimizer(optimizer: Optimizer, model: Layer) -> None:
                     f"{name}: its {slot} is on {array_device(array)} and the model is on "
                     f"{array_device(parameter.value)}: make the optimizer after model.to(...)"
                 )
+
+
+def check_metric(metric: str | None, images: Dataset | None) -> None:
+    """Raise ValueError unless the best epoch can be chosen by that metric of those images."""
+    if metric is not None and metric not in METRICS:
+        raise ValueError(f"metric={metric!r}: expected one of {', '.join(METRICS)}")
+    if metric == "top5" and (images is None or len(images.classes) < 6):
+        given = "there are none" if images is None else f"these have {len(images.classes)}"
+        raise ValueError(
+            f"metric='top5': expected validation or test images of more than 5 classes; {given}"
+        )
 
 
 def check_folder(folder: Path) -> None:

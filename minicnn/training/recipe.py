@@ -65,14 +65,15 @@ class Recipe:
         """Its source, and what it does to images for a network that reads `(H, W, C)`."""
         return f"recipe: {self.source}\nimages: {self.pipeline(shape)}"
 
-    def make_optimizer(self, model: Layer, lr: float | None = None) -> Optimizer:
+    def make_optimizer(self, model: Layer, lr: float | None = None, **options: Any) -> Optimizer:
         """The optimizer for that model, with the recipe's multipliers for its parameters.
 
+        lr, options: arguments in place of the recipe's.
         They multiply the parameters' own: a bias with `lr_multiplier = 0` stays frozen.
         """
-        optimizer = OPTIMIZERS[self.optimizer](
-            model.parameters(), lr=self.lr if lr is None else lr, **self.options
-        )
+        rule: Any = OPTIMIZERS[self.optimizer]
+        rate = self.lr if lr is None else lr
+        optimizer = rule(model.parameters(), lr=rate, **self.options | options)
         optimizer.multipliers = [self.multiplier(name) for name, _ in model.named_parameters()]
         return optimizer
 

@@ -60,6 +60,8 @@ class StepDecay(Schedule):
 
     def __init__(self, size: float, gamma: float = 0.1, unit: str = "epoch"):
         super().__init__(unit)
+        if not size > 0:
+            raise ValueError(f"StepDecay: size={size!r}: expected a positive number of {unit}s")
         self.size, self.gamma = size, gamma
 
     def factor(self, t: float, total: float) -> float:
@@ -244,6 +246,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "step": StepDecay,
     "multistep": MultiStep,
+    "piecewise": PiecewiseConstant,
     "exponential": Exponential,
     "polynomial": Polynomial,
     "inverse": InverseTimeDecay,

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from .. import rng
 from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..data.transforms import Augment
-from ..device import model_device
+from ..device import model_device, to_host
 from ..errors import TrainingError
-from ..layers import Layer, fuse
+from ..layers import Layer, Parameter, fuse
 from ..weights import safetensors
 from . import checkpoint
 from .arguments import (
@@ -33,17 +34,34 @@ from .arguments import (
 )
 from .averaging import Average
 from .callbacks import Callback, CSVLog, default_progress
+from .config_file import SaveConfiguration
 from .configuration import configuration
 from .diagnose import ChanceLevelDetector, first_bad_layer
-from .history import History, watched_loss
+from .gradients import Accumulator
+from .history import History, score
 from .loop import Step, forward_backward, train_epoch
 from .losses import Loss, plain
 from .metrics import Evaluation, RunningMetrics, evaluate, loss_of
 from .optimizers import Optimizer
-from .preflight import check_data, check_folder, check_optimizer
+from .preflight import check_data, check_folder, check_metric, check_optimizer
 from .recipe import Recipe, choose_recipe
 from .schedules import Schedule
 from .signals import catch_sigint
+
+Clip = Callable[[Sequence[Parameter]], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Arguments of `fit` that a run keeps as they are."""
+
+    epochs: float
+    out: Path | None = None
+    metric: str | None = None
+    clip: Clip | None = None
+    accumulate: int = 1
+    average: Average | None = None
+    checkpoint_seconds: float = 60.0
 
 
 class Trainer:
@@ -55,8 +73,11 @@ class Trainer:
     average: the average of the weights that is evaluated, or None.
     epochs: their number, which may have a fraction. total_steps: the same in steps.
     epoch: the current one, from 1. iteration: the number of steps so far.
+    steps_per_epoch: fewer than the batches, if a step accumulates several. metric: of the best
+    epoch. restore_best: set it to end with the weights of the best epoch.
     metrics: loss and accuracy of the current epoch so far. history: the finished epochs.
     out: the folder of the run, or None. stop: set it to end the training after the current epoch.
+    train_step: a step up to the gradients, for the device: see `loop`.
     finished: True if the run ended without an error or an interruption.
     """
 
@@ -69,9 +90,7 @@ class Trainer:
         loss: Loss,
         optimizer: Optimizer,
         schedule: Schedule,
-        epochs: float,
-        average: Average | None,
-        out: Path | None,
+        settings: Settings,
         recipe_callbacks: Sequence[Callback] = (),
         callbacks: Sequence[Callback] = (),
     ):
@@ -81,17 +100,20 @@ class Trainer:
         self._frozen = model.frozen_names()
         self.device = model_device(model)
         self.optimizer, self.schedule, self.base_lr = optimizer, schedule, optimizer.lr
-        self.epochs, self.out, self.checkpoint_seconds = epochs, out, 60.0
-        self.total_steps = math.ceil(round(epochs * len(loader), 6))
-        self.average = average
+        self.epochs, self.out, self.metric = settings.epochs, settings.out, settings.metric
+        self.clip, self.average = settings.clip, deepcopy(settings.average)
+        self.checkpoint_seconds = settings.checkpoint_seconds
+        self.accumulator = Accumulator(optimizer.parameters, settings.accumulate, loader.batch_size)
+        self.total_steps = math.ceil(round(self.epochs * self.steps_per_epoch, 6))
         self.recipe_callbacks = list(recipe_callbacks)
         self.callbacks = [*recipe_callbacks, *callbacks]
         self.history = History()
         self.best_score = -math.inf
         self.iteration = 0
-        self.stop = self.finished = False
-        self.metrics, self._step = _metrics_and_step(self.device, loss)
-        self.configuration = configuration(self) if out else {}
+        self.stop = self.finished = self.restore_best = False
+        self._best: dict[str, np.ndarray] = {}
+        self.metrics, self.train_step = _metrics_and_step(self.device, loss)
+        self.configuration = configuration(self) if self.out else {}
         self._chance = ChanceLevelDetector(len(loader.dataset.classes))
         self._saved_at = time.monotonic()
         self._sigint = threading.Event()
@@ -99,7 +121,12 @@ class Trainer:
     @property
     def epoch(self) -> int:
         """The epoch of the latest step, counted from 1."""
-        return max(1, math.ceil(self.iteration / len(self.loader)))
+        return max(1, math.ceil(self.iteration / self.steps_per_epoch))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of updates per epoch."""
+        return math.ceil(len(self.loader) / self.accumulator.every)
 
     def run(self) -> History:
         """Train until all epochs are done, a callback sets `stop`, or SIGINT interrupts."""
@@ -109,10 +136,12 @@ class Trainer:
         try:
             with catch_sigint(self._sigint):
                 while self.iteration < self.total_steps and not self.stop:
-                    if train_epoch(self, self._step):
+                    if train_epoch(self, self.train_step):
                         self._finish_epoch()
                     if self.history.interrupted:
                         break
+            if self.restore_best and not self.history.interrupted:
+                self._restore_best()
             if self.test is not None and not self.history.interrupted:
                 self.history.evaluation = self.history.evaluation or self._evaluate(self.test)
             self.finished = not self.history.interrupted
@@ -196,6 +225,7 @@ class Trainer:
             "train_accuracy": metrics.accuracy,
             "validation_loss": chosen_by.loss if self.validation and chosen_by else None,
             "validation_accuracy": chosen_by.accuracy if self.validation and chosen_by else None,
+            "validation_top5": chosen_by.top5 if self.validation and chosen_by else None,
             "test_loss": result.loss if result else None,
             "test_accuracy": result.accuracy if result else None,
             "test_top5": result.top5 if result else None,
@@ -205,16 +235,31 @@ class Trainer:
         }
         self.history.rows.append(row)
         metrics.reset()
-        self.schedule.observe(watched_loss(row))
-        score = chosen_by.accuracy if chosen_by else -row["train_loss"]
-        if score > self.best_score:
-            self.best_score, self.history.best_epoch = score, row["epoch"]
-            if self.out:
-                with self.averaged():
-                    safetensors.save(self.model, self.out / checkpoint.BEST)
+        self.schedule.observe(-score(row, "loss"))
+        if score(row, self.metric) > self.best_score:
+            self.best_score, self.history.best_epoch = score(row, self.metric), row["epoch"]
+            self._keep_best()
         self._save()
         self.notify("on_epoch_end", row)
         self.history.interrupted = self._sigint.is_set() and self.iteration < self.total_steps
+
+    def _keep_best(self) -> None:
+        """Keep the weights of the best epoch so far: in a file, or if they are needed, a copy."""
+        with self.averaged():
+            if self.out:
+                safetensors.save(self.model, self.out / checkpoint.BEST)
+            elif self.restore_best:
+                self._best = {n: to_host(a).copy() for n, a in self.model.state_dict().items()}
+
+    def _restore_best(self) -> None:
+        """Give the model the weights of the best epoch, which may not be the last one."""
+        rows = self.history.rows
+        if not rows or self.history.best_epoch == rows[-1]["epoch"]:
+            return
+        best = safetensors.read(self.out / checkpoint.BEST)[0] if self.out else self._best
+        with self.averaged():
+            self.model.load_state_dict(best)
+        self.history.evaluation = None  # it was that of the last epoch
 
     def _evaluate(self, dataset: Dataset | None) -> Evaluation | None:
         if dataset is None:
@@ -242,7 +287,13 @@ def fit(
     lr: float | None = None,
     optimizer: Optimizer | str | None = None,
     schedule: Schedule | str | None = None,
+    momentum: float | None = None,
+    weight_decay: float | None = None,
+    warm_up: float | None = None,
+    clip: Clip | None = None,
+    accumulate: int = 1,
     average: Average | None = None,
+    metric: str | None = None,
     loss: Loss | None = None,
     preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
     augment: Augment | None = None,
@@ -268,11 +319,19 @@ def fit(
             epochs, the last one is half as long.
         optimizer: an Optimizer over `model.parameters()` or some of them, a name ("sgd", "adam",
             "adamw", "rmsprop", "muon"), or None.
-        schedule: a Schedule, of which the run uses a copy, a name from
-            `training.schedules.SCHEDULES`, or None.
+        schedule: a Schedule, of which the run uses a copy, or as text: a name from
+            `training.schedules.SCHEDULES` with its arguments, such as "cosine" or "step(30, 0.1)".
+        momentum, weight_decay: in place of the recipe's, or those of the named optimizer.
+        warm_up: the learning rate rises from 0 in so many epochs, on top of the schedule.
+        clip: changes the gradients before each update, such as `training.ClipNorm(1.0)`.
+        accumulate: each update uses the mean gradient of so many batches; the result is that of
+            one large batch, up to batch norm. An epoch's last update may have fewer.
         average: an `EMA` or `Lookahead` of the weights, of which the run uses a copy; by default
             the recipe's. It is what is evaluated and saved, and what the model has at the end; the
             weights that the optimizer changes are in `last.safetensors` beside it.
+        metric: the best epoch is chosen by "accuracy", "loss" or "top5": of the validation images,
+            or else the test images, or else the training; by default accuracy, or without any
+            images but the training ones, their loss.
         loss: called as `loss(outputs, labels) -> value, gradient`; any function may be
             given, see `training.Loss`. By default the recipe's or the model's own, or softmax
             cross-entropy. Validation and test images are judged by it without label smoothing and
@@ -284,8 +343,8 @@ def fit(
         seed: determines the order and augmentation of the data and the dropout masks. The same seed
             on the same machine gives the same result.
         callbacks: further callbacks, see `training.callbacks`.
-        out: a folder for `last.safetensors`, `best.safetensors` and `history.csv`; None keeps
-            nothing on disk.
+        out: a folder for `last.safetensors`, `best.safetensors`, `history.csv` and `config.toml`;
+            None keeps nothing on disk.
         resume: continue from `out/last.safetensors` if it exists. The result is bit-identical
             to that of an uninterrupted run.
         progress: show a bar, or lines if there is no terminal.
@@ -306,31 +365,32 @@ def fit(
     loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed)
     loss = loss or plan.loss or loss_of(model)
     check_data(model, loader, {"test": test, "validation": validation}, loss)
-    rule = make_optimizer(optimizer, model, plan, lr)
+    check_metric(metric, validation or test)
+    given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+    rule = make_optimizer(optimizer, model, plan, given)
     check_optimizer(rule, model)
     if folder:
         check_folder(folder)
     rng.seed(seed)
     remember_data(model, loader)
-    standard = ([default_progress()] if progress else []) + ([CSVLog()] if folder else [])
+    average = average or plan.average
+    kept = epochs, folder, metric, clip, accumulate, average or plan.average
     trainer = Trainer(
-        model=model,
-        loader=loader,
-        test=test,
-        validation=validation,
-        loss=loss,
-        optimizer=rule,
-        schedule=make_schedule(schedule, plan),
-        epochs=epochs,
-        average=deepcopy(average or plan.average),
-        out=folder,
+        *(model, loader, test, validation, loss, rule),
+        schedule=make_schedule(schedule, plan, warm_up),
+        settings=Settings(*kept, checkpoint_seconds),
         recipe_callbacks=plan.make_callbacks(),
-        callbacks=[*standard, *callbacks],
+        callbacks=[*_standard_callbacks(folder, progress), *callbacks],
     )
-    trainer.checkpoint_seconds = checkpoint_seconds
     if folder and (folder / checkpoint.LAST).exists():
         checkpoint.restore(trainer, folder / checkpoint.LAST)
     return trainer.run()
+
+
+def _standard_callbacks(folder: Path | None, progress: bool) -> list[Callback]:
+    """What a run has without being asked: progress, and the files of its folder."""
+    shown: list[Callback] = [default_progress()] if progress else []
+    return [*shown, *([CSVLog(), SaveConfiguration()] if folder else [])]
 
 
 def _metrics_and_step(device: str, loss: Loss) -> tuple[RunningMetrics, Step]:

@@ -107,6 +107,33 @@ def test_losses_as_on_the_cpu(loss, labels, emulate):
         np.testing.assert_allclose(parameters(gpu)[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"accumulate": 3, "clip": training.ClipNorm(0.1)}, {"clip": training.ClipValue(0.01)}],
+)
+def test_gradients_as_on_the_cpu(options, emulate):
+    """Accumulated and clipped after captured steps."""
+    cpu, expected = fit("cpu", **options)
+    emulate()
+    gpu, history = fit(**options)
+    for ours, theirs in zip(history.rows, expected.rows, strict=True):
+        assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-5)
+    for name, array in parameters(cpu).items():
+        np.testing.assert_allclose(parameters(gpu)[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_a_sweep_as_on_the_cpu(emulate):
+    options = {"batch_size": 8, "steps": 20, "start": 1e-3, "end": 1.0}
+    expected = training.find_lr(network(), (IMAGES, LABELS), **options)
+    emulate()
+    model = network().to("cuda")
+    before = parameters(model)
+    sweep = training.find_lr(model, (IMAGES, LABELS), **options)
+    np.testing.assert_allclose(sweep.losses, expected.losses, rtol=1e-3)
+    for name, array in parameters(model).items():
+        np.testing.assert_array_equal(array, before[name])
+
+
 def test_what_replays_read_is_not_overwritten(emulate):
     """The optimizer's tables and dropout's keys keep apart from what a graph hands out again."""
 

@@ -139,3 +139,32 @@ def test_another_average_or_length_is_another_run(tmp_path):
 def test_wrong_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_average_of_a_recipe():
+    recipe = training.Recipe("ours", None, 2, 8, 0.1, options={"momentum": 0.9}, average=EMA(0.9))
+    model = network()
+    training.fit(model, (X, LABELS), recipe=recipe, progress=False)
+    _, expected = start(None, EMA(0.9))
+    np.testing.assert_array_equal(model.fc.weight.value, expected.fc.weight.value)
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_the_best_average_is_restored(on_disk, tmp_path):
+    """The model ends with the average of the best epoch, and that is what was evaluated."""
+    options = {"epochs": 6, "callbacks": [training.RestoreBest()], "metric": "loss"}
+    history, model = start(
+        tmp_path if on_disk else None, EMA(0.9), schedule="piecewise({0: 1, 3: 15})", **options
+    )
+    assert history.best_epoch < 6
+    best = min(history.rows, key=lambda row: row["test_loss"])
+    assert training.evaluate(model, (X, LABELS)).loss == best["test_loss"]
+    assert history.evaluation.loss == best["test_loss"]
+
+
+def test_half_an_epoch_of_accumulated_steps():
+    """8 batches, three per update: 3 updates per epoch, and of 1.5 epochs 5."""
+    record = Record()
+    history, _ = start(None, EMA(0.9), epochs=1.5, accumulate=3, callbacks=[record])
+    assert len(record.weights) == 5
+    assert len(history.rows) == 2

@@ -141,7 +141,8 @@ def test_a_full_disk(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="safetensors: cannot be written: No space left"):
         start(tmp_path, callbacks=[FillDisk(monkeypatch)], epochs=3)
     monkeypatch.undo()
-    assert {p.name for p in tmp_path.iterdir()} == {checkpoint.LAST, checkpoint.BEST, "history.csv"}
+    files = {checkpoint.LAST, checkpoint.BEST, "history.csv", "config.toml"}
+    assert {p.name for p in tmp_path.iterdir()} == files
     history, model = start(tmp_path, resume=True, epochs=3)
     _, whole = start(None, epochs=3)
     assert len(history.rows) == 3

@@ -6,9 +6,7 @@ from minicnn.errors import CheckpointError
 from minicnn.training import History
 from minicnn.training.history import COLUMNS
 
-ROW = dict(
-    zip(COLUMNS, (1, 0.5, 0.75, None, None, None, None, None, 0.01, 2.0, 1500.0), strict=True)
-)
+ROW = dict(zip(COLUMNS, (1, 0.5, 0.75, *[None] * 6, 0.01, 2.0, 1500.0), strict=True))
 
 
 def test_text():

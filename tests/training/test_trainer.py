@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,7 @@ def test_history(digits, tmp_path):
         "last.safetensors",
         "best.safetensors",
         "history.csv",
+        "config.toml",
     }
     best = minicnn.load(tmp_path / "run" / checkpoint.BEST, small_network())
     scores = history.column("test_accuracy")
@@ -338,6 +340,113 @@ def test_early_stopping(digits, tmp_path):
         assert len(history.rows) == 4
 
 
+class Scripted(training.Callback):
+    """Puts given numbers in place of those of each epoch, before anything is chosen by them."""
+
+    def __init__(self, monkeypatch, **columns):
+        self.epoch, self.columns = 0, columns
+        evaluate = training.trainer.evaluate
+
+        def scripted(*arguments, **options):
+            result = evaluate(*arguments, **options)
+            changes = {k: v[min(self.epoch, len(v) - 1)] for k, v in columns.items()}
+            return replace(result, **changes)
+
+        monkeypatch.setattr(training.trainer, "evaluate", scripted)
+
+    def on_epoch_end(self, trainer, row):
+        self.epoch += 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "min_delta", "epochs", "best"),
+    [
+        (None, 0.0, 5, 3),  # accuracy
+        ("accuracy", 0.0, 5, 3),
+        ("accuracy", 0.05, 4, 3),
+        ("loss", 0.0, 6, 4),
+        ("top5", 0.0, 3, 1),
+    ],
+)
+def test_one_metric_chooses_and_stops(digits, monkeypatch, metric, min_delta, epochs, best):
+    script = Scripted(
+        monkeypatch,
+        accuracy=[0.50, 0.60, 0.62, 0.55],
+        loss=[1.0, 0.9, 0.8, 0.7, 0.75],
+        top5=[0.9, 0.85],
+    )
+    stop = training.EarlyStopping(2, min_delta)
+    _, history = run(digits, epochs=50, metric=metric, callbacks=[script, stop])
+    assert (len(history.rows), history.best_epoch) == (epochs, best)
+
+
+def seeded():
+    minicnn.seed(1)
+    return small_network()
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_the_best_weights_are_restored(digits, monkeypatch, tmp_path, on_disk):
+    """Those of the best epoch, not of the last; also after a resume of the finished run."""
+    options = {"schedule": "constant"} | ({"out": tmp_path} if on_disk else {})
+    model, reference = seeded(), seeded()
+    _, expected = run(digits, reference, epochs=2, schedule="constant")
+    script = Scripted(monkeypatch, accuracy=[0.5, 0.9, 0.6, 0.55])
+    stop = training.EarlyStopping(2, restore=True)
+    _, history = run(digits, model, epochs=9, callbacks=[script, stop], **options)
+    assert (len(history.rows), history.best_epoch) == (4, 2)
+    for name, value in reference.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[name], value)
+    assert history.evaluation.loss == expected.evaluation.loss
+    if on_disk:
+        last = minicnn.load(tmp_path / checkpoint.LAST, small_network())
+        assert any((last.state_dict()[n] != v).any() for n, v in reference.state_dict().items())
+        again = seeded()
+        stop = training.EarlyStopping(2, restore=True)
+        run(digits, again, epochs=9, callbacks=[stop], resume=True, **options)
+        for name, value in reference.state_dict().items():
+            np.testing.assert_array_equal(again.state_dict()[name], value)
+
+
+def test_metrics_that_cannot_be_chosen_by(digits):
+    with pytest.raises(ValueError, match="metric='f1': expected one of accuracy, loss, top5"):
+        run(digits, metric="f1")
+    options = {"preprocess": PREPROCESS, "progress": False}
+    with pytest.raises(ValueError, match="of more than 5 classes; there are none"):
+        training.fit(small_network(), digits[0], metric="top5", **options)
+
+
+def test_settings_by_name(digits):
+    """Momentum, weight decay and warm-up are those of the objects with these arguments."""
+    network, other = seeded(), seeded()
+    by_name = {"momentum": 0.5, "weight_decay": 0.01, "warm_up": 1.5, "schedule": "step(2, 0.5)"}
+    run(digits, network, optimizer="sgd", lr=0.1, **by_name)
+    rule = training.SGD(other.parameters(), lr=0.1, momentum=0.5, weight_decay=0.01)
+    run(digits, other, optimizer=rule, schedule=training.WarmUp(1.5, training.StepDecay(2, 0.5)))
+    np.testing.assert_array_equal(network.fc.weight.value, other.fc.weight.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "adam", "momentum": 0.9}, "momentum=0.9: Adam has no momentum; it has lr,"),
+        ({"optimizer": "sgd", "momentum": 2.0}, "momentum=2.0: expected 0 <= momentum < 1"),
+        (
+            {"warm_up": 3, "schedule": "inverse"},
+            "warm_up=3 is in epochs; the schedule counts steps",
+        ),
+        (
+            {"warm_up": 3, "schedule": training.WarmUp(2)},
+            "warm_up=3: the schedule warms up already",
+        ),
+        ({"warm_up": -1}, "WarmUp: length=-1: expected a positive number of epochs"),
+    ],
+)
+def test_settings_that_do_not_fit(digits, options, message):
+    with pytest.raises(ValueError, match=message):
+        run(digits, **options)
+
+
 def test_tensorboard(digits, tmp_path):
     pytest.importorskip("tensorboardX", reason="the tensorboard extra is not installed")
     run(digits, out=tmp_path, callbacks=[training.TensorBoardLog()])
@@ -375,7 +484,7 @@ def test_arguments_are_checked(digits):
         run(digits, optimizer="sdg")
     with pytest.raises(ValueError, match="schedule='linear'"):
         run(digits, schedule="linear")
-    with pytest.raises(ValueError, match="schedule='step' needs arguments"):
+    with pytest.raises(ValueError, match="schedule='step': missing a required argument: 'size'"):
         run(digits, schedule="step")
     with pytest.raises(
         DataError, match="the labels are int64 \\(299,\\); expected integers \\(300,\\)"
