@@ -12,6 +12,7 @@ from minicnn.registry import names
 from minicnn.weights.pretrained import load_into
 
 from . import (
+    airbench,
     alexnet,
     alexnet_2012,
     googlenet,
@@ -59,6 +60,7 @@ def create(
 
 
 __all__ = [
+    "airbench",
     "alexnet",
     "alexnet_2012",
     "create",

@@ -43,9 +43,7 @@ def make_pair(name, dtype, options, make):
         )
         t.data = torch.tensor(value)
     running = [m for m in theirs.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    ordered = sorted(
-        running, key=lambda m: [id(p) for p in theirs.parameters()].index(id(m.weight))
-    )
+    ordered = sorted(running, key=lambda m: [id(p) for p in theirs.parameters()].index(id(m.bias)))
     buffers = [a for n, a in ours.named_buffers() if "running" in n]
     for m, mean, var in zip(ordered, buffers[::2], buffers[1::2], strict=True):
         mean += 0.1 * generator.standard_normal(mean.shape)
@@ -117,7 +115,7 @@ def compare(name, dtype, options, make, batch=2):
         largest = max(norm(p.grad.numpy()) for p in theirs.parameters() if p.grad is not None)
         backward = norm(np.moveaxis(dx, -1, 1) - t.grad.numpy()) / norm(t.grad.numpy())
         for (layer_name, p), twin in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-            if twin.grad is None:  # an auxiliary head in evaluation
+            if twin.grad is None:  # an auxiliary head in evaluation, or frozen weights
                 assert not p.grad.any(), layer_name
                 continue
             mine = array_to_torch(p.grad, maps.get(layer_name.rpartition(".")[0]))
@@ -185,7 +183,7 @@ def distances(name, options, make, algorithm="auto", batch=2):
     evals = [joined([o]) for o in (evaluated, results[0][1], results[1][1])]
     gradients = [joined([*mine, np.moveaxis(dx, -1, 1)])]
     gradients += [
-        joined([*(p.grad for p in net.parameters()), images.grad])
+        joined([*(0 * p if p.grad is None else p.grad for p in net.parameters()), images.grad])
         for net, images in ((theirs, t), (exact, wide))
     ]
 

@@ -439,6 +439,39 @@ def nin_small(masks, c_in, widths, third):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+class NormWithoutScale(nn.BatchNorm2d):
+    """Batch norm whose factors are ones that are not trained."""
+
+    def __init__(self, channels, eps, momentum):
+        super().__init__(channels, eps, momentum)
+        del self.weight
+        self.register_buffer("weight", torch.ones(channels))
+
+
+class Times(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor
+
+
+def airbench94(classes):
+    """The author's network; its batch norm has momentum 0.6, the share that is kept."""
+    layers = [nn.Conv2d(3, 24, 2), nn.GELU()]
+    layers[0].weight.requires_grad = False
+    c_in = 24
+    for width in (64, 256, 256):
+        for i in range(2):
+            layers.append(nn.Conv2d(c_in, width, 3, padding="same", bias=False))
+            layers += [nn.MaxPool2d(2)] if i == 0 else []
+            layers += [NormWithoutScale(width, eps=1e-12, momentum=1 - 0.6), nn.GELU()]
+            c_in = width
+    head = nn.Linear(256, classes, bias=False)
+    return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), head, Times(1 / 9))
+
+
 def nin_imagenet(masks, classes):
     def mlp(c_in, a, b, c, size, stride=1):
         padding = 0 if stride > 1 else size // 2
@@ -594,6 +627,8 @@ def pair(name, classes, full=False):
         return large if full else small
 
     hidden = 4096 if full else 48
+    if name == "airbench94":
+        return {}, lambda masks: airbench94(classes)
     if name.startswith("lenet"):
         return {}, lambda masks: lenet(name, rbf_codes())
     if name in ("alexnet", "alexnet_two_gpu", "caffenet"):
