@@ -126,7 +126,7 @@ class WhitenFirstLayer(Callback):
         self.images = images
 
     def on_train_start(self, trainer: Trainer) -> None:
-        weight = trainer.model.whiten.weight.value
+        weight = dict(trainer.model.named_parameters())["whiten.weight"].value
         if not np.array_equal(to_host(weight), white_noise_filters()):
             return
         dataset, preprocess = trainer.loader.dataset, trainer.loader.preprocess

@@ -10,6 +10,7 @@
 | `vgg_multicrop`  | 150: 5x5 grid at 3 scales, mirrors                          | probabilities |
 | `vgg_combined`   | `vgg_dense` and `vgg_multicrop`                             | probabilities |
 | `googlenet_144`  | 144: 4 scales, 3 squares, 6 crops, mirrors                  | probabilities |
+| `airbench_6`     | 6: center (half the weight), shifts by 1 pixel, mirrors     | scores        |
 | `resnet_dense`   | whole image at 5 scales; fully convolutional                | scores        |
 
 Scales are lengths of the shorter side in pixels for a network that reads 224 x 224; for others they
@@ -41,6 +42,7 @@ class Protocol:
     region: what of the scaled image: "whole"; "center", the central square; "squares", those on the
         left, in the center and on the right, or for portraits at the top, in the center and at the
         bottom; "warp": the image is scaled to a square without regard to its proportions.
+    padding: pixels that a region gets on every side, mirrored at its border.
     crops: the offsets of the crops in a region; None takes it whole.
     with_whole: also the whole region, scaled to the size of a crop.
     mirror: "views": each view also mirrored left to right, after those of a region; "region": the
@@ -55,6 +57,7 @@ class Protocol:
     source: str
     scales: tuple[int, ...] = ()
     region: str = "whole"
+    padding: int = 0
     crops: Crops | None = None
     with_whole: bool = False
     mirror: str = "views"
@@ -105,7 +108,9 @@ class Protocol:
         return [whole.crop((x, y, x + shorter, y + shorter)) for x, y in corners]
 
     def _cut(self, region: Image.Image, size: int) -> list[np.ndarray]:
-        pixels = _pixels(region)
+        pixels, sides = _pixels(region), (self.padding, self.padding)
+        if self.padding:
+            pixels = np.pad(pixels, (sides, sides, (0, 0)), mode="reflect")
         crops = self.crops
         if crops is None:
             return [pixels]
@@ -148,6 +153,13 @@ def torch_crops(height: int, width: int, size: int) -> list[tuple[int, int]]:
     bottom, right = height - size, width - size
     center = math.ceil(bottom / 2), math.ceil(right / 2)
     return [center, (0, 0), (0, right), (bottom, 0), (bottom, right)]
+
+
+def shifted_crops(height: int, width: int, size: int) -> list[tuple[int, int]]:
+    """The center twice, top left, bottom right: half of the weight is the center's."""
+    bottom, right = height - size, width - size
+    center = bottom // 2, right // 2
+    return [center, center, (0, 0), (bottom, right)]
 
 
 def grid_crops(height: int, width: int, size: int) -> list[tuple[int, int]]:
@@ -209,6 +221,14 @@ PROTOCOLS: dict[str, Protocol] = {
         region="squares",
         crops=caffe_crops,
         with_whole=True,
+    ),
+    "airbench_6": Protocol(
+        "Jordan's airbench94.py, tta_level 2: the image, and shifted up-left and down-right by a "
+        "pixel of its reflection; mirrors; half of the weight for the image itself",
+        scales=(224,),
+        padding=1,
+        crops=shifted_crops,
+        average="scores",
     ),
     "resnet_dense": Protocol(
         "He et al. 2015b, section 3.4: fully convolutional, scores averaged over shorter sides of "

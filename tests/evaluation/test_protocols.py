@@ -90,6 +90,17 @@ def test_googlenet_144(portrait):
     np.testing.assert_array_equal(views[108], largest[:224, :224])
 
 
+def test_airbench_6_shifts_by_a_reflected_pixel():
+    """As written: logits are half those of the image, half the mean of two shifts; all mirrored."""
+    picture = image(32, 32)
+    (views,) = PROTOCOLS["airbench_6"].views(picture, 32)
+    whole = np.asarray(picture)
+    framed = np.pad(whole, ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    expected = [whole, whole, framed[:32, :32], framed[2:, 2:]]
+    np.testing.assert_array_equal(views[:4], expected)
+    np.testing.assert_array_equal(views[4:], views[:4, :, ::-1])
+
+
 def test_resnet_dense_is_not_mirrored():
     views = PROTOCOLS["resnet_dense"].views(image(224, 224), 224)
     assert [v.shape[:3] for v in views] == [(1, s, s) for s in (224, 256, 384, 480, 640)]
