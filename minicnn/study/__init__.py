@@ -2,12 +2,14 @@
 
 from .check import check, check_file
 from .compare import Comparison, compare
+from .difference import Difference, first_difference
 from .gradcheck import GradientCheck, check_gradients
 from .probe import LayerStats, probe
 from .summary import Summary, summarize
 
 __all__ = [
     "Comparison",
+    "Difference",
     "GradientCheck",
     "LayerStats",
     "Summary",
@@ -15,6 +17,7 @@ __all__ = [
     "check_file",
     "check_gradients",
     "compare",
+    "first_difference",
     "probe",
     "summarize",
 ]
