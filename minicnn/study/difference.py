@@ -42,7 +42,8 @@ class Difference:
         place = f"{self.what}[{', '.join(map(str, self.index))}]"
         a, b = self.backends
         return (
-            f"{self.direction}, {name}: {place} is {self.a:.9g} with {a} and {self.b:.9g} with {b}; "
+            f"{self.direction}, {name}: {place} is {self.a:.9g} with {a} and {self.b:.9g} "
+            f"with {b}; "
             f"{self.share:.2%} of its elements differ, by up to {self.error:.1e} of the largest"
         )
 
