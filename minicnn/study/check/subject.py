@@ -133,7 +133,7 @@ def describe(operation: Operation, case: Case, layout: str) -> str:
         shape = to_layout(operation, name, array, layout).shape
         parts.append(f"{name} {'x'.join(map(str, shape))}")
     for name, value in case.settings.items():
-        if np.isscalar(value):
+        if np.isscalar(value) and name != "keep":
             parts.append(f"{name} {value!r}")
         elif name == "kernel":
             parts.append(f"window {value[0]}x{value[1]}")

@@ -95,7 +95,6 @@ MAX_FAULTS = (
         for form in (
             lambda c: spread_shares(c, lambda x, dy: is_largest(x) * dy, add=0),
             lambda c: _set_at(c, "first"),
-            _multiplied,
         )
     ),
     *(
@@ -109,6 +108,13 @@ MAX_FAULTS = (
             lambda c: spread_shares(c, lambda x, dy: is_largest(x, "all") * dy, add=0),
             lambda c: _set_at(c, "all"),
         )
+    ),
+    Fault(
+        "window multiplied by dy",
+        "the whole window is multiplied by dy, also what other windows left; and each of "
+        "several equal maxima gets the whole dy",
+        f"{_ADD} {_NO_SHARE}",
+        {"dx": _multiplied},
     ),
     Fault(
         "no mask",

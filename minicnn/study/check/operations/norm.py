@@ -1,7 +1,7 @@
 """The operations of normalization: batch norm of rows and of images, layer norm."""
 
 from ..case import Fault, Operation
-from .norm_catalogue import COMMON, RESHAPED, RUNNING_FAULTS, other_axes
+from .norm_catalogue import BATCH_ONLY, COMMON, RESHAPED, RUNNING_FAULTS, other_axes
 from .normalization import make_cases, make_small, terms, truth
 
 FORMULAS = {
@@ -63,6 +63,7 @@ SPATIAL_BATCH_NORM = _operation(
     (0, 1, 2),
     (
         RESHAPED,
+        BATCH_ONLY,
         *(
             other_axes(name, axes, over, "the batch, the rows and the columns")
             for name, axes, over in (

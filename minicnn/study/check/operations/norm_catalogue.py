@@ -433,6 +433,14 @@ RUNNING_FAULTS = (
 )
 
 
+BATCH_ONLY = Fault(
+    "means over the batch only",
+    "the two mean terms are divided by N: the rows and columns are not counted",
+    "Mean and variance are shared by N * H * W values: divide both sums by that.",
+    _dx(lambda c, s: input_gradient(c, s, *2 * [count_of(c.x, s.axes) / len(c.x)])),
+)
+
+
 def _unturned(c: Case) -> Array:
     """x as `(N, C, H, W)`, read as rows of C values without moving the channels to the end."""
     rows = np.ascontiguousarray(c.x.transpose(0, 3, 1, 2)).reshape(-1, c.x.shape[3])
