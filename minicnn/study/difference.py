@@ -41,10 +41,13 @@ class Difference:
         name = f"{self.layer or 'the network'} ({self.kind})"
         place = f"{self.what}[{', '.join(map(str, self.index))}]"
         a, b = self.backends
+        few = self.direction == "backward" and self.share < 1e-4
+        hint = "; so few can be ties, which rounding decides: try another seed" if few else ""
         return (
             f"{self.direction}, {name}: {place} is {self.a:.9g} with {a} and {self.b:.9g} "
             f"with {b}; "
             f"{self.share:.2%} of its elements differ, by up to {self.error:.1e} of the largest"
+            f"{hint}"
         )
 
 
@@ -70,8 +73,9 @@ def first_difference(
         seed: of the images, of the upstream gradient and of dropout's masks.
 
     The order is that of the computation, so the first difference is the cause of the later ones.
-    Where the input of a ReLU is 0 but for rounding, its mask and the gradient may differ though
-    both backends are right: try another seed. Returns None if nothing differs.
+    Where the input of a ReLU is 0, or the two largest values of a pooling window are equal, but for
+    rounding, single elements of the gradient differ though both backends are right: another seed
+    tells. Returns None if nothing differs.
     Raises ValueError if no input shape is known, RuntimeError if a backend is not available.
     """
     generator = np.random.default_rng(seed)

@@ -101,15 +101,17 @@ class _Child:
         self.request, self.ended = request, False
         root = str(Path(minicnn.__file__).resolve().parents[1])
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONPATH": path, "MPLBACKEND": "Agg"},
-        )
+        self.errors = Path(request["trace"]).with_name("errors")
+        with open(self.errors, "w") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"{__package__}.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                encoding="utf-8",
+                env={**os.environ, "PYTHONPATH": path, "MPLBACKEND": "Agg"},
+            )
         self.limit = limit
 
     def messages(self) -> Any:
@@ -149,4 +151,7 @@ class _Child:
             )
             place = f": it was in line {own[1]} of {own[2]}" if own else ""
             return f"no answer within {limit:g} s{after}{place}. Is there an endless loop?"
-        return f"the process ended{after} (exit status {self.process.returncode})"
+        lines = self.errors.read_text(errors="replace").split("\n")
+        last = [line.strip() for line in lines if line.strip()][-1:]
+        reason = f": {last[0]}" if last else ""
+        return f"the process ended{after} (exit status {self.process.returncode}){reason}"
