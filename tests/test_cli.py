@@ -322,11 +322,12 @@ def test_summary_and_train_say_what_happens_to_images(minicnn):
             "the network has classes 0 to 3",
         ),
         (["evaluate", "nothing.safetensors"], "nothing.safetensors: cannot be read: No such file"),
-        (["data", "imagenet"], "'imagenet' is neither a data set"),
         (["data", "digits", "--augment", "lenet"], "--augment lenet: expected MODEL, MODEL:RECIPE"),
         (["data", "digits", "--augment", "lenet5:best"], "lenet5 has no recipe 'best'"),
         (["data", "digits", "--augment", "krizhevsky"], "the images are gray"),
         (["data", "digits", "--out", "no/a.png"], "there is no folder no"),
+        (["data", "cifar99"], "'cifar99' is neither a data set"),
+        (["data", "imagenet"], "there is no ImageNet, which minicnn does not download"),
         (["fly"], "No such command 'fly'"),
     ],
 )
