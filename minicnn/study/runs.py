@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from ..training import config_file
 from ..training.checkpoint import LAST, STATE
 from ..training.history import History
 from ..weights import safetensors
@@ -59,6 +60,9 @@ def read_run(path: str | PathLike[str], label: str | None = None) -> Run:
     run = Run(path, label or str(path), history)
     if (path / LAST).exists():
         return _from_checkpoint(run)
+    if (path / config_file.FILE).exists():
+        settings = config_file.read(path / config_file.FILE).get("settings", {})
+        return Run(run.path, run.label, run.history, simplified(settings))
     if (path / CONFIGURATION).exists():
         return _from_configuration(run)
     return run
@@ -79,7 +83,10 @@ def _from_checkpoint(run: Run) -> Run:
 
 
 def simplified(configuration: dict[str, Any]) -> dict[str, Any]:
-    """The settings with only those multipliers that are not 1, and with options."""
+    """The settings with only those multipliers that are not 1, as in a run's `config.toml`.
+
+    That file leaves empty tables out, too.
+    """
     multipliers = configuration.get(MULTIPLIERS, {})
     others = {name: factors for name, factors in multipliers.items() if factors != [1.0, 1.0]}
     return {"options": {}} | configuration | {MULTIPLIERS: others}

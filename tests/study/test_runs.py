@@ -56,6 +56,15 @@ def test_labels_are_what_is_not_shared(tmp_path):
         read_runs([*paths, tmp_path / "x" / ".." / "y"])
 
 
+def test_without_its_checkpoint_a_run_has_the_settings_of_its_configuration(folder, tmp_path):
+    for name in ("history.csv", "config.toml"):
+        (tmp_path / name).write_bytes((folder / "b" / name).read_bytes())
+    run, whole = read_run(tmp_path), read_run(folder / "b")
+    assert run.configuration["lr"] == 0.02
+    assert differences([run, whole]) == {}
+    assert run.parameters is None
+
+
 def test_multipliers_that_are_1_are_left_out():
     multipliers = {"a.weight": [1.0, 1.0], "a.bias": [2.0, 0.0]}
     found = simplified({"lr": 0.1, MULTIPLIERS: multipliers})
