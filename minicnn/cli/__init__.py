@@ -4,7 +4,7 @@
 the commands, which register themselves when they are imported.
 """
 
-from . import check, compare, data, evaluate, inspect, predict, study, train, vectors
+from . import check, compare, data, evaluate, inspect, lr_find, predict, study, train, vectors
 from .app import app, main
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "data",
     "evaluate",
     "inspect",
+    "lr_find",
     "main",
     "predict",
     "study",
