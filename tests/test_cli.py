@@ -148,6 +148,7 @@ EVERY_OPTION = (
     *("--momentum", 0.8, "--weight-decay", 0.001, "--clip-norm", 5, "--accumulate", 2),
     *("--label-smoothing", 0.1, "--class-weights", "balanced", "--metric", "loss"),
     *("--early-stop", 5, "--min-delta", 0.001, "--restore-best", "--val", 0.1, "--limit", 150),
+    *("--ema", 0.9),
     *("--seed", 3, "-o", "num_classes=10"),
 )
 
@@ -299,6 +300,10 @@ def test_summary_and_train_say_what_happens_to_images(minicnn):
         (
             ["train", "lenet5", "--data", "digits", "--clip-norm", "1", "--clip-value", "1"],
             "--clip-norm 1.0 and --clip-value 1.0: expected one of them",
+        ),
+        (
+            ["train", "lenet5", "--data", "digits", "--ema", "0.9", "--lookahead", "5"],
+            "--ema 0.9 and --lookahead 5: expected one of them",
         ),
         (
             ["train", "lenet5", "--data", "digits", "--class-weights", "1,2"],

@@ -14,6 +14,7 @@ from ..errors import CheckpointError, DataError
 from ..layers import Network
 from ..layers.init import skip_init
 from ..study.callbacks import DrawCurves
+from ..training.averaging import EMA, Average, Lookahead
 from ..training.callbacks import Callback, EarlyStopping, RestoreBest, TensorBoardLog
 from ..training.checkpoint import BEST, LAST
 from ..training.config_file import SaveConfiguration
@@ -84,6 +85,12 @@ ScheduleFlag = Annotated[
 WarmUpFlag = Annotated[float | None, typer.Option(min=0, help="Epochs in which the rate rises.")]
 ClipNormFlag = Annotated[float | None, typer.Option(help="Limit the L2 norm of the gradients.")]
 ClipValueFlag = Annotated[float | None, typer.Option(help="Limit each number of the gradients.")]
+EmaFlag = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Average the weights, with this decay: 0.999.")
+]
+LookaheadFlag = Annotated[
+    int | None, typer.Option(min=1, help="Average the weights every so many updates, and go on.")
+]
 AccumulateFlag = Annotated[int, typer.Option(min=1, help="Batches per update of the weights.")]
 SmoothingFlag = Annotated[float | None, typer.Option(min=0, max=1, help="Label smoothing: 0.1.")]
 ClassWeightsFlag = Annotated[
@@ -141,6 +148,8 @@ class TrainOptions:
     clip_norm: ClipNormFlag = None
     clip_value: ClipValueFlag = None
     accumulate: AccumulateFlag = 1
+    ema: EmaFlag = None
+    lookahead: LookaheadFlag = None
     label_smoothing: SmoothingFlag = None
     class_weights: ClassWeightsFlag = None
     recipe: RecipeFlag = None
@@ -205,6 +214,7 @@ def train(options: TrainOptions) -> None:
         warm_up=options.warm_up,
         clip=_clip(options.clip_norm, options.clip_value),
         accumulate=options.accumulate,
+        average=_average(options.ema, options.lookahead),
         loss=_loss(options, network, training_set),
         metric=options.metric,
         seed=options.seed,
@@ -276,6 +286,14 @@ def _clip(norm: float | None, value: float | None) -> Clip | None:
     if norm is not None:
         return ClipNorm(norm)
     return None if value is None else ClipValue(value)
+
+
+def _average(ema: float | None, lookahead: int | None) -> Average | None:
+    if ema is not None and lookahead is not None:
+        raise ValueError(f"--ema {ema} and --lookahead {lookahead}: expected one of them")
+    if ema is not None:
+        return EMA(ema)
+    return None if lookahead is None else Lookahead(lookahead)
 
 
 def _loss(options: TrainOptions, network: Network, train: data.Dataset) -> Loss | None:
