@@ -111,4 +111,51 @@ HELD_OUT = [
         "    dx = (g - g.sum(0) / N - xhat * (g * xhat).sum(0) / N) / std",
         {"dx": "means over the batch only"},
     ),
+    # a second set; at the first try 13 of 25 were named, and these were not
+    Mutant(
+        "conv",
+        'conv_param["stride"], conv_param["pad"]',
+        'conv_param["stride"], 1',
+        {"y": "padding always 1"},
+    ),
+    Mutant(
+        "conv",
+        "W_out = 1 + (W + 2 * pad - WW)",
+        "W_out = 1 + (H + 2 * pad - WW)",
+        {"y": "height for width"},
+    ),
+    Mutant(
+        "conv",
+        "W_out = 1 + (W + 2 * pad - WW)",
+        "W_out = 1 + (W + 2 * pad - HH)",
+        {"y": "height for width"},
+    ),
+    Mutant("conv", DB, "db = dout.sum(axis=(0, 2, 3), keepdims=True)", {"db": "kept axis"}),
+    Mutant("conv", DB, "db = np.ones(F)", {"db": "db of ones"}),
+    Mutant(
+        "conv",
+        "for i in range(H_out):\n                for j in range(W_out):\n                    rows",
+        "for i in range(H_out - 1):\n                for j in range(W_out):\n                    rows",
+        {"dx": "last places missing", "dw": "last places missing"},
+    ),
+    Mutant("conv", SUM_DX, SUM_DX.replace("w[f]", "x_pad[n, :, rows, cols]"), {"dx": "unnamed"}),
+    Mutant("conv", SUM_DW, SUM_DW.replace("x_pad[n, :, rows, cols]", "w[f]"), {"dw": "unnamed"}),
+    Mutant(
+        "pool",
+        POOL,
+        "dx[n, c, i * s + b, j * s + a] += dout[n, c, i, j]",
+        {"dx": "row and column exchanged"},
+    ),
+    Mutant(
+        "pool",
+        'pool_param["pool_height"], pool_param["pool_width"]',
+        'pool_param["pool_height"], pool_param["pool_height"]',
+        {"y": "window square"},
+    ),
+    Mutant(
+        "bn",
+        "dx = dxhat / std + dvar",
+        "dx = dxhat + dvar",
+        {"dx": "1/std missing in the first term"},
+    ),
 ]

@@ -39,7 +39,7 @@ def trials_of(operation, result, form):
             continue
         try:
             found[result] = np.asarray(form(settled))
-        except ValueError:
+        except (ValueError, IndexError):
             continue  # a form that exists only for square kernels or images
         trials.append(Trial(settled, operation.truth(case, found), Outcome(results=found)))
     return trials

@@ -63,6 +63,23 @@ def _axes_of_db() -> Iterator[Fault]:
                 )
 
 
+def _other_width(image: int, kernel: int, c: Case) -> Array:
+    """y whose width comes from other lengths; raises where a window would leave the image."""
+    height = sizes(c, 2 * c.padding, 1)[0]
+    width = (c.x.shape[image] + 2 * c.padding - c.w.shape[kernel]) // c.stride + 1
+    return fewer(c, pad(c), height, width)
+
+
+def _without_last(row: bool, column: bool, c: Case) -> Case:
+    """dy with zeros in the last row or column of places."""
+    dy = c.dy.copy()
+    if row:
+        dy[:, -1] = 0
+    if column:
+        dy[:, :, -1] = 0
+    return c.but(dy=dy)
+
+
 def _into_first(dx: Array) -> Array:
     total = np.zeros_like(dx)
     total[0] = dx.sum(axis=0)
@@ -351,6 +368,44 @@ FAULTS = (
         "Each input channel has weights of its own: w[i, j, c].",
         {"y": lambda c: forward(c.but(w=np.repeat(c.w[:, :, :1], c.x.shape[3], axis=2)))},
     ),
+    *(
+        _asked(
+            "last places missing",
+            f"the last {which} of the output is left out",
+            "Loop over all H_out rows and W_out columns: range(H_out), not range(H_out - 1).",
+            "dx dw db",
+            partial(_without_last, row, column),
+        )
+        for which, row, column in (
+            ("row", True, False),
+            ("column", False, True),
+            ("row and column", True, True),
+        )
+    ),
+    Fault(
+        "padding always 1",
+        "the padding is 1, whatever is given",
+        "Take the padding from the parameters.",
+        {"y": lambda c: forward(c.but(padding=1))},
+    ),
+    Fault(
+        "kept axis",
+        "the numbers are right, but the shape keeps axes of length 1",
+        "db has the shape of b, (K,): sum without keepdims.",
+        {"db": lambda c: truth(c, {})["db"].reshape(1, -1, 1, 1)},
+    ),
+    Fault(
+        "kept axis",
+        "the numbers are right, but the shape keeps axes of length 1",
+        "db has the shape of b, (K,): sum without keepdims.",
+        {"db": lambda c: truth(c, {})["db"].reshape(1, 1, 1, -1)},
+    ),
+    Fault(
+        "db of ones",
+        "db is 1 everywhere: dy is not used",
+        "db[k] is the sum of dy over the batch, the rows and the columns.",
+        {"db": lambda c: np.ones_like(c.b)},
+    ),
     _asked(
         "last filter only",
         "only the last filter contributes to dx: `=` where `+=` is needed",
@@ -397,6 +452,15 @@ FAULTS = (
         "the output's size is rounded up: the last windows reach beyond the image",
         "Round down: only windows that fit count. H_out = (H + 2*pad - kH) // stride + 1.",
         {"y": ceil},
+    ),
+    *(
+        Fault(
+            "height for width",
+            f"the output's width is computed with the height of the {what}",
+            "W_out = (W + 2*pad - kW) // stride + 1; try lengths that are not square.",
+            {"y": partial(_other_width, image, kernel)},
+        )
+        for what, image, kernel in (("image", 1, 1), ("kernel", 2, 0))
     ),
     Fault(
         "width from the height",

@@ -151,6 +151,18 @@ MAX_FAULTS = (
         {"dx": lambda c: spread_shares(c, lambda x, dy: is_largest(np.abs(x)) * dy)},
     ),
     Fault(
+        "row and column exchanged",
+        "the row and the column of the maximum are exchanged",
+        "i, j = np.unravel_index(...): i counts rows, j columns.",
+        {"dx": lambda c: _exchanged(c)},
+    ),
+    Fault(
+        "window square",
+        "the window is square: its width is that of its height",
+        "pool_width belongs to the columns; try a window that is not square.",
+        {"y": lambda c: max_forward(c.but(kernel=(c.kernel[0], c.kernel[0])))},
+    ),
+    Fault(
         "mask only",
         "the mask is written, without dy",
         "Multiply the mask by dy of that window.",
@@ -260,6 +272,16 @@ def _padded_gradient(c: Case) -> Array:
         cells_of(dx, c, i, j)[...] += (
             is_largest(cells_of(image, c, i, j)) * c.dy[:, i, j][:, None, None]
         )
+    return dx[:, p : p + c.x.shape[1], p : p + c.x.shape[2]]
+
+
+def _exchanged(c: Case) -> Array:
+    """Each maximum's gradient at row j, column i of its window."""
+    image, dx = padded(c, -np.inf), np.zeros_like(padded(c, 0))
+    for p, q in places(c):
+        for n, i, j, ch in np.argwhere(is_largest(cells_of(image, c, p, q)) > 0):
+            dx[n, p * c.stride + j, q * c.stride + i, ch] += c.dy[n, p, q, ch]
+    p = c.padding
     return dx[:, p : p + c.x.shape[1], p : p + c.x.shape[2]]
 
 

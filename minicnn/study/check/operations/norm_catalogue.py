@@ -229,6 +229,12 @@ COMMON = (
         ),
     ),
     Fault(
+        "1/std missing in the first term",
+        "the factor 1 / sqrt(var + eps) of the first term, dy*gamma, is missing",
+        "The whole bracket is multiplied by 1 / sqrt(var + eps).",
+        _dx(lambda c, s: input_gradient(c, s) + c.dy * c.gamma * (1 - s.inv_std)),
+    ),
+    Fault(
         "1/std missing",
         "the factor 1 / sqrt(var + eps) in front is missing",
         "The whole bracket is multiplied by gamma / sqrt(var + eps).",

@@ -1,0 +1,15 @@
+"""The application: every file with a command is imported, so that the command exists."""
+
+import re
+from pathlib import Path
+
+from minicnn import cli
+
+FOLDER = Path(cli.__file__).parent
+
+
+def test_every_file_with_a_command_is_imported():
+    pattern = re.compile(r"^@app\.command\(", re.MULTILINE)
+    files = {p.stem for p in FOLDER.glob("*.py") if pattern.search(p.read_text(encoding="utf-8"))}
+    assert len(files) > 8
+    assert files <= set(cli.__all__)
