@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from .. import __version__, data, weights
 from ..device import DEVICES, PRECISIONS, set_precision, validate_device
@@ -17,7 +18,30 @@ from ..kernels import dispatch
 from ..layers import Network
 from .own import find_entry
 
+# The order of the help; other commands come last.
+ORDER = (
+    "train",
+    "evaluate",
+    "predict",
+    "compare",
+    "results",
+    "lr-find",
+    "data",
+    "models",
+    "summary",
+)
+
+
+class Commands(TyperGroup):
+    """The commands in the order in which a user meets them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all commands."""
+        return sorted(self.commands, key=lambda name: (*ORDER, name).index(name))
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Convolutional networks written out by hand: train, measure and inspect them.",
     no_args_is_help=True,
     add_completion=False,

@@ -79,8 +79,7 @@ def compare(*paths: str | PathLike[str]) -> Comparison:
 
 
 def _result(run: Run) -> dict[str, Any]:
-    last = run.history.rows[-1]
-    best = next(r for r in run.history.rows if r["epoch"] == run.history.best_epoch)
+    last, best = run.history.rows[-1], run.best
     return {
         "run": run.label,
         "path": str(run.path),

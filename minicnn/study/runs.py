@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import CheckpointError
 from ..training import config_file
 from ..training.checkpoint import LAST, STATE
-from ..training.history import History
+from ..training.history import History, score
 from ..weights import safetensors
 
 CONFIGURATION = "configuration.json"
@@ -38,6 +38,12 @@ class Run:
     def epochs(self) -> int:
         """The number of finished epochs."""
         return self.history.rows[-1]["epoch"]
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The row of the best epoch, by the metric of the run; the first of equal ones."""
+        metric = self.configuration.get("metric")
+        return max(self.history.rows, key=lambda row: score(row, metric))
 
     @property
     def seconds(self) -> float:

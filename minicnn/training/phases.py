@@ -47,17 +47,19 @@ class Freeze(Phase):
 
     def __init__(self, *names: str, after: int):
         self.names, self.after = names, after
-        self._is_done = False
+        self._before: list[str] | None = None  # what was frozen before this was
 
     def enter(self, trainer: "Trainer", epochs: int) -> None:
-        if epochs >= self.after and not self._is_done:
+        if epochs >= self.after and self._before is None:
+            self._before = trainer.model.frozen_names()
             trainer.model.freeze(*self.names)
-            self._is_done = True
 
     def leave(self, trainer: "Trainer") -> None:
-        if self._is_done:
+        if self._before is not None:
             trainer.model.unfreeze(*self.names)
-        self._is_done = False
+            if self._before:
+                trainer.model.freeze(*self._before)
+        self._before = None
 
 
 class ScaleRate(Phase):

@@ -1,5 +1,7 @@
 """Runs read back from their folders, and the settings in which they differ."""
 
+from dataclasses import replace
+
 import pytest
 
 from minicnn.errors import CheckpointError
@@ -118,3 +120,10 @@ def test_values_are_shown_by_what_differs():
         "conv: Conv2d(1, 4)",
         "conv: Conv2d(1, 8)",
     ]
+
+
+def test_the_best_epoch_is_that_of_the_metric():
+    run = made_up(errors=(0.3, 0.1, 0.2))
+    run.history.rows[2]["test_loss"] = 0.05
+    assert run.best["epoch"] == 2
+    assert replace(run, configuration={"metric": "loss"}).best["epoch"] == 3

@@ -140,6 +140,12 @@ def test_phases_begin_and_end_and_are_resumed(tmp_path):
     assert not changed(copied(model), resumed)
 
 
+def test_what_was_frozen_before_stays_frozen():
+    model = network().freeze("conv1")
+    fit(model, epochs=1, callbacks=[Freeze("conv*", after=0)])
+    assert model.frozen_names() == ["conv1"]
+
+
 def test_an_augmentation_of_ones_own_is_kept():
     plan = training.Recipe(
         "a test", None, 2, 8, 0.01, callbacks=(SwitchAugment(data.RandomShift(1), None, after=0),)
