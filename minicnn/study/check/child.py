@@ -16,6 +16,7 @@ from typing import Any
 
 from ...errors import DataError
 from .find import find_subjects, load_module
+from .own_layers import OwnLayer
 from .run import safely
 
 
@@ -38,7 +39,8 @@ def main() -> None:
             say(error=str(error))
             return
         subjects, skipped = find_subjects(module, path)
-        say(found=[(s.name, s.operation.name) for s in subjects], skipped=skipped, remarks=remarks)
+        names = [(s.name, "" if isinstance(s, OwnLayer) else s.operation.name) for s in subjects]
+        say(found=names, skipped=skipped, remarks=remarks)
         for subject in subjects:
             if subject.name in request["skip"]:
                 continue

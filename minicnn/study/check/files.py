@@ -58,7 +58,7 @@ def check_file(
             if started is None:
                 report.error = f"{path.name}: {child.why('while it was imported', path, limit)}"
                 break
-            operation = OPERATIONS[operations[started]]
+            operation = OPERATIONS.get(operations[started])
             report.checks.append(failed(started, operation, child.why("", path, limit)))
             done.append(started)
     if not report.checks and not report.error:

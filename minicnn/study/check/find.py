@@ -7,13 +7,13 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 from ...errors import DataError
 from ...layers import Layer
 from .functions import AutogradFunction, Pair
 from .operations import OPERATIONS
-from .own_layers import LayerSubject
+from .own_layers import LayerSubject, OwnLayer
 from .subject import Subject
 
 NAMES = {  # without "forward", "naive" and the like, lower case, without underscores
@@ -134,11 +134,11 @@ def _is_here(name: str) -> bool:
         return False
 
 
-def find_subjects(module: ModuleType, path: Path) -> tuple[list[Subject], list[str]]:
+def find_subjects(module: ModuleType, path: Path) -> tuple[list[Subject | OwnLayer], list[str]]:
     """What can be checked in the module, in the order of the file, and the names left out."""
-    found: list[tuple[int, Subject]] = []
+    found: list[tuple[int, Subject | OwnLayer]] = []
     skipped = []
-    own = {
+    own: dict[str, Any] = {
         name: value
         for name, value in vars(module).items()
         if getattr(value, "__module__", None) == module.__name__
@@ -151,6 +151,8 @@ def find_subjects(module: ModuleType, path: Path) -> tuple[list[Subject], list[s
             subject = _from_class(name, value, frameworks, files)
             if subject:
                 found.append((line, subject))
+            elif _is_layer(value) and OwnLayer(name, value).make() is not None:
+                found.append((line, OwnLayer(name, value)))
             elif hasattr(value, "forward") and hasattr(value, "backward"):
                 skipped.append(name)
             continue
@@ -211,7 +213,7 @@ def _from_class(name: str, kind: Any, framework: str, files: set[str]) -> Subjec
     return None
 
 
-def _is_layer(kind: Any) -> bool:
+def _is_layer(kind: Any) -> TypeGuard[type[Layer]]:
     return inspect.isclass(kind) and issubclass(kind, Layer)
 
 

@@ -144,6 +144,30 @@ class LayerSubject:
 # -- a layer of an operation of its own ------------------------------------------------------------
 
 
+SIZE = 3  # of channels and features, where a constructor asks for them
+COUNTS = ("channels", "features", "units", "size", "dim", "width")
+
+
+@dataclass
+class OwnLayer:
+    """A class of layers without a definition here, compared with finite differences."""
+
+    name: str
+    kind: type[Layer]
+
+    def make(self) -> Layer | None:
+        """One layer, if its constructor asks for nothing but numbers of channels or features."""
+        required = [
+            p for p in inspect.signature(self.kind).parameters.values() if p.default is p.empty
+        ]
+        if not all(p.name.endswith(COUNTS) for p in required):
+            return None
+        try:
+            return self.kind(**{p.name: SIZE for p in required})
+        except Exception:
+            return None
+
+
 def input_for(layer: Layer, generator: np.random.Generator) -> Array | None:
     """An input that the layer takes: images or rows, with a width that its parameters suggest."""
     widths = [3, *(n for p in layer.parameters() for n in p.value.shape), 8]

@@ -7,11 +7,12 @@ import numpy as np
 
 from ..gradcheck import check_gradients
 from .arguments import UPSTREAM, SignatureError, parameters
+from .case import Operation
 from .diagnose import diagnose
 from .example import smallest
 from .functions import AutogradFunction, Pair
 from .judge import SINGLE, judge, run_cases
-from .own_layers import input_for
+from .own_layers import OwnLayer, input_for
 from .page import translate
 from .report import Check, Row
 from .subject import LAYOUTS, Subject, shape_of
@@ -98,15 +99,19 @@ def _in_own_terms(check: Check, subject: Subject) -> Check:
     return check
 
 
-def failed(name: str, operation: Any, error: str) -> Check:
+def failed(name: str, operation: Operation | None, error: str) -> Check:
     """A check that ended early, for a reason given in one sentence."""
+    if operation is None:
+        return Check(name, "", "a layer of its own", "", error=error)
     check = Check(name, operation.name, operation.title, "", error=error)
     check.rows = [Row(r, "error", 0, 0) for r in operation.formulas if r not in operation.optional]
     return check
 
 
-def safely(subject: Subject, seed: int = 0, layout: str | None = None) -> Check:
+def safely(subject: Subject | OwnLayer, seed: int = 0, layout: str | None = None) -> Check:
     """`check_subject`; a parameter that cannot be filled becomes the check's error."""
+    if isinstance(subject, OwnLayer):
+        return check_own_layer(subject.make(), seed=seed)
     try:
         return check_subject(subject, seed, layout)
     except SignatureError as error:

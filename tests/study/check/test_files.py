@@ -61,6 +61,25 @@ def test_a_broken_solution():
     assert "in line 103 of batchnorm_forward" in str(checks["spatial_batchnorm"])
 
 
+def test_layers_without_a_definition(tmp_path):
+    path = write(
+        tmp_path,
+        "from minicnn.layers import Layer\n"
+        "class Square(Layer):\n"
+        "    def forward(self, x):\n        self.save_for_backward(x)\n        return x * x\n"
+        "    def backward(self, dy):\n        return 2 * dy * self.pop_saved()[0]\n"
+        "class Cube(Square):\n    def forward(self, x): return super().forward(x) * x\n"
+        "class Unknown(Square):\n    def __init__(self, table): pass\n"
+        "class Endless(Square):\n    def backward(self, dy):\n        while True: pass\n",
+    )
+    report = check_file(path, limit=3)
+    found = {check.name: check for check in report.checks}
+    assert found["Square"].ok
+    assert [row.verdict for row in found["Cube"].rows] == ["wrong"]
+    assert "no answer within 3 s: it was in line" in found["Endless"].error
+    assert "Not checked, because no definition has this name: Unknown." in report.remarks
+
+
 def test_a_file_that_ends_its_process(tmp_path):
     path = write(
         tmp_path,
