@@ -19,7 +19,7 @@ from . import folders
 from .dataset import Dataset
 from .download import cache_folder, download
 from .files import Files, listing
-from .pixels import Decode
+from .pixels import Decode, contents_of
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
@@ -120,7 +120,7 @@ def _contents(files: Files, name: str) -> bytes:
     path = _find(files, name)
     if path is None:
         raise DataError(f"{name} is missing, although the other batches are present")
-    return files[path].read()
+    return contents_of(path, files[path].read)
 
 
 def _binary(files: Files, name: str, labels: int) -> tuple[np.ndarray, np.ndarray]:

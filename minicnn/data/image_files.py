@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DataError
 from .originals import MEMORY, Originals
-from .pixels import Decode
+from .pixels import Decode, contents_of
 from .windows import WindowRule, generators
 
 ImageFile = tuple[str, Callable[[], bytes]]  # the name, and what reads it
@@ -44,8 +44,7 @@ class ImageFiles:
     def __getitem__(self, rows: Any) -> Any:
         chosen = np.arange(len(self.files))[rows]
         if chosen.ndim == 0:
-            name, read = self.files[int(chosen)]
-            return self.decode(name, read())
+            return self._pixels(int(chosen))
         if isinstance(rows, slice):
             return self.subset(rows)
         return self.take(chosen)
@@ -102,6 +101,10 @@ class ImageFiles:
         self._decode(np.arange(len(self)), None, faults)
         return faults
 
+    def _pixels(self, i: int) -> np.ndarray:
+        name, read = self.files[i]
+        return self.decode(name, contents_of(name, read))
+
     def _decode(
         self,
         rows: np.ndarray,
@@ -112,9 +115,8 @@ class ImageFiles:
         """Decode the images at `rows` into `out`; None only tries."""
 
         def one(i: int) -> None:
-            name, read = self.files[int(rows[i])]
             try:
-                pixels = self.decode(name, read())
+                pixels = self._pixels(int(rows[i]))
             except DataError as error:
                 if faults is None:
                     raise

@@ -23,7 +23,7 @@ from . import folders, synsets
 from .dataset import Dataset
 from .download import cache_folder
 from .files import Files, file_at, listing, members
-from .pixels import Decode
+from .pixels import Decode, contents_of
 
 TRAIN_TAR, VAL_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit"
@@ -153,13 +153,14 @@ def _ground_truth(files: Files, source: Path) -> dict[int, str]:
         name = path.rpartition("/")[2]
         if name == GROUND_TRUTH:
             wnids = {synset.devkit_id: synset.wnid for synset in synsets.synsets()}
-            numbers = file.read().decode("ascii", "replace").split()
+            numbers = contents_of(f"{source}/{path}", file.read).decode("ascii", "replace").split()
             return {
                 i: _known(wnids, number, f"{source}/{path}") for i, number in enumerate(numbers, 1)
             }
         if name in TABLES:
             order = dict(enumerate(synset.wnid for synset in synsets.synsets()))
-            rows = VAL_LABEL.findall(file.read().decode("utf-8", "replace"))
+            table = contents_of(f"{source}/{path}", file.read)
+            rows = VAL_LABEL.findall(table.decode("utf-8", "replace"))
             if rows:
                 return {int(i): _known(order, label, f"{source}/{path}") for i, label in rows}
     raise DataError(

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import DataError
 from .files import Files
+from .pixels import contents_of
 
 SUFFIXES = {".csv", ".tsv"}
 ANNOTATIONS = "annotations.txt"  # the end of such a table's name
@@ -39,7 +40,7 @@ def read(
     images, found = list(images), dict[str, str]()
     for table in (path for path in files if is_table(path) and not files[path].is_folder):
         where = f"{source}/{table}"
-        rows = _rows(where, files[table].read())
+        rows = _rows(where, contents_of(where, files[table].read))
         known = _images_below(str(PurePosixPath(table).parent), images)
         labels = [(known.get(name), name, label) for name, label in rows]
         if labels and labels[0][0] is None:

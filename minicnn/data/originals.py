@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from .pixels import Decode, opened
+from .pixels import Decode, contents_of, opened
 from .windows import Size, WindowRule
 
 MEMORY = 1 << 30  # bytes of decoded pixels that are kept, by default
@@ -50,7 +50,7 @@ class Originals:
             pixels = kept.pixels.get(window.reduction if kept.is_reducible else 1)
             if pixels is not None:
                 return window.cut(Image.fromarray(pixels), kept.size)
-        with opened(name, read()) as file:
+        with opened(name, contents_of(name, read)) as file:
             kept = Kept(self.decode.original_size(file), file.format in REDUCIBLE)
             window = window or rule.draw(kept.size, generator)
             reduction = window.reduction if kept.is_reducible else 1
@@ -61,8 +61,10 @@ class Originals:
     def _keep(self, name: str, kept: Kept, reduction: int, image: Image.Image) -> None:
         nbytes = image.width * image.height * self.decode.channels
         with self._lock:
-            if self.nbytes + nbytes > self.limit:
+            kept = self._kept.get(name, kept)
+            # Another thread may have decoded the same image meanwhile: a batch can have it twice.
+            if reduction in kept.pixels or self.nbytes + nbytes > self.limit:
                 return
             self.nbytes += nbytes
-            kept = self._kept.setdefault(name, kept)
-        kept.pixels[reduction] = np.asarray(image)
+            kept.pixels[reduction] = np.asarray(image)
+            self._kept[name] = kept

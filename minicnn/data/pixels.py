@@ -1,7 +1,7 @@
 """From an image file to pixels: the one way that training, evaluation and prediction share."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
@@ -188,12 +188,19 @@ def is_dark_on_light(pixels: np.ndarray) -> bool:
 
 def read_file(path: str | PathLike) -> bytes:
     """The contents of a file. Raises DataError that names it."""
+    return contents_of(str(path), Path(path).read_bytes)
+
+
+def contents_of(name: str, read: Callable[[], bytes]) -> bytes:
+    """What `read` returns. Whatever it raises becomes a DataError that names the file."""
     try:
-        return Path(path).read_bytes()
+        return read()
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
+        raise DataError(f"{name}: there is no such file") from None
     except OSError as error:
-        raise DataError(f"{path}: it cannot be read: {error.strerror}") from None
+        raise DataError(f"{name}: it cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # zipfile and zlib have their own exceptions
+        raise DataError(f"{name}: it cannot be read: {error}") from None
 
 
 def read_image(

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..data.dataset import Dataset, as_dataset
 from ..data.image_files import ImageFiles
-from ..data.pixels import opened
+from ..data.pixels import contents_of, opened
 from ..data.transforms import Preprocess
 from ..device import model_device, to_host, to_input
 from ..errors import DataError
@@ -207,7 +207,7 @@ def _original(dataset: Dataset, i: int, channels: int) -> Image.Image:
         name, read = images.files[i]
         if images.decode.light_on_dark:
             raise DataError(f"{name}: views of images that may be inverted are not defined")
-        with opened(name, read()) as file:
+        with opened(name, contents_of(name, read)) as file:
             return replace(images.decode, channels=channels).original(file)
     if dataset.decode is not None:
         raise DataError(

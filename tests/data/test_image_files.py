@@ -1,6 +1,8 @@
 """Image files as an array: rows, subsets, windows, from a folder, a tar file and a zip file."""
 
 import shutil
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,30 @@ def folder(tmp_path):
 def files(source, **options):
     named = [(path, file.read) for path, file in listing(source).items() if not file.is_folder]
     return ImageFiles(named, Decode((16, 16)), **options)
+
+
+@pytest.mark.parametrize("kind", ["gone", "checksum"])
+def test_a_file_that_cannot_be_read_is_named(folder, kind):
+    if kind == "gone":
+        images, said = files(folder), r"07\.png: there is no such file"
+        (folder / "07.png").unlink()
+    else:
+        path = Path(shutil.make_archive(str(folder.parent / "packed"), "zip", folder))
+        with zipfile.ZipFile(path) as archive:
+            first = archive.getinfo("07.png").header_offset
+        contents = bytearray(path.read_bytes())
+        contents[first + 200] ^= 0xFF
+        path.write_bytes(contents)
+        images, said = files(path), r"07\.png: it cannot be read: "
+    rows = np.array([1, 7])
+    for read in (
+        lambda: images[7],
+        lambda: images.take(rows),
+        lambda: images.windows(rows, RULE, np.random.default_rng(0)),
+    ):
+        with pytest.raises(DataError, match=said):
+            read()
+    assert list(images.broken()) == [7]
 
 
 def test_it_looks_like_an_array(folder):

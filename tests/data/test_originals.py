@@ -88,3 +88,17 @@ def test_errors_name_the_file():
     for contents in (b"", b"hello", encoded(SMOOTH, "JPEG")[:2000]):
         with pytest.raises(DataError, match="^a: it cannot be read as an image: "):
             windows(contents)
+
+
+def test_an_image_that_two_threads_decode_is_counted_once():
+    originals, contents = Originals(DECODE, 1 << 20), encoded(NOISE, "PNG")
+    second = []
+
+    def read():  # meanwhile another thread decodes the same image
+        if not second:
+            second.append(1)
+            originals.window("a", lambda: contents, RULE, np.random.default_rng(0))
+        return contents
+
+    originals.window("a", read, RULE, np.random.default_rng(0))
+    assert originals.nbytes == 40 * 56 * 3
