@@ -1,5 +1,7 @@
 """A check of hand-written gradients by finite differences, in float64, along random directions."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..kernels.types import Array
@@ -50,7 +52,8 @@ def check_gradients(
     layer and x are used in float64: convert the layer with `layer.astype(float)`. A dropout layer
     must be in evaluation mode. The gradients of the layer are cleared afterwards.
     Returns the errors with a verdict, see `GradientCheck`.
-    Raises ValueError unless all arrays are float64, and if forward changes its input.
+    Raises ValueError unless all arrays are float64, and if forward changes its input or its output
+    is not finite.
     """
     arrays = {"x": x} | {name: p.value for name, p in layer.named_parameters()}
     for name, array in arrays.items():
@@ -66,12 +69,20 @@ def check_gradients(
             array[...] = buffers[name]
         return y
 
+    def value() -> float:
+        return float((run() * upstream).sum())
+
     generator = np.random.default_rng(seed)
     given = x.copy()
     y = run()
-    if not np.array_equal(x, given):
+    if not np.array_equal(x, given, equal_nan=True):
         raise ValueError(
             f"check_gradients: the forward of {type(layer).__name__} changes its input"
+        )
+    if not np.isfinite(y).all():
+        raise ValueError(
+            f"check_gradients: the output of {type(layer).__name__} is not finite; expected an x "
+            "in its domain"
         )
     upstream = generator.standard_normal(y.shape)
     layer.zero_grad()
@@ -85,18 +96,29 @@ def check_gradients(
         if np.shape(gradients[name]) != array.shape:
             errors[name] = float("inf")
             continue
-        worst = 0.0
-        for _ in range(directions):
-            direction = generator.standard_normal(array.shape)
-            original = array.copy()
-            array[...] = original + eps * direction
-            above = float((run() * upstream).sum())
-            array[...] = original - eps * direction
-            below = float((run() * upstream).sum())
-            array[...] = original
-            numeric = (above - below) / (2 * eps)
-            exact = float((gradients[name] * direction).sum())
-            size = max(abs(numeric), abs(exact), rounding)
-            worst = max(worst, abs(numeric - exact) / size)
-        errors[name] = worst
+        drawn = [generator.standard_normal(array.shape) for _ in range(directions)]
+        errors[name] = max(
+            _error_along(d, array, gradients[name], value, eps, rounding) for d in drawn
+        )
     return GradientCheck(errors, tolerance)
+
+
+def _error_along(
+    direction: Array,
+    array: Array,
+    gradient: Array,
+    value: Callable[[], float],
+    eps: float,
+    rounding: float,
+) -> float:
+    """The relative error of the derivative of `value()` in that direction of the array."""
+    original = array.copy()
+    array[...] = original + eps * direction
+    above = value()
+    array[...] = original - eps * direction
+    below = value()
+    array[...] = original
+    numeric = (above - below) / (2 * eps)
+    exact = float((gradient * direction).sum())
+    error = abs(numeric - exact) / (max(abs(numeric), abs(exact), rounding) or 1.0)
+    return error if np.isfinite(error) else float("inf")  # max() would drop NaN

@@ -21,6 +21,18 @@ def test_check_gradients_sees_a_wrong_one():
         check_gradients(Linear(4, 2), x)
 
 
+def test_numbers_that_are_not_finite():
+    class NoNumbers(Linear):
+        def backward(self, dy, need_dx=True):
+            return super().backward(dy) * np.nan
+
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    found = check_gradients(NoNumbers(4, 2).astype(np.float64), x)
+    assert found["x"] == float("inf") and not found.ok
+    with pytest.raises(ValueError, match="the output of Linear is not finite"):
+        check_gradients(Linear(4, 2).astype(np.float64), x * np.nan)
+
+
 class Gain(Layer):
     """Right; the mistakes below are what students make."""
 

@@ -10,7 +10,7 @@ from ...layers import Layer
 from .find import layer_operation, operation_named, title_of
 from .functions import AutogradFunction, Pair
 from .operations import OPERATIONS
-from .own_layers import LayerSubject
+from .own_layers import LayerSubject, OwnLayer
 from .report import Check
 from .run import check_own_layer, safely
 from .subject import LAYOUTS
@@ -48,8 +48,11 @@ def check(
     is_layer = issubclass(kind, Layer)
     name = getattr(forward, "__name__", kind.__name__)
     known = operation or (layer_operation(kind) if is_layer else operation_named(name))
-    if isinstance(forward, Layer) and known is None:
-        return check_own_layer(forward, x, seed)
+    if is_layer and known is None:
+        layer = forward if isinstance(forward, Layer) else OwnLayer(name, kind).make()
+        if layer is None:
+            raise ValueError(f"{name}: its constructor takes more than numbers; give a layer")
+        return check_own_layer(layer, x, seed)
     if known not in OPERATIONS:
         raise ValueError(f"operation={known!r} of {name}: expected one of {', '.join(OPERATIONS)}")
     found, files = OPERATIONS[known], _files(forward, backward)

@@ -217,22 +217,10 @@ def _is_layer(kind: Any) -> TypeGuard[type[Layer]]:
     return inspect.isclass(kind) and issubclass(kind, Layer)
 
 
-LAYERS = {
-    "Conv2d": "conv2d",
-    "MaxPool2d": "max_pool2d",
-    "AvgPool2d": "avg_pool2d",
-    "BatchNorm2d": "spatial_batch_norm",
-    "LocalResponseNorm": "local_response_norm",
-    "Linear": "linear",
-    "Dropout": "dropout",
-    "ReLU": "relu",
-}
-
-
 def layer_operation(kind: type[Layer]) -> str | None:
-    """The operation of a class of layers, by the minicnn layer that it derives from, or by name."""
-    for base in kind.__mro__:
-        if base.__name__ in LAYERS and base.__module__.startswith("minicnn.layers"):
-            return LAYERS[base.__name__]
+    """The operation of a class of layers, by its name.
+
+    What it derives from does not decide: `LeakyReLU(ReLU)` is another operation.
+    """
     found = operation_named(kind.__name__)
     return "spatial_batch_norm" if found == "batch_norm" else found

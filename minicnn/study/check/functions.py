@@ -15,7 +15,16 @@ import numpy as np
 from ...kernels.types import Array
 from .arguments import ARRAYS, UPSTREAM, SignatureError, fill, parameters
 from .case import Case, Operation
-from .subject import Outcome, changed, failure, from_layout, shape_of, to_float, to_layout
+from .subject import (
+    Failure,
+    Outcome,
+    changed,
+    failure,
+    from_layout,
+    shape_of,
+    to_float,
+    to_layout,
+)
 
 
 @dataclass
@@ -98,6 +107,10 @@ class Pair:
         y, kept["cache"] = returned if _is_pair(returned) else (returned, None)
         if y is None:
             outcome.missing.append("forward")
+            return kept
+        if isinstance(y, tuple):
+            text = f"forward returns {len(y)} values; expected two, the output and a cache"
+            outcome.failures["forward"] = Failure(text)
             return kept
         outcome.results[case.output] = self.unwrap("y", y)
         kept["y"] = y

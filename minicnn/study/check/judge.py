@@ -186,6 +186,7 @@ def _differ(a: Outcome, b: Outcome) -> bool:
         or np.shape(b.results[name]) != np.shape(value)
         or not np.allclose(b.results[name], value, rtol=1e-9, atol=1e-12, equal_nan=True)
         for name, value in a.results.items()
+        if np.asarray(value).dtype.kind != "O"
     )
 
 

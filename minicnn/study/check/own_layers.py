@@ -1,13 +1,15 @@
 """Layers of minicnn as code under test: made anew for each geometry, or one layer as it is."""
 
 import inspect
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ...kernels.types import Array
 from ...layers import Layer
+from .arguments import SignatureError
 from .case import Case, Operation
 from .functions import quiet
 from .subject import Outcome, changed, failure, to_float
@@ -36,6 +38,12 @@ PARAMETERS = {  # the names under which layers keep them
     "gamma": ("weight", "gamma", "scale", "gain"),
     "beta": ("bias", "beta", "shift"),
 }
+# What a layer computes with that does not have these parameters.
+ABSENT: dict[str, Callable[[Array], Array]] = {
+    "b": np.zeros_like,
+    "beta": np.zeros_like,
+    "gamma": np.ones_like,
+}
 
 
 @dataclass
@@ -47,9 +55,11 @@ class LayerSubject:
     make: type[Layer]
     files: set[str] = field(default_factory=set)
     layout: str = "NHWC"
+    absent: tuple[str, ...] = ()  # parameters that the layer does not have
 
     def describe(self) -> str:
-        return f"{self.name} (a layer of minicnn, NHWC)"
+        rest = f", without {' and '.join(self.absent)}" if self.absent else ""
+        return f"{self.name} (a layer of minicnn, NHWC{rest})"
 
     def accepts(self, case: Case) -> bool:
         names = inspect.signature(self.make).parameters
@@ -77,6 +87,34 @@ class LayerSubject:
             if name in case.settings and hasattr(layer, name):
                 setattr(layer, name, case.settings[name].copy())
         return layer.train(case.output != "y_test")
+
+    def settled(self) -> "LayerSubject":
+        """The subject with cases for the parameters that its layer has.
+
+        A bias that it does not have is 0, a scale 1. Raises SignatureError for a parameter of
+        another name, which would keep its own values, and for weights that are missing.
+        """
+        case = next(filter(self.accepts, self.operation.small()), None)
+        try:
+            layer = self.build(case) if case else None
+        except Exception:
+            return self  # the rows will have this failure
+        if case is None or layer is None:
+            return self
+        found, own = self.parameters(layer, case), dict(layer.named_parameters())
+        unknown = [n for n, p in own.items() if all(p is not q for q in found.values())]
+        missing = [name for name in case.arrays if name != "x" and name not in found]
+        absent = [name for name in missing if name in ABSENT]
+        if unknown or len(absent) < len(missing):
+            names = [n for array in case.arrays for n in PARAMETERS.get(array, ())]
+            raise SignatureError(
+                f"{self.name}: its parameters are called {', '.join(own) or '(none)'}; "
+                f"expected {', '.join(names) or 'none'}"
+            )
+        operation = self.operation
+        for name in absent:
+            operation = without(operation, name)
+        return replace(self, operation=operation, absent=tuple(absent))
 
     def parameters(self, layer: Layer, case: Case) -> dict[str, Any]:
         """The layer's parameters by the case's names for them."""
@@ -141,6 +179,21 @@ class LayerSubject:
         return None  # a layer saves for the last forward only
 
 
+def without(operation: Operation, name: str) -> Operation:
+    """The operation with the neutral values of `ABSENT` for that array, without its gradient."""
+
+    def neutral(cases: list[Case]) -> list[Case]:
+        return [c.but(**{name: ABSENT[name](c.arrays[name])}) for c in cases]
+
+    return replace(
+        operation,
+        formulas={r: f for r, f in operation.formulas.items() if r != f"d{name}"},
+        cases=lambda generator: neutral(operation.cases(generator)),
+        small=lambda: neutral(operation.small()),
+        gradients=tuple(g for g in operation.gradients if g != f"d{name}"),
+    )
+
+
 # -- a layer of an operation of its own ------------------------------------------------------------
 
 
@@ -169,15 +222,20 @@ class OwnLayer:
 
 
 def input_for(layer: Layer, generator: np.random.Generator) -> Array | None:
-    """An input that the layer takes: images or rows, with a width that its parameters suggest."""
+    """An input that the layer takes: images or rows, with a width that its parameters suggest.
+
+    Its output is finite: for a logarithm the input is positive.
+    """
     widths = [3, *(n for p in layer.parameters() for n in p.value.shape), 8]
     for shape in [s for width in widths for s in ((3, 6, 5, width), (4, width))]:
         x = generator.standard_normal(shape)
         x = np.where(np.abs(x) < 0.05, 0.5, x)  # away from kinks at 0
-        try:
-            with quiet():
-                layer(x)
-        except Exception:
-            continue
-        return x
+        for candidate in (x, np.abs(x)):
+            try:
+                with quiet():
+                    y = layer(candidate)
+            except Exception:
+                break
+            if np.isfinite(y).all():
+                return candidate
     return None

@@ -1,5 +1,6 @@
 """The check of one subject: verdicts, diagnosis, examples, in the student's own terms."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +11,9 @@ from .arguments import UPSTREAM, SignatureError, parameters
 from .case import Operation
 from .diagnose import diagnose
 from .example import smallest
-from .functions import AutogradFunction, Pair
+from .functions import AutogradFunction, Pair, quiet
 from .judge import SINGLE, judge, run_cases
-from .own_layers import OwnLayer, input_for
+from .own_layers import LayerSubject, OwnLayer, input_for
 from .page import translate
 from .report import Check, Row
 from .subject import LAYOUTS, Subject, shape_of
@@ -20,7 +21,11 @@ from .subject import LAYOUTS, Subject, shape_of
 
 def check_subject(subject: Subject, seed: int = 0, layout: str | None = None) -> Check:
     """Judge and diagnose one subject. layout: a key of `LAYOUTS`, or None to find it by trying."""
-    subjects = _settled(subject, layout) if isinstance(subject, Pair) else [subject]
+    subjects: Sequence[Subject] = [subject]
+    if isinstance(subject, Pair):
+        subjects = _settled(subject, layout)
+    elif isinstance(subject, LayerSubject):
+        subjects = [subject.settled()]
     found = [_examined(s, seed) for s in subjects]
     best = max(range(len(found)), key=lambda i: (found[i].points, len(found[i].findings), -i))
     return _in_own_terms(_with_examples(found[best], subjects[best]), subjects[best])
@@ -128,9 +133,11 @@ def check_own_layer(layer: Any, x: Any = None, seed: int = 0) -> Check:
         check.error = f"{name}: no input was found that it takes; give one, x=..."
         return check
     try:
-        found = check_gradients(layer, x, seed=seed)
-    except ValueError as error:
-        check.error = str(error)
+        with quiet():
+            found = check_gradients(layer, x, seed=seed)
+    except Exception as error:  # from the layer's code
+        kind = "" if str(error).startswith("check_gradients") else f"{type(error).__name__}: "
+        check.error = f"{kind}{error}"
         return check
     for result, size in found.items():
         right = int(size <= found.tolerance)

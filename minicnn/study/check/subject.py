@@ -78,10 +78,13 @@ def failure(error: BaseException, files: set[str]) -> Failure:
 
 
 def to_float(value: Any) -> Array:
-    """A result as a NumPy array, from NumPy, torch or a number."""
+    """A result as a NumPy array, from NumPy, torch or a number; of objects if it is none."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError:  # arrays of several shapes
+        return np.array(None)
 
 
 def shape_of(results: Results, name: str) -> tuple[int, ...] | None:

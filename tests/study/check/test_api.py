@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn import layers, study
+from minicnn.kernels import reference
 from minicnn.layers import Layer, Parameter
 
 
@@ -109,6 +110,110 @@ def test_a_layer_without_a_definition_is_compared_with_differences():
         ("dscale", "right"),
     ]
     assert study.check(ChannelScale(4), x=np.ones((1, 2, 2, 4))).ok
+
+
+class Conv(Layer):
+    """A convolution without a bias."""
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0):
+        shape = (*kernel_size, in_channels, out_channels)
+        self.weight = Parameter(np.random.default_rng(0).standard_normal(shape))
+        self.stride, self.padding = stride, padding
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return reference.conv2d(x, self.weight.value, None, self.stride, self.padding)
+
+    def backward(self, dy):
+        (x,) = self.pop_saved()
+        w, geometry = self.weight.value, (self.stride, self.padding)
+        self.weight.add_grad(reference.conv2d_grad_weight(dy, x, w.shape, *geometry)[0])
+        return reference.conv2d_grad_input(dy, w, x.shape, *geometry)
+
+
+def test_a_layer_without_a_bias_is_right():
+    check = study.check(Conv)
+    assert check.ok and [row.result for row in check.rows] == ["y", "dx", "dw"], str(check)
+    assert check.how == "Conv (a layer of minicnn, NHWC, without b)"
+
+    class Convolution(Conv):
+        def backward(self, dy):
+            return 2 * super().backward(dy)
+
+    assert [row.verdict for row in study.check(Convolution).rows] == ["right", "wrong", "right"]
+
+
+def test_parameters_of_unknown_names_give_no_verdict():
+    class Convolution(Layer):
+        def __init__(self, in_channels, out_channels, kernel_size):
+            self.kernel = Parameter(np.zeros((*kernel_size, in_channels, out_channels)))
+
+    check = study.check(Convolution)
+    assert check.error == (
+        "Convolution: its parameters are called kernel; expected weight, w, W, bias, b"
+    )
+    assert not any(row.verdict in ("right", "wrong") for row in check.rows)
+
+
+def test_the_base_class_does_not_decide_the_operation():
+    class LeakyReLU(layers.ReLU):
+        def forward(self, x, out=None):
+            self.save_for_backward(x)
+            return np.where(x > 0, x, 0.1 * x)
+
+        def backward(self, dy, need_dx=True):
+            (x,) = self.pop_saved()
+            return dy * np.where(x > 0, 1, 0.1)
+
+    check = study.check(LeakyReLU)
+    assert check.ok and check.title == "a layer of its own", str(check)
+    assert not study.check(LeakyReLU, operation="relu").ok
+
+
+class Log(Layer):
+    def forward(self, x):
+        self.save_for_backward(x)
+        return np.log(x)
+
+    def backward(self, dy):
+        (x,) = self.pop_saved()
+        return dy / x
+
+
+class NoNumbers(Layer):
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dy):
+        return np.nan * dy
+
+
+def test_nan_is_not_right():
+    assert study.check(Log()).ok  # at positive numbers
+    assert "the output of Log is not finite" in study.check(Log(), x=-np.ones((2, 3))).error
+    assert [row.verdict for row in study.check(NoNumbers()).rows] == ["wrong"]
+
+
+def test_an_exception_of_a_layer_without_a_definition():
+    class Broken(Log):
+        def backward(self, dy):
+            return dy / self.there_is_no_such
+
+    assert study.check(Broken()).error.startswith("AttributeError: ")
+
+
+def test_results_that_are_no_arrays():
+    def forward(x):
+        return np.maximum(x, 0), x, x > 0
+
+    check = study.check(forward, relu_backward, operation="relu")
+    assert "forward returns 3 values; expected two" in check.rows[0].note
+
+    def backward(dout, cache):
+        return (dout * (cache > 0), (dout, cache[:1])), None
+
+    rows = study.check(relu_forward, backward).rows
+    assert [row.verdict for row in rows] == ["right", "wrong"]
 
 
 def test_unknown_operations_and_parameters():
