@@ -84,7 +84,7 @@ def _result(run: Run) -> dict[str, Any]:
         "run": run.label,
         "path": str(run.path),
         "epochs": run.epochs,
-        "planned_epochs": run.configuration.get("epochs"),
+        "planned_epochs": run.planned_epochs,
         "test_accuracy": last["test_accuracy"],
         "best_epoch": best["epoch"],
         "best_test_accuracy": best["test_accuracy"],

@@ -143,7 +143,7 @@ def _with_all_options(configuration: dict[str, Any]) -> dict[str, Any]:
         return configuration
     parameters = inspect.signature(registry.entry(configuration["model"]).build).parameters
     defaults = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
-    return configuration | {"options": defaults | configuration["options"]}
+    return configuration | {"options": defaults | configuration.get("options", {})}
 
 
 def _is_same(name: str, a: Any, b: Any) -> bool:

@@ -5,6 +5,7 @@ describes them.
 """
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -50,8 +51,8 @@ class Result:
 
     @property
     def epochs(self) -> int:
-        """The number of epochs of a whole run."""
-        return self.configuration["epochs"]
+        """The number of epochs of a whole run, of which the last may be a part."""
+        return math.ceil(self.configuration["epochs"])
 
     @property
     def error(self) -> float:
@@ -182,8 +183,10 @@ def _check_same_settings(runs: Sequence[Run]) -> None:
             raise CheckpointError(
                 f"{run.path}: its checkpoint, with its settings and a test set, is needed"
             )
-        if run.epochs != here["epochs"]:
-            raise CheckpointError(f"{run.path}: {run.epochs} of {here['epochs']} epochs are done")
+        if run.epochs != run.planned_epochs:
+            raise CheckpointError(
+                f"{run.path}: {run.epochs} of {run.planned_epochs} epochs are done"
+            )
         other = [k for k in {**first, **here} if k != SEED and first.get(k) != here.get(k)]
         if other:
             raise CheckpointError(f"{run.path}: other settings than {runs[0].path}: {other[0]}")

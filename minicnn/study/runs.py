@@ -40,6 +40,12 @@ class Run:
         return self.history.rows[-1]["epoch"]
 
     @property
+    def planned_epochs(self) -> int | None:
+        """The epochs of a whole run, of which the last may be a part; None if unknown."""
+        epochs = self.configuration.get("epochs")
+        return None if epochs is None else math.ceil(epochs)
+
+    @property
     def best(self) -> dict[str, Any]:
         """The row of the best epoch, by the metric of the run; the first of equal ones."""
         metric = self.configuration.get("metric")

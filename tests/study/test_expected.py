@@ -41,6 +41,18 @@ def test_a_run_in_progress():
     assert str(verdict) == f"runs/mine: {expected}"
 
 
+def test_the_last_epoch_may_be_a_part():
+    runs = [made_up(f"runs/{seed}", ERRORS, seed=seed, epochs=3.4) for seed in (0, 1)]
+    known = [make_result("tiny-default", runs, {})]
+    assert known[0].epochs == 4
+    done = check(made_up("runs/mine", ERRORS, seed=7, epochs=3.4), known)
+    assert str(done).endswith("in all 4 epochs")
+    going = check(made_up("runs/mine", ERRORS[:3], seed=7, epochs=3.4), known)
+    assert str(going).endswith("so far, after 3 of 4 epochs")
+    with pytest.raises(CheckpointError, match="runs/1: 3 of 4 epochs are done"):
+        make_result("x", [runs[0], made_up("runs/1", ERRORS[:3], seed=1, epochs=3.4)], {})
+
+
 def outside(epoch, **values):
     """A run whose row of that epoch has other values."""
     run = made_up("runs/mine", ERRORS, seed=7)
