@@ -150,9 +150,14 @@ class Tree:
         return self
 
     def frozen_names(self, prefix: str = "") -> list[str]:
-        """What is not trained: layers, or single parameters, each by its shortest name."""
-        parameters = self.parameters()
-        if prefix and parameters and are_frozen(*parameters):
+        """What is not trained: layers, or single parameters, each by its shortest name.
+
+        A layer is named if it is frozen with all that is inside. One whose parameters are frozen
+        one by one is not: it runs as in training.
+        """
+        inside = [layer for _, layer in self.named_layers() if layer.parameters()]
+        leaves = [layer.frozen for layer in inside if not any(layer.children())]
+        if prefix and inside and all(leaves) and are_frozen(*self.parameters()):
             return [prefix]
         own = {name: p for name, p in vars(self).items() if isinstance(p, Parameter)}
         found = [join(prefix, name) for name, parameter in own.items() if parameter.frozen]

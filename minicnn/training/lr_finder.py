@@ -17,7 +17,7 @@ from ..layers import Layer
 from .arguments import as_sets, kept_preprocess, make_loader, make_optimizer
 from .losses import Loss
 from .metrics import loss_of
-from .preflight import check_data
+from .preflight import check_data, check_optimizer
 from .recipe import Recipe, choose_recipe
 from .schedules import Constant
 from .trainer import Settings, Trainer
@@ -87,6 +87,7 @@ def find_lr(
     mode, random = model.training, rng.state()
     try:
         rule = make_optimizer(optimizer, model, plan, {})
+        check_optimizer(rule, model)
         rng.seed(seed)
         run = Trainer(
             *(model, loader, None, None, loss, rule, Constant()),

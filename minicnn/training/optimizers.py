@@ -55,6 +55,8 @@ class Optimizer:
         self.steps += 1
         every = zip(self.parameters, self.effective_multipliers(), self.state, strict=True)
         trained = [item for item in every if not item[0].frozen]
+        if not trained:
+            return
         self.update(
             [p.value for p, _, _ in trained],
             [p.grad for p, _, _ in trained],

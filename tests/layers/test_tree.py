@@ -146,6 +146,10 @@ def test_freeze_names_layers_parameters_and_patterns():
     net.freeze("*").eval().unfreeze("fc")
     assert net.frozen_names() == ["conv", "stage1", "stage2"]
     assert not net.fc.training
+    net.unfreeze("*").freeze("stage1.bn.weight", "stage1.bn.bias")  # its statistics change
+    assert net.frozen_names() == ["stage1.bn.weight", "stage1.bn.bias"]
+    net.unfreeze("*").freeze("stage1.*")
+    assert net.frozen_names() == ["stage1"]
     for names, message in (
         (["conv", "stage3"], r"no layer or parameter 'stage3'; did you mean stage2, stage1"),
         (["x*"], r"no layer or parameter 'x\*'; it has conv, stage1, stage2, flatten, fc"),

@@ -91,6 +91,11 @@ def test_arguments_are_checked(options, message):
         training.find_lr(network(), (X, LABELS), **options)
 
 
+def test_nothing_to_train():
+    with pytest.raises(ValueError, match="SGD: all of its parameters are frozen"):
+        training.find_lr(network().freeze("*"), (X, LABELS))
+
+
 def test_a_loss_that_diverges_at_once():
     """It says so, and the model is as before."""
     model, untouched = network(), network()

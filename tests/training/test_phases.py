@@ -45,7 +45,7 @@ def copied(model):
     return {name: array.copy() for name, array in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "muon"])
 @pytest.mark.parametrize(
     ("frozen", "trained"),
     [
@@ -144,6 +144,29 @@ def test_what_was_frozen_before_stays_frozen():
     model = network().freeze("conv1")
     fit(model, epochs=1, callbacks=[Freeze("conv*", after=0)])
     assert model.frozen_names() == ["conv1"]
+
+
+def test_a_batch_norm_whose_parameters_were_frozen_stays_in_training():
+    names = ["bn1.weight", "bn1.bias"]
+    model = network().freeze(*names)
+    fit(model, epochs=2, callbacks=[Freeze("bn1", after=1)])
+    assert model.frozen_names() == names
+    assert not model.bn1.frozen
+
+
+def test_a_batch_norm_and_its_parameters_are_not_the_same_to_freeze(tmp_path):
+    """With its parameters frozen, a batch norm still changes its statistics."""
+    fit(network().freeze("bn1"), out=tmp_path)
+    with pytest.raises(CheckpointError, match="frozen was 'bn1' and is now 'bn1.weight, bn1.bias'"):
+        fit(network().freeze("bn1.weight", "bn1.bias"), out=tmp_path, epochs=3, resume=True)
+
+
+def test_all_layers_may_be_frozen_in_the_end():
+    model, other = network(), network()
+    history = fit(model, epochs=3, callbacks=[Freeze("*", after=2)])
+    fit(other, epochs=2)
+    assert len(history.rows) == 3
+    assert not changed(copied(other), model)
 
 
 def test_an_augmentation_of_ones_own_is_kept():
