@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import rng
+from ..device import copy_into
 from ..errors import CheckpointError, TrainingError
 from ..weights import safetensors
 from .configuration import differences
@@ -94,7 +95,9 @@ def restore(trainer: "Trainer", path: Path) -> None:
     )
     if trainer.average:
         names = [name for name in slots if name.startswith(TRAINED)]
-        trainer.average.state = {n.removeprefix(TRAINED): slots.pop(n).copy() for n in names}
+        trainer.average.start(trainer.model)  # arrays on its device
+        for name in names:
+            copy_into(trainer.average.state[name.removeprefix(TRAINED)], slots.pop(name))
         trainer.average.exchange(trainer.model)
     trainer.optimizer.load_state_dict(slots, state["step"])
     trainer.iteration = state["step"]

@@ -74,7 +74,7 @@ def _readable(trainer: "Trainer") -> dict[str, Any]:
 def write(path: Path, tables: Mapping[str, Mapping[str, Any]], command: str = "") -> None:
     """Write the tables as TOML; None is left out. Raises CheckpointError if that cannot be done."""
     lines = [HEAD.format(name=path)]
-    lines += [f"# Command: {command}\n"] if command else []
+    lines += [f"# Command: {' '.join(command.splitlines())}\n"] if command else []
     for name, table in tables.items():
         lines += _table(name, table)
     temporary = path.with_name(f".{path.name}.part")

@@ -43,7 +43,6 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
         "multipliers of (lr, weight_decay)": multipliers,
         "frozen": ", ".join(trainer.model.frozen_names()) or None,
         "schedule": repr(trainer.schedule),
-        "average": repr(trainer.average),
         **_chosen(trainer),
         "loss": describe(trainer.loss),
         "augment": describe(loader.augment),
@@ -59,6 +58,7 @@ def _chosen(trainer: "Trainer") -> dict[str, Any]:
         "clip": trainer.clip and describe(trainer.clip),
         "accumulate": trainer.accumulator.every if trainer.accumulator.every > 1 else None,
         "metric": trainer.metric,
+        "average": trainer.average and repr(trainer.average),
     }
     return {name: value for name, value in chosen.items() if value is not None}
 

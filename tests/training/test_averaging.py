@@ -122,7 +122,7 @@ def test_a_resumed_run_is_bit_identical(name, steps, tmp_path):
 
 def test_another_average_or_length_is_another_run(tmp_path):
     start(tmp_path, AVERAGES["growing"])
-    with pytest.raises(CheckpointError, match=r"average was 'Lookahead\(every=3, .* now 'None'"):
+    with pytest.raises(CheckpointError, match=r"average was 'Lookahead\(every=3, .* now None"):
         start(tmp_path, None, resume=True)
     with pytest.raises(CheckpointError, match="epochs was 2 and is now 3, and Lookahead"):
         start(tmp_path, AVERAGES["growing"], resume=True, epochs=3)

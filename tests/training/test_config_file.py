@@ -64,3 +64,8 @@ def test_what_cannot_be_read_or_written(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="c.toml: cannot be written: No space left"):
         config_file.write(tmp_path / "c.toml", {})
     assert {path.name for path in tmp_path.iterdir()} == {"bad.toml"}
+
+
+def test_a_command_of_several_lines(tmp_path):
+    config_file.write(tmp_path / "a.toml", {"train": {"lr": 0.1}}, "minicnn train 'my\nnet'")
+    assert config_file.read(tmp_path / "a.toml") == {"train": {"lr": 0.1}}
