@@ -1,7 +1,7 @@
 """`lr-find`: the learning rate at which the loss falls fastest."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -90,7 +90,17 @@ def lr_find(options: LrFindOptions) -> None:
         f"({len(sweep.rates)} steps, up to {sweep.rates[-1]:.2g}); picture: {options.out}",
         soft_wrap=True,
     )
-    given = [options.model, *(["--data", options.data] if options.data else [])]
-    given += ["--optimizer", options.optimizer] if options.optimizer else []
-    command = shlex.join(["minicnn", "train", *given, "--lr", f"{sweep.suggestion:.2g}"])
-    console.print(f"to train with it: {command}", soft_wrap=True)
+    command = ["minicnn", "train", *_given(options), "--lr", f"{sweep.suggestion:.2g}"]
+    console.print(f"to train with it: {shlex.join(command)}", soft_wrap=True)
+
+
+def _given(options: LrFindOptions) -> list[str]:
+    """The arguments of `minicnn train` with which the rate was found."""
+    own = ("model", "start", "end", "steps", "out")  # of `lr-find`, or without a name
+    words = [options.model]
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if value != field.default and field.name not in own:
+            for item in value if isinstance(value, list) else [value]:
+                words += [f"--{field.name.replace('_', '-')}", str(item)]
+    return words

@@ -1,0 +1,9 @@
+"""`minicnn lr-find`: the command that it suggests."""
+
+
+def test_the_suggested_command_trains_as_the_sweep_did(run):
+    options = ["--data", "digits", "--batch-size", 16, "--limit", 200, "--freeze", "C1"]
+    said = run("lr-find", "lenet5", *options, "-o", "num_classes=10", "--steps", 20)
+    command = said.partition("to train with it: minicnn train ")[2].partition(" --lr ")[0]
+    expected = ["lenet5", *options, "--option", "num_classes=10"]
+    assert sorted(command.split()) == sorted(map(str, expected))
