@@ -96,7 +96,7 @@ def _checked(model: str, function: Callable[..., Any]) -> Callable[..., Network]
     """The function, with its errors and its result made into what the other networks have."""
 
     found = inspect.signature(function).parameters.get("num_classes")
-    # Without data, as in `summary`, nobody knows the number of classes.
+    # `summary` has no data that would give the number of classes.
     defaults = {"num_classes": 10} if found and found.default is found.empty else {}
 
     @wraps(function)

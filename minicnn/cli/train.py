@@ -73,7 +73,7 @@ CountFlag = Annotated[int | None, typer.Option(min=1)]
 EpochsFlag = Annotated[float | None, typer.Option(min=1, help="Their number, such as 9.5.")]
 RateFlag = Annotated[float | None, typer.Option(min=0, help="The base learning rate.")]
 OptimizerFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")]
-MomentumFlag = Annotated[float | None, typer.Option(min=0, help="Of sgd or rmsprop.")]
+MomentumFlag = Annotated[float | None, typer.Option(min=0, help="Of sgd, rmsprop or muon.")]
 DecayFlag = Annotated[float | None, typer.Option(min=0, help="The weight decay (L2).")]
 ScheduleFlag = Annotated[
     str | None,

@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable
 from copy import deepcopy
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ def as_sets(
 
 def checked_epochs(epochs: float) -> float:
     """The number of epochs. Raises ValueError unless it is at least 1 and finite."""
-    if not 1 <= epochs < math.inf:
-        raise ValueError(f"epochs={epochs}: expected at least 1")
+    if not isinstance(epochs, Real) or not 1 <= epochs < math.inf:
+        raise ValueError(f"epochs={epochs!r}: expected a number of at least 1")
     return epochs
 
 
@@ -141,6 +142,8 @@ def make_schedule(
         found = parse_schedule(schedule)
     else:
         found = deepcopy(recipe.schedule if schedule is None else schedule)
+        if not isinstance(found, Schedule):
+            raise ValueError(f"schedule={schedule!r}: expected a training.Schedule or text")
     if warm_up is None:
         return found
     if isinstance(found, WarmUp):

@@ -21,8 +21,8 @@ class Accumulator:
     """
 
     def __init__(self, parameters: Sequence[Parameter], every: int, batch_size: int):
-        if every < 1:
-            raise ValueError(f"accumulate={every}: expected at least 1")
+        if not isinstance(every, (int, np.integer)) or every < 1:
+            raise ValueError(f"accumulate={every!r}: expected a whole number of at least 1")
         self.parameters, self.every, self.batch_size = list(parameters), every, batch_size
         self._sums: list[Any] = []
         self._weight, self._batches = 0.0, 0

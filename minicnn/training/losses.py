@@ -78,6 +78,11 @@ class SoftmaxCrossEntropy:
             raise ValueError(
                 f"SoftmaxCrossEntropy: label_smoothing={label_smoothing!r}: expected 0 to 1"
             )
+        if isinstance(class_weights, str):
+            raise ValueError(
+                f"SoftmaxCrossEntropy: class_weights={class_weights!r}: expected a number per "
+                "class, such as training.balanced_weights(train)"
+            )
         self.label_smoothing = float(label_smoothing)
         self.class_weights = None if class_weights is None else tuple(map(float, class_weights))
         weights = np.array(self.class_weights or [1.0])

@@ -14,6 +14,7 @@ from ..errors import DataError, ShapeError, TrainingError
 from ..layers import Layer, no_grad, observe
 from ..layers.norm import BatchNorm2d
 from ..layers.parameter import are_frozen
+from .averaging import Average
 from .history import METRICS
 from .losses import (
     AuxiliaryLoss,
@@ -47,7 +48,7 @@ def check_data(
     if loader.pipeline.mixes and classes is not None:
         mixed = np.eye(classes, dtype=np.float32)[:1]
         _check_labels(mixed, classes, loss, f"the labels of {loader.augment}")
-    _check_last_batch(model, x, len(loader.dataset), loader.batch_size)
+    _check_last_batch(model, x, loader)
     for name, dataset in others.items():
         if dataset is None:
             continue
@@ -78,6 +79,21 @@ def check_optimizer(optimizer: Optimizer, model: Layer) -> None:
                     f"{name}: its {slot} is on {array_device(array)} and the model is on "
                     f"{array_device(parameter.value)}: make the optimizer after model.to(...)"
                 )
+
+
+def check_functions(loss: Any, clip: Any, average: Any) -> None:
+    """Raise ValueError unless loss and clip can be called and average is an Average, or None."""
+    if not callable(loss):
+        raise ValueError(
+            f"loss={loss!r}: expected a function of outputs and labels, such as "
+            "training.SoftmaxCrossEntropy()"
+        )
+    if clip is not None and not callable(clip):
+        raise ValueError(
+            f"clip={clip!r}: expected a function of the parameters, such as training.ClipNorm(1.0)"
+        )
+    if average is not None and not isinstance(average, Average):
+        raise ValueError(f"average={average!r}: expected an Average, such as training.EMA(0.999)")
 
 
 def check_metric(metric: str | None, images: Dataset | None) -> None:
@@ -147,9 +163,11 @@ def _output_shape(model: Layer, x: np.ndarray) -> tuple[int, ...]:
         return _run(model, x).shape
 
 
-def _check_last_batch(model: Layer, x: np.ndarray, images: int, batch_size: int) -> None:
+def _check_last_batch(model: Layer, x: np.ndarray, loader: Loader) -> None:
     """Raise TrainingError if a batch norm would get a single value per channel."""
-    is_single = batch_size == 1 or images % batch_size == 1
+    images, batch_size = len(loader.dataset), loader.batch_size
+    is_left_out = loader.drop_last and images > batch_size
+    is_single = batch_size == 1 or (images % batch_size == 1 and not is_left_out)
     names = {id(b): name for name, b in model.named_layers() if isinstance(b, BatchNorm2d)}
     if not is_single or not names:
         return

@@ -193,7 +193,7 @@ class WarmUp(Schedule):
     def __init__(self, length: float, schedule: Schedule | None = None, start: float = 0.0):
         self.schedule = schedule or Constant()
         super().__init__(self.schedule.unit)
-        if length <= 0:
+        if not 0 < length < math.inf:
             raise ValueError(
                 f"WarmUp: length={length!r}: expected a positive number of {self.unit}s"
             )

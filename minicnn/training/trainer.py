@@ -43,7 +43,7 @@ from .loop import Step, forward_backward, train_epoch
 from .losses import Loss, plain
 from .metrics import Evaluation, RunningMetrics, evaluate, loss_of
 from .optimizers import Optimizer
-from .preflight import check_data, check_folder, check_metric, check_optimizer
+from .preflight import check_data, check_folder, check_functions, check_metric, check_optimizer
 from .recipe import Recipe, choose_recipe
 from .schedules import Schedule
 from .signals import catch_sigint
@@ -363,7 +363,8 @@ def fit(
     preprocess = preprocess or kept_preprocess(model, recipe, train)
     epochs = checked_epochs(plan.epochs if epochs is None else epochs)
     loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed)
-    loss = loss or plan.loss or loss_of(model)
+    loss, average = loss or plan.loss or loss_of(model), average or plan.average
+    check_functions(loss, clip, average)
     check_data(model, loader, {"test": test, "validation": validation}, loss)
     check_metric(metric, validation or test)
     given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
@@ -373,8 +374,7 @@ def fit(
         check_folder(folder)
     rng.seed(seed)
     remember_data(model, loader)
-    average = average or plan.average
-    kept = epochs, folder, metric, clip, accumulate, average or plan.average
+    kept = epochs, folder, metric, clip, accumulate, average
     trainer = Trainer(
         *(model, loader, test, validation, loss, rule),
         schedule=make_schedule(schedule, plan, warm_up),

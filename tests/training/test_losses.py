@@ -195,6 +195,7 @@ def test_adjusted():
     [
         ({"label_smoothing": 1.5}, "label_smoothing=1.5: expected 0 to 1"),
         ({"label_smoothing": float("nan")}, "label_smoothing=nan: expected 0 to 1"),
+        ({"class_weights": "balanced"}, r"class_weights='balanced': expected a number per class"),
         ({"class_weights": [1, -1]}, r"class_weights=\(1.0, -1.0\): expected numbers >= 0"),
         ({"class_weights": [0, 0]}, "one of them above 0"),
     ],

@@ -128,6 +128,32 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     refused(TrainingError, "run: cannot be written: No space left", linear(), out=tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clip": 1.0}, r"clip=1.0: expected a function .* as training.ClipNorm\(1.0\)"),
+        ({"average": 0.9}, r"average=0.9: expected an Average, such as training.EMA\(0.999\)"),
+        ({"average": training.EMA}, "average=<class .*EMA'>: expected an Average"),
+        ({"loss": "mse"}, "loss='mse': expected a function of outputs and labels"),
+        ({"schedule": 3}, "schedule=3: expected a training.Schedule or text"),
+        ({"epochs": "3"}, "epochs='3': expected a number of at least 1"),
+        ({"batch_size": 2.5}, "batch_size=2.5: expected a whole number of at least 1"),
+        ({"warm_up": float("nan")}, "WarmUp: length=nan: expected a positive number of epochs"),
+    ],
+)
+def test_arguments_of_another_type(options, message):
+    refused(ValueError, message, linear(), **options)
+
+
+def test_one_image_that_is_left_out():
+    """A recipe that drops the smaller last batch trains with any number of images."""
+    model = Sequential(Conv2d(1, 8, 8), BatchNorm2d(8), Flatten(), Linear(8, 2))
+    recipe = training.Recipe("ours", None, 1, 32, 0.1, drop_last=True)
+    history = training.fit(model, (X, LABELS), recipe=recipe, progress=False)
+    assert np.isfinite(history.rows[0]["train_loss"])
+    refused(TrainingError, "65 training images", model, recipe=recipe, batch_size=1)
+
+
 def test_an_optimizer_of_another_model():
     model, other = linear(), linear(3)
     optimizer = training.SGD([*model.parameters(), *other.parameters()], lr=0.1)
