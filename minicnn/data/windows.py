@@ -135,6 +135,10 @@ class WindowRule:
                 f"{type(self).__name__}: the images are {images.dtype}; expected uint8 pixels"
             )
         n, h, w, c = images.shape
+        if c not in (1, 3):  # Pillow takes the last of 2 or 4 channels for transparency
+            raise DataError(
+                f"{type(self).__name__}: the images have {c} channels; expected 1 (gray) or 3 (RGB)"
+            )
         out = np.empty((n, *self.output_size, c), np.uint8)
         for image, own, window in zip(images, generators(n, generator), out, strict=True):
             opened = Image.fromarray(image[..., 0] if c == 1 else image)

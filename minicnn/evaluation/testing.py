@@ -53,9 +53,16 @@ def evaluate(
     networks: list[Any] = [models] if isinstance(models, Layer) else list(models)
     if not networks:
         raise ValueError("models: expected at least one network")
-    classes = classes_of(networks[0])
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}: expected at least 1")
+    if dataset.labels.ndim != 1:
+        raise DataError(
+            f"{dataset.name}: the labels are {dataset.labels.shape}; expected one class per image"
+        )
+    own_classes = [classes_of(network) for network in networks]
+    classes = next(filter(None, own_classes), ())
     labels = dataset.labels_of(classes)
-    positions = [_positions(classes, classes_of(network)) for network in networks]
+    positions = [_positions(classes, own) for own in own_classes]
     total: Any = 0.0
     for network, order in zip(networks, positions, strict=True):
         own = _probabilities(network, dataset, plan, batch_size, on_batch)
@@ -218,6 +225,11 @@ def _original(dataset: Dataset, i: int, channels: int) -> Image.Image:
         raise DataError(
             f"{dataset.name}: the images are {images.dtype}; expected uint8 pixels or files, of "
             "which views can be made"
+        )
+    if images.shape[3] not in (1, 3):
+        raise DataError(
+            f"{dataset.name}: the images have {images.shape[3]} channels; expected 1 (gray) or "
+            "3 (RGB), of which views can be made"
         )
     image = Image.fromarray(images[i] if images.shape[3] == 3 else images[i, ..., 0])
     return image.convert("L" if channels == 1 else "RGB")

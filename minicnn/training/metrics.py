@@ -21,11 +21,12 @@ from .targets import check_label_range, labels_checked, most_probable
 def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """For each row, the number of classes more probable than the true one: 0 is a top-1 hit.
 
-    Ties count as more probable, unless argmax is the true class.
+    Ties, and NaN, count as more probable; ties do not if argmax is the true class.
     """
     own = probabilities[np.arange(len(labels)), labels][:, None]
-    ties = (probabilities == own).sum(axis=1) - 1
-    return (probabilities > own).sum(axis=1) + ties * (probabilities.argmax(axis=1) != labels)
+    ties = np.maximum((probabilities == own).sum(axis=1) - 1, 0)  # NaN does not equal itself
+    first = probabilities.argmax(axis=1) == labels
+    return (~(probabilities < own)).sum(axis=1) - 1 - ties * first
 
 
 def right_answers(loss: Loss, outputs: Any, labels: np.ndarray) -> float:

@@ -210,3 +210,10 @@ def test_a_rule_of_ones_own():
     images = np.zeros((1, 8, 8, 3), np.uint8)
     images[:, :4, :4] = 9
     assert (TopLeft(4)(images, np.random.default_rng(0)) == 9).all()
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_images_that_pillow_would_take_for_transparent_are_not_allowed(channels):
+    images = np.zeros((2, 20, 20, channels), np.uint8)
+    with pytest.raises(DataError, match=f"CenterCrop: the images have {channels} channels; expect"):
+        CenterCrop(8, 10)(images, np.random.default_rng(0))

@@ -32,6 +32,11 @@ def test_errors():
     assert few.top5_error is None and few.evaluation.top5 is None
 
 
+def test_predictions_that_are_nan_are_wrong():
+    nothing = Predictions(np.full_like(PROBABILITIES, np.nan), FOUND.labels, CLASSES, FOUND.images)
+    assert (nothing.top1_error, nothing.top5_error) == (1, 1)
+
+
 def test_certain_and_wrong_costs_a_finite_loss():
     wrong = Predictions(np.eye(2, dtype=np.float32), np.array([1, 0]), ("a", "b"), ("1", "2"))
     assert 20 < wrong.evaluation.loss < 40

@@ -250,3 +250,24 @@ def test_what_is_refused(files, tmp_path):
     _, found = data.load(str(tmp_path), SIZE, lambda line: None, memory=0)
     with pytest.raises(DataError, match=r"0\.png: it cannot be read as an image"):
         evaluation.evaluate(network(), found, "alexnet_10")
+
+
+def test_arguments_that_mean_nothing():
+    images, labels = np.zeros((2, SIZE, SIZE, 3), np.uint8), np.array([0, 1])
+    with pytest.raises(ValueError, match="batch_size=0: expected at least 1"):
+        evaluation.evaluate(network(), (images, labels), batch_size=0)
+    with pytest.raises(DataError, match=r"own data: the labels are \(2, 7\); expected one class"):
+        evaluation.evaluate(network(), (images, np.eye(7, dtype=np.float32)[:2]))
+    with pytest.raises(DataError, match="own data: the images have 4 channels; expected 1"):
+        rgba = np.zeros((2, SIZE, SIZE, 4), np.uint8)
+        evaluation.evaluate(network(), (rgba, labels), "alexnet_10")
+
+
+def test_an_ensemble_is_the_same_in_any_order(files):
+    unnamed, named = network(0), network(1, "cbadefg")
+    unnamed.classes = ()
+    first = evaluation.evaluate([unnamed, named], files)
+    second = evaluation.evaluate([named, unnamed], files)
+    assert first.classes == second.classes == tuple("cbadefg")
+    np.testing.assert_array_equal(first.labels, second.labels)
+    np.testing.assert_allclose(first.probabilities, second.probabilities, rtol=1e-6)

@@ -45,6 +45,13 @@ def test_rank_of_ties():
     np.testing.assert_array_equal(ranks, [0, 3, 3])
 
 
+def test_rank_of_nan_is_the_last():
+    nothing = np.full((2, 7), np.nan, np.float32)
+    np.testing.assert_array_equal(rank(nothing, np.array([0, 3])), [6, 6])
+    partly = np.array([[0.5, np.nan, 0.2], [0.5, np.nan, 0.2]])
+    np.testing.assert_array_equal(rank(partly, np.array([0, 1])), [1, 2])
+
+
 def test_nearest_code_is_most_probable():
     distances = np.array([[3.0, 1.0, 2.0]])
     assert MAPLoss().probabilities(distances).argmax() == 1
