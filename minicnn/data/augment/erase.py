@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .step import Step, check_probability
+from ...errors import DataError
+from .step import Step, check_integer, check_probability
 
 ATTEMPTS = 10  # draws of a rectangle, until one is smaller than the image
 
@@ -24,10 +25,10 @@ class Cutout(Step):
     fill: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"{self}: size must be at least 1")
+        check_integer(self, "size", self.size, 1)
 
     def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        _check_fill(self, self.fill, images)
         out = images.copy()
         n, h, w, _ = images.shape
         tops, lefts = (
@@ -70,6 +71,8 @@ class RandomErasing(Step):
         return self.fill == "noise"
 
     def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        if not isinstance(self.fill, str):
+            _check_fill(self, self.fill, images)
         out = images.copy()
         n, h, w, c = images.shape
         chosen = generator.random(n) < self.p
@@ -96,3 +99,9 @@ class RandomErasing(Step):
         first, columns = fits.argmax(axis=0), np.arange(n)
         found = fits.any(axis=0)
         return heights[first, columns] * found, widths[first, columns] * found
+
+
+def _check_fill(step: Step, fill: float, images: np.ndarray) -> None:
+    """Raise DataError for a number that bytes cannot hold."""
+    if images.dtype == np.uint8 and fill not in range(256):
+        raise DataError(f"{step}: pixels are filled with an integer from 0 to 255, not {fill}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...errors import DataError
-from .step import Step, check_probability
+from .step import Step, check_integer, check_probability
 
 PADDING_MODES = ("zeros", "reflect")
 
@@ -25,7 +25,8 @@ class RandomShift(Step):
     padding_mode: str = "zeros"
 
     def __post_init__(self) -> None:
-        _check_padding(self, self.pixels)
+        check_integer(self, "pixels", self.pixels, 0)
+        _check_mode(self)
 
     def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         p = self.pixels
@@ -54,10 +55,11 @@ class RandomCropFlip(Step):
     shared_by: int = 1
 
     def __post_init__(self) -> None:
-        sides = self.size if isinstance(self.size, tuple) else (self.size,)
-        if min(sides) < 1 or self.shared_by < 1:
-            raise ValueError(f"{self}: size and shared_by must be at least 1")
-        _check_padding(self, self.padding)
+        for side in self.size if isinstance(self.size, tuple) else (self.size,):
+            check_integer(self, "size", side, 1)
+        check_integer(self, "shared_by", self.shared_by, 1)
+        check_integer(self, "padding", self.padding, 0)
+        _check_mode(self)
 
     def for_input(self, shape: tuple[int, ...]) -> "RandomCropFlip":
         """The same for a network that reads `(H, W, C)`."""
@@ -161,8 +163,6 @@ def padded(images: np.ndarray, pixels: int, mode: str, step: Step) -> np.ndarray
     return np.pad(images, sides) if mode == "zeros" else np.pad(images, sides, mode="reflect")
 
 
-def _check_padding(step: "RandomShift | RandomCropFlip", pixels: int) -> None:
-    if pixels < 0:
-        raise ValueError(f"{step}: expected at least 0 pixels")
+def _check_mode(step: "RandomShift | RandomCropFlip") -> None:
     if step.padding_mode not in PADDING_MODES:
         raise ValueError(f"{step}: padding_mode must be one of {', '.join(PADDING_MODES)}")

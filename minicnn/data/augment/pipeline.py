@@ -106,8 +106,9 @@ class Pipeline:
         before, after, mixing = self._parts()
         own, is_float = isinstance(preprocess, Preprocess), False
         for step in before:
-            if isinstance(step, ColorStep):
+            if _is_for_pixels(step):
                 _check_levels(step, images, is_float)
+            if isinstance(step, ColorStep):
                 is_float = own
                 images = images.astype(np.float32, copy=False) if own else images
             images = step(images, generator)
@@ -156,12 +157,17 @@ def _in_order(steps: tuple[Any, ...]) -> tuple[Any, ...]:
         return (*steps[:first], NORMALIZE, *steps[first:])
     behind = steps[steps.index(NORMALIZE) + 1 :] if NORMALIZE in steps else ()
     for step in behind:
-        if isinstance(step, ColorStep) or getattr(step, "is_for_pixels", False):
+        if _is_for_pixels(step):
             raise ValueError(f"{what}: {step} is for gray levels; place it before NORMALIZE")
     return steps
 
 
-def _check_levels(step: ColorStep, images: np.ndarray, is_float: bool) -> None:
+def _is_for_pixels(step: Any) -> bool:
+    """True for a step that takes gray levels, and not the normalized input."""
+    return isinstance(step, ColorStep) or getattr(step, "is_for_pixels", False)
+
+
+def _check_levels(step: Any, images: np.ndarray, is_float: bool) -> None:
     """Raise DataError unless the images are gray levels. is_float: they are, in float32."""
     if images.dtype != np.uint8 and not is_float:
         raise DataError(

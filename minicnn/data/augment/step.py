@@ -24,3 +24,9 @@ def check_probability(step: Step, p: float) -> None:
     """Raise ValueError unless 0 <= p <= 1."""
     if not 0 <= p <= 1:
         raise ValueError(f"{step}: p={p}; expected 0 to 1")
+
+
+def check_integer(step: Step, name: str, value: Any, least: int) -> None:
+    """Raise ValueError unless the argument is an integer of at least `least`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+        raise ValueError(f"{step}: {name} must be an integer of at least {least}")

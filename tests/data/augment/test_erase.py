@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn.data.augment import Cutout, RandomErasing
+from minicnn.errors import DataError
 
 
 def generator(seed=0):
@@ -79,7 +80,7 @@ def test_an_image_with_no_room_stays_whole():
 
 
 def test_arguments_that_mean_nothing():
-    with pytest.raises(ValueError, match="size must be at least 1"):
+    with pytest.raises(ValueError, match="size must be an integer of at least 1"):
         Cutout(0)
     with pytest.raises(ValueError, match="p=2; expected 0 to 1"):
         RandomErasing(2)
@@ -87,3 +88,12 @@ def test_arguments_that_mean_nothing():
         RandomErasing(0.5, area=(0.4, 0.02))
     with pytest.raises(ValueError, match="fill must be a number or 'noise'"):
         RandomErasing(0.5, fill="mean")
+
+
+@pytest.mark.parametrize("fill", [0.5, -1, 256, float("nan")])
+def test_bytes_are_filled_with_what_they_can_hold(fill):
+    pixels = np.full((2, 8, 8, 3), 9, np.uint8)
+    for step in (Cutout(4, fill), RandomErasing(1, fill=fill)):
+        with pytest.raises(DataError, match=f"an integer from 0 to 255, not {fill}"):
+            step(pixels, generator())
+        assert step(pixels.astype(np.float32), generator()).dtype == np.float32

@@ -126,10 +126,13 @@ def test_alternating_flip_mirrors_each_image_in_every_other_epoch():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RandomShift(-1), r"RandomShift\(pixels=-1\): expected at least 0 pixels"),
+        (lambda: RandomShift(-1), r"RandomShift\(pixels=-1\): pixels must be an integer of"),
+        (lambda: RandomShift(1.5), r"RandomShift\(pixels=1.5\): pixels must be an integer of"),
+        (lambda: RandomCropFlip(8.5), "size must be an integer of at least 1"),
+        (lambda: RandomCropFlip(8, 0.5), "padding must be an integer of at least 0"),
         (lambda: RandomShift(2, "wrap"), "padding_mode must be one of zeros, reflect"),
-        (lambda: RandomCropFlip(0), "size and shared_by must be at least 1"),
-        (lambda: RandomCropFlip(4, shared_by=0), "size and shared_by must be at least 1"),
+        (lambda: RandomCropFlip((4, 0)), "size must be an integer of at least 1"),
+        (lambda: RandomCropFlip(4, shared_by=0), "shared_by must be an integer of at least 1"),
         (lambda: RandomFlip(1.5), "p=1.5; expected 0 to 1"),
     ],
 )

@@ -174,3 +174,11 @@ def test_what_the_images_do_not_allow():
         Pipeline(NORMALIZE, Cutout(4))(pixels(1, 12, 12, 3), generator())
     x, _ = made(Pipeline(Cutout(4)), normalized + 1)  # windows and holes are for any images
     assert set(np.unique(x)) == {0, 1}
+
+
+def test_noise_of_gray_levels_is_not_for_normalized_images():
+    images = np.zeros((2, 12, 12, 3), np.float32)
+    with pytest.raises(DataError, match=r"RandomErasing\(p=1\): the images are float32, which cou"):
+        made(Pipeline(RandomErasing(1)), images)
+    x, _ = made(Pipeline(RandomErasing(1, fill=0)), images + 1)
+    assert set(np.unique(x)) == {0, 1}
