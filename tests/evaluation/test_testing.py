@@ -258,8 +258,8 @@ def test_arguments_that_mean_nothing():
         evaluation.evaluate(network(), (images, labels), batch_size=0)
     with pytest.raises(DataError, match=r"own data: the labels are \(2, 7\); expected one class"):
         evaluation.evaluate(network(), (images, np.eye(7, dtype=np.float32)[:2]))
+    rgba = np.zeros((2, SIZE, SIZE, 4), np.uint8)
     with pytest.raises(DataError, match="own data: the images have 4 channels; expected 1"):
-        rgba = np.zeros((2, SIZE, SIZE, 4), np.uint8)
         evaluation.evaluate(network(), (rgba, labels), "alexnet_10")
 
 
