@@ -1,5 +1,6 @@
 """The documents: every Python block and example runs, every command and link exists."""
 
+import json
 import os
 import re
 import shlex
@@ -165,3 +166,18 @@ def test_a_benchmark_replaces_committed_results_only_on_request(tmp_path, monkey
             sorted(p.name for p in tmp_path.iterdir()) == ["out", "results"][: 1 + bool(arguments)]
         )
     assert "benchmarks/out/" in (ROOT / ".gitignore").read_text().split()
+
+
+def test_the_readme_counts_the_twins():
+    twins = json.loads((ROOT / "docs" / "twins.json").read_text(encoding="utf-8"))["networks"]
+    numbers = [twin["float64"][key] for twin in twins.values() for key in ("forward", "gradient")]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"all {len(twins)} within 2e-10 in float64" in text
+    assert max(numbers) <= 2e-10
+
+
+def test_the_readme_links_every_page_once():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = [p.relative_to(ROOT).as_posix() for p in (ROOT / "docs").glob("*.md")]
+    for page in [*pages, "docs/derivations/README.md"]:
+        assert text.count(f"]({page})") == 1, page

@@ -1,5 +1,5 @@
-// Activations, their gradients from the output (GELU's: from the input), and sums of two arrays. For the formulas see
-// reference/activation.py.
+// Activations, their gradients from the output (GELU's: from the input), and sums of two arrays.
+// For the formulas see reference/activation.py.
 #include "common.cuh"
 
 extern "C" __global__ void apply(const REAL* x, Pixels x_at, REAL* y, Pixels y_at, int vectors,
