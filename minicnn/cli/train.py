@@ -107,6 +107,9 @@ LimitFlag = Annotated[
     int | None,
     typer.Option(min=1, help="Use at most this many training and test images, for a trial."),
 ]
+WorkersFlag = Annotated[
+    int | None, typer.Option(min=1, help="Threads that decode image files; by default one per core.")
+]
 SeedFlag = Annotated[int, typer.Option(min=0, help="Determines all random numbers.")]
 OutFlag = Annotated[Path | None, typer.Option(help="The run's folder; by default runs/MODEL-DATA.")]
 ResumeFlag = Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")]
@@ -154,6 +157,7 @@ class TrainOptions:
     class_weights: ClassWeightsFlag = None
     recipe: RecipeFlag = None
     limit: LimitFlag = None
+    workers: WorkersFlag = None
     seed: SeedFlag = 0
     weights: WeightsFlag = None
     freeze: FreezeFlag = None
@@ -217,6 +221,7 @@ def train(options: TrainOptions) -> None:
         average=_average(options.ema, options.lookahead),
         loss=_loss(options, network, training_set),
         metric=options.metric,
+        workers=options.workers,
         seed=options.seed,
         out=folder,
         resume=options.resume,

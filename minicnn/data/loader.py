@@ -50,8 +50,8 @@ class Loader:
     ) -> None:
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
-        if workers is not None and workers < 1:
-            raise ValueError(f"workers={workers}: expected at least 1")
+        if workers is not None and (not isinstance(workers, (int, np.integer)) or workers < 1):
+            raise ValueError(f"workers={workers!r}: expected a whole number of at least 1")
         self.dataset, self.batch_size, self.shuffle, self.seed = dataset, batch_size, shuffle, seed
         self.preprocess, self.augment = preprocess, augment
         self.pipeline = Pipeline.of(augment)

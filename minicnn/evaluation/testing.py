@@ -53,8 +53,8 @@ def evaluate(
     networks: list[Any] = [models] if isinstance(models, Layer) else list(models)
     if not networks:
         raise ValueError("models: expected at least one network")
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}: expected at least 1")
+    if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
     if dataset.labels.ndim != 1:
         raise DataError(
             f"{dataset.name}: the labels are {dataset.labels.shape}; expected one class per image"

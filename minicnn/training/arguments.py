@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,7 @@ def make_loader(
     preprocess: Callable[[np.ndarray], np.ndarray] | None,
     augment: Augment | None,
     seed: int,
+    workers: int | None = None,
 ) -> Loader:
     """The loader of the training data: on the GPU, if the model and the data allow it."""
     shape = metadata(model).input_shape
@@ -95,7 +97,7 @@ def make_loader(
     if isinstance(preprocess, Preprocess):
         preprocess = preprocess.for_data(train.images)
     is_resident = model_device(model) == "cuda" and can_stay(train, preprocess, augment)
-    kind: Any = ResidentLoader if is_resident else Loader
+    kind: Any = ResidentLoader if is_resident else partial(Loader, workers=workers)
     loader = kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
     loader.drop_last = recipe.drop_last
     return loader

@@ -297,6 +297,7 @@ def fit(
     loss: Loss | None = None,
     preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
     augment: Augment | None = None,
+    workers: int | None = None,
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
     out: str | Path | None = None,
@@ -340,6 +341,7 @@ def fit(
             (and where a recipe is named) the recipe's. A Preprocess is saved with the weights.
         augment: random changes of the pixels, called as `augment(images, generator)`; by default
             the recipe's.
+        workers: threads that decode image files, by default one per core. No pixel depends on it.
         seed: determines the order and augmentation of the data and the dropout masks. The same seed
             on the same machine gives the same result.
         callbacks: further callbacks, see `training.callbacks`.
@@ -362,7 +364,7 @@ def fit(
     plan = choose_recipe(model, train.name, recipe)
     preprocess = preprocess or kept_preprocess(model, recipe, train)
     epochs = checked_epochs(plan.epochs if epochs is None else epochs)
-    loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed)
+    loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed, workers)
     loss, average = loss or plan.loss or loss_of(model), average or plan.average
     check_functions(loss, clip, average)
     check_data(model, loader, {"test": test, "validation": validation}, loss)

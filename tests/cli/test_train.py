@@ -49,3 +49,21 @@ def test_names_and_files_that_do_not_exist(run, folder):
     assert "none.pth: cannot be read: No such file" in run(
         *arguments, "--weights", "none.pth", code=2
     )
+
+
+def test_workers_decode_and_change_nothing(run, folder, monkeypatch):
+    made = []
+
+    class Counted(minicnn.data.Loader):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self.workers)
+
+    monkeypatch.setattr("minicnn.training.arguments.Loader", Counted)
+    arguments = ("train", "resnet20_cifar", "--data", "images", "--epochs", 1, "--out", "run")
+    run(*arguments, "--workers", 3)
+    assert made == [3]
+    assert "workers = 3" in (folder / "run" / "config.toml").read_text(encoding="utf-8")
+    run(*arguments, "--workers", 1, "--resume")  # another number continues the same run
+    assert made == [3, 1]
+    assert "--workers" in run(*arguments, "--workers", 0, code=2)

@@ -157,5 +157,6 @@ def test_batches_are_prepared_ahead():
 
 
 def test_workers_are_checked():
-    with pytest.raises(ValueError, match="workers=0: expected at least 1"):
-        Loader(dataset(4), 2, workers=0)
+    for workers in (0, "4", 1.5):
+        with pytest.raises(ValueError, match=f"workers={workers!r}: expected a whole number of at"):
+            Loader(dataset(4), 2, workers=workers)
