@@ -108,7 +108,7 @@ LimitFlag = Annotated[
     typer.Option(min=1, help="Use at most this many training and test images, for a trial."),
 ]
 WorkersFlag = Annotated[
-    int | None, typer.Option(min=1, help="Threads that decode image files; by default one per core.")
+    int | None, typer.Option(min=1, help="Threads that decode images; by default one per core.")
 ]
 SeedFlag = Annotated[int, typer.Option(min=0, help="Determines all random numbers.")]
 OutFlag = Annotated[Path | None, typer.Option(help="The run's folder; by default runs/MODEL-DATA.")]
