@@ -376,11 +376,10 @@ def fit(
         check_folder(folder)
     rng.seed(seed)
     remember_data(model, loader)
-    kept = epochs, folder, metric, clip, accumulate, average
     trainer = Trainer(
         *(model, loader, test, validation, loss, rule),
         schedule=make_schedule(schedule, plan, warm_up),
-        settings=Settings(*kept, checkpoint_seconds),
+        settings=Settings(epochs, folder, metric, clip, accumulate, average, checkpoint_seconds),
         recipe_callbacks=plan.make_callbacks(),
         callbacks=[*_standard_callbacks(folder, progress), *callbacks],
     )
