@@ -43,7 +43,8 @@ def evaluate(
         original images: `data.load_splits(source, memory=0)` keeps the files. Without files, the
         pixels of the data set are the originals.
     protocol: a name in `PROTOCOLS`, or a Protocol.
-    batch_size: how many views the network gets at a time.
+    batch_size: how many views the network gets at a time; of whole images, which are larger than
+        its input, as many as have so many pixels.
     on_batch: called with the number of images that one network is through with.
     Labels, and the outputs of several networks, are matched by the names of the classes.
     Raises DataError for images of which no views can be made, ValueError for networks of different
@@ -101,16 +102,25 @@ def _probabilities(
     found: list[np.ndarray] = []
     model.eval()
     network, normalize = fuse(_form(model, plan)), _normalization(model, plan)
+    most = _most(model, plan, batch_size)
     try:
         with no_grad():
             for images in _chunks(_views(model, dataset, plan), batch_size):
-                for scores in _scores(network, normalize, images, batch_size):
+                for scores in _scores(network, normalize, images, most):
                     found.append(_averaged(scores, loss, plan))
                 if on_batch:
                     on_batch(len(images))
     finally:
         model.train(was_training)
     return np.array(found, np.float32)
+
+
+def _most(model: Layer, plan: Protocol, batch_size: int) -> Callable[[np.ndarray], int]:
+    """How many of these views `(n, h, w, C)` the network gets at a time."""
+    if not plan.dense:
+        return lambda pixels: batch_size
+    height, width, _ = metadata(model).input_shape or (1, 1, 0)
+    return lambda pixels: max(1, batch_size * height * width // pixels[0, ..., 0].size)
 
 
 def _averaged(scores: np.ndarray, loss: Any, plan: Protocol) -> np.ndarray:
@@ -128,15 +138,18 @@ def _form(model: Layer, plan: Protocol) -> Layer:
 
 
 def _scores(
-    network: Layer, normalize: Normalize, images: list[Views], batch_size: int
+    network: Layer,
+    normalize: Normalize,
+    images: list[Views],
+    most: Callable[[np.ndarray], int],
 ) -> Iterator[np.ndarray]:
     """For each image the scores `(views, classes)`; of a map of scores, the mean over space."""
     device = model_device(network)
 
     def run(pixels: np.ndarray) -> np.ndarray:
-        parts = []
-        for first in range(0, len(pixels), batch_size):
-            x = normalize(pixels[first : first + batch_size])
+        parts, step = [], most(pixels)
+        for first in range(0, len(pixels), step):
+            x = normalize(pixels[first : first + step])
             y = to_host(network(to_input(x, device)))
             parts.append(y.mean(axis=(1, 2)) if y.ndim == 4 else y)
         return np.concatenate(parts).astype(np.float32)

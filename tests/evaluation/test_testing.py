@@ -271,3 +271,16 @@ def test_an_ensemble_is_the_same_in_any_order(files):
     assert first.classes == second.classes == tuple("cbadefg")
     np.testing.assert_array_equal(first.labels, second.labels)
     np.testing.assert_allclose(first.probabilities, second.probabilities, rtol=1e-6)
+
+
+def test_a_batch_of_whole_images_has_no_more_pixels_than_one_of_crops(files, monkeypatch):
+    shapes, to_input = [], evaluation.testing.to_input
+
+    def counted(x, device):
+        shapes.append(x.shape)
+        return to_input(x, device)
+
+    monkeypatch.setattr(evaluation.testing, "to_input", counted)
+    evaluation.evaluate(network(), files, "vgg_dense", batch_size=12)
+    assert max(n for n, *_ in shapes) > 1
+    assert all(n == 1 or n * h * w <= 12 * SIZE * SIZE for n, h, w, _ in shapes)
