@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 from .. import registry
@@ -13,7 +14,7 @@ from ..errors import CheckpointError
 from ..layers import Layer, Network, metadata
 from ..registry import TorchForm
 from .head import keep_new_head
-from .safetensors import is_torchs, model_tensors, put_into, read, saved_preprocess
+from .safetensors import described, is_torchs, model_tensors, put_into, read
 from .torch_file import read_torch
 from .torch_state import own_tensors
 
@@ -45,6 +46,7 @@ def load_into(
     is_ours = path.suffix == ".safetensors"
     tensors, about = read(path) if is_ours else (read_torch(path), {"format": "pt"})
     state = model_tensors(tensors)
+    preprocess = _preprocess(model, path, about)
     try:
         in_torchs_layout = is_torchs(model, state, about)
         if in_torchs_layout:
@@ -56,7 +58,7 @@ def load_into(
         raise CheckpointError(f"{path}: {error}") from None
     if said:
         report(f"{path}: {said}")
-    _take_preprocess(model, about)
+    model.preprocess = preprocess
     model.train()
 
 
@@ -75,15 +77,14 @@ def _check_options(model: Layer) -> None:
             )
 
 
-def _take_preprocess(model: Network, about: Mapping[str, str]) -> None:
-    """Weights bring what they were trained with: torch's by the network, ours in the metadata."""
+def _preprocess(model: Network, path: Path, about: Mapping[str, str]) -> Any:
+    """What the weights were trained with: torch's by the network, ours in the metadata."""
     form = _torch_form(model)
     if any(key.startswith("minicnn.") for key in about):
-        found = saved_preprocess(about)
+        found = described(path, about)["preprocess"]
     else:
         found = form.preprocess if form else None
-    is_known = isinstance(found, Preprocess)
-    model.preprocess = found.for_input(model.input_shape) if is_known else found
+    return found.for_input(model.input_shape) if isinstance(found, Preprocess) else found
 
 
 def _fetch(url: str, checksum: str | None) -> Path:

@@ -156,15 +156,17 @@ def load(path: AnyPath, model: Layer | None = None, name: str | None = None) -> 
     Raises CheckpointError if the file is damaged, names no known model, or does not fit.
     """
     tensors, metadata = read(path)
+    found: dict[str, Any] = {}
     if model is None:
         model = _make_model(path, metadata, name)
     elif isinstance(model, Network) and MODEL in metadata:
-        _take_metadata(model, json.loads(metadata[MODEL]))
+        found = described(path, metadata)
     state = model_tensors(tensors)
     try:
         put_into(model, state, is_torchs(model, state, metadata))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
+    vars(model).update(found)
     return model.eval()
 
 
@@ -236,10 +238,20 @@ def preprocess_from_json(found: Any) -> Any:
     return Preprocess(**arguments)
 
 
-def saved_preprocess(metadata: Mapping[str, str]) -> Any:
-    """What the network in a file of minicnn's was trained with; None if it does not say."""
-    about = json.loads(metadata[MODEL]) if MODEL in metadata else {}
-    return preprocess_from_json(about.get("preprocess"))
+def described(path: AnyPath, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The classes, preprocess and trained_on of the network in a file, from its metadata.
+
+    Raises CheckpointError if these are damaged.
+    """
+    try:
+        about = json.loads(metadata.get(MODEL, "{}"))
+        return {
+            "classes": tuple(about.get("classes", ())),
+            "preprocess": preprocess_from_json(about.get("preprocess")),
+            "trained_on": about.get("trained_on", ""),
+        }
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{path}: its metadata are damaged: {error}") from None
 
 
 def _unknown_preprocess(images: Any) -> Any:
@@ -273,7 +285,7 @@ def _make_model(path: AnyPath, metadata: Mapping[str, str], name: str | None) ->
         options = current_options(about.get("options", {}))
         with skip_init():
             model = registry.create(name, recipe=recipe, **options)
-        _take_metadata(model, about)
+        vars(model).update(described(path, metadata))
     except CheckpointError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -284,13 +296,6 @@ def _make_model(path: AnyPath, metadata: Mapping[str, str], name: str | None) ->
 def is_own(name: str) -> bool:
     """True for the name of a function in a file of one's own: `FILE.py:FUNCTION`."""
     return ".py:" in name
-
-
-def _take_metadata(model: Network, about: Mapping[str, Any]) -> None:
-    """Put the classes and what belongs to them from a file's metadata into the network."""
-    model.classes = tuple(about.get("classes", ()))
-    model.preprocess = preprocess_from_json(about.get("preprocess"))
-    model.trained_on = about.get("trained_on", "")
 
 
 def model_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -91,6 +91,32 @@ def test_damaged_description(tmp_path, about, fault):
         minicnn.load(path)
 
 
+@pytest.mark.parametrize("about", ["{", "[]", '{"classes": 3}', '{"preprocess": {"x": 1}}'])
+def test_damaged_description_with_a_model(tmp_path, about):
+    path = tmp_path / "t.safetensors"
+    model = models.create("lenet5", num_classes=5)
+    ours.write(path, model.state_dict(), {ours.MODEL: about})
+    with pytest.raises(CheckpointError, match=r"t\.safetensors: its metadata are damaged"):
+        minicnn.load(path, model)
+    with pytest.raises(CheckpointError, match=r"t\.safetensors: its metadata are damaged"):
+        models.create("lenet5", num_classes=5, weights=path)
+
+
+def test_weights_that_do_not_fit_change_nothing(tmp_path):
+    path, model, other = tmp_path / "t.safetensors", *map(five_classes, ("abcde", "vwxyz"))
+    minicnn.save(model, path)
+    other.output = Linear(84, 6)
+    with pytest.raises(CheckpointError, match="weights do not fit"):
+        minicnn.load(path, other)
+    assert other.classes == tuple("vwxyz")
+
+
+def five_classes(names):
+    model = models.create("lenet5", num_classes=5)
+    model.classes = tuple(names)
+    return model
+
+
 def test_arrays_that_are_no_weights_are_refused_by_name(tmp_path):
     path = tmp_path / "x.safetensors"
     model = models.create("lenet5", seed=0)
