@@ -298,6 +298,23 @@ def test_the_digits_stay_on_the_device(emulate):
     assert run.launches.count("batch") == 10
 
 
+@pytest.mark.parametrize("average", [training.EMA(0.9), training.Lookahead(2)])
+def test_averages_are_resumed_on_the_device(emulate, tmp_path, average):
+    class Devices(training.Callback):
+        def on_train_start(self, trainer):
+            self.found = {device.array_device(array) for array in trainer.average.state.values()}
+
+    emulate()
+    options = {"average": average, "optimizer": "sgd", "callbacks": [Devices()]}
+    whole, _ = fit(epochs=3, **options)
+    fit(epochs=2, out=tmp_path, **options)
+    model, _ = fit(epochs=3, out=tmp_path, resume=True, **options)
+    assert options["callbacks"][0].found == {"cuda"}
+    expected = parameters(whole)
+    for name, array in parameters(model).items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
 def test_what_goes_wrong_is_said(emulate):
     emulate()
     with pytest.raises(ShapeError, match="labels run from 0 to 5; the network has classes 0 to 4"):
