@@ -1,6 +1,6 @@
 """The records of the check: one geometry with its numbers, one faulty form, one operation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,6 +38,13 @@ class Case:
 
 
 Form = Callable[[Case], Array]
+
+# What code computes with that does not have these parameters.
+NEUTRAL: dict[str, Callable[[Array], Array]] = {
+    "b": np.zeros_like,
+    "beta": np.zeros_like,
+    "gamma": np.ones_like,
+}
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,21 @@ class Operation:
     optional: frozenset[str] = frozenset()  # results that need not be there
     settle: Callable[[Case, Results], Case] = lambda case, observed: case
     may_refuse: Callable[[Case], bool] = lambda case: False
+
+    def without(self, names: Sequence[str]) -> "Operation":
+        """The operation with the values of `NEUTRAL` for these arrays, without their gradients."""
+
+        def neutral(cases: list[Case]) -> list[Case]:
+            return [c.but(**{name: NEUTRAL[name](c.arrays[name]) for name in names}) for c in cases]
+
+        gone = {f"d{name}" for name in names}
+        return replace(
+            self,
+            formulas={r: formula for r, formula in self.formulas.items() if r not in gone},
+            cases=lambda generator: neutral(self.cases(generator)),
+            small=lambda: neutral(self.small()),
+            gradients=tuple(name for name in self.gradients if name not in gone),
+        )
 
     def right(self, case: Case) -> Results:
         """The right results, where nothing was observed."""

@@ -6,15 +6,16 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from copy import copy
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from ...kernels.types import Array
 from .arguments import ARRAYS, UPSTREAM, SignatureError, fill, parameters
-from .case import Case, Operation
+from .case import NEUTRAL, Case, Operation
 from .subject import (
     Failure,
     Outcome,
@@ -42,9 +43,19 @@ class Pair:
     layout: str = "NCHW"
     framework: str = "numpy"
     files: set[str] = field(default_factory=set)
+    absent: tuple[str, ...] = ()  # arrays that forward does not take
+
+    def fitted(self) -> Self:
+        """The pair with cases for the arrays that forward takes: without a bias it is 0."""
+        taken = {ARRAYS.get(p.name, p.name) for p in parameters(self.forward)[1:]}
+        other, arrays = copy(self), self.operation.small()[0].arrays
+        other.absent = tuple(name for name in arrays if name in NEUTRAL and name not in taken)
+        other.operation = self.operation.without(other.absent)
+        return other
 
     def describe(self) -> str:
         layout = f", {self.layout}" if self.operation.images else ""
+        layout += f", without {' and '.join(self.absent)}" if self.absent else ""
         names = [self.forward.__name__] + ([self.backward.__name__] if self.backward else [])
         if names[0] == "forward":
             names = [self.name]
@@ -214,13 +225,15 @@ class AutogradFunction(Pair):
     def interleaved(self, case: Case, other: Case) -> Outcome | None:
         return None
 
+    def accepts(self, case: Case) -> bool:
+        return case.output == "y" and super().accepts(case)
+
     def describe(self) -> str:
-        return f"{self.name} (torch.autograd.Function, {self.layout})"
+        rest = f", without {' and '.join(self.absent)}" if self.absent else ""
+        return f"{self.name} (torch.autograd.Function, {self.layout}{rest})"
 
     def run(self, case: Case) -> Outcome:
         outcome = Outcome()
-        if case.output != "y":
-            return outcome
         arrays = {name: self.wrap(name, a) for name, a in case.arrays.items()}
         before = {name: to_float(a).copy() for name, a in arrays.items()}
         for tensor in arrays.values():
@@ -241,9 +254,10 @@ class AutogradFunction(Pair):
         except Exception as error:
             outcome.failures["backward"] = failure(error, self.files)
             return outcome
-        for name, (array, tensor) in zip(self.operation.gradients, arrays.items(), strict=True):
-            if tensor.grad is not None:
-                outcome.results[f"d{array}"] = self.unwrap(f"d{array}", tensor.grad)
+        for name in self.operation.gradients:
+            gradient = arrays[name.removeprefix("d")].grad
+            if gradient is not None:
+                outcome.results[name] = self.unwrap(name, gradient)
             else:
                 outcome.missing.append(name)
         return outcome

@@ -1,7 +1,6 @@
 """Layers of minicnn as code under test: made anew for each geometry, or one layer as it is."""
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from ...kernels.types import Array
 from ...layers import Layer
 from .arguments import SignatureError
-from .case import Case, Operation
+from .case import NEUTRAL, Case, Operation
 from .functions import quiet
 from .subject import Outcome, changed, failure, to_float
 
@@ -37,12 +36,6 @@ PARAMETERS = {  # the names under which layers keep them
     "b": ("bias", "b"),
     "gamma": ("weight", "gamma", "scale", "gain"),
     "beta": ("bias", "beta", "shift"),
-}
-# What a layer computes with that does not have these parameters.
-ABSENT: dict[str, Callable[[Array], Array]] = {
-    "b": np.zeros_like,
-    "beta": np.zeros_like,
-    "gamma": np.ones_like,
 }
 
 
@@ -104,17 +97,14 @@ class LayerSubject:
         found, own = self.parameters(layer, case), dict(layer.named_parameters())
         unknown = [n for n, p in own.items() if all(p is not q for q in found.values())]
         missing = [name for name in case.arrays if name != "x" and name not in found]
-        absent = [name for name in missing if name in ABSENT]
+        absent = tuple(name for name in missing if name in NEUTRAL)
         if unknown or len(absent) < len(missing):
             names = [n for array in case.arrays for n in PARAMETERS.get(array, ())]
             raise SignatureError(
                 f"{self.name}: its parameters are called {', '.join(own) or '(none)'}; "
                 f"expected {', '.join(names) or 'none'}"
             )
-        operation = self.operation
-        for name in absent:
-            operation = without(operation, name)
-        return replace(self, operation=operation, absent=tuple(absent))
+        return replace(self, operation=self.operation.without(absent), absent=absent)
 
     def parameters(self, layer: Layer, case: Case) -> dict[str, Any]:
         """The layer's parameters by the case's names for them."""
@@ -177,21 +167,6 @@ class LayerSubject:
 
     def interleaved(self, case: Case, other: Case) -> Outcome | None:
         return None  # a layer saves for the last forward only
-
-
-def without(operation: Operation, name: str) -> Operation:
-    """The operation with the neutral values of `ABSENT` for that array, without its gradient."""
-
-    def neutral(cases: list[Case]) -> list[Case]:
-        return [c.but(**{name: ABSENT[name](c.arrays[name])}) for c in cases]
-
-    return replace(
-        operation,
-        formulas={r: f for r, f in operation.formulas.items() if r != f"d{name}"},
-        cases=lambda generator: neutral(operation.cases(generator)),
-        small=lambda: neutral(operation.small()),
-        gradients=tuple(g for g in operation.gradients if g != f"d{name}"),
-    )
 
 
 # -- a layer of an operation of its own ------------------------------------------------------------

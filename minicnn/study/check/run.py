@@ -1,6 +1,7 @@
 """The check of one subject: verdicts, diagnosis, examples, in the student's own terms."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ def check_subject(subject: Subject, seed: int = 0, layout: str | None = None) ->
     """Judge and diagnose one subject. layout: a key of `LAYOUTS`, or None to find it by trying."""
     subjects: Sequence[Subject] = [subject]
     if isinstance(subject, Pair):
-        subjects = _settled(subject, layout)
+        subjects = _settled(subject.fitted(), layout)
     elif isinstance(subject, LayerSubject):
         subjects = [subject.settled()]
     found = [_examined(s, seed) for s in subjects]
@@ -81,9 +82,9 @@ def _settled(pair: Pair, layout: str | None) -> list[Pair]:
 
 
 def _with(pair: Pair, framework: str, layout: str) -> Pair:
-    if isinstance(pair, AutogradFunction):
-        return AutogradFunction(pair.name, pair.operation, pair.function, layout, pair.files)
-    return replace(pair, framework=framework, layout=layout)
+    other = copy(pair)
+    other.framework, other.layout = framework, layout
+    return other
 
 
 def _in_own_terms(check: Check, subject: Subject) -> Check:

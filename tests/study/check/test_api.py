@@ -143,6 +143,48 @@ def test_a_layer_without_a_bias_is_right():
     assert [row.verdict for row in study.check(Convolution).rows] == ["right", "wrong", "right"]
 
 
+def conv_forward(x, w, stride, pad):
+    nhwc, hwio = x.transpose(0, 2, 3, 1), w.transpose(2, 3, 1, 0)
+    y = reference.conv2d(nhwc, hwio, None, stride, pad)
+    return y.transpose(0, 3, 1, 2), (nhwc, hwio, stride, pad)
+
+
+def conv_backward(dout, cache):
+    x, w, *geometry = cache
+    dy = dout.transpose(0, 2, 3, 1)
+    dx = reference.conv2d_grad_input(dy, w, x.shape, *geometry)
+    dw, _ = reference.conv2d_grad_weight(dy, x, w.shape, *geometry)
+    return dx.transpose(0, 3, 1, 2), dw.transpose(3, 2, 0, 1)
+
+
+def test_functions_without_a_bias_are_right():
+    check = study.check(conv_forward, conv_backward)
+    assert check.ok and check.possible == 4, str(check)
+    assert check.how.endswith("(numpy, NCHW, without b)")
+    doubled = study.check(conv_forward, lambda dout, cache: conv_backward(2 * dout, cache))
+    assert [row.verdict for row in doubled.rows] == ["right", "wrong", "wrong"]
+
+
+def test_an_autograd_function_has_no_test_mode():
+    torch = pytest.importorskip("torch")
+
+    class BatchNorm(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, eps):
+            inv_std = 1 / torch.sqrt(x.var(0, unbiased=False) + eps)
+            normalized = (x - x.mean(0)) * inv_std
+            ctx.save_for_backward(normalized, inv_std)
+            return normalized
+
+        @staticmethod
+        def backward(ctx, dy):
+            normalized, inv_std = ctx.saved_tensors
+            return inv_std * (dy - dy.mean(0) - normalized * (dy * normalized).mean(0)), None
+
+    check = study.check(BatchNorm)
+    assert check.ok and [row.result for row in check.rows] == ["y", "dx"], str(check)
+
+
 def test_parameters_of_unknown_names_give_no_verdict():
     class Convolution(Layer):
         def __init__(self, in_channels, out_channels, kernel_size):
