@@ -10,7 +10,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Mean and standard deviation of the training pixels, where full brightness is 1.
 MNIST_MEAN, MNIST_STD = 0.1307, 0.3081
 CIFAR10_INPUT = Preprocess(
-    size=(32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616)
+    size=(32, 32), channels=3, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616)
 )
 
 
@@ -21,9 +21,7 @@ def imagenet_input(
 
     std=1/255 keeps the scale of 0 to 255 that the early papers use.
     """
-    return Preprocess(
-        size=(size, size), mean=IMAGENET_MEAN, std=std, image_size=(resize, resize), crop=True
-    )
+    return Preprocess((size, size), 3, IMAGENET_MEAN, std, image_size=(resize, resize), crop=True)
 
 
 def crop_and_flip(size: int, padding: int = 0) -> RandomCropFlip:

@@ -45,6 +45,15 @@ class Preprocess:
     def __post_init__(self) -> None:
         if isinstance(self.mean, str) and self.mean not in (PER_CHANNEL, PER_PIXEL):
             raise ValueError(f"mean={self.mean!r}: expected numbers, {PER_CHANNEL} or {PER_PIXEL}")
+        mean = self.mean.channel_means if isinstance(self.mean, MeanImage) else self.mean
+        for name, value in (("mean", mean), ("std", self.std)):
+            if not isinstance(value, str) and np.size(value) not in (1, self.channels):
+                raise ValueError(
+                    f"{name}={value}: {np.size(value)} numbers; expected 1, or one for each of the "
+                    f"{self.channels} channels"
+                )
+        if not np.all(np.asarray(self.std) > 0):
+            raise ValueError(f"std={self.std}: expected numbers larger than 0")
 
     @property
     def decode(self) -> Decode:

@@ -226,7 +226,8 @@ class ScaleJitter(WindowRule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not max(self.output_size) <= self.shorter[0] <= self.shorter[1]:
+        least, most = pair(self.shorter, "shorter")
+        if not max(self.output_size) <= least <= most:
             raise ValueError(
                 f"shorter={self.shorter}: expected (least, most) pixels that cover {self.size}"
             )
@@ -234,7 +235,7 @@ class ScaleJitter(WindowRule):
     def draw_box(
         self, size: Size, generator: np.random.Generator
     ) -> tuple[float, float, float, float]:
-        least, most = self.shorter
+        least, most = pair(self.shorter, "shorter")
         length = int(generator.integers(least, most + 1))
         (h, w), short = self.output_size, min(size)
         height, width = (max(length, round(side * length / short)) for side in size)
@@ -242,7 +243,8 @@ class ScaleJitter(WindowRule):
         return _box_before_scaling(size, (height, width), (int(top), int(left)), (h, w))
 
     def _scaled_to(self, size: Size) -> dict[str, Any]:
-        return {"shorter": tuple(self._scaled_length(length, size) for length in self.shorter)}
+        lengths = pair(self.shorter)
+        return {"shorter": tuple(self._scaled_length(length, size) for length in lengths)}
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,7 @@ class CenterCrop(WindowRule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if max(self.output_size) > self.shorter:
+        if not hasattr(self.shorter, "__index__") or max(self.output_size) > self.shorter:
             raise ValueError(f"shorter={self.shorter}: expected pixels that cover {self.size}")
 
     def draw_box(

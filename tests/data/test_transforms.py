@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn.data import Preprocess
+from minicnn.data.mean_image import MeanImage
 from minicnn.errors import DataError
 
 
@@ -43,3 +44,18 @@ def test_whole_and_padded_images_are_normalized_alike(channels):
     whole = Preprocess((6, 7), channels, mean, std)(pixels)
     padded = Preprocess((8, 9), channels, mean, std)(pixels)
     np.testing.assert_array_equal(whole, padded[:, 1:7, 1:8])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"std": 0}, "std=0: expected numbers larger than 0"),
+        ({"channels": 3, "std": (0.2, 0.0, 0.2)}, r"std=\(0.2, 0.0, 0.2\): expected numbers la"),
+        ({"std": (0.2, 0.3, 0.4)}, "std=.*: 3 numbers; expected 1, or one for each of the 1 chan"),
+        ({"channels": 3, "mean": (0.2, 0.3)}, "mean=.*: 2 numbers; expected 1, or one for each of"),
+        ({"mean": MeanImage(np.zeros((4, 4, 3)))}, "mean=.*: 3 numbers; expected 1"),
+    ],
+)
+def test_numbers_that_do_not_fit_the_channels(options, message):
+    with pytest.raises(ValueError, match=message):
+        Preprocess((4, 4), **options)

@@ -193,6 +193,8 @@ def test_for_input():
         (lambda: CenterCrop(8, interpolation=()), "interpolation='': expected one of nearest"),
         (lambda: CenterCrop(8, flip=2), "flip=2: expected a probability, 0 to 1"),
         (lambda: CenterCrop(224, 200), "shorter=200: expected pixels that cover 224"),
+        (lambda: CenterCrop(8, 10.5), "shorter=10.5: expected pixels that cover 8"),
+        (lambda: ScaleJitter(8, (10, 12.5)), r"shorter=\(10, 12.5\): expected an integer >= 1"),
         (lambda: ScaleJitter(224, (200, 300)), r"shorter=\(200, 300\): expected \(least, most\)"),
         (lambda: ScaleJitter(224, (300, 256)), r"shorter=\(300, 256\): expected \(least, most\)"),
     ],

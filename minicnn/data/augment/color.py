@@ -181,8 +181,10 @@ class Lighting(ColorStep):
     components: Components
 
     def __post_init__(self) -> None:
-        if self.std < 0:
-            raise ValueError(f"{self}: std must be at least 0")
+        if not 0 <= self.std < np.inf:
+            raise ValueError(f"{self}: std must be finite and at least 0")
+        if not isinstance(self.components, Components):
+            raise ValueError(f"{self}: components must be KRIZHEVSKY, FB_RESNET or Components")
 
     def maps(
         self, means: np.ndarray, generator: np.random.Generator

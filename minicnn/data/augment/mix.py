@@ -95,5 +95,5 @@ def _span(length: int, size: int, generator: np.random.Generator) -> tuple[slice
 
 
 def _check_alpha(step: Step, alpha: float) -> None:
-    if not alpha > 0:
-        raise ValueError(f"{step}: alpha must be larger than 0")
+    if not 0 < alpha < np.inf:
+        raise ValueError(f"{step}: alpha must be finite and larger than 0")

@@ -119,5 +119,8 @@ def test_gray_images():
 def test_arguments_that_mean_nothing():
     with pytest.raises(ValueError, match="contrast must be from 0 to 1"):
         ColorJitter(contrast=1.5)
-    with pytest.raises(ValueError, match="std must be at least 0"):
-        Lighting(-0.1, KRIZHEVSKY)
+    for std in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="std must be finite and at least 0"):
+            Lighting(std, KRIZHEVSKY)
+    with pytest.raises(ValueError, match="components must be KRIZHEVSKY, FB_RESNET or"):
+        Lighting(0.1, None)

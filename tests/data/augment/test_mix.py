@@ -81,7 +81,7 @@ def test_cutmix_happens_with_its_probability():
 
 
 def test_arguments_that_mean_nothing():
-    with pytest.raises(ValueError, match=r"Mixup\(alpha=0\): alpha must be larger than 0"):
+    with pytest.raises(ValueError, match=r"Mixup\(alpha=0\): alpha must be finite and larger"):
         Mixup(0)
     with pytest.raises(ValueError, match="p=3; expected 0 to 1"):
         CutMix(1.0, p=3)
