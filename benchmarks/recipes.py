@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +84,19 @@ def as_torch(x: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(x).permute(0, 3, 1, 2)
 
 
-def test(model: torch.nn.Module, dataset: data.Dataset, preprocess: Any) -> tuple[float, float]:
-    """The mean loss, and the accuracy in 0..1."""
+def evaluate(
+    model: torch.nn.Module,
+    dataset: data.Dataset,
+    preprocess: Any,
+    outputs_of: Callable[..., torch.Tensor] = torch.nn.Module.__call__,
+) -> tuple[float, float]:
+    """The mean loss, and the accuracy in 0..1. outputs_of(model, x): the logits of a batch."""
     model.eval()
     loss, right = 0.0, 0
     with torch.no_grad():
         for start in range(0, len(dataset), EVALUATION_BATCH):
             rows = np.arange(start, min(start + EVALUATION_BATCH, len(dataset)))
-            outputs = model(as_torch(preprocess(dataset.images[rows])))
+            outputs = outputs_of(model, as_torch(preprocess(dataset.images[rows])))
             labels = torch.from_numpy(dataset.labels[rows])
             loss += float(F.cross_entropy(outputs, labels, reduction="sum"))
             right += int((outputs.argmax(1) == labels).sum())
@@ -116,7 +122,13 @@ def train_epoch(run: argparse.Namespace, model: Any, optimizer: Any, loader: Any
         loss_sum += loss.item() * len(x)
         right += int((outputs.detach().argmax(1) == targets).sum())
         seen += len(x)
-    seconds = time.perf_counter() - started
+    return columns(epoch, loss_sum, right, seen, rate, time.perf_counter() - started)
+
+
+def columns(
+    epoch: int, loss_sum: float, right: int, seen: int, rate: float, seconds: float
+) -> dict[str, Any]:
+    """The columns of the history that training fills; epoch: those before it."""
     return {
         "epoch": epoch + 1,
         "train_loss": loss_sum / seen,
@@ -125,6 +137,26 @@ def train_epoch(run: argparse.Namespace, model: Any, optimizer: Any, loader: Any
         "seconds": seconds,
         "images_per_second": seen / seconds,
     }
+
+
+def run_folder(
+    run: argparse.Namespace, name: str, recipe: str, train: data.Dataset, held_out: data.Dataset
+) -> Path:
+    """Make the run's folder, and write `configuration.json` into it."""
+    folder = run.out or Path("runs") / f"torch-{name}-{recipe}-{run.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "model": name,
+        "engine": "torch",
+        "epochs": run.plan.epochs,
+        "recipe": {key: describe(value) for key, value in vars(run.plan).items()},
+        "seed": run.seed,
+        "data": identity(train),
+        "test data": identity(held_out),
+        **common.environment(run.threads),
+    }
+    (folder / "configuration.json").write_text(json.dumps(settings, indent=1))
+    return folder
 
 
 def main() -> None:
@@ -140,8 +172,7 @@ def main() -> None:
     model = twin(run.network, ours, classes)
     loader = make_loader(ours, train, run.plan, None, None, None, run.seed)
     optimizer = make_optimizer(ours, model, run.plan)
-    folder = run.out or Path("runs") / f"torch-{run.network}-{run.recipe or 'default'}-{run.seed}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = run_folder(run, run.network, run.recipe or "default", train, held_out)
     history, checkpoint = History(), folder / "last.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=False)
@@ -151,20 +182,9 @@ def main() -> None:
         torch.set_rng_state(state["random"])
     else:
         torch.manual_seed(run.seed)
-    settings = {
-        "model": run.network,
-        "engine": "torch",
-        "epochs": run.plan.epochs,
-        "recipe": {key: describe(value) for key, value in vars(run.plan).items()},
-        "seed": run.seed,
-        "data": identity(train),
-        "test data": identity(held_out),
-        **common.environment(run.threads),
-    }
-    (folder / "configuration.json").write_text(json.dumps(settings, indent=1))
     while loader.epoch < run.plan.epochs:
         row = dict.fromkeys(COLUMNS) | train_epoch(run, model, optimizer, loader)
-        row["test_loss"], row["test_accuracy"] = test(model, held_out, loader.preprocess)
+        row["test_loss"], row["test_accuracy"] = evaluate(model, held_out, loader.preprocess)
         history.rows.append(row)
         print(f"epoch {row['epoch']}/{run.plan.epochs}: {describe_row(row)}", flush=True)
         state = {
