@@ -100,7 +100,7 @@ def test_numbers_must_agree(tmp_path):
     with pytest.raises(
         DataError,
         match="'nothing/here' is neither a data set "
-        r"\(mnist, fashion_mnist, cifar10, cifar100, digits\) nor a folder",
+        r"\(mnist, fashion_mnist, cifar10, cifar100, digits, imagenet\) nor a folder",
     ):
         data.load("nothing/here")
 
