@@ -42,6 +42,8 @@ def _kernel(c: Case) -> Any:
     return c.kernel[0] if c.kernel[0] == c.kernel[1] else c.kernel
 
 
+STRIDES = {"stride", "s", "strides"}
+PADDINGS = {"padding", "pad", "p_pad"}
 # The dictionaries of the courses, and single values; each by the names that are in use.
 VALUES: dict[str, Callable[[Case], Any]] = {
     "conv_param": _conv_param,
@@ -52,8 +54,8 @@ VALUES: dict[str, Callable[[Case], Any]] = {
     "bn_params": _bn_param,
     "ln_param": lambda c: {"eps": c.eps},
     "dropout_param": lambda c: {"p": c.p, "mode": _mode(c)},
-    **dict.fromkeys(("stride", "s", "strides"), lambda c: c.stride),
-    **dict.fromkeys(("padding", "pad", "p_pad"), lambda c: c.padding),
+    **dict.fromkeys(STRIDES, lambda c: c.stride),
+    **dict.fromkeys(PADDINGS, lambda c: c.padding),
     **dict.fromkeys(("kernel_size", "pool_size", "window", "ksize", "k_size"), _kernel),
     **dict.fromkeys(("pool_height", "kh", "HH"), lambda c: c.kernel[0]),
     **dict.fromkeys(("pool_width", "kw", "WW"), lambda c: c.kernel[1]),
@@ -66,7 +68,8 @@ VALUES: dict[str, Callable[[Case], Any]] = {
     "is_training": lambda c: c.output != "y_test",
     "mode": _mode,
     **dict.fromkeys(("p", "dropout_ratio", "rate", "drop_prob"), lambda c: c.p),
-    **dict.fromkeys(("size", "n", "depth_radius"), lambda c: c.size),
+    "size": lambda c: c.settings["size"] if "size" in c.settings else _kernel(c),
+    **dict.fromkeys(("n", "depth_radius"), lambda c: c.size),
     "dilation": lambda c: 1,
     "groups": lambda c: 1,
 }

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...kernels.types import Array
-from .arguments import ARRAYS, UPSTREAM, SignatureError, fill, parameters
+from .arguments import ARRAYS, PADDINGS, STRIDES, UPSTREAM, SignatureError, fill, parameters
 from .case import NEUTRAL, Case, Operation
 from .subject import (
     Failure,
@@ -91,11 +91,20 @@ class Pair:
         return outcome
 
     def accepts(self, case: Case) -> bool:
-        if "kernel" not in case.settings or not case.padding:
-            return True
-        return any(p.name in ("pad", "padding") for p in parameters(self.forward)) or bool(
-            re.search(r"""["']pad(ding)?["']""", _source(self.forward))
-        )
+        """False for a padding or stride that forward does not take.
+
+        The dictionary of a convolution has both; of a pooling it has a padding if forward reads it.
+        """
+        names = {p.name for p in parameters(self.forward)}
+        has_record = any(name.endswith(("_param", "_params")) for name in names)
+        is_pool = "kernel" in case.settings
+        if case.settings.get("padding") and not names & PADDINGS:
+            read = re.search(r"""["']pad(ding)?["']""", _source(self.forward))
+            if not (has_record and (read or not is_pool)):
+                return False
+        if "stride" in case.settings and not names & STRIDES and not has_record:
+            return case.kernel == (case.stride,) * 2 if is_pool else case.stride == 1
+        return True
 
     def run_forward(self, case: Case, outcome: Outcome) -> dict[str, Any]:
         """Call forward; the result is what backward may ask for by name."""

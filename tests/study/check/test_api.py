@@ -165,6 +165,26 @@ def test_functions_without_a_bias_are_right():
     assert [row.verdict for row in doubled.rows] == ["right", "wrong", "wrong"]
 
 
+def test_functions_without_padding_and_stride_are_right():
+    def only_stride(x, w, b, stride):
+        y, cache = conv_forward(x, w, stride, 0)
+        return y + b.reshape(-1, 1, 1), cache
+
+    def backward(dout, cache):
+        return *conv_backward(dout, cache), dout.sum(axis=(0, 2, 3))
+
+    def neither(x, w, b):
+        return only_stride(x, w, b, 1)
+
+    def ignored(x, w, b, conv_param):
+        return only_stride(x, w, b, conv_param["stride"])
+
+    for forward, total in ((only_stride, 5), (neither, 3)):
+        check = study.check(forward, backward, operation="conv2d")
+        assert check.ok and check.rows[0].total == total, str(check)
+    assert study.check(ignored, backward, operation="conv2d").rows[0].verdict == "wrong"
+
+
 def test_an_autograd_function_has_no_test_mode():
     torch = pytest.importorskip("torch")
 
