@@ -65,7 +65,7 @@ def data_command(
         str | None,
         typer.Option(
             metavar="RECIPE",
-            help="Draw what training will see: MODEL, MODEL:RECIPE, or one of the presets "
+            help="Draw the images that training uses: MODEL, MODEL:RECIPE, or one of the presets "
             f"{', '.join(PRESETS)}.",
         ),
     ] = None,

@@ -9,7 +9,7 @@
 The ground truth of the validation images is that of the development kit, as
 `ILSVRC2012_devkit_t12.tar.gz` or unpacked, Kaggle's `LOC_val_solution.csv`, or Caffe's `val.txt`.
 The labels of the first five images are known, so that an order of classes other than that of the
-WordNet ids is found out.
+WordNet ids is an error.
 """
 
 import re

@@ -26,9 +26,9 @@ class Kept:
 class Originals:
     """Decoded originals, by the names of their files.
 
-    decode: tells how many channels they have, and if photographs are turned upright.
+    decode: has their number of channels, and whether photographs are turned upright.
     limit: bytes of pixels that are kept, of the images that come first. What is kept saves time
-        and changes no pixel: for each scale that windows ask for, an image is decoded once.
+        and changes no pixel: an image is decoded once for each scale that windows need.
     """
 
     def __init__(self, decode: Decode, limit: int = MEMORY):

@@ -1,4 +1,4 @@
-"""What one or several networks say about a data set, and the errors that this makes."""
+"""The predictions of one or several networks for a data set, and their errors."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The papers' ways to test: which views of an image a network sees, and what is averaged.
+"""The papers' ways to test: which views of an image a network reads, and what is averaged.
 
 | name             | views                                                       | averaged      |
 |------------------|-------------------------------------------------------------|---------------|
@@ -14,7 +14,7 @@
 | `resnet_dense`   | whole image at 5 scales; fully convolutional                | scores        |
 
 Scales are lengths of the shorter side in pixels for a network that reads 224 x 224; for others they
-grow and shrink with its input. Where every view has one vote, their order does not matter to the
+grow and shrink with its input. Where all views have the same weight, their order does not matter to the
 result; it is the one of the source, so that views can be compared with it.
 """
 
@@ -35,7 +35,7 @@ Views = list[np.ndarray]  # uint8 (k, h, w, C); the views in one array have one 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Which views of an image a network sees, and what is averaged over them.
+    """Which views of an image a network reads, and what is averaged over them.
 
     source: the paper or code, with its section.
     scales: lengths of the shorter side, for a network of 224 x 224; () for `center`.

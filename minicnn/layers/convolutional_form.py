@@ -43,7 +43,7 @@ def fully_convolutional(model: Sequential) -> Sequential:
 
     "As large" refers to the map for an image of the model's `input_shape`.
 
-    The scores equal those of the network on every window if no layer pads. A layer that pads sees
+    The scores equal those of the network on every window if no layer pads. A layer that pads has
     zeros around a window that was cut out, and the neighborhood of the window here: then only the
     scores for an image of the network's own size are equal.
 
