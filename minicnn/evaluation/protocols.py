@@ -14,8 +14,8 @@
 | `resnet_dense`   | whole image at 5 scales; fully convolutional                | scores        |
 
 Scales are lengths of the shorter side in pixels for a network that reads 224 x 224; for others they
-grow and shrink with its input. Where all views have the same weight, their order does not matter to the
-result; it is the one of the source, so that views can be compared with it.
+grow and shrink with its input. Where all views have the same weight, their order does not matter to
+the result; it is the one of the source, so that views can be compared with it.
 """
 
 import math
