@@ -111,13 +111,13 @@ class Pipeline:
             if isinstance(step, ColorStep):
                 is_float = own
                 images = images.astype(np.float32, copy=False) if own else images
-            images = step(images, generator)
+            images = _checked(step, images, step(images, generator))
         if isinstance(preprocess, Preprocess) and (is_float or images.dtype == np.uint8):
             images = preprocess.normalized(images if after else preprocess.cropped(images))
         elif preprocess is not None:
             images = preprocess(images)
         for step in after:
-            images = step(images, generator)
+            images = _checked(step, images, step(images, generator))
         if after and isinstance(preprocess, Preprocess):
             images = preprocess(images)  # the center of what is still larger than the input
         if not mixing:
@@ -160,6 +160,20 @@ def _in_order(steps: tuple[Any, ...]) -> tuple[Any, ...]:
         if _is_for_pixels(step):
             raise ValueError(f"{what}: {step} is for gray levels; place it before NORMALIZE")
     return steps
+
+
+def _checked(step: Any, images: np.ndarray, changed: Any) -> np.ndarray:
+    """What a step made of the images. Raises DataError unless it is as many images of that type.
+
+    Floats that were bytes would count as normalized.
+    """
+    found = getattr(changed, "dtype", type(changed).__name__), getattr(changed, "shape", ())
+    if found[0] != images.dtype or len(found[1]) != 4 or len(changed) != len(images):
+        raise DataError(
+            f"{step}: it made {found[0]} {found[1]} of {images.dtype} {images.shape}; expected "
+            f"{images.dtype} ({len(images)}, H, W, C)"
+        )
+    return changed
 
 
 def _is_for_pixels(step: Any) -> bool:

@@ -182,3 +182,19 @@ def test_noise_of_gray_levels_is_not_for_normalized_images():
         made(Pipeline(RandomErasing(1)), images)
     x, _ = made(Pipeline(RandomErasing(1, fill=0)), images + 1)
     assert set(np.unique(x)) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("step", "found"),
+    [
+        (lambda images, _: images + 0.5, r"float64 \(2, 12, 12, 3\)"),  # would stay 0 to 255
+        (lambda images, _: images[:1], r"uint8 \(1, 12, 12, 3\)"),
+        (lambda images, _: images[..., 0], r"uint8 \(2, 12, 12\)"),
+        (lambda images, _: None, r"NoneType \(\)"),
+    ],
+)
+def test_a_step_returns_as_many_images_of_the_same_type(step, found):
+    with pytest.raises(DataError, match=f"it made {found} of uint8 .*; expected uint8 .2, H, W, C"):
+        made(Pipeline(step), pixels(2, 12, 12, 3))
+    with pytest.raises(DataError, match="expected float32"):
+        made(Pipeline(NORMALIZE, lambda x, _: x.astype(np.float64)), pixels(2, 12, 12, 3))
