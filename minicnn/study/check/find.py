@@ -148,6 +148,8 @@ def find_subjects(module: ModuleType, path: Path) -> tuple[list[Subject | OwnLay
     for name, value in own.items():
         line = _line(value)
         if inspect.isclass(value):
+            if name != value.__name__ and own.get(value.__name__) is value:
+                continue  # another name of a class that is checked under its own
             subject = _from_class(name, value, frameworks, files)
             if subject:
                 found.append((line, subject))
@@ -156,7 +158,7 @@ def find_subjects(module: ModuleType, path: Path) -> tuple[list[Subject | OwnLay
             elif hasattr(value, "forward") and hasattr(value, "backward"):
                 skipped.append(name)
             continue
-        if not inspect.isfunction(value):
+        if not (callable(value) and hasattr(value, "__name__")):  # a function, compiled or not
             continue
         operation = operation_named(name)
         if operation and operation.endswith("_loss"):

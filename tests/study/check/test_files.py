@@ -129,3 +129,37 @@ def test_wrong_arguments(tmp_path):
         check_file(tmp_path / "none.py")
     with pytest.raises(ValueError, match="layout='CHWN': expected one of NCHW, NHWC"):
         check_file(write(tmp_path, ""), layout="CHWN")
+
+
+COMPILED = """
+import numpy as np
+from numba import njit
+from minicnn.layers import Layer
+
+
+@njit
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+
+@njit
+def relu_backward(dout, cache):
+    return dout * (cache > 0)
+
+
+class Twice(Layer):
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+Same = Twice
+"""
+
+
+def test_compiled_functions_are_found_and_classes_only_once(tmp_path):
+    report = check_file(write(tmp_path, COMPILED))
+    assert report.ok, str(report)
+    assert [check.name for check in report.checks] == ["relu", "Twice"]
