@@ -232,8 +232,8 @@ def test_sigint_saves_and_ends_cleanly(tmp_path):
     epochs = 60
     expected = finish(tmp_path / "alone", epochs)
     process = start(tmp_path / "interrupted", epochs)
-    process.stdout.readline()
-    time.sleep(0.3)
+    while process.poll() is None and not (tmp_path / "interrupted" / checkpoint.LAST).exists():
+        time.sleep(0.01)  # until the first step: SIGINT before it is no interruption of a run
     process.send_signal(signal.SIGINT)
     printed, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (0, "")
