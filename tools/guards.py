@@ -19,7 +19,7 @@ FOREIGN = ("tests", "benchmarks", "torch")  # what the installed package must no
 # `import minicnn` and `python -m minicnn` offer all three storeys.
 ENTRANCES = ("minicnn", "minicnn.__init__", "minicnn.__main__")
 # Here every parameter is one choice of the user.
-INTERFACES = ("minicnn.training.trainer.fit", "minicnn.cli.train.train")
+INTERFACES = ("minicnn.training.fitting.fit", "minicnn.cli.train.train")
 AT_MOST = {
     "import circles": 0,
     "imports of an upper storey": 0,

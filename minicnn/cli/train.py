@@ -18,6 +18,7 @@ from ..training.averaging import EMA, Average, Lookahead
 from ..training.callbacks import Callback, EarlyStopping, RestoreBest, TensorBoardLog
 from ..training.checkpoint import BEST, LAST
 from ..training.config_file import SaveConfiguration
+from ..training.fitting import fit
 from ..training.gradients import ClipNorm, ClipValue
 from ..training.history import METRICS, History
 from ..training.losses import Loss, adjusted, balanced_weights
@@ -26,7 +27,7 @@ from ..training.optimizers import OPTIMIZERS
 from ..training.recipe import Recipe, choose_recipe
 from ..training.schedule_text import parse_schedule
 from ..training.schedules import SCHEDULES
-from ..training.trainer import Clip, fit
+from ..training.trainer import Clip
 from ..weights.pretrained import load_into
 from .app import (
     BackendFlag,

@@ -214,7 +214,7 @@ def matching(pattern: str, names: list[str]) -> list[str]:
     found = [pattern] if pattern in names else fnmatch.filter(names, pattern)
     if not found:
         near = difflib.get_close_matches(pattern, names, 3)
-        top = [name for name in names if "." not in name]
+        top = [name for name in names if "." not in name] or names
         hint = f"did you mean {', '.join(near)}" if near else f"it has {', '.join(top)}"
         raise ValueError(f"the network has no layer or parameter {pattern!r}; {hint}")
     return found

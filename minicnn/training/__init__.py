@@ -11,6 +11,7 @@ from .callbacks import (
     TensorBoardLog,
 )
 from .config_file import SaveConfiguration
+from .fitting import fit
 from .gradients import ClipNorm, ClipValue
 from .history import History
 from .losses import (
@@ -44,7 +45,7 @@ from .schedules import (
     StepDecay,
     WarmUp,
 )
-from .trainer import Trainer, fit
+from .trainer import Trainer
 
 __all__ = [
     "EMA",

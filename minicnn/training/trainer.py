@@ -1,4 +1,4 @@
-"""`fit`, and the state of a run with its checkpoints and signals. The loop is in `loop.py`."""
+"""The state of a run, with its evaluations, checkpoints and signals. The loop is in `loop.py`."""
 
 import math
 import threading
@@ -13,38 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from .. import rng
 from ..data.dataset import Dataset
 from ..data.loader import Loader
-from ..data.transforms import Augment
 from ..device import model_device, to_host
 from ..errors import TrainingError
 from ..layers import Layer, Parameter, fuse
 from ..weights import safetensors
 from . import checkpoint
-from .arguments import (
-    as_sets,
-    checked_epochs,
-    kept_preprocess,
-    make_loader,
-    make_optimizer,
-    make_schedule,
-    remember_data,
-    run_folder,
-)
 from .averaging import Average
-from .callbacks import Callback, CSVLog, default_progress
-from .config_file import SaveConfiguration
+from .callbacks import Callback
 from .configuration import configuration
 from .diagnose import ChanceLevelDetector, first_bad_layer
 from .gradients import Accumulator
 from .history import History, score
 from .loop import Step, forward_backward, train_epoch
 from .losses import Loss, plain
-from .metrics import Evaluation, RunningMetrics, evaluate, loss_of
+from .metrics import Evaluation, RunningMetrics, evaluate
 from .optimizers import Optimizer
-from .preflight import check_data, check_folder, check_functions, check_metric, check_optimizer
-from .recipe import Recipe, choose_recipe
 from .schedules import Schedule
 from .signals import catch_sigint
 
@@ -130,10 +115,10 @@ class Trainer:
 
     def run(self) -> History:
         """Train until all epochs are done, a callback sets `stop`, or SIGINT interrupts."""
-        self.notify("on_train_start")
-        if self.average and not self.average.state:
-            self.average.start(self.model)
         try:
+            self._start_callbacks()
+            if self.average and not self.average.state:
+                self.average.start(self.model)
             with catch_sigint(self._sigint):
                 while self.iteration < self.total_steps and not self.stop:
                     if train_epoch(self, self.train_step):
@@ -152,6 +137,13 @@ class Trainer:
         if self.history.interrupted and self.out is None:
             raise KeyboardInterrupt
         return self.history
+
+    def _start_callbacks(self) -> None:
+        """Call `on_train_start`. If one raises an exception, only the others are ended."""
+        callbacks, self.callbacks = self.callbacks, []
+        for callback in callbacks:
+            callback.on_train_start(self)
+            self.callbacks.append(callback)
 
     def start_epoch(self) -> None:
         """Switch to training mode; if other layers are frozen than before, fuse the network again.
@@ -273,125 +265,6 @@ class Trainer:
         if self.out:
             checkpoint.save(self, self.out / checkpoint.LAST)
         self._saved_at = time.monotonic()
-
-
-def fit(
-    model: Layer,
-    train: Dataset | tuple[Any, Any],
-    test: Dataset | tuple[Any, Any] | None = None,
-    validation: Dataset | tuple[Any, Any] | None = None,
-    *,
-    recipe: Recipe | str | None = None,
-    epochs: float | None = None,
-    batch_size: int | None = None,
-    lr: float | None = None,
-    optimizer: Optimizer | str | None = None,
-    schedule: Schedule | str | None = None,
-    momentum: float | None = None,
-    weight_decay: float | None = None,
-    warm_up: float | None = None,
-    clip: Clip | None = None,
-    accumulate: int = 1,
-    average: Average | None = None,
-    metric: str | None = None,
-    loss: Loss | None = None,
-    preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
-    augment: Augment | None = None,
-    workers: int | None = None,
-    seed: int = 0,
-    callbacks: Sequence[Callback] = (),
-    out: str | Path | None = None,
-    resume: bool = False,
-    progress: bool = True,
-    checkpoint_seconds: float = 60.0,
-) -> History:
-    """Train a model. Settings that are not given are those of its recipe.
-
-    Args:
-        model: any Layer that gives `(N, classes)`.
-        train, test: a Dataset, or a pair `(images (N, H, W, C), labels (N,))`. Without test, there
-            is no evaluation. Classes that have names are matched by name.
-        validation: images by which the best epoch is chosen, early stopping decides and schedules
-            look; without them the test images serve, and then the test accuracy of the best epoch
-            is no measurement.
-        recipe: a Recipe, or the name of one of the network's. By default the one that the network
-            has for this data set; otherwise `model.recipe`.
-        epochs, batch_size, lr: by default the recipe's; without a recipe 10, 64 and 0.01. Of 9.5
-            epochs, the last one is half as long.
-        optimizer: an Optimizer over `model.parameters()` or some of them, a name ("sgd", "adam",
-            "adamw", "rmsprop", "muon"), or None.
-        schedule: a Schedule, of which the run uses a copy, or as text: a name from
-            `training.schedules.SCHEDULES` with its arguments, such as "cosine" or "step(30, 0.1)".
-        momentum, weight_decay: in place of the recipe's, or those of the named optimizer.
-        warm_up: the learning rate rises from 0 in so many epochs, on top of the schedule.
-        clip: changes the gradients before each update, such as `training.ClipNorm(1.0)`.
-        accumulate: each update uses the mean gradient of so many batches; the result is that of
-            one large batch, up to batch norm. An epoch's last update may have fewer.
-        average: an `EMA` or `Lookahead` of the weights, of which the run uses a copy; by default
-            the recipe's. It is what is evaluated and saved, and what the model has at the end; the
-            weights that the optimizer changes are in `last.safetensors` beside it.
-        metric: the best epoch is chosen by "accuracy", "loss" or "top5": of the validation images,
-            or else the test images, or else the training; by default accuracy, or without any
-            images but the training ones, their loss.
-        loss: called as `loss(outputs, labels) -> value, gradient`; any function may be
-            given, see `training.Loss`. By default the recipe's or the model's own, or softmax
-            cross-entropy. Validation and test images are judged by it without label smoothing and
-            class weights.
-        preprocess: pixels -> input; by default what the model's weights were trained with, or else
-            (and where a recipe is named) the recipe's. A Preprocess is saved with the weights.
-        augment: random changes of the pixels, called as `augment(images, generator)`; by default
-            the recipe's.
-        workers: threads that decode image files, by default one per core. No pixel depends on it.
-        seed: determines the order and augmentation of the data and the dropout masks. The same seed
-            on the same machine gives the same result.
-        callbacks: further callbacks, see `training.callbacks`.
-        out: a folder for `last.safetensors`, `best.safetensors`, `history.csv` and `config.toml`;
-            None keeps nothing on disk.
-        resume: continue from `out/last.safetensors` if it exists. The result is bit-identical
-            to that of an uninterrupted run.
-        progress: show a bar, or lines if there is no terminal.
-        checkpoint_seconds: save at least this often, and after each epoch.
-
-    Returns the History. On SIGINT it saves and returns with `interrupted` set (without `out` it
-    raises KeyboardInterrupt).
-    Raises TrainingError for a loss that is not finite, or if `out` already holds a run and `resume`
-    is not set; CheckpointError for a checkpoint that is damaged, belongs to another run, or cannot
-    be written; ValueError, ShapeError or DataError for arguments that do not fit, before the first
-    step.
-    """
-    train, test, validation = as_sets(train, test, validation)
-    folder = run_folder(out, resume)
-    plan = choose_recipe(model, train.name, recipe)
-    preprocess = preprocess or kept_preprocess(model, recipe, train)
-    epochs = checked_epochs(plan.epochs if epochs is None else epochs)
-    loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed, workers)
-    loss, average = loss or plan.loss or loss_of(model), average or plan.average
-    check_functions(loss, clip, average)
-    check_data(model, loader, {"test": test, "validation": validation}, loss)
-    check_metric(metric, validation or test)
-    given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-    rule = make_optimizer(optimizer, model, plan, given)
-    check_optimizer(rule, model)
-    if folder:
-        check_folder(folder)
-    rng.seed(seed)
-    remember_data(model, loader)
-    trainer = Trainer(
-        *(model, loader, test, validation, loss, rule),
-        schedule=make_schedule(schedule, plan, warm_up),
-        settings=Settings(epochs, folder, metric, clip, accumulate, average, checkpoint_seconds),
-        recipe_callbacks=plan.make_callbacks(),
-        callbacks=[*_standard_callbacks(folder, progress), *callbacks],
-    )
-    if folder and (folder / checkpoint.LAST).exists():
-        checkpoint.restore(trainer, folder / checkpoint.LAST)
-    return trainer.run()
-
-
-def _standard_callbacks(folder: Path | None, progress: bool) -> list[Callback]:
-    """What a run has without being asked: progress, and the files of its folder."""
-    shown: list[Callback] = [default_progress()] if progress else []
-    return [*shown, *([CSVLog(), SaveConfiguration()] if folder else [])]
 
 
 def _metrics_and_step(device: str, loss: Loss) -> tuple[RunningMetrics, Step]:

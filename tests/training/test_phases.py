@@ -161,6 +161,15 @@ def test_a_batch_norm_and_its_parameters_are_not_the_same_to_freeze(tmp_path):
         fit(network().freeze("bn1.weight", "bn1.bias"), out=tmp_path, epochs=3, resume=True)
 
 
+def test_a_run_that_cannot_start_leaves_the_model_as_it_was(capsys):
+    model, wrong = network(), ScaleRate("fc.wait", factors={1: 2})
+    with pytest.raises(ValueError, match="no layer or parameter 'fc.wait'; did you mean fc.weight"):
+        fit(model, callbacks=[Freeze("conv1", after=0), wrong], progress=True)
+    assert model.frozen_names() == []
+    with pytest.raises(ValueError, match="'x'; it has conv1.weight, bn1.weight, bn1.bias"):
+        fit(model, callbacks=[ScaleRate("x", factors={1: 2})])
+
+
 def test_all_layers_may_be_frozen_in_the_end():
     model, other = network(), network()
     history = fit(model, epochs=3, callbacks=[Freeze("*", after=2)])
