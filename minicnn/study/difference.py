@@ -1,4 +1,4 @@
-"""Where two backends part: the first layer and element, forward and backward."""
+"""The first layer and element in which two backends differ, forward and backward."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
