@@ -117,6 +117,8 @@ class TensorBoardLog(Callback):
         self._writer: Any = None
 
     def on_train_start(self, trainer: "Trainer") -> None:
+        if trainer.out is None:
+            raise ValueError("TensorBoardLog: the run has no folder; expected fit(..., out=FOLDER)")
         self._writer = self._make(str(trainer.out), purge_step=trainer.iteration)
 
     def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:

@@ -70,3 +70,13 @@ def test_default_progress(is_jupyter, has_widgets, expected, monkeypatch):
     )
     monkeypatch.setattr(callbacks, "_has_ipywidgets", lambda: has_widgets)
     assert type(callbacks.default_progress()) is expected
+
+
+def test_event_files_need_a_folder(tmp_path, monkeypatch):
+    pytest.importorskip("tensorboardX")
+    monkeypatch.chdir(tmp_path)
+    images = np.zeros((8, 2, 2, 1), np.float32), np.arange(8) % 2
+    net = Sequential(Flatten(), Linear(4, 2))
+    with pytest.raises(ValueError, match="TensorBoardLog: the run has no folder"):
+        training.fit(net, images, callbacks=[training.TensorBoardLog()], progress=False)
+    assert not list(tmp_path.iterdir())
