@@ -153,13 +153,15 @@ extern "C" __global__ void tally(const REAL* __restrict__ values, const LABEL* _
     int right = 0;
     for (int n = threadIdx.x; n < rows; n += blockDim.x) {
         const REAL* row = values + (long long)n * classes;
-        const float* truth = targets + (TARGETS ? (long long)n * classes : 0);
+#if TARGETS == 0
+        right += largest(row, classes) == int(labels[n]);
+#else
+        const float* truth = targets + (long long)n * classes;
 #if TARGETS == 2
         for (int i = 0; i < classes; i++) right += (to_float(row[i]) > 0.5f) == (truth[i] > 0.5f);
 #elif TARGETS == 1
         right += largest(row, classes) == largest(truth, classes);
-#else
-        right += largest(row, classes) == int(labels[n]);
+#endif
 #endif
     }
     hits[threadIdx.x] = right;
