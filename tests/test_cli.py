@@ -1,6 +1,5 @@
 """The command line, run in a process of its own as by a user."""
 
-import csv
 import json
 import os
 import signal
@@ -96,11 +95,11 @@ def test_evaluate_and_predict(minicnn, trained):
         Image.fromarray(255 - test.images[i, ..., 0] if i else test.images[i, ..., 0]).save(path)
         names.append(path)
     said = minicnn("predict", trained / "best.safetensors", *names, "--top", 2)
-    rows = list(csv.DictReader(said.splitlines()))
-    assert len(rows) == 3
-    for i, row in enumerate(rows):
-        assert row["class"] == str(test.labels[i])
-        assert row["inverted"] == ("true" if i else "false")
+    lines = [line for line in said.splitlines() if "digit" in line]
+    assert len(lines) == 3
+    for i, line in enumerate(lines):
+        assert f"{test.labels[i]} " in line.partition("%")[0].split("│")[2]
+        assert ("inverted" in line) == (i > 0)
     (minicnn.folder / "broken.png").write_bytes(names[0].read_bytes()[:100])
     assert "broken.png: it cannot be read as an image" in minicnn(
         "predict", trained / "best.safetensors", names[0], "broken.png", code=2
@@ -118,7 +117,7 @@ def test_names_are_printed_as_they_are_and_never_cut(minicnn, trained):
     said = minicnn("predict", "own.safetensors", long, "--top", 10, COLUMNS="40")
     row = next(line for line in said.splitlines() if str(long) in line)
     for name in network.classes:
-        assert f",{name}," in row
+        assert f"{name} " in row
     for label in (0, 1):
         folder = minicnn.folder / "own" / ("train", "val")[label] / "[bold]"
         folder.mkdir(parents=True)
@@ -432,4 +431,4 @@ def test_classes_are_matched_by_name_and_files_as_in_training(minicnn):
     said = minicnn("evaluate", "run/best.safetensors", "--data", "odd", code=2)
     assert "the network has no class dog; its 3 classes are ant, bee, cat" in said
     said = minicnn("predict", "--top", 1, "run/best.safetensors", "all/val/bee", "few/val/cat")
-    assert said.count(",bee,") == said.count(",cat,") == 2
+    assert said.count("bee ") == said.count("cat ") == 2

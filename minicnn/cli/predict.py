@@ -20,7 +20,6 @@ from .app import (
     PrecisionFlag,
     app,
     choose_compute,
-    console,
     error_console,
     load_network,
 )
@@ -41,24 +40,32 @@ def predict(
         bool | None,
         typer.Option(help="Turn dark-on-light into light-on-dark; by default the border decides."),
     ] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Also write a CSV file.")] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write a JSON file.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Also write a CSV file; -: print it instead of the table."),
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", help="Also write a JSON file; -: print it instead of the table."),
+    ] = None,
     model: ModelFlag = None,
     backend: BackendFlag = None,
     device: DeviceFlag = "cpu",
     precision: PrecisionFlag = None,
 ) -> None:
-    """Print the most probable classes of each image: a table, or CSV in a pipe or file."""
+    """Print the most probable classes of each image; or write them as CSV or JSON."""
     choose_compute(backend, device, precision)
     network = load_network(checkpoint, device, model)
     failures: list[DataError] = []
     found = predict_images(network, images, top=top, invert=invert, report=failures.append)
-    if not console.is_terminal:
-        write_csv(found, sys.stdout)
-    elif found:
+    writes = [(path, write) for path, write in ((csv, write_csv), (json, write_json)) if path]
+    to_stdout = [write for path, write in writes if str(path) == "-"]
+    if found and not to_stdout:
         _print_table(found)
-    for path, write in ((csv, write_csv), (json, write_json)):
-        if path:
+    for write in to_stdout:
+        write(found, sys.stdout)
+    for path, write in writes:
+        if str(path) != "-":
             _write_file(path, write, found)
     for failure in failures:
         error_console.print(str(failure), soft_wrap=True)

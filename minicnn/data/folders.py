@@ -5,8 +5,8 @@
 - The class of an image is the folder below the split, whatever lies between: Tiny ImageNet has
   `train/n01443537/images/1.JPEG`. A table of labels can take the place of class folders
   (`labels.py`).
-- Classes that are called by WordNet ids of ImageNet get their names (`synsets.py`), in the order of
-  the ids. Their photographs are not turned as EXIF says: ImageNet's benchmarks do not.
+- Photographs of classes that are called by WordNet ids of ImageNet (`synsets.py`) are not turned as
+  EXIF says: ImageNet's benchmarks do not.
 - Without splits, every fifth image of a class is a test image; a class with fewer than five is in
   both sets.
 - What is left out or doubtful is reported.
@@ -97,7 +97,7 @@ def read(
     index = {label: i for i, label in enumerate(classes)}
     if all(map(synsets.is_synset, classes)):
         decode = replace(decode, orient=False)
-    names, sets = synsets.readable(classes), dict[str, Dataset | None]()
+    sets = dict[str, Dataset | None]()
     for split, part in splits.items():
         part = sorted(part)
         named = [(f"{source}/{path}", files[path].read) for _, path in part]
@@ -106,7 +106,7 @@ def read(
         as_files = images.nbytes > memory or (originals and split == "train")
         pixels, kept = _decoded(images, as_files, source, report, skip_broken)
         found = (
-            Dataset(pixels, labels[kept], names, name or stem(source), split, decode=decode)
+            Dataset(pixels, labels[kept], classes, name or stem(source), split, decode=decode)
             if len(kept)
             else None
         )

@@ -14,6 +14,7 @@ WordNet ids is an error.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -63,7 +64,8 @@ def imagenet(
     files = arranged(listing(folder), folder, report)
     decode = size if isinstance(size, Decode) else Decode(pair(size, "size"))
     train, test, _ = folders.read(files, folder, decode, "imagenet", report, **options)
-    return train, test
+    names = synsets.readable(train.classes)
+    return replace(train, classes=names), replace(test, classes=names)
 
 
 def is_imagenet(files: Files) -> bool:

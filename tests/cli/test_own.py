@@ -68,7 +68,7 @@ def test_from_training_to_prediction(run, folder, monkeypatch):
     checkpoint = folder / "runs" / "net-make-images" / "best.safetensors"
     own = ("--model", "nets/net.py:make")
     assert "100.00% test accuracy" in run("evaluate", checkpoint, *own)
-    rows = csv.DictReader(run("predict", checkpoint, "images/bee", *own).splitlines())
+    rows = csv.DictReader(run("predict", checkpoint, "images/bee", "--csv", "-", *own).splitlines())
     assert {row["class"] for row in rows} == {"bee"}
     assert "| fc | Linear |" in run("summary", checkpoint, "--format", "markdown", *own)
 
