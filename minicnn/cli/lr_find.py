@@ -19,7 +19,8 @@ from .app import (
     console,
 )
 from .options import with_options
-from .train import (
+from .train import network_and_data
+from .train_options import (
     CountFlag,
     FreezeFlag,
     LimitFlag,
@@ -28,7 +29,6 @@ from .train import (
     RecipeFlag,
     SeedFlag,
     WeightsFlag,
-    network_and_data,
 )
 
 StartFlag = Annotated[float, typer.Option(help="The first learning rate.")]

@@ -32,8 +32,8 @@ KRIZHEVSKY_2012 = Preset(
     image_size=256,
 )
 
-# The mean image is subtracted before the crop, and 32 images share a window. The code also divides
-# all pixels by 1.1, which is the std of the preprocess, 1.1 / 255.
+# The mean image is subtracted before the crop, and 32 images share a window. While there is
+# color noise, the code also divides training pixels by 1.1: a std of the preprocess of 1.1 / 255.
 KRIZHEVSKY_CODE = Preset(
     "the code of Krizhevsky et al. 2012, convdata.py",
     Pipeline(Lighting(0.1, KRIZHEVSKY), NORMALIZE, RandomCropFlip(224, shared_by=32)),

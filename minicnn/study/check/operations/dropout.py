@@ -1,7 +1,7 @@
 """Dropout: the mask is random, so the right results are those of the mask that was drawn.
 
 `p` is the probability of keeping a value in CS231n, and of dropping it in most other places. Both
-are accepted, if the scale fits; so is the original form, which scales in test mode instead.
+are accepted, if the scale fits. The original form, which scales in test mode instead, is not.
 """
 
 from dataclasses import replace
