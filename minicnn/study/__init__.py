@@ -3,21 +3,28 @@
 from .check import check, check_file
 from .compare import Comparison, compare
 from .difference import Difference, first_difference
+from .explain import Explanation, explain
 from .gradcheck import GradientCheck, check_gradients
 from .probe import LayerStats, probe
 from .summary import Summary, summarize
+from .trace import Record, Trace, trace
 
 __all__ = [
     "Comparison",
     "Difference",
+    "Explanation",
     "GradientCheck",
     "LayerStats",
+    "Record",
     "Summary",
+    "Trace",
     "check",
     "check_file",
     "check_gradients",
     "compare",
+    "explain",
     "first_difference",
     "probe",
     "summarize",
+    "trace",
 ]

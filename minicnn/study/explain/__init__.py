@@ -1,0 +1,138 @@
+"""How one number of a traced pass was made: the sum, the selection or the function, term by term.
+
+`explain(trace, path, what, index)` looks the layer up in a table of functions; one file per family
+of layers has them.
+"""
+
+import math
+
+from ..trace import Record, Trace
+from . import activation, containers, conv, flow, linear
+from .explanation import (
+    Explanation,
+    Factor,
+    Index,
+    Parts,
+    Read,
+    Source,
+    Step,
+    Term,
+    add_up,
+    place,
+    source_of,
+)
+from .table import explains, find
+
+__all__ = [
+    "Explanation",
+    "Factor",
+    "Parts",
+    "Read",
+    "Source",
+    "Step",
+    "Term",
+    "activation",
+    "containers",
+    "conv",
+    "explain",
+    "explains",
+    "flow",
+    "linear",
+]
+
+NAMES = {"weight": "w", "bias": "b", "dweight": "w", "dbias": "b"}  # other names of an array
+
+
+def explain(trace: Trace, path: str, what: str, index: Index) -> Explanation:
+    """How the number at `index` of an array of the layer `path` was made.
+
+    what: "y"; "dx"; "w", "b" or the name of another parameter, for its gradient; "x" and "dy", for
+        where these come from. index: one integer per axis of that array.
+    Raises ValueError for a layer, an array or an index that the trace does not have.
+    """
+    record = trace[path]
+    what, engine, index = _engine(record, what, tuple(index))
+    found = _parts(trace, record, what, index) or _unexplained(record, what)
+    if found.kind == "none":
+        total = added = math.nan
+    else:
+        chosen = [term for term in found.terms if term.chosen]
+        added = add_up(chosen if found.kind == "selection" else found.terms)
+        total = found.then.apply(added) if found.then else added
+    return Explanation(
+        title=f"{path or record.kind}: {place(title_of(record, what), index)}",
+        path=path,
+        layer=record.kind,
+        what=what,
+        index=index,
+        formula=found.formula,
+        kind=found.kind,
+        terms=tuple(found.terms),
+        sum=added,
+        then=found.then.text if found.then else "",
+        total=total,
+        engine=engine,
+        difference=total - engine,
+        source=source_of(found.function) if found.function else None,
+        reads=tuple(_read_where_it_was_made(record, read) for read in found.reads),
+        note=found.note,
+    )
+
+
+def _parts(trace: Trace, record: Record, what: str, index: Index) -> Parts | None:
+    """The layer's own explanation, or that of the table; None if there is none."""
+    if what == "x":
+        return flow.input_of(record, index)
+    if what == "dy":
+        return flow.upstream(trace, record, index)
+    own = getattr(record.layer, "explain", None)
+    function = find(record, what)
+    found = own(record, what, index) if own else None
+    return found or (function(record, index) if function else None)
+
+
+def _read_where_it_was_made(record: Record, read: Read) -> Read:
+    """A box of x as a box of the layer whose output x is."""
+    source = flow.origin(record) if (read.path, read.what) == (record.path, "x") else None
+    return read._replace(path=source[0].path, what=source[1]) if source else read
+
+
+def title_of(record: Record, what: str) -> str:
+    """The array as formulas have it: the gradient of w is dw."""
+    return f"d{what}" if what in record.gradients else what
+
+
+def _engine(record: Record, what: str, index: Index) -> tuple[str, float, Index]:
+    """The name of the array, the number at that place, and the place in plain integers."""
+    name, arrays = record.path or record.kind, record.arrays()
+    what = NAMES.get(what, what)
+    if what not in arrays and what.startswith("d") and what[1:] in record.gradients:
+        what = what[1:]
+    if what not in arrays:
+        reason = "is frozen: it has no gradient" if what in record.parameters else "is not there"
+        raise ValueError(f"{name}: {what} {reason}; expected one of {', '.join(arrays)}")
+    array = arrays[what]
+    if len(index) != array.ndim:
+        raise ValueError(
+            f"{name}: {what}{list(index)} has {len(index)} indices; expected {array.ndim}: "
+            f"{what} has the shape {array.shape}"
+        )
+    for axis, (i, size) in enumerate(zip(index, array.shape, strict=True)):
+        if not hasattr(i, "__index__") or not 0 <= i < size:
+            raise ValueError(
+                f"{name}: {what}{list(index)}: index {i!r} of axis {axis}: expected an integer "
+                f"from 0 to {size - 1}"
+            )
+    index = tuple(int(i) for i in index)
+    return what, float(array[index]), index
+
+
+def _unexplained(record: Record, what: str) -> Parts:
+    return Parts(
+        "",
+        [],
+        None,
+        kind="none",
+        note=f"There is no explanation for {what} of {record.kind}, a layer of your own: a method "
+        "explain(record, what, index) of it can give one. The trace has its inputs and outputs.",
+    )

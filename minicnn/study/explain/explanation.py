@@ -1,0 +1,217 @@
+"""What an explanation consists of."""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+Index = tuple[int, ...]
+Ranges = tuple[tuple[int, int], ...]  # one (start, stop) per axis
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One factor of a term: an element of an array, or a number.
+
+    name: the array, such as "x", "dy" or "w", or the formula of the number. index: of the element;
+    None for a number. path: the layer that has the array; None for the layer that is explained.
+    """
+
+    name: str
+    index: Index | None
+    value: float
+    path: str | None = None
+
+    @property
+    def text(self) -> str:
+        """`x[0, 3, 5, 2]`, `conv1.y[0, 3, 5, 2]` of another layer, or the name of a number."""
+        if self.index is None:
+            return self.name
+        owner = "" if self.path is None else f"{self.path or 'network'}."
+        return owner + place(self.name, self.index)
+
+
+class Term(NamedTuple):
+    """One term of a sum, or one candidate of a selection.
+
+    value: the product of the factors. chosen: False for a candidate that was not selected.
+    """
+
+    label: str
+    value: float
+    factors: tuple[Factor, ...] = ()
+    chosen: bool = True
+
+
+class Read(NamedTuple):
+    """A box of an array that an explanation reads.
+
+    path, what: the array: "x", "y" or "dy" of that layer, or the name of a parameter, for its
+    value. ranges: `(start, stop)` per axis.
+    """
+
+    path: str
+    what: str
+    ranges: Ranges
+
+
+class Source(NamedTuple):
+    """The function that defines the number: its file in the repository, its lines and its text."""
+
+    file: str
+    first: int
+    last: int
+    code: str
+
+
+class Step(NamedTuple):
+    """What is done with the sum: `relu(sum)`. text: the formula; apply: the function."""
+
+    text: str
+    apply: Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is particular to a layer in an explanation; `explain` completes it.
+
+    function: the code that defines the number. `reads` name arrays of the layer itself.
+    The other fields are those of `Explanation`.
+    """
+
+    formula: str
+    terms: list[Term]
+    function: Callable[..., Any] | None
+    kind: str = "sum"
+    then: Step | None = None
+    reads: tuple[Read, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How one number of a traced pass was made. `print(explanation)` shows it as a table.
+
+    title: the number, such as "conv1: y[0, 3, 5, 2]". path, layer: the layer and its class.
+    what, index: the array and the place in it. formula: what the number is, in one line.
+    kind: "sum"; "selection", of one candidate; "function", of one number; "paths", numbers that
+        come from, or go to, other layers; "none" for a layer without an explanation.
+    terms: in the order in which they are added. sum: the sum of their values in float64, or the
+        value of the candidate that was chosen.
+    then: what is done with the sum, such as "relu(sum)"; "" for nothing. total: the result.
+    engine: the number in the traced pass. difference: total - engine.
+    source: the code that defines it. reads: the boxes of the arrays that it reads; x is read as
+        the y of the layer that made it.
+    note: why, in one or two sentences.
+    Of kind "none", sum, total and difference are NaN.
+    """
+
+    title: str
+    path: str
+    layer: str
+    what: str
+    index: Index
+    formula: str
+    kind: str
+    terms: tuple[Term, ...]
+    sum: float
+    then: str
+    total: float
+    engine: float
+    difference: float
+    source: Source | None
+    reads: tuple[Read, ...]
+    note: str
+
+    def largest(self, count: int) -> tuple[Term, ...]:
+        """The terms with the largest absolute values, the largest first."""
+        return tuple(sorted(self.terms, key=lambda term: -abs(term.value))[:count])
+
+    def to_json(self, limit: int | None = None, largest: bool = False) -> dict[str, Any]:
+        """Plain values for JSON; a number that is not finite is None.
+
+        limit: how many terms to keep; largest: those with the largest absolute values. The number
+        of all terms is "terms_count", the sum of those left out is "terms_left_out".
+        """
+        terms = self.shown(limit, largest)
+        kept = sum(term.value for term in terms) if self.kind != "selection" else self.sum
+        return {
+            **{name: getattr(self, name) for name in ("title", "path", "layer", "what")},
+            "index": list(self.index),
+            "formula": self.formula,
+            "kind": self.kind,
+            "terms": [_plain_term(term) for term in terms],
+            "terms_count": len(self.terms),
+            "terms_left_out": _finite(self.sum - kept) if len(terms) < len(self.terms) else 0.0,
+            "sum": _finite(self.sum),
+            "then": self.then,
+            "total": _finite(self.total),
+            "engine": _finite(self.engine),
+            "difference": _finite(self.difference),
+            "source": self.source._asdict() if self.source else None,
+            "reads": [
+                {"path": r.path, "what": r.what, "ranges": [list(pair) for pair in r.ranges]}
+                for r in self.reads
+            ],
+            "note": self.note,
+        }
+
+    def shown(self, limit: int | None, largest: bool = False) -> tuple[Term, ...]:
+        """The first `limit` terms, or the largest ones, or all of them."""
+        if limit is None or limit >= len(self.terms):
+            return self.largest(len(self.terms)) if largest else self.terms
+        return self.largest(limit) if largest else self.terms[:limit]
+
+
+def place(name: str, index: Index) -> str:
+    """`y[0, 3, 5, 2]`; the name itself for a number without an index."""
+    return f"{name}[{', '.join(map(str, index))}]" if index else name
+
+
+def add_up(terms: list[Term]) -> float:
+    """The sum of the values from the first to the last, each addition rounded to float64."""
+    total = 0.0
+    for term in terms:
+        total += term.value
+    return total
+
+
+@cache
+def source_of(function: Callable[..., Any]) -> Source:
+    """Where a function is defined. The file is relative to the repository if it is minicnn's."""
+    function = inspect.unwrap(function)
+    lines, first = inspect.getsourcelines(function)
+    package, *parts = function.__module__.split(".")
+    if package != "minicnn":
+        file = Path(inspect.getsourcefile(function) or "").as_posix()
+    else:
+        if parts[0] not in ("kernels", "models"):  # these are folders beside minicnn/
+            parts.insert(0, package)
+        suffix = ".py" if Path(inspect.getsourcefile(function) or "").stem == parts[-1] else ""
+        file = "/".join(parts) + (suffix or "/__init__.py")
+    return Source(file, first, first + len(lines) - 1, "".join(lines))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _plain_term(term: Term) -> dict[str, Any]:
+    factors = [
+        {
+            "name": f.name,
+            "index": None if f.index is None else list(f.index),
+            "value": _finite(f.value),
+            "path": f.path,
+        }
+        for f in term.factors
+    ]
+    return {
+        "label": term.label,
+        "value": _finite(term.value),
+        "factors": factors,
+        "chosen": term.chosen,
+    }

@@ -1,0 +1,21 @@
+"""Activations as layers."""
+
+import numpy as np
+import pytest
+
+from minicnn.layers import Activation, ReLU
+from minicnn.study import explain, trace
+from tests.study.explain.numbers import check_all
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "scaled_tanh", "gelu"])
+def test_activations(name):
+    found = check_all(Activation(name), (2, 3, 4, 2), count=8, path="")
+    assert found["", "y"].kind == "function"
+    assert found["", "y"].then == f"{name}(sum)"
+
+
+def test_relu_passes_no_gradient_at_zero():
+    traced = trace(ReLU(), np.array([[0.0, -1.0, 2.0]]), dy=np.ones((1, 3)))
+    notes = [explain(traced, "", "dx", (0, i)).note for i in range(3)]
+    assert notes == [*["No gradient passes where y = 0."] * 2, "The gradient passes where y > 0."]
