@@ -192,6 +192,13 @@ class WithinMapNorm(Layer):
         """The sum over each window divided by size^2, also at the edges."""
         return F.avg_pool2d(a, self.size, 1, self.size // 2, count_include_pad=True)
 
+    def explain(self, record: Any, what: str, index: tuple[int, ...]) -> Any:
+        """The sum behind one number, for `minicnn.study.explain`."""
+        from minicnn.study.explain import within_map
+
+        functions = {"y": within_map.output, "dx": within_map.input_gradient}
+        return functions[what](record, index) if what in functions else None
+
 
 # --- how it was trained ---------------------------------------------------------------------------
 

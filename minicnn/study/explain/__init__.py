@@ -7,7 +7,7 @@ of layers has them.
 import math
 
 from ..trace import Record, Trace
-from . import activation, containers, conv, flow, linear
+from . import activation, containers, conv, elementwise, flow, linear, loss, norm, pool
 from .explanation import (
     Explanation,
     Factor,
@@ -34,10 +34,14 @@ __all__ = [
     "activation",
     "containers",
     "conv",
+    "elementwise",
     "explain",
     "explains",
     "flow",
     "linear",
+    "loss",
+    "norm",
+    "pool",
 ]
 
 NAMES = {"weight": "w", "bias": "b", "dweight": "w", "dbias": "b"}  # other names of an array
@@ -80,15 +84,13 @@ def explain(trace: Trace, path: str, what: str, index: Index) -> Explanation:
 
 
 def _parts(trace: Trace, record: Record, what: str, index: Index) -> Parts | None:
-    """The layer's own explanation, or that of the table; None if there is none."""
+    """The explanation of a path, or that of the layer; None if there is none."""
     if what == "x":
         return flow.input_of(record, index)
     if what == "dy":
         return flow.upstream(trace, record, index)
-    own = getattr(record.layer, "explain", None)
-    function = find(record, what)
-    found = own(record, what, index) if own else None
-    return found or (function(record, index) if function else None)
+    function = find(record.layer, what)
+    return function(record, index) if function else None
 
 
 def _read_where_it_was_made(record: Record, read: Read) -> Read:
@@ -133,6 +135,6 @@ def _unexplained(record: Record, what: str) -> Parts:
         [],
         None,
         kind="none",
-        note=f"There is no explanation for {what} of {record.kind}, a layer of your own: a method "
-        "explain(record, what, index) of it can give one. The trace has its inputs and outputs.",
+        note=f"There is no explanation for {what} of {record.kind}; a class of your own can have "
+        "a method explain(record, what, index) that returns Parts.",
     )

@@ -1,4 +1,6 @@
-"""Fully connected layers."""
+"""Fully connected layers, and radial basis functions."""
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -6,12 +8,14 @@ from ...kernels.reference.linear import (
     linear,
     linear_grad_input,
     linear_grad_weight,
+    rbf,
+    rbf_grad,
 )
-from ...layers import Linear
+from ...layers import RBF, Linear
 from ..trace import Record
 from .explanation import Index, Parts
 from .table import explains
-from .terms import activation_step, box, element, elements, products, slopes, term_of
+from .terms import activation_step, box, constant, element, elements, products, slopes, term_of
 
 
 @explains(Linear, what="y")
@@ -77,6 +81,38 @@ def bias_gradient(record: Record, index: Index) -> Parts:
         products(dy, *slopes(record, layer.activation, n, index[0])),
         linear_grad_weight,
         reads=box(record, "dy", dy),
+    )
+
+
+@explains(RBF, what="y")
+def distance(record: Record, index: Index) -> Parts:
+    """The squared distance from x to the code of a class."""
+    n, k = index
+    j = np.arange(record.x.shape[1])
+    codes = elements("codes", record.parameters["codes"], k, j)
+    x = elements("x", record.x, n, j)
+    difference = replace(codes, name="x - codes", values=x.values - codes.values)
+    return Parts(
+        "y[n,k] = Σ(j) (x[n,j] - codes[k,j])²",
+        products(difference, difference),
+        rbf,
+        reads=(*box(record, "x", x), *box(record, "codes", codes)),
+    )
+
+
+@explains(RBF, what="dx")
+def gradient_of_distance(record: Record, index: Index) -> Parts:
+    """Every class moves x away from its code, or towards it."""
+    n, j = index
+    k = np.arange(record.y.shape[1])
+    codes = elements("codes", record.parameters["codes"], k, j)
+    difference = replace(codes, name="x - codes", values=float(record.x[index]) - codes.values)
+    dy = elements("dy", record.dy, n, k)
+    return Parts(
+        "dx[n,j] = Σ(k) 2 · dy[n,k] · (x[n,j] - codes[k,j])",
+        products(constant("2", 2.0), dy, difference),
+        rbf_grad,
+        reads=(*box(record, "dy", dy), *box(record, "codes", codes)),
     )
 
 

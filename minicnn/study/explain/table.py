@@ -1,24 +1,25 @@
 """The table of explanations: one function per kind of layer and array."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from ..trace import Record
+from ...layers import Layer
 from .explanation import Index, Parts
 
-Explain = Callable[[Any, Index], Parts]
+Explain = Callable[[Any, Index], Parts | None]
+Function = TypeVar("Function", bound=Callable[[Any, Index], Parts])
 
 _explanations: dict[tuple[type, str], Explain] = {}
 _METHOD = {"y": "forward"}  # the other arrays are those of backward
 
 
-def explains(*kinds: type, what: str) -> Callable[[Explain], Explain]:
+def explains(*kinds: type, what: str) -> Callable[[Function], Function]:
     """Decorate `function(record, index)`, which explains the array `what` of these layers.
 
     what: "y", "dx", or the name of a parameter, for its gradient.
     """
 
-    def decorate(function: Explain) -> Explain:
+    def decorate(function: Function) -> Function:
         for kind in kinds:
             _explanations[kind, what] = function
         return function
@@ -26,15 +27,18 @@ def explains(*kinds: type, what: str) -> Callable[[Explain], Explain]:
     return decorate
 
 
-def find(record: Record, what: str) -> Explain | None:
-    """The explanation for a layer of that class, or of a class that it inherits from.
+def find(layer: Any, what: str) -> Explain | None:
+    """The explanation for a layer, or a loss, of that class or of one that it inherits from.
 
-    None if there is none, or if the layer overrides the method that was explained.
+    A method `explain(record, what, index)` of the layer itself comes first. None if there is none,
+    or if the layer overrides the method that was explained.
     """
-    own = type(record.layer)
-    method = _METHOD.get(what, "backward")
+    own = type(layer)
+    if hasattr(own, "explain"):
+        return lambda record, index: layer.explain(record, what, index)
+    method = "__call__" if not isinstance(layer, Layer) else _METHOD.get(what, "backward")
     for kind in own.__mro__:
         if (kind, what) in _explanations:
-            is_same = getattr(own, method, None) is getattr(kind, method, None)
+            is_same = getattr(own, method) is getattr(kind, method)
             return _explanations[kind, what] if is_same else None
     return None

@@ -63,8 +63,9 @@ def from_layer(record: Record, what: str, index: Index) -> Factor:
     return Factor(what, index, float(record.arrays()[what][index]), record.path)
 
 
-def element(name: str, array: Array, index: Index) -> Factor:
+def element(name: str, array: Array | None, index: Index) -> Factor:
     """One element as a factor."""
+    assert array is not None
     return Factor(name, index, float(array[index]))
 
 

@@ -38,12 +38,14 @@ def check_explanation(e, tolerance):
 
 def check_factors(traced, e):
     """A factor with a place is the number at that place, and the boxes hold it."""
-    record = traced[e.path]
-    arrays = {"x": record.x, "dy": record.dy, "y": record.y} | record.parameters
     for term in e.terms:
         for factor in term.factors:
-            if factor.name in arrays and factor.index is not None:
-                assert factor.value == float(arrays[factor.name][factor.index])
+            record = traced[e.path if factor.path is None else factor.path]
+            arrays = {"x": record.x, "dy": record.dy, "y": record.y, "dx": record.dx}
+            array = (arrays | record.parameters).get(factor.name)
+            assert array is not None or factor.path is None or factor.name.endswith("'")
+            if array is not None and factor.index is not None:
+                assert factor.value == float(array[factor.index]), (e.title, factor)
     for read in e.reads:
         array = traced[read.path].arrays().get(read.what)
         array = traced[read.path].parameters[read.what] if array is None else array

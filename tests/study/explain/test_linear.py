@@ -1,8 +1,9 @@
 """Fully connected layers: every number is the sum that its explanation has."""
 
+import numpy as np
 import pytest
 
-from minicnn.layers import Linear
+from minicnn.layers import RBF, Linear
 from tests.study.explain.numbers import check_all
 
 
@@ -15,3 +16,10 @@ def test_linear(activation, bias):
     assert len(found["", "dx"].terms) == 3
     assert len(found["", "w"].terms) == 4
     assert (("", "b") in found) == bias
+
+
+def test_radial_basis_functions():
+    codes = np.random.default_rng(0).choice([-1.0, 1.0], (4, 6))
+    found = check_all(RBF(codes), (3, 6), count=8, path="")
+    assert len(found["", "y"].terms) == 6
+    assert len(found["", "dx"].terms) == 4

@@ -1,0 +1,264 @@
+"""Pooling: the maximum of a window is a selection, a mean is a sum."""
+
+import numpy as np
+
+from ...kernels.geometry import Window, pool_window
+from ...kernels.reference import pool as kernels
+from ...layers import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d, Subsample2d
+from ..trace import Record
+from .explanation import Index, Parts
+from .table import explains
+from .terms import (
+    Axis,
+    Column,
+    activation_step,
+    axes_of,
+    box,
+    constant,
+    element,
+    elements,
+    flat,
+    products,
+    slopes,
+    term_of,
+)
+
+
+@explains(MaxPool2d, what="y")
+def maximum(record: Record, index: Index) -> Parts:
+    """The candidates are the pixels of the window."""
+    x = _window(record, index)
+    first = int(x.values.argmax())
+    terms = [t._replace(chosen=i == first) for i, t in enumerate(products(x))]
+    equal = int((x.values == x.values[first]).sum())
+    return Parts(
+        "y[n,p,q,c] = max(i,j) x[n, p·s+i-pad, q·s+j-pad, c]",
+        terms,
+        kernels.max_pool2d,
+        kind="selection",
+        reads=box(record, "x", x),
+        note=f"{equal} values are equal: the first in row-major order wins." if equal > 1 else "",
+    )
+
+
+@explains(MaxPool2d, what="dx")
+def gradient_of_maximum(record: Record, index: Index) -> Parts:
+    """Each window that contains the pixel passes its gradient to its own maximum."""
+    n, h, w, c = index
+    rows, columns = _axes(record)
+    p, _, q, _ = flat(np.stack(rows.covering(h)), np.stack(columns.covering(w)))
+    dy = elements("dy", record.dy, n, p, q, c)
+    won = [_maximum_of(record, (n, a, b, c)) == (h, w) for a, b in zip(p, q, strict=True)]
+    terms = products(dy, Column("is the maximum", None, np.array(won, np.float64)))
+    return Parts(
+        "dx[n,h,w,c] = Σ dy[n,p,q,c] over the windows (p,q) whose maximum is (h,w)",
+        [t._replace(chosen=chosen) for t, chosen in zip(terms, won, strict=True)],
+        kernels.max_pool2d_grad,
+        reads=box(record, "dy", dy),
+        note=f"The pixel is the maximum of {sum(won)} of the {len(won)} windows that contain it.",
+    )
+
+
+@explains(AvgPool2d, what="y")
+def mean(record: Record, index: Index) -> Parts:
+    """The pixels of the window, divided by its area."""
+    x = _window(record, index)
+    divisor = _areas(record)[index[1], index[2], 0]
+    padding = int(divisor) - len(x.values)
+    return Parts(
+        "y[n,p,q,c] = Σ(i,j) x[n, p·s+i-pad, q·s+j-pad, c] / area(p,q)",
+        products(x, constant(f"1/{divisor:g}", 1 / divisor)),
+        kernels.avg_pool2d,
+        reads=box(record, "x", x),
+        note=f"The area counts {padding} cells of padding, which add 0." if padding else "",
+    )
+
+
+@explains(AvgPool2d, what="dx")
+def gradient_of_mean(record: Record, index: Index) -> Parts:
+    """Each window that contains the pixel passes its share on."""
+    n, h, w, c = index
+    rows, columns = _axes(record)
+    p, _, q, _ = flat(np.stack(rows.covering(h)), np.stack(columns.covering(w)))
+    dy = elements("dy", record.dy, n, p, q, c)
+    share = Column("1/area", None, 1 / _areas(record)[p, q, 0])
+    return Parts(
+        "dx[n,h,w,c] = Σ dy[n,p,q,c] / area(p,q) over the windows (p,q) that contain (h,w)",
+        products(dy, share),
+        kernels.avg_pool2d_grad,
+        reads=box(record, "dy", dy),
+        note=f"{len(p)} windows contain the pixel.",
+    )
+
+
+@explains(AdaptiveAvgPool2d, what="y")
+def adaptive_mean(record: Record, index: Index) -> Parts:
+    """The pixels of the window, divided by their number."""
+    n, p, q, c = index
+    sides = [_adaptive_side(record, axis, o) for axis, o in ((1, p), (2, q))]
+    x = elements("x", record.x, n, *flat(*(np.arange(a, b) for a, b in sides)), c)
+    return Parts(
+        "y[n,p,q,c] = mean of x[n,h,w,c] over floor(p·H/P) <= h < ceil((p+1)·H/P), w likewise",
+        products(x, constant(f"1/{len(x.values)}", 1 / len(x.values))),
+        kernels.adaptive_avg_pool2d,
+        reads=box(record, "x", x),
+    )
+
+
+@explains(AdaptiveAvgPool2d, what="dx")
+def gradient_of_adaptive_mean(record: Record, index: Index) -> Parts:
+    """Windows of nearly equal size may overlap by a row or column."""
+    n, h, w, c = index
+    found, sizes = [], []
+    for axis, pixel in ((1, h), (2, w)):
+        sides = [_adaptive_side(record, axis, o) for o in range(record.y.shape[axis])]
+        found.append(np.array([o for o, (a, b) in enumerate(sides) if a <= pixel < b]))
+        sizes.append(np.array([b - a for a, b in sides]))
+    p, q = flat(*found)
+    dy = elements("dy", record.dy, n, p, q, c)
+    return Parts(
+        "dx[n,h,w,c] = Σ dy[n,p,q,c] / area(p,q) over the windows (p,q) that contain (h,w)",
+        products(dy, Column("1/area", None, 1 / (sizes[0][p] * sizes[1][q]))),
+        kernels.adaptive_avg_pool2d_grad,
+        reads=box(record, "dy", dy),
+    )
+
+
+@explains(GlobalAvgPool2d, what="y")
+def global_mean(record: Record, index: Index) -> Parts:
+    """The pixels of the map, divided by their number."""
+    n, c = index
+    _, height, width, _ = record.x.shape
+    x = elements("x", record.x, n, *flat(np.arange(height), np.arange(width)), c)
+    return Parts(
+        "y[n,c] = Σ(h,w) x[n,h,w,c] / (H·W)",
+        products(x, constant(f"1/{height * width}", 1 / (height * width))),
+        kernels.global_avg_pool2d,
+        reads=box(record, "x", x),
+    )
+
+
+@explains(GlobalAvgPool2d, what="dx")
+def gradient_of_global_mean(record: Record, index: Index) -> Parts:
+    """Every pixel of the map has the same share."""
+    n, _, _, c = index
+    area = record.x.shape[1] * record.x.shape[2]
+    dy = elements("dy", record.dy, n, c)
+    return Parts(
+        "dx[n,h,w,c] = dy[n,c] / (H·W)",
+        products(dy, constant(f"1/{area}", 1 / area)),
+        kernels.global_avg_pool2d_grad,
+        reads=box(record, "dy", dy),
+    )
+
+
+@explains(Subsample2d, what="y")
+def subsampling(record: Record, index: Index) -> Parts:
+    """The pixels of the window with one weight per map, and a bias; first the bias."""
+    layer, c = record.layer, index[3]
+    x = _window(record, index)
+    terms = products(x, elements("w", record.parameters["w"], np.array([c])))
+    terms.insert(0, term_of(element("b", record.parameters["b"], (c,))))
+    start, end = (f"{layer.activation}(", ")") if layer.activation else ("", "")
+    return Parts(
+        f"y[n,p,q,c] = {start}b[c] + w[c] · Σ(i,j) x[n, p·s+i, q·s+j, c]{end}",
+        terms,
+        kernels.subsample2d,
+        then=activation_step(layer.activation),
+        reads=box(record, "x", x),
+    )
+
+
+@explains(Subsample2d, what="dx")
+def gradient_of_subsampling(record: Record, index: Index) -> Parts:
+    """Windows do not overlap: at most one has the pixel."""
+    n, h, w, c = index
+    size, name = record.layer.size, record.layer.activation
+    formula = f"dx[n,h,w,c] = dy[n, h÷s, w÷s, c]{_slope(name)} · w[c]"
+    place = n, h // size, w // size, c
+    if place[1] >= record.y.shape[1] or place[2] >= record.y.shape[2]:
+        note = "The pixel is at the edge, where no window fits."
+        return Parts(formula, [], kernels.subsample2d_grad, note=note)
+    dy = elements("dy", record.dy, *place)
+    weight = elements("w", record.parameters["w"], c)
+    return Parts(
+        formula,
+        products(dy, *slopes(record, name, *place), weight),
+        kernels.subsample2d_grad,
+        reads=box(record, "dy", dy),
+    )
+
+
+@explains(Subsample2d, what="w")
+def gradient_of_subsampling_weight(record: Record, index: Index) -> Parts:
+    """The weight of the map multiplies the sum of every window."""
+    n, p, q = flat(*(np.arange(size) for size in record.y.shape[:3]))
+    name = record.layer.activation
+    dy = elements("dy", record.dy, n, p, q, index[0])
+    sums = [_window(record, (*at, index[0])).values.sum() for at in zip(n, p, q, strict=True)]
+    return Parts(
+        f"dw[c] = Σ(n,p,q) dy[n,p,q,c]{_slope(name)} · Σ(i,j) x[n, p·s+i, q·s+j, c]",
+        products(
+            dy,
+            *slopes(record, name, n, p, q, index[0]),
+            Column("sum of the window", None, np.array(sums)),
+        ),
+        kernels.subsample2d_grad,
+        reads=box(record, "dy", dy),
+    )
+
+
+@explains(Subsample2d, what="b")
+def gradient_of_subsampling_bias(record: Record, index: Index) -> Parts:
+    """The bias is added at every place."""
+    n, p, q = flat(*(np.arange(size) for size in record.y.shape[:3]))
+    name = record.layer.activation
+    dy = elements("dy", record.dy, n, p, q, index[0])
+    return Parts(
+        f"db[c] = Σ(n,p,q) dy[n,p,q,c]{_slope(name)}",
+        products(dy, *slopes(record, name, n, p, q, index[0])),
+        kernels.subsample2d_grad,
+        reads=box(record, "dy", dy),
+    )
+
+
+def _axes(record: Record) -> tuple[Axis, Axis]:
+    return axes_of(record.x.shape, _geometry(record))
+
+
+def _geometry(record: Record) -> Window:
+    layer = record.layer
+    arguments = {"kernel_size": layer.size} if isinstance(layer, Subsample2d) else layer.geometry
+    return pool_window(record.x.shape[1:3], **arguments)
+
+
+def _window(record: Record, index: Index) -> Column:
+    """The pixels of one window."""
+    n, p, q, c = index
+    rows, columns = _axes(record)
+    _, h, _, w = flat(np.stack(rows.cells(p)), np.stack(columns.cells(q)))
+    return elements("x", record.x, n, h, w, c)
+
+
+def _maximum_of(record: Record, index: Index) -> tuple[int, int]:
+    """The row and column of the maximum of a window."""
+    x = _window(record, index)
+    assert x.index is not None
+    _, h, w, _ = x.index[x.values.argmax()].tolist()
+    return h, w
+
+
+def _areas(record: Record) -> np.ndarray:
+    """The divisors of the windows, `(H_out, W_out, 1)`."""
+    include = record.layer.count_include_pad
+    return kernels.window_areas(np.empty(0), record.x.shape, _geometry(record), include)
+
+
+def _adaptive_side(record: Record, axis: int, window: int) -> tuple[int, int]:
+    """The first and the last row (or column) + 1 of a window."""
+    size, count = record.x.shape[axis], record.y.shape[axis]
+    return window * size // count, -(-(window + 1) * size // count)
+
+
+def _slope(activation: str | None) -> str:
+    return f" · {activation}'(y[n,p,q,c])" if activation else ""
