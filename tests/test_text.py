@@ -1,6 +1,8 @@
-"""Tables as plain text."""
+"""Tables as plain text and as HTML."""
 
-from minicnn.text import aligned
+from xml.etree import ElementTree
+
+from minicnn.text import aligned, html_table
 
 
 def test_columns_have_equal_width():
@@ -8,3 +10,14 @@ def test_columns_have_equal_width():
     assert aligned(rows, left={0}) == ["run     error", "a       12.5%", "longer"]
     assert aligned(rows) == ["   run  error", "     a  12.5%", "longer"]
     assert aligned([]) == []
+
+
+def test_html_has_the_cells_escaped():
+    rows = [["class", "images"], ["<b>cats & dogs</b>", "3"]]
+    page = ElementTree.fromstring(f"<div>{html_table(rows, {0}, '<i>', 'a < b')}</div>")
+    assert [cell.text for cell in page.iter("th")] == rows[0]
+    assert [cell.text for cell in page.iter("td")] == rows[1]
+    assert page.find("table/caption").text == "<i>"
+    assert page.find("p").text == "a < b"
+    sides = [cell.get("style") for cell in page.iter("td")]
+    assert sides == ["text-align:left", "text-align:right"]

@@ -1,7 +1,6 @@
 """Tables as the commands print them."""
 
 import sys
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -66,32 +65,28 @@ def show_probe(network: Network, batch: int) -> None:
 
 def show_evaluation(result: Evaluation, per_class: bool = False) -> None:
     """The confusion matrix if it fits on a screen, and the accuracies."""
-    n = len(result.classes)
-    if n <= 20:
+    if result.is_small:
         print_table(_confusion_table(result))
     elif per_class:
         table = Table("class", "images", "accuracy")
-        for name, row, share in _class_rows(result):
+        rows = zip(result.classes, result.confusion, result.per_class, strict=True)
+        for name, row, share in rows:
             if row.any():  # ImageNet has a thousand classes, a folder of photographs a few
                 table.add_row(name, str(row.sum()), f"{share:.2%}")
         print_table(table)
-    top5 = f", top-5 {result.top5:.2%}" if result.top5 is not None else ""
-    console.print(f"test loss {result.loss:.4f}, top-1 {result.accuracy:.2%}{top5}")
-
-
-def _class_rows(result: Evaluation) -> Any:
-    return zip(result.classes, result.confusion, result.per_class, strict=True)
+    console.print(result.headline)
 
 
 def _confusion_table(result: Evaluation) -> Table:
     title = "confusion matrix (rows: true class, columns: prediction)"
     table = Table(title=title, title_justify="left")
-    for heading in ("", *result.classes, "accuracy"):
+    headings, *rows = result.table()
+    for heading in headings:
         table.add_column(heading, no_wrap=True)
-    for i, (name, row, share) in enumerate(_class_rows(result)):
+    for i, (name, *counts, share) in enumerate(rows):
         cells = [
-            Text(str(count), "bold") if j == i else Text(str(count), "red") if count else "·"
-            for j, count in enumerate(row)
+            Text(count, "bold" if j == i else "red" if count.isdigit() else "")
+            for j, count in enumerate(counts)
         ]
-        table.add_row(name, *cells, f"{share:.2%}")
+        table.add_row(name, *cells, share)
     return table

@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..text import aligned
+from ..text import aligned, html_table
 from .runs import Run, differences, read_runs, shown_values
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result of `compare`. `print(comparison)` shows the two tables.
+    """The result of `compare`. `print(comparison)` and a notebook show the tables.
 
     runs: the runs in the order given.
     differences: the settings that are not the same in all runs, each with its value per run.
@@ -35,6 +35,12 @@ class Comparison:
         if lines:
             text += ["", *aligned([headings, *lines], left=range(len(headings)))]
         return "\n".join(text)
+
+    def _repr_html_(self) -> str:
+        headings, lines = self.table()
+        page = html_table([headings, *lines], left={0})
+        headings, lines = self.difference_table()
+        return page + (html_table([headings, *lines], range(len(headings))) if lines else "")
 
     def picture(self, path: str | PathLike[str] | None = None) -> "Path | Figure":
         """Draw loss and error rate of all runs per epoch; without a path, return the Figure."""

@@ -6,12 +6,14 @@ import numpy as np
 
 from ..kernels.types import Array
 from ..layers import Layer
+from ..text import aligned, html_table
 
 
 class GradientCheck(dict[str, float]):
     """The largest relative error by name: "x", and the names of the parameters.
 
-    `ok` is True if all are within `tolerance`. `print(check)` shows each error with its verdict.
+    `ok` is True if all are within `tolerance`. `print(check)` and a notebook show each error with
+    its verdict.
     """
 
     def __init__(self, errors: dict[str, float], tolerance: float):
@@ -24,13 +26,22 @@ class GradientCheck(dict[str, float]):
         return all(error <= self.tolerance for error in self.values())
 
     def __str__(self) -> str:
-        width = max(map(len, self))
-        lines = [
-            f"{name:{width}}  {error:8.1e}  {'ok' if error <= self.tolerance else 'WRONG'}"
+        return "\n".join([*aligned(self._rows(), left={0, 2}), self._verdict()])
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            [["gradient", "error", ""], *self._rows()], {0, 2}, footer=self._verdict()
+        )
+
+    def _rows(self) -> list[list[str]]:
+        return [
+            [name, f"{error:8.1e}", "ok" if error <= self.tolerance else "WRONG"]
             for name, error in self.items()
         ]
+
+    def _verdict(self) -> str:
         verdict = "all gradients are right" if self.ok else "a gradient is wrong"
-        return "\n".join([*lines, f"{verdict} (tolerance {self.tolerance:g})"])
+        return f"{verdict} (tolerance {self.tolerance:g})"
 
 
 def check_gradients(

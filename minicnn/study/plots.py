@@ -1,7 +1,7 @@
 """Pictures: training curves, confusion matrices, images, filters, the ladder.
 
-Every function writes a file and returns its path, or, without a path, returns the matplotlib Figure
-(which a notebook shows). They need no display and do not change matplotlib's global state.
+Every function writes a file and returns its path, or, without a path, returns the matplotlib
+Figure; a notebook shows both. They need no display and do not change matplotlib's global state.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from ..training.history import History
 from ..training.lr_finder import RateSweep
 from ..training.metrics import Evaluation
+from .picture import Picture, PictureFile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,14 +46,14 @@ def _finish(figure: Figure, path: Target, title: str = "", size: int = 10) -> Pa
     if path is None:
         return figure
     figure.savefig(path, dpi=130, facecolor="white")
-    return Path(path)
+    return PictureFile(path)
 
 
 def curves(history: History, path: Target = None, title: str = "") -> Path | Figure:
     """Loss and error rate per epoch of each set. Raises ValueError for an empty history."""
     if not history.rows:
         raise ValueError("there is no finished epoch to draw")
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Picture(figsize=(9, 3.6), layout="constrained")
     loss, error = figure.subplots(1, 2)
     epochs = history.column("epoch")
     style: dict[str, Any] = {"marker": "o" if len(epochs) < 30 else None, "markersize": 4}
@@ -74,7 +75,7 @@ def curves(history: History, path: Target = None, title: str = "") -> Path | Fig
 
 def learning_rates(sweep: RateSweep, path: Target = None, title: str = "") -> Path | Figure:
     """The loss at each learning rate of `training.find_lr`, its mean, and the suggestion."""
-    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    figure = Picture(figsize=(6, 3.8), layout="constrained")
     axes = figure.subplots()
     axes.plot(sweep.rates, sweep.losses, color=TRAIN, alpha=0.35, linewidth=1, label="each step")
     axes.plot(sweep.rates, sweep.smoothed, color=TRAIN, linewidth=2, label="exponential mean")
@@ -115,7 +116,7 @@ def confusion(evaluation: Evaluation, path: Target = None, title: str = "") -> P
         )
     n = len(classes)
     side = min(14, max(4.5, 0.5 * n + 1.5))
-    figure = Figure(figsize=(side, side), layout="constrained")
+    figure = Picture(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     # The square root keeps rare confusions visible.
@@ -154,7 +155,7 @@ def images(
     uint8 images are drawn unchanged; each image of another type is scaled to its own range.
     """
     rows = -(-len(batch) // columns)
-    figure = Figure(
+    figure = Picture(
         figsize=(0.85 * columns, (0.85 + 0.2 * bool(captions)) * rows + 0.4 * bool(title)),
         layout="constrained",
     )
@@ -183,7 +184,7 @@ def filters(weight: np.ndarray, path: Target = None, title: str = "") -> Path | 
         return images(kernels, path, title=title)
     columns = min(len(kernels), 12)
     rows = -(-len(kernels) // columns)
-    figure = Figure(figsize=(1.2 * columns, 1.2 * rows + 0.4), layout="constrained")
+    figure = Picture(figsize=(1.2 * columns, 1.2 * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
@@ -200,7 +201,7 @@ def three_digits(value: float) -> str:
 
 def ladder(found: dict[str, list[Any]], path: Target = None, title: str = "") -> Path | Figure:
     """GFLOP/s of every rung, a panel per pass; `found` is what `study.ladder.climb` returns."""
-    figure = Figure(figsize=(4.2 * len(found) + 1.6, 4.6), layout="constrained")
+    figure = Picture(figsize=(4.2 * len(found) + 1.6, 4.6), layout="constrained")
     panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     for axes, (name, readings) in zip(panels, found.items(), strict=True):
         _rungs(axes, readings)
@@ -234,7 +235,7 @@ def runs(
 
     band: a published result, whose band is shaded.
     """
-    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    figure = Picture(figsize=(10, 4.6), layout="constrained")
     loss, error = figure.subplots(1, 2)
     if band:
         epochs = range(1, band.epochs + 1)

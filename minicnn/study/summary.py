@@ -1,6 +1,5 @@
 """A network as a table with the columns of papers and textbooks, computed only from shapes."""
 
-import html
 import json
 import math
 from dataclasses import asdict, dataclass
@@ -8,7 +7,7 @@ from dataclasses import asdict, dataclass
 from ..kernels.types import Shape
 from ..layers import Layer, metadata
 from ..layers.shapes import shapes_through
-from ..text import aligned
+from ..text import aligned, html_table
 from . import describe
 
 HEADINGS = (
@@ -108,19 +107,8 @@ class Summary:
 
     def _repr_html_(self) -> str:
         headings, lines = self.table()
-        numbers = range(COUNTS.start, COUNTS.stop)
-
-        def row(tag: str, cells: list[str]) -> str:
-            styles = (
-                f"text-align:{'right' if i in numbers else 'left'}" for i in range(len(cells))
-            )
-            pairs = zip(cells, styles, strict=True)
-            return "".join(f'<{tag} style="{s}">{html.escape(c)}</{tag}>' for c, s in pairs)
-
-        rows = [row("th", headings), *(row("td", line) for line in lines)]
-        body = "".join(f"<tr>{r}</tr>" for r in rows)
-        caption = f"<caption>{html.escape(self.model)}</caption>"
-        return f"<table>{caption}{body}</table><p>{html.escape(self.footer())}</p>"
+        words = set(range(len(headings))) - set(range(COUNTS.start, COUNTS.stop))
+        return html_table([headings, *lines], words, self.model, self.footer())
 
 
 def summarize(model: Layer, input_shape: Shape | None = None, batch: int = 1) -> Summary:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, TrainingError
-from ..text import aligned
+from ..text import aligned, html_table
 from .metrics import Evaluation
 
 FILE = "history.csv"  # in the folder of a run
@@ -112,10 +112,7 @@ class History:
         """The table that a notebook shows."""
         if not self.rows:
             return escape(repr(self))
-        head, *body = self._table()
-        lines = ["<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"]
-        lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in body]
-        return f"<table>{''.join(lines)}</table>"
+        return html_table(self._table())
 
     def _table(self) -> list[list[str]]:
         """The headings and the rows as text, without the columns that are empty."""

@@ -14,8 +14,11 @@ from ..data.loader import Loader
 from ..data.transforms import Preprocess
 from ..device import model_device, to_device, to_host, to_input
 from ..layers import Layer, fuse, metadata, no_grad
+from ..text import aligned, html_table
 from .losses import Loss, SoftmaxCrossEntropy, is_multi_label, plain, probabilities_of
 from .targets import check_label_range, labels_checked, most_probable
+
+SMALL = 20  # classes whose confusion matrix is printed
 
 
 def rank(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -124,6 +127,9 @@ class Evaluation:
     If every class is a question of its own (multi-label), the accuracy is the share of right
     answers, top5 is None, and confusion is `(classes, 2, 2)`: per class, row = whether the image
     has it, column = the answer.
+
+    `print(evaluation)` and a notebook show the accuracies, and the confusion matrix of up to 20
+    classes.
     """
 
     loss: float
@@ -144,6 +150,34 @@ class Evaluation:
         return np.divide(
             self.confusion.diagonal(), totals, out=np.full(len(totals), np.nan), where=totals > 0
         )
+
+    def table(self) -> list[list[str]]:
+        """The confusion matrix as text, with headings; a point stands for 0."""
+        rows = [["", *self.classes, "accuracy"]]
+        for name, counts, share in zip(self.classes, self.confusion, self.per_class, strict=True):
+            cells = [str(count) if count else "·" for count in counts]
+            rows.append([name, *cells, "" if np.isnan(share) else f"{share:.2%}"])
+        return rows
+
+    @property
+    def headline(self) -> str:
+        """The loss and the accuracies in one line."""
+        top5 = f", top-5 {self.top5:.2%}" if self.top5 is not None else ""
+        return f"test loss {self.loss:.4f}, top-1 {self.accuracy:.2%}{top5}"
+
+    @property
+    def is_small(self) -> bool:
+        """True for a confusion matrix that fits on a screen."""
+        return self.confusion.ndim == 2 and len(self.classes) <= SMALL
+
+    def __str__(self) -> str:
+        table = aligned(self.table(), left={0}) if self.is_small else []
+        return "\n".join([*table, self.headline])
+
+    def _repr_html_(self) -> str:
+        caption = "rows: true class, columns: prediction"
+        table = html_table(self.table(), {0}, caption) if self.is_small else ""
+        return f"{table}<p>{self.headline}</p>"
 
 
 class _Answers:

@@ -41,6 +41,7 @@ def test_runs_side_by_side(folder):
         ["setting", "a", "b"],
         [["batch_size", "64", "32"], ["seed", "0", "1"]],
     )
+    assert found._repr_html_().count("<table>") == 2
     assert [line.split()[0] for line in str(found).splitlines() if line] == [
         *("run", "a", "b"),
         *("setting", "batch_size", "seed"),

@@ -95,6 +95,7 @@ def test_a_gradient_that_is_forgotten_or_zero_is_wrong(mistake, names):
     x = np.random.default_rng(0).standard_normal((2, 5, 5, 3))
     right = check_gradients(Gain(), x)
     assert right.ok
+    assert right._repr_html_().endswith("<p>all gradients are right (tolerance 1e-05)</p>")
     assert str(right).endswith("all gradients are right (tolerance 1e-05)")
     found = check_gradients(type("Mistaken", (Gain,), {"backward": mistake})(), x)
     assert not found.ok

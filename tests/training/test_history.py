@@ -34,8 +34,8 @@ def test_text():
 def test_html():
     html = History([ROW])._repr_html_()
     assert html.count("<tr>") == 2
-    assert "<th>train loss</th>" in html
-    assert "<td>0.5000</td>" in html
+    assert ">train loss</th>" in html
+    assert ">0.5000</td>" in html
     assert "no finished epoch" in History()._repr_html_()
 
 

@@ -1,5 +1,7 @@
 """Evaluation: counts by hand, and that it leaves the model as it was."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from minicnn import training
 from minicnn.data import Dataset
 from minicnn.layers import Flatten, Linear, Sequential
 from minicnn.training.losses import MAPLoss, SoftmaxCrossEntropy
-from minicnn.training.metrics import rank
+from minicnn.training.metrics import Evaluation, rank
 
 
 def identity_network(n):
@@ -131,3 +133,28 @@ def test_the_loss_of_evaluation_is_plain():
     expected = training.evaluate(model, data, loss=SoftmaxCrossEntropy()).loss
     assert training.evaluate(model, data).loss == expected
     assert training.evaluate(model, data, loss=smoothed).loss > expected
+
+
+def test_an_evaluation_is_shown_with_its_confusions():
+    counts = np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]])
+    result = Evaluation(0.25, 0.875, None, counts, ("<script>", "dog", "none"))
+    lines = [line.split() for line in str(result).splitlines()]
+    assert lines == [
+        ["<script>", "dog", "none", "accuracy"],
+        ["<script>", "3", "1", "·", "75.00%"],
+        ["dog", "·", "4", "·", "100.00%"],
+        ["none", "·", "·", "·"],
+        ["test", "loss", "0.2500,", "top-1", "87.50%"],
+    ]
+    page = result._repr_html_()
+    assert "<script>" not in page
+    table = ElementTree.fromstring(f"<div>{page}</div>").find("table")
+    assert [cell.text for cell in table.findall("tr")[1]] == ["<script>", "3", "1", "·", "75.00%"]
+
+
+@pytest.mark.parametrize("shape", [(21, 21), (3, 2, 2)])
+def test_of_many_classes_and_many_labels_only_the_headline_is_shown(shape):
+    names = tuple(map(str, range(shape[0])))
+    result = Evaluation(0.25, 0.5, 0.75, np.ones(shape, int), names)
+    assert str(result) == "test loss 0.2500, top-1 50.00%, top-5 75.00%"
+    assert result._repr_html_() == f"<p>{result}</p>"

@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,6 +10,14 @@ if TYPE_CHECKING:
 
 Line = tuple[str, str]  # text and its style
 WIDTH = 100
+RULES = {
+    "bold": "font-weight:bold",
+    "green": "color:green",
+    "red": "color:#c00",
+    "yellow": "color:#960",
+    "cyan": "color:#088",
+    "dim": "color:#777",
+}
 STYLES = {"right": "green", "wrong": "bold red", "error": "bold red"}
 
 
@@ -93,6 +102,15 @@ def check_text(check: "Check") -> str:
 def report_text(report: "Report") -> str:
     """The page of a file, without colors."""
     return "\n".join(text.rstrip() for text, _ in report_lines(report))
+
+
+def as_html(lines: list[Line]) -> str:
+    """The page for a notebook, in the colors of a terminal."""
+    parts = []
+    for text, style in lines:
+        rules = [RULES[word] for word in style.split() if word in RULES]
+        parts.append(f'<span style="{";".join(rules)}">{escape(text.rstrip())}</span>')
+    return "<pre>" + "\n".join(parts) + "</pre>"
 
 
 IMAGE = re.compile(r"\b(dx|dy|x|y)\[n, ([^,\]]+), ([^,\]]+), (c|k)\]")

@@ -83,10 +83,15 @@ class Check:
 
         return check_text(self)
 
+    def _repr_html_(self) -> str:
+        from .page import as_html, check_lines
+
+        return as_html(check_lines(self))
+
 
 @dataclass
 class Report:
-    """Everything that was checked in one file. `print(report)` shows the page."""
+    """Everything that was checked in one file. `print(report)` and a notebook show the page."""
 
     file: str
     checks: list[Check] = field(default_factory=list)
@@ -119,6 +124,11 @@ class Report:
         from .page import report_text
 
         return report_text(self)
+
+    def _repr_html_(self) -> str:
+        from .page import as_html, report_lines
+
+        return as_html(report_lines(self))
 
 
 def check_from_dict(record: dict[str, Any]) -> Check:

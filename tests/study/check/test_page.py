@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 from minicnn.study.check import Check, Finding, Report, Row
 from minicnn.study.check.page import WIDTH, report_text, translate
@@ -36,3 +37,13 @@ def test_formulas_in_the_order_and_words_of_the_student():
     expected = "dx[n, c, p*s + i, q*s + j] += sum_k dout[n, k, p, q] * w[k, c, i, j]"
     assert translate(formula, "NCHW", "dout") == expected
     assert translate(formula, "NHWC", "dy") == formula
+
+
+def test_a_notebook_shows_the_page():
+    check = Check("conv <b>", "conv2d", "convolution", "how")
+    check.rows = [Row("dx", "wrong", 1, 10), Row("dw", "right", 10, 10)]
+    for shown in (check, Report("<i>layers.py", [check])):
+        page = ElementTree.fromstring(shown._repr_html_())
+        assert "".join(page.itertext()) == str(shown)
+        colors = {span.text.split()[0]: span.get("style") for span in page if span.text}
+        assert (colors["dx"], colors["dw"]) == ("font-weight:bold;color:#c00", "color:green")
