@@ -108,6 +108,17 @@ def image_files(paths: AnyPath | Iterable[AnyPath]) -> list[Path]:
     return files
 
 
+def network_inputs(
+    network: Layer, paths: AnyPath | Iterable[AnyPath], invert: bool | None = None
+) -> np.ndarray:
+    """Image files as that network reads them, `(N, H, W, C)`, float32.
+
+    Raises DataError for a file that cannot be read, and for a network without a recipe.
+    """
+    found = [pixels for _, pixels, _ in _pixels(network, paths, invert, None)]
+    return _normalized(network, np.stack(found))
+
+
 def write_csv(predictions: Iterable[Prediction], file: TextIO) -> None:
     """A heading, and one line per image: path, class, probability, the next ones, inverted."""
     rows = list(predictions)
@@ -152,15 +163,18 @@ def _pixels(
             report(error)
 
 
+def _normalized(network: Layer, pixels: np.ndarray) -> np.ndarray:
+    preprocess = metrics.preprocess_of(network)
+    return preprocess(pixels) if preprocess else pixels
+
+
 def _predictions(
     network: Layer, batch: list[tuple[str | None, np.ndarray, bool]], top: int
 ) -> list[Prediction]:
     """The predictions for a batch; the network's mode is restored."""
     if not batch:
         return []
-    x = np.stack([pixels for _, pixels, _ in batch])
-    preprocess = metrics.preprocess_of(network)
-    x = preprocess(x) if preprocess else x
+    x = _normalized(network, np.stack([pixels for _, pixels, _ in batch]))
     was_training = network.training
     network.eval()
     try:

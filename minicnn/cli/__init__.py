@@ -4,7 +4,19 @@
 the commands, which register themselves when they are imported.
 """
 
-from . import check, compare, data, evaluate, inspect, lr_find, predict, study, train, vectors
+from . import (
+    check,
+    compare,
+    data,
+    evaluate,
+    explain,
+    inspect,
+    lr_find,
+    predict,
+    study,
+    train,
+    vectors,
+)
 from .app import app, main
 
 __all__ = [
@@ -13,6 +25,7 @@ __all__ = [
     "compare",
     "data",
     "evaluate",
+    "explain",
     "inspect",
     "lr_find",
     "main",

@@ -185,8 +185,8 @@ class _Recorder:
         record.dx = None if dx is None else _copy(dx)
         for name, parameter in vars(layer).items():
             if isinstance(parameter, Parameter) and parameter._grad is not None:
-                record.gradients[SHORT.get(name, name)] = _copy(parameter.grad)
-                parameter.zero_grad()
+                record.gradients[SHORT.get(name, name)] = to_host(parameter.grad)
+                parameter.zero_grad()  # the array is the record's from here on
 
 
 def _main(y: Any) -> Any:

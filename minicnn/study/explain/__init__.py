@@ -5,7 +5,10 @@ of layers has them.
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
+from ...kernels.types import Array
 from ..trace import Record, Trace
 from . import activation, containers, conv, elementwise, flow, linear, loss, norm, pool
 from .explanation import (
@@ -32,6 +35,7 @@ __all__ = [
     "Step",
     "Term",
     "activation",
+    "array_of",
     "containers",
     "conv",
     "elementwise",
@@ -47,7 +51,7 @@ __all__ = [
 NAMES = {"weight": "w", "bias": "b", "dweight": "w", "dbias": "b"}  # other names of an array
 
 
-def explain(trace: Trace, path: str, what: str, index: Index) -> Explanation:
+def explain(trace: Trace, path: str, what: str, index: Sequence[int]) -> Explanation:
     """How the number at `index` of an array of the layer `path` was made.
 
     what: "y"; "dx"; "w", "b" or the name of another parameter, for its gradient; "x" and "dy", for
@@ -55,7 +59,9 @@ def explain(trace: Trace, path: str, what: str, index: Index) -> Explanation:
     Raises ValueError for a layer, an array or an index that the trace does not have.
     """
     record = trace[path]
-    what, engine, index = _engine(record, what, tuple(index))
+    what, array = array_of(record, what)
+    index = _checked(record, what, array, index)
+    engine = float(array[index])
     found = _parts(trace, record, what, index) or _unexplained(record, what)
     if found.kind == "none":
         total = added = math.nan
@@ -77,7 +83,8 @@ def explain(trace: Trace, path: str, what: str, index: Index) -> Explanation:
         total=total,
         engine=engine,
         difference=total - engine,
-        source=source_of(found.function) if found.function else None,
+        dtype=str(array.dtype),
+        source=source_of(found.function),
         reads=tuple(_read_where_it_was_made(record, read) for read in found.reads),
         note=found.note,
     )
@@ -104,29 +111,37 @@ def title_of(record: Record, what: str) -> str:
     return f"d{what}" if what in record.gradients else what
 
 
-def _engine(record: Record, what: str, index: Index) -> tuple[str, float, Index]:
-    """The name of the array, the number at that place, and the place in plain integers."""
-    name, arrays = record.path or record.kind, record.arrays()
-    what = NAMES.get(what, what)
+def array_of(record: Record, what: str) -> tuple[str, Array]:
+    """The array that is called so, and its usual name: "w" for "dw", "dweight" or "weight".
+
+    Raises ValueError for one that the record does not have.
+    """
+    arrays, what = record.arrays(), NAMES.get(what, what)
     if what not in arrays and what.startswith("d") and what[1:] in record.gradients:
         what = what[1:]
     if what not in arrays:
-        reason = "is frozen: it has no gradient" if what in record.parameters else "is not there"
-        raise ValueError(f"{name}: {what} {reason}; expected one of {', '.join(arrays)}")
-    array = arrays[what]
+        known = what in record.parameters and not hasattr(record.layer, what)
+        reason = "is frozen: it has no gradient" if known else "is not there"
+        raise ValueError(
+            f"{record.path or record.kind}: {what} {reason}; expected one of {', '.join(arrays)}"
+        )
+    return what, arrays[what]
+
+
+def _checked(record: Record, what: str, array: Array, index: Sequence[Any]) -> Index:
+    """The index in plain integers. Raises ValueError unless it is in the array."""
+    name = f"{record.path or record.kind}: {place(what, tuple(index)) if index else what + '[]'}"
     if len(index) != array.ndim:
         raise ValueError(
-            f"{name}: {what}{list(index)} has {len(index)} indices; expected {array.ndim}: "
-            f"{what} has the shape {array.shape}"
+            f"{name} has {len(index)} indices; expected {array.ndim}: {what} has the shape "
+            f"{array.shape}"
         )
     for axis, (i, size) in enumerate(zip(index, array.shape, strict=True)):
         if not hasattr(i, "__index__") or not 0 <= i < size:
             raise ValueError(
-                f"{name}: {what}{list(index)}: index {i!r} of axis {axis}: expected an integer "
-                f"from 0 to {size - 1}"
+                f"{name}: index {i!r} of axis {axis}: expected an integer from 0 to {size - 1}"
             )
-    index = tuple(int(i) for i in index)
-    return what, float(array[index]), index
+    return tuple(int(i) for i in index)
 
 
 def _unexplained(record: Record, what: str) -> Parts:

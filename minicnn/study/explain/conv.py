@@ -74,7 +74,7 @@ def input_gradient(record: Record, index: Index) -> Parts:
         products(dy, *slope, weight),
         conv2d_grad_input,
         reads=(*box(record, "dy", dy), *box(record, "w", weight)),
-        note=f"{count} windows contain the pixel, times {len(outputs)} filters that read its map.",
+        note=f"Windows that contain the pixel: {count}. Filters that read its map: {len(outputs)}.",
     )
 
 
@@ -96,8 +96,8 @@ def weight_gradient(record: Record, index: Index) -> Parts:
         products(x, dy, *slopes(record, layer.activation, n, p, q, k)),
         conv2d_grad_weight,
         reads=(*box(record, "x", x), *box(record, "dy", dy)),
-        note=f"The weight is shared by {len(n):,} places: "
-        f"{len(images)} images times the windows in which its cell is not padding.",
+        note=f"The weight is used {len(n):,} times: once per image and window in which its cell is "
+        "not padding.",
     )
 
 
@@ -112,7 +112,7 @@ def bias_gradient(record: Record, index: Index) -> Parts:
         products(dy, *slopes(record, layer.activation, n, p, q, index[0])),
         conv2d_grad_weight,
         reads=box(record, "dy", dy),
-        note=f"The bias is added at {len(n):,} places, so their gradients are added.",
+        note=f"The bias is used {len(n):,} times: once per image and place.",
     )
 
 
@@ -144,7 +144,7 @@ def _slope(layer: Conv2d) -> str:
 def _note(layer: Conv2d, padding: int, channels: int) -> str:
     parts = []
     if padding:
-        parts.append(f"{padding} cells of the window are padding and add 0.")
+        parts.append(f"Cells of the window in the padding, which add 0: {padding}.")
     if layer.groups > 1:
         parts.append(f"The map reads one of {layer.groups} groups: {channels} input maps.")
     if layer.connections is not None:

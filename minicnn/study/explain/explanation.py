@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from . import text
+
 Index = tuple[int, ...]
 Ranges = tuple[tuple[int, int], ...]  # one (start, stop) per axis
 
@@ -26,7 +28,7 @@ class Factor:
     path: str | None = None
 
     @property
-    def text(self) -> str:
+    def label(self) -> str:
         """`x[0, 3, 5, 2]`, `conv1.y[0, 3, 5, 2]` of another layer, or the name of a number."""
         if self.index is None:
             return self.name
@@ -65,6 +67,7 @@ class Source(NamedTuple):
     first: int
     last: int
     code: str
+    name: str
 
 
 class Step(NamedTuple):
@@ -102,7 +105,8 @@ class Explanation:
     terms: in the order in which they are added. sum: the sum of their values in float64, or the
         value of the candidate that was chosen.
     then: what is done with the sum, such as "relu(sum)"; "" for nothing. total: the result.
-    engine: the number in the traced pass. difference: total - engine.
+    engine: the number in the traced pass, of type dtype. difference: total - engine, which is
+        the rounding of the pass.
     source: the code that defines it. reads: the boxes of the arrays that it reads; x is read as
         the y of the layer that made it.
     note: why, in one or two sentences.
@@ -122,9 +126,20 @@ class Explanation:
     total: float
     engine: float
     difference: float
+    dtype: str
     source: Source | None
     reads: tuple[Read, ...]
     note: str
+
+    def __str__(self) -> str:
+        return self.to_text(20)
+
+    def to_text(self, limit: int | None = None, largest: bool = False) -> str:
+        """A table of the terms, with the sum and the number in the pass.
+
+        limit: how many terms to show; largest: those with the largest absolute values.
+        """
+        return "\n".join(text.lines(self, self.shown(limit, largest)))
 
     def largest(self, count: int) -> tuple[Term, ...]:
         """The terms with the largest absolute values, the largest first."""
@@ -151,6 +166,7 @@ class Explanation:
             "total": _finite(self.total),
             "engine": _finite(self.engine),
             "difference": _finite(self.difference),
+            "dtype": self.dtype,
             "source": self.source._asdict() if self.source else None,
             "reads": [
                 {"path": r.path, "what": r.what, "ranges": [list(pair) for pair in r.ranges]}
@@ -179,11 +195,20 @@ def add_up(terms: list[Term]) -> float:
     return total
 
 
+def source_of(function: Callable[..., Any] | None) -> Source | None:
+    """Where a function is defined. The file is relative to the repository if it is minicnn's.
+
+    None for a function whose text is not in a file.
+    """
+    return _source(inspect.unwrap(getattr(function, "__func__", function))) if function else None
+
+
 @cache
-def source_of(function: Callable[..., Any]) -> Source:
-    """Where a function is defined. The file is relative to the repository if it is minicnn's."""
-    function = inspect.unwrap(function)
-    lines, first = inspect.getsourcelines(function)
+def _source(function: Callable[..., Any]) -> Source | None:
+    try:
+        lines, first = inspect.getsourcelines(function)
+    except (OSError, TypeError):
+        return None
     package, *parts = function.__module__.split(".")
     if package != "minicnn":
         file = Path(inspect.getsourcefile(function) or "").as_posix()
@@ -192,7 +217,7 @@ def source_of(function: Callable[..., Any]) -> Source:
             parts.insert(0, package)
         suffix = ".py" if Path(inspect.getsourcefile(function) or "").stem == parts[-1] else ""
         file = "/".join(parts) + (suffix or "/__init__.py")
-    return Source(file, first, first + len(lines) - 1, "".join(lines))
+    return Source(file, first, first + len(lines) - 1, "".join(lines), function.__qualname__)
 
 
 def _finite(value: float) -> float | None:

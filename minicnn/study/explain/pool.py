@@ -70,7 +70,7 @@ def mean(record: Record, index: Index) -> Parts:
         products(x, constant(f"1/{divisor:g}", 1 / divisor)),
         kernels.avg_pool2d,
         reads=box(record, "x", x),
-        note=f"The area counts {padding} cells of padding, which add 0." if padding else "",
+        note=f"Cells of padding that the area counts: {padding}." if padding else "",
     )
 
 
@@ -87,7 +87,7 @@ def gradient_of_mean(record: Record, index: Index) -> Parts:
         products(dy, share),
         kernels.avg_pool2d_grad,
         reads=box(record, "dy", dy),
-        note=f"{len(p)} windows contain the pixel.",
+        note=f"Windows that contain the pixel: {len(p)}.",
     )
 
 

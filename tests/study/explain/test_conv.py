@@ -50,7 +50,7 @@ def test_the_terms_of_a_window():
     ]
     assert e.then == "relu(sum)"
     assert e.total == max(e.sum, 0)
-    assert e.note == "5 cells of the window are padding and add 0."
+    assert e.note == "Cells of the window in the padding, which add 0: 5."
     assert e.source.file == "kernels/reference/conv.py"
     assert e.source.code.startswith("def conv2d(\n")
     assert e.source.last - e.source.first + 1 == e.source.code.count("\n")

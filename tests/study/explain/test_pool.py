@@ -69,7 +69,7 @@ def test_the_divisor_counts_padding_or_not():
     x, dy = np.ones((1, 2, 2, 1)), np.ones((1, 2, 2, 1))
     e = explain(trace(AvgPool2d(3, 1, 1), x, dy=dy), "", "y", (0, 0, 0, 0))
     assert e.terms[0].label == "x[0, 0, 0, 0] · 1/9"
-    assert e.note == "The area counts 5 cells of padding, which add 0."
+    assert e.note == "Cells of padding that the area counts: 5."
     layer = AvgPool2d(3, 1, 1, count_include_pad=False)
     e = explain(trace(layer, x, dy=dy), "", "y", (0, 0, 0, 0))
     assert e.terms[0].label == "x[0, 0, 0, 0] · 1/4"
