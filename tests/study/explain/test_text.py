@@ -1,9 +1,9 @@
-"""docs/explain.md prints what it says."""
+"""Explanations as text: docs/explain.md, with what its blocks print."""
 
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
+PAGE = Path(__file__).parents[3] / "docs" / "explain.md"
 BLOCKS = re.compile(r"```(python|text)\n(.*?)```", re.DOTALL)
 
 
