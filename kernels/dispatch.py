@@ -11,6 +11,7 @@ A call of an operation in `functional` goes to
 import functools
 import importlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import ModuleType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -100,8 +101,25 @@ def is_host_array(x: Any) -> bool:
     return isinstance(x, (np.ndarray, np.generic)) and not on_gpu
 
 
+def intercept(
+    function: Callable[[Callable, Callable], Callable],
+) -> AbstractContextManager[None]:
+    """Within this block, in this thread, `function` replaces what computes each operation.
+
+    It is called as `function(operation, chosen)` with the operation of `reference` and the function
+    that would compute it, and returns the function to call. Profiles count and time operations so.
+    """
+    return state.changed(intercept=function)
+
+
 def select(operation: Callable[P, R], x: Any) -> Callable[P, R]:
     """The function that computes an operation of `reference` for the array or list of arrays x."""
+    chosen = _served(operation, x)
+    return chosen if state.intercept is None else state.intercept(operation, chosen)
+
+
+def _served(operation: Callable[P, R], x: Any) -> Callable[P, R]:
+    """The backend's function, or the operation itself."""
     x = x[0] if isinstance(x, list) else x
     chosen = state.backend
     candidates: tuple[str | None, ...] = ()

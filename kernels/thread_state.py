@@ -1,7 +1,7 @@
 """Settings that belong to the thread that made them, such as `use` and `no_grad`."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -28,10 +28,12 @@ class KernelState(ThreadState):
     backend: the name that `use` chose, or None.
     grad_enabled: False within `no_grad`: layers keep nothing for backward, and a backend may keep
     what it derives from weights, since they are not being trained.
+    intercept: what `dispatch.intercept` set, or None.
     """
 
     backend: str | None = None
     grad_enabled: bool = True
+    intercept: Callable[[Callable, Callable], Callable] | None = None
 
 
 state = KernelState()

@@ -29,6 +29,7 @@ ORDER = (
     "data",
     "models",
     "summary",
+    "profile",
 )
 
 

@@ -56,6 +56,8 @@ class Layer(Tree):
     def __call__(self, x: Array, out: Array | None = None) -> Any:
         """Check the input, call `forward`, then the hooks: this is how containers call layers."""
         check_floats(self, x)
+        for before in observers.before_forward:
+            before(self, x)
         if out is None:
             y = self.forward(x)
         elif _takes(type(self).forward, "out"):
@@ -69,6 +71,8 @@ class Layer(Tree):
 
     def backpropagate(self, dy: Any, need_dx: bool = True) -> Any:
         """Call `backward`, then the hooks: this is how containers call layers."""
+        for before in observers.before_backward:
+            before(self, dy)
         if _takes(type(self).backward, "need_dx"):
             dx = self.backward(dy, need_dx=need_dx)
         else:

@@ -6,6 +6,7 @@ from .difference import Difference, first_difference
 from .explain import Explanation, explain
 from .gradcheck import GradientCheck, check_gradients
 from .probe import LayerStats, probe
+from .profile import Profile, profile
 from .summary import Summary, summarize
 from .trace import Record, Trace, trace
 
@@ -15,6 +16,7 @@ __all__ = [
     "Explanation",
     "GradientCheck",
     "LayerStats",
+    "Profile",
     "Record",
     "Summary",
     "Trace",
@@ -25,6 +27,7 @@ __all__ = [
     "explain",
     "first_difference",
     "probe",
+    "profile",
     "summarize",
     "trace",
 ]

@@ -39,7 +39,7 @@ def validate_target(path: Path) -> None:
         raise ValueError(f"{path}: expected a name that ends in one of .{', .'.join(formats)}")
 
 
-def _finish(figure: Figure, path: Target, title: str = "", size: int = 10) -> Path | Figure:
+def finish(figure: Figure, path: Target, title: str = "", size: int = 10) -> Path | Figure:
     """Add the title, and write the file if there is a path. Names are text, never formulas."""
     if title:
         figure.suptitle(title, fontsize=size, parse_math=False)
@@ -70,7 +70,7 @@ def curves(history: History, path: Target = None, title: str = "") -> Path | Fig
     for axes, label, unit in ((loss, "loss", ""), (error, "error rate", " %")):
         _log_axis(axes, label, unit)
     loss.legend(frameon=False)
-    return _finish(figure, path, title, size=11)
+    return finish(figure, path, title, size=11)
 
 
 def learning_rates(sweep: RateSweep, path: Target = None, title: str = "") -> Path | Figure:
@@ -89,7 +89,7 @@ def learning_rates(sweep: RateSweep, path: Target = None, title: str = "") -> Pa
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower left")
-    return _finish(figure, path, title)
+    return finish(figure, path, title)
 
 
 def _log_axis(axes: "Axes", label: str, unit: str) -> None:
@@ -140,7 +140,7 @@ def confusion(evaluation: Evaluation, path: Target = None, title: str = "") -> P
         axes.set_yticks(range(n), classes, fontsize=8, parse_math=False)
     axes.set(xlabel="prediction", ylabel="true class")
     axes.set_title(title or f"accuracy {evaluation.accuracy:.2%}", parse_math=False)
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def images(
@@ -171,7 +171,7 @@ def images(
         )
         if captions:
             axes.set_title(captions[i], fontsize=7, pad=2, parse_math=False)
-    return _finish(figure, path, title)
+    return finish(figure, path, title)
 
 
 def filters(weight: np.ndarray, path: Target = None, title: str = "") -> Path | Figure:
@@ -191,7 +191,7 @@ def filters(weight: np.ndarray, path: Target = None, title: str = "") -> Path | 
     for axes, kernel in zip(grid.flat, kernels, strict=False):
         limit = abs(kernel).max() or 1
         axes.imshow(kernel.mean(axis=2), cmap="RdBu_r", vmin=-limit, vmax=limit)
-    return _finish(figure, path, title)
+    return finish(figure, path, title)
 
 
 def three_digits(value: float) -> str:
@@ -207,7 +207,7 @@ def ladder(found: dict[str, list[Any]], path: Target = None, title: str = "") ->
         _rungs(axes, readings)
         axes.set_title(name.replace("_", " "), fontsize=10)
     panels[0].invert_yaxis()
-    return _finish(figure, path, title, size=11)
+    return finish(figure, path, title, size=11)
 
 
 def _rungs(axes: "Axes", readings: list[Any]) -> None:
@@ -256,7 +256,7 @@ def runs(
     place: dict[str, Any] = {"loc": "outside lower center", "ncols": min(4, len(labels))}
     for text in figure.legend(handles, labels, frameon=False, **place).get_texts():
         text.set_parse_math(False)
-    return _finish(figure, path, title, size=11)
+    return finish(figure, path, title, size=11)
 
 
 def _run(loss: "Axes", error: "Axes", run: "Run", color: str) -> None:

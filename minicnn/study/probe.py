@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import rng
 from ..kernels.types import Array, Shape
-from ..layers import Layer, metadata, observe
+from ..layers import Layer, observe
 from ..training.metrics import loss_of
+from .cost.step import borrowed, input_shape_of
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,12 @@ def probe(
     """Run one forward and backward on random images N(0, 1) with random labels; update nothing.
 
     input_shape: (H, W, C), the model's own if None.
-    Returns the statistics in the order of the forward, and the loss. Buffers and the random
-    generator are left as they were, gradients are cleared. A loss near ln(classes) is
+    Returns the statistics in the order of the forward, and the loss. The model and the
+    random generator are left as they were. A loss near ln(classes) is
     right; activations that shrink or grow by orders of magnitude per layer are not.
     Raises ValueError if no input shape is known.
     """
-    input_shape = tuple(input_shape or metadata(model).input_shape)
-    if not input_shape:
-        raise ValueError("the network has no input shape of its own; give input_shape=(H, W, C)")
+    input_shape = input_shape_of(model, input_shape)
     generator = np.random.default_rng(seed)
     x = generator.standard_normal((batch, *input_shape)).astype(np.float32)
     names = {id(layer): name for name, layer in model.named_layers() if not _has_children(layer)}
@@ -57,11 +55,8 @@ def probe(
         if id(layer) in names:
             gradients[names[id(layer)]] = float(dy.std())
 
-    buffers = {name: array.copy() for name, array in model.named_buffers()}
-    position, was_training = rng.state(), model.training
-    model.train()
-    model.zero_grad()
-    try:
+    with borrowed(model):
+        model.train()
         with observe(see_output, see_gradient), np.errstate(all="ignore"):
             y = model(x)
             logits = y[0] if isinstance(y, tuple) else y
@@ -78,12 +73,6 @@ def probe(
             )
             for name, (std, dead) in outputs.items()
         ]
-    finally:
-        for name, array in model.named_buffers():
-            array[...] = buffers[name]
-        rng.set_state(position)
-        model.zero_grad()
-        model.train(was_training)
     return stats, float(loss)
 
 

@@ -243,3 +243,16 @@ def test_import_is_light():
         ).stdout
         == "False\n"
     )
+
+
+def test_intercept_replaces_what_computes_an_operation(fast):
+    x, seen = np.ones(3, np.float32), []
+
+    def trace(operation, chosen):
+        seen.append((operation is reference.relu, chosen is fast.relu))
+        return lambda *arguments: chosen(*arguments).upper()
+
+    with dispatch.intercept(trace):
+        assert functional.relu(x) == "FAST RELU"
+    assert functional.relu(x) == "fast relu"
+    assert seen == [(True, True)]

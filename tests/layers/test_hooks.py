@@ -45,3 +45,21 @@ def test_switches_belong_to_their_thread():
     done.set()
     thread.join()
     assert not seen
+
+
+def test_hooks_before_forward_and_backward():
+    net = Sequential(inner=Sequential(conv=Conv2d(3, 4, 3)))
+    names = {id(layer): name for name, layer in net.named_layers()}
+    seen = []
+    with observe(
+        lambda layer, x, y: seen.append(("after", names[id(layer)])),
+        lambda layer, dy, dx: seen.append(("after", names[id(layer)])),
+        lambda layer, x: seen.append((x.shape, names[id(layer)])),
+        lambda layer, dy: seen.append((dy.shape, names[id(layer)])),
+    ):
+        y = net(X)
+        net.backpropagate(np.ones_like(y))
+    walk = ["", "inner", "inner.conv"]
+    for shape, found in ((X.shape, seen[:6]), (y.shape, seen[6:])):
+        before = [(shape, name) for name in walk]
+        assert found == before + [("after", name) for name in reversed(walk)]
