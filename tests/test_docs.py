@@ -88,7 +88,9 @@ def check_minicnn(arguments):
     command = typer.main.get_command(app)
     name, *rest = arguments
     assert name in command.commands, f"there is no command {name}"
-    known = {option for p in command.commands[name].params for option in p.opts}
+    known = {
+        option for p in command.commands[name].params for option in (*p.opts, *p.secondary_opts)
+    }
     used = {a.partition("=")[0] for a in rest if OPTION.match(a)}
     assert used <= known, f"minicnn {name} has no {used - known}"
 
