@@ -11,12 +11,12 @@ from .starts import CLASSES
 
 @pytest.fixture(scope="session")
 def photographs():
-    """`size -> images`: twenty training images of each class, by name of the file."""
+    """`size -> images`: eight training images of each class, by name of the file."""
     source = data.cache_folder() / "cifar10" / "cifar10-jpg.tar.gz"
     if not source.is_file():
         pytest.skip(f"{source} is not on this machine")
     files = listing(source)
-    paths = [f"train/{name}/{i:04}.jpg" for name in CLASSES for i in range(20)]
+    paths = [f"train/{name}/{i:04}.jpg" for name in CLASSES for i in range(8)]
 
     def decoded(size):
         decode = data.Decode((size, size))

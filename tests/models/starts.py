@@ -1,4 +1,4 @@
-"""The loss falls: a few dozen steps of a family's optimizer, on forty photographs.
+"""The loss falls: a few dozen steps of a family's optimizer, on sixteen photographs.
 
 They are of two classes of CIFAR-10, enlarged to the network's input. With ten classes, a net
 without batch norm would stay at ln(10) for hundreds of steps. Each family's file has its own test,
@@ -14,7 +14,9 @@ CLASSES = ("airplane", "frog")
 
 
 def assert_loss_falls(name, photographs, lr, steps, **options):
-    """Train for `steps` steps at a rate that suits so few images; the loss ends below chance.
+    """The loss is below chance after at most `steps` steps at a rate that suits so few images.
+
+    Training ends with the first five steps whose mean loss is well below chance.
 
     photographs: `size -> images`, as many of the first of `CLASSES` as of the second.
     """
@@ -33,4 +35,6 @@ def assert_loss_falls(name, photographs, lr, steps, **options):
         model.backward(gradient, need_dx=False)
         optimizer.step()
         losses.append(float(loss))
-    assert np.mean(losses[-5:]) < 0.7 * np.log(2), losses
+        if len(losses) >= 5 and np.mean(losses[-5:]) < 0.7 * np.log(2):
+            return
+    raise AssertionError(f"{name}: the loss stays at chance: {losses}")

@@ -13,4 +13,4 @@ def test_sizes():
 
 
 def test_loss_falls(photographs):
-    assert_loss_falls("zfnet", photographs, lr=0.006, steps=40)
+    assert_loss_falls("zfnet", photographs, lr=0.01, steps=60, input_size=97)
