@@ -9,6 +9,7 @@ executing them), and class folders of image files (`train/cat/*.jpg`, see
 import io
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def _cached(
             return read(files, name)
         if folders.is_image_tree(files):
             train, test, _ = folders.read(files, source, Decode((32, 32)), name, report)
-            return train, test
+            # These images are 32 x 32 already, so views are cut from them as they are.
+            return replace(train, decode=None), replace(test, decode=None)
     if not allow_download:
         raise DataError(f"{folder}: there is no form of {name} in it")
     target = folder / Path(url).name

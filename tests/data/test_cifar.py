@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minicnn import data
+from minicnn import data, evaluation, models
 from minicnn.data import cifar
 from minicnn.errors import DataError
 
@@ -97,6 +97,16 @@ def test_cache(tmp_path, batches, monkeypatch):
         data.cifar10(report=lambda line: None)
     write_binary(tmp_path / "cifar10" / "cifar-10-batches-bin", batches)
     assert len(data.cifar10(allow_download=False)[0]) == 5 * N
+
+
+def test_views_are_cut_from_a_cached_tree(tmp_path, batches, monkeypatch):
+    """As from the other forms: the images are 32 x 32 already."""
+    monkeypatch.setenv("MINICNN_DATA", str(tmp_path))
+    write_tree(tmp_path / "cifar10" / "images", batches)
+    _, test = data.cifar10(allow_download=False)
+    model = models.create("lenet5", seed=0, in_channels=3)
+    found = evaluation.evaluate(model, test, evaluation.PROTOCOLS["airbench_6"])
+    assert len(found.probabilities) == len(test)
 
 
 def test_cifar100(tmp_path):
