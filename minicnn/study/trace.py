@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import rng
-from ..device import model_device, to_host, to_input
+from ..device import copy_into, model_device, to_device, to_host, to_input
 from ..kernels.dispatch import use
 from ..kernels.types import Array
 from ..layers import Layer, metadata, observe
@@ -139,15 +139,20 @@ def trace(
         raise ValueError("trace: expected labels, for a loss, or dy; both are given")
     recorder = _Recorder(model)
     with _unchanged(model, training), use(backend) if backend else nullcontext():
-        x = to_input(x, model_device(model))
+        device = model_device(model)
+        x = to_input(_checked("x", x), device)
         losses: list[Record] = []
         with observe(recorder.forward, recorder.backward):
             y = model(x)
             if dy is None:
                 loss = _loss(model, training)
-                labels = _labels(loss, y, labels)
+                labels = to_device(_labels(loss, y, labels), device)
                 dy = loss(y, labels)[1]
                 losses = _loss_records(recorder, loss, y, labels, dy)
+            else:
+                parts = zip(_all(dy), _all(y), strict=False)
+                dy = tuple(to_device(_checked("dy", a).astype(b.dtype), device) for a, b in parts)
+                dy = dy if isinstance(y, tuple) else dy[0]
             model.backpropagate(dy)
     host = None if labels is None else to_host(labels)
     return Trace(model, [*recorder.records.values(), *losses], host)
@@ -189,6 +194,12 @@ class _Recorder:
                 parameter.zero_grad()  # the array is the record's from here on
 
 
+def _checked(name: str, array: Any) -> Any:
+    if not hasattr(array, "dtype"):
+        raise ValueError(f"trace: {name} is a {type(array).__name__}; expected an array of floats")
+    return array
+
+
 def _main(y: Any) -> Any:
     """The output of a network with heads in training is a tuple: the main output is the first."""
     return y[0] if isinstance(y, tuple) else y
@@ -207,7 +218,7 @@ def _unchanged(model: Layer, training: bool) -> Iterator[None]:
     """Within this block the model is in that mode and without gradients; then all is as before."""
     modes = [(layer, layer.training, layer._saved) for _, layer in model.named_layers()]
     gradients = [(parameter, parameter._grad) for parameter in model.parameters()]
-    buffers = [(array, array.copy()) for _, array in model.named_buffers()]
+    buffers = [(array, _copy(array)) for _, array in model.named_buffers()]
     position = rng.state()
     model.train(training)
     model.zero_grad()
@@ -216,7 +227,7 @@ def _unchanged(model: Layer, training: bool) -> Iterator[None]:
     finally:
         rng.set_state(position)
         for array, before in buffers:
-            array[...] = before
+            copy_into(array, before)
         for parameter, gradient in gradients:
             parameter._grad = gradient
         for layer, mode, saved in modes:

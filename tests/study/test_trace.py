@@ -167,11 +167,22 @@ def test_errors_are_one_sentence():
         trace(model, x)["zzz"]
     with pytest.raises(ValueError, match=r"shape \(2, 5, 5, 4\); expected \(N, classes\).*give"):
         trace(model.conv, x)
+    with pytest.raises(ValueError, match="x is a list; expected an array of floats"):
+        trace(model, [[1.0]])
+    with pytest.raises(ValueError, match="dy is a int; expected an array of floats"):
+        trace(model, x, dy=1)
+    with pytest.raises(ValueError, match=r"given a gradient of shape \(2, 4\)"):
+        trace(model, x, dy=np.ones((2, 4)))
     with pytest.raises(ValueError, match="labels run from 0 to 7"):
         trace(model, x, [0, 7])
     with pytest.raises(ValueError, match="inner is called twice in one forward pass"):
         trace(Twice(), np.ones((1, 3), np.float32))
     assert model.training  # also after an error
+
+
+def test_a_gradient_of_another_type_is_converted():
+    traced = trace(small(), images(), dy=np.ones((2, 3)))
+    assert traced["conv"].dx.dtype == np.float32
 
 
 def test_the_backend_can_be_chosen():

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...kernels.types import Array
+from ...layers import fuse
 from ..trace import Record, Trace
 from . import activation, containers, conv, elementwise, flow, linear, loss, norm, pool
 from .explanation import (
@@ -51,16 +52,16 @@ __all__ = [
 NAMES = {"weight": "w", "bias": "b", "dweight": "w", "dbias": "b"}  # other names of an array
 
 
-def explain(trace: Trace, path: str, what: str, index: Sequence[int]) -> Explanation:
+def explain(trace: Trace, path: str, what: str, index: Sequence[int] | int) -> Explanation:
     """How the number at `index` of an array of the layer `path` was made.
 
     what: "y"; "dx"; "w", "b" or the name of another parameter, for its gradient; "x" and "dy", for
-        where these come from. index: one integer per axis of that array.
+        where these come from. index: one integer per axis of that array, the image first.
     Raises ValueError for a layer, an array or an index that the trace does not have.
     """
     record = trace[path]
     what, array = array_of(record, what)
-    index = _checked(record, what, array, index)
+    index = _checked(record, what, array, (index,) if hasattr(index, "__index__") else index)
     engine = float(array[index])
     found = _parts(trace, record, what, index) or _unexplained(record, what)
     if found.kind == "none":
@@ -97,7 +98,13 @@ def _parts(trace: Trace, record: Record, what: str, index: Index) -> Parts | Non
     if what == "dy":
         return flow.upstream(trace, record, index)
     function = find(record.layer, what)
-    return function(record, index) if function else None
+    found = function(record, index) if function else None
+    if not isinstance(found, Parts | None):
+        raise ValueError(
+            f"{record.kind}.explain returned {type(found).__name__} for {what}; expected Parts, or "
+            "None"
+        )
+    return found
 
 
 def _read_where_it_was_made(record: Record, read: Read) -> Read:
@@ -120,8 +127,8 @@ def array_of(record: Record, what: str) -> tuple[str, Array]:
     if what not in arrays and what.startswith("d") and what[1:] in record.gradients:
         what = what[1:]
     if what not in arrays:
-        known = what in record.parameters and not hasattr(record.layer, what)
-        reason = "is frozen: it has no gradient" if known else "is not there"
+        is_frozen = what in record.parameters and what not in record.layer.buffers
+        reason = "is frozen: it has no gradient" if is_frozen else "is not there"
         raise ValueError(
             f"{record.path or record.kind}: {what} {reason}; expected one of {', '.join(arrays)}"
         )
@@ -145,11 +152,15 @@ def _checked(record: Record, what: str, array: Array, index: Sequence[Any]) -> I
 
 
 def _unexplained(record: Record, what: str) -> Parts:
+    remedy = "a class of your own can have a method explain(record, what, index), with result Parts"
+    if what in ("x", "dy"):
+        remedy = "its container is of another kind than minicnn's"
+    elif type(record.layer).__module__ == fuse.__module__:
+        remedy = "trace the network before `fuse`"
     return Parts(
         "",
         [],
         None,
         kind="none",
-        note=f"There is no explanation for {what} of {record.kind}; a class of your own can have "
-        "a method explain(record, what, index) that returns Parts.",
+        note=f"There is no explanation for {what} of {record.kind}; {remedy}.",
     )

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,7 +97,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Explanation:
-    """How one number of a traced pass was made. `print(explanation)` shows it as a table.
+    """How one number of a traced pass was made. `print(explanation)` and a notebook show it.
 
     title: the number, such as "conv1: y[0, 3, 5, 2]". path, layer: the layer and its class.
     what, index: the array and the place in it. formula: what the number is, in one line.
@@ -133,6 +134,9 @@ class Explanation:
 
     def __str__(self) -> str:
         return self.to_text(20)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
     def to_text(self, limit: int | None = None, largest: bool = False) -> str:
         """A table of the terms, with the sum and the number in the pass.

@@ -48,6 +48,7 @@ def gradient_by_neighbors(record: Record, index: Index) -> Parts:
     j = _neighbors(record, i, mirrored=True)
     dy, y = elements("dy", record.dy, *here, j), elements("y", record.y, *here, j)
     scales = np.array([_scale(record, (*here, int(c))) for c in j])
+    x = elements("x", record.x, *here, np.concatenate([_neighbors(record, int(c)) for c in j]))
     own = term_of(
         element("dy", record.dy, index),
         number(f"s^(-{layer.beta:g})", _scale(record, index) ** -layer.beta),
@@ -63,7 +64,7 @@ def gradient_by_neighbors(record: Record, index: Index) -> Parts:
         "dx_i = dy_i · s_i^(-beta) - 2 alpha beta · x_i · Σ(j: i in N(j)) dy_j · y_j / s_j",
         [own, *crossed],
         kernels.local_response_norm_grad,
-        reads=(*box(record, "dy", dy), *box(record, "y", y)),
+        reads=(*box(record, "x", x), *box(record, "dy", dy), *box(record, "y", y)),
         note="The first term is that of the own output; the others go through the scales of the "
         "maps that have x among their neighbors.",
     )

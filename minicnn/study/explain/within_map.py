@@ -39,7 +39,9 @@ def input_gradient(record: Record, index: Index) -> Parts:
     """x is a factor of its own output, and a term in the scale of each pixel of its window."""
     layer = record.layer
     places = _window(record, index)
-    scales = [_scale(record, tuple(at)) for at in np.stack(places, axis=-1).tolist()]
+    windows = [tuple(at) for at in np.stack(places, axis=-1).tolist()]
+    scales = [_scale(record, at) for at in windows]
+    x = [elements("x", record.x, *_window(record, at)) for at in windows]
     dy, y = elements("dy", record.dy, *places), elements("y", record.y, *places)
     own = term_of(
         element("dy", record.dy, index),
@@ -57,7 +59,7 @@ def input_gradient(record: Record, index: Index) -> Parts:
         "dx = dy · s^(-beta) - 2 beta alpha/size² · x · Σ over the window of dy · y / s",
         [own, *crossed],
         type(layer).backward,
-        reads=(*box(record, "dy", dy), *box(record, "y", y)),
+        reads=(*box(record, "x", *x), *box(record, "dy", dy), *box(record, "y", y)),
     )
 
 

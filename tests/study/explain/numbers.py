@@ -46,12 +46,20 @@ def check_factors(traced, e):
             assert array is not None or factor.path is None or factor.name.endswith("'")
             if array is not None and factor.index is not None:
                 assert factor.value == float(array[factor.index]), (e.title, factor)
+            if e.path == "" and factor.path is None and factor.name in ("x", "dy"):
+                assert any(is_in(factor, read) for read in e.reads), (e.title, factor)
     for read in e.reads:
         array = traced[read.path].arrays().get(read.what)
         array = traced[read.path].parameters[read.what] if array is None else array
         assert len(read.ranges) == array.ndim
         for (start, stop), size in zip(read.ranges, array.shape, strict=True):
             assert 0 <= start < stop <= size
+
+
+def is_in(factor, read):
+    """True if the box has that element."""
+    inside = zip(factor.index, read.ranges, strict=True)
+    return read.what == factor.name and all(a <= i < b for i, (a, b) in inside)
 
 
 def check_all(model, shape, *, count=3, seed=0, training=False, path=None, **options):

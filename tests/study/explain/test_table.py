@@ -68,6 +68,8 @@ class Own(Layer):
 
 
 class Explained(Own):
+    """With an explanation of y."""
+
     def explain(self, record, what, index):
         factors = Factor("3", None, 3.0), Factor("x", index, float(record.x[index]))
         terms = [Term("3 · x", factors[0].value * factors[1].value, factors)]
@@ -96,6 +98,18 @@ def test_a_layer_of_ones_own():
     assert (e.kind, e.total, e.engine, e.difference) == ("sum", 15, 15, 0)
     assert e.source.file.endswith("test_table.py")
     assert explained(Explained(), "dx").kind == "none"
+    Explained.explain = lambda self, record, what, index: {"terms": []}
+    with pytest.raises(ValueError, match="Explained.explain returned dict for y; expected Parts"):
+        explained(Explained(), "y")
+
+
+def test_a_fused_layer_has_no_explanation():
+    model = Sequential(conv=Conv2d(1, 2, 3), bn=layers.BatchNorm2d(2, activation="relu")).eval()
+    x = np.ones((1, 4, 4, 1), np.float32)
+    traced = trace(layers.fuse(model), x, dy=np.ones((1, 2, 2, 2)))
+    e = explain(traced, traced.paths[0], "y", (0, 0, 0, 0))
+    assert e.kind == "none"
+    assert e.note.endswith("trace the network before `fuse`.")
 
 
 def test_a_layer_in_a_container_of_ones_own():
@@ -123,6 +137,7 @@ def test_errors_are_one_sentence():
     cases = {
         ("conv", "z", (0,)): r"conv: z is not there; expected one of y, dx, x, dy, b",
         ("conv", "w", (0,) * 4): r"conv: w is frozen: it has no gradient; expected one of y",
+        ("conv", "y", 0): r"conv: y\[0\] has 1 indices; expected 4",
         ("conv", "y", (0, 0)): r"conv: y\[0, 0\] has 2 indices; expected 4: y has the shape \(1,",
         ("conv", "y", (0, 0, 2, 0)): r"index 2 of axis 2: expected an integer from 0 to 1",
         ("conv", "y", (0, -1, 0, 0)): r"index -1 of axis 1: expected an integer from 0 to 1",
@@ -132,4 +147,5 @@ def test_errors_are_one_sentence():
     for arguments, message in cases.items():
         with pytest.raises(ValueError, match=message):
             explain(traced, *arguments)
-    assert explain(traced, "conv", "dbias", (0,)).title == "conv: db[0]"
+    assert explain(traced, "conv", "dbias", 0).title == "conv: db[0]"
+    assert "<pre>conv: db[0]" in explain(traced, "conv", "b", (0,))._repr_html_()
