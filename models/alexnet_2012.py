@@ -165,6 +165,8 @@ class WithinMapNorm(Layer):
         if size < 1 or size % 2 == 0:
             raise ValueError(f"WithinMapNorm: size={size!r}: expected an odd number of pixels")
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+        # What `study.look.receptive_fields` reads.
+        self.kernel_size, self.stride, self.padding = (size,) * 2, (1, 1), ((size // 2,) * 2,) * 2
 
     def output_shape(self, shape: Shape) -> Shape:
         check_images(self, shape)

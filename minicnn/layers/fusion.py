@@ -49,7 +49,7 @@ def fuse(model: Any) -> Any:
 def _split_frozen(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The layers before the first one that is trained, and the others; none if none is frozen."""
     start: dict[str, Any] = {}
-    rest = dict(model._layers) if _is_chain(model) and model.frozen_names() else {}
+    rest = dict(model._layers) if is_chain(model) and model.frozen_names() else {}
     for name, layer in list(rest.items()):
         if not are_frozen(*layer.parameters()):
             inner_start, inner_rest = _split_frozen(layer)
@@ -63,26 +63,27 @@ def _split_frozen(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return (start, rest) if any(layer.parameters() for layer in start.values()) else ({}, {})
 
 
-def _is_chain(layer: Any) -> bool:
-    return _runs_as(layer, Sequential) or _runs_as(layer, AuxiliaryNetwork)
+def is_chain(layer: Any) -> bool:
+    """True if a layer runs its layers in order."""
+    return runs_as(layer, Sequential) or runs_as(layer, AuxiliaryNetwork)
 
 
 def _fused(model: Any) -> Any:
     """The network with its neighbors fused."""
-    if _runs_as(model, Sequential):
+    if runs_as(model, Sequential):
         return _with_layers(model, _fuse_neighbors(model))
-    if _runs_as(model, Concat):
+    if runs_as(model, Concat):
         return _with_layers(model, {name: _fused(layer) for name, layer in model._layers.items()})
-    if _runs_as(model, AuxiliaryNetwork):
+    if runs_as(model, AuxiliaryNetwork):
         twin = _with_layers(model, {name: _fused(layer) for name, layer in model._layers.items()})
         twin.heads = {name: _fused(head) for name, head in model.heads.items()}
         return twin
-    if _runs_as(model, Residual):
+    if runs_as(model, Residual):
         return _fuse_residual(model)
     return model
 
 
-def _runs_as(layer: Any, kind: type[Layer]) -> bool:
+def runs_as(layer: Any, kind: type[Layer]) -> bool:
     """True if a layer has the forward and backward of this class."""
     own = type(layer)
     return own.forward is kind.forward and own.backward is kind.backward
@@ -118,7 +119,7 @@ def _fuse_neighbors(container: Container) -> dict[str, Layer]:
 def _fuse_residual(block: Residual) -> Layer:
     body: Any = block.body
     shortcut = block.shortcut and _fused(block.shortcut)
-    if _runs_as(body, Sequential) and len(body) > 2:
+    if runs_as(body, Sequential) and len(body) > 2:
         *first, (_, conv), (_, norm) = body._layers.items()
         if _are_conv_and_norm(conv, norm) and norm.activation is None:
             head = _fused(Sequential(**dict(first)))
@@ -127,15 +128,15 @@ def _fuse_residual(block: Residual) -> Layer:
 
 
 def _are_conv_and_norm(layer: Any, follower: Any) -> bool:
-    return _runs_as(layer, Conv2d) and _runs_as(follower, BatchNorm2d) and layer.activation is None
+    return runs_as(layer, Conv2d) and runs_as(follower, BatchNorm2d) and layer.activation is None
 
 
 def _chain_length(items: list[tuple[str, Any]]) -> int:
     """The number of layers at the start that one `ReLUChain` can replace."""
     length = 0
     for _, layer in items:
-        is_conv = _runs_as(layer, Conv2d) and layer.activation == "relu"
-        if not is_conv and not (length and _runs_as(layer, MaxPool2d)):
+        is_conv = runs_as(layer, Conv2d) and layer.activation == "relu"
+        if not is_conv and not (length and runs_as(layer, MaxPool2d)):
             break
         length += 1
     return length

@@ -1,0 +1,29 @@
+"""What matters to a network: maps of an image, patches that a unit answers to, its mistakes.
+
+Every function takes a network as it is, changes nothing in it, and returns arrays or records.
+`figures` draws them; `minicnn look` is the same on the command line.
+"""
+
+from .fields import receptive_fields
+from .grad_cam import grad_cam, last_maps
+from .gradients import deconvnet, guided_backprop, saliency
+from .mistakes import Mistake, Mistakes, mistakes
+from .occlusion import occluded_probabilities, occlusion
+from .patches import Patch, top_patches, top_patches_of_units
+
+__all__ = [
+    "Mistake",
+    "Mistakes",
+    "Patch",
+    "deconvnet",
+    "grad_cam",
+    "guided_backprop",
+    "last_maps",
+    "mistakes",
+    "occluded_probabilities",
+    "occlusion",
+    "receptive_fields",
+    "saliency",
+    "top_patches",
+    "top_patches_of_units",
+]

@@ -1,0 +1,182 @@
+"""Receptive fields: the box of the image that a unit reads."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from ...kernels.types import Shape
+from ...layers import (
+    Activation,
+    AdaptiveAvgPool2d,
+    BatchNorm2d,
+    Concat,
+    Dropout,
+    Layer,
+    LocalResponseNorm,
+    PadShortcut,
+    Residual,
+    Scale,
+    Subsample2d,
+    metadata,
+)
+from ...layers.fusion import is_chain, runs_as
+from ...layers.tree import join
+
+Box = tuple[int, int, int, int]
+Window = tuple[int, int, int, int]  # kernel, stride, padding before, dilation along one axis
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Along one axis, unit i reads the pixels `low[i]` to `high[i]`, both inclusive.
+
+    `high[i] < low[i]` for a unit that reads only padding.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+
+    def through(self, window: Window | None, length: int) -> "Axis":
+        """The same for the `length` outputs of a layer with that window; None: each reads all."""
+        if window is None:
+            return Axis(np.full(length, self.low.min()), np.full(length, self.high.max()))
+        kernel, stride, padding, dilation = window
+        taps = np.arange(length)[:, None] * stride - padding + dilation * np.arange(kernel)
+        inside = (taps >= 0) & (taps < len(self.low))
+        taps = np.clip(taps, 0, len(self.low) - 1)
+        low = np.where(inside, self.low[taps], np.iinfo(int).max).min(axis=1)
+        return Axis(low, np.where(inside, self.high[taps], -1).max(axis=1))
+
+    def union(self, other: "Axis") -> "Axis":
+        """What two paths read together."""
+        return Axis(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+    def ends(self, i: int) -> tuple[int, int]:
+        """The first pixel and the one behind the last; 0, 0 if there is none."""
+        low, high = int(self.low[i]), int(self.high[i])
+        return (low, high + 1) if high >= low else (0, 0)
+
+
+@dataclass(frozen=True)
+class Field:
+    """The receptive fields of the units of one layer, along both axes."""
+
+    rows: Axis
+    columns: Axis
+
+    def box(self, row: int = 0, column: int = 0) -> Box:
+        """`(top, left, bottom, right)` of the pixels that the unit at this place reads.
+
+        bottom and right are behind the last pixel: `image[top:bottom, left:right]`. Padding is not
+        part of it, so that boxes at the edge of the image are smaller; 0, 0, 0, 0 if there is
+        nothing else.
+        """
+        (top, bottom), (left, right) = self.rows.ends(row), self.columns.ends(column)
+        return (top, left, bottom, right) if bottom and right else (0, 0, 0, 0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The largest height and width of a box."""
+        rows, columns = (int((a.high - a.low).max()) + 1 for a in (self.rows, self.columns))
+        return rows, columns
+
+
+def receptive_fields(model: Layer, input_shape: Shape | None = None) -> dict[str, Field]:
+    """The receptive field of the units of each layer, by its dotted name.
+
+    input_shape: (H, W, C), the model's own if None.
+    Units of a linear layer, and of all layers behind one that minicnn does not define, read the
+    whole image as far as is known; a layer of your own with the attributes `kernel_size`, `stride`
+    and `padding` of `Conv2d` is read like one.
+    Raises ValueError if no input shape is known.
+    """
+    shape = tuple(input_shape or metadata(model).input_shape)
+    if len(shape) != 3:
+        raise ValueError(f"input_shape={shape}: expected (H, W, C)")
+    axes = Axis(*[np.arange(shape[0])] * 2), Axis(*[np.arange(shape[1])] * 2)
+    return {name: Field(*own) for name, own, _ in _walk(model, axes, (1, *shape), "")}
+
+
+Axes = tuple[Axis, Axis]
+
+
+def _walk(layer: Any, axes: Axes, shape: Shape, name: str) -> Iterator[tuple[str, Axes, Shape]]:
+    """The name, the axes and the shape of each output; that of the layer itself comes last."""
+    if is_chain(layer):
+        for child_name, child in layer._layers.items():
+            for found in _walk(child, axes, shape, join(name, child_name)):
+                yield found
+            _, axes, shape = found
+    elif runs_as(layer, Concat) or runs_as(layer, Residual):
+        paths = [] if runs_as(layer, Concat) or layer.shortcut else [axes]
+        for child_name, child in layer.children():
+            for found in _walk(child, axes, shape, join(name, child_name)):
+                yield found
+            paths.append(found[1])
+        axes, shape = _union(paths), layer.output_shape(shape)
+    else:
+        output = layer.output_shape(shape)
+        lengths = output[1:3] if len(output) == 4 else (1, 1)
+        for child_name, _ in layer.named_layers():
+            if child_name:  # the layer does not tell how it runs those inside
+                yield join(name, child_name), _through(axes, (None, None), lengths), output
+        axes, shape = _through(axes, window(layer, shape) or (None, None), lengths), output
+    yield name, axes, shape
+
+
+def _union(paths: list[Axes]) -> Axes:
+    (rows, columns), *others = paths
+    for other_rows, other_columns in others:
+        rows, columns = rows.union(other_rows), columns.union(other_columns)
+    return rows, columns
+
+
+def _through(axes: Axes, windows: tuple[Window | None, Window | None], lengths: Shape) -> Axes:
+    rows, columns = (a.through(w, n) for a, w, n in zip(axes, windows, lengths, strict=True))
+    return rows, columns
+
+
+POINT = ((1, 1, 0, 1),) * 2  # the window of a layer that works pixel by pixel
+
+
+@singledispatch
+def window(layer: Layer, shape: Shape) -> tuple[Window, Window] | None:
+    """What one output of a layer reads of its input, along both axes; None for all of it.
+
+    shape: that of the input.
+    """
+    own: Any = layer
+    if not all(hasattr(layer, name) for name in ("kernel_size", "stride", "padding")):
+        return None
+    dilation = getattr(layer, "dilation", (1, 1))
+    rows, columns = (
+        (own.kernel_size[i], own.stride[i], own.padding[i][0], dilation[i]) for i in (0, 1)
+    )
+    return rows, columns
+
+
+@window.register(Activation)
+@window.register(BatchNorm2d)
+@window.register(Dropout)
+@window.register(LocalResponseNorm)
+@window.register(Scale)
+def _(layer: Layer, shape: Shape) -> tuple[Window, Window] | None:
+    return POINT
+
+
+@window.register
+def _(layer: Subsample2d, shape: Shape) -> tuple[Window, Window] | None:
+    return ((layer.size, layer.size, 0, 1),) * 2
+
+
+@window.register
+def _(layer: PadShortcut, shape: Shape) -> tuple[Window, Window] | None:
+    return ((1, layer.stride, 0, 1),) * 2
+
+
+@window.register
+def _(layer: AdaptiveAvgPool2d, shape: Shape) -> tuple[Window, Window] | None:
+    return POINT if tuple(shape[1:3]) == layer.output_size else None

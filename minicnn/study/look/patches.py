@@ -1,0 +1,97 @@
+"""The images, and the patches in them, to which a unit answers most strongly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...data.dataset import Dataset
+from ...data.loader import Loader
+from ...device import model_device, to_host, to_input
+from ...errors import ShapeError
+from ...layers import Layer, no_grad
+from ...training.metrics import preprocess_of
+from .fields import Box, receptive_fields
+from .rewriting import find_layer, tapped
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Patch:
+    """The place in one image where a unit is strongest.
+
+    image: the position of the image in the data set. activation: the value of the unit there.
+    row, column: the place in the map; 0, 0 for a unit of a linear layer.
+    box: `(top, left, bottom, right)`, the pixels of the network's input that the unit reads there.
+    """
+
+    image: int
+    activation: float
+    row: int
+    column: int
+    box: Box
+
+
+def top_patches(model: Layer, images: Any, layer: str, unit: int, count: int = 9) -> list[Patch]:
+    """The `count` images to which unit `unit` of a layer answers most, the strongest first.
+
+    Of each image only the strongest place counts; of equal ones the first.
+
+    images: a Dataset, or an array `(N, H, W, C)` of pixels (uint8) or preprocessed images.
+    layer: its dotted name. unit: the number of a map, or of a unit of a linear layer.
+    Source: Zeiler & Fergus 2013, figure 2.
+    """
+    return top_patches_of_units(model, images, layer, [unit], count)[unit]
+
+
+def top_patches_of_units(
+    model: Layer, images: Any, layer: str, units: Sequence[int], count: int = 9
+) -> dict[int, list[Patch]]:
+    """`top_patches` for several units of a layer, in one pass over the images."""
+    if count < 1:
+        raise ValueError(f"count={count}: expected at least 1")
+    dataset = _as_dataset(images)
+    name = find_layer(model, layer)
+    network, tap = tapped(model, name)
+    loader = Loader(dataset, BATCH, preprocess_of(model))
+    best: dict[int, list[Patch]] = {unit: [] for unit in units}
+    start = 0
+    for x, _ in loader:
+        with no_grad():
+            network(to_input(x, model_device(model)))
+        y = _maps(name, tap.y, units)
+        field = receptive_fields(model, x.shape[1:])[name]
+        for unit, found in best.items():
+            strongest = y[..., unit].reshape(len(y), -1)
+            for i, flat in enumerate(strongest.argmax(axis=1)):
+                row, column = divmod(int(flat), y.shape[2])
+                value = float(strongest[i, flat])
+                found.append(Patch(start + i, value, row, column, field.box(row, column)))
+            found.sort(key=lambda patch: -patch.activation)  # stable: earlier images first
+            del found[count:]
+        start += len(x)
+    return best
+
+
+def _as_dataset(images: Any) -> Dataset:
+    if isinstance(images, Dataset):
+        return images
+    if getattr(images, "ndim", 0) != 4:
+        found = getattr(images, "shape", type(images).__name__)
+        raise ShapeError(f"images: {found}; expected a Dataset or an array (N, H, W, C)")
+    return Dataset(images, np.zeros(len(images), np.int64))
+
+
+def _maps(name: str, y: Any, units: Sequence[int]) -> np.ndarray:
+    """The output of the layer as `(N, h, w, K)`. Raises an error for units that it lacks."""
+    if y is None:
+        raise ValueError(f"{name} is not computed in evaluation")
+    if y.ndim not in (2, 4):
+        raise ShapeError(f"{name} returns the shape {y.shape}; expected (N, h, w, K) or (N, K)")
+    for unit in units:
+        if not 0 <= unit < y.shape[-1]:
+            raise ValueError(f"unit={unit}: {name} has the units 0 to {y.shape[-1] - 1}")
+    y = to_host(y)
+    return y if y.ndim == 4 else y[:, None, None]

@@ -1,0 +1,184 @@
+"""`rewritten`: the same network with another layer in some places, such as another backward."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from ...kernels import functional as F
+from ...kernels.types import Array, Shape
+from ...layers import (
+    Activation,
+    BatchNorm2d,
+    Conv2d,
+    Layer,
+    Linear,
+    LocalResponseNorm,
+    Parameter,
+    Residual,
+    Sequential,
+    Subsample2d,
+)
+from ...layers.fusion import runs_as
+from ...layers.tree import Tree, join, matching
+
+Change = Callable[[str, Layer], Layer]
+
+# The layers that apply an activation to their result, y = f(...).
+FUSED = (Conv2d, Linear, BatchNorm2d, Subsample2d, Residual)
+
+
+def rewritten(model: Layer, change: Change | None = None) -> Layer:
+    """A copy of the network in evaluation mode, with other layers in some places.
+
+    change: called as `change(path, copy of the layer)` for each layer, from the inside to the
+        outside; it returns the layer for this place. `path` is the dotted name in `model`.
+    The copy shares the arrays of the parameters and buffers. Running it, forward and backward,
+    changes nothing in `model`: neither what its layers have saved nor its gradients or its mode.
+    """
+    return _rewritten(model, change or (lambda path, layer: layer), "").eval()
+
+
+def _rewritten(layer: Layer, change: Change, path: str) -> Layer:
+    twin = copy.copy(layer)
+    inside: dict[int, Layer] = {}
+    for name, child in layer.children():
+        inside[id(child)] = _rewritten(child, change, join(path, name))
+    for name, value in vars(layer).items():
+        # Not setattr, which containers define for the replacement of a layer by name.
+        vars(twin)[name] = _exchanged(value, inside)
+    return change(path, twin)
+
+
+def _exchanged(value: Any, inside: dict[int, Layer]) -> Any:
+    """An attribute of a layer, with the layers and parameters in it exchanged."""
+    if isinstance(value, Parameter):
+        own = copy.copy(value)
+        own.frozen, own._grad = True, None  # no gradient is computed that nobody reads
+        return own
+    if isinstance(value, Tree):
+        return inside.get(id(value), value)
+    if isinstance(value, dict) and any(isinstance(item, Tree) for item in value.values()):
+        return {key: _exchanged(item, inside) for key, item in value.items()}
+    if isinstance(value, (list, tuple)) and any(isinstance(item, Tree) for item in value):
+        return type(value)([_exchanged(item, inside) for item in value])
+    return value
+
+
+def find_layer(model: Layer, name: str) -> str:
+    """The dotted name of the one layer that a name or pattern means. Raises ValueError."""
+    names = [path for path, _ in model.named_layers() if path]
+    found = matching(name, names)
+    if len(found) > 1:
+        raise ValueError(f"layer={name!r} means {', '.join(found)}; expected one layer")
+    return found[0]
+
+
+class Tap(Layer):
+    """A layer whose output `y` and gradient `dy` are kept.
+
+    inject: used in place of the dy from the layers above, if it is set.
+    """
+
+    def __init__(self, layer: Layer):
+        self.layer = layer
+        self.y: Any = None
+        self.dy: Any = None
+        self.inject: Array | None = None
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.layer.output_shape(shape)
+
+    def forward(self, x: Array, out: Array | None = None) -> Any:
+        self.y = self.layer(x, out=out)
+        return self.y
+
+    def backward(self, dy: Any, need_dx: bool = True) -> Any:
+        self.dy = dy if self.inject is None else self.inject
+        return self.layer.backpropagate(self.dy, need_dx)
+
+
+def tapped(model: Layer, name: str, change: Change | None = None) -> tuple[Layer, Tap]:
+    """The rewritten network with a `Tap` around the layer `name`, and this `Tap`."""
+    wanted, taps = find_layer(model, name), []
+
+    def with_tap(path: str, layer: Layer) -> Layer:
+        layer = change(path, layer) if change else layer
+        if path != wanted:
+            return layer
+        taps.append(Tap(layer))
+        return taps[0]
+
+    return rewritten(model, with_tap), taps[0]
+
+
+def with_activations(kind: Callable[[str], Layer]) -> Change:
+    """A change that replaces every activation by `kind(name)`, also those inside other layers.
+
+    A convolution with ReLU becomes the convolution without it and `kind("relu")`. A layer that
+    minicnn does not define keeps its own backward.
+    """
+
+    def change(path: str, layer: Any) -> Layer:
+        name = getattr(layer, "activation", None)
+        if name is None:
+            return layer
+        if runs_as(layer, Activation):
+            return kind(name)
+        if any(runs_as(layer, own) for own in FUSED):
+            layer.activation = None  # of the copy
+            return Sequential(layer, kind(name))
+        return layer
+
+    return change
+
+
+class GuidedActivation(Activation):
+    """An activation that passes only positive gradients: `dx = f'(x) max(dy, 0)`.
+
+    For ReLU this is the rule of Springenberg et al. 2014, section 3.4: a gradient passes where both
+    x and dy are positive.
+    """
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        return super().backward(F.relu(dy), need_dx)
+
+
+class Rectification(Activation):
+    """The deconvnet's rectification: `dx = max(dy, 0)` (Zeiler & Fergus 2013, section 2.1).
+
+    The paper passes the signal through ReLU because the maps that ReLU gives are positive. Those of
+    tanh have both signs; there dx = dy.
+    """
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        self.pop_saved()
+        return dy if self.activation in ("tanh", "scaled_tanh") else F.relu(dy)
+
+
+class Unchanged(Layer):
+    """A layer whose backward is `dx = dy`."""
+
+    def __init__(self, layer: Layer):
+        self.layer = layer
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.layer.output_shape(shape)
+
+    def forward(self, x: Array, out: Array | None = None) -> Any:
+        return self.layer(x, out=out)
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        return dy
+
+
+def deconvolved(path: str, layer: Layer) -> Layer:
+    """The change that makes backward a deconvnet: rectified, with normalization passed by.
+
+    The paper's deconvnet has no step for local response normalization.
+    """
+    if runs_as(layer, LocalResponseNorm):
+        return Unchanged(layer)
+    return with_activations(Rectification)(path, layer)
+
+
+guided: Change = with_activations(GuidedActivation)

@@ -1,0 +1,128 @@
+"""What a map is about: images, the score of a class, or a unit inside the network."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...data import synsets
+from ...device import array_device, model_device, to_device, to_host, to_input
+from ...errors import ShapeError
+from ...kernels.types import Array
+from ...layers import Layer
+from ...layers.checks import check_floats
+from ...training.losses import probabilities_of
+from ...training.metrics import classes_of, loss_of
+
+Class = str | int | Sequence[str | int] | np.ndarray | None
+Unit = int | tuple[int, int, int]
+
+
+def as_batch(model: Layer, x: Any) -> Array:
+    """One image `(H, W, C)` or a batch as the batch `(N, H, W, C)` that the network takes.
+
+    Raises ShapeError for arrays of another shape or type.
+    """
+    check_floats(model, x)
+    if x.ndim not in (3, 4):
+        raise ShapeError(
+            f"x has the shape {x.shape}; expected a preprocessed image (H, W, C) or a batch "
+            "(N, H, W, C)"
+        )
+    x = x[None] if x.ndim == 3 else x
+    model.output_shape(x.shape)
+    floats = (p.value.dtype for p in model.parameters())
+    dtype = next(floats, x.dtype)
+    # bfloat16 images go with float32 weights, see check_dtype.
+    x = x if x.dtype == dtype else x.astype(dtype)
+    return to_input(x, model_device(model))
+
+
+def unbatched(result: np.ndarray, x: Any) -> np.ndarray:
+    """The result without the axis of the batch if `x` was one image."""
+    return result[0] if x.ndim == 3 else result
+
+
+def probabilities(model: Layer, outputs: Any) -> np.ndarray:
+    """The probabilities `(N, classes)` for what the network returned. Raises ShapeError."""
+    if getattr(outputs, "ndim", 0) != 2:
+        found = getattr(outputs, "shape", type(outputs).__name__)
+        raise ShapeError(f"the network returned {found}; expected scores (N, classes)")
+    return to_host(probabilities_of(loss_of(model), outputs)).astype(np.float32)
+
+
+def score_sign(model: Layer, outputs: Array) -> int:
+    """1 if a larger output is a more probable class; -1 for distances, such as LeNet-5's of 1998.
+
+    The score of a class is this sign times the network's output, before any softmax.
+    """
+    trial = np.zeros((1, outputs.shape[1]), np.float32)
+    trial[0, 0] = 1
+    trial = to_device(trial, array_device(outputs))
+    found = to_host(probabilities_of(loss_of(model), trial))[0]
+    return -1 if len(found) > 1 and found[0] < found[1] else 1
+
+
+def class_indices(model: Layer, class_: Class, likely: np.ndarray) -> np.ndarray:
+    """The class of each image, `(N,)`: the given one or ones, or the most probable if None.
+
+    likely: the probabilities `(N, classes)`.
+    Raises ValueError for a class that the network does not have.
+    """
+    n, count = likely.shape
+    if class_ is None:
+        return likely.argmax(axis=1)
+    if isinstance(class_, (str, int, np.integer)):
+        return np.full(n, class_index(model, class_, count))
+    found = [class_index(model, one, count) for one in class_]
+    if len(found) != n:
+        raise ValueError(f"class_ names {len(found)} classes for {n} images")
+    return np.array(found)
+
+
+def class_index(model: Layer, class_: str | int, count: int) -> int:
+    """The position of a class, given by its name or its position. Raises ValueError."""
+    names = classes_of(model)
+    if isinstance(class_, str):
+        (name,) = synsets.readable([class_])
+        if name in names:
+            return names.index(name)
+        if not class_.lstrip("-").isdigit():
+            near = difflib.get_close_matches(class_, names, 3)
+            hint = f"; did you mean {', '.join(near)}" if near else ""
+            kinds = "a name or " if names else ""
+            raise ValueError(
+                f"the network has no class {class_!r}; expected {kinds}0 to {count - 1}{hint}"
+            )
+    index = int(class_)
+    if not 0 <= index < count:
+        raise ValueError(f"the network has no class {index}; expected 0 to {count - 1}")
+    return index
+
+
+def class_name(model: Layer, index: int) -> str:
+    """The name of a class, or its number if the network's classes have no names."""
+    names = classes_of(model)
+    return names[index] if index < len(names) else str(index)
+
+
+def unit_places(name: str, y: np.ndarray, unit: Unit) -> list[tuple[int, ...]]:
+    """Where the unit is in each image: an index into y without the batch.
+
+    y: the layer's output, `(N, h, w, K)` or `(N, K)`. unit: `k`, the strongest place of map k, the
+    first one of equals; or `(row, column, k)`, a place of its own.
+    Raises ValueError for a unit that the layer does not have.
+    """
+    if y.ndim not in (2, 4):
+        raise ShapeError(f"{name} returns the shape {y.shape}; expected (N, h, w, K) or (N, K)")
+    shape = y.shape[1:]
+    if isinstance(unit, (int, np.integer)):
+        if not 0 <= unit < shape[-1]:
+            raise ValueError(f"unit={unit}: {name} has the units 0 to {shape[-1] - 1}")
+        flat = y[..., unit].reshape(len(y), -1).argmax(axis=1)
+        return [(*(int(i) for i in np.unravel_index(i, shape[:-1])), int(unit)) for i in flat]
+    place = tuple(int(i) for i in unit)
+    if len(place) != len(shape) or not all(0 <= i < n for i, n in zip(place, shape, strict=True)):
+        raise ValueError(f"unit={place}: {name} has the shape {shape}; expected indices into it")
+    return [place] * len(y)

@@ -1,0 +1,95 @@
+"""Rewriting a network, and the rules of the activations."""
+
+import numpy as np
+import pytest
+
+from minicnn.layers import Activation, Conv2d, Linear, Network, Residual, Sequential
+from minicnn.study.look import rewriting
+
+from .twins import branched, chain, network
+
+
+@pytest.mark.parametrize("make", [chain, branched])
+@pytest.mark.parametrize("change", [None, rewriting.guided, rewriting.deconvolved])
+def test_the_forward_pass_stays(make, change):
+    model, x = network(make)
+    twin = rewriting.rewritten(model, change)
+    expected = model.eval()(x)
+    np.testing.assert_allclose(twin(x), expected, atol=1e-12)
+    own = {id(array) for array in model.state_dict().values()}
+    assert {id(array) for array in twin.state_dict().values()} == own
+    assert not {id(one) for _, one in twin.named_layers()} & {
+        id(one) for _, one in model.named_layers()
+    }
+    assert model.output_shape(x.shape) == twin.output_shape(x.shape)
+
+
+def test_paths_are_those_of_the_model():
+    model, _ = network(branched)
+    seen = []
+    rewriting.rewritten(
+        model, lambda path, layer: seen.append(path) or rewriting.guided(path, layer)
+    )
+    assert sorted(seen) == sorted(name for name, _ in model.named_layers())
+    twin, tap = rewriting.tapped(model, "same.body.left", rewriting.guided)
+    assert len(tap.layer) == 2
+    assert twin is not model
+
+
+def test_an_activation_inside_a_layer_becomes_a_layer():
+    layers = [Conv2d(1, 1, 1, activation="relu"), Linear(1, 1, activation="tanh")]
+    layers.append(Residual(Linear(1, 1), activation="sigmoid"))
+    for layer in layers:
+        name = layer.activation
+        found = rewriting.guided("", layer)
+        assert isinstance(found, Sequential)
+        assert (found[0].activation, found[1].activation) == (None, name)
+
+
+class Own(Conv2d):
+    """A layer of a user's own that happens to have an activation."""
+
+    def forward(self, x, out=None):
+        return super().forward(x, out)
+
+
+def test_layers_of_ones_own_keep_their_backward():
+    own = Own(1, 1, 1, activation="relu")
+    assert rewriting.guided("", own) is own
+    assert own.activation == "relu"
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "scaled_tanh", "gelu"])
+def test_rules(name):
+    x, dy = np.random.default_rng(0).standard_normal((2, 50)).astype(np.float32)
+    plain = Activation(name)
+    plain.forward(x)
+    guided, deconv = rewriting.GuidedActivation(name), rewriting.Rectification(name)
+    y = guided.forward(x)
+    np.testing.assert_array_equal(deconv.forward(x), y)
+    np.testing.assert_allclose(guided.backward(dy), plain.backward(np.maximum(dy, 0)))
+    expected = dy if "tanh" in name else np.maximum(dy, 0)
+    np.testing.assert_array_equal(deconv.backward(dy), expected)
+    if name == "relu":
+        guided.forward(x)
+        np.testing.assert_array_equal(guided.backward(dy), dy * (x > 0) * (dy > 0))
+
+
+def test_layers_in_lists_and_dicts_are_exchanged():
+    class Holder(Sequential):
+        def __init__(self):
+            self.rest = (Linear(1, 1), "text")
+            self.table = {"x": Linear(1, 1), "y": 3}
+            super().__init__(a=Linear(1, 1))
+
+        def children(self):
+            yield from super().children()
+            yield "rest.0", self.rest[0]
+            yield "table.x", self.table["x"]
+
+    model = Network(holder=Holder())
+    twin = rewriting.rewritten(model)
+    assert twin.holder.rest[1] == "text"
+    assert twin.holder.table["y"] == 3
+    for one, other in (("rest", 0), ("table", "x")):
+        assert getattr(twin.holder, one)[other] is not getattr(model.holder, one)[other]

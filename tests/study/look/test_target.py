@@ -1,0 +1,43 @@
+"""Classes and scores."""
+
+import numpy as np
+
+from minicnn.data import synsets
+from minicnn.layers import Linear, Network
+from minicnn.study.look import target
+from minicnn.training import BinaryCrossEntropy, MAPLoss
+
+
+def test_classes_by_name_number_or_probability():
+    model = Network(Linear(2, 3))
+    likely = np.array([[0.2, 0.7, 0.1], [0.5, 0.2, 0.3]])
+    model.classes = ("7", "cat", "dog")
+    assert target.class_indices(model, None, likely).tolist() == [1, 0]
+    assert target.class_indices(model, "cat", likely).tolist() == [1, 1]
+    assert target.class_indices(model, "7", likely).tolist() == [0, 0], "a name before a number"
+    assert target.class_indices(model, "2", likely).tolist() == [2, 2]
+    assert target.class_indices(model, np.array([2, 0]), likely).tolist() == [2, 0]
+    assert target.class_name(model, 2) == "dog"
+    model.classes = ()
+    assert target.class_name(model, 2) == "2"
+    model.classes = ("n02119789", "n01440764", "dog")
+    assert target.class_index(model, "n01440764", 3) == target.class_index(model, "tench", 3) == 1
+    assert synsets.readable(model.classes)[1] == "tench"
+
+
+def test_the_sign_of_a_score():
+    model = Network(Linear(2, 3))
+    outputs = np.zeros((2, 3), np.float32)
+    assert target.score_sign(model, outputs) == 1
+    model.loss = BinaryCrossEntropy()
+    assert target.score_sign(model, outputs) == 1
+    model.loss = MAPLoss()
+    assert target.score_sign(model, outputs) == -1
+
+
+def test_the_place_of_a_unit():
+    y = np.zeros((2, 2, 3, 4))
+    y[0, 1, 2, 3] = y[1, 0, 1, 3] = y[1, 1, 1, 3] = 5
+    assert target.unit_places("a", y, 3) == [(1, 2, 3), (0, 1, 3)], "the first of equals"
+    assert target.unit_places("a", y, (1, 0, 2)) == [(1, 0, 2)] * 2
+    assert target.unit_places("a", y[:, 0, 0], 2) == [(2,)] * 2
