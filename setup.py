@@ -21,5 +21,7 @@ setup(
         for package in (name, *(f"{name}.{p}" for p in find_packages(folder, exclude=LINKS)))
     ],
     package_dir=FOLDERS,
-    package_data={"": ["py.typed", "*.npz", "*.tsv", "*.cu", "*.cuh", "*.toml", "*.json"]},
+    package_data={
+        "": ["py.typed", "*.npz", "*.tsv", "*.cu", "*.cuh", "*.toml", "*.json", "static/*"]
+    },
 )

@@ -30,6 +30,7 @@ ORDER = (
     "models",
     "summary",
     "profile",
+    "explore",
 )
 
 

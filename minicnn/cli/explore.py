@@ -1,0 +1,118 @@
+"""`explore`: a page that shows a network at work, number by number."""
+
+import webbrowser
+from contextlib import suppress
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from .. import data, registry
+from ..data import Dataset
+from ..errors import DataError
+from ..layers import Network
+from ..training import metrics
+from .app import (
+    BackendFlag,
+    DataFlag,
+    DeviceFlag,
+    ModelFlag,
+    OptionFlags,
+    app,
+    choose_compute,
+    console,
+    load_network,
+    parse_options,
+)
+from .own import find_entry
+from .train import console_report
+
+
+@app.command()
+def explore(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A .safetensors file from training, a network's name, or FILE.py:FUNCTION."
+        ),
+    ],
+    data_source: DataFlag = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port on this machine; 0 takes a free one.")
+    ] = 0,
+    browser: Annotated[
+        bool, typer.Option(help="Open the page in the browser, or only print its address.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Draws the weights of an untrained network.")] = 0,
+    own: ModelFlag = None,
+    option: OptionFlags = None,
+    backend: BackendFlag = None,
+    device: DeviceFlag = "cpu",
+) -> None:
+    """Look into a network: its maps and gradients, and the sum behind every number of them.
+
+    Serves a page on this machine, to this user's browser only. Ctrl-C ends it.
+    """
+    # Werkzeug is imported here, so that the other commands start without it.
+    from ..study.explore import Gallery, Session
+    from ..study.explore.server import App, address, make
+
+    choose_compute(backend, device, None)
+    network, sets = _network_and_data(model, data_source, own, option, seed)
+    network.to(device)
+    page = App(Session(network, Gallery(network, sets), backend))
+    server = make(page, port)
+    url = address(server, page)
+    console.print(f"{network.name}: {url}", soft_wrap=True)
+    console.print("Ctrl-C ends the server.")
+    if browser:
+        webbrowser.open(url)
+    with suppress(KeyboardInterrupt):
+        server.serve_forever()
+    page.training.pause()
+    server.server_close()
+
+
+def _network_and_data(
+    model: str, source: str | None, own: str | None, option: list[str] | None, seed: int
+) -> tuple[Network, dict[str, Dataset]]:
+    """The network of a file or by name, and the data set for it; it may have none."""
+    if model.endswith(".safetensors"):
+        network = load_network(model, model=own)
+        return network, _data_of(network, source)
+    options = parse_options(option)
+    entry = find_entry(model, options)
+    network = registry.create(entry.name, seed=seed, **options)
+    sets = _data_of(network, source)
+    count = len(sets["train"].classes) if sets else 0
+    if source and "num_classes" in entry.options and "num_classes" not in options:
+        network = registry.create(entry.name, seed=seed, num_classes=count, **options)
+    return network, sets
+
+
+def _data_of(network: Network, source: str | None) -> dict[str, Dataset]:
+    """The splits of `source`; by default those that the network was trained on, if they are here.
+
+    Otherwise the bundled digits, for a network that reads small images, or none.
+    """
+    preprocess = metrics.preprocess_of(network)
+    height, width, channels = network.input_shape
+    decode = preprocess.decode if preprocess else data.Decode((height, width), channels)
+    known = [network.trained_on, getattr(network.recipe, "data", "")]
+    sources = [source] if source else [name for name in known if name]
+    for name in sources:
+        try:
+            found = data.load_splits(name, replace(decode, light_on_dark=False), console_report)
+        except DataError as error:
+            if source:
+                raise
+            console.print(f"{name} cannot be shown: {error}", soft_wrap=True)
+            continue
+        splits = {"test": found.test, "train": found.train, "validation": found.validation}
+        return {split: images for split, images in splits.items() if images is not None}
+    if max(height, width) <= 32:
+        console.print("The images are the bundled digits; --data shows others.")
+        train, test = data.digits(min(height, width))
+        return {"test": test, "train": train}
+    console.print("There is no data set: drop an image on the page, or start with --data.")
+    return {}

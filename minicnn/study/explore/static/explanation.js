@@ -1,0 +1,210 @@
+"use strict";
+// The panel that shows how one number was made.
+
+const explanation = { trail: [], shown: null, view: {} };
+
+const LIMIT = 100; // terms in a page of the table
+
+function openExplanation(path, what, index, isBack = false) {
+  const here = { path, what, index };
+  if (!isBack) explanation.trail.push(here);
+  explanation.view = { offset: 0, limit: LIMIT, order: "stated", map: -1 };
+  return attempt(refreshExplanation);
+}
+
+async function refreshExplanation() {
+  const here = explanation.trail[explanation.trail.length - 1];
+  if (!here) return;
+  try {
+    explanation.shown = await app.source.explain(here.path, here.what, here.index, explanation.view);
+  } catch (error) {
+    if (!explanation.shown || explanation.shown.path !== here.path) explanation.trail.pop();
+    throw error;
+  }
+  drawExplanation();
+}
+
+function closeExplanation() {
+  if ($("explanation").hidden) return;
+  $("explanation").hidden = true;
+  document.body.classList.remove("explaining");
+  explanation.trail = [];
+  explanation.shown = null;
+  for (const box of document.querySelectorAll(".mark, .patch")) box.remove();
+  explanation.opener?.focus();
+}
+
+function backExplanation() {
+  if (explanation.trail.length < 2) return;
+  explanation.trail.pop();
+  const { path, what, index } = explanation.trail[explanation.trail.length - 1];
+  openExplanation(path, what, index, true);
+}
+
+/** Go on to a factor of a term: an element of an array of the same layer, or of another. */
+function follow(path, name, index) {
+  const layer = layerAt(path);
+  if (!layer || !(name in layer.arrays)) return;
+  // x of a layer is y of the one before it: the engine knows which.
+  openExplanation(path, name, index);
+}
+
+function drawExplanation() {
+  const found = explanation.shown, panel = $("explanation");
+  if (panel.hidden) explanation.opener = document.activeElement;
+  const body = element("div", "explanation-body");
+  body.append(formulaOf(found), resultOf(found));
+  const drawing = windowOf(found);
+  if (drawing) body.append(drawing);
+  if (found.reads.length) body.append(readsOf(found));
+  if (found.note) body.append(element("p", "note", found.note));
+  if (found.terms.length) body.append(termsOf(found));
+  if (found.source) body.append(sourceOf(found.source));
+  panel.replaceChildren(headOf(found), body);
+  panel.hidden = false;
+  document.body.classList.add("explaining");
+  panel.focus({ preventScroll: true });
+  markCell(found);
+}
+
+function headOf(found) {
+  const head = element("header");
+  const title = element("h2", "", found.title, { id: "explanation-title" });
+  const back = button("←", backExplanation, "icon", { "aria-label": "Back to the number before" });
+  back.disabled = explanation.trail.length < 2;
+  const close = button("×", closeExplanation, "icon", { "aria-label": "Close" });
+  head.append(back, title, close);
+  return head;
+}
+
+function formulaOf(found) {
+  return element("p", "formula", found.formula || found.layer);
+}
+
+const KINDS = {
+  sum: (n) => `sum of ${count(n)} ${n === 1 ? "term" : "terms"}`,
+  selection: (n) => `selected from ${count(n)} ${n === 1 ? "number" : "numbers"}`,
+  function: () => "argument",
+  paths: (n) => (n === 1 ? "comes from" : `sum of ${count(n)} paths`),
+  none: () => "",
+};
+
+/** The sum, what is done with it, and the number that the pass has. */
+function resultOf(found) {
+  const list = element("dl", "result");
+  const row = (name, value, id) => {
+    list.append(element("dt", "", name), element("dd", "", format(value, 9), { "data-value": id }));
+  };
+  if (found.kind !== "none") {
+    row(KINDS[found.kind](found.terms_count), found.sum, "sum");
+    if (found.then) row(found.then, found.total, "total");
+  }
+  row("in the traced pass", found.engine, "engine");
+  if (found.kind !== "none") {
+    list.append(element("dt", "", "difference"), element("dd", "", format(found.difference, 2), { "data-value": "difference" }));
+  }
+  return list;
+}
+
+// --- the table of terms ---
+
+function termsOf(found) {
+  const box = element("section", "terms");
+  const head = element("div", "terms-head");
+  head.append(element("h3", "", found.kind === "selection" ? "Candidates" : "Terms"));
+  if (found.terms_count > 2 && app.source.isLive) head.append(orderButton());
+  box.append(head, tableOf(found));
+  if (found.terms_count > found.terms.length) box.append(pagesOf(found));
+  return box;
+}
+
+function orderButton() {
+  const isLargest = explanation.view.order === "largest";
+  return button(isLargest ? "in the order of the sum" : "largest first", () => {
+    explanation.view = { ...explanation.view, order: isLargest ? "stated" : "largest", offset: 0 };
+    attempt(refreshExplanation);
+  });
+}
+
+function pagesOf(found) {
+  const end = found.offset + found.terms.length;
+  const bar = element("p", "pages", `${count(found.offset + 1)} to ${count(end)} of ${count(found.terms_count)} `);
+  if (!app.source.isLive) return bar;
+  const go = (offset) => () => {
+    explanation.view = { ...explanation.view, offset };
+    attempt(refreshExplanation);
+  };
+  if (found.offset > 0) bar.append(button("previous", go(Math.max(0, found.offset - LIMIT))));
+  if (end < found.terms_count) bar.append(button("next", go(end)));
+  return bar;
+}
+
+function tableOf(found) {
+  const table = element("table");
+  const width = Math.max(...found.terms.map((term) => term.factors.length));
+  const columns = Array.from({ length: width }, (_, i) =>
+    columnFormat(found.terms.map((term) => term.factors[i]?.value ?? NaN)));
+  const last = columnFormat(found.terms.map((term) => term.value ?? NaN), 6);
+  const scale = scaleOf(...rangeOf(found.terms.map((term) => term.value)), true);
+  for (const term of found.terms) table.append(rowOf(found, term, columns, last, scale));
+  return table;
+}
+
+function rangeOf(values) {
+  let low = Infinity, high = -Infinity;
+  for (const v of values) if (Number.isFinite(v)) [low, high] = [Math.min(low, v), Math.max(high, v)];
+  return low <= high ? [low, high] : [0, 0];
+}
+
+function rowOf(found, term, columns, last, scale) {
+  const row = element("tr", term.chosen ? "" : "unchosen");
+  columns.forEach((text, i) => {
+    const factor = term.factors[i];
+    if (!factor) return row.append(element("td"), element("td"));
+    const name = element("td", "factor");
+    if (i > 0) name.append(element("span", "times", "× "));
+    name.append(factorElement(found, factor, term));
+    row.append(name, element("td", "number", text(factor.value)));
+  });
+  if (!term.factors.length) row.append(element("td", "factor", term.label));
+  const value = element("td", "number value", last(term.value));
+  value.style.setProperty("--bar", cssColor(scale, term.value));
+  if (found.kind === "selection" && term.chosen) value.append(element("span", "won", " ← selected"));
+  row.append(value);
+  return row;
+}
+
+/** A link to the number behind a factor. */
+function factorElement(found, factor, term) {
+  const text = factor.index ? `${factor.name}[${factor.index.join(", ")}]` : factor.name;
+  const target = targetOf(found, factor, term);
+  if (!target) return element("span", "", text);
+  return button(text, () => openExplanation(...target), "link");
+}
+
+function targetOf(found, factor) {
+  if (!factor.index) return null;
+  // A factor of a path is called "conv1: y"; others are arrays of the layer itself.
+  const [path, name] = factor.name.includes(": ")
+    ? factor.name.split(": ")
+    : [found.path, factor.name];
+  const layer = layerAt(path);
+  if (!layer) return null;
+  const what = name.startsWith("d") && !(name in layer.arrays) ? name.slice(1) : name;
+  if (!(what in layer.arrays)) return null;
+  if (path === found.path && what === found.what && String(factor.index) === String(found.index)) return null;
+  return [path, what, factor.index];
+}
+
+// --- the lines of the source ---
+
+function sourceOf(source) {
+  const box = element("details", "source");
+  box.append(element("summary", "", `${source.file}, lines ${source.first} to ${source.last}`));
+  const code = element("pre");
+  source.code.replace(/\n$/, "").split("\n").forEach((line, i) => {
+    code.append(element("span", "line-number", String(source.first + i).padStart(4)), ` ${line}\n`);
+  });
+  box.append(code);
+  return box;
+}

@@ -1,0 +1,82 @@
+"use strict";
+// An array as maps of rows and columns, whatever its axes are.
+
+/** How an array is drawn: `maps` of height x width cells.
+ *
+ * index(map, row, column): the place in the array. locate(index): the map, row and column of a place.
+ */
+function sheetOf(shape, what) {
+  const name = what.replace("value.", "");
+  const isMaps = ["x", "y", "dx", "dy"].includes(name);
+  if (shape.length === 4 && isMaps) {
+    const [, height, width, maps] = shape;
+    return {
+      maps, height, width, isPaged: true,
+      index: (m, r, c) => [0, r, c, m],
+      locate: ([, r, c, m]) => ({ map: m, row: r, column: c }),
+    };
+  }
+  if (shape.length === 4) { // weights: one kernel per pair of an output and an input map
+    const [height, width, inputs, outputs] = shape;
+    return {
+      maps: inputs * outputs, height, width, isPaged: true,
+      index: (m, r, c) => [r, c, m % inputs, Math.floor(m / inputs)],
+      locate: ([r, c, i, k]) => ({ map: k * inputs + i, row: r, column: c }),
+      caption: (m) => (inputs === 1 ? `${m}` : `${m % inputs}→${Math.floor(m / inputs)}`),
+    };
+  }
+  if (shape.length === 2 && !isMaps) { // weights of a linear layer: a row per output
+    const [inputs, outputs] = shape;
+    return {
+      maps: 1, height: outputs, width: inputs, isTransposed: true,
+      index: (m, r, c) => [c, r],
+      locate: ([i, k]) => ({ map: 0, row: k, column: i }),
+    };
+  }
+  const length = shape.reduce((a, b) => a * b, 1), lead = shape.slice(0, -1).map(() => 0);
+  const width = length <= 24 ? length : Math.ceil(Math.sqrt(length * 3));
+  return {
+    maps: 1, height: Math.ceil(length / width), width, length, isVector: true,
+    index: (m, r, c) => (shape.length ? [...lead, r * width + c] : []),
+    locate: (index) => {
+      const at = index.length ? index[index.length - 1] : 0;
+      return { map: 0, row: Math.floor(at / width), column: at % width };
+    },
+  };
+}
+
+const MOST_CELLS = 4e6; // of an array that is drawn as a whole
+
+/** The numbers of `count` maps from `first` on, `[height * width, ...]`, with the array's range. */
+async function readMaps(path, what, shape, first, count) {
+  const sheet = sheetOf(shape, what);
+  const size = sheet.height * sheet.width;
+  if (!sheet.isPaged && size > MOST_CELLS) {
+    throw new Failure(`${path}: ${what} has ${count.toLocaleString("en-US")} numbers; too many to draw`);
+  }
+  const found = await array(path, what, sheet.isPaged ? first : 0, sheet.isPaged ? count : 1);
+  let data = found.data;
+  if (sheet.isTransposed) {
+    data = new Float32Array(size);
+    for (let c = 0; c < sheet.width; c++) {
+      for (let r = 0; r < sheet.height; r++) data[r * sheet.width + c] = found.data[c * sheet.height + r];
+    }
+  }
+  const maps = [];
+  if (!sheet.isPaged) maps.push(data);
+  else for (let i = 0; (i + 1) * size <= data.length; i++) maps.push(data.subarray(i * size, (i + 1) * size));
+  return { sheet, maps, low: found.low, high: found.high };
+}
+
+function shapeText(shape) {
+  return shape.length ? shape.slice(shape[0] === 1 && shape.length > 1 ? 1 : 0).join(" × ") : "one number";
+}
+
+const TITLES = {
+  y: "output y", x: "input x", dy: "gradient of y: dy", dx: "gradient of x: dx",
+};
+
+function titleOf(what) {
+  if (what in TITLES) return TITLES[what];
+  return what.startsWith("value.") ? `${what.slice(6)}` : `d${what}`;
+}

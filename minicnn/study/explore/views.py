@@ -1,0 +1,74 @@
+"""Lists of images, and what the network got wrong."""
+
+from typing import Any
+
+import numpy as np
+
+from ...device import model_device, to_host, to_input
+from ...kernels.dispatch import use
+from ...layers import fuse, no_grad
+from ...training import metrics
+from ...training.losses import plain, probabilities_of
+from .session import Session
+
+MOST_TESTED = 2000  # images, in the search for mistakes
+MOST_SHOWN = 60
+
+
+class Views:
+    """Answers about a session's network that are no part of the traced pass."""
+
+    def __init__(self, session: Session):
+        self.session = session
+
+    def images(self, split: str, first: int, count: int) -> dict[str, Any]:
+        """The labels of `count` images from `first` on."""
+        gallery = self.session.gallery
+        size = len(gallery.sets[split]) if split in gallery.sets else 0
+        rows = range(max(0, first), min(size, first + min(count, MOST_SHOWN)))
+        found = [self._named(split, i) for i in rows]
+        return {"split": split, "count": size, "images": found}
+
+    def mistakes(self, split: str) -> dict[str, Any]:
+        """The images that the network got wrong, those with the highest probability first."""
+        gallery, session = self.session.gallery, self.session
+        if split not in gallery.sets:
+            raise ValueError(
+                f"split {split!r}: expected one of {', '.join(gallery.sets) or 'none'}"
+            )
+        found = gallery.sets[split]
+        tested = min(len(found), MOST_TESTED)
+        if found.labels.ndim != 1:
+            raise ValueError("the images have several classes each: there is no single mistake")
+        wrong: list[dict[str, Any]] = []
+        for first in range(0, tested, 64):
+            rows = np.arange(first, min(tested, first + 64))
+            with session.lock, use(session.backend), no_grad():
+                p = self._probabilities(np.stack([found[int(i)][0] for i in rows]))
+            for i, row in zip(rows, p, strict=True):
+                if row.argmax() != found.labels[i]:
+                    named = self._named(split, int(i))
+                    guess = int(row.argmax())
+                    named |= {"guess": session.class_name(guess), "p": float(row[guess])}
+                    wrong.append(named)
+        wrong.sort(key=lambda one: -one["p"])
+        return {
+            "split": split,
+            "count": len(wrong),
+            "tested": tested,
+            "images": wrong[:MOST_SHOWN],
+            "version": session.version,
+        }
+
+    def _probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        session, model = self.session, self.session.model
+        x = session.gallery.preprocess(pixels)
+        model.eval()
+        outputs = fuse(model)(to_input(x, model_device(model)))
+        return to_host(probabilities_of(plain(metrics.loss_of(model)), outputs))
+
+    def _named(self, split: str, index: int) -> dict[str, Any]:
+        gallery = self.session.gallery
+        labels = gallery.sets[split].labels
+        name = self.session.class_name(int(labels[index])) if labels.ndim == 1 else ""
+        return {"split": split, "index": index, "label": name}
