@@ -32,3 +32,7 @@ class CheckpointError(MinicnnError, ValueError):
 
 class TrainingError(MinicnnError, RuntimeError):
     """Training that cannot continue, for example because the loss is NaN."""
+
+
+class DivergedError(TrainingError):
+    """The loss or the weights of a training run are not finite."""

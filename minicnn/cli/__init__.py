@@ -5,6 +5,7 @@ the commands, which register themselves when they are imported.
 """
 
 from . import (
+    ablate,
     check,
     compare,
     data,
@@ -22,6 +23,7 @@ from . import (
 from .app import app, main
 
 __all__ = [
+    "ablate",
     "app",
     "check",
     "compare",

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import typer
 
 from .. import data, registry
@@ -113,7 +112,7 @@ def network_and_data(options: Preparing) -> tuple[Network, data.Splits]:
         "skip_broken": getattr(options, "skip_broken", False),
     }
     loading |= _reading(options.model, arguments, plan)
-    sets = _samples(load_data(options.data, plan.data, **loading), options.limit)
+    sets = load_data(options.data, plan.data, **loading).limited(options.limit)
     if "num_classes" in entry.options:
         arguments.setdefault("num_classes", len(sets.train.classes))
     network = registry.create(entry.name, seed=options.seed, **arguments)
@@ -218,18 +217,6 @@ def _reading(model: str, options: dict[str, Any], plan: Recipe) -> dict[str, Any
     assert plan.preprocess is not None  # as every registered recipe has one
     decode = replace(plan.preprocess.for_input(shape).decode, light_on_dark=False)
     return {"decode": decode, "originals": plan.cuts_windows}
-
-
-def _samples(sets: data.Splits, limit: int | None) -> data.Splits:
-    """Up to `limit` images of each set, drawn from the whole set; repeatable."""
-
-    def sample(dataset: data.Dataset) -> data.Dataset:
-        if limit is None:
-            return dataset
-        return dataset[np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])]
-
-    chosen = sets.validation and sample(sets.validation)
-    return data.Splits(sample(sets.train), sample(sets.test), chosen)
 
 
 def load_data(

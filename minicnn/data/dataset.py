@@ -139,6 +139,17 @@ class Splits(NamedTuple):
     test: Dataset
     validation: Dataset | None = None
 
+    def limited(self, limit: int | None) -> "Splits":
+        """Up to `limit` images of each set, drawn from the whole set; always the same ones."""
+
+        def sample(dataset: Dataset) -> Dataset:
+            if limit is None:
+                return dataset
+            return dataset[np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])]
+
+        validation = self.validation and sample(self.validation)
+        return Splits(sample(self.train), sample(self.test), validation)
+
 
 def hold_out(dataset: Dataset, share: float, seed: int = 0) -> tuple[Dataset, Dataset]:
     """A training and a validation set: `share` of each class's images, drawn by `seed`.

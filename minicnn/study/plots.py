@@ -68,7 +68,7 @@ def curves(history: History, path: Target = None, title: str = "") -> Path | Fig
         beside: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points"}
         error.annotate(last, (epochs[-1], wrong[-1]), color=color, fontsize=8, **beside)
     for axes, label, unit in ((loss, "loss", ""), (error, "error rate", " %")):
-        _log_axis(axes, label, unit)
+        log_axis(axes, label, unit)
     loss.legend(frameon=False)
     return finish(figure, path, title, size=11)
 
@@ -92,7 +92,8 @@ def learning_rates(sweep: RateSweep, path: Target = None, title: str = "") -> Pa
     return finish(figure, path, title)
 
 
-def _log_axis(axes: "Axes", label: str, unit: str) -> None:
+def log_axis(axes: "Axes", label: str, unit: str) -> None:
+    """A logarithmic axis of `label` over epochs; with a unit, of shares in percent."""
     scale = 100 if unit else 1
     axes.set(xlabel="epoch", ylabel=label, yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -251,7 +252,7 @@ def runs(
         if any(run.history.rows[0][f"{split}_loss"] is not None for run in found):
             error.plot([], [], color="black", linestyle=line, label=split)
     for axes, label, unit in ((loss, "loss", ""), (error, "error rate", " %")):
-        _log_axis(axes, label, unit)
+        log_axis(axes, label, unit)
     handles, labels = error.get_legend_handles_labels()
     place: dict[str, Any] = {"loc": "outside lower center", "ncols": min(4, len(labels))}
     for text in figure.legend(handles, labels, frameon=False, **place).get_texts():

@@ -72,12 +72,14 @@ class Result:
 
     def to_json(self) -> str:
         """All of it as JSON, with each curve in one line."""
-        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
-        return re.sub(r'\[\s+([^][{}"]*?)\s+\]', _in_one_line, text) + "\n"
+        return one_line_per_list(json.dumps({"format": FORMAT, **asdict(self)}, indent=1)) + "\n"
 
 
-def _in_one_line(numbers: re.Match[str]) -> str:
-    return f"[{' '.join(numbers[1].split())}]"
+def one_line_per_list(text: str) -> str:
+    """Indented JSON with each list of numbers in one line."""
+    return re.sub(
+        r'\[\s+([^][{}"]*?)\s+\]', lambda numbers: f"[{' '.join(numbers[1].split())}]", text
+    )
 
 
 def _mean(runs: Sequence[dict[str, Any]]) -> float:
@@ -130,8 +132,8 @@ def make_result(
         environment=environment,
         runs=table,
         band={
-            "train_loss": _ends(table, "train_loss"),
-            "test_error": _ends(table, "test_error", images),
+            "train_loss": band_ends(table, "train_loss"),
+            "test_error": band_ends(table, "test_error", images),
         },
         torch=_torch(torch_runs) if torch_runs else None,
         paper=paper,
@@ -153,19 +155,21 @@ def measured(row: dict[str, Any], measure: str) -> float:
     return 1 - row["test_accuracy"] if measure == "test_error" else row[measure]
 
 
-def _ends(
+def band_ends(
     table: list[dict[str, Any]], measure: str, images: int | None = None
 ) -> dict[str, list[float]]:
+    """The lists `low` and `high` of the band around the runs' curves of that measure."""
     low, _, high = band([run["curves"][measure] for run in table], images)
-    return {"low": _rounded(low), "high": _rounded(high)}
+    return {"low": rounded(low), "high": rounded(high)}
 
 
-def _rounded(values: Sequence[float] | np.ndarray) -> list[float]:
+def rounded(values: Sequence[float] | np.ndarray) -> list[float]:
+    """The values with `DIGITS` digits, as the files have them."""
     return [float(f"{value:.{DIGITS}g}") for value in values]
 
 
 def _run(run: Run) -> dict[str, Any]:
-    curves = {m: _rounded([measured(row, m) for row in run.history.rows]) for m in MEASURES}
+    curves = {m: rounded([measured(row, m) for row in run.history.rows]) for m in MEASURES}
     return {
         "seed": run.configuration[SEED],
         "error": curves["test_error"][-1],

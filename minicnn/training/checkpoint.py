@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import rng
 from ..device import copy_into
-from ..errors import CheckpointError, TrainingError
+from ..errors import CheckpointError, DivergedError
 from ..weights import safetensors
 from .configuration import differences
 from .diagnose import first_bad_parameter
@@ -28,11 +28,11 @@ LAST, BEST = "last.safetensors", "best.safetensors"
 def save(trainer: "Trainer", path: Path) -> None:
     """Write the state of `trainer`. Until that is done, the previous file stays.
 
-    Raises TrainingError if weights are not finite, CheckpointError if the file cannot be written.
+    Raises DivergedError if weights are not finite, CheckpointError if the file cannot be written.
     """
     bad = first_bad_parameter(trainer.model)
     if bad:
-        raise TrainingError(
+        raise DivergedError(
             f"after step {trainer.iteration} the parameter {bad} is not finite; "
             f"the checkpoint {path} is kept as it was"
         )

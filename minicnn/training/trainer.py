@@ -16,7 +16,7 @@ import numpy as np
 from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..device import model_device, to_host
-from ..errors import TrainingError
+from ..errors import DivergedError
 from ..layers import Layer, Parameter, fuse
 from ..weights import safetensors
 from . import checkpoint
@@ -200,7 +200,7 @@ class Trainer:
             else "there is no checkpoint yet"
         )
         epoch = self.loader.epoch + 1 if self.loader.batch else self.loader.epoch
-        raise TrainingError(
+        raise DivergedError(
             f"the loss is {self.metrics.last_loss} at step {self.iteration + 1} (epoch {epoch}): "
             f"{first_bad_layer(self.model, x)}; {good}. The usual cause is a learning rate that "
             f"is too high (now {self.optimizer.lr:g})"

@@ -1,0 +1,43 @@
+"""One file per claim; `claims()` has all of them by name."""
+
+import difflib
+
+from ..claim import Claim
+from . import (
+    batch_norm,
+    depth,
+    dropout,
+    inception,
+    lrn,
+    overlapping_pooling,
+    preactivation,
+    relu,
+    shortcuts,
+)
+
+ALL = (
+    relu.CLAIM,
+    lrn.CLAIM,
+    overlapping_pooling.CLAIM,
+    dropout.CLAIM,
+    inception.CLAIM,
+    batch_norm.CLAIM,
+    depth.CLAIM,
+    shortcuts.CLAIM,
+    preactivation.CLAIM,
+)
+
+
+def claims() -> dict[str, Claim]:
+    """All claims by name, in the order of their papers."""
+    return {claim.name: claim for claim in ALL}
+
+
+def claim(name: str) -> Claim:
+    """The claim of that name. Raises ValueError that lists similar names."""
+    known = claims()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 3)
+        hint = f"did you mean {', '.join(near)}" if near else f"known are {', '.join(known)}"
+        raise ValueError(f"there is no ablation {name!r}; {hint}")
+    return known[name]

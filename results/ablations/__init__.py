@@ -1,0 +1,1 @@
+"""Published ablations, one JSON file per claim."""
