@@ -1,12 +1,12 @@
 """The papers' claims, run again on small data: the variants, the measures, and the verdicts.
 
-`claim.py` says what a claim is, `claims/` has one file per claim, `training.py` trains the
+`claim.py` says what a claim is, `papers/` has one file per claim, `training.py` trains the
 variants, `verdict.py` decides, and `ablation.py` is the result.
 """
 
 from .ablation import Ablation, Trial, read_ablation
 from .claim import Claim, Measure, Statement, Variant
-from .claims import claim, claims
+from .papers import claim, claims
 from .training import ablate
 from .verdict import Outcome, Verdict, judge
 

@@ -13,7 +13,7 @@ from typing import Any
 from ...errors import CheckpointError
 from ..results import one_line_per_list
 from .claim import Claim, Measure, Statement
-from .claims import claim as find_claim
+from .papers import claim as find_claim
 from .verdict import Outcome, Verdict, judge
 
 FORMAT = 1

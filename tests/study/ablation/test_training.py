@@ -45,7 +45,7 @@ def claim(monkeypatch):
         epochs=3,
         minutes=1,
     )
-    monkeypatch.setattr("minicnn.study.ablation.claims.ALL", (found,))
+    monkeypatch.setattr("minicnn.study.ablation.papers.ALL", (found,))
     return found
 
 
