@@ -60,7 +60,7 @@ ALEXNET = Recipe(
     preprocess=Preprocess(SHAPE[:2], 3, mean="per pixel", std=1 / 255),
     epochs=20,
     batch_size=128,
-    lr=0.001,
+    lr=0.004,
     options=MOMENTUM,
     schedule=Cosine(),
 )
