@@ -123,7 +123,7 @@ def gradient_of_padded(record: Record, index: Index) -> Parts:
     s = layer.stride
     formula = f"dx[n,h,w,c] = dy[n, h÷{s}, w÷{s}, c + {first}] if {s} divides h and w, or 0"
     if h % s or w % s:
-        note = f"The pixel is left out: only every {s}. row and column is read."
+        note = f"The pixel is left out: one of {s} rows and columns is read."
         return Parts(formula, [], PadShortcut.backward, kind="paths", note=note)
     place = n, h // s, w // s, c + first
     return Parts(

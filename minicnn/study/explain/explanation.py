@@ -43,10 +43,14 @@ class Term(NamedTuple):
     value: the product of the factors. chosen: False for a candidate that was not selected.
     """
 
-    label: str
     value: float
-    factors: tuple[Factor, ...] = ()
+    factors: tuple[Factor, ...]
     chosen: bool = True
+
+    @property
+    def label(self) -> str:
+        """`x[0, 3, 5, 2] · w[0, 0, 2, 7]`."""
+        return " · ".join(factor.label for factor in self.factors)
 
 
 class Read(NamedTuple):

@@ -55,7 +55,7 @@ def term_of(*factors: Factor) -> Term:
     value = 1.0
     for factor in factors:
         value *= factor.value
-    return Term(" · ".join(factor.label for factor in factors), value, tuple(factors))
+    return Term(value, factors)
 
 
 def from_layer(record: Record, what: str, index: Index) -> Factor:

@@ -72,7 +72,7 @@ class Explained(Own):
 
     def explain(self, record, what, index):
         factors = Factor("3", None, 3.0), Factor("x", index, float(record.x[index]))
-        terms = [Term("3 · x", factors[0].value * factors[1].value, factors)]
+        terms = [Term(factors[0].value * factors[1].value, factors)]
         return Parts("y = 3 x", terms, type(self).forward) if what == "y" else None
 
 
