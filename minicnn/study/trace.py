@@ -150,9 +150,7 @@ def trace(
                 dy = loss(y, labels)[1]
                 losses = _loss_records(recorder, loss, y, labels, dy)
             else:
-                parts = zip(_all(dy), _all(y), strict=False)
-                dy = tuple(to_device(_checked("dy", a).astype(b.dtype), device) for a, b in parts)
-                dy = dy if isinstance(y, tuple) else dy[0]
+                dy = _like(dy, y, device)
             model.backpropagate(dy)
     host = None if labels is None else to_host(labels)
     return Trace(model, [*recorder.records.values(), *losses], host)
@@ -200,6 +198,18 @@ def _checked(name: str, array: Any) -> Any:
     return array
 
 
+def _like(dy: Any, y: Any, device: str) -> Any:
+    """The gradients in the type and on the device of the outputs. Raises ValueError."""
+    if not isinstance(y, tuple):
+        return to_device(_checked("dy", dy).astype(y.dtype), device)
+    if not isinstance(dy, tuple) or len(dy) != len(y):
+        raise ValueError(
+            f"trace: in training the network has {len(y)} outputs; expected a tuple of {len(y)} "
+            "gradients as dy"
+        )
+    return tuple(_like(a, b, device) for a, b in zip(dy, y, strict=True))
+
+
 def _main(y: Any) -> Any:
     """The output of a network with heads in training is a tuple: the main output is the first."""
     return y[0] if isinstance(y, tuple) else y
@@ -218,7 +228,11 @@ def _unchanged(model: Layer, training: bool) -> Iterator[None]:
     """Within this block the model is in that mode and without gradients; then all is as before."""
     modes = [(layer, layer.training, layer._saved) for _, layer in model.named_layers()]
     gradients = [(parameter, parameter._grad) for parameter in model.parameters()]
-    buffers = [(array, _copy(array)) for _, array in model.named_buffers()]
+    buffers = [
+        (layer, name, getattr(layer, name), _copy(getattr(layer, name)))
+        for layer, *_ in modes
+        for name in layer.buffers
+    ]
     position = rng.state()
     model.train(training)
     model.zero_grad()
@@ -226,8 +240,9 @@ def _unchanged(model: Layer, training: bool) -> Iterator[None]:
         yield
     finally:
         rng.set_state(position)
-        for array, before in buffers:
+        for layer, name, array, before in buffers:
             copy_into(array, before)
+            setattr(layer, name, array)
         for parameter, gradient in gradients:
             parameter._grad = gradient
         for layer, mode, saved in modes:

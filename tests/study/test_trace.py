@@ -148,6 +148,42 @@ def test_one_parameter_in_two_layers_has_two_gradients():
     assert not np.allclose(traced["a"].gradients["w"], traced["b"].gradients["w"])
 
 
+def test_gradients_of_all_outputs():
+    x, dy = images(), tuple(np.full((2, 3), i, np.float32) for i in range(3))
+    traced = trace(with_heads(), x, dy=dy, training=True)
+    np.testing.assert_array_equal(traced["aux2"].dy, 2)
+    np.testing.assert_array_equal(traced[""].dy, 0)
+    for wrong in (dy[:2], (*dy, dy[0]), dy[0]):
+        with pytest.raises(ValueError, match="3 outputs; expected a tuple of 3 gradients as dy"):
+            trace(with_heads(), x, dy=wrong, training=True)
+    with pytest.raises(ValueError, match="dy is a tuple; expected an array"):
+        trace(with_heads(), x, dy=dy)
+
+
+class Counted(Layer):
+    """A buffer that every forward replaces."""
+
+    buffers = ("count",)
+
+    def __init__(self):
+        self.count = np.zeros(1)
+
+    def forward(self, x):
+        self.count = self.count + 1
+        return x
+
+    def backward(self, dy):
+        return dy
+
+
+def test_a_replaced_buffer_comes_back():
+    layer = Counted()
+    before = layer.count
+    assert trace(layer, np.ones((1, 2)), dy=np.ones((1, 2)))[""].parameters["count"] == 1
+    assert layer.count is before
+    assert before == 0
+
+
 class Twice(Layer):
     def __init__(self):
         self.inner = Linear(3, 3)
