@@ -152,6 +152,8 @@ def opened(name: str, contents: bytes) -> Iterator[Image.Image]:
         raise DataError(f"{name}: it cannot be read as an image: {error}") from None
     except Image.UnidentifiedImageError:
         raise DataError(f"{name}: it cannot be read as an image: it has no known format") from None
+    except MemoryError:  # without a text of its own
+        raise DataError(f"{name}: there is not enough memory to decode this image") from None
     except Exception as error:  # Pillow and its codecs can raise anything for a damaged file
         raise DataError(f"{name}: it cannot be read as an image: {error}") from None
 

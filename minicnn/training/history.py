@@ -1,6 +1,7 @@
 """The results of a training run per epoch."""
 
 import csv
+import math
 import os
 from dataclasses import dataclass, field
 from html import escape
@@ -157,13 +158,15 @@ def score(row: dict[str, Any], metric: str | None = None) -> float:
 
     metric: one of `METRICS`, that of the validation images, or else the test images, or else in
     training. Without it: the accuracy, or if there are only training images, minus their loss.
+    A value that is not a number is worse than all others.
     """
     if metric is None:
         accuracies = row["validation_accuracy"], row["test_accuracy"]
         metric = "loss" if accuracies == (None, None) else "accuracy"
     values = (row.get(f"{images}_{metric}") for images in ("validation", "test", "train"))
     value = next(value for value in values if value is not None)
-    return -value if metric == "loss" else value
+    found = -value if metric == "loss" else value
+    return -math.inf if math.isnan(found) else found
 
 
 def describe(row: dict[str, Any]) -> str:

@@ -245,8 +245,8 @@ class Trainer:
 
     def _restore_best(self) -> None:
         """Give the model the weights of the best epoch, which may not be the last one."""
-        rows = self.history.rows
-        if not rows or self.history.best_epoch == rows[-1]["epoch"]:
+        rows, best_epoch = self.history.rows, self.history.best_epoch
+        if best_epoch is None or best_epoch == rows[-1]["epoch"]:
             return
         best = safetensors.read(self.out / checkpoint.BEST)[0] if self.out else self._best
         with self.averaged():

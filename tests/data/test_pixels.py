@@ -9,6 +9,7 @@ from PIL import Image
 
 from minicnn import data
 from minicnn.data import Decode
+from minicnn.data.pixels import opened
 from minicnn.errors import DataError
 
 from ..damage import CASES, damage, outcomes
@@ -192,6 +193,14 @@ def test_read_image_refuses(tmp_path):
         data.read_image(tmp_path / "text.png", (28, 28), 1)
     with pytest.raises(DataError, match="it cannot be read: Is a directory"):
         data.read_image(tmp_path, (28, 28), 1)
+
+
+def test_an_image_that_memory_does_not_hold():
+    with (
+        pytest.raises(DataError, match=r"big\.png: there is not enough memory to decode this image"),
+        opened("big.png", encoded(Image.new("L", (2, 2)))),
+    ):
+        raise MemoryError
 
 
 def test_png(tmp_path):

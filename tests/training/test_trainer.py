@@ -408,6 +408,14 @@ def test_the_best_weights_are_restored(digits, monkeypatch, tmp_path, on_disk):
             np.testing.assert_array_equal(again.state_dict()[name], value)
 
 
+def test_without_a_best_epoch_the_last_weights_stay(digits, monkeypatch):
+    """Of a metric that is never a number, no epoch is the best."""
+    script = Scripted(monkeypatch, loss=[float("nan")] * 3)
+    callbacks = [script, training.RestoreBest()]
+    _, history = run(digits, epochs=3, metric="loss", callbacks=callbacks)
+    assert (len(history.rows), history.best_epoch) == (3, None)
+
+
 def test_metrics_that_cannot_be_chosen_by(digits):
     with pytest.raises(ValueError, match="metric='f1': expected one of accuracy, loss, top5"):
         run(digits, metric="f1")
