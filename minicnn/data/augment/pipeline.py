@@ -148,6 +148,9 @@ def _in_order(steps: tuple[Any, ...]) -> tuple[Any, ...]:
     for step in steps:
         if not callable(step) and step is not NORMALIZE:
             raise ValueError(f"{what}: {step!r} cannot be called as step(images, generator)")
+    for step in steps[1:]:
+        if isinstance(step, WindowRule):
+            raise ValueError(f"{what}: {step} cuts windows of the original images; place it first")
     first = next((i for i, step in enumerate(steps) if isinstance(step, Mixing)), len(steps))
     if not all(isinstance(step, Mixing) for step in steps[first:]):
         raise ValueError(f"{what}: {steps[first]} mixes images; only others that do may follow it")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn.data import Dataset, Loader, Preprocess
+from minicnn.data import Dataset, Loader, Preprocess, RandomResizedCrop
 from minicnn.data.augment import (
     KRIZHEVSKY,
     NORMALIZE,
@@ -158,6 +158,7 @@ def test_for_input_and_for_batch_reach_the_steps():
         ((Mixup(0.2), Cutout(3)), r"Mixup\(alpha=0.2\) mixes images; only others that do may"),
         ((Mixup(0.2), NORMALIZE), "mixes images; only others that do may follow it"),
         ((NORMALIZE, Cutout(3), NORMALIZE), "NORMALIZE stands there 2 times"),
+        ((Cutout(3), RandomResizedCrop(12)), "cuts windows of the original images; place it first"),
         ((Cutout(3), 5), r"Pipeline\(Cutout\(size=3\), 5\): 5 cannot be called"),
     ],
 )
