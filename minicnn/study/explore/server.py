@@ -63,6 +63,7 @@ class App:
             "/image.png": lambda request: as_png(session.picture.pixels),
             "/thumbnail/<split>/<int:index>.png": self._thumbnail,
             "/gallery": self._gallery,
+            "/look": self._look,
             "/training": self._progress,
         }
         post = {
@@ -133,6 +134,15 @@ class App:
         if request.args.get("wrong"):
             return as_json(self.views.mistakes(split))
         return as_json(self.views.images(split, first, _integer(request, "count", 24)))
+
+    def _look(self, request: Request) -> Response:
+        map_, about = self.views.look(
+            _text(request, "method"),
+            _integer(request, "class", -1),
+            request.args.get("layer", ""),
+            _integer(request, "unit", 0),
+        )
+        return as_array(map_, about)
 
     def _progress(self, request: Request) -> Response:
         return as_json(self.training.progress(_integer(request, "since", 0)))

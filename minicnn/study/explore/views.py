@@ -1,5 +1,6 @@
-"""Lists of images, and what the network got wrong."""
+"""Lists of images, what the network got wrong, and what matters in the image."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,18 @@ from ...kernels.dispatch import use
 from ...layers import fuse, no_grad
 from ...training import metrics
 from ...training.losses import plain, probabilities_of
+from .. import look
 from .session import Session
 
 MOST_TESTED = 2000  # images, in the search for mistakes
 MOST_SHOWN = 60
+METHODS: dict[str, Callable[..., np.ndarray]] = {
+    "saliency": look.saliency,
+    "guided_backprop": look.guided_backprop,
+    "grad_cam": look.grad_cam,
+    "occlusion": look.occlusion,
+    "deconvnet": look.deconvnet,
+}
 
 
 class Views:
@@ -72,3 +81,28 @@ class Views:
         labels = gallery.sets[split].labels
         name = self.session.class_name(int(labels[index])) if labels.ndim == 1 else ""
         return {"split": split, "index": index, "label": name}
+
+    def look(
+        self, method: str, class_: int, layer: str, unit: int
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """What matters in the image for a class: `(H, W)`, or `(H, W, C)` for signed channels.
+
+        method: a name in `METHODS`. class_: -1 for the most probable one. layer, unit: of which
+        "deconvnet" shows the pattern.
+        Raises ValueError for an unknown method, and what the method raises.
+        """
+        if method not in METHODS:
+            raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
+        session = self.session
+        with session.lock, use(session.backend):
+            model, x = session.model, session.trace[""].x[0]
+            if method == "deconvnet":
+                found, text = look.deconvnet(model, x, layer, unit), f"map {unit} of {layer}"
+            else:
+                label = session.answer()["top"][0]["class"] if class_ < 0 else class_
+                found = METHODS[method](model, x, label)
+                text = f"for class {session.class_name(label)}"
+        if found.ndim == 3 and found.shape[2] not in (1, 3):
+            found = found.sum(axis=2)
+        found = found[..., 0] if found.ndim == 3 and found.shape[2] == 1 else found
+        return found, {"low": float(found.min()), "high": float(found.max()), "text": text}

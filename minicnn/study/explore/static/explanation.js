@@ -4,11 +4,12 @@
 const explanation = { trail: [], shown: null, view: {} };
 
 const LIMIT = 100; // terms in a page of the table
+const FIRST_PAGE = { offset: 0, limit: LIMIT, order: "stated", map: -1 };
 
 function openExplanation(path, what, index, isBack = false) {
   const here = { path, what, index };
   if (!isBack) explanation.trail.push(here);
-  explanation.view = { offset: 0, limit: LIMIT, order: "stated", map: -1 };
+  explanation.view = FIRST_PAGE;
   return attempt(refreshExplanation);
 }
 
@@ -39,14 +40,6 @@ function backExplanation() {
   explanation.trail.pop();
   const { path, what, index } = explanation.trail[explanation.trail.length - 1];
   openExplanation(path, what, index, true);
-}
-
-/** Go on to a factor of a term: an element of an array of the same layer, or of another. */
-function follow(path, name, index) {
-  const layer = layerAt(path);
-  if (!layer || !(name in layer.arrays)) return;
-  // x of a layer is y of the one before it: the engine knows which.
-  openExplanation(path, name, index);
 }
 
 function drawExplanation() {
@@ -176,24 +169,37 @@ function rowOf(found, term, columns, last, scale) {
 
 /** A link to the number behind a factor. */
 function factorElement(found, factor, term) {
-  const text = factor.index ? `${factor.name}[${factor.index.join(", ")}]` : factor.name;
   const target = targetOf(found, factor, term);
+  const path = target && target[0] !== found.path ? `${target[0] || "image"}: ` : "";
+  const text = factor.index ? `${path}${factor.name}[${factor.index.join(", ")}]` : factor.name;
   if (!target) return element("span", "", text);
-  return button(text, () => openExplanation(...target), "link");
+  return button(text, () => attempt(() => follow(target)), "link");
 }
 
-function targetOf(found, factor) {
+/** The number that a factor is: its layer, array and place; null if it is no element of an array. */
+function targetOf(found, factor, term) {
   if (!factor.index) return null;
-  // A factor of a path is called "conv1: y"; others are arrays of the layer itself.
-  const [path, name] = factor.name.includes(": ")
-    ? factor.name.split(": ")
-    : [found.path, factor.name];
-  const layer = layerAt(path);
-  if (!layer) return null;
-  const what = name.startsWith("d") && !(name in layer.arrays) ? name.slice(1) : name;
-  if (!(what in layer.arrays)) return null;
-  if (path === found.path && what === found.what && String(factor.index) === String(found.index)) return null;
-  return [path, what, factor.index];
+  const path = pathOf(found, factor, term), layer = layerAt(path);
+  const { name } = factor;
+  if (!layer || !(name in layer.arrays)) return null;
+  const isItself = path === found.path && name === found.what && String(factor.index) === String(found.index);
+  return isItself ? null : [path, name, factor.index];
+}
+
+/** The layer of a factor: that of the number, but for paths, whose terms name another one. */
+function pathOf(found, factor, term) {
+  if (found.kind !== "paths") return found.path;
+  const path = term.label.split(`.${factor.name}[`)[0];
+  if (path === "network") return "";
+  return layerAt(path) ? path : found.path;
+}
+
+/** Go on to a factor. x of a layer is y of the one before it: then to that one at once. */
+async function follow(target) {
+  const found = await app.source.explain(...target, FIRST_PAGE);
+  const isOnePath = found.kind === "paths" && found.terms_count === 1;
+  const next = isOnePath && targetOf(found, found.terms[0].factors[0], found.terms[0]);
+  return openExplanation(...(next || target));
 }
 
 // --- the lines of the source ---

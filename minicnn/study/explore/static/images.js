@@ -4,9 +4,9 @@
 function drawPicture() {
   const { image, top, loss, loss_label, loss_name, input, parameters, network } = app.state;
   $("network").textContent = network;
-  const classes = app.state.classes.length;
-  $("facts").textContent = `${input.join(" × ")} → ${top.length ? `${layerAt("loss")?.arrays.x?.[1] ?? classes} classes` : "?"} · ${count(parameters)} parameters` +
-    (app.state.steps ? ` · ${count(app.state.steps)} own steps` : "");
+  $("facts").textContent =
+    `${input.join(" × ")} → ${count(outputs())} classes · ${count(parameters)} parameters` +
+    (app.state.steps ? ` · after ${count(app.state.steps)} ${app.state.steps === 1 ? "step" : "steps"}` : "");
   $("input").src = app.source.picture();
   $("input").alt = `The image: ${image.text}`;
   $("input-text").textContent = image.label === null ? image.text : `${image.text}: ${nameOf(image.label)}`;
@@ -14,6 +14,9 @@ function drawPicture() {
   $("answer").replaceChildren(...top.map((one) => answerRow(one, image.label)));
   drawLabels(loss_label);
 }
+
+/** The number of classes: that of the outputs, which the loss reads. */
+const outputs = () => app.state.layers[app.state.layers.length - 1].arrays.x[1];
 
 const nameOf = (label) => app.state.classes[label] ?? String(label);
 
@@ -27,9 +30,8 @@ function answerRow(one, label) {
 
 function drawLabels(chosen) {
   const list = $("label");
-  const outputs = layerAt("loss")?.arrays.x?.[1] ?? app.state.classes.length;
-  if (list.options.length !== outputs) {
-    list.replaceChildren(...Array.from({ length: outputs }, (_, i) => new Option(nameOf(i), i)));
+  if (list.options.length !== outputs()) {
+    list.replaceChildren(...Array.from({ length: outputs() }, (_, i) => new Option(nameOf(i), i)));
   }
   list.value = chosen;
 }

@@ -1,7 +1,7 @@
 "use strict";
 // The start of the page: events, keys, and the first state.
 
-const BUILD = { step: buildStep, training: buildTraining, wrong: buildWrong };
+const BUILD = { step: buildStep, training: buildTraining, look: buildLook, wrong: buildWrong };
 
 function chooseTool(name) {
   for (const one of Object.keys(BUILD)) {

@@ -36,6 +36,8 @@ const server = {
     readArray(await ask("array", { path, what, first, count, v: app.state.version })),
   explain: (path, what, index, view) =>
     askJson("explain", { path, what, index: index.join(","), ...view }),
+  look: async (method, class_, layer, unit) =>
+    readArray(await ask("look", { method, class: class_, layer, unit })),
   picture: () => `image.png?v=${app.state.version}`,
   thumbnail: (split, index) => `thumbnail/${encodeURIComponent(split)}/${index}.png`,
 };

@@ -59,7 +59,8 @@ function gridOf(cells, rows, columns, valueOf, name, found) {
   const figure = element("figure", "grid");
   const table = element("table");
   const values = cells.map((cell) => valueOf(cell.term)).filter((v) => v !== null);
-  const scale = scaleOf(...rangeOf(values), name !== "x" || values.some((v) => v < 0));
+  const isSigned = ["w", "dy", "products"].includes(name) || values.some((v) => v < 0);
+  const scale = scaleOf(...rangeOf(values), isSigned);
   const text = columnFormat(values, 3);
   for (const r of rows) {
     const line = element("tr");

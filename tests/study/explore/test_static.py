@@ -1,0 +1,270 @@
+"""The page in a real browser: clicks, keys and numbers; skipped where there is no Chromium."""
+
+import re
+import shutil
+import threading
+
+import pytest
+
+from minicnn.study.explain import explain
+from minicnn.study.explore import server
+from minicnn.study.explore.views import Views
+
+from .common import nine_digits, number, session
+
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install minicnn[browser]")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def own():
+    """A served session."""
+    app = server.App(session())
+    served = server.make(app)
+    thread = threading.Thread(target=served.serve_forever, daemon=True)
+    thread.start()
+    app.session.url = server.address(served, app)
+    yield app.session
+    app.training.pause()
+    served.shutdown()
+    thread.join()
+    served.server_close()
+
+
+@pytest.fixture
+def page(browser, own):
+    """The page, ready; no error of a script, and no request to another host, is allowed."""
+    own.choose("test", 0)
+    found = browser.new_page(viewport={"width": 1500, "height": 1000})
+    faults = []
+    found.on("pageerror", lambda error: faults.append(str(error)))
+    found.on("console", lambda m: m.type == "error" and " 400 " not in m.text and faults.append(m))
+    found.on("request", lambda r: r.url.startswith((own.url, "data:")) or faults.append(r.url))
+    found.set_default_timeout(10_000)
+    found.goto(own.url)
+    found.wait_for_selector("body[data-ready]")
+    yield found
+    found.close()
+    assert not faults
+
+
+def show(page, path, side, what):
+    """Put an array of a layer into view, and return its canvases."""
+    page.evaluate(
+        "async ([p, s, w]) => {"
+        " await select(p); stage.chosen[s] = w; await drawStage(); closeExplanation(); }",
+        [path, side, what],
+    )
+    return page.locator(f"#{side} .maps canvas")
+
+
+def shown(page, name):
+    return number(page.locator(f'#explanation [data-value="{name}"]').inner_text())
+
+
+def click(page, canvas, row, column, height, width):
+    box = canvas.bounding_box()
+    at = {"x": (column + 0.5) * box["width"] / width, "y": (row + 0.5) * box["height"] / height}
+    title = page.locator("#explanation-title")
+    before = title.inner_text() if title.count() else ""
+    canvas.click(position=at)
+    page.wait_for_function(
+        "before => document.querySelector('#explanation-title')"
+        " && document.querySelector('#explanation-title').innerText !== before",
+        arg=before,
+    )
+    return title.inner_text()
+
+
+def test_every_kind_of_layer_shows_the_numbers_of_the_engine(page, own):
+    seen = set()
+    for record in own.trace.records:
+        arrays = [
+            (w, a) for w, a in record.arrays().items() if w not in ("x", "dy") and record.path
+        ]
+        for what, array in arrays:
+            side = "forward" if what == "y" else "backward"
+            canvases = show(page, record.path, side, what)
+            sheet = page.evaluate(f"(() => $('{side}').view.sheet)()")
+            row, column = sheet["height"] // 2, sheet["width"] // 3
+            map_ = min(1, sheet["maps"] - 1)
+            title = click(page, canvases.nth(map_), row, column, sheet["height"], sheet["width"])
+            index = tuple(map(int, re.findall(r"\d+", title.rpartition("[")[2])))
+            index = index if array.ndim else ()
+            assert index == expected_place(array.shape, what, map_, row, column, sheet["width"])
+            found = explain(own.trace, record.path, what, index)
+            assert shown(page, "engine") == nine_digits(found.engine)
+            assert shown(page, "sum") == nine_digits(found.sum)
+            if found.then:
+                assert shown(page, "total") == nine_digits(found.total)
+            rows = page.locator("#explanation .terms tr").count()
+            assert rows == min(100, len(found.terms))
+            seen.add((record.kind, what))
+    assert len(seen) >= 30
+
+
+def expected_place(shape, what, map_, row, column, width):
+    if not shape:
+        return ()
+    if len(shape) == 4 and what in ("y", "dx"):
+        return (0, row, column, map_)
+    if len(shape) == 4:
+        return (row, column, map_ % shape[2], map_ // shape[2])
+    if len(shape) == 2 and what not in ("y", "dx"):
+        return (column, row)
+    return (*[0] * (len(shape) - 1), row * width + column)
+
+
+def test_the_drawing_of_a_window_has_the_products(page, own):
+    canvases = show(page, "block.body.conv", "forward", "y")
+    click(page, canvases.nth(2), 3, 2, 6, 6)
+    found = explain(own.trace, "block.body.conv", "y", (0, 3, 2, 2))
+    map_ = page.evaluate("explanation.shown.map")
+    terms = [t for t in found.terms if len(t.factors) == 2 and t.factors[0].index[3] == map_]
+    grids = page.locator("#explanation .grid")
+    for i, values in enumerate(
+        (
+            [t.factors[0].value for t in terms],
+            [t.factors[1].value for t in terms],
+            [t.value for t in terms],
+        )
+    ):
+        cells = grids.nth(i).locator("td").all_inner_texts()
+        assert [number(text) for text in cells] == pytest.approx(values, abs=6e-3)
+    assert page.locator("#explanation .read .patch-here").count() == 1
+    frame = page.locator("#explanation .patch-here").first.evaluate("e => e.style.cssText")
+    assert "top: 33.3" in frame and "height: 50%" in frame and "left: 16.6" in frame
+
+
+def test_the_winner_of_a_pool_and_the_way_back(page, own):
+    canvases = show(page, "pool", "forward", "y")
+    click(page, canvases.nth(0), 1, 1, 6, 6)
+    window = own.trace["pool"].x[0, 2:4, 2:4, 0]
+    won = page.locator("#explanation .terms tr:not(.unchosen)")
+    assert won.count() == 1 and "selected" in won.inner_text()
+    row, column = divmod(int(window.argmax()), 2)
+    place = f"[0, {2 + row}, {2 + column}, 0]"
+    assert f"x{place}" in won.inner_text()
+    won.locator("button").click()
+    page.wait_for_function("() => explanation.trail.length === 2")
+    assert page.locator("#explanation-title").inner_text() == f"norm: y{place}"
+    page.get_by_label("Back to the number before").click()
+    page.wait_for_function(
+        "() => document.querySelector('#explanation-title').innerText.startsWith('pool')"
+    )
+
+
+def test_only_with_the_keyboard(page, own):
+    page.locator("#slider").focus()
+    first = page.evaluate("stage.path")
+    page.keyboard.press("ArrowRight")
+    assert (first, page.evaluate("stage.path")) == ("conv", "norm")
+    page.wait_for_function("() => $('forward').view.layer.path === 'norm'")
+    page.locator("#forward .maps canvas").first.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "PageDown", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector("#explanation:not([hidden])")
+    assert page.locator("#explanation-title").inner_text() == "norm: y[0, 2, 1, 1]"
+    assert page.evaluate("document.activeElement.id") == "explanation"
+    page.keyboard.press("Escape")
+    assert page.locator("#explanation").is_hidden()
+    assert "map 1 of 4" in page.evaluate("document.activeElement.getAttribute('aria-label')")
+    page.locator('[data-path="norm"]').focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("stage.path") == "pool"
+
+
+def test_blocks_fold(page):
+    assert page.locator('[data-path="block.body.bn"]').count() == 1
+    page.get_by_label("Fold block", exact=True).click()
+    assert page.locator('[data-path="block.body.bn"]').count() == 0
+    page.get_by_label("Unfold block", exact=True).click()
+    assert page.locator('[data-path="block.body"]').count() == 1
+
+
+def test_draw_drop_choose_and_step(page, own):
+    page.click("#open-pad")
+    box = page.locator(".pad").bounding_box()
+    page.mouse.move(box["x"] + 140, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 140, box["y"] + 240, steps=3)
+    page.mouse.up()
+    page.wait_for_function("() => app.state.image.text === 'your drawing'")
+    assert own.picture.pixels[6, 6, 0] > 100 and own.picture.pixels[6, 1, 0] == 0
+    page.keyboard.press("Escape")
+    page.set_input_files(
+        "#file", files=[{"name": "no.png", "mimeType": "image/png", "buffer": b"no"}]
+    )
+    page.wait_for_selector("#message:not([hidden])")
+    assert "no.png: it cannot be read as an image" in page.locator("#message").inner_text()
+    page.click("#open-gallery")
+    page.get_by_label("test image 3:").click()
+    page.wait_for_function("() => app.state.image.index === 3")
+    page.click("#step")
+    page.wait_for_selector("#step-result table")
+    before, after = (
+        number(page.locator("#step-result tr").nth(1).locator("td").nth(i).inner_text())
+        for i in range(2)
+    )
+    assert after < before
+    assert after == pytest.approx(own.state()["loss"], abs=1e-5)
+    page.get_by_text("Restore the weights").first.click()
+    page.wait_for_function("() => app.state.steps === 0")
+
+
+def test_training_moves(page, own):
+    page.click("#tab-training")
+    page.click("#train")
+    page.wait_for_function("() => training.count > 3 && app.state.version > 3")
+    page.click("#train")
+    page.wait_for_function("() => !training.running")
+    assert "mean loss" in page.locator("#train-text").inner_text()
+    own.restore()
+
+
+def test_what_matters_and_the_mistakes(page, own):
+    page.click("#tab-look")
+    page.click("#look")
+    page.wait_for_selector("#look-result canvas")
+    text = page.locator("#look-result figcaption").nth(1).inner_text()
+    assert text == f"for class {own.state()['top'][0]['name']}"
+    page.click("#tab-wrong")
+    page.click("#find-wrong")
+    page.wait_for_selector("#wrong-result p")
+    count = Views(own).mistakes("test")["count"]
+    assert f"{count} of 40 images wrong" in page.locator("#wrong-result").inner_text()
+
+
+def test_a_narrow_screen(page):
+    page.set_viewport_size({"width": 360, "height": 740})
+    canvases = show(page, "conv", "forward", "y")
+    click(page, canvases.nth(0), 2, 2, 12, 12)
+    for part in ("document.documentElement", "$('explanation')"):
+        wide = page.evaluate(f"{part}.scrollWidth - {part}.clientWidth")
+        assert wide <= 1, part
+    box = page.locator("#explanation").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 360 and box["height"] > 300
+
+
+def test_everything_has_a_name(page):
+    show(page, "conv", "forward", "y")
+    click(page, page.locator("#forward .maps canvas").nth(0), 2, 2, 12, 12)
+    for tab in ("step", "training", "look", "wrong"):
+        page.click(f"#tab-{tab}")
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll("button, input, select, canvas, img, dialog, [role]")]
+        .filter((e) => !e.closest("[aria-hidden]") && !e.getAttribute("aria-label")
+          && !e.getAttribute("aria-labelledby") && !e.labels?.length && !e.alt
+          && !e.textContent.trim() && e.id !== "message" && !e.hidden)
+        .map((e) => e.outerHTML)"""
+    )
+    assert unnamed == []
