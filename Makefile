@@ -2,6 +2,7 @@
 # make test    run the test suite
 # make lint    ruff, mypy and the guards of the structure
 # make bench   the short benchmarks, under ten minutes
+# make docs    the documentation as a site, in site/; readable without a network
 # All of them run in .venv, which the first one makes. PYTHON chooses the interpreter (3.11 or newer).
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ ifneq ($(wildcard ../shared/data),)
 export MINICNN_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: train test lint bench clean
+.PHONY: train test lint bench docs clean
 
 train: $(VENV)/installed
 	$(BIN)/minicnn train lenet5
@@ -34,6 +35,10 @@ bench: $(VENV)/installed-test
 	$(BIN)/python benchmarks/layers.py memory --rounds 1
 	$(BIN)/python benchmarks/models.py lenet5 alexnet vgg16 googlenet resnet18 --rounds 1
 
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "site/index.html"
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "minicnn needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which one to use: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
@@ -46,5 +51,9 @@ $(VENV)/installed-test: $(SETUP) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@ $(VENV)/installed
 
+$(VENV)/installed-docs: $(SETUP) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@ $(VENV)/installed
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

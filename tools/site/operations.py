@@ -1,0 +1,166 @@
+"""A page per operation: its description, and its function in each backend, found in the sources."""
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from .links import ROOT, fenced, place, relative
+
+BACKENDS = ("reference", "cpu", "cuda", "numba_cuda")
+FUNCTIONAL = ROOT / "kernels" / "functional.py"
+LOSSES = ROOT / "kernels" / "losses.py"
+# Derivations and other pages that explain an operation, by the beginning of its name.
+EXPLAINED = {
+    "conv2d": "derivations/convolution.md",
+    "max_pool2d": "derivations/pooling.md",
+    "avg_pool2d": "derivations/pooling.md",
+    "local_response_norm": "derivations/local_response_norm.md",
+    "batch_norm": "derivations/batch_norm.md",
+    "softmax": "derivations/softmax_cross_entropy.md",
+    "add": "derivations/residual_and_concat.md",
+    "subsample2d": "derivations/lenet_1998.md",
+    "rbf": "derivations/lenet_1998.md",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A function in a file: the file's path in the repository, the first line, and the text."""
+
+    path: str
+    line: int
+    text: str
+
+
+def operations() -> dict[str, str]:
+    """Every operation of the reference with the heading of its section in functional.py."""
+    offered = _tree(ROOT / "kernels/reference/__init__.py").body
+    names = [a.name for n in offered if isinstance(n, ast.ImportFrom) for a in n.names]
+    sections = _sections()
+    return {name: sections.get(name, "losses") for name in sorted(names, key=_order(sections))}
+
+
+def _order(sections: dict[str, str]) -> "dict[str, int] | object":
+    places = {name: i for i, name in enumerate(sections)}
+    return lambda name: places.get(name, len(places))
+
+
+def _sections() -> dict[str, str]:
+    """The functions of functional.py in their order, with the comment `# -- heading --` above."""
+    found, heading = {}, ""
+    for line in FUNCTIONAL.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# -- "):
+            heading = line.removeprefix("# -- ").rstrip("- ").partition(":")[0].partition(",")[0]
+        elif line.startswith("def ") and not line.startswith("def _"):
+            found[line.removeprefix("def ").partition("(")[0]] = heading
+    return found
+
+
+def find(backend: str, name: str) -> Source | None:
+    """The function `name` of that backend, or None if the backend lacks it."""
+    return _find(ROOT / "kernels" / backend / "__init__.py", name)
+
+
+def _find(file: Path, name: str) -> Source | None:
+    """The statement that defines `name` in a module, or where the module imports it from."""
+    for node in _tree(file).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return _source(file, node)
+        if isinstance(node, ast.Assign) and name in _targets(node):
+            return _source(file, node)
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return _find(_module(file.parent, node.module), alias.name)
+    return None
+
+
+def _module(folder: Path, dotted: str) -> Path:
+    path = folder.joinpath(*dotted.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _targets(node: ast.Assign) -> list[str]:
+    names = [n for target in node.targets for n in ast.walk(target)]
+    return [n.id for n in names if isinstance(n, ast.Name)]
+
+
+def _source(file: Path, node: ast.FunctionDef | ast.Assign) -> Source:
+    decorators = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(d.lineno for d in decorators)])
+    lines = file.read_text(encoding="utf-8").splitlines()[first - 1 : node.end_lineno]
+    return Source(file.relative_to(ROOT).as_posix(), first, "\n".join(lines))
+
+
+@cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def page(name: str) -> str:
+    """The page of an operation, in Markdown."""
+    here = page_place(name)
+    found = {backend: find(backend, name) for backend in BACKENDS}
+    module = "functional" if name in _sections() else "losses"
+    text = [f"# {name}", "", f"::: minicnn.kernels.{module}.{name}", "    options:"]
+    text += ["      show_root_full_path: false", ""]
+    explained = next((p for key, p in EXPLAINED.items() if name.startswith(key)), None)
+    if explained:
+        text += [f"Where the gradient comes from: [derivation]({relative(here, explained)}).", ""]
+    text += ["## In each backend", ""]
+    for backend, source in found.items():
+        if source:
+            text += [f'=== "{backend}"', "", *_tab(source, here), ""]
+    missing = [backend for backend, source in found.items() if not source]
+    if missing:
+        text += [f"Not in {' and '.join(missing)}: there the reference computes it.", ""]
+    return "\n".join(text)
+
+
+def _tab(source: Source, here: str) -> list[str]:
+    """A link to the whole file and its kernels, and the function."""
+    links = [_link(source.path, here, f"{source.path}, line {source.line}")]
+    kernels = source.path.removesuffix(".py") + ".cu"
+    if (ROOT / kernels).exists():
+        links.append(_link(kernels, here, kernels))
+    return [f"    {', '.join(links)}", "", fenced(source.text, "python", indent=4)]
+
+
+def _link(path: str, here: str, text: str) -> str:
+    return f"[{text}]({relative(here, place(path))})"
+
+
+def page_place(name: str) -> str:
+    """Where the page of an operation is in the site."""
+    return f"operations/{name}.md"
+
+
+def index() -> str:
+    """The list of all operations by section, and which backend has them."""
+    text = ["# Operations", ""]
+    text += [
+        "An operation is a function of arrays. The reference defines it in plain NumPy, and the "
+        "backends compute the same faster. Each page has the function of that name in every "
+        "backend, side by side.",
+        "",
+        f"| section | operation | {' | '.join(BACKENDS)} |",
+        f"|---|---|{'---|' * len(BACKENDS)}",
+    ]
+    for name, section in operations().items():
+        marks = ["yes" if find(backend, name) else "" for backend in BACKENDS]
+        text.append(f"| {section} | [{name}]({name}.md) | {' | '.join(marks)} |")
+    return "\n".join(text) + "\n"
+
+
+def sources() -> list[str]:
+    """The files that the pages link."""
+    found = set()
+    for name in operations():
+        for backend in BACKENDS:
+            source = find(backend, name)
+            if source:
+                found.add(source.path)
+                kernels = source.path.removesuffix(".py") + ".cu"
+                found |= {kernels} if (ROOT / kernels).exists() else set()
+    return sorted(found)
