@@ -5,6 +5,7 @@ from .compare import Comparison, compare
 from .difference import Difference, first_difference
 from .explain import Explanation, explain
 from .gradcheck import GradientCheck, check_gradients
+from .graph import graph
 from .probe import LayerStats, probe
 from .profile import Profile, profile
 from .summary import Summary, summarize
@@ -26,6 +27,7 @@ __all__ = [
     "compare",
     "explain",
     "first_difference",
+    "graph",
     "probe",
     "profile",
     "summarize",

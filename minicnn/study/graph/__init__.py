@@ -1,0 +1,8 @@
+"""The architecture of a network as a picture.
+
+`tree` reads the network into nodes, `layout` gives every node its place, `draw` makes the picture.
+"""
+
+from .draw import graph
+
+__all__ = ["graph"]

@@ -1,0 +1,20 @@
+"""`minicnn graph`: the files that it draws, and errors."""
+
+from PIL import Image
+
+
+def test_graph(run, tmp_path):
+    assert run("graph", "lenet5") == "picture: lenet5.png\n"
+    with Image.open(tmp_path / "lenet5.png") as image:
+        assert min(image.size) > 300
+    run("graph", "resnet20_cifar", "--unfold", "--out", "all.svg", "-o", "num_classes=7")
+    drawn = (tmp_path / "all.svg").read_text()
+    assert drawn.count(">conv2<") == 9
+    assert ">fc, 7<" in drawn
+
+
+def test_wrong_arguments(run):
+    assert "expected a name that ends in one of" in run("graph", "lenet5", "--out", "a.doc", code=2)
+    assert "lenet5" in run("graph", "lenet6", code=2)
+    said = run("graph", "lenet5", "--input", "4", code=2)
+    assert "C1" in said or "S2" in said or "C3" in said

@@ -1,0 +1,85 @@
+"""The nodes of a network: what is a box, what is folded, and that nothing is lost."""
+
+import pytest
+
+from minicnn import models
+from minicnn.errors import ShapeError
+from minicnn.layers import Concat, Conv2d, Layer, MaxPool2d, Residual, Sequential
+from minicnn.layers.init import skip_init
+from minicnn.study import summarize
+from minicnn.study.graph.tree import ADD, CONCAT, Block, Box, Chain, read
+
+
+def boxes(node):
+    """All boxes inside, in order."""
+    if isinstance(node, Box):
+        return [node]
+    return [b for n in getattr(node, "nodes", getattr(node, "paths", ())) for b in boxes(n)]
+
+
+@pytest.mark.parametrize("name", ["lenet5_1998", "googlenet", "resnet20_cifar", "nin_cifar10"])
+def test_nothing_is_lost(name):
+    """With or without folding, parameters and MACs are those of the summary."""
+    with skip_init():
+        network = models.create(name)
+    summary = summarize(network)
+    for fold in (True, False):
+        found = read(network, network.input_shape, fold)
+        assert (found.macs, found.parameters) == (summary.macs, summary.parameters)
+        assert found.output == summary.rows[-1].output
+    unfolded = sum(b.parameters for b in boxes(found.chain))
+    assert unfolded == sum(row.parameters for row in summary.rows)
+
+
+def test_equal_blocks_are_folded():
+    found = read(models.create("resnet20_cifar"), (32, 32, 3))
+    blocks = [n for n in found.chain.nodes if isinstance(n, Block)]
+    assert [(b.name, b.count, b.last) for b in blocks] == [
+        ("layer1.0", 3, "layer1.2"),
+        ("layer2.0", 1, ""),
+        ("layer2.1", 2, "layer2.2"),
+        ("layer3.0", 1, ""),
+        ("layer3.1", 2, "layer3.2"),
+    ]
+    first = blocks[0]
+    assert (first.kind, first.text) == (ADD, "relu")
+    assert [b.text for b in boxes(first)] == ["3x3 conv, 16, bn, relu", "3x3 conv, 16, bn"]
+    assert first.paths[1] == Chain("layer1.0", (32, 32, 16), ())
+    assert boxes(blocks[1].paths[1])[0].text == "pad with zeros, /2"
+
+
+def test_auxiliary_classifiers_are_heads():
+    with skip_init():
+        found = read(models.create("googlenet", num_classes=5), (224, 224, 3))
+    assert list(found.heads) == ["inception4a", "inception4d"]
+    head = found.heads["inception4a"]
+    assert (head.name, head.output) == ("aux1", (5,))
+    assert "5x5 avg pool, /3\n1x1 conv, 128, relu\nfc, 1024, relu\nfc, 5" in head.text
+
+
+class Own(Layer):
+    """A layer that minicnn does not define, with layers inside."""
+
+    def __init__(self):
+        self.inner = Conv2d(2, 2, 1)
+
+    def output_shape(self, shape):
+        return shape
+
+
+def test_branches_nested_chains_and_layers_of_ones_own():
+    net = Sequential(
+        a=Concat(
+            Conv2d(3, 1, 1),
+            Sequential(Sequential(MaxPool2d(1)), Conv2d(3, 1, (1, 3), padding=(0, 1))),
+        ),
+        b=Own(),
+        c=Residual(Sequential(Conv2d(2, 2, 1, groups=2))),
+    )
+    found = read(net, (4, 6, 3))
+    a, b, _ = found.chain.nodes
+    assert a.kind == CONCAT and a.output == (4, 6, 2)
+    with pytest.raises(ShapeError, match="Concat"):
+        read(Sequential(Concat(Conv2d(3, 1, 1), Conv2d(3, 1, 3))), (4, 6, 3))
+    assert (b.text, b.parameters) == ("Own", 6)
+    assert boxes(found.chain)[-1].text == "1x1 conv, 2, 2 groups"
