@@ -1,6 +1,6 @@
-"""Where the packages are: three top-level folders, one per storey, and that of published results.
+"""Where the packages are: a folder per storey, published results, the course and the documents.
 
-All metadata: pyproject.toml. The links minicnn/kernels, minicnn/models and minicnn/results are for
+All metadata: pyproject.toml. The links minicnn/kernels, minicnn/models and so on are for
 tools that read the tree; the build does not need them, and leaves them out where they exist.
 """
 
@@ -11,8 +11,10 @@ FOLDERS = {
     "minicnn.kernels": "kernels",
     "minicnn.models": "models",
     "minicnn.results": "results",
+    "minicnn.examples": "examples",
+    "minicnn.docs": "docs",
 }
-LINKS = [pattern for name in ("kernels", "models", "results") for pattern in (name, f"{name}.*")]
+LINKS = [pattern for name in FOLDERS for pattern in (name[8:], f"{name[8:]}.*") if name[8:]]
 
 setup(
     packages=[
@@ -22,6 +24,9 @@ setup(
     ],
     package_dir=FOLDERS,
     package_data={
-        "": ["py.typed", "*.npz", "*.tsv", "*.cu", "*.cuh", "*.toml", "*.json", "static/*"]
+        "": [
+            *("py.typed", "*.npz", "*.tsv", "*.cu", "*.cuh", "*.toml", "*.json", "*.md", "*.ipynb"),
+            "static/*",
+        ]
     },
 )

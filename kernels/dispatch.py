@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from . import reference
+from . import notice, reference
 from .thread_state import state
 
 BACKENDS = {
@@ -36,6 +36,8 @@ def load(backend: str) -> ModuleType | str:
     """The backend's module, or one sentence that says why it is unavailable."""
     if backend == "reference":
         return reference
+    if backend == "cpu":
+        notice.listen()
     try:
         module = importlib.import_module(f"minicnn.kernels.{backend}")
         return getattr(module, "unavailable", lambda: None)() or module

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..device import model_device
 from .history import FILE, describe, score
 
 if TYPE_CHECKING:
@@ -131,13 +132,17 @@ class TensorBoardLog(Callback):
 
 
 class FirstStepNotice:
-    """Print an explanation if the first step takes long."""
+    """Print an explanation if the first step on a GPU takes long.
 
-    def __init__(self, report: Callable[[str], None]):
+    On the CPU `minicnn.kernels.notice` says that kernels are compiled.
+    """
+
+    def __init__(self, trainer: "Trainer", report: Callable[[str], None]):
         text = "  the first step also compiles the kernels that are not in the cache yet"
         self._timer = threading.Timer(FIRST_STEP_SECONDS, report, (text,))
         self._timer.daemon = True
-        self._timer.start()
+        if model_device(trainer.model) != "cpu":
+            self._timer.start()
 
     def cancel(self) -> None:
         """Do not print it: the step is over, or there is none."""
@@ -156,7 +161,7 @@ class LogLines(Callback):
 
     def on_train_start(self, trainer: "Trainer") -> None:
         self._last = time.monotonic()
-        self._notice = FirstStepNotice(lambda text: print(text, flush=True))
+        self._notice = FirstStepNotice(trainer, lambda text: print(text, flush=True))
 
     def on_step_end(self, trainer: "Trainer", loss: float) -> None:
         self._notice.cancel()
@@ -180,7 +185,7 @@ class LogLines(Callback):
 class ProgressBar(Callback):
     """Progress as a bar: loss, accuracy, images per second, and the time left in this epoch.
 
-    It is redrawn in place, on a terminal and in a notebook.
+    It is redrawn in place, on a terminal.
     """
 
     def __init__(self, console: Console):
@@ -196,7 +201,9 @@ class ProgressBar(Callback):
         self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
         self._task = self._bar.add_task("", total=len(trainer.loader), status="")
         self._bar.start()
-        self._notice = FirstStepNotice(lambda text: self._bar.console.print(text, highlight=False))
+        self._notice = FirstStepNotice(
+            trainer, lambda text: self._bar.console.print(text, highlight=False)
+        )
 
     def on_step_end(self, trainer: "Trainer", loss: float) -> None:
         self._notice.cancel()
@@ -218,19 +225,3 @@ class ProgressBar(Callback):
     def on_train_end(self, trainer: "Trainer") -> None:
         self._notice.cancel()
         self._bar.stop()
-
-
-def default_progress() -> Callback:
-    """A bar on a terminal and in a notebook, plain lines elsewhere."""
-    console = Console()
-    if console.is_jupyter and not _has_ipywidgets():  # rich needs it to redraw in a notebook
-        return LogLines(every=5.0)
-    return ProgressBar(console) if console.is_terminal or console.is_jupyter else LogLines()
-
-
-def _has_ipywidgets() -> bool:
-    try:
-        import ipywidgets  # noqa: F401
-    except ImportError:
-        return False
-    return True

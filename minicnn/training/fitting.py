@@ -22,11 +22,12 @@ from .arguments import (
     run_folder,
 )
 from .averaging import Average
-from .callbacks import Callback, CSVLog, default_progress
+from .callbacks import Callback, CSVLog
 from .config_file import SaveConfiguration
 from .history import History
 from .losses import Loss
 from .metrics import loss_of
+from .notebook import default_progress
 from .optimizers import Optimizer
 from .preflight import check_data, check_folder, check_functions, check_metric, check_optimizer
 from .recipe import Recipe, choose_recipe

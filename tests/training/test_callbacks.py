@@ -1,4 +1,4 @@
-"""Progress on terminals, in notebooks and in logs, and a first step that takes long."""
+"""Progress on terminals and in logs, and a first step that takes long."""
 
 import io
 import time
@@ -42,6 +42,7 @@ def terminal():
 @pytest.mark.parametrize("as_bar", [True, False])
 def test_a_slow_first_step_is_explained_once(as_bar, limit, expected, monkeypatch, capsys):
     monkeypatch.setattr(callbacks, "FIRST_STEP_SECONDS", limit)
+    monkeypatch.setattr(callbacks, "model_device", lambda model: "cuda")
     console = terminal()
     run(callbacks.ProgressBar(console) if as_bar else callbacks.LogLines(), loss=slow_once(0.3))
     text = console.file.getvalue() if as_bar else capsys.readouterr().out
@@ -54,22 +55,6 @@ def test_the_bar_shows_where_training_is():
     text = console.file.getvalue()
     assert "epoch 2/2: loss" in text
     assert "images/s" in text
-
-
-@pytest.mark.parametrize(
-    ("is_jupyter", "has_widgets", "expected"),
-    [
-        (True, True, callbacks.ProgressBar),
-        (True, False, callbacks.LogLines),
-        (False, True, callbacks.LogLines),
-    ],
-)
-def test_default_progress(is_jupyter, has_widgets, expected, monkeypatch):
-    monkeypatch.setattr(
-        callbacks, "Console", lambda: Console(file=io.StringIO(), force_jupyter=is_jupyter)
-    )
-    monkeypatch.setattr(callbacks, "_has_ipywidgets", lambda: has_widgets)
-    assert type(callbacks.default_progress()) is expected
 
 
 def test_event_files_need_a_folder(tmp_path, monkeypatch):

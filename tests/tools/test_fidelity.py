@@ -2,14 +2,14 @@
 
 import pytest
 
-from docs import fidelity
 from minicnn import models, registry
+from tools import fidelity
 
 WRITTEN = (fidelity.DOCS / "fidelity.md").read_text(encoding="utf-8")
 
 
 def test_document_is_current():
-    assert fidelity.document() == WRITTEN, "run: python -m docs.fidelity"
+    assert fidelity.document() == WRITTEN, "run: python -m tools.fidelity"
 
 
 @pytest.mark.parametrize("name", models.names())

@@ -1,4 +1,4 @@
-"""Writes docs/fidelity.md: `python -m docs.fidelity`, in the root of the source tree.
+"""Writes docs/fidelity.md: `python -m tools.fidelity`, in the root of the source tree.
 
 The statements are in models/fidelity.toml, the differences from torch in docs/twins.json.
 Parameters and MACs are computed from the networks.
@@ -13,14 +13,14 @@ from minicnn import models, registry
 from minicnn.layers.init import skip_init
 from minicnn.study.summary import summarize
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 STATEMENTS = DOCS.parent / "models" / "fidelity.toml"
 
 INTRODUCTION = """\
 # Fidelity
 
 For each network: what its paper says, what the code does, and every known deviation or error, with
-its source. `python -m docs.fidelity` writes this page from `models/fidelity.toml`; a test keeps it
+its source. `python -m tools.fidelity` writes this page from `models/fidelity.toml`; a test keeps it
 current. Counts are computed from the code. The project started from two tables of networks, in
 Limon-7/deep-learning-libray and AIOSYM/dl-model-gallery; their errors are listed too.
 """

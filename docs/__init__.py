@@ -1,0 +1,1 @@
+"""The documents, which `minicnn docs` prints."""

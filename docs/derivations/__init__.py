@@ -1,0 +1,1 @@
+"""Where each gradient comes from; `minicnn docs derivations` prints it."""

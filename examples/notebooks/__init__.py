@@ -1,0 +1,1 @@
+"""The steps of the course as notebooks, made by tools/notebooks.py."""
