@@ -40,7 +40,7 @@ def main() -> None:
         print(path)
         for statement, verdict in found.verdicts():
             print(f"  {statement}: {found.sentence(statement, verdict)}")
-    subprocess.run([sys.executable, "-m", "docs.ablations"], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "tools.ablations"], cwd=ROOT, check=True)
 
 
 def parse() -> argparse.Namespace:

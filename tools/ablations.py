@@ -1,4 +1,4 @@
-"""Writes docs/ablations.md: `python -m docs.ablations`, in the root of the source tree.
+"""Writes docs/ablations.md: `python -m tools.ablations`, in the root of the source tree.
 
 The claims are those of minicnn.study.ablation, the numbers those of results/ablations.
 """
@@ -11,7 +11,7 @@ from minicnn.study.ablation.ablation import published
 
 from .fidelity import row
 
-PAGE = Path(__file__).parent / "ablations.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "ablations.md"
 
 INTRODUCTION = """\
 # The papers' claims, run again
@@ -61,7 +61,7 @@ for statement, verdict in found.verdicts():
 """
 
 END = """\
-`python -m docs.ablations` writes this page from [results/ablations](../results/ablations); a test
+`python -m tools.ablations` writes this page from [results/ablations](../results/ablations); a test
 keeps it current. Images and environments are in the JSON files. CIFAR-10 decoded from JPEG files is
 not CIFAR-10: errors are a little higher than those of the original images.
 

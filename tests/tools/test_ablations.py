@@ -1,14 +1,14 @@
 """docs/ablations.md: it is current, and never has a number without a run."""
 
-from docs import ablations
 from minicnn.study.ablation import claims
+from tools import ablations
 
 from ..study.ablation.test_ablation import lrn
 
 
 def test_document_is_current():
     written = ablations.PAGE.read_text(encoding="utf-8")
-    assert ablations.document() == written, "run: python -m docs.ablations"
+    assert ablations.document() == written, "run: python -m tools.ablations"
 
 
 def test_rows_without_results():
