@@ -82,12 +82,13 @@ def test_commands_exist(line):
 
 
 def check_minicnn(arguments):
-    command = typer.main.get_command(app)
-    name, *rest = arguments
-    assert name in command.commands, f"there is no command {name}"
-    known = {
-        option for p in command.commands[name].params for option in (*p.opts, *p.secondary_opts)
-    }
+    name, command, rest = "", typer.main.get_command(app), arguments
+    while hasattr(command, "commands") and rest and not OPTION.match(rest[0]):
+        name, *rest = rest
+        assert name in command.commands, f"there is no command {name}"
+        command = command.commands[name]
+    known = {option for p in command.params for option in (*p.opts, *p.secondary_opts)}
+    known |= {"-h", "--help"}
     used = {a.partition("=")[0] for a in rest if OPTION.match(a)}
     assert used <= known, f"minicnn {name} has no {used - known}"
 

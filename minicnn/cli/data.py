@@ -12,9 +12,10 @@ from rich.table import Table
 from .. import data, registry
 from ..data.augment.presets import PRESETS
 from ..data.dataset import across_classes
-from ..data.mean_image import PER_CHANNEL, MeanImage
+from ..data.mean_image import PER_CHANNEL
 from ..layers.init import skip_init
 from ..study import plots
+from ..study.look.figures import visible
 from .app import app, console
 from .tables import print_table
 
@@ -138,14 +139,6 @@ def draw_changes(
     texts = [text for row in zip(*captions, strict=True) for text in row]
     title = textwrap.fill(str(pipeline), 80)
     plots.images(pictures, path, texts, columns=DRAWS + 1, title=title)
-
-
-def visible(x: np.ndarray, preprocess: data.Preprocess) -> np.ndarray:
-    """The network's input as uint8 pixels; of a mean image, the means of the channels are added."""
-    mean = preprocess.mean
-    levels = np.asarray(mean.channel_means if isinstance(mean, MeanImage) else mean)
-    pixels = 255 * (x * np.asarray(preprocess.std) + levels)
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 def mixture(target: np.ndarray, classes: tuple[str, ...]) -> str:

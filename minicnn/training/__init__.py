@@ -25,7 +25,7 @@ from .losses import (
     softmax_cross_entropy,
 )
 from .lr_finder import RateSweep, find_lr
-from .metrics import Evaluation, evaluate
+from .metrics import Evaluation, evaluate, preprocess_of
 from .muon import Muon
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from .phases import Freeze, ScaleRate, SwitchAugment
@@ -98,5 +98,6 @@ __all__ = [
     "evaluate",
     "find_lr",
     "fit",
+    "preprocess_of",
     "softmax_cross_entropy",
 ]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn import layers
+from minicnn import layers, models, training
 from minicnn.errors import ShapeError
 from minicnn.layers import (
     RBF,
@@ -90,3 +90,5 @@ def test_arguments_are_checked(make, message):
 def test_a_batch_of_bytes_is_refused_with_a_hint():
     with pytest.raises(ShapeError, match=r"array of uint8; .*normalize it first: training\.prepro"):
         Sequential(Conv2d(3, 2, 3))((255 * X).astype(np.uint8))
+    model = models.create("lenet5", seed=0)
+    assert model(training.preprocess_of(model)(np.zeros((1, 28, 28, 1), np.uint8))).shape == (1, 10)

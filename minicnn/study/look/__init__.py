@@ -9,12 +9,24 @@ from .grad_cam import grad_cam, last_maps
 from .gradients import deconvnet, guided_backprop, saliency
 from .mistakes import Mistake, Mistakes, mistakes
 from .occlusion import occluded_probabilities, occlusion
-from .patches import Patch, top_patches, top_patches_of_units
+from .patches import (
+    Answer,
+    Patch,
+    top_patches,
+    top_patches_of_units,
+    unit_answers,
+    unit_count,
+)
+from .target import Class, Scored, Unit, scored
 
 __all__ = [
+    "Answer",
+    "Class",
     "Mistake",
     "Mistakes",
     "Patch",
+    "Scored",
+    "Unit",
     "deconvnet",
     "grad_cam",
     "guided_backprop",
@@ -24,6 +36,9 @@ __all__ = [
     "occlusion",
     "receptive_fields",
     "saliency",
+    "scored",
     "top_patches",
     "top_patches_of_units",
+    "unit_answers",
+    "unit_count",
 ]

@@ -14,6 +14,7 @@ from ...layers import Layer, no_grad
 from ...training.metrics import preprocess_of
 from .fields import Box, receptive_fields
 from .rewriting import find_layer, tapped
+from .target import Unit, as_batch, unit_places
 
 BATCH = 64
 
@@ -73,6 +74,45 @@ def top_patches_of_units(
             del found[count:]
         start += len(x)
     return best
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The activation of a unit for one image, its place `(row, column, k)` or `(k,)`, its box."""
+
+    unit: tuple[int, ...]
+    activation: float
+    box: Box
+
+
+def unit_answers(model: Layer, x: Any, layer: str, unit: Unit) -> list[Answer]:
+    """How a unit answers to each image, and the pixels that it reads.
+
+    The arguments are those of `deconvnet`.
+    """
+    batch = as_batch(model, x)
+    name = find_layer(model, layer)
+    y = _output(model, name, batch)
+    field = receptive_fields(model, batch.shape[1:])[name]
+    places = unit_places(name, y, unit)
+    return [
+        Answer(place, float(y[i, *place]), field.box(*place[:-1])) for i, place in enumerate(places)
+    ]
+
+
+def unit_count(model: Layer, layer: str, x: Any) -> int:
+    """The number of maps, or of units, of a layer."""
+    return _output(model, find_layer(model, layer), as_batch(model, x)).shape[-1]
+
+
+def _output(model: Layer, name: str, batch: Any) -> np.ndarray:
+    """What a layer returns, `(N, h, w, K)` or `(N, K)`."""
+    network, tap = tapped(model, name)
+    with no_grad():
+        network(batch)
+    if tap.y is None:
+        raise ValueError(f"{name} is not computed in evaluation")
+    return to_host(tap.y)
 
 
 def _as_dataset(images: Any) -> Dataset:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from ...data import synsets
 from ...device import array_device, model_device, to_device, to_host, to_input
 from ...errors import ShapeError
 from ...kernels.types import Array
-from ...layers import Layer
+from ...layers import Layer, no_grad
 from ...layers.checks import check_floats
 from ...training.losses import probabilities_of
 from ...training.metrics import classes_of, loss_of
+from .rewriting import rewritten
 
 Class = str | int | Sequence[str | int] | np.ndarray | None
 Unit = int | tuple[int, int, int]
@@ -105,6 +107,37 @@ def class_name(model: Layer, index: int) -> str:
     """The name of a class, or its number if the network's classes have no names."""
     names = classes_of(model)
     return names[index] if index < len(names) else str(index)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A class of an image: its name, its score and its probability.
+
+    index: the position of the class in the network's outputs.
+    """
+
+    index: int
+    name: str
+    score: float
+    probability: float
+
+
+def scored(model: Layer, x: Any, class_: Class = None) -> list[Scored]:
+    """The score of a class for each image; of the most probable class by default.
+
+    x, class_: as in `saliency`. The score is the output of the network before the softmax; of a
+    network of distances, the negative distance.
+    """
+    batch = as_batch(model, x)
+    with no_grad():
+        outputs = rewritten(model)(batch)
+    likely = probabilities(model, outputs)
+    scores = score_sign(model, outputs) * to_host(outputs)
+    chosen = enumerate(class_indices(model, class_, likely))
+    return [
+        Scored(int(k), class_name(model, int(k)), float(scores[i, k]), float(likely[i, k]))
+        for i, k in chosen
+    ]
 
 
 def unit_places(name: str, y: np.ndarray, unit: Unit) -> list[tuple[int, ...]]:

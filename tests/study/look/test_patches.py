@@ -61,6 +61,21 @@ def test_data_sets_pixels_and_several_units():
     assert len(look.top_patches(model, pixels[:2], "conv1", 0)) == 2
 
 
+def test_answers_of_a_unit():
+    model, x = network(chain)
+    kept = {}
+    forward(model.eval(), tensor(x), torch.relu, kept)
+    y = kept["norm1"].detach().numpy().transpose(0, 2, 3, 1)
+    fields = look.receptive_fields(model)
+    for i, answer in enumerate(look.unit_answers(model, x, "norm1", 2)):
+        assert answer.activation == pytest.approx(y[i, ..., 2].max(), rel=1e-9)
+        assert y[i, *answer.unit] == pytest.approx(answer.activation, rel=1e-9)
+        assert answer.box == fields["norm1"].box(*answer.unit[:2])
+    (answer,) = look.unit_answers(model, x[0], "fc1", 3)
+    assert (answer.unit, answer.box) == ((3,), (0, 0, 14, 14)), "no window reads the last row"
+    assert look.unit_count(model, "norm1", x[0]) == 6
+
+
 def test_what_does_not_fit_is_named():
     model, x = network(chain)
     model.astype(np.float32)

@@ -1,11 +1,15 @@
 """Classes and scores."""
 
 import numpy as np
+import pytest
 
 from minicnn.data import synsets
-from minicnn.layers import Linear, Network
+from minicnn.errors import ShapeError
+from minicnn.layers import Conv2d, Linear, Network
 from minicnn.study.look import target
 from minicnn.training import BinaryCrossEntropy, MAPLoss
+
+from .twins import chain, network
 
 
 def test_classes_by_name_number_or_probability():
@@ -33,6 +37,21 @@ def test_the_sign_of_a_score():
     assert target.score_sign(model, outputs) == 1
     model.loss = MAPLoss()
     assert target.score_sign(model, outputs) == -1
+
+
+def test_scores_and_probabilities():
+    model, x = network(chain)
+    logits = model.eval()(x)
+    likely = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    found = target.scored(model, x, [3, 0, 1])
+    for i, (own, k) in enumerate(zip(found, (3, 0, 1), strict=True)):
+        assert (own.index, own.name) == (k, str(k))
+        assert own.score == pytest.approx(logits[i, k], rel=1e-9)
+        assert own.probability == pytest.approx(likely[i, k], rel=1e-5)
+    (best,) = target.scored(model, x[1])
+    assert best.index == logits[1].argmax()
+    with pytest.raises(ShapeError, match=r"returned \(1, 2, 2, 3\); expected scores"):
+        target.scored(Network(Conv2d(1, 3, 1)), np.zeros((2, 2, 1), np.float32))
 
 
 def test_the_place_of_a_unit():
