@@ -2,13 +2,15 @@
 
 import webbrowser
 from contextlib import suppress
-from dataclasses import replace
-from typing import Annotated
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import data, registry
 from ..data import Dataset
+from ..data.dataset import across_classes
 from ..errors import DataError
 from ..layers import Network
 from ..training import metrics
@@ -24,53 +26,91 @@ from .app import (
     load_network,
     parse_options,
 )
+from .options import with_options
 from .own import find_entry
 from .train import console_report
 
+if TYPE_CHECKING:
+    from ..study.explore import Session
 
-@app.command()
-def explore(
+
+@dataclass(frozen=True)
+class ExploreOptions:
+    """The options of `explore`."""
+
     model: Annotated[
         str,
-        typer.Argument(
-            help="A .safetensors file from training, a network's name, or FILE.py:FUNCTION."
-        ),
-    ],
-    data_source: DataFlag = None,
+        typer.Argument(help="A .safetensors file from training, a name, or FILE.py:FUNCTION."),
+    ]
+    data_source: DataFlag = None
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="The port on this machine; 0 takes a free one.")
-    ] = 0,
+    ] = 0
     browser: Annotated[
         bool, typer.Option(help="Open the page in the browser, or only print its address.")
-    ] = True,
-    seed: Annotated[int, typer.Option(help="Draws the weights of an untrained network.")] = 0,
-    own: ModelFlag = None,
-    option: OptionFlags = None,
-    backend: BackendFlag = None,
-    device: DeviceFlag = "cpu",
-) -> None:
+    ] = True
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Write a static page into this folder instead of serving one."),
+    ] = None
+    images: Annotated[
+        int, typer.Option(min=1, max=100, help="The number of test images of a static page.")
+    ] = 3
+    seed: Annotated[int, typer.Option(help="Draws the weights of an untrained network.")] = 0
+    own: ModelFlag = None
+    option: OptionFlags = None
+    backend: BackendFlag = None
+    device: DeviceFlag = "cpu"
+
+
+@app.command()
+@with_options(ExploreOptions)
+def explore(options: ExploreOptions) -> None:
     """Look into a network: its maps and gradients, and the sum behind every number of them.
 
     Serves a page on this machine, to this user's browser only. Ctrl-C ends it.
     """
     # Werkzeug is imported here, so that the other commands start without it.
     from ..study.explore import Gallery, Session
+
+    choose_compute(options.backend, options.device, None)
+    network, sets = _network_and_data(
+        options.model, options.data_source, options.own, options.option, options.seed
+    )
+    network.to(options.device)
+    session = Session(network, Gallery(network, sets), options.backend)
+    session.retrace()  # before there is an address: a network that cannot be run says so here
+    if options.export is not None:
+        _export(session, options.export, options.images)
+    else:
+        _serve(session, options)
+
+
+def _serve(session: "Session", options: ExploreOptions) -> None:
     from ..study.explore.server import App, address, make
 
-    choose_compute(backend, device, None)
-    network, sets = _network_and_data(model, data_source, own, option, seed)
-    network.to(device)
-    page = App(Session(network, Gallery(network, sets), backend))
-    server = make(page, port)
+    page = App(session)
+    server = make(page, options.port)
     url = address(server, page)
-    console.print(f"{network.name}: {url}", soft_wrap=True)
+    console.print(f"{options.model}: {url}", soft_wrap=True)
     console.print("Ctrl-C ends the server.")
-    if browser:
+    if options.browser:
         webbrowser.open(url)
     with suppress(KeyboardInterrupt):
         server.serve_forever()
     page.training.pause()
     server.server_close()
+
+
+def _export(session: "Session", folder: Path, count: int) -> None:
+    """The first test images, one of each class as far as there are any."""
+    from ..study.explore.export import export
+
+    test = session.gallery.sets.get("test")
+    rows = () if test is None else across_classes(test.labels, min(count, len(test))).tolist()
+    path = export(session, folder, [("test", row) for row in rows], console_report)
+    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    console.print(f"{path}: {size / 1e6:.1f} MB; open it, or put the folder on a web host.")
 
 
 def _network_and_data(

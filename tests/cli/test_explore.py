@@ -1,5 +1,6 @@
 """`explore`: what is served for which arguments, and the sentences for wrong ones."""
 
+import os
 import urllib.error
 import urllib.request
 
@@ -94,3 +95,11 @@ def test_a_real_server_answers():
         own.shutdown()
         thread.join()
         own.server_close()
+
+
+def test_a_static_page(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("minicnn.study.explore.export.MOST_CELLS", 4)
+    out = run("explore", "lenet5", "--data", "digits", "--export", "page", "--images", 1)
+    assert f"page{os.sep}index.html: " in out and "MB" in out
+    assert (tmp_path / "page" / "data" / "0-1.js").is_file()
+    assert not (tmp_path / "page" / "data" / "1-1.js").exists()

@@ -47,9 +47,9 @@ function drawExplanation() {
   if (panel.hidden) explanation.opener = document.activeElement;
   const body = element("div", "explanation-body");
   body.append(formulaOf(found), resultOf(found));
-  const drawing = windowOf(found);
+  const drawing = windowOf(found), reads = readsOf(found);
   if (drawing) body.append(drawing);
-  if (found.reads.length) body.append(readsOf(found));
+  (drawing?.querySelector(".grids") ?? body).append(reads);
   if (found.note) body.append(element("p", "note", found.note));
   if (found.terms.length) body.append(termsOf(found));
   if (found.source) body.append(sourceOf(found.source));
@@ -173,7 +173,9 @@ function factorElement(found, factor, term) {
   const path = target && target[0] !== found.path ? `${target[0] || "image"}: ` : "";
   const text = factor.index ? `${path}${factor.name}[${factor.index.join(", ")}]` : factor.name;
   if (!target) return element("span", "", text);
-  return button(text, () => attempt(() => follow(target)), "link");
+  const isGradient = !["x", "y", "dx", "dy"].includes(target[1]);
+  const title = isGradient ? { title: `the gradient of ${text}` } : {};
+  return button(text, () => attempt(() => follow(target)), "link", title);
 }
 
 /** The number that a factor is: its layer, array and place; null if it is no element of an array. */
@@ -182,6 +184,7 @@ function targetOf(found, factor, term) {
   const path = pathOf(found, factor, term), layer = layerAt(path);
   const { name } = factor;
   if (!layer || !(name in layer.arrays)) return null;
+  if (app.source.has && !app.source.has(path, name, factor.index)) return null;
   const isItself = path === found.path && name === found.what && String(factor.index) === String(found.index);
   return isItself ? null : [path, name, factor.index];
 }

@@ -39,7 +39,9 @@ function addTiles(view, maps) {
   maps.forEach((values, i) => grid.append(tile(view, view.shown + i, values)));
   view.shown += maps.length;
   const left = sheet.maps - view.shown;
-  if (left > 0) {
+  if (left > 0 && maps.length < FIRST_MAPS) {
+    grid.append(element("p", "more", `the first ${count(view.shown)} of ${count(sheet.maps)} maps`));
+  } else if (left > 0) {
     const text = `${Math.min(left, FIRST_MAPS)} more of ${count(sheet.maps)} maps`;
     grid.append(button(text, () => attempt(() => moreMaps(view)), "more"));
   }
@@ -69,6 +71,7 @@ function tile(view, map, values) {
   if (sheet.maps > 1) box.append(element("figcaption", "", sheet.caption ? sheet.caption(map) : `${map}`));
   const one = { map, values, canvas, cursor, row: 0, column: 0, box };
   view.tiles.set(map, one);
+  if (!app.source.isLive) markExplained(view, map, frame);
   canvas.addEventListener("pointermove", (event) => point(view, one, ...cellAt(canvas, sheet, event)));
   canvas.addEventListener("pointerleave", () => { if (document.activeElement !== canvas) cursor.hidden = true; });
   canvas.addEventListener("click", (event) => {
@@ -79,6 +82,18 @@ function tile(view, map, values) {
   canvas.addEventListener("blur", () => (cursor.hidden = true));
   canvas.addEventListener("keydown", (event) => moveCursor(view, one, event));
   return box;
+}
+
+/** A dot on every cell that an exported page explains. */
+function markExplained(view, map, frame) {
+  const [path, what] = app.source.origin(view.layer.path, view.what.replace("value.", ""));
+  for (const place of app.state.explained[path]?.[what] ?? []) {
+    const at = view.sheet.locate(place ? place.split(",").map(Number) : []);
+    if (at.map !== map) continue;
+    const dot = element("div", "dot");
+    placeBox(dot, view.sheet, at.row, at.row + 1, at.column, at.column + 1);
+    frame.append(dot);
+  }
 }
 
 function mapName(view, map) {

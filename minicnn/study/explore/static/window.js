@@ -84,8 +84,7 @@ function gridOf(cells, rows, columns, valueOf, name, found) {
 
 /** The maps that the number is made of, with a frame around what is read. */
 function readsOf(found) {
-  const box = element("section", "reads");
-  const list = element("div", "read-maps");
+  const list = element("div", "reads");
   for (const read of found.reads) {
     const layer = layerAt(read.path);
     if (!layer) continue;
@@ -97,8 +96,7 @@ function readsOf(found) {
     list.append(figure);
     attempt(() => drawRead(figure, layer, what, shape, read.ranges, found));
   }
-  box.append(list);
-  return box;
+  return list;
 }
 
 async function drawRead(figure, layer, what, shape, ranges, found) {
