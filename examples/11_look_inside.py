@@ -57,7 +57,7 @@ plots.images(np.moveaxis(first, 2, 0)[..., None], "11_maps.png", columns=6)
 # %% [markdown]
 # **Saliency.** The gradient of one logit with respect to the image: where would another brightness
 # change the answer most? (Simonyan et al. 2013). Backward goes through the layers in the opposite
-# order, one by one.
+# order, one by one. `minicnn look` has more such methods, for files on the command line.
 
 # %%
 dy = np.zeros_like(logits)

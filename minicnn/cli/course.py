@@ -127,7 +127,8 @@ def _copy(files: list[Path], folder: Path) -> None:
     """Copy the files, or none of them if one is there already."""
     there = [file.name for file in files if (folder / file.name).exists()]
     if there:
-        raise ValueError(f"{folder} has {', '.join(there)} already; choose another folder")
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise ValueError(f"{folder} has {there[0]}{more} already; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
         shutil.copyfile(file, folder / file.name)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
+from .picture import Picture
 from .plots import TEST, TRAIN, Target, finish
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ KINDS = (("forward", TRAIN, -0.2), ("backward", TEST, 0.2))
 def bars(profile: "Profile", path: Target = None, rows: int = 40) -> Path | Figure:
     """A pair of bars for each row, in milliseconds, with a black line at each one's floor."""
     found = profile.folded(rows)
-    figure = Figure(figsize=(9, 0.27 * len(found) + 1.5), layout="constrained")
+    figure = Picture(figsize=(9, 0.27 * len(found) + 1.5), layout="constrained")
     axes = figure.subplots()
     kinds = KINDS if profile.train else KINDS[:1]
     for name, color, offset in kinds:

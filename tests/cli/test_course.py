@@ -110,6 +110,8 @@ def test_scripts_and_notebooks_are_copied_once(run, tmp_path):
     assert len(list((tmp_path / "mine").iterdir())) == 13
     error = run("course", "2", "--copy", "mine", code=2)
     assert "mine has 02_gradient.py already; choose another folder" in error
+    error = run("course", "--copy", "mine", code=2)
+    assert "mine has 01_convolution.py and 11 more already" in error
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 """Figures and files of pictures have the bytes that a notebook shows."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 
+from minicnn import study
 from minicnn.study import plots
 
 PNG = b"\x89PNG"
@@ -14,3 +18,10 @@ def test_a_notebook_shows_figures_and_files(tmp_path):
     assert file == tmp_path / "images.png"
     assert file._repr_png_() == file.read_bytes()
     assert plots.images(batch, tmp_path / "images.svg")._repr_png_() is None
+
+
+def test_every_function_that_draws_makes_such_a_figure():
+    sources = (Path(study.__file__).parent).rglob("*.py")
+    text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    assert len(re.findall(r"= Picture\(", text)) >= 10
+    assert not re.findall(r"figure = Figure\(", text)

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .. import plots
+from ..picture import Picture
 from .ablation import Ablation
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def picture(ablation: Ablation, path: plots.Target = None) -> Path | Figure:
 
     A run that failed is drawn up to its last epoch, as a thin line of its own.
     """
-    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    figure = Picture(figsize=(10, 4.6), layout="constrained")
     panels = figure.subplots(1, len(PANELS))
     for axes, (curve, label) in zip(panels, PANELS, strict=True):
         for i, name in enumerate(ablation.trials):

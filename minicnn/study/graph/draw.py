@@ -10,6 +10,7 @@ from matplotlib.patches import FancyBboxPatch
 from ...kernels.types import Shape
 from ...layers import Layer, metadata
 from ..cost.step import input_shape_of
+from ..picture import Picture, PictureFile
 from ..plots import Target
 from .layout import place
 from .shapes import Shapes, size_text, text_width
@@ -45,7 +46,7 @@ def draw(network: Network, title: str, path: Target = None) -> Path | Figure:
     shapes, width, height = place(network)
     width = max(width, 520.0) + 2 * MARGIN
     height += HEADER + 2 * MARGIN
-    figure = Figure(figsize=(width / 72, height / 72))
+    figure = Picture(figsize=(width / 72, height / 72))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(-MARGIN, width - MARGIN)
     axes.set_ylim(height - HEADER - MARGIN, -HEADER - MARGIN)
@@ -56,7 +57,7 @@ def draw(network: Network, title: str, path: Target = None) -> Path | Figure:
         return figure
     with matplotlib.rc_context({"svg.fonttype": "none"}):  # text that can be selected
         figure.savefig(path, dpi=144, facecolor="white")
-    return Path(path)
+    return PictureFile(path)
 
 
 def _draw_shapes(axes: Any, shapes: Shapes) -> None:
