@@ -123,7 +123,7 @@ def saliency_command(options: GradientOptions) -> None:
     view = View(options, "saliency")
     target = unit_of(options.layer, options.unit, options.class_)
     found = look.saliency(view.network, view.x, options.class_, **target)
-    view.draw(figures.maps, found, view.captions(options.class_, **target))
+    view.draw(figures.maps, found, view.facts(options.class_, **target))
 
 
 @look_app.command("guided")
@@ -136,7 +136,7 @@ def guided_command(options: GradientOptions) -> None:
     view = View(options, "guided")
     target = unit_of(options.layer, options.unit, options.class_)
     found = look.guided_backprop(view.network, view.x, options.class_, **target)
-    view.draw(figures.gradients, found, view.captions(options.class_, **target))
+    view.draw(figures.gradients, found, view.facts(options.class_, **target))
 
 
 @look_app.command("gradcam")
@@ -146,7 +146,7 @@ def gradcam_command(options: CamOptions) -> None:
     view = View(options, "gradcam")
     layer = options.layer or look.last_maps(view.network, view.x[:1])
     found = look.grad_cam(view.network, view.x, options.class_, layer)
-    view.draw(figures.maps, found, view.captions(options.class_), f"Grad-CAM of {layer}")
+    view.draw(figures.maps, found, view.facts(options.class_), f"Grad-CAM of {layer}")
 
 
 @look_app.command("occlusion")
@@ -158,7 +158,7 @@ def occlusion_command(options: OcclusionOptions) -> None:
     with console.status("covering squares"):
         found = look.occlusion(view.network, view.x, options.class_, **square)
     title = "fall of the probability if covered"
-    view.draw(figures.maps, found, view.captions(options.class_), title, signed=True)
+    view.draw(figures.maps, found, view.facts(options.class_), title, signed=True)
 
 
 @look_app.command("deconv")
@@ -173,7 +173,7 @@ def deconv_command(options: DeconvOptions) -> None:
     found = look.deconvnet(view.network, view.x, layer, unit)
     answers = look.unit_answers(view.network, view.x, layer, unit)
     boxes = [answer.box for answer in answers]
-    view.draw(figures.gradients, found, view.captions(layer=layer, unit=unit), boxes=boxes)
+    view.draw(figures.gradients, found, view.facts(layer=layer, unit=unit), boxes=boxes)
 
 
 class View:
@@ -189,36 +189,35 @@ class View:
             raise ValueError(f"{len(self.files)} images: expected at most {MOST} for one picture")
         self.x = network_inputs(self.network, self.files, options.invert)
 
-    def captions(
+    def facts(
         self, class_: str | None = None, layer: str | None = None, unit: look.Unit | None = None
     ) -> list[str]:
-        """For each image its file, and the class with its score or the unit with its activation."""
+        """For each image the class with its score, or the unit with its activation."""
         if layer is not None and unit is not None:
-            texts = [
+            return [
                 f"{layer}, unit {answer.unit}: {answer.activation:.3g}"
                 for answer in look.unit_answers(self.network, self.x, layer, unit)
             ]
-        else:
-            texts = [
-                f"{figures.shortened(one.name)} {one.probability:.1%}, score {one.score:.2f}"
-                for one in look.scored(self.network, self.x, class_)
-            ]
-        names = [figures.shortened(path.name) for path in self.files]
-        return [f"{name}\n{text}" for name, text in zip(names, texts, strict=True)]
+        return [
+            f"{figures.shortened(one.name)} {one.probability:.1%}, score {one.score:.2f}"
+            for one in look.scored(self.network, self.x, class_)
+        ]
 
     def draw(
         self,
         figure: Callable[..., Any],
         found: np.ndarray,
-        captions: Sequence[str],
+        facts: Sequence[str],
         title: str = "",
         **more: Any,
     ) -> None:
-        """Draw the picture, and print what is in it."""
+        """Draw the picture, and print what is in it. facts: one per image, under its name."""
         pixels = figures.visible(self.x, preprocess_of(self.network))
+        rows = list(zip(self.files, facts, strict=True))
+        captions = [f"{figures.shortened(path.name)}\n{fact}" for path, fact in rows]
         figure(pixels, found, captions, self.out, title, **more)
-        for caption in captions:
-            console.print(": ".join(caption.split("\n")), soft_wrap=True)
+        for path, fact in rows:
+            console.print(f"{path}: {fact}", soft_wrap=True)
         console.print(f"picture: {self.out}", soft_wrap=True)
 
 

@@ -3,7 +3,6 @@
 Like `minicnn.study.plots`, every function writes a file, or returns a figure without a path.
 """
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,8 +138,11 @@ def columns(
 
 
 def shortened(name: str, width: int = 24) -> str:
-    """The name, cut at a word if it is long."""
-    return textwrap.shorten(name, width, placeholder="…") if len(name) > width else name
+    """The name in at most `width` characters, cut at a word if there are several."""
+    if len(name) <= width:
+        return name
+    start, space, _ = name[:width].rpartition(" ")
+    return (start.rstrip(",") if space else name[: width - 1]) + "…"
 
 
 def overlaid(image: np.ndarray, found: np.ndarray, signed: bool = False) -> np.ndarray:

@@ -34,11 +34,8 @@ def as_batch(model: Layer, x: Any) -> Array:
         )
     x = x[None] if x.ndim == 3 else x
     model.output_shape(x.shape)
-    floats = (p.value.dtype for p in model.parameters())
-    dtype = next(floats, x.dtype)
-    # bfloat16 images go with float32 weights, see check_dtype.
-    x = x if x.dtype == dtype else x.astype(dtype)
-    return to_input(x, model_device(model))
+    dtype = next((p.value.dtype for p in model.parameters()), x.dtype)
+    return to_input(x if x.dtype == dtype else x.astype(dtype), model_device(model))
 
 
 def unbatched(result: np.ndarray, x: Any) -> np.ndarray:
