@@ -1,5 +1,7 @@
 """The notebooks of the course are what the scripts give, and two of them are executed."""
 
+import os
+
 import pytest
 
 from minicnn.cli.course import steps
@@ -32,7 +34,7 @@ def test_there_are_no_others():
 def test_notebooks_run(number, tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    monkeypatch.setenv("PYTHONPATH", str(notebooks.EXAMPLES.parent), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", str(notebooks.EXAMPLES.parent), prepend=os.pathsep)
     path = notebooks.NOTEBOOKS / f"{STEPS[number - 1].path.stem}.ipynb"
     found = nbformat.read(path, 4)
     resources = {"metadata": {"path": str(tmp_path)}}

@@ -110,7 +110,7 @@ def as_html(lines: list[Line]) -> str:
     for text, style in lines:
         rules = [RULES[word] for word in style.split() if word in RULES]
         parts.append(f'<span style="{";".join(rules)}">{escape(text.rstrip())}</span>')
-    return "<pre>" + "\n".join(parts) + "</pre>"
+    return f'<pre style="font-family:monospace">{chr(10).join(parts)}</pre>'
 
 
 IMAGE = re.compile(r"\b(dx|dy|x|y)\[n, ([^,\]]+), ([^,\]]+), (c|k)\]")
