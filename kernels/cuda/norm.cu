@@ -247,9 +247,10 @@ extern "C" __global__ void normalize_grad(
     EACH_LANE(j) {
         float slope = before_activation(d.at[j], u.at[j], of, j, activation),
               deviation = (u.at[j] - of.mean.at[j]) * of.inv_std.at[j];
-        // share is 1 / count in training; with fixed statistics, independent of x, it is 0.
-        d.at[j] = of.gamma.at[j] * of.inv_std.at[j] *
-                  (slope - share * direct.at[j] - deviation * (share * crossed.at[j]));
+        // share is 1 / count in training; with fixed statistics, independent of x, it is 0. Then a
+        // sum that is not finite must not reach dx.
+        float by_statistics = share * direct.at[j] + deviation * (share * crossed.at[j]);
+        d.at[j] = of.gamma.at[j] * of.inv_std.at[j] * (share > 0 ? slope - by_statistics : slope);
     }
     store(dx + (long long)i * V, d);
 }

@@ -49,6 +49,17 @@ def test_local_response_norm_propagates_nan(backend, beta):
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(dx)), np.arange(16, 25))
 
 
+@pytest.mark.parametrize("backend", [cpu, reference])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_batch_norm_with_fixed_statistics_keeps_values_apart(backend, value):
+    """A value that is not finite leaves the gradients of the others as they are."""
+    x = np.ones((1, 2, 2, 3), np.float32)
+    x[0, 0, 1, 2] = value
+    ones, zeros = np.ones(3, np.float32), np.zeros(3, np.float32)
+    dx, *_ = backend.batch_norm_grad(np.ones_like(x), x, 2 * ones, zeros, ones, training=False)
+    np.testing.assert_array_equal(dx[np.isfinite(x)], 2)
+
+
 def test_batch_norm_refuses_a_single_value():
     with pytest.raises(ValueError, match="more than one value per channel"):
         reference.batch_norm(np.ones((1, 1, 1, 3)), *np.ones((4, 3)), training=True)

@@ -141,7 +141,8 @@ def _normalize_grad(
 ) -> None:
     """dx = factor * (dz - mean_dz - (x - mean) * slope), `(pixels, C)`.
 
-    slope is mean(dz x^) / std. dz is computed again, which is faster than reading it from memory.
+    slope is mean(dz x^) / std. mean_dz and slope 0: the statistics are constants, dx = factor * dz.
+    dz is computed again, which is faster than reading it from memory.
     """
     first, last = task_range(x.rows, task, tasks)
     for m in range(first, last):
@@ -151,7 +152,8 @@ def _normalize_grad(
             center, f = load_part(norm.mean, i, n), load_part(norm.factor, i, n)
             z = normalized(v, center, f, load_part(norm.beta, i, n))
             dz = before_activation(d, z, least, is_gelu)
-            dz = dz - load_part(mean_dz, i, n) - (v - center) * load_part(slope, i, n)
+            if mean_dz:
+                dz = dz - load_part(mean_dz, i, n) - (v - center) * load_part(slope, i, n)
             store_nt_part(dx.data, m * dx.step + i, f * dz, n, dx.non_temporal)
     fence()
 
@@ -289,10 +291,10 @@ def batch_norm_grad(
     _normalize_sums(tasks, dy_rows, rows, norm, *shape_of_f, address(sums))
     dbeta, dgamma = sums.sum(axis=0)
     dgamma = dgamma * inv_std
-    share = np.float32(training / rows.rows)  # 0 in evaluation: the statistics are constants
+    share = np.float32(1 / rows.rows)
     mean_dz, slope = dbeta * share, dgamma * inv_std * share
     dx = empty(x.shape)
     target = Output(address(dx), channels, non_temporal(dx, channels))
-    means = address(mean_dz), address(slope)
+    means = (address(mean_dz), address(slope)) if training else (0, 0)
     _normalize_grad(tasks, dy_rows, rows, norm, *shape_of_f, *means, target)
     return dx, dgamma, np.ascontiguousarray(dbeta)
