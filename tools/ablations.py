@@ -39,6 +39,9 @@ the other side. Otherwise it is *undecided*: the spread over the seeds is larger
 difference. One seed has no spread and decides nothing. A run whose loss is not finite counts as
 one that guesses.
 
+If the claim is published with the same settings and images, the command also says how many of the
+runs are inside the published bands (see [comparing runs](results.md)), and where others left them.
+
 A folder per run, `VARIANT/SEED`, has the files of `minicnn train`. Beside them are `ablation.json`
 with all curves, and `ablation.png` with the curves of all variants, shaded from the least to the
 largest value over the seeds.

@@ -13,6 +13,7 @@ from rich.table import Table
 from ..data import NAMES
 from ..study.ablation import Ablation, Outcome, ablate, claim, claims
 from ..study.ablation.claim import DATA
+from ..study.ablation.expected import compare_with_published
 from .app import BackendFlag, DeviceFlag, app, choose_compute, console
 from .tables import print_table
 from .train import console_report
@@ -115,3 +116,5 @@ def _show(found: Ablation) -> None:
         told = found.sentence(statement, verdict)
         console.print(f"  here: {told}", style=COLORS[verdict.outcome], soft_wrap=True)
     console.print(f"unlike the paper: {found.claim.setting}", soft_wrap=True)
+    for line in compare_with_published(found):
+        console.print(line, soft_wrap=True)
