@@ -115,11 +115,13 @@ class Ablation:
             text += f": {verdict.reason}"
         if verdict.difference is None:
             return text
-        side = "below" if verdict.difference >= 0 else "above"
+        text += ";" if verdict.reason else ":"
+        if not verdict.difference:
+            return f"{text} {lower} and {higher} are equal"
+        side = "below" if verdict.difference > 0 else "above"
         size = measure.difference(abs(verdict.difference))
         size = f"at least {size}" if verdict.at_least else size
-        text += f"{';' if verdict.reason else ':'} "
-        text += f"{lower} is {size} {side} {higher}"
+        text += f" {lower} is {size} {side} {higher}"
         if verdict.half_width:
             ends = sorted(abs(verdict.difference) + s * verdict.half_width for s in (-1, 1))
             low, high = (measure.difference(end).removesuffix(" points") for end in ends)

@@ -52,6 +52,7 @@ def sentence(found):
             "undecided: the spread over the seeds is larger than the difference; lrn is "
             "1.00 points below none (95 % interval -29.42 to 31.42)",
         ),
+        ((0.1,), (0.1,), "undecided: one seed has no spread; lrn and none are equal"),
         ((0.1,), (0.2,), "undecided: one seed has no spread; lrn is 10.00 points below none"),
     ],
 )

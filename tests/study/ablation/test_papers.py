@@ -44,6 +44,8 @@ def test_a_claim_is_whole(name):
 def test_an_unknown_name():
     with pytest.raises(ValueError, match="no ablation 'drop-out'; did you mean dropout"):
         claim("drop-out")
+    with pytest.raises(ValueError, match="no ablation 'ReLU'; did you mean relu"):
+        claim("ReLU")
     with pytest.raises(ValueError, match="no ablation '7'; known are relu, lrn"):
         claim("7")
 

@@ -37,7 +37,7 @@ def claim(name: str) -> Claim:
     """The claim of that name. Raises ValueError that lists similar names."""
     known = claims()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 3)
+        near = difflib.get_close_matches(name.lower(), known, 3)
         hint = f"did you mean {', '.join(near)}" if near else f"known are {', '.join(known)}"
         raise ValueError(f"there is no ablation {name!r}; {hint}")
     return known[name]

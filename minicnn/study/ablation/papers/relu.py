@@ -20,7 +20,7 @@ CLAIM = Claim(
     setting="fewer images; the usual initial weights of each activation, and for each, as in the "
     "paper, its own learning rate: the fastest of three; no regularization",
     variants={
-        f"{side}-{rate}": Variant(build, replace(PLAIN, lr=rate))
+        f"{side}-{rate}": Variant(build, replace(PLAIN, lr=rate, batch_size=64))
         for side, build in SIDES.items()
         for rate in RATES
     },
