@@ -7,7 +7,6 @@ them: packed with gzip and written in base64.
 
 import base64
 import gzip
-import json
 from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
@@ -19,9 +18,9 @@ from ...errors import DataError
 from ...files import replacing
 from ..explain import Explanation, explain
 from ..trace import Record
+from .arrays import maps_of
 from .gallery import png
-from .pages import Page, page
-from .server import maps_of
+from .pages import Page, page, to_json
 from .session import Session
 
 MOST_NUMBERS = 16_384  # of an array; of a larger one the first maps, at least LEAST_MAPS
@@ -55,7 +54,7 @@ def export(
                 session.choose(*place)
             report(f"image {number + 1} of {len(chosen)}: {session.picture.text}")
             states.append(_write_image(session, folder, number))
-        _write(folder / "data" / "states.js", f"window.minicnnStates = {json.dumps(states)};\n")
+        _write(folder / "data" / "states.js", f"window.minicnnStates = {to_json(states)};\n")
         source = resources.files("minicnn.study.explore") / "static"
         for file in source.iterdir():
             if file.name != "index.html":
@@ -85,8 +84,8 @@ def _write_image(session: Session, folder: Path, number: int) -> dict[str, Any]:
                 what: _packed_array(session.array(path, what), path, what, seen)
                 for what in [*layer["arrays"], *(f"value.{name}" for name in layer["parameters"])]
             }
-            content = {"arrays": arrays, "explanations": _pack(json.dumps(found.pages[path]))}
-            text = f"window.minicnnLoaded({number}, {place}, {json.dumps(content)});\n"
+            content = {"arrays": arrays, "explanations": _pack(to_json(found.pages[path]))}
+            text = f"window.minicnnLoaded({number}, {place}, {to_json(content)});\n"
             _write(folder / "data" / f"{number}-{place}.js", text)
         cells = {path: _places(pages) for path, pages in found.pages.items()}
         return {**state, "explained": cells, "origins": found.origins}

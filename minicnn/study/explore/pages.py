@@ -1,5 +1,7 @@
 """The part of an explanation that fits on a screen: some of its terms, and sums per input map."""
 
+import json
+import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -54,3 +56,16 @@ def _by_map(terms: tuple[Term, ...]) -> dict[Any, list[Term]]:
         if index is not None and len(index) == 4 and term.factors[0].name in ("x", "dy"):
             groups.setdefault(index[3], []).append(term)
     return groups
+
+
+def to_json(value: Any) -> str:
+    """Plain values as JSON, which has no NaN and no infinity: these become null."""
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -6,7 +6,6 @@ with 400: a page elsewhere could make its own name point to this machine (DNS re
 """
 
 import hmac
-import json
 import secrets
 import socket
 from collections.abc import Callable, Iterable
@@ -20,8 +19,9 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from ...errors import MinicnnError
+from .arrays import maps_of
 from .gallery import PAD, png
-from .pages import Page
+from .pages import Page, to_json
 from .session import Session
 from .training import Training
 from .views import Views
@@ -29,7 +29,6 @@ from .views import Views
 HOST = "127.0.0.1"
 LARGEST_FILE = 64 << 20  # bytes of an image that is dropped on the page
 THUMBNAIL = 64  # pixels
-MOST_MAPS = 1024  # in one answer
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 HEADERS = {
     "Cache-Control": "no-store",
@@ -188,29 +187,6 @@ class App:
         return as_json(self.training.progress(0))
 
 
-def maps_of(
-    array: np.ndarray, what: str, first: int, count: int
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """`count` maps of an array from `first` on, with the shape and the range of all of it.
-
-    Of images `(N, H, W, C)`, the channels of the first image, `(count, H, W)`. Of the weights of a
-    convolution `(kH, kW, I, O)`, one kernel for each pair of an input and an output, `(count, kH,
-    kW)`, all inputs of an output before the next output. Other arrays as they are.
-    """
-    about = {
-        "shape": list(array.shape),
-        "low": float(array.min()) if array.size else 0.0,
-        "high": float(array.max()) if array.size else 0.0,
-    }
-    part = slice(max(0, first), max(0, first) + min(max(0, count), MOST_MAPS))
-    if array.ndim != 4:
-        return array, about
-    if what in ("x", "y", "dx", "dy"):
-        return array[0].transpose(2, 0, 1)[part], about
-    pairs = array.transpose(3, 2, 0, 1).reshape(-1, *array.shape[:2])
-    return pairs[part], about
-
-
 def static(name: str) -> Response:
     """A file of the page."""
     folder = resources.files("minicnn.study.explore") / "static"
@@ -222,7 +198,7 @@ def static(name: str) -> Response:
 
 def as_json(value: Any, status: int = 200) -> Response:
     """Plain values as a response."""
-    return Response(json.dumps(value, allow_nan=False), status, content_type="application/json")
+    return Response(to_json(value), status, content_type="application/json")
 
 
 def as_png(pixels: np.ndarray, side: int | None = None) -> Response:
@@ -235,7 +211,7 @@ def as_array(array: np.ndarray, about: dict[str, Any]) -> Response:
     found = Response(
         np.ascontiguousarray(array, "<f4").tobytes(), content_type="application/octet-stream"
     )
-    found.headers["X-Array"] = json.dumps({**about, "sent": list(array.shape)})
+    found.headers["X-Array"] = to_json({**about, "sent": list(array.shape)})
     return found
 
 

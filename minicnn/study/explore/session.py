@@ -46,7 +46,7 @@ class Session:
         self.model, self.gallery, self.backend = model, gallery, backend
         self.lock = threading.RLock()
         self.version = 0
-        self.kept = {name: to_host(a).copy() for name, a in model.state_dict().items()}
+        self._kept: dict[str, Array] = {}
         self._steps = 0
         self._trace: Trace | None = None
         self.picture = self._first_picture()
@@ -204,6 +204,7 @@ class Session:
         The gradients are those of the pass in view. Raises ValueError for a rate below 0.
         """
         with self.lock, use(self.backend):
+            self.keep()
             optimizer = SGD(self.model.parameters(), lr=lr)
             before = self.answer()
             optimizer.zero_grad()
@@ -219,10 +220,16 @@ class Session:
             self.retrace()
             return {"before": before, "after": self.answer(), "steps": self._steps}
 
+    def keep(self) -> None:
+        """Before the first change of the weights: keep them for `restore`."""
+        if not self._kept:
+            self._kept = {name: to_host(a).copy() for name, a in self.model.state_dict().items()}
+
     def restore(self) -> None:
         """Set the weights back to those that the session began with."""
         with self.lock:
-            self.model.load_state_dict(self.kept)
+            if self._kept:
+                self.model.load_state_dict(self._kept)
             self._steps = 0
             self.retrace()
 

@@ -52,6 +52,7 @@ class Training:
             raise ValueError(f"batch={batch}, speed={speed:g}: expected at least 1 image per step")
         optimizer = SGD(self.session.model.parameters(), lr=lr, momentum=momentum)
         self.pause()
+        self.session.keep()
         self._stop.clear()
         self.error = ""
         loader = Loader(

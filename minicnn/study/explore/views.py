@@ -11,6 +11,7 @@ from ...layers import fuse, no_grad
 from ...training import metrics
 from ...training.losses import plain, probabilities_of
 from .. import look
+from .arrays import finite_range
 from .session import Session
 
 MOST_TESTED = 2000  # images, in the search for mistakes
@@ -105,4 +106,5 @@ class Views:
         if found.ndim == 3 and found.shape[2] not in (1, 3):
             found = found.sum(axis=2)
         found = found[..., 0] if found.ndim == 3 and found.shape[2] == 1 else found
-        return found, {"low": float(found.min()), "high": float(found.max()), "text": text}
+        low, high = finite_range(found)
+        return found, {"low": low, "high": high, "text": text}

@@ -87,6 +87,23 @@ def test_sentences(page, path, query, sentence):
     assert sentence in answer.json["error"]
 
 
+def test_numbers_that_are_not_finite(page):
+    own = session()
+    own.model.fc.weight.value[:, 3] = np.nan
+    own.model.fc.weight.value[0, 4] = np.inf
+    with np.errstate(all="ignore"):
+        client = (None, Client(server.App(own, "secret")))
+        state = get(client, "state").json
+        assert state["loss"] is None
+        answer = get(client, "array", path="fc", what="value.w")
+        about = json.loads(answer.headers["X-Array"])
+        finite = np.delete(own.model.fc.weight.value, [3, 4], axis=1)
+        assert about["low"] <= finite.min() < finite.max() <= about["high"] < 10
+        found = get(client, "explain", path="fc", what="y", index="0,3").json
+        assert found["engine"] is None and found["terms"][1]["value"] is None
+        assert get(client, "array", path="fc", what="y").status_code == 200
+
+
 def test_changes_need_a_post(page):
     for path in ("choose", "draw", "file", "label", "step", "restore"):
         assert get(page, path).status_code == 405, path

@@ -78,7 +78,7 @@ function scaleOf(low, high, signed = low < 0) {
 
 function colorPlace(scale, value) {
   const share = (value - scale.low) / (scale.high - scale.low);
-  return 3 * Math.round((STEPS - 1) * Math.min(1, Math.max(0, Number.isFinite(share) ? share : 0)));
+  return 3 * Math.round((STEPS - 1) * Math.min(1, Math.max(0, share || 0)));
 }
 
 function cssColor(scale, value) {
@@ -101,7 +101,7 @@ function paint(canvas, values, height, width, scale) {
   const image = context.createImageData(width, height), data = image.data;
   const table = colorTable(scale.diverging);
   for (let i = 0; i < height * width; i++) {
-    if (i >= values.length) continue; // transparent: no such cell
+    if (i >= values.length || Number.isNaN(values[i])) continue; // transparent: no number
     const place = colorPlace(scale, values[i]);
     data[4 * i] = table[place];
     data[4 * i + 1] = table[place + 1];

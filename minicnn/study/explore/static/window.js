@@ -36,7 +36,7 @@ function mapChoice(found) {
   const rank = found.maps.findIndex(([map]) => map === found.map);
   if (found.kind === "sum" && terms > 1) line.append(`its ${terms} products add ${format(sum)}`);
   if (found.maps.length > 1) {
-    line.append(` · ${rank + 1}. of ${found.maps.length} maps by size`);
+    line.append(` · rank ${rank + 1} of ${found.maps.length} maps by size`);
     if (app.source.isLive) {
       const go = (to) => () => {
         explanation.view = { ...explanation.view, map: found.maps[to][0] };

@@ -1,0 +1,35 @@
+"""Parts of arrays, as the page draws them."""
+
+from typing import Any
+
+import numpy as np
+
+MOST_MAPS = 1024  # in one answer
+
+
+def maps_of(
+    array: np.ndarray, what: str, first: int, count: int
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """`count` maps of an array from `first` on, with the shape and the range of all of it.
+
+    Of images `(N, H, W, C)`, the channels of the first image, `(count, H, W)`. Of the weights of a
+    convolution `(kH, kW, I, O)`, one kernel for each pair of an input and an output, `(count, kH,
+    kW)`, all inputs of an output before the next output. Other arrays as they are.
+    """
+    low, high = finite_range(array)
+    about = {"shape": list(array.shape), "low": low, "high": high}
+    part = slice(max(0, first), max(0, first) + min(max(0, count), MOST_MAPS))
+    if array.ndim != 4:
+        return array, about
+    if what in ("x", "y", "dx", "dy"):
+        return array[0].transpose(2, 0, 1)[part], about
+    pairs = array.transpose(3, 2, 0, 1).reshape(-1, *array.shape[:2])
+    return pairs[part], about
+
+
+def finite_range(array: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest number that are finite; zeros if there are none."""
+    low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+    if np.isfinite(low) and np.isfinite(high):
+        return low, high
+    return finite_range(array[np.isfinite(array)])
