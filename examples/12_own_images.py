@@ -4,8 +4,9 @@
 Images are in class folders: `12_shapes/circle/0.png`. Here a few lines of Pillow draw them, so that
 you can see the form; then put your own folders in their place.
 
-Change: `folder = Path("12_shapes")` to a folder of your own with one folder of images per class.
-Then: `data.load` finds the classes by the names of the folders. A tar or zip file works, too.
+Change: `folder` to one of your own, with a folder of images per class, and `new` to a folder of
+images to predict.
+Then: the classes are called like your folders. `data.load` also reads tar and zip files.
 """
 
 # %%
@@ -39,10 +40,11 @@ def draw(kind, generator):
 
 
 generator = np.random.default_rng(0)
-for kind in ("circle", "cross", "square"):
-    (folder / kind).mkdir(parents=True, exist_ok=True)
-    for i in range(100):
-        draw(kind, generator).save(folder / kind / f"{i}.png")
+if not folder.exists():  # images of your own stay as they are
+    for kind in ("circle", "cross", "square"):
+        (folder / kind).mkdir(parents=True)
+        for i in range(100):
+            draw(kind, generator).save(folder / kind / f"{i}.png")
 
 # %%
 train, test = data.load(str(folder), 32)
@@ -75,8 +77,9 @@ print(f"test accuracy {history.evaluation.accuracy:.2%}")
 
 # %%
 new = Path("12_new")
-new.mkdir(exist_ok=True)
-for kind in ("circle", "cross", "square"):
-    draw(kind, generator).save(new / f"a_{kind}.png")
+if not new.exists():
+    new.mkdir()
+    for kind in ("circle", "cross", "square"):
+        draw(kind, generator).save(new / f"a_{kind}.png")
 for prediction in minicnn.predict(net, new, top=1):
     print(f"{prediction.path}: {prediction.class_name} ({prediction.probability:.0%})")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from minicnn.cli import course
 
@@ -72,6 +73,17 @@ def test_each_step_runs(step, run_step):
 def test_what_should_then_happen_happens(number, old, new, expected, run_step):
     printed = run_step(number, old, new)
     assert re.search(expected, printed), printed
+
+
+def test_own_images_are_read_and_left_as_they_are(run_step):
+    for i in range(20):
+        path = Path("mine") / ("dark", "light")[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (40, 30), 20 + 200 * (i % 2)).save(path)
+    before = sorted(Path("mine").rglob("*"))
+    printed = run_step(12, 'Path("12_shapes")', 'Path("mine")')
+    assert "16 images for training, 4 for the test: dark, light" in printed
+    assert sorted(Path("mine").rglob("*")) == before
 
 
 def test_the_steps_are_numbered_and_the_page_lists_them():
