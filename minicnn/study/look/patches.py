@@ -125,7 +125,10 @@ def _as_dataset(images: Any) -> Dataset:
 
 
 def _maps(name: str, y: Any, units: Sequence[int]) -> np.ndarray:
-    """The output of the layer as `(N, h, w, K)`. Raises an error for units that it lacks."""
+    """The output of the layer as `(N, h, w, K)`.
+
+    Raises an error for units that it lacks, and for NaN, which is neither strong nor weak.
+    """
     if y is None:
         raise ValueError(f"{name} is not computed in evaluation")
     if y.ndim not in (2, 4):
@@ -134,4 +137,6 @@ def _maps(name: str, y: Any, units: Sequence[int]) -> np.ndarray:
         if not 0 <= unit < y.shape[-1]:
             raise ValueError(f"unit={unit}: {name} has the units 0 to {y.shape[-1] - 1}")
     y = to_host(y)
+    if np.isnan(y).any():
+        raise ValueError(f"{name} returns NaN for an image")
     return y if y.ndim == 4 else y[:, None, None]

@@ -44,11 +44,19 @@ def unbatched(result: np.ndarray, x: Any) -> np.ndarray:
 
 
 def probabilities(model: Layer, outputs: Any) -> np.ndarray:
-    """The probabilities `(N, classes)` for what the network returned. Raises ShapeError."""
+    """The probabilities `(N, classes)` for what the network returned.
+
+    Raises ShapeError if these are no scores of classes, ValueError if they are not finite.
+    """
     if getattr(outputs, "ndim", 0) != 2:
         found = getattr(outputs, "shape", type(outputs).__name__)
         raise ShapeError(f"the network returned {found}; expected scores (N, classes)")
-    return to_host(probabilities_of(loss_of(model), outputs)).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        found = to_host(probabilities_of(loss_of(model), outputs)).astype(np.float32)
+    if not np.isfinite(found).all():
+        image = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
+        raise ValueError(f"the network returns NaN or infinity for image {image}")
+    return found
 
 
 def score_sign(model: Layer, outputs: Array) -> int:

@@ -89,3 +89,6 @@ def test_what_does_not_fit_is_named():
     ):
         with pytest.raises((MinicnnError, ValueError), match=words):
             look.top_patches(model, *arguments)
+    x[1, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="conv1 returns NaN for an image"):
+        look.top_patches(model, x, "conv1", 0)

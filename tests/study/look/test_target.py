@@ -54,6 +54,13 @@ def test_scores_and_probabilities():
         target.scored(Network(Conv2d(1, 3, 1)), np.zeros((2, 2, 1), np.float32))
 
 
+def test_outputs_that_are_not_finite():
+    model, x = network(chain)
+    model.fc2.bias.value[1] = np.inf
+    with pytest.raises(ValueError, match="the network returns NaN or infinity for image 0"):
+        target.scored(model, x)
+
+
 def test_the_place_of_a_unit():
     y = np.zeros((2, 2, 3, 4))
     y[0, 1, 2, 3] = y[1, 0, 1, 3] = y[1, 1, 1, 3] = 5
