@@ -15,6 +15,7 @@ NOT_MIRRORED = {  # tests of more than one source file, with the reason
     "tests/cuda/test_emulated.py": "every operation of the backend runs on the emulated GPU",
     "tests/cuda/test_instructions.py": "the machine code of every kernel",
     "tests/cuda/test_ladder.py": "the rungs of kernels/ladder/gpu run on the emulated GPU",
+    "tests/cuda/test_look.py": "study/look on the emulated GPU",
     "tests/cuda/test_numba_cuda.py": "every operation of a second backend",
     "tests/cuda/test_races.py": "every kernel, with its barriers removed one by one",
     "tests/cuda/test_training.py": "whole training runs on the emulated GPU",
