@@ -56,6 +56,7 @@ function drawExplanation() {
   panel.replaceChildren(headOf(found), body);
   panel.hidden = false;
   document.body.classList.add("explaining");
+  keepInView(strip.cards.get(stage.path)); // the strip has become narrower
   panel.focus({ preventScroll: true });
   markCell(found);
 }

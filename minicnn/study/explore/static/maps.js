@@ -5,6 +5,8 @@ const FIRST_MAPS = 24;
 
 /** The side of a cell in CSS pixels, so that a map is large enough to point at. */
 function cellSize(sheet) {
+  if (sheet.isVector && sheet.length <= WRITTEN) return 60;
+  if (sheet.isTransposed) return Math.max(0.5, Math.min(10, 440 / Math.max(sheet.height, sheet.width)));
   if (sheet.isVector) return sheet.width <= 32 ? 14 : sheet.width <= 64 ? 8 : 5;
   const side = Math.max(sheet.height, sheet.width);
   if (side <= 8) return sheet.maps > 64 ? 8 : 12;
@@ -67,6 +69,7 @@ function tile(view, map, values) {
   const cursor = element("div", "cursor");
   cursor.hidden = true;
   frame.append(canvas, cursor);
+  if (sheet.length <= WRITTEN) frame.append(numbersOf(view, values));
   box.append(frame);
   if (sheet.maps > 1) box.append(element("figcaption", "", sheet.caption ? sheet.caption(map) : `${map}`));
   const one = { map, values, canvas, cursor, row: 0, column: 0, box };
@@ -81,6 +84,19 @@ function tile(view, map, values) {
   canvas.addEventListener("focus", () => point(view, one, one.row, one.column));
   canvas.addEventListener("blur", () => (cursor.hidden = true));
   canvas.addEventListener("keydown", (event) => moveCursor(view, one, event));
+  return box;
+}
+
+/** The numbers of a short vector, over its cells. */
+function numbersOf(view, values) {
+  const { sheet, scale } = view;
+  const box = element("div", "numbers", null, { "aria-hidden": "true" });
+  box.style.gridTemplateColumns = `repeat(${sheet.width}, 1fr)`;
+  for (const value of values.subarray(0, sheet.length)) {
+    const one = element("span", "", format(value, 3));
+    one.style.color = inkOn(scale, value);
+    box.append(one);
+  }
   return box;
 }
 

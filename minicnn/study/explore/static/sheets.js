@@ -34,7 +34,7 @@ function sheetOf(shape, what) {
     };
   }
   const length = shape.reduce((a, b) => a * b, 1), lead = shape.slice(0, -1).map(() => 0);
-  const width = length <= 24 ? length : Math.ceil(Math.sqrt(length * 3));
+  const width = length <= WRITTEN ? Math.min(length, 5) : Math.ceil(Math.sqrt(length * 3));
   return {
     maps: 1, height: Math.ceil(length / width), width, length, isVector: true,
     index: (m, r, c) => (shape.length ? [...lead, r * width + c] : []),
@@ -45,6 +45,7 @@ function sheetOf(shape, what) {
   };
 }
 
+const WRITTEN = 24; // numbers of a vector that are written into its cells, five in a row
 const MOST_CELLS = 4e6; // of an array that is drawn as a whole
 
 /** The numbers of `count` maps from `first` on, `[height * width, ...]`, with the array's range. */
