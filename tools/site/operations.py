@@ -38,12 +38,9 @@ def operations() -> dict[str, str]:
     offered = _tree(ROOT / "kernels/reference/__init__.py").body
     names = [a.name for n in offered if isinstance(n, ast.ImportFrom) for a in n.names]
     sections = _sections()
-    return {name: sections.get(name, "losses") for name in sorted(names, key=_order(sections))}
-
-
-def _order(sections: dict[str, str]) -> "dict[str, int] | object":
-    places = {name: i for i, name in enumerate(sections)}
-    return lambda name: places.get(name, len(places))
+    others = [name for name in names if name not in sections]
+    found = {name: heading for name, heading in sections.items() if name in names}
+    return found | dict.fromkeys(others, "losses")
 
 
 def _sections() -> dict[str, str]:

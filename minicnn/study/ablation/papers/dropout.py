@@ -12,9 +12,6 @@ HIDDEN = 512
 
 def network(num_classes: int, p: float) -> Network:
     """Two convolutions and three linear layers, with dropout after the first two of these."""
-    drops: dict[str, Layer] = {}
-    if p:
-        drops = {"drop3": Dropout(p), "drop4": Dropout(p)}
     layers: dict[str, Layer] = {
         "conv1": Conv2d(3, 32, 5, padding=2, activation="relu"),
         "pool1": MaxPool2d(2),
@@ -22,10 +19,10 @@ def network(num_classes: int, p: float) -> Network:
         "pool2": MaxPool2d(2),
         "flatten": Flatten(),
     }
-    for number, (c_in, c_out) in ((3, (64 * 8 * 8, HIDDEN)), (4, (HIDDEN, HIDDEN))):
-        layers[f"fc{number}"] = Linear(c_in, c_out, activation="relu")
-        if f"drop{number}" in drops:
-            layers[f"drop{number}"] = drops[f"drop{number}"]
+    for number, c_in in ((3, 64 * 8 * 8), (4, HIDDEN)):
+        layers[f"fc{number}"] = Linear(c_in, HIDDEN, activation="relu")
+        if p:
+            layers[f"drop{number}"] = Dropout(p)
     layers["fc5"] = Linear(HIDDEN, num_classes)
     return Network(**layers, input_shape=SHAPE).initialize(he_normal(), 0.0)
 

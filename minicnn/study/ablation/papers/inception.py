@@ -1,5 +1,6 @@
 """Inception modules with 1x1 reductions (figure 2b), or without (figure 2a)."""
 
+from collections.abc import Callable
 from functools import partial
 
 from ....layers import (
@@ -45,13 +46,13 @@ def naive(c_in: int, n1: int, r3: int, n3: int, r5: int, n5: int, proj: int) -> 
     return module, n1 + n3 + n5 + c_in
 
 
-def network(num_classes: int, module: "type | object") -> Network:
+def network(num_classes: int, module: Callable[..., tuple[Layer, int]]) -> Network:
     """A convolution, two modules at 16x16, two at 8x8, and a linear layer."""
     layers: dict[str, Layer] = {"conv1": conv(3, 32, 3), "pool1": MaxPool2d(2)}
     channels = 32
     for stage in ("a", "b"):
         for name, widths in MODULES.items():
-            layers[f"inception{name}{stage}"], channels = module(channels, *widths)  # type: ignore
+            layers[f"inception{name}{stage}"], channels = module(channels, *widths)
         layers[f"pool{stage}"] = MaxPool2d(2)
     layers |= {"pool": GlobalAvgPool2d(), "fc": Linear(channels, num_classes)}
     return Network(**layers, input_shape=SHAPE).initialize(he_normal(), 0.0)
