@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import minicnn
 from minicnn.cli import course
 
 ROOT = Path(__file__).parents[2]
@@ -44,8 +45,13 @@ CHANGES = [
 
 @pytest.fixture
 def run_step(tmp_path, monkeypatch, capsys):
-    """Execute the source of a step in an empty folder; returns what it prints."""
+    """Execute the source of a step in an empty folder; returns what it prints.
+
+    With one thread: on a busy machine these small networks wait for the second one.
+    """
     monkeypatch.chdir(tmp_path)
+    threads = minicnn.get_num_threads()
+    minicnn.set_num_threads(1)
 
     def run(number, *change):
         source = STEPS[number - 1].path.read_text(encoding="utf-8")
@@ -57,7 +63,8 @@ def run_step(tmp_path, monkeypatch, capsys):
         runpy.run_path("script.py", run_name="__main__")
         return capsys.readouterr().out
 
-    return run
+    yield run
+    minicnn.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.path.stem)
