@@ -125,6 +125,8 @@ def _notebook(step: Step) -> Path:
 
 def _copy(files: list[Path], folder: Path) -> None:
     """Copy the files, or none of them if one is there already."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--copy {folder}: expected a folder; this is a file")
     there = [file.name for file in files if (folder / file.name).exists()]
     if there:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
@@ -132,7 +134,7 @@ def _copy(files: list[Path], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
         shutil.copyfile(file, folder / file.name)
-    console.print(f"{len(files)} files in {folder}", soft_wrap=True)
+    console.print(f"{folder}: {', '.join(file.name for file in files)}", soft_wrap=True)
 
 
 def pages() -> dict[str, Path]:

@@ -123,14 +123,16 @@ def test_a_step_is_printed_and_run(tmp_path):
 
 
 def test_scripts_and_notebooks_are_copied_once(run, tmp_path):
-    assert run("course", "--copy", "mine") == "12 files in mine\n"
+    assert run("course", "--copy", "mine").startswith("mine: 01_convolution.py, 02_gradient.py")
     assert (tmp_path / "mine" / "03_pooling.py").read_bytes() == STEPS[2].path.read_bytes()
-    run("course", "3", "--copy", "mine", "--notebooks")
+    assert run("course", "3", "--copy", "mine", "--notebooks") == "mine: 03_pooling.ipynb\n"
     assert len(list((tmp_path / "mine").iterdir())) == 13
     error = run("course", "2", "--copy", "mine", code=2)
     assert "mine has 02_gradient.py already; choose another folder" in error
     error = run("course", "--copy", "mine", code=2)
     assert "mine has 01_convolution.py and 11 more already" in error
+    error = run("course", "--copy", "mine/02_gradient.py", code=2)
+    assert "expected a folder; this is a file" in error
 
 
 @pytest.mark.parametrize(
