@@ -158,9 +158,7 @@ def test_the_winner_of_a_pool_and_the_way_back(page, own):
     place = f"[0, {2 + row}, {2 + column}, 0]"
     assert f"x{place}" in won.inner_text()
     won.locator("button").click()
-    page.wait_for_function(
-        "() => explanation.trail.length === 2 && explanation.shown.path !== stage.path"
-    )
+    page.wait_for_function("() => stage.path === 'norm' && document.querySelector('.mark')")
     assert page.locator("#explanation-title").inner_text() == f"norm: y{place}"
     page.get_by_label("Back to the number before").click()
     page.wait_for_function(
@@ -295,9 +293,7 @@ def test_an_exported_page_works_from_a_folder(browser, tmp_path, monkeypatch):
     link = page.locator("#explanation .terms button.link", has_text="x[").first
     text = link.inner_text()
     link.click()
-    page.wait_for_function(
-        "() => explanation.trail.length === 2 && explanation.shown.path !== stage.path"
-    )
+    page.wait_for_function("() => stage.path === 'pool' && document.querySelector('.mark')")
     assert page.locator("#explanation-title").inner_text() == f"pool: {text.replace('x', 'y')}"
     page.keyboard.press("Escape")
     show(page, "block.body.conv", "forward", "y").nth(3).click(position={"x": 2, "y": 2})

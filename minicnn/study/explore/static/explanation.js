@@ -22,7 +22,20 @@ async function refreshExplanation() {
     if (!explanation.shown || explanation.shown.path !== here.path) explanation.trail.pop();
     throw error;
   }
+  const { shown } = explanation;
   drawExplanation();
+  await showInStage(shown);
+  if (explanation.shown === shown) markCell(shown);
+}
+
+/** Bring the array of the number into view, where a term has led to another layer. */
+async function showInStage(found) {
+  const side = ["y", "x"].includes(found.what) ? "forward" : "backward";
+  if (stage.path !== found.path) await select(found.path, stage.way);
+  const isShown = $(side).view?.what === found.what && $(side).view.layer.path === found.path;
+  if (isShown || !choices(layerAt(found.path), side).includes(found.what)) return;
+  stage.chosen[side] = found.what;
+  await drawStage();
 }
 
 function closeExplanation() {
@@ -32,7 +45,8 @@ function closeExplanation() {
   explanation.trail = [];
   explanation.shown = null;
   for (const box of document.querySelectorAll(".mark, .patch")) box.remove();
-  explanation.opener?.focus();
+  const { opener } = explanation;
+  (opener?.isConnected ? opener : $("forward").querySelector(".maps canvas"))?.focus();
 }
 
 function backExplanation() {
@@ -44,6 +58,8 @@ function backExplanation() {
 
 function drawExplanation() {
   const found = explanation.shown, panel = $("explanation");
+  // While training goes on, the panel is drawn again and again, and must not take the focus.
+  const takesFocus = panel.hidden || panel.contains(document.activeElement);
   if (panel.hidden) explanation.opener = document.activeElement;
   const body = element("div", "explanation-body");
   body.append(formulaOf(found), resultOf(found));
@@ -57,8 +73,7 @@ function drawExplanation() {
   panel.hidden = false;
   document.body.classList.add("explaining");
   keepInView(strip.cards.get(stage.path)); // the strip has become narrower
-  panel.focus({ preventScroll: true });
-  markCell(found);
+  if (takesFocus) panel.focus({ preventScroll: true });
 }
 
 function headOf(found) {

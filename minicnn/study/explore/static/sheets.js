@@ -53,7 +53,7 @@ async function readMaps(path, what, shape, first, count) {
   const sheet = sheetOf(shape, what);
   const size = sheet.height * sheet.width;
   if (!sheet.isPaged && size > MOST_CELLS) {
-    throw new Failure(`${path}: ${what} has ${count.toLocaleString("en-US")} numbers; too many to draw`);
+    throw new Failure(`${path}: ${what} has ${size.toLocaleString("en-US")} numbers, too many to draw: click one of the output instead`);
   }
   const found = await array(path, what, sheet.isPaged ? first : 0, sheet.isPaged ? count : 1);
   let data = found.data;
