@@ -80,7 +80,8 @@ def explore(options: ExploreOptions) -> None:
     )
     network.to(options.device)
     session = Session(network, Gallery(network, sets), options.backend)
-    session.retrace()  # before there is an address: a network that cannot be run says so here
+    with console.status("forward and backward of the first image"):
+        session.retrace()  # before there is an address: a network that cannot be run says so here
     if options.export is not None:
         _export(session, options.export, options.images)
     else:
