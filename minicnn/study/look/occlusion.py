@@ -81,10 +81,10 @@ def _square(shape: tuple[int, ...], size: int | None, stride: int | None) -> tup
     """Size and stride with their defaults. Raises ValueError for impossible ones."""
     shorter = min(shape)
     size = max(1, round(shorter / 5)) if size is None else size
-    if not 1 <= size <= shorter:
+    if not isinstance(size, (int, np.integer)) or not 1 <= size <= shorter:
         raise ValueError(f"size={size}: expected 1 to {shorter} pixels")
     stride = max(1, round(size / 3)) if stride is None else stride
-    if stride < 1 or stride > size:
+    if not isinstance(stride, (int, np.integer)) or not 1 <= stride <= size:
         raise ValueError(f"stride={stride}: expected 1 to {size}, the size, to cover all pixels")
     return size, stride
 

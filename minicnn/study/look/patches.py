@@ -134,7 +134,7 @@ def _maps(name: str, y: Any, units: Sequence[int]) -> np.ndarray:
     if y.ndim not in (2, 4):
         raise ShapeError(f"{name} returns the shape {y.shape}; expected (N, h, w, K) or (N, K)")
     for unit in units:
-        if not 0 <= unit < y.shape[-1]:
+        if not isinstance(unit, (int, np.integer)) or not 0 <= unit < y.shape[-1]:
             raise ValueError(f"unit={unit}: {name} has the units 0 to {y.shape[-1] - 1}")
     y = to_host(y)
     if np.isnan(y).any():

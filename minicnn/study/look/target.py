@@ -80,7 +80,7 @@ def class_indices(model: Layer, class_: Class, likely: np.ndarray) -> np.ndarray
     n, count = likely.shape
     if class_ is None:
         return likely.argmax(axis=1)
-    if isinstance(class_, (str, int, np.integer)):
+    if isinstance(class_, (str, int)) or np.ndim(class_) == 0:
         return np.full(n, class_index(model, class_, count))
     found = [class_index(model, one, count) for one in class_]
     if len(found) != n:
@@ -88,7 +88,7 @@ def class_indices(model: Layer, class_: Class, likely: np.ndarray) -> np.ndarray
     return np.array(found)
 
 
-def class_index(model: Layer, class_: str | int, count: int) -> int:
+def class_index(model: Layer, class_: Any, count: int) -> int:
     """The position of a class, given by its name or its position. Raises ValueError."""
     names = classes_of(model)
     if isinstance(class_, str):
@@ -102,9 +102,9 @@ def class_index(model: Layer, class_: str | int, count: int) -> int:
             raise ValueError(
                 f"the network has no class {class_!r}; expected {kinds}0 to {count - 1}{hint}"
             )
-    index = int(class_)
+    index = int(class_) if isinstance(class_, (str, int, np.integer)) else -1
     if not 0 <= index < count:
-        raise ValueError(f"the network has no class {index}; expected 0 to {count - 1}")
+        raise ValueError(f"the network has no class {class_}; expected 0 to {count - 1}")
     return index
 
 
@@ -160,7 +160,9 @@ def unit_places(name: str, y: np.ndarray, unit: Unit) -> list[tuple[int, ...]]:
             raise ValueError(f"unit={unit}: {name} has the units 0 to {shape[-1] - 1}")
         flat = y[..., unit].reshape(len(y), -1).argmax(axis=1)
         return [(*(int(i) for i in np.unravel_index(i, shape[:-1])), int(unit)) for i in flat]
-    place = tuple(int(i) for i in unit)
-    if len(place) != len(shape) or not all(0 <= i < n for i, n in zip(place, shape, strict=True)):
-        raise ValueError(f"unit={place}: {name} has the shape {shape}; expected indices into it")
+    place = tuple(unit) if isinstance(unit, (tuple, list)) else (unit,)
+    if len(place) != len(shape) or not all(
+        isinstance(i, (int, np.integer)) and 0 <= i < n for i, n in zip(place, shape, strict=True)
+    ):
+        raise ValueError(f"unit={unit!r}: {name} has the shape {shape}; expected indices into it")
     return [place] * len(y)

@@ -19,6 +19,8 @@ from minicnn.layers import (
     Tanh,
 )
 from minicnn.study import look
+from minicnn.study.look.gradients import class_gradient
+from minicnn.study.look.rewriting import rewritten
 
 from .twins import (
     DeconvReLU,
@@ -159,6 +161,8 @@ def test_the_score_of_a_network_of_distances_is_the_negative_distance():
     dy[range(2), distances.argmin(axis=1)] = 1
     dx = model.backward(dy)
     np.testing.assert_allclose(look.saliency(model, x), np.abs(dx[..., 0]), rtol=1e-4)
+    found = class_gradient(model, rewritten(model), x, None)
+    np.testing.assert_allclose(found, -dx, rtol=1e-4)
 
 
 def test_nothing_in_the_model_changes():
@@ -218,6 +222,7 @@ def test_layers_of_ones_own_are_rewritten_inside():
         ([1.0], {}, "the input is list; expected an array"),
         (np.zeros((15, 14, 1)), {}, "conv1: Conv2d"),
         (np.zeros((15, 14, 3)), {"class_": 4}, "the network has no class 4; expected 0 to 3"),
+        (np.zeros((15, 14, 3)), {"class_": 1.5}, "the network has no class 1.5; expected 0 to 3"),
         (np.zeros((15, 14, 3)), {"class_": -1}, "the network has no class -1; expected 0 to 3"),
         (
             np.zeros((15, 14, 3)),
@@ -238,6 +243,7 @@ def test_layers_of_ones_own_are_rewritten_inside():
             {"layer": "conv1", "unit": (9, 0, 0)},
             "unit=(9, 0, 0): conv1 has the shape (7, 8, 6)",
         ),
+        (np.zeros((15, 14, 3)), {"layer": "conv1", "unit": "a"}, "unit='a': conv1 has the shape"),
         (np.zeros((15, 14, 3)), {"layer": "conv9", "unit": 0}, "did you mean conv"),
         (np.zeros((15, 14, 3)), {"layer": "conv*", "unit": 0}, "means conv1, conv2; expected one"),
     ],

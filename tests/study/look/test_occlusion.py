@@ -66,6 +66,7 @@ def test_positions_end_at_the_edge():
     ("options", "words"),
     [
         ({"size": 0}, "size=0: expected 1 to 14 pixels"),
+        ({"size": 2.5}, "size=2.5: expected 1 to 14 pixels"),
         ({"size": 15}, "size=15: expected 1 to 14 pixels"),
         ({"size": 4, "stride": 5}, "stride=5: expected 1 to 4"),
         ({"stride": 0}, "stride=0: expected 1 to 3"),
