@@ -38,16 +38,6 @@ def folder(publish: bool) -> Path:
     return found
 
 
-def peak_memory() -> int | None:
-    """The peak resident size of this process in bytes; None where the system has no such number."""
-    try:
-        import resource  # not on Windows
-    except ImportError:
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
 def has_torch() -> bool:
     """True if torch is installed; without it a benchmark measures only minicnn."""
     try:

@@ -21,6 +21,8 @@ from pathlib import Path
 import common
 import numpy as np
 
+from minicnn.machine import peak_memory
+
 BATCHES = {
     "lenet5": 64,
     "alexnet": 32,
@@ -61,7 +63,7 @@ def time_of(step, steps: int) -> list[float]:
 def measure(train, infer, steps: int) -> dict:
     """Both times, and the peak resident size of training in bytes (None where it is not known)."""
     training = time_of(train, steps)
-    return {"train": training, "peak": common.peak_memory(), "inference": time_of(infer, steps)}
+    return {"train": training, "peak": peak_memory(), "inference": time_of(infer, steps)}
 
 
 def run_minicnn(name: str, n: int, steps: int) -> dict:

@@ -4,6 +4,7 @@ from .check import check, check_file
 from .compare import Comparison, compare
 from .difference import Difference, first_difference
 from .explain import Explanation, explain
+from .forecast import Forecast, forecast, largest_batch, what_if
 from .gradcheck import GradientCheck, check_gradients
 from .graph import graph
 from .probe import LayerStats, probe
@@ -15,6 +16,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "Explanation",
+    "Forecast",
     "GradientCheck",
     "LayerStats",
     "Profile",
@@ -27,9 +29,12 @@ __all__ = [
     "compare",
     "explain",
     "first_difference",
+    "forecast",
     "graph",
+    "largest_batch",
     "probe",
     "profile",
     "summarize",
     "trace",
+    "what_if",
 ]

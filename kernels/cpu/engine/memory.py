@@ -52,7 +52,7 @@ def _count_references(entries: list) -> int:
     return counts[0] if reliable else 0
 
 
-_UNUSED = _count_references([(np.empty(1, np.uint8), 0), ((ctypes.c_char * 1)(), 0)])
+UNUSED = _count_references([(np.empty(1, np.uint8), 0), ((ctypes.c_char * 1)(), 0)])
 
 
 class Arena:
@@ -75,7 +75,7 @@ class Arena:
         used: list[tuple[ctypes.Array, int, int]] = []
         end, best = 0, (math.inf, 0, 0)  # length, first byte, position in the list
         for entry in self.used:
-            if sys.getrefcount(entry[0]) <= _UNUSED:
+            if sys.getrefcount(entry[0]) <= UNUSED:
                 continue
             if size <= entry[1] - end < best[0]:
                 best = entry[1] - end, end, len(used)
@@ -87,16 +87,20 @@ class Arena:
         length, first, position = best
         if length < size:
             return None
-        block = (ctypes.c_char * size).from_address(self.address + first)
+        block = self.block(first, size)
         used.insert(position, (block, first, first + size))
         self.reached = max(self.reached, first + size)
         return block
+
+    def block(self, first: int, size: int) -> ctypes.Array:
+        """The memory from byte `first` on."""
+        return (ctypes.c_char * size).from_address(self.address + first)
 
     def release(self) -> int:
         """Return the pages of the gaps to the system. Returns their size in bytes."""
         used = []
         for entry in self.used:
-            if sys.getrefcount(entry[0]) > _UNUSED:
+            if sys.getrefcount(entry[0]) > UNUSED:
                 used.append(entry)
         self.used = used
         ends = [0, *(end for _, _, end in used)]
@@ -111,7 +115,7 @@ class Arena:
         return sum(length for _, length in gaps)
 
 
-def _rounded(size: int) -> int:
+def rounded(size: int) -> int:
     """`size` rounded up to one of 16 steps per octave: arrays of similar size share blocks."""
     step = 1 << max(size.bit_length() - 5, 6)
     return -(-size // step) * step
@@ -142,12 +146,12 @@ def _small_array(shape: Shape, dtype: type, size: int) -> np.ndarray:
     with _lock:
         blocks = _blocks.get(size)
         if blocks is None:
-            blocks = _blocks[size] = _blocks.setdefault(_rounded(size), [])
+            blocks = _blocks[size] = _blocks.setdefault(rounded(size), [])
         for entry in blocks:
-            if sys.getrefcount(entry[0]) <= _UNUSED:
+            if sys.getrefcount(entry[0]) <= UNUSED:
                 break
         else:
-            block = np.empty(_rounded(size) + ALIGNMENT, np.uint8)
+            block = np.empty(rounded(size) + ALIGNMENT, np.uint8)
             entry = block, -block.ctypes.data % ALIGNMENT
             blocks.append(entry)
         return np.ndarray(shape, dtype, *entry)
@@ -204,7 +208,7 @@ def release() -> int:
         for blocks in _blocks.values():
             before, used = sum(block.nbytes for block, _ in blocks), []
             for entry in blocks:
-                if sys.getrefcount(entry[0]) > _UNUSED:
+                if sys.getrefcount(entry[0]) > UNUSED:
                     used.append(entry)
             freed += before - sum(block.nbytes for block, _ in used)
             blocks[:] = used

@@ -27,7 +27,7 @@ def supports(channels: int, filters: int) -> bool:
     return channels % LANES == 0 and filters % LANES == 0
 
 
-def _batches(tiles: int, channels: int, filters: int, positions: int) -> list[tuple[int, int]]:
+def batches(tiles: int, channels: int, filters: int, positions: int) -> list[tuple[int, int]]:
     """Ranges of tiles, one per batch.
 
     Small batches leave room in the cache for small filters. Large filters are read from memory for
@@ -102,7 +102,7 @@ def convolve(
         batch = Batch(0, count, subbatch)
         f.fused_forward(threads(), source, panels, batch, tiles, target, epilogue, address(scratch))
         return
-    for first, last in _batches(count, source.channels, target.channels, f.a**2):
+    for first, last in batches(count, source.channels, target.channels, f.a**2):
         batch = Batch(first, last - first, min(SUBBATCH, last - first))
         # One more position, because the last register tile reads beyond the end of V.
         v = empty((f.a**2 + 1, padded_stride((last - first) * row_step)))
@@ -162,7 +162,7 @@ def conv2d_grad_weight(
     tiles, row_step = Tiles(rows, columns, padding[0][0], padding[1][0]), channels + PAD
     s = empty((f.a**2, padded_stride(channels * filters)))
     sums = Stack(address(s), filters, s.shape[1])
-    for first, last in _batches(len(x) * rows * columns, channels, filters, f.a**2):
+    for first, last in batches(len(x) * rows * columns, channels, filters, f.a**2):
         count = last - first
         v = empty((f.a**2 + 1, padded_stride(count * row_step)))
         z = empty((f.a**2, padded_stride(count * filters)))

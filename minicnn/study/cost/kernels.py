@@ -1,0 +1,98 @@
+"""The time of every operation on the CPU backend, from its work and the speed of the machine.
+
+    convolution:  t = 4 cost / (peak e),  cost of the algorithm that `kernels.cpu.conv` chooses
+    linear:       t = max(flops / (peak e), bytes / (bandwidth e'))
+    others:       t = bytes / (bandwidth e)
+
+and the overhead of a call. `cost` counts cycles with two multiply-adds each, with the transforms of
+Winograd's algorithm; times four it is operations. e is the efficiency of a kind of kernel, the same
+for all shapes and networks: measured on an AMD EPYC with AVX-512, two threads, and rounded. Bytes
+count each array once. A kernel that reads an array twice therefore has a low e, and one whose
+arrays stay in a cache one above 1.
+"""
+
+from ...kernels.cpu.conv import cost
+from ...machine import Machine
+from .counts import Call, bytes_of, flops
+from .shapes import algorithm_of, geometry_of
+
+# Per pass: the direct algorithm, that of 1x1 kernels, and Winograd's with few and many channels.
+CONVOLUTIONS = {
+    "conv2d": {"direct": 0.9, "1x1": 0.8, "winograd few": 0.8, "winograd": 0.8},
+    "conv2d_grad_input": {"direct": 0.8, "1x1": 0.7, "winograd few": 0.78, "winograd": 0.78},
+    "conv2d_grad_weight": {"direct": 0.75, "1x1": 0.6, "winograd few": 0.55, "winograd": 0.85},
+}
+FEW = 128 * 128  # products of input and output channels up to which they are few
+# The direct algorithm loads and stores results at each pixel: with few values per patch, such as
+# 27 for 3x3 kernels on color, that takes most of the time. e is halved at this number of values.
+HALF_DEPTH = 40
+SAME_AS = {"conv2d_affine": "conv2d", "conv2d_grad_input_relu": "conv2d_grad_input"}
+LINEAR = 0.5
+# Weights, which no cache holds, are read and written at a lower rate than arrays of a copy.
+WEIGHTS = {"linear": 0.2, "linear_grad_input": 0.17, "linear_grad_weight": 0.12}
+BYTES = {
+    "batch_norm": 0.45,
+    "batch_norm_add": 0.5,
+    "batch_norm_grad": 0.35,
+    "max_pool2d": 0.27,
+    "max_pool2d_grad": 0.25,
+    "local_response_norm": 0.4,
+    "local_response_norm_grad": 0.4,
+    "dropout": 0.4,
+}
+OTHERS = 0.8  # sums, activations, averages and updates
+
+
+def seconds(call: Call, machine: Machine) -> float:
+    """The time of a call, whose arrays may be imagined."""
+    return machine.call + _seconds(call, machine)
+
+
+def _seconds(call: Call, machine: Machine) -> float:
+    name = SAME_AS.get(call.operation, call.operation)
+    moved = bytes_of(call)
+    if name in CONVOLUTIONS:
+        return _convolution(call, name, machine)
+    products = flops(call)
+    if products:
+        return _linear(products, moved, name, machine)
+    return moved / (machine.bytes * BYTES.get(name, OTHERS))
+
+
+def _linear(products: int, moved: int, name: str, machine: Machine) -> float:
+    """Of a matrix product whose right side is the weights."""
+    return max(
+        products / (machine.flops * LINEAR), moved / (machine.bytes * WEIGHTS.get(name, 0.2))
+    )
+
+
+def kind_of(call: Call) -> str:
+    """The kind of kernel: the operation, and the algorithm of a convolution."""
+    name = SAME_AS.get(call.operation, call.operation)
+    if name not in CONVOLUTIONS:
+        return name
+    a = _with_image_shape(call)
+    algorithm = algorithm_of(a, name == "conv2d_grad_weight")
+    return f"{name} {'1x1' if geometry_of(a)[0].kernel == (1, 1) else algorithm}"
+
+
+def _with_image_shape(call: Call) -> dict:
+    """The arguments; the fused input gradient takes the images themselves."""
+    a = call.arguments
+    return {**a, "x_shape": a["x"].shape} if call.operation == "conv2d_grad_input_relu" else a
+
+
+def _convolution(call: Call, name: str, machine: Machine) -> float:
+    a = _with_image_shape(call)
+    weights = name == "conv2d_grad_weight"
+    algorithm, (geometry, images, shape) = algorithm_of(a, weights), geometry_of(a)
+    if algorithm == "linear":
+        return _linear(flops(call), bytes_of(call), name.replace("conv2d", "linear"), machine)
+    sizes = images[0], geometry, images[3], shape[3], a["groups"], weights
+    few = " few" if shape[2] * shape[3] <= FEW else ""
+    kind = "1x1" if geometry.kernel == (1, 1) else algorithm.rstrip("24")
+    e = CONVOLUTIONS[name][kind + few * (kind == "winograd")]
+    if kind == "direct":
+        depth = shape[0] * shape[1] * shape[2]
+        e *= depth / (depth + HALF_DEPTH)
+    return 4 * cost(algorithm, *sizes) / (machine.flops * e)
