@@ -1,6 +1,7 @@
 """Predicted beside measured: the time and the memory of a training step and of an inference.
 
-    python benchmarks/forecast.py [NETWORK ...] [--rounds 2] [--threads N] [--recorded] [--publish]
+    python benchmarks/forecast.py [NETWORK ...] [--rounds 2] [--threads N] [--recorded] [--update]
+                                  [--publish]
 
 The networks, batches and measurements are those of models.py, each in a process of its own; the
 prediction is made before, from shapes and the speed of the machine. With --recorded nothing is
@@ -91,6 +92,9 @@ def main() -> None:
     parser.add_argument(
         "--recorded", action="store_true", help="measure nothing, read results/models.json"
     )
+    parser.add_argument(
+        "--update", action="store_true", help="keep the report's rows of the other networks"
+    )
     parser.add_argument("--bandwidth", type=float, help="GB/s, instead of the measured bandwidth")
     options = parser.parse_args()
     for name in options.networks:
@@ -111,6 +115,11 @@ def main() -> None:
         {"network": name, "measured": measured(runs[name]), "predicted": predict(name, machine)}
         for name in options.networks
     ]
+    if options.update:
+        report = common.folder(options.publish) / "forecast.json"
+        kept = json.loads(report.read_text(encoding="utf-8"))["rows"]
+        rows += [row for row in kept if row["network"] not in options.networks]
+        rows.sort(key=lambda row: list(networks.BATCHES).index(row["network"]))
     common.report("forecast", table(rows, machine, note), options, {"rows": rows, "note": note})
 
 
