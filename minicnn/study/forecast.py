@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from ..errors import ShapeError
 from ..kernels.types import Shape
 from ..layers import Layer, metadata
 from ..machine import Machine, this_machine
@@ -12,7 +13,7 @@ from ..training.optimizers import OPTIMIZERS
 from .cost import kernels
 from .cost.counts import Call
 from .cost.imagine import imagine
-from .cost.step import input_shape_of
+from .cost.step import check_host, input_shape_of
 
 GIB = 1 << 30
 MOST_IMAGES = 1 << 20  # a batch up to which `largest_batch` searches
@@ -79,6 +80,7 @@ def forecast(
         raise ValueError(f"optimizer={optimizer!r}: expected one of {expected}")
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise ValueError(f"batch={batch!r}: expected at least 1 image")
+    check_host(model)
     shape = input_shape_of(model, input_shape)
     model.output_shape((batch, *shape))
     speed = machine or this_machine()
@@ -136,7 +138,11 @@ def largest_batch(
     def fits(batch: int) -> bool:
         return forecast(model, input_shape, batch, train, optimizer, speed).memory <= memory
 
-    if not fits(1):
+    try:
+        fit = fits(1)
+    except ShapeError:  # in training one image may give batch norm one value, without variance
+        fit = fits(2)
+    if not fit:
         return 0
     low, high = 1, 2
     while high < MOST_IMAGES and fits(high):

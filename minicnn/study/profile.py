@@ -13,7 +13,7 @@ from ..kernels.types import Shape
 from ..layers import Layer, metadata
 from .cost.counts import Work
 from .cost.rows import ROWS, ProfileRow, folded
-from .cost.step import LOSS, UPDATE, Step, borrowed, input_shape_of, make_step
+from .cost.step import LOSS, UPDATE, Step, borrowed, check_host, input_shape_of, make_step
 from .cost.watch import BACKWARD, FORWARD, Counter, Timer
 
 PARTS = (FORWARD, BACKWARD)
@@ -113,7 +113,9 @@ def profile(
     """
     if steps < 1:
         raise ValueError(f"steps={steps}: expected at least 1")
+    check_host(model)
     shape = input_shape_of(model, input_shape)
+    model.output_shape((batch, *shape))
     peak, bytes_per_second = peak_flops(), bandwidth()
 
     def floor(work: Work) -> float:

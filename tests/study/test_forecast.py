@@ -6,9 +6,10 @@ import pytest
 
 from minicnn import models, study
 from minicnn.errors import ShapeError
-from minicnn.layers import Conv2d, Flatten, Layer, Linear, Sequential
+from minicnn.layers import BatchNorm2d, Conv2d, Flatten, Layer, Linear, Sequential
 from minicnn.layers.init import skip_init
 from minicnn.machine import Machine
+from minicnn.study.cost import step
 
 MACHINE = Machine(5e11, 7e10, 2.4e-6, 160 << 20)
 
@@ -50,6 +51,20 @@ def test_what_if_and_the_largest_batch():
     most = study.largest_batch(net, room, machine=MACHINE)
     assert of(net, batch=most).memory <= room < of(net, batch=most + max(2, most // 64)).memory
     assert study.largest_batch(net, 1 << 20, machine=MACHINE) == 0
+
+
+def test_one_image_may_be_too_few_for_batch_norm():
+    net = Sequential(Conv2d(1, 2, 4), BatchNorm2d(2), Flatten(), input_shape=(4, 4, 1))
+    with pytest.raises(ShapeError, match="no variance"):
+        of(net, batch=1)
+    assert study.largest_batch(net, 200 << 20, machine=MACHINE) > 100
+
+
+def test_a_network_on_a_gpu_is_refused(monkeypatch):
+    monkeypatch.setattr(step, "model_device", lambda model: "cuda")
+    for cost in (of, study.profile):
+        with pytest.raises(ValueError, match="the network is on the device 'cuda'; expected"):
+            cost(models.create("lenet5"))
 
 
 class Doubled(Layer):

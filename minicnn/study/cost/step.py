@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import rng, training
+from ...device import model_device
 from ...kernels.types import Array, Shape
 from ...layers import Layer, Parameter, fuse, metadata, no_grad
 from ...training.metrics import loss_of
@@ -24,6 +25,15 @@ def input_shape_of(model: Layer, shape: Shape | None) -> Shape:
     if len(found) != 3 or not all(isinstance(n, int) and n > 0 for n in found):
         raise ValueError(f"input_shape={found}: expected (H, W, C) in pixels and channels")
     return found
+
+
+def check_host(model: Layer) -> None:
+    """Raise ValueError for a network on a GPU: costs are those of the CPU."""
+    device = model_device(model)
+    if device != "cpu":
+        raise ValueError(
+            f'the network is on the device {device!r}; expected "cpu": model.to("cpu")'
+        )
 
 
 @contextmanager
@@ -103,6 +113,7 @@ def make_step(
     """A step of SGD with momentum on random images N(0, 1) with random labels."""
     if batch < 1:
         raise ValueError(f"batch={batch}: expected at least 1 image")
+    check_host(model)
     shape = (batch, *input_shape)
     outputs = model.output_shape(shape)
     generator = np.random.default_rng(seed)
