@@ -61,6 +61,8 @@ def test_a_folder_that_cannot_be_written_is_no_error(measured):
 @pytest.mark.parametrize(("together", "flops", "busy"), [(1.9, 1.9, False), (0.1, 0.9, True)])
 def test_what_is_measured(monkeypatch, capsys, together, flops, busy):
     threads = [2]
+    monkeypatch.setattr(machine, "ROUNDS", 2)
+    monkeypatch.setattr(machine, "CALLS", 5)
     peaks = {2: together, 1: 1.0}
     monkeypatch.setattr(machine, "peak_flops", functools.cache(lambda: peaks[threads[0]]))
     monkeypatch.setattr(machine, "bandwidth", functools.cache(lambda: 5.0))
