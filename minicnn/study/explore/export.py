@@ -214,10 +214,6 @@ def _pack(data: Any) -> str:
     return base64.b64encode(gzip.compress(plain, 6, mtime=0)).decode()
 
 
-def _script(file: str) -> str:
-    return f'<script defer src="{file}"></script>'
-
-
 def _write(path: Path, text: str) -> None:
     with replacing(path) as file:
         file.write(text.encode())

@@ -39,6 +39,7 @@ class Session:
     """A network and the image in view. A lock serializes what its methods compute.
 
     version: a number that changes with every pass, so that a page can tell what it has.
+    steps: how many steps changed the weights since the session began, or since `restore`.
     backend: the backend to compute with; None for the fastest.
     """
 
@@ -47,7 +48,7 @@ class Session:
         self.lock = threading.RLock()
         self.version = 0
         self._kept: dict[str, Array] = {}
-        self._steps = 0
+        self.steps = 0
         self._trace: Trace | None = None
         self.picture = self._first_picture()
 
@@ -152,7 +153,7 @@ class Session:
                     "splits": {name: len(s) for name, s in self.gallery.sets.items()},
                 },
                 "classes": list(self.gallery.classes),
-                "steps": self._steps,
+                "steps": self.steps,
                 **answer,
             }
 
@@ -216,9 +217,9 @@ class Session:
                     own.add_grad(to_device(gradient, device))
             optimizer.step()
             optimizer.zero_grad()
-            self._steps += 1
+            self.steps += 1
             self.retrace()
-            return {"before": before, "after": self.answer(), "steps": self._steps}
+            return {"before": before, "after": self.answer(), "steps": self.steps}
 
     def keep(self) -> None:
         """Before the first change of the weights: keep them for `restore`."""
@@ -230,7 +231,7 @@ class Session:
         with self.lock:
             if self._kept:
                 self.model.load_state_dict(self._kept)
-            self._steps = 0
+            self.steps = 0
             self.retrace()
 
 

@@ -15,13 +15,13 @@ from ...training.losses import plain
 from .session import Session
 
 KEPT = 5000  # points of the curve
-MEAN_OF = 20  # steps in the moving mean of the loss
 
 
 class Training:
     """Steps on the training set of the session's gallery, one batch after the other.
 
-    Points of the curve are `[step, loss, accuracy of the batch]`.
+    points: the last ones of the curve, `[step, loss, accuracy of the batch]`. The steps are counted
+        by the session.
     """
 
     def __init__(self, session: Session):
@@ -75,11 +75,12 @@ class Training:
         self.points = []
 
     def progress(self, since: int) -> dict[str, Any]:
-        """The points of the curve after the first `since` of them."""
+        """The points of the curve after the step `since`, and the step of the last one."""
+        points = list(self.points)  # the thread goes on
         return {
             "running": self.is_running,
-            "points": self.points[since:],
-            "count": len(self.points),
+            "points": [point for point in points if point[0] > since],
+            "last": points[-1][0] if points else 0,
             "error": self.error,
             "version": self.session.version,
         }
@@ -130,6 +131,6 @@ class Training:
         finally:
             model.eval()
         hits = metrics.right_answers(loss, outputs, labels) / len(labels)
-        step = self.points[-1][0] + 1 if self.points else 1
-        self.points.append([step, float(value), hits])
+        self.session.steps += 1
+        self.points.append([self.session.steps, float(value), hits])
         del self.points[:-KEPT]

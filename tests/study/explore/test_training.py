@@ -27,19 +27,36 @@ def test_start_pause_and_go_on():
     wait_for(lambda: len(training.points) >= 30)
     training.pause()
     found = training.progress(0)
-    assert not found["running"] and found["count"] == len(found["points"])
+    assert not found["running"] and found["last"] == len(found["points"])
     losses = [loss for _, loss, _ in found["points"]]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
     assert (own.model.fc.weight.value != before["fc.weight"]).any()
     assert not own.model.training
     np.testing.assert_array_equal(own.array("fc", "value.w"), own.model.fc.weight.value)
     training.start(lr=0.02, batch=16)
-    wait_for(lambda: len(training.points) > found["count"])
+    wait_for(lambda: len(training.points) > found["last"])
     training.pause()
-    assert training.progress(found["count"])["points"][0][0] == found["count"] + 1
+    assert training.progress(found["last"])["points"][0][0] == found["last"] + 1
     own.restore()
+    assert own.state()["steps"] == 0
     for name, array in own.model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
+
+
+def test_the_curve_goes_on_when_its_first_points_are_dropped(monkeypatch):
+    monkeypatch.setattr("minicnn.study.explore.training.KEPT", 5)
+    own = session()
+    own.step(0.01)
+    training = Training(own)
+    training.start(lr=0.02, batch=16)
+    wait_for(lambda: training.progress(0)["last"] >= 12)
+    training.pause()
+    last = training.progress(0)["last"]
+    assert own.state()["steps"] == last  # with the step on the image
+    assert [step for step, *_ in training.progress(last - 3)["points"]] == [
+        *range(last - 2, last + 1)
+    ]
+    assert len(training.points) == 5
 
 
 def test_a_loss_that_is_not_finite_is_said():

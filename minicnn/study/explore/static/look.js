@@ -4,7 +4,7 @@
 const METHODS = {
   saliency: ["Saliency", "How much each pixel changes the score of the class: the largest |dS/dx| of its channels (Simonyan et al. 2013)."],
   guided_backprop: ["Guided backpropagation", "The gradient of the score, without the paths that lower it (Springenberg et al. 2014)."],
-  grad_cam: ["Grad-CAM", "The last maps, weighted by what they do for the class (Selvaraju et al. 2016)."],
+  grad_cam: ["Grad-CAM", "The last maps, weighted by what they do for the class (Selvaraju et al. 2017)."],
   occlusion: ["Occlusion", "How far the probability of the class falls if a square is covered (Zeiler and Fergus 2013)."],
   deconvnet: ["Deconvnet", "The pattern that caused the activation of one map of the layer in view (Zeiler and Fergus 2013)."],
 };

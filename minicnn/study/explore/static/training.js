@@ -45,7 +45,7 @@ function drawStep(box, { before, after, steps }) {
 
 // --- training ---
 
-const training = { points: [], count: 0, timer: 0 };
+const training = { points: [], last: 0, timer: 0 };
 
 function buildTraining() {
   const panel = $("tool-training");
@@ -60,12 +60,12 @@ function buildTraining() {
       batch: batch.input.value, speed: speed.input.value,
     });
     training.points = found.points;
-    training.count = found.count;
+    training.last = found.last;
     await followTraining(found);
   }), "primary", { id: "train" });
   const restore = button("Restore the weights", () => change("restore").then(() => {
     training.points = [];
-    training.count = 0;
+    training.last = 0;
     drawCurves();
   }));
   const row = element("div", "fields");
@@ -103,9 +103,9 @@ async function followTraining(found) {
 }
 
 async function pollTraining() {
-  const found = await askJson("training", { since: training.count });
+  const found = await askJson("training", { since: training.last });
   training.points.push(...found.points);
-  training.count = found.count;
+  training.last = found.last;
   await followTraining(found);
 }
 
@@ -173,7 +173,7 @@ function drawCurves() {
   });
   line(pen, smooth, style.getPropertyValue("--accent"), 2);
   const hits = points.slice(-20).reduce((sum, p) => sum + p[2], 0) / Math.min(20, points.length);
-  $("train-text").textContent = `step ${count(points[points.length - 1][0])}: mean loss ${format(mean, 3)}, ${(100 * hits).toFixed(1)} % of the last 20 batches right`;
+  $("train-text").textContent = `step ${count(points[points.length - 1][0])}: mean loss ${format(mean, 3)}, ${(100 * hits).toFixed(1)} % of the images in the last 20 batches right`;
 }
 
 function line(pen, points, color, width) {
