@@ -36,9 +36,7 @@ def grad_cam(
     name = layer or last_maps(model, batch[:1])
     network, tap = tapped(model, name)
     class_gradient(model, network, batch, class_)
-    if tap.y is None:
-        raise ValueError(f"{name} is not computed in evaluation")
-    maps, gradients = to_host(tap.y), to_host(tap.dy)
+    maps, gradients = tap.output(), to_host(tap.dy)
     if maps.ndim != 4:
         raise ValueError(f"layer={name!r} returns {maps.shape}; expected maps (N, h, w, K)")
     weights = gradients.mean(axis=(1, 2), keepdims=True)

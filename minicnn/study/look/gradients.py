@@ -130,9 +130,7 @@ def unit_gradient(
     """
     network, tap = tapped(model, name, change)
     outputs = network(batch)
-    if tap.y is None:
-        raise ValueError(f"{name} is not computed in evaluation")
-    y = to_host(tap.y)
+    y = tap.output()
     dy = np.zeros(y.shape, y.dtype)
     for i, place in enumerate(unit_places(name, y, unit)):
         dy[i, *place] = y[i, *place] if own_value else 1

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...data.dataset import Dataset
 from ...data.loader import Loader
-from ...device import model_device, to_host, to_input
+from ...device import model_device, to_input
 from ...errors import ShapeError
 from ...layers import Layer, no_grad
 from ...training.metrics import preprocess_of
@@ -62,7 +62,7 @@ def top_patches_of_units(
     for x, _ in loader:
         with no_grad():
             network(to_input(x, model_device(model)))
-        y = _maps(name, tap.y, units)
+        y = _maps(name, tap.output(), units)
         field = receptive_fields(model, x.shape[1:])[name]
         for unit, found in best.items():
             strongest = y[..., unit].reshape(len(y), -1)
@@ -110,9 +110,7 @@ def _output(model: Layer, name: str, batch: Any) -> np.ndarray:
     network, tap = tapped(model, name)
     with no_grad():
         network(batch)
-    if tap.y is None:
-        raise ValueError(f"{name} is not computed in evaluation")
-    return to_host(tap.y)
+    return tap.output()
 
 
 def _as_dataset(images: Any) -> Dataset:
@@ -124,19 +122,16 @@ def _as_dataset(images: Any) -> Dataset:
     return Dataset(images, np.zeros(len(images), np.int64))
 
 
-def _maps(name: str, y: Any, units: Sequence[int]) -> np.ndarray:
+def _maps(name: str, y: np.ndarray, units: Sequence[int]) -> np.ndarray:
     """The output of the layer as `(N, h, w, K)`.
 
     Raises an error for units that it lacks, and for NaN, which is neither strong nor weak.
     """
-    if y is None:
-        raise ValueError(f"{name} is not computed in evaluation")
     if y.ndim not in (2, 4):
         raise ShapeError(f"{name} returns the shape {y.shape}; expected (N, h, w, K) or (N, K)")
     for unit in units:
         if not isinstance(unit, (int, np.integer)) or not 0 <= unit < y.shape[-1]:
             raise ValueError(f"unit={unit}: {name} has the units 0 to {y.shape[-1] - 1}")
-    y = to_host(y)
     if np.isnan(y).any():
         raise ValueError(f"{name} returns NaN for an image")
     return y if y.ndim == 4 else y[:, None, None]

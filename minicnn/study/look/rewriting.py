@@ -4,6 +4,9 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from ...device import to_host
 from ...kernels import functional as F
 from ...kernels.types import Array, Shape
 from ...layers import (
@@ -15,7 +18,6 @@ from ...layers import (
     LocalResponseNorm,
     Parameter,
     Residual,
-    Sequential,
     Subsample2d,
 )
 from ...layers.fusion import runs_as
@@ -73,20 +75,39 @@ def find_layer(model: Layer, name: str) -> str:
     return found[0]
 
 
-class Tap(Layer):
-    """A layer whose output `y` and gradient `dy` are kept.
+class Wrapper(Layer):
+    """A layer around another one; it has the attributes of the layer inside as well.
 
-    inject: used in place of the dy from the layers above, if it is set.
+    The layer of a user that has it as a child may read them, such as `self.conv.weight`.
     """
 
-    def __init__(self, layer: Layer):
+    def __init__(self, layer: Any):
         self.layer = layer
-        self.y: Any = None
-        self.dy: Any = None
-        self.inject: Array | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if "layer" not in vars(self):  # during a copy
+            raise AttributeError(name)
+        return getattr(self.layer, name)
+
+    def __getitem__(self, key: Any) -> Layer:
+        return self.layer[key]
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.layer.output_shape(shape)
+
+
+class Tap(Wrapper):
+    """A layer whose output `y` and gradient `dy` are kept.
+
+    name: its dotted name. inject: used in place of the dy from the layers above, if it is set.
+    """
+
+    def __init__(self, layer: Layer, name: str):
+        super().__init__(layer)
+        self.name = name
+        self.y: Any = None
+        self.dy: Any = None
+        self.inject: Array | None = None
 
     def forward(self, x: Array, out: Array | None = None) -> Any:
         self.y = self.layer(x, out=out)
@@ -95,6 +116,12 @@ class Tap(Layer):
     def backward(self, dy: Any, need_dx: bool = True) -> Any:
         self.dy = dy if self.inject is None else self.inject
         return self.layer.backpropagate(self.dy, need_dx)
+
+    def output(self) -> np.ndarray:
+        """`y` on the host. Raises ValueError if the layer was not called."""
+        if self.y is None:
+            raise ValueError(f"{self.name} is not called in evaluation")
+        return to_host(self.y)
 
 
 def tapped(model: Layer, name: str, change: Change | None = None) -> tuple[Layer, Tap]:
@@ -105,7 +132,7 @@ def tapped(model: Layer, name: str, change: Change | None = None) -> tuple[Layer
         layer = change(path, layer) if change else layer
         if path != wanted:
             return layer
-        taps.append(Tap(layer))
+        taps.append(Tap(layer, wanted))
         return taps[0]
 
     return rewritten(model, with_tap), taps[0]
@@ -125,11 +152,25 @@ def with_activations(kind: Callable[[str], Layer]) -> Change:
         if runs_as(layer, Activation):
             return kind(name)
         if any(runs_as(layer, own) for own in FUSED):
-            layer.activation = None  # of the copy
-            return Sequential(layer, kind(name))
+            return Split(layer, kind(name))
         return layer
 
     return change
+
+
+class Split(Wrapper):
+    """A layer without its activation, and behind it `applied`, a layer in place of that."""
+
+    def __init__(self, layer: Any, applied: Layer):
+        super().__init__(layer)
+        self.activation, layer.activation = layer.activation, None  # `layer` is a copy
+        self.applied = applied
+
+    def forward(self, x: Array, out: Array | None = None) -> Any:
+        return self.applied(self.layer(x), out=out)
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Any:
+        return self.layer.backpropagate(self.applied.backpropagate(dy), need_dx)
 
 
 class GuidedActivation(Activation):
@@ -155,14 +196,8 @@ class Rectification(Activation):
         return dy if self.activation in ("tanh", "scaled_tanh") else F.relu(dy)
 
 
-class Unchanged(Layer):
+class Unchanged(Wrapper):
     """A layer whose backward is `dx = dy`."""
-
-    def __init__(self, layer: Layer):
-        self.layer = layer
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return self.layer.output_shape(shape)
 
     def forward(self, x: Array, out: Array | None = None) -> Any:
         return self.layer(x, out=out)

@@ -262,5 +262,5 @@ def test_heads_are_not_computed_in_evaluation():
     model = AuxiliaryNetwork(**body, heads={"conv": head}, input_shape=(6, 6, 3))
     x = np.ones((6, 6, 3), np.float32)
     assert look.saliency(model, x).shape == (6, 6)
-    with pytest.raises(ValueError, match=r"aux1\.1 is not computed in evaluation"):
+    with pytest.raises(ValueError, match=r"aux1\.1 is not called in evaluation"):
         look.saliency(model, x, layer="aux1.1", unit=0)

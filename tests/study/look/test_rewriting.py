@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from minicnn.layers import Activation, Conv2d, Linear, Network, Residual, Sequential
+from minicnn.layers import Activation, Conv2d, Flatten, Layer, Linear, Network, Residual, Sequential
+from minicnn.study import look
 from minicnn.study.look import rewriting
 
 from .twins import branched, chain, network
@@ -42,8 +43,9 @@ def test_an_activation_inside_a_layer_becomes_a_layer():
     for layer in layers:
         name = layer.activation
         found = rewriting.guided("", layer)
-        assert isinstance(found, Sequential)
-        assert (found[0].activation, found[1].activation) == (None, name)
+        assert isinstance(found, rewriting.Split)
+        assert (found.layer.activation, found.applied.activation) == (None, name)
+        assert found.activation == name
 
 
 class Own(Conv2d):
@@ -57,6 +59,38 @@ def test_layers_of_ones_own_keep_their_backward():
     own = Own(1, 1, 1, activation="relu")
     assert rewriting.guided("", own) is own
     assert own.activation == "relu"
+
+
+class Reader(Layer):
+    """A layer of a user's own that reads attributes of its children."""
+
+    def __init__(self):
+        self.conv = Conv2d(1, 2, 3, padding=1, activation="relu")
+        self.rest = Sequential(Conv2d(2, 2, 1, activation="tanh"))
+
+    def forward(self, x):
+        assert (self.conv.weight.value.shape[3], self.conv.activation) == (2, "relu")
+        assert self.rest[0].activation == "tanh"
+        with pytest.raises(AttributeError, match="no attribute 'wight'"):
+            self.conv.wight  # noqa: B018
+        return self.rest(self.conv(x))
+
+    def backward(self, dy):
+        return self.conv.backpropagate(self.rest.backpropagate(dy))
+
+    def output_shape(self, shape):
+        return self.rest.output_shape(self.conv.output_shape(shape))
+
+
+@pytest.mark.parametrize("layer", ["own.conv", "own.rest", "own.rest.0", "own"])
+def test_a_layer_may_read_attributes_of_rewritten_children(layer):
+    model = Network(own=Reader(), flatten=Flatten(), fc=Linear(32, 3), input_shape=(4, 4, 1))
+    x = np.random.default_rng(0).standard_normal((2, 4, 4, 1)).astype(np.float32)
+    assert look.grad_cam(model, x, layer=layer).shape == (2, 4, 4)
+    unit = {"layer": layer, "unit": 1}
+    assert look.guided_backprop(model, x, **unit).any()
+    assert look.deconvnet(model, x, **unit).any()
+    assert look.saliency(model, x, **unit).any()
 
 
 @pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "scaled_tanh", "gelu"])
