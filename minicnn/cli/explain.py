@@ -12,8 +12,8 @@ from rich.table import Table
 from ..layers import Network
 from ..prediction import network_inputs
 from ..study.explain import array_of, explain
+from ..study.look.target import class_index
 from ..study.trace import Record, Trace, trace
-from ..training.metrics import classes_of
 from .app import BackendFlag, ModelFlag, app, choose_compute, console, load_network
 from .evaluate import Checkpoint
 from .options import with_options
@@ -69,6 +69,7 @@ class ExplainOptions:
 @with_options(ExplainOptions)
 def explain_command(options: ExplainOptions) -> None:
     """Show how one number was made: an output, a gradient or a weight's gradient, term by term."""
+    _check_layer(options)
     choose_compute(options.backend, "cpu", None)
     network = load_network(options.checkpoint, model=options.model)
     x = network_inputs(network, options.image)
@@ -88,22 +89,26 @@ def explain_command(options: ExplainOptions) -> None:
         console.print("\n" + found.source.code, soft_wrap=True)
 
 
+def _check_layer(options: ExplainOptions) -> None:
+    """Raises ValueError for options that mean nothing without `--layer`."""
+    given = {
+        "--what": options.what != "y",
+        "--at": options.at is not None,
+        "--terms": options.terms is not None,
+        "--largest": options.largest,
+        "--code": options.code,
+    }
+    named = [name for name, is_given in given.items() if is_given]
+    if options.layer is None and named:
+        raise ValueError(f"{named[0]} is about one number; --layer, of which layer, is missing")
+
+
 def _labels(network: Network, texts: list[str], images: int) -> np.ndarray:
     """The classes by name or number. Raises ValueError."""
     if len(texts) != images:
         raise ValueError(f"--label: expected one per image: {images}; {len(texts)} are given")
-    names = classes_of(network)
     count = network.output_shape((1, *network.input_shape))[-1]
-    found = []
-    for text in texts:
-        if text in names:
-            found.append(names.index(text))
-        elif text.isdecimal() and int(text) < count:
-            found.append(int(text))
-        else:
-            known = f"one of {', '.join(names)}, or " if 0 < len(names) <= 20 else ""
-            raise ValueError(f"--label {text}: expected {known}a number from 0 to {count - 1}")
-    return np.array(found)
+    return np.array([class_index(network, text, count) for text in texts])
 
 
 def _place(record: Record, what: str, at: str | None) -> tuple[int, ...]:

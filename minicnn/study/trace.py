@@ -284,7 +284,7 @@ def _loss_records(recorder: _Recorder, loss: Any, y: Any, labels: Any, dy: Any) 
     kind = getattr(single, "__name__", type(single).__name__)
     found: list[Record] = []
     for name, outputs, gradient in zip(names, _all(y), _all(dy), strict=True):
-        value = np.array(float(single(outputs, labels)[0]))
+        value = np.array(float(single(outputs, labels)[0]), outputs.dtype)
         found.append(
             LossRecord(
                 *(join(path, name) if name else path, single, kind),

@@ -221,6 +221,12 @@ def test_a_gradient_of_another_type_is_converted():
     assert traced["conv"].dx.dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_loss_has_the_type_of_the_pass(dtype):
+    traced = trace(small().astype(dtype), images().astype(dtype))
+    assert traced["loss"].y.dtype == traced["fc"].y.dtype == dtype
+
+
 def test_the_backend_can_be_chosen():
     with_cpu, plain = (trace(small(), images(), backend=b)["fc"].y for b in ("cpu", "reference"))
     assert with_cpu.dtype == plain.dtype == np.float32

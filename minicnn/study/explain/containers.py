@@ -7,7 +7,7 @@ from ...layers import AuxiliaryNetwork, Concat, Residual, Sequential
 from ..trace import Record
 from .explanation import Index, Parts
 from .table import explains
-from .terms import activation_step, from_layer, slope_factors, term_of
+from .terms import activation_step, applied, from_layer, slope_factors, term_of
 
 
 @explains(Sequential, AuxiliaryNetwork, what="y")
@@ -73,7 +73,7 @@ def both_paths(record: Record, index: Index) -> Parts:
     name = record.layer.activation
     text = f"body.y + {'shortcut.y' if shortcut else 'x'}"
     return Parts(
-        f"y = {name}({text})" if name else f"y = {text}",
+        f"y = {applied(name, text)}",
         [term_of(from_layer(body, "y", index)), term_of(other)],
         Residual.forward,
         kind="paths",

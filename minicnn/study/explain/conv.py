@@ -11,6 +11,7 @@ from .table import explains
 from .terms import (
     Axis,
     activation_step,
+    applied,
     axes_of,
     box,
     element,
@@ -21,7 +22,7 @@ from .terms import (
     term_of,
 )
 
-FORWARD = "y[n,p,q,k] = {f}b[k] + Σ(i,j,c) x[n, p·s+i·d-pad, q·s+j·d-pad, c] · w[i,j,c,k]{end}"
+FORWARD = "Σ(i,j,c) x[n, p·s+i·d-pad, q·s+j·d-pad, c] · w[i,j,c,k]"
 INPUT = "dx[n,h,w,c] = Σ dy[n,p,q,k]{f} · w[i,j,c,k] over p·s+i·d-pad = h, q·s+j·d-pad = w, all k"
 WEIGHT = "dw[i,j,c,k] = Σ(n,p,q) x[n, p·s+i·d-pad, q·s+j·d-pad, c] · dy[n,p,q,k]{f}"
 BIAS = "db[k] = Σ(n,p,q) dy[n,p,q,k]{f}"
@@ -41,14 +42,14 @@ def output(record: Record, index: Index) -> Parts:
     if layer.bias is not None:
         terms.insert(0, term_of(element("b", record.parameters["b"], (k,))))
     padding = rows.kernel * columns.kernel - len(rows.cells(p)[0]) * len(columns.cells(q)[0])
-    start, end = (f"{layer.activation}(", ")") if layer.activation else ("", "")
+    added = FORWARD if layer.bias is None else f"b[k] + {FORWARD}"
     return Parts(
-        FORWARD.format(f=start, end=end),
+        f"y[n,p,q,k] = {applied(layer.activation, added)}",
         terms,
         conv2d,
         then=activation_step(layer.activation),
         reads=(*box(record, "x", x), *box(record, "w", weight)),
-        note=_note(layer, padding, len(channels)),
+        note=_note(layer, padding, len(channels), first),
     )
 
 
@@ -141,12 +142,13 @@ def _slope(layer: Conv2d) -> str:
     return f" · {layer.activation}'(y[n,p,q,k])" if layer.activation else ""
 
 
-def _note(layer: Conv2d, padding: int, channels: int) -> str:
+def _note(layer: Conv2d, padding: int, channels: int, first: int) -> str:
     parts = []
     if padding:
         parts.append(f"Cells of the window in the padding, which add 0: {padding}.")
     if layer.groups > 1:
-        parts.append(f"The map reads one of {layer.groups} groups: {channels} input maps.")
+        read = f"{channels} input maps, of which w counts from {first} on"
+        parts.append(f"The map reads one of {layer.groups} groups: {read}.")
     if layer.connections is not None:
         parts.append(f"The map reads {channels} of {layer.in_channels} input maps.")
     return " ".join(parts)

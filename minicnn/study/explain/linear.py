@@ -15,7 +15,17 @@ from ...layers import RBF, Linear
 from ..trace import Record
 from .explanation import Index, Parts
 from .table import explains
-from .terms import activation_step, box, constant, element, elements, products, slopes, term_of
+from .terms import (
+    activation_step,
+    applied,
+    box,
+    constant,
+    element,
+    elements,
+    products,
+    slopes,
+    term_of,
+)
 
 
 @explains(Linear, what="y")
@@ -29,9 +39,9 @@ def output(record: Record, index: Index) -> Parts:
     terms = products(x, weight)
     if layer.bias is not None:
         terms.insert(0, term_of(element("b", record.parameters["b"], (k,))))
-    start, end = (f"{layer.activation}(", ")") if layer.activation else ("", "")
+    added = "Σ(j) x[n,j] · w[j,k]" if layer.bias is None else "b[k] + Σ(j) x[n,j] · w[j,k]"
     return Parts(
-        f"y[n,k] = {start}b[k] + Σ(j) x[n,j] · w[j,k]{end}",
+        f"y[n,k] = {applied(layer.activation, added)}",
         terms,
         linear,
         then=activation_step(layer.activation),

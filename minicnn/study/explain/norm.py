@@ -11,6 +11,7 @@ from .table import explains
 from .terms import (
     Column,
     activation_step,
+    applied,
     box,
     constant,
     element,
@@ -28,10 +29,11 @@ def normalized_by_neighbors(record: Record, index: Index) -> Parts:
     """The terms are those of the scale s; then x is divided by a power of it."""
     layer, here, i = record.layer, index[:3], index[3]
     x = elements("x", record.x, *here, _neighbors(record, i))
-    terms = [term_of(number("k", layer.k)), *products(constant("alpha", _alpha(layer)), x, x)]
+    name, alpha = _alpha(layer)
+    terms = [term_of(number("k", layer.k)), *products(constant(name, alpha), x, x)]
     value, beta = float(record.x[index]), layer.beta
     return Parts(
-        "y_i = x_i · s_i^(-beta), s_i = k + alpha · Σ(j in N(i)) x_j²",
+        f"y_i = x_i · s_i^(-beta), s_i = k + {name} · Σ(j in N(i)) x_j²",
         terms,
         kernels.local_response_norm,
         then=Step(f"{place('x', index)} · sum^(-{beta:g})", lambda s: value * s**-beta),
@@ -46,6 +48,7 @@ def gradient_by_neighbors(record: Record, index: Index) -> Parts:
     """x is a factor of its own output, and a term in the scale of each neighbor's."""
     layer, here, i = record.layer, index[:3], index[3]
     j = _neighbors(record, i, mirrored=True)
+    name, alpha = _alpha(layer)
     dy, y = elements("dy", record.dy, *here, j), elements("y", record.y, *here, j)
     scales = np.array([_scale(record, (*here, int(c))) for c in j])
     x = elements("x", record.x, *here, np.concatenate([_neighbors(record, int(c)) for c in j]))
@@ -54,14 +57,14 @@ def gradient_by_neighbors(record: Record, index: Index) -> Parts:
         number(f"s^(-{layer.beta:g})", _scale(record, index) ** -layer.beta),
     )
     crossed = products(
-        constant("-2 alpha beta", -2 * _alpha(layer) * layer.beta),
+        constant(f"-2 {name} beta", -2 * alpha * layer.beta),
         elements("x", record.x, *index),
         dy,
         y,
         Column("1/s", None, 1 / scales),
     )
     return Parts(
-        "dx_i = dy_i · s_i^(-beta) - 2 alpha beta · x_i · Σ(j: i in N(j)) dy_j · y_j / s_j",
+        f"dx_i = dy_i · s_i^(-beta) - 2 {name} beta · x_i · Σ(j: i in N(j)) dy_j · y_j / s_j",
         [own, *crossed],
         kernels.local_response_norm_grad,
         reads=(*box(record, "x", x), *box(record, "dy", dy), *box(record, "y", y)),
@@ -70,8 +73,11 @@ def gradient_by_neighbors(record: Record, index: Index) -> Parts:
     )
 
 
-def _alpha(layer: LocalResponseNorm) -> float:
-    return layer.alpha / layer.size if layer.alpha_div_n else layer.alpha
+def _alpha(layer: LocalResponseNorm) -> tuple[str, float]:
+    """The factor of the sum, as formulas have it, and its value."""
+    if layer.alpha_div_n:
+        return f"alpha/{layer.size}", layer.alpha / layer.size
+    return "alpha", layer.alpha
 
 
 def _neighbors(record: Record, i: int, mirrored: bool = False) -> np.ndarray:
@@ -87,7 +93,7 @@ def _neighbors(record: Record, i: int, mirrored: bool = False) -> np.ndarray:
 
 def _scale(record: Record, index: Index) -> float:
     x = record.x[index[:3]][_neighbors(record, index[3])].astype(np.float64)
-    return float(record.layer.k + _alpha(record.layer) * (x * x).sum())
+    return float(record.layer.k + _alpha(record.layer)[1] * (x * x).sum())
 
 
 @explains(BatchNorm2d, what="y")
@@ -98,10 +104,10 @@ def normalized_by_batch(record: Record, index: Index) -> Parts:
     mean = Factor(f"-{channel.mean.name}", channel.mean.index, shift)
     x = element("x", record.x, index)
     name = layer.activation
-    start, end = (f"{name}(", ")") if name else ("", "")
+    affine = f"{channel.gamma_text}(x - mean[c]) / sqrt(var[c] + eps) + b[c]"
     where = "this batch" if record.training else "the running statistics"
     return Parts(
-        f"y = {start}w[c] · (x - mean[c]) / sqrt(var[c] + eps) + b[c]{end}",
+        f"y = {applied(name, affine)}",
         [
             term_of(x, *channel.gamma, channel.inverse),
             term_of(mean, *channel.gamma, channel.inverse),
@@ -122,7 +128,7 @@ def gradient_by_batch(record: Record, index: Index) -> Parts:
     own = term_of(element("dy", record.dy, index), *channel.slope(index), *scale)
     if not record.training:
         return Parts(
-            f"dx = dy{channel.slope_text} · w[c] / sqrt(var[c] + eps)",
+            f"dx = {channel.gamma_text}dy{channel.slope_text} / sqrt(var[c] + eps)",
             [own],
             kernels.batch_norm_grad,
             reads=box(record, "dy", _one(record, "dy", index)),
@@ -132,7 +138,7 @@ def gradient_by_batch(record: Record, index: Index) -> Parts:
     normalized = channel.normalized[index[:3]]
     means = channel.gradient.mean(), (channel.gradient * channel.normalized).mean()
     return Parts(
-        f"dx = w[c] / sqrt(var[c] + eps) · (g - mean(g) - x^ · mean(g · x^)), g = {g}",
+        f"dx = {channel.gamma_text}(g - mean(g) - x^ · mean(g · x^)) / sqrt(var[c] + eps), g = {g}",
         [
             own,
             term_of(number("-mean(g)", -means[0]), *scale),
@@ -210,6 +216,11 @@ class _Channel:
         for column in self.gradients():
             value = value * column.values
         return value.reshape(self.normalized.shape)
+
+    @property
+    def gamma_text(self) -> str:
+        """The weight in formulas, if there is one."""
+        return "w[c] · " if self.gamma else ""
 
     @property
     def slope_text(self) -> str:

@@ -12,6 +12,7 @@ from .terms import (
     Axis,
     Column,
     activation_step,
+    applied,
     axes_of,
     box,
     constant,
@@ -159,9 +160,9 @@ def subsampling(record: Record, index: Index) -> Parts:
     x = _window(record, index)
     terms = products(x, elements("w", record.parameters["w"], np.array([c])))
     terms.insert(0, term_of(element("b", record.parameters["b"], (c,))))
-    start, end = (f"{layer.activation}(", ")") if layer.activation else ("", "")
+    added = "b[c] + w[c] · Σ(i,j) x[n, p·s+i, q·s+j, c]"
     return Parts(
-        f"y[n,p,q,c] = {start}b[c] + w[c] · Σ(i,j) x[n, p·s+i, q·s+j, c]{end}",
+        f"y[n,p,q,c] = {applied(layer.activation, added)}",
         terms,
         kernels.subsample2d,
         then=activation_step(layer.activation),

@@ -152,6 +152,11 @@ def activation_step(name: str | None) -> Step | None:
     return Step(f"{name}(sum)", lambda z: float(function(np.array([z]))[0]))
 
 
+def applied(name: str | None, formula: str) -> str:
+    """The formula with the activation around it, such as `relu(...)`."""
+    return f"{name}({formula})" if name else formula
+
+
 def slopes(record: Record, name: str | None, *axes: int | np.ndarray) -> list[Column]:
     """The slope of an activation at elements of its output; no factor without an activation.
 

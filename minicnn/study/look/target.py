@@ -95,7 +95,7 @@ def class_index(model: Layer, class_: Any, count: int) -> int:
         (name,) = synsets.readable([class_])
         if name in names:
             return names.index(name)
-        if not class_.lstrip("-").isdigit():
+        if not class_.removeprefix("-").isdecimal():
             near = difflib.get_close_matches(class_, names, 3)
             hint = f"; did you mean {', '.join(near)}" if near else ""
             kinds = "a name or " if names else ""

@@ -56,6 +56,17 @@ def test_the_terms_of_a_window():
     assert e.source.last - e.source.first + 1 == e.source.code.count("\n")
 
 
+def test_the_formula_has_only_what_the_layer_has():
+    window = "Σ(i,j,c) x[n, p·s+i·d-pad, q·s+j·d-pad, c] · w[i,j,c,k]"
+    for layer, expected in [
+        (Conv2d(1, 1, 1), f"b[k] + {window}"),
+        (Conv2d(1, 1, 1, bias=False), window),
+        (Conv2d(1, 1, 1, activation="relu"), f"relu(b[k] + {window})"),
+    ]:
+        formula = explain(traced(layer, (1, 1, 1, 1)), "", "y", (0,) * 4).formula
+        assert formula == f"y[n,p,q,k] = {expected}"
+
+
 def test_an_unread_pixel_has_no_gradient():
     """Stride 3 with one pixel per window leaves two of three pixels out."""
     e = explain(traced(Conv2d(1, 1, 1, stride=3), (1, 4, 4, 1)), "", "dx", (0, 1, 0, 0))
@@ -75,6 +86,7 @@ def test_a_weight_that_is_not_connected():
 def test_a_group_reads_its_own_maps():
     e = explain(traced(Conv2d(4, 4, 1, groups=2), (1, 2, 2, 4)), "", "y", (0, 0, 0, 3))
     assert [f.index[3] for term in e.terms for f in term.factors if f.name == "x"] == [2, 3]
+    assert e.note == "The map reads one of 2 groups: 2 input maps, of which w counts from 2 on."
     e = explain(traced(Conv2d(4, 4, 1, groups=2), (1, 2, 2, 4)), "", "dx", (0, 0, 0, 1))
     assert [f.index for term in e.terms for f in term.factors if f.name == "w"] == [
         (0, 0, 1, 0),

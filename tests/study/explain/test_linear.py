@@ -13,6 +13,8 @@ def test_linear(activation, bias):
     found = check_all(Linear(5, 3, bias=bias, activation=activation), (4, 5), path="")
     assert found["", "y"].then == (f"{activation}(sum)" if activation else "")
     assert len(found["", "y"].terms) == 5 + bias
+    added = "b[k] + Σ(j) x[n,j] · w[j,k]" if bias else "Σ(j) x[n,j] · w[j,k]"
+    assert found["", "y"].formula == f"y[n,k] = {f'{activation}({added})' if activation else added}"
     assert len(found["", "dx"].terms) == 3
     assert len(found["", "w"].terms) == 4
     assert (("", "b") in found) == bias

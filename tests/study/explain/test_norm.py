@@ -20,6 +20,9 @@ NEIGHBORS = {
 def test_local_response_norm(name):
     found = check_all(NEIGHBORS[name], (2, 2, 3, 8), count=10, path="")
     assert found["", "y"].then.startswith("x[1, 1, 2, 7] · sum^(-0.")
+    share = "alpha/4" if name == "even" else "alpha"
+    assert f"s_i = k + {share} · Σ" in found["", "y"].formula
+    assert f" - 2 {share} beta · x_i" in found["", "dx"].formula
 
 
 def test_the_cross_terms_stay_in_the_group():
@@ -52,6 +55,7 @@ def test_batch_norm(activation, scale, training):
     assert len(found["", "dx"].terms) == (3 if training else 1)
     assert len(found["", "b"].terms) == 24
     assert (("", "w") in found) == scale
+    assert all(("w[c] · " in found["", what].formula) == scale for what in ("y", "dx"))
 
 
 def test_the_statistics_are_those_of_the_pass():
