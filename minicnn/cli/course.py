@@ -70,7 +70,7 @@ def course_command(
 ) -> None:
     """A course in twelve steps, from one convolution by hand to your own network on your images.
 
-    Each step is a script of a page that runs in less than a minute and needs no network.
+    Each step is a script of a page that runs in less than a minute, offline.
     """
     course = steps()
     if number is not None and not 1 <= number <= len(course):
