@@ -78,7 +78,9 @@ def test_commands_exist(line):
     if program in check:
         check[program](arguments)
     else:
-        assert program in ("pytest", "pre-commit", "git"), f"{program} is not checked here"
+        assert program in ("pytest", "pre-commit", "git", "source"), (
+            f"{program} is not checked here"
+        )
 
 
 def check_minicnn(arguments):
