@@ -99,7 +99,10 @@ class OcclusionOptions(ClassOptions):
         int | None, typer.Option(help="From one place to the next; by default size / 3.")
     ] = None
     fill: Annotated[
-        float, typer.Option(help="What covers the pixels; 0 is the mean of the training images.")
+        float,
+        typer.Option(
+            help="What covers the pixels, after preprocessing; 0 is the mean it subtracts."
+        ),
     ] = 0.0
 
 

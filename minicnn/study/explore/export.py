@@ -27,6 +27,7 @@ MOST_NUMBERS = 16_384  # of an array; of a larger one the first maps, at least L
 LEAST_MAPS = 4
 MOST_CELLS = 64  # of an array that are explained
 MOST_TERMS = 100  # of an explanation
+MARK = "static/exported.js"  # a folder that has it is one of an earlier export
 FOLLOWED = 2  # the terms, the largest ones, whose numbers are explained, too
 
 Cell = tuple[str, str, tuple[int, ...]]  # a layer, an array and a place
@@ -38,27 +39,33 @@ def export(
     images: Iterable[tuple[str, int]],
     report: Callable[[str], object] = lambda text: None,
 ) -> Path:
-    """Write the page of a session's network into a folder, which may exist; returns index.html.
+    """Write the page of a session's network into a folder; returns its index.html.
 
+    folder: a new or empty one, or one of an earlier export, which is written again.
     images: `(split, index)` of the data set's images; without any, the image in view.
-    Raises DataError for a folder that cannot be written, or an image that does not exist.
+    Raises DataError for a folder that has other files or cannot be written, or an image that does
+    not exist.
     """
     folder = Path(folder)
     states: list[dict[str, Any]] = []
     chosen: list[tuple[str, int] | None] = [*images] or [None]
     try:
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
+            raise DataError(
+                f"{folder}: expected a new or empty folder, or one of an earlier export"
+            )
         (folder / "static").mkdir(parents=True, exist_ok=True)
         (folder / "data").mkdir(exist_ok=True)
+        source = resources.files("minicnn.study.explore") / "static"
+        for file in source.iterdir():
+            if file.name != "index.html":
+                (folder / "static" / file.name).write_bytes(file.read_bytes())
         for number, place in enumerate(chosen):
             if place is not None:
                 session.choose(*place)
             report(f"image {number + 1} of {len(chosen)}: {session.picture.text}")
             states.append(_write_image(session, folder, number))
         _write(folder / "data" / "states.js", f"window.minicnnStates = {to_json(states)};\n")
-        source = resources.files("minicnn.study.explore") / "static"
-        for file in source.iterdir():
-            if file.name != "index.html":
-                (folder / "static" / file.name).write_bytes(file.read_bytes())
         html = (source / "index.html").read_text(encoding="utf-8")
         scripts = (
             '<script defer src="data/states.js"></script>\n<script defer src="static/exported.js">'

@@ -161,7 +161,7 @@ class Session:
         """The loss, the class it is of, and the most probable classes."""
         passed = self.trace
         loss = next(r for r in passed.records if isinstance(r, LossRecord))
-        p = self._probabilities(passed[""].y)[0]
+        p = self.probabilities(passed[""].y)[0]
         best = np.argsort(-p, kind="stable")[:MOST_NAMED]
         own = int(loss.labels[0]) if loss.labels.ndim == 1 else int(loss.labels[0].argmax())
         return {
@@ -176,7 +176,8 @@ class Session:
         names = self.gallery.classes
         return names[label] if label < len(names) else str(label)
 
-    def _probabilities(self, outputs: Array) -> np.ndarray:
+    def probabilities(self, outputs: Array) -> np.ndarray:
+        """The probabilities `(N, classes)` for outputs of the network; they may be NaN."""
         return to_host(probabilities_of(plain(metrics.loss_of(self.model)), outputs))
 
     def _layers(self) -> list[dict[str, Any]]:

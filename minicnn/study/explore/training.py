@@ -15,6 +15,7 @@ from ...training.losses import plain
 from .session import Session
 
 KEPT = 5000  # points of the curve
+SLOWEST = 0.01  # steps per second
 
 
 class Training:
@@ -48,8 +49,12 @@ class Training:
                 "training needs a data set with one class per image: start minicnn explore with "
                 "--data"
             )
-        if batch < 1 or speed < 0:
-            raise ValueError(f"batch={batch}, speed={speed:g}: expected at least 1 image per step")
+        if batch < 1:
+            raise ValueError(f"batch={batch}: expected at least 1 image per step")
+        if speed != 0 and not speed >= SLOWEST:
+            raise ValueError(
+                f"speed={speed:g}: expected at least {SLOWEST} steps per second, or 0 for no limit"
+            )
         optimizer = SGD(self.session.model.parameters(), lr=lr, momentum=momentum)
         self.pause()
         self.session.keep()

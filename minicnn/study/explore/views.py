@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ...device import model_device, to_host, to_input
+from ...device import model_device, to_input
 from ...kernels.dispatch import use
 from ...layers import fuse, no_grad
-from ...training import metrics
-from ...training.losses import plain, probabilities_of
 from .. import look
 from .arrays import finite_range
 from .session import Session
@@ -74,8 +72,7 @@ class Views:
         session, model = self.session, self.session.model
         x = session.gallery.preprocess(pixels)
         model.eval()
-        outputs = fuse(model)(to_input(x, model_device(model)))
-        return to_host(probabilities_of(plain(metrics.loss_of(model)), outputs))
+        return session.probabilities(fuse(model)(to_input(x, model_device(model))))
 
     def _named(self, split: str, index: int) -> dict[str, Any]:
         gallery = self.session.gallery
@@ -98,6 +95,11 @@ class Views:
         with session.lock, use(session.backend):
             model, x = session.model, session.trace[""].x[0]
             if method == "deconvnet":
+                if not layer or layer not in dict(model.named_layers()):
+                    raise ValueError(
+                        f"the layer in view is {layer or 'the image'}; expected a layer of the "
+                        "network, one of whose maps the deconvnet shows"
+                    )
                 found, text = look.deconvnet(model, x, layer, unit), f"map {unit} of {layer}"
             else:
                 label = session.answer()["top"][0]["class"] if class_ < 0 else class_

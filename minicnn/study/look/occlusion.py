@@ -61,8 +61,8 @@ def occluded_probabilities(
     size: the side of the square in pixels; by default a fifth of the shorter side of the image.
     stride: from one place to the next; by default a third of the size. The last square ends at the
         edge of the image.
-    fill: what covers the pixels, a number or one per channel; 0 is the mean of the training images,
-        the paper's gray.
+    fill: what covers the pixels, a number or one per channel, after preprocessing; 0 is the mean
+        that preprocessing subtracts, for most networks that of the training images.
     Returns `(rows, columns)`, or `(N, rows, columns)` for a batch; `positions` says where the
     squares are. Source: Zeiler & Fergus 2013, section 4.2 and figure 7 (d).
     """

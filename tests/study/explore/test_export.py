@@ -91,9 +91,17 @@ def test_explanations_are_the_engines_and_lead_to_the_image(written):
 def test_without_a_data_set_the_image_in_view_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr("minicnn.study.explore.export.MOST_CELLS", 4)
     own = session()
-    own.draw(np.full((28, 28), 90, np.uint8))
     export(own, tmp_path / "page", [])
+    own.draw(np.full((28, 28), 90, np.uint8))
+    export(own, tmp_path / "page", [])  # in place of the earlier one
     assert [one["image"]["text"] for one in states(tmp_path / "page")] == ["your drawing"]
+
+
+def test_the_files_of_others_are_not_overwritten(tmp_path):
+    (tmp_path / "index.html").write_text("mine")
+    with pytest.raises(DataError, match="expected a new or empty folder, or one of an earlier ex"):
+        export(session(), tmp_path, [])
+    assert [(f.name, f.read_text()) for f in tmp_path.iterdir()] == [("index.html", "mine")]
 
 
 def test_a_folder_that_is_a_file(tmp_path):

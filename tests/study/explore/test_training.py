@@ -74,5 +74,8 @@ def test_without_data():
         training.start(lr=0.1, batch=4)
     with pytest.raises(ValueError, match="batch=0"):
         Training(session()).start(lr=0.1, batch=0)
+    for speed in (-1.0, 1e-300, float("nan")):
+        with pytest.raises(ValueError, match=r"speed=.*: expected at least 0.01 steps per second"):
+            Training(session()).start(lr=0.1, batch=1, speed=speed)
     with pytest.raises(ValueError, match="lr=nan"):
         Training(session()).start(lr=float("nan"), batch=1)

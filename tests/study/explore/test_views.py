@@ -47,5 +47,8 @@ def test_what_matters_is_that_of_study_look():
     np.testing.assert_array_equal(
         views.look("saliency", -1, "", 0)[0], look.saliency(own.model, x, best)
     )
+    for layer, name in (("", "the image"), ("loss", "loss")):
+        with pytest.raises(ValueError, match=f"the layer in view is {name}; expected a layer of"):
+            views.look("deconvnet", -1, layer, 0)
     with pytest.raises(ValueError, match="method 'x': expected one of saliency, guided_backprop"):
         views.look("x", 0, "", 0)
