@@ -101,7 +101,7 @@ class Ablation:
         return best(statement.lower), best(statement.higher)
 
     def _mean(self, name: str, measure: Measure) -> float:
-        """The mean over the seeds, in which runs that did not arrive count as all epochs."""
+        """The mean over the seeds, in which a run that did not reach it counts as all epochs."""
         return mean(
             min(v, self.settings["epochs"]) if measure.reached else v
             for v in self.values(name, measure)
@@ -113,11 +113,11 @@ class Ablation:
         lower, higher = self.sides(statement)
         if verdict.reason:
             text += f": {verdict.reason}"
-        if verdict.difference is None:
+        if verdict.difference is None or not (verdict.difference or verdict.half_width):
             return text
         text += ";" if verdict.reason else ":"
         if not verdict.difference:
-            return f"{text} {lower} and {higher} are equal"
+            return f"{text} {lower} and {higher} have the same mean"
         side = "below" if verdict.difference > 0 else "above"
         size = measure.difference(abs(verdict.difference))
         size = f"at least {size}" if verdict.at_least else size

@@ -9,7 +9,8 @@ at most m above B", d + m takes the place of d. The statement
 
     holds           if d + m > h
     does not hold   if d + m < -h
-    is undecided    otherwise: the spread over the seeds is larger than the difference.
+    is undecided    otherwise: the spread over the seeds is larger than the difference, or both
+                    are 0.
 
 Source: Welch 1947, Biometrika 34, 28-35.
 """
@@ -38,7 +39,7 @@ class Verdict:
     """The outcome of one statement.
 
     reason: why it is undecided, or empty. difference, half_width: d and h, None if unknown.
-    at_least: the difference is a lower limit of its size, because a run of one side did not arrive.
+    at_least: the difference is a lower limit of its size, because a run of one side was too short.
     """
 
     outcome: Outcome
@@ -59,12 +60,12 @@ def judge(
     """Decide whether `lower` is lower than `higher`, given one value of the measure per seed.
 
     margin: the tolerance m. exact: the measure does not depend on the seed, so one is enough.
-    limit: the largest value that the runs could show. A run that did not arrive has the value inf;
-    it counts as `limit`, so the difference can only be larger than the one computed.
+    limit: the largest value that the runs could show. A run that did not reach it has the value
+    inf; it counts as `limit`, so the difference can only be larger than the one computed.
     """
     late = [any(map(math.isinf, values)) for values in (lower, higher)]
     if all(late):
-        return Verdict(Outcome.UNDECIDED, "on both sides there are runs that did not arrive")
+        return Verdict(Outcome.UNDECIDED, "runs on both sides did not reach it")
     if any(late) and limit is None:
         raise ValueError("judge: there are infinite values; expected a limit")
     sides = [[limit if math.isinf(v) else v for v in side] for side in (lower, higher)]  # type: ignore[misc]
@@ -73,13 +74,14 @@ def judge(
         return Verdict(Outcome.UNDECIDED, "one seed has no spread", difference)
     decided = abs(difference + margin) > (half_width or 0.0)
     outcome = Outcome.HOLDS if difference + margin > 0 else Outcome.FAILS
-    # What a run that did not arrive would have shown speaks against the side that it is on.
+    # What a run that did not reach it would have shown speaks against the side that it is on.
     against = (late[0] and outcome is Outcome.HOLDS) or (late[1] and outcome is Outcome.FAILS)
     if not decided:
-        reason = "the spread over the seeds is larger than the difference"
+        spread = "the spread over the seeds is larger than the difference"
+        reason = spread if half_width else "the two are equal"
         return Verdict(Outcome.UNDECIDED, reason, difference, half_width)
     if against:
-        return Verdict(Outcome.UNDECIDED, "some of the runs did not arrive", difference)
+        return Verdict(Outcome.UNDECIDED, "some of the runs did not reach it", difference)
     return Verdict(outcome, "", difference, half_width, at_least=any(late))
 
 

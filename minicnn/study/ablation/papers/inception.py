@@ -73,7 +73,11 @@ CLAIM = Claim(
             "reduced", "naive", MACS, "without reductions, the cost blows up within a few stages"
         ),
         Statement(
-            "reduced", "naive", TEST_ERROR, "low-dimensional embeddings keep the information", POINT
+            "reduced",
+            "naive",
+            TEST_ERROR,
+            "even low-dimensional embeddings might contain a lot of information",
+            POINT,
         ),
     ],
     limit=10_000,

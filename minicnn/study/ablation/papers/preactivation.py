@@ -6,7 +6,7 @@ from ..networks import RESNET, registered
 CLAIM = Claim(
     name="preactivation",
     title="Pre-activation lowers the test error of deep residual networks",
-    source="He et al. 2016, section 4 and table 2",
+    source="He et al. 2016, section 4 and table 3",
     setting="56 layers, few images and epochs; the paper has 110 to 1001 layers, and a difference "
     "that grows with the depth",
     variants={
