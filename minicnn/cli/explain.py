@@ -81,8 +81,8 @@ def explain_command(options: ExplainOptions) -> None:
     place = _place(traced[options.layer], options.what, options.at)
     found = explain(traced, options.layer, options.what, place)
     if options.as_json:
-        told = found.to_json(options.terms, options.largest)
-        print(json.dumps(told, indent=1, ensure_ascii=False))
+        plain = found.to_json(options.terms, options.largest)
+        print(json.dumps(plain, indent=1, ensure_ascii=False))
         return
     console.print(found.to_text(options.terms or 20, options.largest), soft_wrap=True)
     if options.code and found.source:

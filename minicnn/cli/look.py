@@ -145,7 +145,7 @@ def guided_command(options: GradientOptions) -> None:
 @look_app.command("gradcam")
 @with_options(CamOptions)
 def gradcam_command(options: CamOptions) -> None:
-    """Grad-CAM (Selvaraju et al. 2017): the regions that speak for a class."""
+    """Grad-CAM (Selvaraju et al. 2017): the regions that support a class."""
     view = View(options, "gradcam")
     layer = options.layer or look.last_maps(view.network, view.x[:1])
     found = look.grad_cam(view.network, view.x, options.class_, layer)
@@ -174,8 +174,7 @@ def deconv_command(options: DeconvOptions) -> None:
     view = View(options, "deconv")
     layer, unit = options.layer, parse_unit(options.unit)
     found = look.deconvnet(view.network, view.x, layer, unit)
-    answers = look.unit_answers(view.network, view.x, layer, unit)
-    boxes = [answer.box for answer in answers]
+    boxes = [one.box for one in look.unit_activations(view.network, view.x, layer, unit)]
     view.draw(figures.gradients, found, view.facts(layer=layer, unit=unit), boxes=boxes)
 
 
@@ -198,8 +197,8 @@ class View:
         """For each image the class with its score, or the unit with its activation."""
         if layer is not None and unit is not None:
             return [
-                f"{layer}, unit {answer.unit}: {answer.activation:.3g}"
-                for answer in look.unit_answers(self.network, self.x, layer, unit)
+                f"{layer}, unit {one.unit}: {one.activation:.3g}"
+                for one in look.unit_activations(self.network, self.x, layer, unit)
             ]
         return [
             f"{figures.shortened(one.name)} {one.probability:.1%}, score {one.score:.2f}"

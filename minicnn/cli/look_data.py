@@ -91,7 +91,7 @@ class FilterOptions:
 @look_app.command("patches")
 @with_options(PatchOptions)
 def patches_command(options: PatchOptions) -> None:
-    """The test images to which units answer most, and the patterns in them.
+    """The test images that activate units most, and the patterns in them.
 
     As Zeiler & Fergus 2013, figure 2: the receptive field, and below it the deconvnet's projection.
     """

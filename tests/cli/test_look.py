@@ -47,7 +47,7 @@ def test_a_unit(run, checkpoint, tmp_path):
     network = minicnn.load(checkpoint)
     for command in ("guided", "deconv"):
         said = run("look", command, checkpoint, "0.png", *unit)
-        (answer,) = look.unit_answers(network, network_inputs(network, "0.png"), "C3", 4)
+        (answer,) = look.unit_activations(network, network_inputs(network, "0.png"), "C3", 4)
         assert f"0.png: C3, unit {answer.unit}: {answer.activation:.3g}" in said
         (tmp_path / "a.png").unlink()
 

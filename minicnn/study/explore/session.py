@@ -127,7 +127,7 @@ class Session:
         return found[name]
 
     def explain(self, path: str, what: str, index: tuple[int, ...], view: Page) -> dict[str, Any]:
-        """How one number was made, in plain values; `view` tells which of the terms to show."""
+        """How one number was made, in plain values; `view` has which of the terms to show."""
         with self.lock:
             return page(explain(self.trace, path, what, index), view)
 

@@ -1,4 +1,4 @@
-"""What matters to a network: maps of an image, patches that a unit answers to, its mistakes.
+"""What matters to a network: maps of an image, patches that activate a unit, its mistakes.
 
 Every function takes a network as it is, changes nothing in it, and returns arrays or records.
 `figures` draws them; `minicnn look` is the same on the command line.
@@ -10,23 +10,23 @@ from .gradients import deconvnet, guided_backprop, saliency
 from .mistakes import Mistake, Mistakes, mistakes
 from .occlusion import occluded_probabilities, occlusion
 from .patches import (
-    Answer,
     Patch,
+    UnitActivation,
     top_patches,
     top_patches_of_units,
-    unit_answers,
+    unit_activations,
     unit_count,
 )
 from .target import Class, Scored, Unit, scored
 
 __all__ = [
-    "Answer",
     "Class",
     "Mistake",
     "Mistakes",
     "Patch",
     "Scored",
     "Unit",
+    "UnitActivation",
     "deconvnet",
     "grad_cam",
     "guided_backprop",
@@ -39,6 +39,6 @@ __all__ = [
     "scored",
     "top_patches",
     "top_patches_of_units",
-    "unit_answers",
+    "unit_activations",
     "unit_count",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...kernels.geometry import padding_pairs, pair
 from ...kernels.types import Shape
 from ...layers import (
     Activation,
@@ -121,7 +122,7 @@ def _walk(layer: Any, axes: Axes, shape: Shape, name: str) -> Iterator[tuple[str
         output = layer.output_shape(shape)
         lengths = output[1:3] if len(output) == 4 else (1, 1)
         for child_name, _ in layer.named_layers():
-            if child_name:  # the layer does not tell how it runs those inside
+            if child_name:  # how the layer runs those inside is not known
                 yield join(name, child_name), _through(axes, (None, None), lengths), output
         axes, shape = _through(axes, window(layer, shape) or (None, None), lengths), output
     yield name, axes, shape
@@ -151,10 +152,9 @@ def window(layer: Layer, shape: Shape) -> tuple[Window, Window] | None:
     own: Any = layer
     if not all(hasattr(layer, name) for name in ("kernel_size", "stride", "padding")):
         return None
-    dilation = getattr(layer, "dilation", (1, 1))
-    rows, columns = (
-        (own.kernel_size[i], own.stride[i], own.padding[i][0], dilation[i]) for i in (0, 1)
-    )
+    kernel, stride = pair(own.kernel_size, "kernel_size"), pair(own.stride, "stride")
+    padding, dilation = padding_pairs(own.padding), pair(getattr(layer, "dilation", 1), "dilation")
+    rows, columns = ((kernel[i], stride[i], padding[i][0], dilation[i]) for i in (0, 1))
     return rows, columns
 
 

@@ -1,4 +1,4 @@
-"""Grad-CAM: which regions of the image speak for a class, at the resolution of a layer's maps."""
+"""Grad-CAM: which regions of the image support a class, at the resolution of a layer's maps."""
 
 from typing import Any
 

@@ -25,8 +25,8 @@ def occlusion(
 
         M[i, j] = p - mean of p' over all squares that cover the pixel (i, j)
 
-    p' is the probability with a square of the image covered. Positive where the image has what
-    speaks for the class; negative where it has what speaks against it.
+    p' is the probability with a square of the image covered. Positive where the image
+    supports the class; negative where it contradicts it.
 
     The arguments are those of `occluded_probabilities`.
     Returns `(H, W)`, or `(N, H, W)` for a batch.

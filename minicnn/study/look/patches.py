@@ -1,4 +1,4 @@
-"""The images, and the patches in them, to which a unit answers most strongly."""
+"""The images, and the patches in them, that activate a unit most."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Patch:
 
 
 def top_patches(model: Layer, images: Any, layer: str, unit: int, count: int = 9) -> list[Patch]:
-    """The `count` images to which unit `unit` of a layer answers most, the strongest first.
+    """The `count` images that activate unit `unit` of a layer most, the strongest first.
 
     Of each image only the strongest place counts; of equal ones the first.
 
@@ -77,7 +77,7 @@ def top_patches_of_units(
 
 
 @dataclass(frozen=True)
-class Answer:
+class UnitActivation:
     """The activation of a unit for one image, its place `(row, column, k)` or `(k,)`, its box."""
 
     unit: tuple[int, ...]
@@ -85,8 +85,8 @@ class Answer:
     box: Box
 
 
-def unit_answers(model: Layer, x: Any, layer: str, unit: Unit) -> list[Answer]:
-    """How a unit answers to each image, and the pixels that it reads.
+def unit_activations(model: Layer, x: Any, layer: str, unit: Unit) -> list[UnitActivation]:
+    """The activation of a unit for each image, and the pixels that it reads.
 
     The arguments are those of `deconvnet`.
     """
@@ -96,7 +96,8 @@ def unit_answers(model: Layer, x: Any, layer: str, unit: Unit) -> list[Answer]:
     field = receptive_fields(model, batch.shape[1:])[name]
     places = unit_places(name, y, unit)
     return [
-        Answer(place, float(y[i, *place]), field.box(*place[:-1])) for i, place in enumerate(places)
+        UnitActivation(place, float(y[i, *place]), field.box(*place[:-1]))
+        for i, place in enumerate(places)
     ]
 
 

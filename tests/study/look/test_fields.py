@@ -108,13 +108,20 @@ class Shifted(Own):
     kernel_size, stride, padding = (3, 3), (1, 1), ((1, 1), (1, 1))
 
 
+class Plain(Own):
+    """The same in plain integers."""
+
+    kernel_size, stride, padding = 3, 1, 1
+
+
 def test_a_layer_that_minicnn_does_not_define_may_read_everything():
     conv = Conv2d(3, 3, 3, padding=1)
     model = Network(conv, Own(), input_shape=(9, 8, 3))
     fields = look.receptive_fields(model)
     assert fields["0"].box(4, 4) == (3, 3, 6, 6)
     assert fields["1"].box(4, 4) == fields["1.inner"].box(4, 4) == (0, 0, 9, 8)
-    fields = look.receptive_fields(Network(conv, Shifted()), (9, 8, 3))
-    assert fields["1"].box(4, 4) == (2, 2, 7, 7)
+    for kind in (Shifted, Plain):
+        fields = look.receptive_fields(Network(conv, kind()), (9, 8, 3))
+        assert fields["1"].box(4, 4) == (2, 2, 7, 7)
     with pytest.raises(ValueError, match=r"input_shape=\(\): expected \(H, W, C\)"):
         look.receptive_fields(Network(conv))

@@ -69,11 +69,11 @@ def test_answers_of_a_unit():
     forward(model.eval(), tensor(x), torch.relu, kept)
     y = kept["norm1"].detach().numpy().transpose(0, 2, 3, 1)
     fields = look.receptive_fields(model)
-    for i, answer in enumerate(look.unit_answers(model, x, "norm1", 2)):
+    for i, answer in enumerate(look.unit_activations(model, x, "norm1", 2)):
         assert answer.activation == pytest.approx(y[i, ..., 2].max(), rel=1e-9)
         assert y[i, *answer.unit] == pytest.approx(answer.activation, rel=1e-9)
         assert answer.box == fields["norm1"].box(*answer.unit[:2])
-    (answer,) = look.unit_answers(model, x[0], "fc1", 3)
+    (answer,) = look.unit_activations(model, x[0], "fc1", 3)
     assert (answer.unit, answer.box) == ((3,), (0, 0, 14, 14)), "no window reads the last row"
     assert look.unit_count(model, "norm1", x[0]) == 6
 
