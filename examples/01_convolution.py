@@ -1,13 +1,14 @@
 # %% [markdown]
 """One convolution by hand.
 
-A filter slides over an image. At each place, the pixels below it are multiplied by its weights and
-summed up. Here four loops do it, and minicnn's own function gives the same numbers.
+A filter slides over an image. At each place, the pixels below it are multiplied by its weights, and
+the products are added up. Here four loops do it, and minicnn's own function gives the same numbers.
+In mathematics this is a cross-correlation; a convolution would also flip the filter.
 
 Arrays are `(N, H, W, C)`: images, rows, columns, channels. Weights are `(kH, kW, C, K)` for K
-filters. Without padding the output has H - kH + 1 rows.
+filters. With stride 1 and no padding, the output has H - kH + 1 rows.
 
-Change: give `conv2d` in the last cell stride=2 or padding=1.
+Change: give `conv2d` in the last cell stride=2, or padding=1, which is a border of zeros.
 Then: the maps have 3 rows with stride=2, as every second place is left out, and 8 with padding=1.
 """
 
@@ -20,7 +21,7 @@ from minicnn.study import plots
 
 image = np.zeros((6, 6))
 image[:, 3:] = 1  # dark on the left, bright on the right
-kernel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])  # Sobel: bright on the right of it?
+kernel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])  # Sobel: is it brighter on the right?
 
 y = np.zeros((4, 4))
 for p in range(4):  # the row of the output

@@ -2,13 +2,14 @@
 """The gradient of a convolution, and a check by finite differences.
 
 Training needs the derivative of the loss with respect to every weight and pixel. `dy` is the
-gradient of the loss with respect to the output. Each output was a sum of products, so each product
-passes `dy` on: to the weight times the pixel, and to the pixel times the weight.
+gradient of the loss with respect to the output. Each output is a sum of products of a weight and a
+pixel. So each product adds dy * pixel to the gradient of its weight, and dy * weight to the
+gradient of its pixel.
 
-A derivative can always be checked: move one number a little, and see how much the loss changes.
+A derivative can be checked: change one number a little, and measure how much the loss changes.
 
-Change: in the loops, write `dx[...] =` in place of `dx[...] +=`.
-Then: "dx equal" becomes False, because a pixel in several windows keeps only the last one.
+Change: in the loops, `+=` to `=` in the line of dx.
+Then: "dx equal" becomes False, because a pixel in several windows keeps only the last product.
 """
 
 # %%
@@ -49,7 +50,7 @@ print(f"computed {dw[0, 0, 0, 0]:.8f}")
 
 # %% [markdown]
 # `check_gradients` does this for a whole layer, in random directions, and gives a verdict. It needs
-# float64: in float32 the differences drown in rounding.
+# float64: in float32 the rounding errors are as large as the differences.
 
 
 # %%

@@ -1,10 +1,11 @@
 # %% [markdown]
-"""Pooling, and who won.
+"""Pooling, and which pixel gets the gradient.
 
 Max pooling keeps the largest pixel of each window. In backward, only that pixel gets the gradient,
-as the others did not change the output. Average pooling gives every pixel an equal share.
+as a small change of another one does not change the output. Average pooling gives every pixel an
+equal share.
 
-Change: stride=2 in place of stride=1.
+Change: stride=1 to stride=2 in `MaxPool2d`.
 Then: the windows do not overlap any more, no pixel wins twice, and dx has a single 1 per window.
 """
 
@@ -23,7 +24,7 @@ y = pool.forward(x)
 print(y[0, :, :, 0])
 
 # %% [markdown]
-# With a gradient of 1 for every output, `dx` counts the windows that a pixel has won.
+# With a gradient of 1 for every output, `dx` counts the windows in which a pixel is the largest.
 
 # %%
 wins = pool.backward(np.ones_like(y))
@@ -39,8 +40,8 @@ y = average.forward(x)
 print(average.backward(np.ones_like(y))[0, :, :, 0])
 
 # %% [markdown]
-# On a digit of 32 x 32 pixels: pooling three times. Strokes survive in the maximum, and fade in the
-# average.
+# On a digit of 32 x 32 pixels: pooling three times. Strokes stay bright in the maximum, and fade in
+# the average.
 
 # %%
 digit = data.digits()[0].images[:1].astype(np.float32)

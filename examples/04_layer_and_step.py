@@ -5,7 +5,7 @@ A layer holds parameters. `forward` computes y and keeps what `backward` needs. 
 dx and adds to the `grad` of each parameter. A step moves every parameter against its gradient:
 w = w - lr * dw.
 
-For a small step the loss falls by lr * |gradient|^2. That is what "gradient" means.
+For a small step the loss falls by about lr * |gradient|^2. That is what "gradient" means.
 
 Change: lr from 0.001 to 0.1, then to 2.
 Then: at 0.1 the loss still falls, but less than predicted; at 2 the step is too long and it rises.

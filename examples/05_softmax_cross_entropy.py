@@ -6,7 +6,7 @@ p = exp(z) / sum(exp(z)). The loss is -log of the probability of the true class.
 p minus 1 at the true class, divided by the number of images.
 
 Change: the label from 0 to 2, the least probable class.
-Then: the loss rises from 0.17 to 3.17, and the gradient is largest at class 2.
+Then: the loss rises from 0.17 to 3.17, and the gradient is largest in size at class 2.
 """
 
 # %%
@@ -43,8 +43,8 @@ print(
 )
 
 # %% [markdown]
-# A new network knows nothing: all of its logits are nearly equal. Its loss must be near log(10) for
-# ten classes. If yours starts much higher, the first weights are too large.
+# The logits of an untrained network are nearly equal, so its loss must be near log(10) for ten
+# classes. If yours starts much higher, the initial weights are too large.
 
 # %%
 equal = np.zeros((4, 10))

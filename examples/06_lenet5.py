@@ -4,9 +4,9 @@
 1,438 digits for training and 359 for the test are part of minicnn. Every epoch shows each training
 image once, in batches of 64. The test images are never trained on.
 
-Change: `data.digits()` to `data.mnist()`, which downloads 60,000 digits once, or the seed.
-Then: MNIST gives 98 to 99 % after 3 epochs. Another seed changes the digits behind the point; the
-same seed gives the same numbers to the last digit, however often you run it.
+Change: `data.digits()` to `data.mnist()`, which downloads 70,000 digits once; or one of the seeds.
+Then: MNIST gives 98 to 99 % after 3 epochs. Another seed gives a slightly different accuracy. On
+one computer, the same seeds give the same numbers, however often you run it.
 """
 
 # %%
@@ -20,8 +20,8 @@ model = models.create("lenet5", seed=0)
 print(model)
 
 # %% [markdown]
-# Images are bytes. `preprocess` makes float32 numbers around 0 of them, as the network expects. The
-# loader shuffles and makes batches.
+# Images are bytes. `preprocess` turns them into float32 numbers around 0, as the network expects.
+# The loader shuffles the images and makes batches.
 
 # %%
 preprocess = training.metrics.preprocess_of(model)
@@ -42,7 +42,7 @@ for epoch in range(1, 9):
     print(f"epoch {epoch}: loss {total / len(train):.4f}, test accuracy {result.accuracy:.2%}")
 
 # %% [markdown]
-# Which digits are taken for which? A row per true class, a column per prediction.
+# Which digits does it confuse? A row per true class, a column per prediction.
 
 # %%
 print(result)

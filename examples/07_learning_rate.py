@@ -8,7 +8,7 @@ suggests one (Smith 2017).
 A tenth of the training images is held out. Curves and the best epoch are judged by these validation
 images; the test images are only for the number at the very end.
 
-Change: the list of rates, for example to 0.3; then momentum=0.9 to momentum=0.0.
+Change: the largest of the three rates from 1.0 to 0.3; then momentum=0.9 to momentum=0.0.
 Then: at 0.3 the network only guesses. Without momentum, 0.0005 learns almost nothing, because
 momentum of 0.9 makes the steps about ten times as long.
 """
@@ -52,9 +52,11 @@ for lr in (0.0005, 0.02, 1.0):
     )
 
 # %% [markdown]
-# How to read the curves: both still falling: train longer. Training falls, validation rises: the
-# network learns its images by heart; more data or augmentation helps. Here validation is below
-# training, because the recipe shifts the training images at random.
+# How to read the curves. If both losses still fall, train longer. If the training loss falls and
+# the validation loss rises, the network overfits: it memorizes its images. More data or
+# augmentation helps. Here the validation loss is the lower one, for two reasons: the recipe shifts
+# the training images at random, which makes them harder, and the training loss is a mean over the
+# whole epoch.
 
 # %%
 plots.curves(histories[0.02], "07_curves.png", "lr 0.02")

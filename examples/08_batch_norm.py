@@ -5,11 +5,11 @@ Batch norm subtracts the mean of each channel over the batch and divides by its 
 then a trained scale and shift follow (Ioffe & Szegedy 2015). Activations then have the same scale
 in every layer, whatever the weights are.
 
-Here the first weights are too small on purpose, as if nobody had thought about them.
+Here the initial weights are too small on purpose, as if nobody had thought about them.
 
 Change: FACTOR to 1.0, and lr to 0.02.
 Then: without batch norm, too, the scale stays near 1 in all layers, and the network begins to
-learn, but more slowly.
+learn, but more slowly than with it.
 """
 
 # %%
@@ -62,8 +62,8 @@ for with_norm in (False, True):
     print(f"training loss {last['train_loss']:.3f}, test accuracy {last['test_accuracy']:.2%}")
 
 # %% [markdown]
-# In evaluation there may be no batch: then batch norm uses running averages of its statistics, and
-# one image gives the same result as a hundred.
+# In evaluation a batch may be a single image. So batch norm uses running averages of its
+# statistics, and an image has the same result alone as among a hundred.
 
 # %%
 net.eval()

@@ -1,7 +1,8 @@
 # %% [markdown]
 """Your own layer: forward, backward, output_shape, and a check.
 
-PReLU has one trained slope per channel for negative values (He et al. 2015):
+PReLU has one trained slope per channel for negative values (He et al. 2015a, "Delving deep into
+rectifiers"):
 
     y = x          for x > 0            dx = dy              for x > 0
     y = slope * x  elsewhere            dx = slope * dy      elsewhere

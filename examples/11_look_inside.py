@@ -21,16 +21,16 @@ training.fit(model, train, test, epochs=6, progress=False)
 print(f"test accuracy {training.evaluate(model, test).accuracy:.2%}")
 
 # %% [markdown]
-# **What it gets wrong.** The mistakes, the surest first: true class, prediction, its probability.
+# **What it gets wrong.** The most confident mistakes first: true class, prediction, probability.
 
 # %%
 predictions = predict(model, test.images, top=1)
 guess = np.array([int(p.class_name) for p in predictions])
-sure = np.array([p.probability for p in predictions])
+confidence = np.array([p.probability for p in predictions])
 wrong = np.flatnonzero(guess != test.labels)
-wrong = wrong[np.argsort(-sure[wrong])]
-captions = [f"{test.labels[i]} as {guess[i]}: {sure[i]:.0%}" for i in wrong]
-print(f"{len(wrong)} of {len(test)} are wrong; the surest: {captions[0]}")
+wrong = wrong[np.argsort(-confidence[wrong])]
+captions = [f"{test.labels[i]} as {guess[i]}: {confidence[i]:.0%}" for i in wrong]
+print(f"{len(wrong)} of {len(test)} are wrong; the most confident: {captions[0]}")
 plots.images(test.images[wrong[:8]], "11_mistakes.png", captions[:8], columns=8)
 
 # %% [markdown]

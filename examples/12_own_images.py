@@ -2,11 +2,12 @@
 """Your own network on your own images.
 
 Images are in class folders: `12_shapes/circle/0.png`. Here a few lines of Pillow draw them, so that
-you can see the form; then put your own folders in their place.
+you can see the layout; then put your own folders in their place. Every fifth image of a class is a
+test image.
 
 Change: `folder` to one of your own, with a folder of images per class, and `new` to a folder of
 images to predict.
-Then: the classes are called like your folders. `data.load` also reads tar and zip files.
+Then: the classes have the names of your folders. `data.load` also reads tar and zip files.
 """
 
 # %%
@@ -49,7 +50,8 @@ if not folder.exists():  # images of your own stay as they are
 # %%
 train, test = data.load(str(folder), 32)
 print(f"{len(train)} images for training, {len(test)} for the test: {', '.join(train.classes)}")
-plots.images(train.images[::12], "12_samples.png", [train.classes[k] for k in train.labels[::12]])
+some = train[:: max(1, len(train) // 20)]
+plots.images(some.images, "12_samples.png", [train.classes[k] for k in some.labels])
 
 # %% [markdown]
 # A network of your own. `preprocess` says how pixels become numbers around 0. The network keeps it,

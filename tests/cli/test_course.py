@@ -39,6 +39,8 @@ CHANGES = [
     (4, "lr = 0.001", "lr = 0.1", r"predicted fall 1\.2\d+\nmeasured fall  1\.[01]"),
     (4, "lr = 0.001", "lr = 2", r"measured fall  -"),
     (5, "np.array([0])", "np.array([2])", r"loss 3\.1698 gradient \[ 0\.8438  0\.1142 -0\.958 \]"),
+    (7, "(0.0005, 0.02, 1.0)", "(0.0005, 0.02, 0.3)", r"lr 0\.3: training loss 2\.3"),
+    (9, "DEPTH = 16", "DEPTH = 2", r"first block (1\.\de-04|9\.\de-05), .*\n.* loss 2\.2"),
     (10, " * negative)", ")", r"slope +WRONG"),
 ]
 
@@ -107,7 +109,7 @@ def test_the_list_has_every_step(run):
     printed = run("course")
     for step in STEPS:
         assert f"{step.number:2}  {step.title}\n" in printed
-    assert "change  stride=2 in place of stride=1." in printed
+    assert "change  stride=1 to stride=2 in `MaxPool2d`." in printed
 
 
 def test_a_step_is_printed_and_run(tmp_path):
