@@ -201,7 +201,7 @@ class View:
                 for one in look.unit_activations(self.network, self.x, layer, unit)
             ]
         return [
-            f"{figures.shortened(one.name)} {one.probability:.1%}, score {one.score:.2f}"
+            f"{figures.shortened(one.name)} ({one.probability:.1%}, score {one.score:.2f})"
             for one in look.scored(self.network, self.x, class_)
         ]
 

@@ -104,7 +104,8 @@ class Trace:
         if path in names:
             raise ValueError(
                 f"{path}: this layer was not called; an auxiliary classifier is called only in "
-                "training: trace(..., training=True)"
+                "training: trace(..., training=True); a layer of your own calls a child as "
+                "self.child(x), not self.child.forward(x)"
             )
         near = difflib.get_close_matches(path, self._by_path, 3)
         top = [name for name in self._by_path if name and "." not in name]

@@ -127,8 +127,12 @@ def array_of(record: Record, what: str) -> tuple[str, Array]:
     if what not in arrays and what.startswith("d") and what[1:] in record.gradients:
         what = what[1:]
     if what not in arrays:
-        is_frozen = what in record.parameters and what not in record.layer.buffers
-        reason = "is frozen: it has no gradient" if is_frozen else "is not there"
+        is_parameter = what in record.parameters and what not in record.layer.buffers
+        reason = "is not there"
+        if record.dy is None and (is_parameter or what in ("dx", "dy")):
+            reason = "is not there: no container called the layer's `backpropagate`"
+        elif is_parameter:
+            reason = "is frozen: it has no gradient"
         raise ValueError(
             f"{record.path or record.kind}: {what} {reason}; expected one of {', '.join(arrays)}"
         )

@@ -73,6 +73,6 @@ def last_maps(model: Layer, x: Any) -> str:
 
 
 def enlarged(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A map `(h, w)` interpolated linearly to `(H, W)`; the centers of the corners stay fixed."""
+    """A map `(h, w)` interpolated linearly to `(H, W)`; both have the same outer edges."""
     image = Image.fromarray(array.astype(np.float32))
     return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))

@@ -76,6 +76,28 @@ class Explained(Own):
         return Parts("y = 3 x", terms, type(self).forward) if what == "y" else None
 
 
+class Direct(Layer):
+    """Calls forward and backward of its children itself, past the hooks."""
+
+    def __init__(self):
+        self.first, self.second = Linear(3, 3), Linear(3, 3)
+
+    def forward(self, x):
+        return self.second.forward(self.first(x))
+
+    def backward(self, dy):
+        return self.first.backward(self.second.backward(dy))
+
+
+def test_children_that_are_called_past_the_hooks():
+    traced = trace(Direct(), np.ones((1, 3), np.float32), dy=np.ones((1, 3), np.float32))
+    for what in ("w", "dx", "dy"):
+        with pytest.raises(ValueError, match=rf"first: {what} is not there: no container called"):
+            explain(traced, "first", what, (0, 0))
+    with pytest.raises(ValueError, match=r"second: this layer was not called; .*self\.child\(x\)"):
+        explain(traced, "second", "y", (0, 0))
+
+
 def explained(layer, what, index=(0, 0)):
     x = np.arange(6.0).reshape(2, 3)
     return explain(trace(layer.astype("float64"), x, dy=np.ones((2, 3))), "", what, index)

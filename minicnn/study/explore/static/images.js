@@ -24,7 +24,7 @@ function answerRow(one, label) {
   const row = element("li", one.class === label ? "right" : "");
   const bar = element("span", "bar");
   bar.style.width = `${100 * one.p}%`;
-  row.append(bar, element("span", "class", one.name), element("span", "number", `${(100 * one.p).toFixed(1)} %`));
+  row.append(bar, element("span", "class", one.name), element("span", "number", `${(100 * one.p).toFixed(1)}%`));
   return row;
 }
 

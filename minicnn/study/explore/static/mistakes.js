@@ -26,10 +26,10 @@ function buildWrong() {
 
 function drawWrong(box, found) {
   const rate = (100 * found.count) / found.tested;
-  const text = `${count(found.count)} of ${count(found.tested)} images wrong (${rate.toFixed(2)} %); the most confident mistakes first.`;
+  const text = `${count(found.count)} of ${count(found.tested)} images wrong (${rate.toFixed(2)}%); the most confident mistakes first.`;
   const grid = element("div", "gallery");
   for (const one of found.images) {
-    grid.append(galleryImage(one, `${one.label}, not ${one.guess} (${(100 * one.p).toFixed(0)} %)`));
+    grid.append(galleryImage(one, `${one.label}, not ${one.guess} (${(100 * one.p).toFixed(0)}%)`));
   }
   box.replaceChildren(element("p", "", text), grid);
 }

@@ -37,7 +37,7 @@ function drawStep(box, { before, after, steps }) {
   const answer = element("tr");
   answer.append(element("th", "", "most probable class", { scope: "row" }));
   for (const { top } of [before, after]) {
-    answer.append(element("td", "number", `${top[0].name} (${(100 * top[0].p).toFixed(1)} %)`));
+    answer.append(element("td", "number", `${top[0].name} (${(100 * top[0].p).toFixed(1)}%)`));
   }
   table.append(head, loss, answer);
   box.replaceChildren(table, element("p", "", `${count(steps)} ${steps === 1 ? "step" : "steps"} since the weights were loaded.`));
@@ -173,7 +173,7 @@ function drawCurves() {
   });
   line(pen, smooth, style.getPropertyValue("--accent"), 2);
   const hits = points.slice(-20).reduce((sum, p) => sum + p[2], 0) / Math.min(20, points.length);
-  $("train-text").textContent = `step ${count(points[points.length - 1][0])}: mean loss ${format(mean, 3)}, ${(100 * hits).toFixed(1)} % of the images in the last 20 batches right`;
+  $("train-text").textContent = `step ${count(points[points.length - 1][0])}: mean loss ${format(mean, 3)}, ${(100 * hits).toFixed(1)}% of the images in the last 20 batches right`;
 }
 
 function line(pen, points, color, width) {
