@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
+from werkzeug.wsgi import get_host
 
 from ...errors import MinicnnError
 from .arrays import maps_of
@@ -83,7 +84,7 @@ class App:
         """The WSGI interface."""
         request = OwnRequest(environ)
         try:
-            assert request.host  # raises for a host name that is not this machine's
+            get_host(environ, request.trusted_hosts)  # raises for any other name
             response = self._respond(request)
         except HTTPException as error:
             response = as_json({"error": error.description}, error.code or 500)
