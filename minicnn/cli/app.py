@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from .. import __version__, data, weights
+from .. import __version__, data, registry, weights
 from ..device import DEVICES, PRECISIONS, set_precision, validate_device
 from ..errors import MinicnnError
 from ..kernels import dispatch
@@ -146,6 +146,25 @@ def load_network(path: str | Path, device: str = "cpu", model: str | None = None
     network = cast(Network, weights.load(path, name=model and find_entry(model).name))
     network.to(device)
     return network
+
+
+def find_network(
+    model: str, own: str | None, option: list[str] | None, seed: int | None = None
+) -> Network:
+    """The network in a .safetensors file, or the one of that name or FILE.py:FUNCTION.
+
+    own, option: `--model`, for a file only, and `--option`, for a name only.
+    """
+    options = parse_options(option)
+    if model.endswith(".safetensors"):
+        if options:
+            raise ValueError(
+                f"--option {next(iter(options))}: the options of {model} are in the file"
+            )
+        return load_network(model, model=own)
+    if own:
+        raise ValueError(f"--model {own}: expected a .safetensors file to load; {model} is none")
+    return registry.create(find_entry(model, options).name, seed=seed, **options)
 
 
 def parse_options(flags: list[str] | None) -> dict[str, Any]:

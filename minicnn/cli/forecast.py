@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .. import registry
 from ..layers import Network
 from ..layers.init import skip_init
 from ..machine import Machine, this_machine
 from ..study.forecast import GIB, Forecast, forecast, largest_batch, what_if
 from ..training.optimizers import OPTIMIZERS
-from .app import ModelFlag, OptionFlags, app, console, load_network, parse_input_size, parse_options
-from .own import find_entry
+from .app import ModelFlag, OptionFlags, app, console, find_network, parse_input_size
 from .profile import InputFlag, NetworkArgument
 from .tables import print_table
 
@@ -45,12 +43,8 @@ def forecast_command(
     option: OptionFlags = None,
 ) -> None:
     """The time and memory of a step before it runs, and the largest batch that fits."""
-    options = parse_options(option)
-    if model.endswith(".safetensors"):
-        network = load_network(model, model=own)
-    else:
-        with skip_init():
-            network = registry.create(find_entry(model, options).name, **options)
+    with skip_init():
+        network = find_network(model, own, option)
     shape = parse_input_size(input_size, network.input_shape)
     chosen = _variants(variants or [], network, batch, shape)
     machine = this_machine(remeasure)

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from .. import registry
 from ..layers.init import skip_init
 from ..study.graph import graph
 from .app import (
@@ -13,11 +12,10 @@ from .app import (
     OptionFlags,
     app,
     console,
-    load_network,
+    find_network,
     parse_input_size,
-    parse_options,
 )
-from .own import find_entry, short_name
+from .own import short_name
 from .profile import InputFlag, NetworkArgument
 
 
@@ -39,11 +37,7 @@ def graph_command(
 
     path = out or Path(f"{Path(short_name(model)).stem}.png")
     plots.validate_target(path)
-    options = parse_options(option)
-    if model.endswith(".safetensors"):
-        network = load_network(model, model=own)
-    else:
-        with skip_init():
-            network = registry.create(find_entry(model, options).name, **options)
+    with skip_init():
+        network = find_network(model, own, option)
     graph(network, parse_input_size(input_size, network.input_shape), path, unfold)
     console.print(f"picture: {path}", soft_wrap=True)

@@ -17,11 +17,9 @@ from .app import (
     OptionFlags,
     app,
     console,
-    load_network,
+    find_network,
     parse_input_size,
-    parse_options,
 )
-from .own import find_entry
 from .tables import print_table, show_probe, summary_table
 
 
@@ -51,13 +49,8 @@ def summary(
     option: OptionFlags = None,
 ) -> None:
     """The layers of a network: kernel, stride, output size, memory, parameters, MACs, ..."""
-    options = parse_options(option)
     with nullcontext() if with_probe else skip_init():
-        network = (
-            load_network(model, model=own)
-            if model.endswith(".safetensors")
-            else registry.create(find_entry(model, options).name, **options)
-        )
+        network = find_network(model, own, option)
     result = summarize(network, parse_input_size(input_size, network.input_shape), batch)
     if format is Format.json:
         print(result.to_json())

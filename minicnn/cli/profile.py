@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .. import registry
 from ..study.profile import Profile, profile
 from .app import (
     BackendFlag,
@@ -15,11 +14,9 @@ from .app import (
     app,
     choose_compute,
     console,
-    load_network,
+    find_network,
     parse_input_size,
-    parse_options,
 )
-from .own import find_entry
 from .tables import print_table
 
 NetworkArgument = Annotated[
@@ -64,11 +61,7 @@ def profile_command(
     if out:
         plots.validate_target(out)
     choose_compute(backend, "cpu", None)
-    options = parse_options(option)
-    if model.endswith(".safetensors"):
-        network = load_network(model, model=own)
-    else:
-        network = registry.create(find_entry(model, options).name, seed=0, **options)
+    network = find_network(model, own, option, seed=0)
     shape = parse_input_size(input_size, network.input_shape)
     found = profile(network, shape, batch, train, fused, steps)
     if out:

@@ -1,5 +1,6 @@
 """`minicnn graph`: the files that it draws, and errors."""
 
+import pytest
 from PIL import Image
 
 
@@ -18,3 +19,11 @@ def test_wrong_arguments(run):
     assert "lenet5" in run("graph", "lenet6", code=2)
     said = run("graph", "lenet5", "--input", "4", code=2)
     assert "C1" in said or "S2" in said or "C3" in said
+
+
+@pytest.mark.parametrize("command", ["graph", "profile", "forecast", "summary"])
+def test_flags_of_the_other_kind_of_network_are_errors(command, run):
+    error = run(command, "lenet5", "--model", "net.py:make", code=2)
+    assert "--model net.py:make: expected a .safetensors file to load; lenet5 is none" in error
+    error = run(command, "net.safetensors", "-o", "num_classes=3", code=2)
+    assert "--option num_classes: the options of net.safetensors are in the file" in error

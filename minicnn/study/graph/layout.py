@@ -40,7 +40,7 @@ class BoxPart(Part):
         numbers = [size_text(box.output)]
         numbers += [f"{count_text(box.parameters)} par"] if box.parameters else []
         numbers += [f"{count_text(box.macs)} MAC"] if box.macs else []
-        title = "" if name.isdigit() or name in ("conv", "body", "shortcut") else name
+        title = "" if name.isdigit() or name in ("conv", "body") else name
         self.lines = [(title, TITLE, "bold", "black")] if title else []
         self.lines += [(text, TEXT, "normal", "black") for text in box.text.split("\n")]
         self.lines += [("  ".join(numbers), SMALL, "normal", "0.3")]

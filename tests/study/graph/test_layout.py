@@ -28,3 +28,10 @@ def test_nothing_overlaps(name):
         for (x0, y0), (x1, y1) in itertools.pairwise(points):
             assert x0 == pytest.approx(x1) or y0 == pytest.approx(y1), "lines are level or upright"
     assert 0.6 < width / height < 4
+
+
+def test_a_projection_shortcut_has_its_name():
+    with skip_init():
+        network = models.create("resnet20_cifar", option="B")
+    shapes, _, _ = place(read(network, network.input_shape))
+    assert [text[2] for text in shapes.texts].count("shortcut") == 2
