@@ -125,8 +125,9 @@ def _notebook(step: Step) -> Path:
 
 def _copy(files: list[Path], folder: Path) -> None:
     """Copy the files, or none of them if one is there already."""
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--copy {folder}: expected a folder; this is a file")
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"--copy {folder}: expected a folder; {path} is a file")
     there = [file.name for file in files if (folder / file.name).exists()]
     if there:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""

@@ -55,8 +55,9 @@ class ExploreOptions:
         typer.Option(help="Write a static page into this folder instead of serving one."),
     ] = None
     images: Annotated[
-        int, typer.Option(min=1, max=100, help="The number of test images of a static page.")
-    ] = 3
+        int | None,
+        typer.Option(min=1, max=100, help="The number of test images of a static page, or 3."),
+    ] = None
     seed: Annotated[int, typer.Option(help="Draws the weights of an untrained network.")] = 0
     own: ModelFlag = None
     option: OptionFlags = None
@@ -74,6 +75,8 @@ def explore(options: ExploreOptions) -> None:
     # Werkzeug is imported here, so that the other commands start without it.
     from ..study.explore import Gallery, Session
 
+    if options.images is not None and options.export is None:
+        raise ValueError(f"--images {options.images} belongs to --export FOLDER")
     choose_compute(options.backend, options.device, None)
     network, sets = _network_and_data(
         options.model, options.data_source, options.own, options.option, options.seed
@@ -83,7 +86,7 @@ def explore(options: ExploreOptions) -> None:
     with console.status("forward and backward of the first image"):
         session.retrace()  # before there is an address: a network that cannot be run says so here
     if options.export is not None:
-        _export(session, options.export, options.images)
+        _export(session, options.export, options.images or 3)
     else:
         _serve(session, options)
 

@@ -134,7 +134,9 @@ def test_scripts_and_notebooks_are_copied_once(run, tmp_path):
     error = run("course", "--copy", "mine", code=2)
     assert "mine has 01_convolution.py and 11 more already" in error
     error = run("course", "--copy", "mine/02_gradient.py", code=2)
-    assert "expected a folder; this is a file" in error
+    assert "expected a folder; mine/02_gradient.py is a file" in error
+    error = run("course", "--copy", "mine/02_gradient.py/more", code=2)
+    assert "expected a folder; mine/02_gradient.py is a file" in error
 
 
 @pytest.mark.parametrize(
