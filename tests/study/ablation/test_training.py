@@ -1,6 +1,5 @@
 """Training the variants: resumed, failed and interrupted runs, on a part of the digits."""
 
-import signal
 from dataclasses import replace
 from functools import partial
 
@@ -97,7 +96,7 @@ def test_an_interrupted_ablation_goes_on(claim, sets, tmp_path):
 
     def interrupt(text):
         if text.startswith("run 3"):
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(claim, sets, tmp_path / "parts", report=interrupt)

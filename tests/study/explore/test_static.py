@@ -50,7 +50,7 @@ def page(browser, own):
     found.on("pageerror", lambda error: faults.append(str(error)))
     found.on("console", lambda m: m.type == "error" and " 400 " not in m.text and faults.append(m))
     found.on("request", lambda r: r.url.startswith((own.url, "data:")) or faults.append(r.url))
-    found.set_default_timeout(10_000)
+    found.set_default_timeout(30_000)
     found.goto(own.url)
     found.wait_for_selector("body[data-ready]")
     yield found
@@ -227,7 +227,7 @@ def test_draw_drop_choose_and_step(page, own):
 def test_training_moves(page, own):
     page.click("#tab-training")
     page.click("#train")
-    page.wait_for_function("() => training.count > 3 && app.state.version > 3")
+    page.wait_for_function("() => training.last > 3 && app.state.version > 3")
     page.click("#train")
     page.wait_for_function("() => !training.running")
     assert "mean loss" in page.locator("#train-text").inner_text()
