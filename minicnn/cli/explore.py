@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import data, registry
+from .. import data
 from ..data import Dataset
 from ..data.dataset import across_classes
 from ..errors import DataError
@@ -24,7 +24,7 @@ from .app import (
     app,
     choose_compute,
     console,
-    load_network,
+    find_network,
     parse_options,
 )
 from .options import with_options
@@ -126,16 +126,14 @@ def _network_and_data(
     model: str, source: str | None, own: str | None, option: list[str] | None, seed: int
 ) -> tuple[Network, dict[str, Dataset]]:
     """The network of a file or by name, and the data set for it; it may have none."""
-    if model.endswith(".safetensors"):
-        network = load_network(model, model=own)
-        return network, _data_of(network, source)
-    options = parse_options(option)
-    entry = find_entry(model, options)
-    network = registry.create(entry.name, seed=seed, **options)
+    network = find_network(model, own, option, seed)
     sets = _data_of(network, source)
-    count = len(sets["train"].classes) if sets else 0
-    if source and "num_classes" in entry.options and "num_classes" not in options:
-        network = registry.create(entry.name, seed=seed, num_classes=count, **options)
+    if model.endswith(".safetensors") or not source:
+        return network, sets
+    options = parse_options(option)
+    if "num_classes" in find_entry(model, options).options and "num_classes" not in options:
+        classes = f"num_classes={len(sets['train'].classes)}"
+        network = find_network(model, own, [*(option or []), classes], seed)
     return network, sets
 
 

@@ -64,6 +64,7 @@ def test_classes_are_those_of_the_data(run, served, tmp_path):
         (["lenet5", "--data", "nowhere"], "'nowhere' is neither a data set"),
         (["none.safetensors"], "none.safetensors"),
         (["lenet5", "--data", "digits", "-o", "depth=3"], "lenet5 has no option 'depth'"),
+        (["lenet5", "--model", "lenet5"], "--model lenet5: expected a .safetensors file to load"),
         (["lenet5", "--images", "4"], "--images 4 belongs to --export FOLDER"),
     ],
 )
