@@ -11,7 +11,9 @@ from .conv import Conv2d
 from .convolutional_form import fully_convolutional
 from .dropout import Dropout
 from .fusion import fuse
+from .graph import Graph
 from .hooks import observe
+from .join import Add, Concatenate, Maximum, Multiply, Slice
 from .layer import Layer
 from .linear import RBF, Linear
 from .network import AuxiliaryNetwork, Metadata, Network, metadata
@@ -27,19 +29,24 @@ __all__ = [
     "RBF",
     "Activation",
     "AdaptiveAvgPool2d",
+    "Add",
     "AuxiliaryNetwork",
     "AvgPool2d",
     "BatchNorm2d",
     "Concat",
+    "Concatenate",
     "Conv2d",
     "Dropout",
     "Flatten",
     "GlobalAvgPool2d",
+    "Graph",
     "Layer",
     "Linear",
     "LocalResponseNorm",
     "MaxPool2d",
+    "Maximum",
     "Metadata",
+    "Multiply",
     "Network",
     "PadShortcut",
     "Parameter",
@@ -49,6 +56,7 @@ __all__ = [
     "ScaledTanh",
     "Sequential",
     "Sigmoid",
+    "Slice",
     "Subsample2d",
     "Tanh",
     "fully_convolutional",

@@ -24,7 +24,27 @@ def check_images(layer: "Layer", shape: Shape, channels: int | None = None) -> N
 
 
 def check_floats(layer: "Layer", x: Any) -> None:
-    """Require an array of floating-point numbers; images as bytes must be normalized first."""
+    """Require an array of floating-point numbers; images as bytes must be normalized first.
+
+    Of a layer that joins, a tuple of arrays of one type.
+    """
+    if not layer.joins:
+        _check_float(layer, x)
+        return
+    if not isinstance(x, tuple) or not x:
+        raise ShapeError(
+            f"{type(layer).__name__}: the input is {type(x).__name__}; expected a tuple of arrays"
+        )
+    for array in x:
+        _check_float(layer, array)
+    types = sorted({array.dtype.name for array in x})
+    if len(types) > 1:
+        raise ShapeError(
+            f"{layer!r}: the inputs are {' and '.join(types)}; expected arrays of one type"
+        )
+
+
+def _check_float(layer: "Layer", x: Any) -> None:
     dtype = getattr(x, "dtype", None)
     if dtype is not None and (dtype.kind == "f" or dtype.name == "bfloat16"):
         return

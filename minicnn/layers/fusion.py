@@ -22,6 +22,7 @@ from ..kernels.types import Array, Shape
 from .branches import Concat, Residual
 from .checks import check_dtype, check_dy_shape, inside
 from .conv import Conv2d
+from .graph import Graph
 from .layer import Layer
 from .network import AuxiliaryNetwork
 from .norm import BatchNorm2d
@@ -72,6 +73,8 @@ def _fused(model: Any) -> Any:
     """The network with its neighbors fused."""
     if runs_as(model, Sequential):
         return _with_layers(model, _fuse_neighbors(model))
+    if runs_as(model, Graph):
+        return _fuse_graph(model)
     if runs_as(model, Concat):
         return _with_layers(model, {name: _fused(layer) for name, layer in model._layers.items()})
     if runs_as(model, AuxiliaryNetwork):
@@ -98,7 +101,10 @@ def _with_layers(container: Any, layers: dict[str, Layer]) -> Any:
 
 def _fuse_neighbors(container: Container) -> dict[str, Layer]:
     """The layers of a Sequential by name, with groups of neighbors replaced by fused layers."""
-    items = list(container._layers.items())
+    return _fuse_items(list(container._layers.items()))
+
+
+def _fuse_items(items: list[tuple[str, Any]]) -> dict[str, Layer]:
     fused: dict[str, Layer] = {}
     while items:
         length = _chain_length(items)
@@ -114,6 +120,22 @@ def _fuse_neighbors(container: Container) -> dict[str, Layer]:
             fused[items[0][0]] = _fused(items[0][1])
         items = items[length:]
     return fused
+
+
+def _fuse_graph(graph: Graph) -> Graph:
+    """The graph with neighbors fused: layers of which one is the only reader of the other."""
+    layers: dict[str, Layer] = {}
+    inputs: dict[str, tuple[str, ...]] = {}
+    renamed: dict[str, str] = {}  # a layer of the graph to the one that gives its output
+    for chain in graph.chains():
+        sources = tuple(renamed.get(s, s) for s in graph.inputs[chain[0]])
+        for name, layer in _fuse_items([(n, graph._layers[n]) for n in chain]).items():
+            layers[name], inputs[name] = layer, sources
+            sources = (name,)
+        renamed[chain[-1]] = name
+    twin = _with_layers(graph, layers)
+    twin.inputs = inputs
+    return twin
 
 
 def _fuse_residual(block: Residual) -> Layer:

@@ -35,6 +35,7 @@ class Layer(Tree):
                 return shape
     """
 
+    joins = False  # True for a layer that takes a tuple of arrays, as those in `join` do
     _saved: tuple[Any, ...] | None = None
 
     def forward(self, x: Array, out: Array | None = None) -> Any:

@@ -1,11 +1,12 @@
 """The shapes of all inputs and outputs in a network, without computing anything."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..kernels.types import Shape
 from .branches import Concat, Residual
 from .checks import inside
+from .graph import Graph
 from .layer import Layer
 from .network import AuxiliaryNetwork
 from .sequential import Sequential
@@ -13,21 +14,28 @@ from .tree import join
 
 
 class LayerTrace(NamedTuple):
-    """One leaf layer, its dotted name, and the shapes of its input and output."""
+    """One leaf layer, its dotted name, and the shapes of its input and output.
+
+    input: of a layer that joins, a tuple of shapes.
+    """
 
     name: str
     layer: Layer
-    input: Shape
+    input: Any
     output: Shape
 
 
-def shapes_through(layer: Layer, shape: Shape, name: str = "") -> Iterator[LayerTrace]:
+def shapes_through(layer: Layer, shape: Any, name: str = "") -> Iterator[LayerTrace]:
     """A `LayerTrace` for each leaf layer, for an input of `shape`, in the order of the forward.
 
     `shapes_through_heads` does the same for the heads of an `AuxiliaryNetwork`.
     Raises ShapeError if a layer cannot take the shape of its input.
     """
-    if isinstance(layer, Sequential):
+    if isinstance(layer, Graph):
+        for child_name, child, given in layer.walk(shape):
+            with inside(child_name):
+                yield from shapes_through(child, given, join(name, child_name))
+    elif isinstance(layer, Sequential):
         for child_name, child in layer._layers.items():
             with inside(child_name):
                 yield from shapes_through(child, shape, join(name, child_name))
