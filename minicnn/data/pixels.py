@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import DataError
+from .resize import resized
 
 FITS = ("cover", "inside")
 SIXTEEN_BITS = ("PNG", "PPM")  # formats whose 16 bits Pillow may keep in integers of 32
@@ -66,8 +67,7 @@ class Decode:
     ) -> tuple[np.ndarray, bool]:
         """The pixels, and whether they were inverted, which `invert` decides if it is not None."""
         with opened(name, contents) as file:
-            inner = np.asarray(self._resized(file))
-        inner = inner.reshape(*inner.shape[:2], self.channels)
+            inner = self._resized(file)
         if invert is None:
             invert = self.light_on_dark and is_dark_on_light(inner)
         return self._framed(255 - inner if invert else inner), invert
@@ -95,24 +95,22 @@ class Decode:
     def _is_turned(self, file: Image.Image) -> bool:
         return self.orient and file.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
 
-    def _resized(self, file: Image.Image) -> Image.Image:
+    def _resized(self, file: Image.Image) -> np.ndarray:
         """The image, scaled to cover `size` and cropped to it, or scaled to lie inside."""
         height, width = self.size
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; the result is at least this large.
         file.draft(None, self._draft_size(file.size, self._is_turned(file)))
         image = self.original(file)
-        if image.size == (width, height):
-            return image
         if self.fit == "cover":
             # The part that is kept is resized, and not the image: that of a panorama is enormous.
             scale = max(width / image.width, height / image.height)
             left = max(0.0, (image.width - width / scale) / 2)  # 0 may come out as -1e-14
             top = max(0.0, (image.height - height / scale) / 2)
             box = (left, top, image.width - left, image.height - top)
-            return image.resize((width, height), FILTER, box)
+            return resized(image, self.size, box=box)
         scale = min(width / image.width, height / image.height)
         inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-        return image.resize(inner, FILTER)
+        return resized(image, inner[::-1])
 
     def _framed(self, pixels: np.ndarray) -> np.ndarray:
         """The pixels in the middle of black ones."""
@@ -134,7 +132,6 @@ class Decode:
 
 ORIENTATION = 0x0112  # the EXIF tag
 QUARTER_TURNS = (5, 6, 7, 8)  # its values that exchange width and height
-FILTER = Image.Resampling.BILINEAR  # with antialiasing, as Pillow has it
 
 
 @contextmanager

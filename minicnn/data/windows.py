@@ -15,15 +15,10 @@ from PIL import Image
 
 from ..errors import DataError
 from ..kernels.geometry import pair
+from .resize import INTERPOLATIONS, resized
 
 Size = tuple[int, int]  # (H, W)
 
-INTERPOLATIONS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "area": Image.Resampling.BOX,
-}
 REDUCTIONS = (8, 4, 2)  # a JPEG can be decoded at 1/8, 1/4 or 1/2 of its size
 
 
@@ -32,7 +27,7 @@ class Window:
     """A box of an image, scaled to `size`.
 
     box: (left, top, right, bottom) in pixels of the original, possibly with fractions.
-    size: (H, W) of the result. interpolation: a key of `INTERPOLATIONS`, with antialiasing.
+    size: (H, W) of the result. interpolation: one of `INTERPOLATIONS`, with antialiasing.
     mirrored: exchange left and right.
     """
 
@@ -57,10 +52,7 @@ class Window:
         x, y = image.width / original[1], image.height / original[0]
         left, top, right, bottom = self.box
         box = left * x, top * y, min(right * x, image.width), min(bottom * y, image.height)
-        scaled = image.resize(self.size[::-1], INTERPOLATIONS[self.interpolation], box)
-        if self.mirrored:
-            scaled = scaled.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        return np.asarray(scaled).reshape(*self.size, -1)
+        return resized(image, self.size, self.interpolation, box, self.mirrored)
 
 
 Rule = TypeVar("Rule", bound="WindowRule")
@@ -71,7 +63,7 @@ class WindowRule:
     """What all rules share: they draw a window for each image, and cut it.
 
     size: of the result in pixels, a number or (H, W).
-    interpolation: a key of `INTERPOLATIONS`, or several, one of which is drawn per image.
+    interpolation: one of `INTERPOLATIONS`, or several, one of which is drawn per image.
     flip: the probability that a window is mirrored left to right.
     """
 

@@ -25,7 +25,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+from ..data.resize import resized
+
 NOMINAL = 224
 
 # Offsets (top, left) of crops of `size` in an image of `height` x `width`.
@@ -94,12 +95,11 @@ class Protocol:
         return [np.concatenate(found)]
 
     def _regions(self, image: Image.Image, shorter: int) -> list[Image.Image]:
-        interpolation, (width, height) = INTERPOLATIONS[self.interpolation], image.size
         if self.region == "warp":
-            return [image.resize((shorter, shorter), interpolation)]
+            return [self._resized(image, (shorter, shorter))]
         # The longer side is rounded down, as in torchvision.
-        width, height = (side * shorter // min(image.size) for side in (width, height))
-        whole = image.resize((width, height), interpolation)
+        height, width = (side * shorter // min(image.size) for side in (image.height, image.width))
+        whole = self._resized(image, (height, width))
         if self.region == "whole":
             return [whole]
         room = max(width, height) - shorter
@@ -118,9 +118,12 @@ class Protocol:
         offsets = crops(height, width, size)
         views = [pixels[top : top + size, left : left + size] for top, left in offsets]
         if self.with_whole:
-            small = region.resize((size, size), INTERPOLATIONS[self.interpolation])
-            views.append(_pixels(small))
+            views.append(_pixels(self._resized(region, (size, size))))
         return views
+
+    def _resized(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
+        pixels = resized(image, size, self.interpolation)
+        return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
