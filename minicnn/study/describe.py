@@ -6,6 +6,7 @@ from ..kernels.types import Shape
 from ..layers import (
     RBF,
     Activation,
+    Add,
     BatchNorm2d,
     Conv2d,
     Dropout,
@@ -13,6 +14,7 @@ from ..layers import (
     Linear,
     LocalResponseNorm,
     PadShortcut,
+    Slice,
     Subsample2d,
 )
 from ..layers.layer import short
@@ -117,7 +119,7 @@ def _(layer: Linear) -> dict[str, str]:
 
 
 @columns.register
-def _(layer: Activation) -> dict[str, str]:
+def _(layer: Activation | Add) -> dict[str, str]:
     return {"activation": layer.activation or ""}
 
 
@@ -146,3 +148,8 @@ def _(layer: RBF) -> dict[str, str]:
 def _(layer: PadShortcut) -> dict[str, str]:
     added = layer.out_channels - layer.in_channels
     return {"stride": str(layer.stride), "note": f"zeros for {added} channels"}
+
+
+@columns.register
+def _(layer: Slice) -> dict[str, str]:
+    return {"note": f"channels {layer.start} to {layer.stop - 1}"}

@@ -27,7 +27,8 @@ class Record:
 
     path: the layer's dotted name; "" for the whole network. kind: the name of its class.
     x, y: its input and output. dy, dx: the gradients of the loss with respect to y and x; None if
-        backward did not compute them. Of a network with heads, those of the main output.
+        backward did not compute them. Of a network with heads, those of the main output. Of a
+        layer that joins, x and dx are tuples.
     parameters: "w", "b" and other names, with the values; buffers by their names.
     gradients: "w", "b" and other names, with the gradients that this pass gave.
     training: the layer's mode. saved: what its forward kept for backward, such as dropout's mask.
@@ -38,10 +39,10 @@ class Record:
     path: str
     layer: Any
     kind: str
-    x: Array
+    x: Any
     y: Array
     dy: Array | None = None
-    dx: Array | None = None
+    dx: Any = None
     parameters: dict[str, Array] = field(default_factory=dict)
     gradients: dict[str, Array] = field(default_factory=dict)
     training: bool = False
@@ -50,9 +51,31 @@ class Record:
     parent: "Record | None" = field(default=None, repr=False)
 
     def arrays(self) -> dict[str, Array]:
-        """What can be explained: "y", "dx", "x", "dy" and the gradients of the parameters."""
-        own = {"y": self.y, "dx": self.dx, "x": self.x, "dy": self.dy} | self.gradients
-        return {what: array for what, array in own.items() if array is not None}
+        """What can be explained: "y", "dx", "x", "dy" and the gradients of the parameters.
+
+        Of a layer that joins, "x1", "x2", ... and "dx1", "dx2", ...
+        """
+        own = {"y": self.y, **_numbered("dx", self.dx), **_numbered("x", self.x), "dy": self.dy}
+        return {what: array for what, array in (own | self.gradients).items() if array is not None}
+
+
+def _numbered(what: str, arrays: Any) -> dict[str, Any]:
+    """The arrays of a tuple as "x1", "x2", ...; another array as "x"."""
+    if not isinstance(arrays, tuple):
+        return {what: arrays}
+    return {f"{what}{i}": array for i, array in enumerate(arrays, 1)}
+
+
+def number_of(what: str) -> int:
+    """The place of an array in the tuple of a layer that joins: 1 for "x2" and "dx2"; else 0."""
+    digits = what.lstrip("dx")
+    return int(digits) - 1 if what.startswith(("x", "dx")) and digits.isdigit() else 0
+
+
+def is_activation(what: str) -> bool:
+    """True for x, y and their gradients: for arrays of the batch, not of parameters."""
+    name = what.removeprefix("d")
+    return name == "y" or (name.startswith("x") and (name[1:].isdigit() or name == "x"))
 
 
 @dataclass(eq=False)
@@ -174,7 +197,7 @@ class _Recorder:
         own = {n: p.value for n, p in vars(layer).items() if isinstance(p, Parameter)}
         own |= {name: getattr(layer, name) for name in layer.buffers}
         self.records[path] = Record(
-            *(path, layer, type(layer).__name__, _copy(x), _copy(_main(y))),
+            *(path, layer, type(layer).__name__, _copies(layer, x), _copy(_main(y))),
             parameters={SHORT.get(name, name): _copy(a) for name, a in own.items()},
             training=layer.training,
             saved=layer._saved or (),
@@ -186,7 +209,7 @@ class _Recorder:
             return
         record = self.records[path]
         record.dy = _copy(_main(dy))
-        record.dx = None if dx is None else _copy(dx)
+        record.dx = None if dx is None else _copies(layer, dx)
         for name, parameter in vars(layer).items():
             if isinstance(parameter, Parameter) and parameter._grad is not None:
                 record.gradients[SHORT.get(name, name)] = to_host(parameter.grad)
@@ -222,6 +245,11 @@ def _all(y: Any) -> tuple[Any, ...]:
 
 def _copy(a: Any) -> Array:
     return np.array(to_host(a))
+
+
+def _copies(layer: Layer, arrays: Any) -> Any:
+    """What a layer reads, or its gradient: a tuple if it joins."""
+    return tuple(map(_copy, arrays)) if layer.joins else _copy(arrays)
 
 
 @contextmanager

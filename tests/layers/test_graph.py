@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import minicnn
+from minicnn import study, training
 from minicnn.errors import ShapeError
 from minicnn.layers import (
     Add,
@@ -339,3 +340,34 @@ def test_it_is_a_network(tmp_path):
     graph.most = Add()
     assert graph.inputs["most"] == ("join", "scaled")
     assert not np.array_equal(graph(x), other(x))
+
+
+def test_it_learns_and_is_studied(tmp_path):
+    """fit, evaluate, predict, profile, forecast, the picture, the trace and a drop-in head."""
+    minicnn.rng.seed(0)
+    graph = Graph(
+        conv=Conv2d(1, 4, 5, stride=3, activation="relu"),
+        bn=BatchNorm2d(4),
+        gate=Conv2d(4, 1, 1, activation="sigmoid"),
+        scaled=Multiply(),
+        flat=Flatten(),
+        fc=Linear(256, 10),
+        inputs={"scaled": ("bn", "gate")},
+        input_shape=(28, 28, 1),
+    )
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 10, 60)
+    x = 0.1 * generator.standard_normal((60, 28, 28, 1), dtype=np.float32)
+    x[np.arange(60), labels * 2] += 1  # a line, the height of which is the class
+    before = training.evaluate(graph, (x, labels)).loss
+    training.fit(graph, (x, labels), epochs=4, batch_size=10, lr=0.05, progress=False)
+    assert training.evaluate(graph, (x, labels)).loss < before / 2
+    assert len(minicnn.predict(graph, x[:2])) == 2
+    assert "scaled" in str(study.profile(graph, batch=2, steps=1))
+    assert study.forecast(graph, batch=2).memory > 0
+    assert study.graph(graph, path=tmp_path / "graph.png").exists()
+    x = x[:1]
+    assert study.trace(graph, x)["scaled"].x[1].shape == (1, 8, 8, 1)
+    assert study.first_difference(graph, "reference", "cpu", x=x) is None
+    graph.fc = Linear(256, 3)
+    assert graph(x).shape == (1, 3)

@@ -10,8 +10,8 @@ from typing import Any
 
 from ...kernels.types import Array
 from ...layers import fuse
-from ..trace import Record, Trace
-from . import activation, containers, conv, elementwise, flow, linear, loss, norm, pool
+from ..trace import Record, Trace, is_activation, number_of
+from . import activation, containers, conv, elementwise, flow, join, linear, loss, norm, pool
 from .explanation import (
     Explanation,
     Factor,
@@ -43,6 +43,7 @@ __all__ = [
     "explain",
     "explains",
     "flow",
+    "join",
     "linear",
     "loss",
     "norm",
@@ -56,7 +57,8 @@ def explain(trace: Trace, path: str, what: str, index: Sequence[int] | int) -> E
     """How the number at `index` of an array of the layer `path` was made.
 
     what: "y"; "dx"; "w", "b" or the name of another parameter, for its gradient; "x" and "dy", for
-        where these come from. index: one integer per axis of that array, the image first.
+        where these come from. A layer that joins has "x1" and "dx1", "x2" and "dx2", ...
+    index: one integer per axis of that array, the image first.
     Raises ValueError for a layer, an array or an index that the trace does not have.
     """
     record = trace[path]
@@ -93,12 +95,15 @@ def explain(trace: Trace, path: str, what: str, index: Sequence[int] | int) -> E
 
 def _parts(trace: Trace, record: Record, what: str, index: Index) -> Parts | None:
     """The explanation of a path, or that of the layer; None if there is none."""
-    if what == "x":
-        return flow.input_of(record, index)
+    is_input = is_activation(what) and what.startswith("x")
+    if is_input:
+        return flow.input_of(record, index, what)
     if what == "dy":
         return flow.upstream(trace, record, index)
-    function = find(record.layer, what)
-    found = function(record, index) if function else None
+    joins = isinstance(record.x, tuple)
+    function = find(record.layer, "dx" if joins and what != "y" else what)
+    arguments = (number_of(what),) if joins and what != "y" else ()
+    found = function(record, index, *arguments) if function else None
     if not isinstance(found, Parts | None):
         raise ValueError(
             f"{record.kind}.explain returned {type(found).__name__} for {what}; expected Parts, or "
@@ -109,7 +114,8 @@ def _parts(trace: Trace, record: Record, what: str, index: Index) -> Parts | Non
 
 def _read_where_it_was_made(record: Record, read: Read) -> Read:
     """A box of x as a box of the layer whose output x is."""
-    source = flow.origin(record) if (read.path, read.what) == (record.path, "x") else None
+    is_own = read.path == record.path and is_activation(read.what) and read.what.startswith("x")
+    source = flow.origin(record, number_of(read.what)) if is_own else None
     return read._replace(path=source[0].path, what=source[1]) if source else read
 
 
@@ -157,7 +163,7 @@ def _checked(record: Record, what: str, array: Array, index: Sequence[Any]) -> I
 
 def _unexplained(record: Record, what: str) -> Parts:
     remedy = "a class of your own can have a method explain(record, what, index), with result Parts"
-    if what in ("x", "dy"):
+    if what == "dy" or (is_activation(what) and what.startswith("x")):
         remedy = "its container is of another kind than minicnn's"
     elif type(record.layer).__module__ == fuse.__module__:
         remedy = "trace the network before `fuse`"

@@ -3,14 +3,16 @@
 from bisect import bisect_right
 from itertools import accumulate
 
-from ...layers import AuxiliaryNetwork, Concat, Residual, Sequential
+from ...layers import AuxiliaryNetwork, Concat, Graph, Residual, Sequential
+from ...layers.graph import INPUT
 from ..trace import Record
 from .explanation import Index, Parts
+from .flow import read_in_graph
 from .table import explains
 from .terms import activation_step, applied, from_layer, slope_factors, term_of
 
 
-@explains(Sequential, AuxiliaryNetwork, what="y")
+@explains(Sequential, AuxiliaryNetwork, Graph, what="y")
 def last_output(record: Record, index: Index) -> Parts:
     """The output of the last layer."""
     last = list(record.layer._layers)[-1]
@@ -19,7 +21,7 @@ def last_output(record: Record, index: Index) -> Parts:
         [term_of(from_layer(record.children[last], "y", index))],
         type(record.layer).forward,
         kind="paths",
-        note="The output of a sequence is that of its last layer.",
+        note="The output of a network is that of its last layer.",
     )
 
 
@@ -33,6 +35,19 @@ def first_gradient(record: Record, index: Index) -> Parts:
         type(record.layer).backward,
         kind="paths",
         note="The input gradient of a sequence is that of its first layer.",
+    )
+
+
+@explains(Graph, what="dx")
+def all_readers(record: Record, index: Index) -> Parts:
+    """All layers that read the input, so their input gradients are added."""
+    terms = read_in_graph(record, INPUT, index)
+    return Parts(
+        "dx = " + " + ".join(f"{t.factors[0].path}.{t.factors[0].name}" for t in terms),
+        terms,
+        Graph.backward,
+        kind="paths",
+        note="The gradients of all layers that read the input are added." if terms[1:] else "",
     )
 
 

@@ -1,14 +1,16 @@
 """Where the input of a layer comes from, and where the gradient of its output comes from."""
 
-from ...layers import AuxiliaryNetwork, Concat, Residual, Sequential
-from ..trace import LossRecord, Record, Trace
+from ...layers import AuxiliaryNetwork, Concat, Graph, Residual, Sequential
+from ...layers.graph import INPUT
+from ..trace import LossRecord, Record, Trace, number_of
 from .explanation import Factor, Index, Parts, Term
 from .terms import from_layer, slope_factors, term_of
 
 
-def origin(record: Record) -> tuple[Record, str] | None:
+def origin(record: Record, number: int = 0) -> tuple[Record, str] | None:
     """The record and the array that the x of a layer is: the y of another one, or the input.
 
+    number: which of the arrays that a layer reads, from 0 on.
     None if the container is not one of minicnn's.
     """
     if isinstance(record, LossRecord):
@@ -19,20 +21,25 @@ def origin(record: Record) -> tuple[Record, str] | None:
     if _is_sequence(parent):
         before = _name_before(parent, record)
         return (_end(parent.children[before]), "y") if before else origin(parent)
+    if _computes_as(parent, Graph):
+        source = parent.layer.inputs[_name_of(record)][number]
+        return origin(parent) if source == INPUT else (_end(parent.children[source]), "y")
     if _computes_as(parent, Concat) or _computes_as(parent, Residual):
         return origin(parent)
     return None
 
 
-def input_of(record: Record, index: Index) -> Parts | None:
-    """Where x comes from."""
-    found = origin(record)
+def input_of(record: Record, index: Index, name: str = "x") -> Parts | None:
+    """Where x comes from; name: "x2" for the second input of a layer that joins."""
+    found = origin(record, number_of(name))
     if found is None:
         return None
     source, what = found
     is_input = what == "x"
     return Parts(
-        "x is the input of the network" if is_input else f"x = {source.path or 'network'}.y",
+        f"{name} is the input of the network"
+        if is_input
+        else f"{name} = {source.path or 'network'}.y",
         [term_of(from_layer(source, what, index))],
         None if record.parent is None else type(record.parent.layer).forward,
         kind="paths",
@@ -62,6 +69,12 @@ def _upstream(trace: Trace, record: Record, index: Index) -> list[Term] | None:
         return [term_of(_loss_gradient(trace, record, index, ""))]
     if _is_sequence(parent):
         return _in_sequence(trace, parent, record, index)
+    if _computes_as(parent, Graph):
+        name = _name_of(record)
+        terms = read_in_graph(parent, name, index)
+        is_last = name == list(parent.children)[-1]
+        more = _upstream(trace, parent, index) if is_last else []
+        return None if more is None else [*terms, *more]
     if _computes_as(parent, Concat):
         start = 0
         for branch in parent.children.values():
@@ -73,6 +86,24 @@ def _upstream(trace: Trace, record: Record, index: Index) -> list[Term] | None:
         slope = slope_factors(parent, parent.layer.activation, index)
         return [term_of(from_layer(parent, "dy", index), *slope)]
     return None
+
+
+def read_in_graph(graph: Record, source: str, index: Index) -> list[Term]:
+    """The dx of all layers of a graph that read `source`, a layer or "input"."""
+    terms = []
+    for name, sources in graph.layer.inputs.items():
+        reader = graph.children[name]
+        for number, read in enumerate(sources):
+            if read == source:
+                what = f"dx{number + 1}" if reader.layer.joins else "dx"
+                terms.append(term_of(from_layer(_begin(reader), what, index)))
+    return terms
+
+
+def _name_of(record: Record) -> str:
+    """The name of a layer in its container."""
+    assert record.parent is not None
+    return next(name for name, child in record.parent.children.items() if child is record)
 
 
 def _in_sequence(trace: Trace, parent: Record, record: Record, index: Index) -> list[Term] | None:
@@ -125,8 +156,8 @@ def _name_before(parent: Record, record: Record) -> str | None:
 
 
 def _end(record: Record) -> Record:
-    """The last layer of a sequence, of sequences in sequences the innermost."""
-    while _is_sequence(record):
+    """The last layer of a sequence or graph, of containers in containers the innermost."""
+    while _is_sequence(record) or _computes_as(record, Graph):
         record = record.children[list(record.layer._layers)[-1]]
     return record
 

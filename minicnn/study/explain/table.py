@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ...layers import Layer
-from .explanation import Index, Parts
+from .explanation import Parts
 
-Explain = Callable[[Any, Index], Parts | None]
-Function = TypeVar("Function", bound=Callable[[Any, Index], Parts])
+Explain = Callable[..., Parts | None]
+Function = TypeVar("Function", bound=Callable[..., Parts])
 
 _explanations: dict[tuple[type, str], Explain] = {}
 _METHOD = {"y": "forward"}  # the other arrays are those of backward
@@ -16,7 +16,8 @@ _METHOD = {"y": "forward"}  # the other arrays are those of backward
 def explains(*kinds: type, what: str) -> Callable[[Function], Function]:
     """Decorate `function(record, index)`, which explains the array `what` of these layers.
 
-    what: "y", "dx", or the name of a parameter, for its gradient.
+    what: "y", "dx", or the name of a parameter, for its gradient. For "dx" of layers that join it
+        is `function(record, index, number)`, for the input of that number, from 0 on.
     """
 
     def decorate(function: Function) -> Function:
@@ -35,7 +36,7 @@ def find(layer: Any, what: str) -> Explain | None:
     """
     own = type(layer)
     if hasattr(own, "explain"):
-        return lambda record, index: layer.explain(record, what, index)
+        return lambda record, index, *_: layer.explain(record, what, index)
     method = "__call__" if not isinstance(layer, Layer) else _METHOD.get(what, "backward")
     for kind in own.__mro__:
         if (kind, what) in _explanations:

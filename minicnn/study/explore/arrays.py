@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from ..trace import is_activation
+
 MOST_MAPS = 1024  # in one answer
 
 
@@ -21,7 +23,7 @@ def maps_of(
     part = slice(max(0, first), max(0, first) + min(max(0, count), MOST_MAPS))
     if array.ndim != 4:
         return array, about
-    if what in ("x", "y", "dx", "dy"):
+    if is_activation(what):
         return array[0].transpose(2, 0, 1)[part], about
     pairs = array.transpose(3, 2, 0, 1).reshape(-1, *array.shape[:2])
     return pairs[part], about

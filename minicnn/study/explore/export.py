@@ -17,7 +17,7 @@ import numpy as np
 from ...errors import DataError
 from ...files import replacing
 from ..explain import Explanation, explain
-from ..trace import Record
+from ..trace import Record, is_activation
 from .arrays import maps_of
 from .gallery import png
 from .pages import Page, page, to_json
@@ -151,7 +151,7 @@ class _Explained:
         array = record.arrays()[what]
         if array.ndim == 0:
             return [(record.path, what, ())]
-        if array.ndim != 4 or what not in ("x", "y", "dx", "dy"):
+        if array.ndim != 4 or not is_activation(what):
             order = np.argsort(-np.abs(array).ravel(), kind="stable")[: MOST_CELLS // 4]
             places = [np.unravel_index(i, array.shape) for i in order]
         else:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..explain import Explanation, Term
+from ..trace import is_activation
 
 MOST_MAPS = 512
 
@@ -53,7 +54,8 @@ def _by_map(terms: tuple[Term, ...]) -> dict[Any, list[Term]]:
     groups: dict[Any, list[Term]] = {}
     for term in terms:
         index = term.factors[0].index if term.factors else None
-        if index is not None and len(index) == 4 and term.factors[0].name in ("x", "dy"):
+        name = term.factors[0].name if term.factors else ""
+        if index is not None and len(index) == 4 and is_activation(name):
             groups.setdefault(index[3], []).append(term)
     return groups
 

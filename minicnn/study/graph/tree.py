@@ -8,30 +8,38 @@ from ...layers import (
     RBF,
     Activation,
     AdaptiveAvgPool2d,
+    Add,
     AuxiliaryNetwork,
     AvgPool2d,
     BatchNorm2d,
     Concat,
+    Concatenate,
     Conv2d,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    Graph,
     Layer,
     Linear,
     LocalResponseNorm,
+    Maximum,
     MaxPool2d,
+    Multiply,
     PadShortcut,
     Residual,
     Sequential,
+    Slice,
     Subsample2d,
 )
 from ...layers.checks import inside
+from ...layers.graph import INPUT
 from ...layers.layer import short
 from ...layers.tree import join
 from .. import describe
+from .regions import Fork, Item, Tangle, regions
 
 CONV, POOL, NORM, LINEAR, OTHER = "convolution", "pooling", "norm", "fully connected", "other"
-ADD, CONCAT = "add", "concat"  # how the paths of a block are joined
+ADD, CONCAT = "add", "concat"  # how the paths of a block are joined; or a word for another way
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,9 @@ class Chain(Node):
 
 @dataclass(frozen=True)
 class Block(Node):
-    """Parallel paths, joined by `ADD` or `CONCAT`; text: what follows the addition.
+    """Parallel paths, joined by `ADD`, the second being a shortcut, or `CONCAT`, or another word.
+
+    text: what follows the addition.
 
     count: the number of equal blocks in a row that this one stands for; last: the name of the last.
     """
@@ -124,6 +134,8 @@ def _head(head: Layer, shape: Shape, name: str) -> Box:
 
 def _node(layer: Layer, shape: Shape, name: str, fold: bool) -> Node:
     output = layer.output_shape(shape)[1:]
+    if isinstance(layer, Graph):
+        return _graph(layer, shape, name, fold)
     if isinstance(layer, Sequential):
         return _chain(layer, shape, name, fold)
     if isinstance(layer, Concat):
@@ -156,6 +168,48 @@ def _chain(layer: Sequential, shape: Shape, name: str, fold: bool) -> Node:
     return Chain(name, shape[1:], tuple(nodes))
 
 
+def _graph(graph: Graph, shape: Shape, name: str, fold: bool) -> Chain:
+    """The chain of a graph: paths that are joined become blocks."""
+    nodes = {}
+    for child_name, child, given in graph.walk(shape):
+        with inside(child_name):
+            nodes[child_name] = _node(child, given, join(name, child_name), fold)
+
+    def chain(items: tuple[Item, ...], output: Shape) -> Chain:
+        found: list[Node] = []
+        for item in items:
+            if isinstance(item, Fork):
+                found.append(block(item))
+            elif isinstance(item, Tangle):
+                before = zip(("", *item.layers), item.layers, strict=False)
+                found += [_with_reads(nodes[n], graph.inputs[n], b) for b, n in before]
+            else:
+                node = nodes[item]
+                found += node.nodes if isinstance(node, Chain) else (node,)
+        found = _with_norms(found)
+        return Chain(name, output, tuple(_folded(found) if fold else found))
+
+    def block(fork: Fork) -> Block:
+        node, layer = nodes[fork.join], graph._layers[fork.join]
+        paths = [chain(path, node.output) for path in fork.paths]
+        text = getattr(layer, "activation", None) or ""
+        kind = text_of(layer).removesuffix(_with(text))
+        if kind == ADD and len(paths) == 2:
+            paths.sort(key=lambda path: -len(path.nodes))  # the shortcut is the second
+        elif kind == ADD:
+            kind = "sum"
+        return Block(node.name, node.output, tuple(paths), kind, text)
+
+    return chain(regions(graph.inputs, INPUT), graph.output_shape(shape)[1:])
+
+
+def _with_reads(node: Node, sources: tuple[str, ...], above: str) -> Node:
+    """A box that says what it reads, unless this is the layer above it."""
+    if sources == (above,) or not isinstance(node, Box):
+        return node
+    return replace(node, text=f"{node.text}\nreads {', '.join(sources)}")
+
+
 def _with_norms(nodes: list[Node]) -> list[Node]:
     """Batch norms become a part of the convolution before them."""
     found: list[Node] = []
@@ -166,6 +220,7 @@ def _with_norms(nodes: list[Node]) -> list[Node]:
             and before.kind == CONV
             and isinstance(node, Box)
             and node.text.startswith("batch norm")
+            and "\n" not in node.text
         ):
             text = before.text + node.text.replace("batch norm", ", bn")
             parameters = before.parameters + node.parameters
@@ -300,3 +355,23 @@ def _(layer: Flatten) -> str:
 @text_of.register
 def _(layer: PadShortcut) -> str:
     return f"pad with zeros, /{layer.stride}"
+
+
+@text_of.register
+def _(layer: Add) -> str:
+    return f"{ADD}{_with(layer.activation)}"
+
+
+@text_of.register
+def _(layer: Concatenate) -> str:
+    return CONCAT
+
+
+@text_of.register
+def _(layer: Multiply | Maximum) -> str:
+    return type(layer).__name__.lower()
+
+
+@text_of.register
+def _(layer: Slice) -> str:
+    return f"channels {layer.start} to {layer.stop - 1}"

@@ -15,15 +15,18 @@ from ...layers import (
     BatchNorm2d,
     Concat,
     Dropout,
+    Graph,
     Layer,
     LocalResponseNorm,
     PadShortcut,
     Residual,
     Scale,
+    Slice,
     Subsample2d,
     metadata,
 )
 from ...layers.fusion import is_chain, runs_as
+from ...layers.graph import INPUT
 from ...layers.tree import join
 
 Box = tuple[int, int, int, int]
@@ -111,6 +114,18 @@ def _walk(layer: Any, axes: Axes, shape: Shape, name: str) -> Iterator[tuple[str
             for found in _walk(child, axes, shape, join(name, child_name)):
                 yield found
             _, axes, shape = found
+    elif runs_as(layer, Graph):
+        known = {INPUT: axes}
+        for child_name, child, given in layer.walk(shape):
+            read = _union([known[source] for source in layer.inputs[child_name]])
+            if child.joins:  # they work pixel by pixel
+                axes, shape = read, child.output_shape(given)
+                yield join(name, child_name), axes, shape
+            else:
+                for found in _walk(child, read, given, join(name, child_name)):
+                    yield found
+                _, axes, shape = found
+            known[child_name] = axes
     elif runs_as(layer, Concat) or runs_as(layer, Residual):
         paths = [] if runs_as(layer, Concat) or layer.shortcut else [axes]
         for child_name, child in layer.children():
@@ -163,6 +178,7 @@ def window(layer: Layer, shape: Shape) -> tuple[Window, Window] | None:
 @window.register(Dropout)
 @window.register(LocalResponseNorm)
 @window.register(Scale)
+@window.register(Slice)
 def _(layer: Layer, shape: Shape) -> tuple[Window, Window] | None:
     return POINT
 

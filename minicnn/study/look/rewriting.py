@@ -11,6 +11,7 @@ from ...kernels import functional as F
 from ...kernels.types import Array, Shape
 from ...layers import (
     Activation,
+    Add,
     BatchNorm2d,
     Conv2d,
     Layer,
@@ -26,7 +27,7 @@ from ...layers.tree import Tree, join, matching
 Change = Callable[[str, Layer], Layer]
 
 # The layers that apply an activation to their result, y = f(...).
-FUSED = (Conv2d, Linear, BatchNorm2d, Subsample2d, Residual)
+FUSED = (Add, Conv2d, Linear, BatchNorm2d, Subsample2d, Residual)
 
 
 def rewritten(model: Layer, change: Change | None = None) -> Layer:
@@ -83,6 +84,7 @@ class Wrapper(Layer):
 
     def __init__(self, layer: Any):
         self.layer = layer
+        self.joins = layer.joins
 
     def __getattr__(self, name: str) -> Any:
         if "layer" not in vars(self):  # during a copy

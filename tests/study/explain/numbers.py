@@ -41,8 +41,7 @@ def check_factors(traced, e):
     for term in e.terms:
         for factor in term.factors:
             record = traced[e.path if factor.path is None else factor.path]
-            arrays = {"x": record.x, "dy": record.dy, "y": record.y, "dx": record.dx}
-            array = (arrays | record.parameters).get(factor.name)
+            array = (record.arrays() | record.parameters).get(factor.name)
             assert array is not None or factor.path is None or factor.name.endswith("'")
             if array is not None and factor.index is not None:
                 assert factor.value == float(array[factor.index]), (e.title, factor)

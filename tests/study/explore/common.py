@@ -4,14 +4,17 @@ import numpy as np
 
 from minicnn import data
 from minicnn.layers import (
+    Add,
     BatchNorm2d,
     Concat,
     Conv2d,
     Dropout,
     Flatten,
+    Graph,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
+    Multiply,
     Network,
     ReLU,
     Residual,
@@ -30,6 +33,12 @@ def every_layer():
             Sequential(conv=Conv2d(4, 4, 3, padding=1), bn=BatchNorm2d(4)), activation="relu"
         ),
         mix=Concat(left=Conv2d(4, 3, 1), right=Conv2d(4, 2, 3, padding=1)),
+        gated=Graph(
+            gate=Conv2d(5, 1, 1, activation="sigmoid"),
+            scaled=Multiply(),
+            sum=Add(),
+            inputs={"scaled": ("input", "gate"), "sum": ("scaled", "input")},
+        ),
         relu=ReLU(),
         flatten=Flatten(),
         drop=Dropout(0.5),

@@ -11,6 +11,7 @@ import pytest
 from minicnn.errors import DataError
 from minicnn.study.explain import explain
 from minicnn.study.explore.export import export
+from minicnn.study.trace import is_activation
 
 from .common import session
 
@@ -59,7 +60,7 @@ def test_arrays_are_those_of_the_pass(written):
                 about = arrays[about["same"][0]][about["same"][1]]
             array = own.array(path, what)
             numbers = np.frombuffer(unpacked(about["data"]), "<f4")
-            if array.ndim == 4 and what in ("x", "y", "dx", "dy"):
+            if array.ndim == 4 and is_activation(what):
                 array = array[0].transpose(2, 0, 1)
             elif array.ndim == 4:
                 array = array.transpose(3, 2, 0, 1)

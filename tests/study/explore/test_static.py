@@ -90,12 +90,12 @@ def test_every_kind_of_layer_shows_the_numbers_of_the_engine(page, own):
     seen = set()
     for record in own.trace.records:
         arrays = [
-            (w, a) for w, a in record.arrays().items() if w not in ("x", "dy") and record.path
+            (w, a) for w, a in record.arrays().items() if w not in ("x", "x1", "dy") and record.path
         ]
         for what, array in arrays:
             if (record.kind, what) in seen:
                 continue
-            side = "forward" if what == "y" else "backward"
+            side = "forward" if what in ("y", "x2") else "backward"
             canvases = show(page, record.path, side, what)
             sheet = page.evaluate(f"(() => $('{side}').view.sheet)()")
             row, column = sheet["height"] // 2, sheet["width"] // 3
@@ -118,7 +118,7 @@ def test_every_kind_of_layer_shows_the_numbers_of_the_engine(page, own):
 def expected_place(shape, what, map_, row, column, width):
     if not shape:
         return ()
-    if len(shape) == 4 and what in ("y", "dx"):
+    if len(shape) == 4 and what in ("y", "x2", "dx", "dx1", "dx2"):
         return (0, row, column, map_)
     if len(shape) == 4:
         return (row, column, map_ % shape[2], map_ // shape[2])

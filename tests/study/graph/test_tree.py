@@ -4,7 +4,20 @@ import pytest
 
 from minicnn import models
 from minicnn.errors import ShapeError
-from minicnn.layers import Concat, Conv2d, Layer, MaxPool2d, Residual, Sequential
+from minicnn.layers import (
+    Add,
+    BatchNorm2d,
+    Concat,
+    Concatenate,
+    Conv2d,
+    Graph,
+    Layer,
+    MaxPool2d,
+    Multiply,
+    Residual,
+    Sequential,
+    Slice,
+)
 from minicnn.layers.init import skip_init
 from minicnn.study import summarize
 from minicnn.study.graph.tree import ADD, CONCAT, Block, Box, Chain, read
@@ -46,6 +59,58 @@ def test_equal_blocks_are_folded():
     assert [b.text for b in boxes(first)] == ["3x3 conv, 16, bn, relu", "3x3 conv, 16, bn"]
     assert first.paths[1] == Chain("layer1.0", (32, 32, 16), ())
     assert boxes(blocks[1].paths[1])[0].text == "pad with zeros, /2"
+
+
+def test_paths_of_a_graph_are_blocks():
+    graph = Graph(
+        conv=Conv2d(3, 8, 3, padding=1, bias=False),
+        bn=BatchNorm2d(8, activation="relu"),
+        body=Conv2d(8, 8, 1),
+        add=Add("relu"),
+        a=Conv2d(8, 4, 1),
+        b=Slice(0, 4),
+        c=Conv2d(8, 4, 3, padding=1),
+        cat=Concatenate(),
+        gate=Conv2d(12, 1, 1, activation="sigmoid"),
+        scaled=Multiply(),
+        inputs={
+            "add": ("bn", "body"),
+            "b": "add",
+            "c": "add",
+            "cat": ("a", "b", "c"),
+            "scaled": ("cat", "gate"),
+        },
+    )
+    found = read(graph, (5, 6, 3))
+    conv, add, cat, scaled = found.chain.nodes
+    assert conv.text == "3x3 conv, 8, bn, relu"
+    assert (add.kind, add.text, len(add.paths[1].nodes)) == (ADD, "relu", 0)
+    assert (cat.kind, cat.output) == (CONCAT, (5, 6, 12))
+    assert [b.text for b in boxes(cat)][1] == "channels 0 to 3"
+    assert (scaled.kind, scaled.name) == ("multiply", "scaled")
+    summary = summarize(graph, (5, 6, 3))
+    assert (found.macs, found.parameters) == (summary.macs, summary.parameters)
+    assert sum(b.parameters for b in boxes(found.chain)) == found.parameters
+
+
+def test_layers_whose_paths_cross_say_what_they_read():
+    def conv():
+        return Conv2d(2, 2, 1)
+
+    graph = Graph(
+        a=conv(),
+        b=conv(),
+        c=Add(),
+        d=BatchNorm2d(2),
+        e=Add(),
+        f=conv(),
+        inputs={"c": ("a", "b"), "d": "b", "e": ("a", "c", "d")},
+    )
+    *_, b, c, d, e, f = boxes(read(graph, (3, 3, 2)).chain)
+    assert f.text == "1x1 conv, 2"
+    assert [x.text.split("\n")[1] for x in (b, c, d, e)] == [
+        *("reads a", "reads a, b", "reads b", "reads a, c, d")
+    ]
 
 
 def test_auxiliary_classifiers_are_heads():

@@ -7,14 +7,18 @@ import pytest
 
 from minicnn import models
 from minicnn.layers import (
+    Add,
     AvgPool2d,
+    Concatenate,
     Conv2d,
+    Graph,
     Layer,
     MaxPool2d,
     Network,
     PadShortcut,
     Residual,
     Sequential,
+    Slice,
     Subsample2d,
 )
 from minicnn.study import look
@@ -34,6 +38,21 @@ def padded():
         ),
         last=MaxPool2d(2, stride=1),
         input_shape=(17, 13, 3),
+    )
+
+
+def graph():
+    """Paths of different windows that meet, and a slice that reads only one of them."""
+    return Graph(
+        a=Conv2d(3, 4, 3, stride=2, padding=1),
+        b=Sequential(c=Conv2d(4, 4, (3, 1), padding=(1, 0)), d=MaxPool2d(2, stride=1)),
+        e=AvgPool2d(2, stride=1),
+        sum=Add(activation="relu"),
+        f=Conv2d(4, 2, 1),
+        join=Concatenate(),
+        part=Slice(4, 6),
+        inputs={"e": "a", "sum": ("b", "e"), "f": "e", "join": ("sum", "f")},
+        input_shape=(9, 8, 3),
     )
 
 
@@ -68,6 +87,9 @@ def reads(model, layer, row, column):
         (branched, "same.body.right.proj", [(3, 2)]),
         (branched, "same.body.left", [(3, 2)]),
         (branched, "bn", [(0, 5)]),
+        (graph, "b.d", [(0, 0), (2, 1)]),
+        (graph, "sum", [(0, 0), (2, 1)]),
+        (graph, "f", [(2, 1)]),
         (padded, "conv", [(0, 0), (7, 5), (14, 15)]),
         (padded, "sub", [(0, 0), (3, 4)]),
         (padded, "block.shortcut", [(1, 1)]),

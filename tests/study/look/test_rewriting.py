@@ -3,14 +3,38 @@
 import numpy as np
 import pytest
 
-from minicnn.layers import Activation, Conv2d, Flatten, Layer, Linear, Network, Residual, Sequential
+from minicnn.layers import (
+    Activation,
+    Add,
+    Conv2d,
+    Flatten,
+    Graph,
+    Layer,
+    Linear,
+    Network,
+    Residual,
+    Sequential,
+)
 from minicnn.study import look
 from minicnn.study.look import rewriting
 
 from .twins import branched, chain, network
 
 
-@pytest.mark.parametrize("make", [chain, branched])
+def joined():
+    """An addition with ReLU, which is a layer with an activation and with two inputs."""
+    return Graph(
+        a=Conv2d(3, 4, 3, padding=1, activation="relu"),
+        b=Conv2d(4, 4, 1),
+        sum=Add(activation="relu"),
+        flat=Flatten(),
+        fc=Linear(24, 3),
+        inputs={"sum": ("a", "b")},
+        input_shape=(2, 3, 3),
+    )
+
+
+@pytest.mark.parametrize("make", [chain, branched, joined])
 @pytest.mark.parametrize("change", [None, rewriting.guided, rewriting.deconvolved])
 def test_the_forward_pass_stays(make, change):
     model, x = network(make)
@@ -23,6 +47,24 @@ def test_the_forward_pass_stays(make, change):
         id(one) for _, one in model.named_layers()
     }
     assert model.output_shape(x.shape) == twin.output_shape(x.shape)
+
+
+def test_a_layer_with_several_inputs_is_rewritten():
+    """Guided backpropagation applies its rule behind an addition; a unit of the sum can be seen."""
+    model, x = network(joined)
+    guided = rewriting.rewritten(model, rewriting.guided)
+    dy = np.random.default_rng(0).standard_normal((len(x), 3))
+    y = model.eval()(x)
+    guided(x)
+    dsum = np.maximum((dy @ model.fc.weight.value.T).reshape(-1, 2, 3, 4), 0)
+    one, two = model.a(x), model.b(model.a(x))
+    passed = dsum * (one + two > 0)
+    da = np.maximum(passed + passed @ model.b.weight.value[0, 0].T, 0) * (one > 0)
+    expected = rewriting.F.conv2d_grad_input(da, model.a.weight.value, x.shape, padding=(1, 1))
+    np.testing.assert_allclose(guided.backward(dy), expected, atol=1e-12)
+    assert look.deconvnet(model, x[0], "sum", 1).shape == x[0].shape
+    assert look.occlusion(model, x[0], size=1).shape == (2, 3)
+    assert y.shape == (len(x), 3)
 
 
 def test_paths_are_those_of_the_model():

@@ -30,7 +30,7 @@ async function refreshExplanation() {
 
 /** Bring the array of the number into view, where a term has led to another layer. */
 async function showInStage(found) {
-  const side = ["y", "x"].includes(found.what) ? "forward" : "backward";
+  const side = isActivation(found.what) && !found.what.startsWith("d") ? "forward" : "backward";
   if (stage.path !== found.path) await select(found.path, stage.way);
   const isShown = $(side).view?.what === found.what && $(side).view.layer.path === found.path;
   if (isShown || !choices(layerAt(found.path), side).includes(found.what)) return;
@@ -189,7 +189,7 @@ function factorElement(found, factor, term) {
   const path = target && target[0] !== found.path ? `${target[0] || "image"}: ` : "";
   const text = factor.index ? `${path}${factor.name}[${factor.index.join(", ")}]` : factor.name;
   if (!target) return element("span", "", text);
-  const isGradient = !["x", "y", "dx", "dy"].includes(target[1]);
+  const isGradient = !isActivation(target[1]);
   const title = isGradient ? { title: `the gradient of ${text}` } : {};
   return button(text, () => attempt(() => follow(target)), "link", title);
 }

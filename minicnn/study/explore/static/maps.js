@@ -32,7 +32,7 @@ async function showMaps(panel, layer, what) {
 }
 
 function isSigned(layer, what, low) {
-  return low < 0 || !(what === "y" || what === "x");
+  return low < 0 || !isActivation(what) || what.startsWith("d");
 }
 
 function addTiles(view, maps) {
@@ -138,7 +138,7 @@ function point(view, one, row, column) {
 }
 
 function nameIn(what) {
-  return what.startsWith("value.") ? what.slice(6) : ["y", "x", "dy", "dx"].includes(what) ? what : `d${what}`;
+  return what.startsWith("value.") ? what.slice(6) : isActivation(what) ? what : `d${what}`;
 }
 
 /** Put a frame around the cells of rows and columns; the ends are not included. */

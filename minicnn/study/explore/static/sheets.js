@@ -1,13 +1,16 @@
 "use strict";
 // An array as maps of rows and columns, whatever its axes are.
 
+/** True for x, y and their gradients; a layer that joins has x1, x2, ... and dx1, dx2, ... */
+const isActivation = (name) => /^d?(y|x\d*)$/.test(name);
+
 /** How an array is drawn: `maps` of height x width cells.
  *
  * index(map, row, column): the place in the array. locate(index): the map, row and column of a place.
  */
 function sheetOf(shape, what) {
   const name = what.replace("value.", "");
-  const isMaps = ["x", "y", "dx", "dy"].includes(name);
+  const isMaps = isActivation(name);
   if (shape.length === 4 && isMaps) {
     const [, height, width, maps] = shape;
     return {
@@ -79,5 +82,6 @@ const TITLES = {
 
 function titleOf(what) {
   if (what in TITLES) return TITLES[what];
+  if (isActivation(what)) return what.startsWith("d") ? `gradient of ${what.slice(1)}: ${what}` : `input ${what}`;
   return what.startsWith("value.") ? `${what.slice(6)}` : `d${what}`;
 }

@@ -55,15 +55,17 @@ function unfoldTo(path) {
   drawStrip();
 }
 
-const ARRAYS = { forward: ["y", "x"], backward: ["dy", "dx"] };
-
 /** The arrays that a side can show; weights on the left, their gradients on the right. */
 function choices(layer, side) {
   const parameters = Object.keys(side === "forward" ? layer.parameters : layer.arrays).filter(
-    (name) => !["x", "y", "dx", "dy"].includes(name),
+    (name) => !isActivation(name),
   );
   const prefix = side === "forward" ? "value." : "";
-  return [...ARRAYS[side].filter((w) => w in layer.arrays), ...parameters.map((name) => prefix + name)];
+  const own = Object.keys(layer.arrays).filter(
+    (name) => isActivation(name) && name.startsWith("d") === (side === "backward"),
+  );
+  own.sort((a, b) => b.includes("y") - a.includes("y")); // y before x
+  return [...own, ...parameters.map((name) => prefix + name)];
 }
 
 function drawStage() {
@@ -108,8 +110,8 @@ function chooseArray(side, what) {
   // What belongs together stands side by side: x and dx, y and dy, w and its gradient.
   const other = side === "forward" ? "backward" : "forward";
   const partner = side === "forward"
-    ? { y: "dy", x: "dx" }[what] || what.replace("value.", "")
-    : { dy: "y", dx: "x" }[what] || `value.${what}`;
+    ? (isActivation(what) ? `d${what}` : what.replace("value.", ""))
+    : (isActivation(what) ? what.slice(1) : `value.${what}`);
   if (choices(layerAt(stage.path), other).includes(partner)) stage.chosen[other] = partner;
   drawStage().then(() => $(side).querySelector('[aria-pressed="true"]')?.focus());
 }

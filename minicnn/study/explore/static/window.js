@@ -88,10 +88,10 @@ function readsOf(found) {
   for (const read of found.reads) {
     const layer = layerAt(read.path);
     if (!layer) continue;
-    const what = read.what in layer.arrays && ["x", "y", "dx", "dy"].includes(read.what)
+    const what = read.what in layer.arrays && isActivation(read.what)
       ? read.what : `value.${read.what}`;
     const shape = what.startsWith("value.") ? layer.parameters[read.what] : layer.arrays[what];
-    if (!shape || shape.length !== 4 || !["x", "y", "dx", "dy"].includes(read.what)) continue;
+    if (!shape || shape.length !== 4 || !isActivation(read.what)) continue;
     const figure = element("figure", "read");
     list.append(figure);
     attempt(() => drawRead(figure, layer, what, shape, read.ranges, found));
