@@ -8,6 +8,7 @@ from typing import Any
 from minicnn import registry
 from minicnn.layers import Network
 from minicnn.layers.init import skip_init
+from minicnn.onnx import to_onnx
 from minicnn.registry import names
 from minicnn.weights.pretrained import load_into
 
@@ -71,6 +72,7 @@ __all__ = [
     "nin",
     "preresnet",
     "resnet",
+    "to_onnx",
     "vgg",
     "zfnet",
 ]

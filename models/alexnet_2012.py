@@ -39,6 +39,7 @@ from minicnn.layers import (
 )
 from minicnn.layers.checks import check_dy_shape, check_images
 from minicnn.layers.init import gaussian
+from minicnn.onnx import GraphWriter, Value, rule
 from minicnn.registry import register
 from minicnn.training import Freeze, MultiStep, Recipe, ScaleRate, SwitchAugment
 
@@ -200,6 +201,20 @@ class WithinMapNorm(Layer):
 
         functions = {"y": within_map.output, "dx": within_map.input_gradient}
         return functions[what](record, index) if what in functions else None
+
+
+@rule(WithinMapNorm)
+def within_map_norm(layer: WithinMapNorm, x: Value, graph: GraphWriter) -> Value:
+    """The formula, with the means of the windows as AveragePool."""
+    means = graph.add(
+        "AveragePool",
+        graph.add("Mul", x, x),
+        kernel_shape=layer.kernel_size,
+        pads=[layer.size // 2] * 4,
+        count_include_pad=1,
+    )
+    scale = graph.add("Add", graph.add("Mul", means, layer.alpha), layer.k)
+    return graph.add("Mul", x, graph.add("Pow", scale, -layer.beta))
 
 
 # --- how it was trained ---------------------------------------------------------------------------

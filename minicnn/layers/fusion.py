@@ -111,7 +111,7 @@ def _fuse_items(items: list[tuple[str, Any]]) -> dict[str, Layer]:
         if length > 1:
             group: dict[str, Any] = dict(items[:length])
             fused["+".join(group)] = ReLUChain(group)
-        elif len(items) > 1 and _are_conv_and_norm(items[0][1], items[1][1]):
+        elif len(items) > 1 and are_conv_and_norm(items[0][1], items[1][1]):
             length = 2
             group = dict(items[:2])
             fused["+".join(group)] = ConvNorm(*group.values())
@@ -143,13 +143,14 @@ def _fuse_residual(block: Residual) -> Layer:
     shortcut = block.shortcut and _fused(block.shortcut)
     if runs_as(body, Sequential) and len(body) > 2:
         *first, (_, conv), (_, norm) = body._layers.items()
-        if _are_conv_and_norm(conv, norm) and norm.activation is None:
+        if are_conv_and_norm(conv, norm) and norm.activation is None:
             head = _fused(Sequential(**dict(first)))
             return ResidualNorm(head, ConvNorm(conv, norm), shortcut, block.activation)
     return Residual(_fused(body), shortcut, block.activation)
 
 
-def _are_conv_and_norm(layer: Any, follower: Any) -> bool:
+def are_conv_and_norm(layer: Any, follower: Any) -> bool:
+    """True for a convolution without activation, and a batch norm that follows it."""
     return runs_as(layer, Conv2d) and runs_as(follower, BatchNorm2d) and layer.activation is None
 
 

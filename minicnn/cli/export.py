@@ -1,0 +1,88 @@
+"""`export`: a network as a file for other programs."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..onnx.export import OLDEST, OPSET, to_onnx
+from .app import (
+    ModelFlag,
+    OptionFlags,
+    app,
+    console,
+    error_console,
+    find_network,
+    parse_input_size,
+)
+from .profile import InputFlag, NetworkArgument
+
+
+class Layout(StrEnum):
+    """The layouts of a batch of images."""
+
+    NCHW = "NCHW"
+    NHWC = "NHWC"
+
+
+class Pixels(StrEnum):
+    """The types in which pixels can be given to a graph."""
+
+    uint8 = "uint8"
+    float32 = "float32"
+
+
+@app.command("export")
+def export_command(
+    model: NetworkArgument,
+    out: Annotated[Path, typer.Argument(help="The file to write; its name ends in .onnx.")],
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Fix the number of images; by default it is open.")
+    ] = None,
+    input_size: InputFlag = None,
+    input_layout: Annotated[Layout, typer.Option(help="That of the input images.")] = Layout.NCHW,
+    opset: Annotated[
+        int, typer.Option(help=f"The version of ONNX's operators, {OLDEST} or later.")
+    ] = OPSET,
+    fold: Annotated[
+        bool, typer.Option("--fold", help="Compute batch norms in the convolutions before them.")
+    ] = False,
+    softmax: Annotated[
+        bool, typer.Option("--softmax", help="Compute probabilities from the outputs.")
+    ] = False,
+    with_preprocessing: Annotated[
+        Pixels | None,
+        typer.Option(help="The input are pixels, 0 to 255, of that type; the graph normalizes."),
+    ] = None,
+    own: ModelFlag = None,
+    option: OptionFlags = None,
+) -> None:
+    """Write a network as an ONNX file, which onnxruntime, Netron and others read."""
+    network = find_network(model, own, option, seed=0)
+    proto = to_onnx(
+        network,
+        out,
+        input_shape=parse_input_size(input_size, network.input_shape),
+        batch=batch,
+        input_layout=input_layout.value,
+        opset=opset,
+        fold_batch_norm=fold,
+        softmax=softmax,
+        with_preprocessing=with_preprocessing and with_preprocessing.value,
+    )
+    if not model.endswith(".safetensors"):
+        error_console.print(f"note: {model} is not trained: the file has its initial weights")
+    entry, result = proto.graph.input[0], proto.graph.output[0]
+    console.print(
+        f"{out}: opset {opset}, {out.stat().st_size / 2**20:.1f} MiB, "
+        f"{entry.name} {_text(entry)} -> {result.name} {_text(result)}",
+        soft_wrap=True,
+    )
+
+
+def _text(value: Any) -> str:
+    """`float32 (N, 1, 32, 32)`."""
+    tensor = value.type.tensor_type
+    kind = "uint8" if tensor.elem_type == 2 else "float32"
+    return f"{kind} ({', '.join(d.dim_param or str(d.dim_value) for d in tensor.shape.dim)})"

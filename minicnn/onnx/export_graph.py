@@ -1,0 +1,243 @@
+"""The graph that export builds, and the table of rules: one rule per class of layers.
+
+A rule is a function `rule(layer, x, graph)` that adds nodes for one layer to the graph and returns
+the value of its output. In the graph images are `(N, C, H, W)`, as in every ONNX file; a `Value`
+has the shape that minicnn has for it, `(N, H, W, C)`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..device import to_host
+from ..kernels.types import Array, Shape
+from ..layers import Layer
+from ..layers.checks import inside
+from ..layers.fusion import runs_as
+from ..layers.tree import join
+
+INPUT, OUTPUT = "input", "output"  # the names of the graph's own input and output
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the graph.
+
+    name: its name in the graph.
+    shape: that of the array in minicnn, `(N, H, W, C)` or `(N, features)`.
+    maps: the (H, W, C) of flattened maps. Their features are in the order channel, row, column in
+        the graph, and in the order row, column, channel in minicnn. Empty where the two agree.
+    kind: the type of its elements.
+    """
+
+    name: str
+    shape: Shape
+    maps: Shape = ()
+    kind: str = "float32"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator of the graph, before it becomes a NodeProto."""
+
+    operator: str
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: dict[str, Any]
+
+
+Rule = Callable[[Any, Any, "GraphWriter"], Value]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    write: Rule
+    any_order: bool
+
+
+_rules: dict[type[Layer], _Entry] = {}
+
+
+def rule(*kinds: type[Layer], any_order: bool = False) -> Callable[[Rule], Rule]:
+    """Decorate the rule of a class of layers, or of several.
+
+        @rule(Scale)
+        def scale(layer, x, graph):
+            return graph.add("Mul", x, layer.factor)
+
+    Subclasses have the same rule unless they define a forward of their own.
+    any_order: True for a rule that reads `x.maps`. Others get the features in minicnn's order.
+    """
+
+    def decorate(function: Rule) -> Rule:
+        for kind in kinds:
+            _rules[kind] = _Entry(function, any_order)
+        return function
+
+    return decorate
+
+
+def has_rule(layer: Layer) -> bool:
+    """True if a rule exists for the forward of this layer."""
+    return _find(layer) is not None
+
+
+def _find(layer: Layer) -> _Entry | None:
+    known = (kind for kind in type(layer).__mro__ if kind in _rules)
+    kind = next(known, None)
+    return _rules[kind] if kind is not None and runs_as(layer, kind) else None
+
+
+@dataclass
+class GraphWriter:
+    """The graph so far, with which rules add nodes.
+
+    opset: the version of ONNX's operators.
+    fold: batch norms are folded into the convolutions before them.
+    layer: the dotted name of the layer whose rule is running; nodes and constants are named after
+        it: the first node of C1 is C1, another one C1/Relu, and its weights are C1.weight.
+    """
+
+    opset: int = 17
+    fold: bool = False
+    layer: str = ""
+    nodes: list[Node] = field(default_factory=list)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
+    _names: set[str] = field(default_factory=set)
+
+    def call(self, layer: Layer, x: Any, name: str) -> Value:
+        """The output of a layer called `name` in the one whose rule is running, for the input x.
+
+        x: a value; a tuple of them for a layer that joins.
+        Raises ValueError for a layer without a rule, or a rule whose result has another shape than
+        the layer's.
+        """
+        with self._within(name):
+            entry = _find(layer)
+            if entry is None:
+                kind = type(layer).__name__
+                raise ValueError(
+                    f"{self.layer or 'the network'}: {kind} has no rule for ONNX; write one with "
+                    f"@minicnn.onnx.rule({kind}), see `minicnn docs onnx`"
+                )
+            if not entry.any_order:
+                x = tuple(map(self.in_order, x)) if layer.joins else self.in_order(x)
+            y = entry.write(layer, x, self)
+            self._check(layer, x, y)
+        return y
+
+    def _check(self, layer: Layer, x: Any, y: Any) -> None:
+        name = type(layer).__name__
+        if not isinstance(y, Value):
+            raise ValueError(
+                f"{self.layer}: the ONNX rule of {name} returned {type(y).__name__}; expected the "
+                "value that graph.add returns"
+            )
+        shape = layer.output_shape(tuple(v.shape for v in x) if layer.joins else x.shape)
+        if y.shape != shape:
+            raise ValueError(
+                f"{self.layer}: the ONNX rule of {name} gives {y.shape}, and the layer {shape}: "
+                "pass shape=... to graph.add where the shape changes"
+            )
+
+    @contextmanager
+    def _within(self, name: str) -> Iterator[None]:
+        outer, self.layer = self.layer, join(self.layer, name) if name else self.layer
+        try:
+            with inside(name) if name else nullcontext():
+                yield
+        finally:
+            self.layer = outer
+
+    def add(
+        self,
+        operator: str,
+        *inputs: Any,
+        shape: Shape | None = None,
+        kind: str | None = None,
+        **attributes: Any,
+    ) -> Value:
+        """Add a node, and return its output.
+
+        inputs: values, names of constants, arrays and numbers; None for an optional one that is
+            absent. Arrays with one number per channel must be given as `per_channel(array, x)`.
+        shape, kind: those of the output in minicnn; by default those of the first input.
+        attributes: those of the operator.
+        """
+        name = self._unique(self.layer if self.layer else operator, operator)
+        names = tuple(self._input(name, i, value) for i, value in enumerate(inputs))
+        output = name if name not in (INPUT, OUTPUT) else f"{name}_value"
+        self.nodes.append(Node(operator, name, names, output, attributes))
+        first = next(value for value in inputs if isinstance(value, Value))
+        y = replace(first, name=output, kind=kind or first.kind)
+        if shape is not None:
+            y = replace(y, shape=tuple(shape), maps=())
+        self.values[output] = y
+        return y
+
+    def constant(self, name: str, array: Array) -> str:
+        """Add an array, such as a weight in the layout of ONNX; returns its name in the graph.
+
+        Floating-point numbers become float32, integers int64.
+        """
+        array = to_host(array)
+        kind = np.int64 if array.dtype.kind in "iu" else np.float32
+        name = join(self.layer, name)
+        self.constants[name] = np.ascontiguousarray(array, kind)
+        return name
+
+    def in_order(self, x: Value) -> Value:
+        """The same features in minicnn's order."""
+        if not x.maps:
+            return x
+        height, width, channels = x.maps
+        places = np.arange(prod(x.maps)).reshape(channels, height, width).transpose(1, 2, 0)
+        return self.add("Gather", x, places.ravel(), shape=x.shape, axis=1)
+
+    def finish(self, y: Value) -> Value:
+        """Give the graph's output its name."""
+        if not self.nodes or y.name == INPUT:
+            y = self.add("Identity", y)
+        self.nodes = [
+            replace(
+                node,
+                inputs=tuple(OUTPUT if name == y.name else name for name in node.inputs),
+                output=OUTPUT if node.output == y.name else node.output,
+            )
+            for node in self.nodes
+        ]
+        del self.values[y.name]
+        return replace(y, name=OUTPUT)
+
+    def _input(self, node: str, place: int, value: Any) -> str:
+        if value is None:
+            return ""
+        if isinstance(value, Value):
+            return value.name
+        if isinstance(value, str):
+            return value
+        outer, self.layer = self.layer, ""
+        name = self.constant(f"{node}.{place}", np.asarray(value))
+        self.layer = outer
+        return name
+
+    def _unique(self, first: str, operator: str) -> str:
+        names, number = [first, f"{first}/{operator}"], 1
+        while names[0] in self._names:
+            names.pop(0)
+            if not names:
+                number += 1
+                names = [f"{first}/{operator}_{number}"]
+        self._names.add(names[0])
+        return names[0]
+
+
+def per_channel(array: Array, x: Value) -> Array:
+    """`(C,)` as `(C, 1, 1)` if x are images, so that it is broadcast along the channels of x."""
+    return array.reshape(-1, 1, 1) if len(x.shape) == 4 else array

@@ -1,0 +1,106 @@
+"""Pooling."""
+
+from typing import Any
+
+import numpy as np
+
+from ...kernels.geometry import PaddingPairs, pool_window
+from ...kernels.types import Array
+from ...layers import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from ...layers.pool import Pool2d
+from ..export_graph import GraphWriter, Value, rule
+from .weighted import pads
+
+
+@rule(MaxPool2d)
+def max_pool(layer: MaxPool2d, x: Value, graph: GraphWriter) -> Value:
+    """MaxPool; ceil mode as padding at the bottom and right."""
+    _, reach = _paddings(layer, x)
+    return _pool("MaxPool", layer, reach, x, graph)
+
+
+@rule(AvgPool2d)
+def avg_pool(layer: AvgPool2d, x: Value, graph: GraphWriter) -> Value:
+    """AveragePool; cells that ceil mode adds are not counted, padding is if the layer says so."""
+    padding, reach = _paddings(layer, x)
+    count = layer.count_include_pad and any(map(sum, padding))
+    if count and reach != padding:  # zeros that count, and around them cells that do not
+        shape = layer.output_shape(x.shape)
+        (top, bottom), (left, right) = padding
+        n, h, w, c = x.shape
+        widths = np.array([0, 0, top, left, 0, 0, bottom, right])
+        x = graph.add("Pad", x, widths, shape=(n, h + top + bottom, w + left + right, c))
+        ((_, below), (_, beyond)) = reach
+        return _pool(
+            "AveragePool",
+            layer,
+            ((0, below - bottom), (0, beyond - right)),
+            x,
+            graph,
+            shape,
+        )
+    return _pool("AveragePool", layer, reach, x, graph, count_include_pad=int(count))
+
+
+def _paddings(layer: Pool2d, x: Value) -> tuple[PaddingPairs, PaddingPairs]:
+    """The padding of a pooling, and what its windows reach, which ceil mode may extend."""
+    found = pool_window(x.shape[1:3], **layer.geometry)
+    return found.padding, found.reach
+
+
+def _pool(
+    operator: str,
+    layer: Pool2d,
+    padding: PaddingPairs,
+    x: Value,
+    graph: GraphWriter,
+    shape: tuple[int, ...] | None = None,
+    **more: Any,
+) -> Value:
+    return graph.add(
+        operator,
+        x,
+        shape=shape or layer.output_shape(x.shape),
+        kernel_shape=layer.kernel_size,
+        strides=layer.stride,
+        pads=pads(padding),
+        **more,
+    )
+
+
+@rule(AdaptiveAvgPool2d)
+def adaptive_avg_pool(layer: AdaptiveAvgPool2d, x: Value, graph: GraphWriter) -> Value:
+    """AveragePool if its windows are equal; otherwise a matrix of means for rows and columns."""
+    n, *size, c = x.shape
+    output = layer.output_size
+    if all(have % wanted == 0 for have, wanted in zip(size, output, strict=True)):
+        window = size[0] // output[0], size[1] // output[1]
+        if window == (1, 1):
+            return x
+        shape = layer.output_shape(x.shape)
+        return graph.add("AveragePool", x, shape=shape, kernel_shape=window, strides=window)
+    rows, columns = (means(have, wanted) for have, wanted in zip(size, output, strict=True))
+    x = graph.add("MatMul", x, columns.T, shape=(n, size[0], output[1], c))
+    left = graph.constant("rows", rows)
+    return graph.add("MatMul", left, x, shape=layer.output_shape((n, *size, c)))
+
+
+def means(size: int, count: int) -> Array:
+    """The `(count, size)` matrix that averages `count` windows of nearly equal size."""
+    found = np.zeros((count, size))
+    for i, (start, stop) in enumerate(adaptive_windows(size, count)):
+        found[i, start:stop] = 1 / (stop - start)
+    return found
+
+
+def adaptive_windows(size: int, count: int) -> list[tuple[int, int]]:
+    """The start and the end of each window, by torch's rule."""
+    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+@rule(GlobalAvgPool2d)
+def global_avg_pool(layer: GlobalAvgPool2d, x: Value, graph: GraphWriter) -> Value:
+    """GlobalAveragePool and Flatten."""
+    n, _, _, c = x.shape
+    pooled = graph.add("GlobalAveragePool", x, shape=(n, 1, 1, c))
+    return graph.add("Flatten", pooled, shape=(n, c), axis=1)

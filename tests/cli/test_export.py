@@ -1,0 +1,61 @@
+"""`minicnn export`: the file that it writes, and errors."""
+
+import numpy as np
+import onnx
+import pytest
+
+import minicnn
+from minicnn import cli, models
+
+OWN = """
+from minicnn.layers import Conv2d, Flatten, Graph, Linear, Add
+
+def make(num_classes=3):
+    return Graph(
+        a=Conv2d(1, 1, 3, padding=1), add=Add(), flatten=Flatten(), fc=Linear(16, num_classes),
+        inputs={"add": ("a", "input")}, input_shape=(4, 4, 1),
+    )
+"""
+
+
+def test_a_checkpoint(run, tmp_path, capsys):
+    minicnn.save(models.create("lenet5", seed=0), tmp_path / "best.safetensors")
+    said = run("export", "best.safetensors", "net.onnx", "--softmax", "--input-layout", "NHWC")
+    assert said == (
+        "net.onnx: opset 17, 0.2 MiB, input float32 (N, 32, 32, 1) -> output float32 (N, 10)\n"
+    )
+    assert onnx.load("net.onnx").graph.node[-1].op_type == "Softmax"
+    said = run(
+        *("export", "best.safetensors", "net.onnx", "--with-preprocessing", "uint8"),
+        *("--batch", 2, "--opset", 21),
+    )
+    assert "opset 21, 0.2 MiB, input uint8 (2, 1, 28, 28) -> output float32 (2, 10)" in said
+
+
+def test_a_name_and_a_network_of_ones_own(run, tmp_path):
+    (tmp_path / "net.py").write_text(OWN)
+    assert "(N, 1, 4, 4) -> output float32 (N, 7)" in run(
+        "export", "net.py:make", "own.onnx", "-o", "num_classes=7"
+    )
+    run("export", "resnet20_cifar", "a.onnx", "--fold", "--input", 16)
+    run("export", "resnet20_cifar", "b.onnx", "--fold", "--input", 16)
+    a, b = onnx.load("a.onnx"), onnx.load("b.onnx")
+    assert a == b  # the initial weights have one seed
+    assert np.isfinite(onnx.numpy_helper.to_array(a.graph.initializer[0])).all()
+
+
+def test_a_network_without_a_file_is_said_to_be_untrained(run, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["minicnn", "export", "lenet5", "a.onnx"])
+    with pytest.raises(SystemExit, match="^0$"):
+        cli.main()
+    assert "lenet5 is not trained: the file has its initial weights" in capsys.readouterr().err
+
+
+def test_wrong_arguments(run, tmp_path):
+    assert "a.txt: expected a name that ends in .onnx" in run("export", "lenet5", "a.txt", code=2)
+    assert "did you mean lenet5" in run("export", "lenet", "a.onnx", code=2)
+    assert "opset=5: expected 13" in run("export", "lenet5", "a.onnx", "--opset", 5, code=2)
+    assert "no.safetensors: cannot be read" in run("export", "no.safetensors", "a.onnx", code=2)
+    assert "C3: Conv2d" in run("export", "lenet5", "a.onnx", "--input", 8, code=2)
+    assert "x/a.onnx: cannot be written: No such" in run("export", "lenet5", "x/a.onnx", code=2)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,65 @@
+"""Compare onnxruntime with ours, name by name: `python -m tests.onnx.export_table [NAME ...]`.
+
+For each name at its own input size, with no parameter at an initial zero or one: the largest
+difference of onnxruntime's output from ours in float32, relative to the largest output, also with
+folded batch norms; the nodes and the size of the file. Fails if a distance exceeds 1e-5.
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import minicnn
+from minicnn import models, no_grad
+from minicnn.layers import fuse
+from minicnn.onnx import to_onnx
+
+from .runtime import distance, images, randomized, run, to_nchw
+
+LIMIT = 1e-5
+
+
+def measure(name, folder):
+    """The distance, that of the folded file, the nodes, the size in MiB, the seconds."""
+    started = time.perf_counter()
+    model = randomized(models.create(name, seed=1)).eval()
+    x = images(model.input_shape, batch=2)
+    with no_grad():
+        y = fuse(model)(x)
+    if not (np.isfinite(y).all() and abs(y).max() > 0):
+        raise ValueError(f"{name}: the outputs are {y}; nothing can be compared")
+    path, errors, nodes = folder / f"{name}.onnx", [], []
+    for fold in (False, True):
+        nodes.append(len(to_onnx(model, path, fold_batch_norm=fold).graph.node))
+        errors.append(distance(run(str(path), to_nchw(x)), to_nchw(y) if y.ndim == 4 else y))
+    size = path.stat().st_size / 2**20
+    path.unlink()
+    return *errors, nodes[0], size, time.perf_counter() - started
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", default=models.names())
+    failed = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in parser.parse_args().names:
+            error, folded, nodes, size, seconds = measure(name, Path(folder))
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            print(
+                f"{name:24} {error:8.1e} {folded:8.1e} {nodes:5} nodes {size:7.1f} MiB "
+                f"{seconds:6.1f} s, peak {peak:.1f} GiB",
+                flush=True,
+            )
+            if not max(error, folded) < LIMIT:
+                failed.append(name)
+    print(f"minicnn {minicnn.__version__}; further than {LIMIT}: {', '.join(failed) or 'none'}")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Rules of one's own, and the sentences about layers without one."""
+
+import numpy as np
+import pytest
+
+from minicnn import layers as L
+from minicnn.onnx import export_graph, per_channel, rule, to_onnx
+
+from .runtime import check
+
+
+class Gain(L.Layer):
+    """`y = x * gain`, one gain per channel."""
+
+    def __init__(self, channels):
+        self.gain = L.Parameter(np.linspace(1, 2, channels, dtype=np.float32))
+
+    def output_shape(self, shape):
+        return shape
+
+    def forward(self, x):
+        return x * self.gain.value
+
+
+class Halved(L.ReLU):
+    """A subclass with another forward."""
+
+    def forward(self, x, out=None):
+        return super().forward(x) / 2
+
+
+@pytest.fixture(autouse=True)
+def _same_rules(monkeypatch):
+    monkeypatch.setattr(export_graph, "_rules", dict(export_graph._rules))
+
+
+@pytest.mark.parametrize("after", [L.Dropout, L.Flatten])
+def test_a_rule_of_ones_own(after, tmp_path):
+    @rule(Gain)
+    def gain(layer, x, graph):
+        return graph.add("Mul", x, graph.constant("gain", per_channel(layer.gain.value, x)))
+
+    channels = 2 if after is L.Dropout else 12
+    net = L.Sequential(after=after(), gain=Gain(channels), again=L.Sequential(Gain(channels)))
+    proto = check(net, tmp_path, (2, 3, 2))
+    assert {"gain.gain", "again.0.gain"} <= {c.name for c in proto.graph.initializer}
+
+
+@pytest.mark.parametrize(("layer", "kind"), [(Gain(3), "Gain"), (Halved(), "Halved")])
+def test_a_layer_without_a_rule(layer, kind, tmp_path):
+    net = L.Sequential(block=L.Sequential(L.Conv2d(2, 3, 1), layer))
+    sentence = f"^block.1: {kind} has no rule for ONNX; write one with @minicnn.onnx.rule.{kind}"
+    with pytest.raises(ValueError, match=sentence):
+        to_onnx(net, tmp_path / "a.onnx", input_shape=(2, 2, 2))
+    with pytest.raises(ValueError, match=f"^the network: {kind} has no rule"):
+        to_onnx(layer, tmp_path / "a.onnx", input_shape=(2, 2, 3))
+
+
+def test_rules_that_are_wrong(tmp_path):
+    net = L.Sequential(L.Conv2d(2, 3, 1), gain=Gain(3))
+
+    def export():
+        to_onnx(net, tmp_path / "a.onnx", input_shape=(2, 2, 2))
+
+    rule(Gain)(lambda layer, x, graph: None)
+    with pytest.raises(ValueError, match="^gain: the ONNX rule of Gain returned NoneType; expect"):
+        export()
+    rule(Gain)(lambda layer, x, graph: graph.add("Identity", x, shape=(1, 2)))
+    with pytest.raises(ValueError, match=r"^gain: the ONNX rule of Gain gives \(1, 2\), and the"):
+        export()

@@ -1,0 +1,239 @@
+"""Every layer as ONNX: onnxruntime gives the numbers of its definition."""
+
+import numpy as np
+import pytest
+
+from minicnn import layers as L
+from minicnn.kernels.reference.activation import ACTIVATIONS
+from minicnn.layers.fusion import ConvNorm
+from minicnn.onnx.export_graph import has_rule
+from minicnn.onnx.export_rules import activations
+
+from .runtime import check, randomized
+
+# Name: the input (H, W, C), and a function that makes a layer or a small network.
+CASES = {
+    "conv": ((7, 9, 3), lambda: L.Conv2d(3, 4, 3)),
+    "conv_geometry": (
+        (9, 8, 4),
+        lambda: L.Conv2d(
+            4, 6, (3, 2), stride=(2, 1), padding=((0, 2), (1, 0)), dilation=(1, 2), groups=2
+        ),
+    ),
+    "conv_no_bias": ((5, 5, 2), lambda: L.Conv2d(2, 3, 1, bias=False, activation="tanh")),
+    "conv_connections": (
+        (6, 6, 2),
+        lambda: L.Conv2d(2, 3, 3, connections=[[1, 0, 1], [0, 1, 1]], activation="scaled_tanh"),
+    ),
+    "max_pool": ((7, 8, 2), lambda: L.MaxPool2d(3, 2, padding=1)),
+    "max_pool_asymmetric": ((7, 8, 2), lambda: L.MaxPool2d((3, 2), 2, padding=((0, 1), (1, 0)))),
+    "max_pool_ceil": ((8, 7, 2), lambda: L.MaxPool2d(3, 2, ceil_mode=True)),
+    "max_pool_ceil_clipped": ((4, 6, 2), lambda: L.MaxPool2d(2, 3, padding=1, ceil_mode=True)),
+    "avg_pool": ((7, 8, 2), lambda: L.AvgPool2d(3, 2)),
+    "avg_pool_counted": ((7, 8, 2), lambda: L.AvgPool2d(3, 2, padding=((1, 0), (1, 2)))),
+    "avg_pool_not_counted": (
+        (7, 8, 2),
+        lambda: L.AvgPool2d(3, 2, padding=1, count_include_pad=False),
+    ),
+    "avg_pool_ceil": ((8, 6, 2), lambda: L.AvgPool2d(3, 2, ceil_mode=True)),
+    "avg_pool_ceil_counted": (
+        (8, 7, 2),
+        lambda: L.AvgPool2d(3, 2, padding=((1, 0), (1, 1)), ceil_mode=True),
+    ),
+    "avg_pool_ceil_not_counted": (
+        (8, 6, 2),
+        lambda: L.AvgPool2d(3, 2, padding=1, ceil_mode=True, count_include_pad=False),
+    ),
+    "adaptive_same": ((3, 4, 2), lambda: L.AdaptiveAvgPool2d((3, 4))),
+    "adaptive_even": ((6, 8, 2), lambda: L.AdaptiveAvgPool2d((3, 2))),
+    "adaptive_odd": ((7, 5, 2), lambda: L.AdaptiveAvgPool2d((3, 4))),
+    "adaptive_up": ((3, 2, 2), lambda: L.AdaptiveAvgPool2d(5)),
+    "global_avg": ((4, 5, 3), L.GlobalAvgPool2d),
+    "subsample": ((7, 6, 3), lambda: L.Subsample2d(3, 2, activation="scaled_tanh")),
+    "batch_norm": ((4, 5, 3), lambda: L.BatchNorm2d(3, eps=1e-3, activation="relu")),
+    "batch_norm_no_scale": (
+        (4, 5, 3),
+        lambda: L.BatchNorm2d(3, scale=False, activation="gelu"),
+    ),
+    "lrn": ((3, 4, 7), lambda: L.LocalResponseNorm(5, alpha=0.9, beta=0.6, k=1.5)),
+    "lrn_divided": ((3, 4, 7), lambda: L.LocalResponseNorm(3, alpha=0.9, alpha_div_n=True)),
+    "lrn_even": ((3, 4, 7), lambda: L.LocalResponseNorm(4, alpha=0.9)),
+    "lrn_groups": ((3, 4, 6), lambda: L.LocalResponseNorm(3, alpha=0.9, groups=2)),
+    "lrn_even_groups": ((3, 4, 6), lambda: L.LocalResponseNorm(2, alpha=0.9, groups=2)),
+    "linear": ((1, 1, 5), lambda: L.Sequential(L.Flatten(), L.Linear(5, 3, activation="sigmoid"))),
+    "linear_after_maps": (
+        (3, 2, 4),
+        lambda: L.Sequential(
+            L.Flatten(), L.ReLU(), L.Dropout(0.5), L.Linear(24, 5, bias=False), L.Linear(5, 2)
+        ),
+    ),
+    "flatten": ((3, 2, 4), L.Flatten),
+    "flatten_twice": ((3, 2, 4), lambda: L.Sequential(L.Flatten(), L.Flatten(), L.Linear(24, 2))),
+    "rbf": (
+        (2, 3, 2),
+        lambda: L.Sequential(L.Flatten(), L.RBF(np.random.default_rng(0).normal(size=(4, 12)))),
+    ),
+    "pad_shortcut": ((5, 6, 2), lambda: L.PadShortcut(2, 5, stride=2)),
+    "pad_shortcut_both_ends": ((4, 4, 2), lambda: L.PadShortcut(2, 5, pad_both_ends=True)),
+    "pad_shortcut_same": ((4, 4, 2), lambda: L.PadShortcut(2, 2)),
+    "scale": ((2, 2, 3), lambda: L.Scale(-1 / 9)),
+    "scaled_tanh": ((2, 2, 3), L.ScaledTanh),
+    "dropout": ((2, 2, 3), L.Dropout),
+    "concat": (
+        (4, 4, 2),
+        lambda: L.Concat(one=L.Conv2d(2, 3, 1), two=L.Sequential(L.MaxPool2d(3, 1, padding=1))),
+    ),
+    "concat_flattened": (
+        (2, 3, 2),
+        lambda: L.Sequential(
+            L.Concat(L.Flatten(), L.Sequential(L.Flatten(), L.Linear(12, 3))), L.Linear(15, 2)
+        ),
+    ),
+    "residual": (
+        (4, 4, 2),
+        lambda: L.Residual(L.Conv2d(2, 2, 3, padding=1), activation="relu"),
+    ),
+    "residual_flattened": ((2, 3, 2), lambda: L.Residual(L.Flatten(), L.Flatten())),
+    "residual_shortcut": (
+        (4, 4, 2),
+        lambda: L.Residual(L.Conv2d(2, 3, 3, padding=1), L.Conv2d(2, 3, 1), "tanh"),
+    ),
+    "graph": (
+        (4, 4, 2),
+        lambda: L.Graph(
+            a=L.Conv2d(2, 4, 1),
+            b=L.Slice(1, 3),
+            c=L.Conv2d(2, 2, 1),
+            sum=L.Add("relu"),
+            d=L.Multiply(),
+            e=L.Maximum(),
+            f=L.Concatenate(),
+            flatten=L.Flatten(),
+            inputs={
+                "c": "input",
+                "sum": ("b", "c", "input"),
+                "d": ("sum", "b", "c"),
+                "e": ("d", "sum"),
+                "f": ("e", "a"),
+            },
+        ),
+    ),
+    "graph_of_flattened": (
+        (2, 3, 2),
+        lambda: L.Graph(
+            one=L.Flatten(),
+            two=L.Linear(12, 12),
+            add=L.Add(),
+            join=L.Concatenate(),
+            slice=L.Slice(5, 20),
+            inputs={"add": ("one", "two"), "join": ("add", "one")},
+        ),
+    ),
+}
+CASES |= {
+    f"activation_{name}": ((2, 3, 3), lambda name=name: L.Activation(name)) for name in ACTIVATIONS
+}
+OPSETS = (13, 17, 21)
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("case", CASES)
+def test_layer(case, opset, tmp_path):
+    shape, make = CASES[case]
+    check(randomized(make()), tmp_path, shape, opset=opset)
+
+
+def test_every_activation_by_name_is_known():
+    assert {name for name in activations.ACTIVATIONS if name} == set(ACTIVATIONS)
+
+
+# Layers without a rule, each with the reason.
+BASES = {"Layer": "the base of all", "AuxiliaryNetwork": "with heads, see test_heads_are_left_out"}
+
+
+def layer_classes():
+    """Every class of layers in `minicnn.layers`, by name."""
+    found = {name: getattr(L, name) for name in L.__all__}
+    return {
+        n: kind for n, kind in found.items() if isinstance(kind, type) and issubclass(kind, L.Layer)
+    }
+
+
+def test_every_layer_has_a_rule_and_a_case():
+    covered = set()
+    for _, make in CASES.values():
+        layer = make()
+        assert has_rule(layer)
+        covered |= {kind for _, child in layer.named_layers() for kind in type(child).__mro__}
+    missing = {name for name, kind in layer_classes().items() if kind not in covered} - set(BASES)
+    # An activation of a fixed name runs as `Activation`, of which every name has a case.
+    missing = {name for name in missing if not issubclass(getattr(L, name), L.Activation)}
+    assert missing == set()
+
+
+def test_heads_are_left_out(tmp_path):
+    net = L.AuxiliaryNetwork(
+        conv=L.Conv2d(2, 3, 1),
+        pool=L.GlobalAvgPool2d(),
+        heads={"conv": L.Sequential(L.GlobalAvgPool2d(), L.Linear(3, 2))},
+    ).train()
+    proto = check(net, tmp_path, (3, 3, 2))
+    assert [node.name for node in proto.graph.node] == ["conv", "pool", "pool/Flatten"]
+    assert net.training
+
+
+def test_batch_norms_are_folded_only_on_request(tmp_path):
+    def block():
+        return L.Sequential(
+            conv1=L.Conv2d(2, 4, 3, bias=False),
+            bn1=L.BatchNorm2d(4, activation="relu"),
+            block=L.Residual(
+                L.Sequential(conv=L.Conv2d(4, 4, 1), bn=L.BatchNorm2d(4)), activation="relu"
+            ),
+            conv2=L.Conv2d(4, 2, 1, activation="relu"),  # cannot take in what follows
+            bn2=L.BatchNorm2d(2),
+        )
+
+    for fold, expected in ((False, 3), (True, 1)):
+        net = randomized(block())
+        proto = check(net, tmp_path, (5, 5, 2), fold_batch_norm=fold)
+        operators = [node.op_type for node in proto.graph.node]
+        assert operators.count("BatchNormalization") == expected
+        assert operators.count("Conv") == 3
+
+
+def test_batch_norms_of_a_graph_are_folded_where_nothing_else_reads(tmp_path):
+    net = L.Graph(
+        conv1=L.Conv2d(2, 2, 1),
+        bn1=L.BatchNorm2d(2),
+        conv2=L.Conv2d(2, 2, 1),
+        bn2=L.BatchNorm2d(2),
+        add=L.Add(),
+        conv3=L.Conv2d(2, 3, 1),
+        bn3=L.BatchNorm2d(3),
+        inputs={"add": ("conv1", "bn2")},
+    )
+    proto = check(randomized(net), tmp_path, (3, 3, 2), fold_batch_norm=True)
+    names = [node.name for node in proto.graph.node]
+    assert names == ["conv1", "bn1", "conv2", "add", "conv3"]
+
+
+def test_a_fused_convolution_has_a_rule(tmp_path):
+    pair = randomized(L.Sequential(conv=L.Conv2d(2, 3, 1), bn=L.BatchNorm2d(3, activation="relu")))
+    check(ConvNorm(pair.conv, pair.bn).eval(), tmp_path, (3, 3, 2))
+
+
+def test_nodes_and_weights_have_the_names_of_the_layers(tmp_path):
+    net = L.Sequential(
+        conv1=L.Conv2d(1, 2, 3, activation="relu"),
+        block=L.Sequential(L.Conv2d(2, 2, 1, bias=False), tanh=L.ScaledTanh()),
+        input=L.Flatten(),
+        output=L.Linear(2, 2),
+    )
+    proto = check(net, tmp_path, (3, 3, 1))
+    names = ["conv1", "conv1/Relu", "block.0", "block.tanh", "block.tanh/Tanh", "block.tanh/Mul"]
+    assert [node.name for node in proto.graph.node] == [*names, "input", "output"]
+    weights = {constant.name for constant in proto.graph.initializer}
+    assert set(net.state_dict()) <= weights
+    (entry,), (result,) = proto.graph.input, proto.graph.output
+    assert (entry.name, result.name) == ("input", "output")
