@@ -28,11 +28,13 @@ class KernelState(ThreadState):
     backend: the name that `use` chose, or None.
     grad_enabled: False within `no_grad`: layers keep nothing for backward, and a backend may keep
     what it derives from weights, since they are not being trained.
+    first_image: what `part_of_batch` set.
     intercept: what `dispatch.intercept` set, or None.
     """
 
     backend: str | None = None
     grad_enabled: bool = True
+    first_image: int = 0
     intercept: Callable[[Callable, Callable], Callable] | None = None
 
 
@@ -47,3 +49,11 @@ def no_grad() -> AbstractContextManager[None]:
 def grad_enabled() -> bool:
     """True if forward keeps what backward needs: not within `no_grad`."""
     return state.grad_enabled
+
+
+def part_of_batch(first_image: int) -> AbstractContextManager[None]:
+    """Within this block, in this thread, a batch is a part of a larger one, from that image on.
+
+    Dropout's masks are those that these images have in the whole batch.
+    """
+    return state.changed(first_image=first_image)

@@ -6,7 +6,7 @@ as bytes for the gradient.
 
 import numpy as np
 
-from ..reference.dropout import draw_keys, drop_threshold
+from ..reference.dropout import draw_keys, drop_threshold, first_position
 from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.launch import kernel, threads_for
@@ -30,6 +30,7 @@ def _dropout(
     tasks: int,
     x: Address,
     size: int,
+    position: int,
     first_key: int,
     second_key: int,
     least: int,
@@ -37,10 +38,13 @@ def _dropout(
     y: Address,
     keep: Address,
 ) -> None:
-    """y = x * scale and keep = 1 where the hash is at least `least`; both 0 elsewhere."""
+    """y = x * scale and keep = 1 where the hash is at least `least`; both 0 elsewhere.
+
+    position: that of the first element, which is hashed.
+    """
     first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
-        n, kept = last - i, bernoulli_mask(i, first_key, second_key, least)
+        n, kept = last - i, bernoulli_mask(position + i, first_key, second_key, least)
         store_bytes_part(keep, i, kept, n)
         store_part(y, i, load_part(x, i, n) * (kept * splat(scale)), n)
 
@@ -68,6 +72,7 @@ def dropout(
         threads_for(bytes=x.nbytes),
         address(x),
         x.size,
+        first_position(x.shape),
         first,
         second,
         drop_threshold(p),

@@ -7,7 +7,8 @@ __device__ __forceinline__ unsigned hashed(unsigned x) {
     return x ^ x >> 16;
 }
 
-// The two keys are in the device's memory, so that a replay of a captured step can have new ones.
+// The two keys, and the position of x in the whole batch, are in the device's memory, so that a
+// replay of a captured step can have new ones.
 extern "C" __global__ void dropout(const REAL* __restrict__ x, REAL* __restrict__ y,
                                    unsigned char* __restrict__ mask,
                                    const unsigned* __restrict__ keys, unsigned threshold,
@@ -17,7 +18,7 @@ extern "C" __global__ void dropout(const REAL* __restrict__ x, REAL* __restrict_
     Vector v = load(x + (long long)i * V);
     Packed<unsigned char> kept;
     EACH_LANE(j) {
-        kept.at[j] = hashed(hashed(unsigned(i) * V + j ^ keys[0]) + keys[1]) >= threshold;
+        kept.at[j] = hashed(hashed(unsigned(i) * V + j + keys[2] ^ keys[0]) + keys[1]) >= threshold;
         v.at[j] *= kept.at[j] ? scale : 0.0f;
     }
     store(y + (long long)i * V, v);

@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..reference.arrays import write_to
-from ..reference.dropout import draw_keys, drop_threshold
-from ..types import Array
+from ..reference.dropout import draw_keys, drop_threshold, first_position
+from ..types import Array, Shape
 from .arrays import contiguous, empty, layout, options, output_array
 from .capture import fresh
 from .device import THREADS, blocks, launch
@@ -17,11 +17,16 @@ def dropout(
     x = contiguous(x)
     y = output_array(out if out is not None and out.flags.c_contiguous else None, x, x.shape)
     mask = empty(x, x.shape, np.bool_)
-    v, vectors, _ = layout(x, y, mask)
-    keys = fresh(lambda: draw_keys(generator), (2,), np.uint32)
+    shape, (v, vectors, _) = x.shape, layout(x, y, mask)
+    keys = fresh(lambda: _keys(generator, shape), (3,), np.uint32)
     arguments = x, y, mask, keys, np.uint32(drop_threshold(p)), 1 / (1 - p), vectors
     launch("dropout.cu", "dropout", blocks(vectors), THREADS, *arguments, **options(x, v))
     return write_to(out, y), mask
+
+
+def _keys(generator: np.random.Generator, shape: Shape) -> np.ndarray:
+    """Two keys, and the position of the first element."""
+    return np.append(draw_keys(generator), np.uint32(first_position(shape)))
 
 
 def dropout_grad(dy: Array, mask: Array, p: float) -> Array:

@@ -1,6 +1,5 @@
 """Batches of a data set, in an order that a seed determines."""
 
-import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ import numpy as np
 from .augment.pipeline import Pipeline
 from .dataset import Dataset
 from .image_files import ImageFiles
+from .shards import Shards
 from .transforms import Augment
 
 AHEAD = 3  # batches that are prepared while another one is used
@@ -27,6 +27,8 @@ class Loader:
     batch_size: images per batch; the last batch of an epoch may be smaller.
     shuffle: a new order in each epoch.
     drop_last: set it to leave out the smaller last batch of an epoch, unless it is the only one.
+    shards: set it to divide the images otherwise than into batches; a batch is then a shard. A
+        shard without images is a batch of none.
     augment: applied to the pixels; then preprocess turns them into the network's input. A
         `Pipeline` may go on from there. If it begins with a `WindowRule` and the images are files,
         windows are cut from the originals.
@@ -56,15 +58,21 @@ class Loader:
         self.preprocess, self.augment = preprocess, augment
         self.pipeline = Pipeline.of(augment)
         self.workers = workers or _cores()
+        self.shards = Shards(batch_size)
         self.drop_last = False
         self.epoch = 0
         self.batch = 0
+        self.first_image = 0
 
     def __len__(self) -> int:
         """Batches per epoch."""
-        if self.drop_last:
-            return max(1, len(self.dataset) // self.batch_size)
-        return math.ceil(len(self.dataset) / self.batch_size)
+        return self.shards.updates(self.images) * self.shards.count
+
+    @property
+    def images(self) -> int:
+        """Images per epoch."""
+        n = len(self.dataset)
+        return n // self.batch_size * self.batch_size or n if self.drop_last else n
 
     def order(self, epoch: int) -> np.ndarray:
         """The indices of the data set in the order of that epoch."""
@@ -80,23 +88,43 @@ class Loader:
         order, epoch = self.order(self.epoch), self.epoch
         decoders, pool = ThreadPoolExecutor(self.workers), ThreadPoolExecutor(AHEAD)
         ahead: deque[Future[Batch]] = deque()
-        to_submit = iter(range(self.batch, len(self)))
+        turns = list(self.shards.turns(self.batch, self.images))
+        to_submit = iter(turns)
         try:
-            for batch in range(self.batch, len(self)):
-                while len(ahead) <= AHEAD and (next_batch := next(to_submit, None)) is not None:
-                    ahead.append(pool.submit(self._prepare, order, epoch, next_batch, decoders))
+            for batch, position in turns:
+                while len(ahead) <= AHEAD and (turn := next(to_submit, None)) is not None:
+                    ahead.append(pool.submit(self._prepare, order, epoch, turn[0], decoders))
                 x, labels = ahead.popleft().result()
-                self.batch = batch + 1
-                if self.batch == len(self):
-                    self.epoch, self.batch = self.epoch + 1, 0
+                self.advance(batch, position)
                 yield x, labels
         finally:  # the end, an error, or a consumer that stops early
             pool.shutdown(wait=False, cancel_futures=True)
             decoders.shutdown(cancel_futures=True)
             pool.shutdown()
 
-    def _prepare(self, order: np.ndarray, epoch: int, batch: int, decoders: Executor) -> Batch:
-        rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+    def advance(self, batch: int | None, position: int) -> None:
+        """Go on to `batch`, or to none. The next one is that at `position`.
+
+        first_image: the place of the batch's first image in its update.
+        """
+        self.first_image = 0 if batch is None else self.shards.first_image(batch, self.images)
+        self.batch = position
+        if position == len(self):
+            self.epoch, self.batch = self.epoch + 1, 0
+
+    @property
+    def nothing(self) -> Batch:
+        """A batch without images."""
+        shape = self.dataset.images.shape[1:]
+        return np.empty((0, *shape), np.float32), self.dataset.labels[:0]
+
+    def _prepare(
+        self, order: np.ndarray, epoch: int, batch: int | None, decoders: Executor
+    ) -> Batch:
+        first, last = (0, 0) if batch is None else self.shards.rows(batch, self.images)
+        if batch is None or first == last:
+            return self.nothing
+        rows = order[first:last]
         images, labels = self.dataset.images, self.dataset.labels[rows]
         generator = np.random.default_rng([self.seed, epoch, batch])
         pipeline = self.pipeline.for_batch(self.seed, epoch, rows)

@@ -49,18 +49,18 @@ class ResidentLoader(Loader):
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """From the current position to the end of the epoch."""
         order = runtime().upload(self.order(self.epoch).astype(np.int32))
-        for batch in range(self.batch, len(self)):
-            first = batch * self.batch_size
-            count = min(self.batch_size, len(self.dataset) - first)
-            self.batch = batch + 1
-            if self.batch == len(self):
-                self.epoch, self.batch = self.epoch + 1, 0
+        for batch, position in self.shards.turns(self.batch, self.images):
+            first, last = (0, 0) if batch is None else self.shards.rows(batch, self.images)
+            self.advance(batch, position)
+            if first == last:
+                yield self.nothing
+                continue
             yield self._batch(
                 self._images,
                 self._labels,
                 order,
                 first,
-                count,
+                last - first,
                 self._size,
                 self._factor,
                 self._shift,

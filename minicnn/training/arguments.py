@@ -14,6 +14,7 @@ import numpy as np
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.resident import ResidentLoader, can_stay
+from ..data.shards import Shards
 from ..data.transforms import Augment, Preprocess
 from ..device import model_device
 from ..errors import TrainingError
@@ -83,6 +84,7 @@ def make_loader(
     augment: Augment | None,
     seed: int,
     workers: int | None = None,
+    accumulate: int = 1,
 ) -> Loader:
     """The loader of the training data: on the GPU, if the model and the data allow it."""
     shape = metadata(model).input_shape
@@ -100,6 +102,7 @@ def make_loader(
     kind: Any = ResidentLoader if is_resident else partial(Loader, workers=workers)
     loader = kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
     loader.drop_last = recipe.drop_last
+    loader.shards = Shards.of(batch_size, accumulate)
     return loader
 
 

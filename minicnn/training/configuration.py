@@ -54,9 +54,10 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
 
 def _chosen(trainer: "Trainer") -> dict[str, Any]:
     """The settings that a run has only if they are chosen."""
+    every = trainer.loader.shards.images // trainer.loader.batch_size
     chosen = {
         "clip": trainer.clip and describe(trainer.clip),
-        "accumulate": trainer.accumulator.every if trainer.accumulator.every > 1 else None,
+        "accumulate": every if every > 1 else None,
         "metric": trainer.metric,
         "average": trainer.average and repr(trainer.average),
     }

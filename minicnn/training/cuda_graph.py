@@ -40,7 +40,7 @@ class CapturedStep:
             kind = x.shape, labels.shape, labels.dtype
             if kind in self._graphs:
                 self._graphs[kind].replay(x, labels)
-            elif self._seen[kind] < WARM_UP or len(x) < run.loader.batch_size:
+            elif self._seen[kind] < WARM_UP or len(x) < run.loader.shards.least:
                 self._seen[kind] += 1
                 self.step(run, to_device(x, "cuda"), to_device(labels, "cuda"))
             else:

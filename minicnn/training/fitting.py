@@ -87,7 +87,8 @@ def fit(
         warm_up: the learning rate rises from 0 in so many epochs, on top of the schedule.
         clip: changes the gradients before each update, such as `training.ClipNorm(1.0)`.
         accumulate: each update uses the mean gradient of so many batches; the result is that of
-            one large batch, up to batch norm. An epoch's last update may have fewer.
+            one large batch, up to batch norm. The images of an epoch's last update are divided into
+            as many batches.
         average: an `EMA` or `Lookahead` of the weights, of which the run uses a copy; by default
             the recipe's. It is what is evaluated and saved, and what the model has at the end; the
             weights that the optimizer changes are in `last.safetensors` beside it.
@@ -125,7 +126,8 @@ def fit(
     plan = choose_recipe(model, train.name, recipe)
     preprocess = preprocess or kept_preprocess(model, recipe, train)
     epochs = checked_epochs(plan.epochs if epochs is None else epochs)
-    loader = make_loader(model, train, plan, batch_size, preprocess, augment, seed, workers)
+    loading = preprocess, augment, seed, workers, accumulate
+    loader = make_loader(model, train, plan, batch_size, *loading)
     loss, average = loss or plan.loss or loss_of(model), average or plan.average
     check_functions(loss, clip, average)
     check_data(model, loader, {"test": test, "validation": validation}, loss)
@@ -133,20 +135,24 @@ def fit(
     given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
     rule = make_optimizer(optimizer, model, plan, given)
     check_optimizer(rule, model)
-    if folder:
-        check_folder(folder)
+    check_folder(folder)
     rng.seed(seed)
     remember_data(model, loader)
     trainer = Trainer(
         *(model, loader, test, validation, loss, rule),
         schedule=make_schedule(schedule, plan, warm_up),
-        settings=Settings(epochs, folder, metric, clip, accumulate, average, checkpoint_seconds),
+        settings=Settings(epochs, folder, metric, clip, average, checkpoint_seconds),
         recipe_callbacks=plan.make_callbacks(),
         callbacks=[*_standard_callbacks(folder, progress), *callbacks],
     )
+    return _resumed(trainer, folder).run()
+
+
+def _resumed(trainer: Trainer, folder: Path | None) -> Trainer:
+    """The run in the state of its checkpoint, if there is one."""
     if folder and (folder / checkpoint.LAST).exists():
         checkpoint.restore(trainer, folder / checkpoint.LAST)
-    return trainer.run()
+    return trainer
 
 
 def _standard_callbacks(folder: Path | None, progress: bool) -> list[Callback]:

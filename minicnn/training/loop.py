@@ -36,7 +36,7 @@ def train_epoch(run: "Trainer", step: Step = forward_backward) -> bool:
         step(run, x, labels)
         if run.metrics.count(len(labels)):
             run.check_finite(x)
-        if not run.accumulator.add(len(labels), is_last=run.loader.batch == 0):
+        if not run.accumulator.add(len(labels)):
             continue
         if run.clip:
             run.clip(run.optimizer.parameters)

@@ -107,8 +107,10 @@ def check_metric(metric: str | None, images: Dataset | None) -> None:
         )
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path | None) -> None:
     """Make the folder of a run. Raises TrainingError if it cannot be made or written."""
+    if folder is None:
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -165,11 +167,8 @@ def _output_shape(model: Layer, x: np.ndarray) -> tuple[int, ...]:
 
 def _check_last_batch(model: Layer, x: np.ndarray, loader: Loader) -> None:
     """Raise TrainingError if a batch norm would get a single value per channel."""
-    images, batch_size = len(loader.dataset), loader.batch_size
-    is_left_out = loader.drop_last and images > batch_size
-    is_single = batch_size == 1 or (images % batch_size == 1 and not is_left_out)
     names = {id(b): name for name, b in model.named_layers() if isinstance(b, BatchNorm2d)}
-    if not is_single or not names:
+    if 1 not in loader.shards.sizes(loader.images) or not names:
         return
     single: list[str] = []
 
@@ -181,9 +180,9 @@ def _check_last_batch(model: Layer, x: np.ndarray, loader: Loader) -> None:
         _run(model, x)
     if single:
         raise TrainingError(
-            f"{images} training images in batches of {batch_size} end with a batch of one image, "
-            f"for which the batch norm {single[0]} has one value per channel, and no variance: "
-            "choose another batch_size"
+            f"{loader.images} training images in batches of {loader.batch_size} end with a batch "
+            f"of one image, for which the batch norm {single[0]} has one value per channel, and "
+            "no variance: choose another batch_size"
         )
 
 

@@ -20,11 +20,11 @@ from ..errors import DivergedError
 from ..layers import Layer, Parameter, fuse
 from ..weights import safetensors
 from . import checkpoint
+from .accumulation import Accumulator, ShardStep
 from .averaging import Average
 from .callbacks import Callback
 from .configuration import configuration
 from .diagnose import ChanceLevelDetector, first_bad_layer
-from .gradients import Accumulator
 from .history import History, score
 from .loop import Step, forward_backward, train_epoch
 from .losses import Loss, plain
@@ -44,7 +44,6 @@ class Settings:
     out: Path | None = None
     metric: str | None = None
     clip: Clip | None = None
-    accumulate: int = 1
     average: Average | None = None
     checkpoint_seconds: float = 60.0
 
@@ -88,7 +87,7 @@ class Trainer:
         self.epochs, self.out, self.metric = settings.epochs, settings.out, settings.metric
         self.clip, self.average = settings.clip, deepcopy(settings.average)
         self.checkpoint_seconds = settings.checkpoint_seconds
-        self.accumulator = Accumulator(optimizer.parameters, settings.accumulate, loader.batch_size)
+        self.accumulator = Accumulator(model, optimizer.parameters, loader.shards)
         self.total_steps = math.ceil(round(self.epochs * self.steps_per_epoch, 6))
         self.recipe_callbacks = list(recipe_callbacks)
         self.callbacks = [*recipe_callbacks, *callbacks]
@@ -98,6 +97,8 @@ class Trainer:
         self.stop = self.finished = self.restore_best = False
         self._best: dict[str, np.ndarray] = {}
         self.metrics, self.train_step = _metrics_and_step(self.device, loss)
+        if loader.shards.count > 1:
+            self.train_step = ShardStep(self.train_step)
         self.configuration = configuration(self) if self.out else {}
         self._chance = ChanceLevelDetector(len(loader.dataset.classes))
         self._saved_at = time.monotonic()
@@ -111,7 +112,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """The number of updates per epoch."""
-        return math.ceil(len(self.loader) / self.accumulator.every)
+        return self.loader.shards.updates(self.loader.images)
 
     def run(self) -> History:
         """Train until all epochs are done, a callback sets `stop`, or SIGINT interrupts."""

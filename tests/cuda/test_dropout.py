@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn.kernels import functional, reference
+from minicnn.kernels.thread_state import part_of_batch
 
 from .common import to_device
 
@@ -21,3 +22,12 @@ def test_dropout_drops_the_same(shape, emulate):
         reference.dropout_grad(dy, kept, 0.3),
         rtol=1e-6,
     )
+
+
+def test_masks_of_a_part_are_those_of_the_whole_batch(emulate):
+    emulate()
+    x = to_device(np.ones((6, 3, 4), np.float32))
+    _, whole = reference.dropout(x, 0.4, np.random.default_rng(3))
+    with part_of_batch(2):
+        _, keep = functional.dropout(x[2:], 0.4, np.random.default_rng(3))
+    np.testing.assert_array_equal(keep, whole[2:])

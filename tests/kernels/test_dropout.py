@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn.kernels import dispatch, functional, reference
+from minicnn.kernels.thread_state import part_of_batch
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.7])
@@ -58,3 +59,14 @@ def test_masks_look_random():
     assert abs((first == second).mean() - 0.5) < bound
     for distance in (1, 2, 3, 16, 1024, 4096, 65536):
         assert abs((first[distance:] == first[:-distance]).mean() - 0.5) < 1.1 * bound, distance
+
+
+@pytest.mark.parametrize("dropout", [functional.dropout, reference.dropout])
+def test_masks_of_a_part_are_those_of_the_whole_batch(dropout):
+    x = np.ones((7, 3, 5), np.float32)
+    whole, _ = dropout(x, 0.4, np.random.default_rng(3))
+    parts = []
+    for first, last in ((0, 3), (3, 4), (4, 7)):
+        with part_of_batch(first):
+            parts.append(dropout(x[first:last], 0.4, np.random.default_rng(3))[0])
+    np.testing.assert_array_equal(np.concatenate(parts), whole)

@@ -1,4 +1,4 @@
-"""Accumulation and clipping against one large batch and torch, and runs that use them."""
+"""Clipping against torch, and runs that clip and accumulate."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ import minicnn
 from minicnn import training
 from minicnn.errors import CheckpointError
 from minicnn.layers import Conv2d, Flatten, Linear, Parameter, Sequential
-from minicnn.training.gradients import Accumulator
 
 X = np.random.default_rng(0).random((40, 4, 4, 1)).astype(np.float32)
 LABELS = np.arange(40) % 3
@@ -24,46 +23,6 @@ def run(model=None, epochs=3, **options):
     options = {"batch_size": 8, "progress": False, "optimizer": "sgd", "lr": 0.1} | options
     history = training.fit(model, (X, LABELS), epochs=epochs, **options)
     return {name: p.value for name, p in model.named_parameters()}, history
-
-
-@pytest.mark.parametrize("images", [40, 37, 33])  # the last group is whole, short, a batch of one
-def test_as_one_large_batch(images, monkeypatch):
-    monkeypatch.setattr("minicnn.training.trainer.ChanceLevelDetector.add", lambda *_: None)
-    model, other = network(), network()
-    options = {"epochs": 2, "optimizer": "sgd", "lr": 0.1, "progress": False}
-    data = X[:images], LABELS[:images]
-    large = training.fit(model, data, batch_size=32, **options)
-    small = training.fit(other, data, batch_size=8, accumulate=4, **options)
-    for ours, theirs in zip(other.parameters(), model.parameters(), strict=True):
-        np.testing.assert_allclose(ours.value, theirs.value, rtol=1e-4, atol=1e-6)
-    for column in ("train_loss", "train_accuracy"):
-        assert small.column(column) == pytest.approx(large.column(column), rel=1e-5)
-
-
-def test_sums_are_those_of_shards_in_order():
-    """The bits are those of adding the gradients of the batches, computed apart, from the left."""
-    generator = np.random.default_rng(0)
-    shards = generator.standard_normal((3, 5, 7)).astype(np.float32)
-    parameter = Parameter(np.zeros((5, 7), np.float32))
-    accumulator = Accumulator([parameter], 3, 8)
-    for i, (shard, images) in enumerate(zip(shards, (8, 8, 5), strict=True)):
-        parameter.grad = shard
-        assert accumulator.add(images, is_last=False) == (i == 2)
-    share = np.float32(5 / 8)
-    total = ((shards[0] + shards[1]) + share * shards[2]) * np.float32(1 / (2 + 5 / 8))
-    np.testing.assert_array_equal(parameter.grad, total)
-
-
-def test_the_schedule_counts_updates():
-    """40 images in batches of 8, three of them per update: two updates per epoch."""
-    rates = []
-
-    class Note(training.Callback):
-        def on_step_end(self, trainer, loss):
-            rates.append((trainer.epoch, trainer.iteration, trainer.optimizer.lr))
-
-    run(epochs=2, accumulate=3, schedule="step(1, 0.5)", callbacks=[Note()])
-    assert rates == [(1, 1, 0.1), (1, 2, 0.1), (2, 3, 0.05), (2, 4, 0.05)]
 
 
 def squared_norm(parameters):

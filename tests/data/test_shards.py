@@ -1,0 +1,77 @@
+"""Shards: every image once, sizes that differ by at most one, whoever computes them."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from minicnn.data.dataset import Dataset
+from minicnn.data.loader import Loader
+from minicnn.data.shards import Shards
+
+
+def spans(shards, images):
+    total = shards.updates(images) * shards.count
+    return [shards.rows(i, images) for i in range(total)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("images", [1, 5, 24, 50, 52, 95])
+def test_every_image_is_in_one_shard(images, count):
+    shards = Shards(24, count)
+    found = spans(shards, images)
+    assert found[0][0] == 0 and found[-1][1] == images
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(found))
+    for update in range(shards.updates(images)):
+        own = [last - first for first, last in found[update * count : (update + 1) * count]]
+        assert sum(own) == min(24, images - 24 * update)
+        assert own[0] >= 1 and max(own) - min(own) <= 1
+    assert {b - a for a, b in found} == shards.sizes(images)
+    assert max(b - a for a, b in found) <= shards.size
+
+
+def test_a_division_by_hand():
+    """10 images in updates of 7, of 3 shards: 3 + 2 + 2, then 1 + 1 + 1."""
+    assert spans(Shards(7, 3), 10) == [(0, 3), (3, 5), (5, 7), (7, 8), (8, 9), (9, 10)]
+    assert [Shards(7, 3).first_image(i, 10) for i in range(6)] == [0, 3, 5, 0, 1, 2]
+    assert spans(Shards(7, 3), 8)[3:] == [(7, 8), (8, 8), (8, 8)]  # an update of one image
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4, 8])
+def test_all_processes_together_compute_every_shard_once(ranks):
+    every = [list(Shards(16, 4, rank, ranks).turns(0, 40)) for rank in range(ranks)]
+    assert len({len(turns) for turns in every}) == 1
+    for turns in every:
+        assert [position for _, position in turns] == [position for _, position in every[0]]
+    order = [shard for turn in zip(*every, strict=True) for shard, _ in turn if shard is not None]
+    assert order == list(range(12))
+    later = list(Shards(16, 4, 0, ranks).turns(4, 40))
+    assert later == every[0][len(every[0]) // 3 :]
+
+
+def test_processes_load_their_own_shards():
+    """The batches of two processes are those of one that computes all shards."""
+    images = np.arange(22, dtype=np.float32).reshape(22, 1, 1, 1)
+    dataset = Dataset(images, np.zeros(22, np.int64))
+
+    def batches(rank, ranks):
+        loader = Loader(dataset, 4, shuffle=True, seed=1)
+        loader.shards = Shards.of(4, 3, rank, ranks)
+        found = []
+        for x, labels in loader:
+            assert len(x) == len(labels)
+            found.append((x[:, 0, 0, 0].tolist(), loader.first_image))
+        assert (loader.epoch, loader.batch) == (1, 0)
+        return found
+
+    whole, first, second = batches(0, 1), batches(0, 2), batches(1, 2)
+    together = [batch for pair in zip(first, second, strict=True) for batch in pair]
+    assert [batch for batch in together if batch[0]] == whole
+    assert len(together) == 8 and together[3] == ([], 0)  # three shards, two processes
+    assert sorted(pixel for batch, _ in whole for pixel in batch) == list(range(22))
+
+
+@pytest.mark.parametrize("accumulate", [0, -1, 2.5, "2"])
+def test_accumulate_is_checked(accumulate):
+    with pytest.raises(ValueError, match=f"accumulate={accumulate!r}: expected a whole number"):
+        Shards.of(8, accumulate)
