@@ -1,11 +1,15 @@
 """`minicnn export`: the file that it writes, and errors."""
 
+import json
+
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
+from PIL import Image
 
 import minicnn
-from minicnn import cli, models
+from minicnn import cli, data, models, training
 
 OWN = """
 from minicnn.layers import Conv2d, Flatten, Graph, Linear, Add
@@ -30,6 +34,30 @@ def test_a_checkpoint(run, tmp_path, capsys):
         *("--batch", 2, "--opset", 21),
     )
     assert "opset 21, 0.2 MiB, input uint8 (2, 1, 28, 28) -> output float32 (2, 10)" in said
+
+
+def test_onnxruntime_answers_as_predict_does(run, tmp_path):
+    """The pixels of image files, without any arithmetic outside of the exported graph."""
+    train, test = data.digits()
+    model = models.create("lenet5", recipe="digits", seed=0)
+    training.fit(model, train[:256], epochs=1)
+    minicnn.save(model, tmp_path / "digits.safetensors")
+    for i, image in enumerate(test.images[:20]):
+        Image.fromarray(image[:, :, 0]).save(tmp_path / f"{i:02}.png")
+    options = ("--softmax", "--with-preprocessing", "uint8", "--input-layout", "NHWC")
+    run("export", "digits.safetensors", "digits.onnx", *options)
+    expected = json.loads(run("predict", "digits.safetensors", "*.png", "--top", 10, "--json", "-"))
+    session = onnxruntime.InferenceSession("digits.onnx")
+    classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+    for row in expected:
+        with Image.open(row["path"]) as image:
+            pixels = np.asarray(image)[None, :, :, None]
+        (found,) = session.run(None, {"input": pixels})[0]
+        assert classes[found.argmax()] == row["class"]
+        for answer in row["top"]:
+            probability = found[classes.index(answer["class"])]
+            assert probability == pytest.approx(answer["probability"], abs=2e-6)
+    assert len({row["class"] for row in expected}) > 3
 
 
 def test_a_name_and_a_network_of_ones_own(run, tmp_path):
