@@ -24,11 +24,13 @@ class TorchForm:
     preprocess: the `data.Preprocess` that those weights were trained with; None: the recipe's.
     undecided: options that such a file does not tell, and that have to be given with it; each with
         a sentence about its values.
+    present: translates a name in older files into the present one.
     """
 
     names: Callable[[str], str]
     preprocess: Any = None
     undecided: Mapping[str, str] = field(default_factory=dict)
+    present: Callable[[str], str] = str
 
 
 @dataclass(frozen=True)

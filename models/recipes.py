@@ -1,8 +1,10 @@
 """Parts of recipes that several papers share: the input pipeline of a data set, a base recipe."""
 
+from dataclasses import replace
+
 from minicnn.data import Preprocess, RandomCropFlip
 from minicnn.data.augment import presets
-from minicnn.training import Recipe, StepDecay
+from minicnn.training import MultiStep, Recipe, StepDecay
 
 # Channel statistics as torchvision uses them. The papers subtract only the mean.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -40,4 +42,24 @@ TORCHVISION = Recipe(
     lr=0.1,
     options={"momentum": 0.9, "weight_decay": 1e-4},
     schedule=StepDecay(30),
+)
+FB = replace(
+    TORCHVISION,
+    source="fb.resnet.torch: 90 epochs, lr divided by 10 every 30, Nesterov momentum",
+    augment=presets.FB_IMAGENET.pipeline,
+    options={"momentum": 0.9, "weight_decay": 1e-4, "nesterov": True},
+)
+
+# The recipe of the ResNets for CIFAR, which DenseNet changes little.
+CIFAR = Recipe(
+    source="He et al. 2015b, section 4.2: 64,000 iterations of 128 images, lr divided by 10 at "
+    "32,000 and 48,000; crops from images padded by 4",
+    data="cifar10",
+    preprocess=CIFAR10_INPUT,
+    augment=crop_and_flip(32, padding=4),
+    epochs=164,
+    batch_size=128,
+    lr=0.1,
+    options={"momentum": 0.9, "weight_decay": 1e-4},
+    schedule=MultiStep([32_000, 48_000], unit="step"),
 )

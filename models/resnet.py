@@ -32,14 +32,15 @@ from minicnn.layers import (
 )
 from minicnn.layers.init import he_normal
 from minicnn.registry import TorchForm, register
-from minicnn.training import Cosine, MultiStep, Recipe, WarmUp
+from minicnn.training import Cosine, MultiStep, WarmUp
 
 from .recipes import (
+    CIFAR,
     CIFAR10_INPUT,
+    FB,
     IMAGENET_MEAN,
     IMAGENET_STD,
     TORCHVISION,
-    crop_and_flip,
     imagenet_input,
 )
 
@@ -263,25 +264,6 @@ PAPER = replace(
     "in fb.resnet.torch",
     preprocess=imagenet_input(224, std=1 / 255),
     augment=presets.RESNET.pipeline,
-)
-FB = replace(
-    TORCHVISION,
-    source="fb.resnet.torch: 90 epochs, lr divided by 10 every 30, Nesterov momentum",
-    augment=presets.FB_IMAGENET.pipeline,
-    options={"momentum": 0.9, "weight_decay": 1e-4, "nesterov": True},
-)
-
-CIFAR = Recipe(
-    source="He et al. 2015b, section 4.2: 64,000 iterations of 128 images, lr divided by 10 at "
-    "32,000 and 48,000; crops from images padded by 4",
-    data="cifar10",
-    preprocess=CIFAR10_INPUT,
-    augment=crop_and_flip(32, padding=4),
-    epochs=164,
-    batch_size=128,
-    lr=0.1,
-    options={"momentum": 0.9, "weight_decay": 1e-4},
-    schedule=MultiStep([32_000, 48_000], unit="step"),
 )
 CIFAR_FB = replace(
     CIFAR,

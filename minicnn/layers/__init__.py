@@ -22,7 +22,7 @@ from .parameter import Parameter
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d, Subsample2d
 from .scale import Scale
 from .sequential import Sequential
-from .shape import Flatten, PadShortcut
+from .shape import Flatten, Identity, PadShortcut
 
 __all__ = [
     "GELU",
@@ -40,6 +40,7 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool2d",
     "Graph",
+    "Identity",
     "Layer",
     "Linear",
     "LocalResponseNorm",

@@ -22,9 +22,9 @@ from .network import Network, metadata
 from .parameter import Parameter
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d
 from .sequential import Sequential
-from .shape import Flatten
+from .shape import Flatten, Identity
 
-ANY_SHAPE = (Activation, Dropout)
+ANY_SHAPE = (Activation, Dropout, Identity)
 CONVERTED = (AdaptiveAvgPool2d, Flatten, GlobalAvgPool2d, Linear)
 
 

@@ -1,4 +1,4 @@
-"""Layers that only change the shape."""
+"""Layers without arithmetic: they change the shape, or nothing."""
 
 import math
 
@@ -6,6 +6,22 @@ from ..kernels import functional as F
 from ..kernels.types import Array, Shape
 from .checks import check_dy_shape, check_images
 from .layer import Layer
+
+
+class Identity(Layer):
+    """`y = x` for any shape: the branch of a `Concat` that keeps the input."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        self.save_for_backward(x.shape)
+        return F.activate(x, None, out=out)
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        (shape,) = self.pop_saved()
+        check_dy_shape(self, dy, shape)
+        return dy
 
 
 class Flatten(Layer):

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from .. import registry
 from ..data.download import cache_folder, download, sha256
 from ..data.transforms import Preprocess
 from ..errors import CheckpointError
 from ..layers import Layer, Network, metadata
-from ..registry import TorchForm
 from .head import keep_new_head
 from .safetensors import described, is_torchs, model_tensors, put_into, read
 from .torch_file import read_torch
-from .torch_state import own_tensors
+from .torch_state import own_tensors, torch_form
 
 # The names of torchvision's files end with the first digits of their checksum.
 CHECKSUM_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
@@ -62,14 +60,9 @@ def load_into(
     model.train()
 
 
-def _torch_form(model: Layer) -> TorchForm | None:
-    name = metadata(model).name
-    return registry.entry(name).torch if name and name in registry.names() else None
-
-
 def _check_options(model: Layer) -> None:
     """Raise CheckpointError if an option that torch's files do not tell was not given."""
-    form, about = _torch_form(model), metadata(model)
+    form, about = torch_form(model), metadata(model)
     for option, values in (form.undecided if form else {}).items():
         if option not in about.options:
             raise CheckpointError(
@@ -79,7 +72,7 @@ def _check_options(model: Layer) -> None:
 
 def _preprocess(model: Network, path: Path, about: Mapping[str, str]) -> Any:
     """What the weights were trained with: torch's by the network, ours in the metadata."""
-    form = _torch_form(model)
+    form = torch_form(model)
     if any(key.startswith("minicnn.") for key in about):
         found = described(path, about)["preprocess"]
     else:

@@ -16,10 +16,11 @@ import numpy as np
 from .. import registry
 from ..errors import CheckpointError
 from ..kernels.types import Shape
-from ..layers import AuxiliaryNetwork, Layer, Network
+from ..layers import AuxiliaryNetwork, Layer, Network, metadata
 from ..layers.linear import Linear
 from ..layers.shape import Flatten
 from ..layers.shapes import LayerTrace, shapes_through, shapes_through_heads
+from ..registry import TorchForm
 from .checks import check_weights, listed
 
 COUNTER = "num_batches_tracked"
@@ -85,8 +86,10 @@ def has_torch_layout(model: Layer, state: Mapping[str, np.ndarray]) -> bool | No
 def own_tensors(model: Layer, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The tensors without the counters, the heads and the prefixes that the model does not have."""
     names = set(map(translator(model), model.state_dict()))
+    form = torch_form(model)
+    present = form.present if form else str
     kept = {
-        name: array
+        present(name): array
         for name, array in state.items()
         if not name.endswith(COUNTER) and name not in AVERAGING
     }
@@ -190,9 +193,14 @@ def _linear_after_flatten(steps: Iterable[LayerTrace]) -> Iterator[tuple[str, Sh
 
 def translator(model: Layer) -> Callable[[str], str]:
     """From the name of a tensor to its name in torch's files."""
-    name = _name(model)
-    form = registry.entry(name).torch if name in registry.names() else None
+    form = torch_form(model)
     return form.names if form else str
+
+
+def torch_form(model: Layer) -> TorchForm | None:
+    """How the network appears in torch's files; None if nobody wrote any."""
+    name = metadata(model).name
+    return registry.entry(name).torch if name and name in registry.names() else None
 
 
 def _layer_name(tensor: str) -> str:

@@ -1,12 +1,13 @@
-"""Layers that only change the shape."""
+"""Layers without arithmetic."""
 
-from minicnn.layers import Flatten, PadShortcut
+from minicnn.layers import Flatten, Identity, PadShortcut
 
 from .contract import IMAGES, LayerContract
 
 
 class TestShape(LayerContract):
     cases = {
+        "identity": (Identity, IMAGES),
         "flatten": (Flatten, IMAGES),
         "padded shortcut": (lambda: PadShortcut(4, 7, stride=2), IMAGES),
         "padded shortcut, both ends": (

@@ -12,6 +12,9 @@ from torch import nn
 
 from minicnn.models.lenet import rbf_codes
 
+from . import compact_twins
+from .twin_layers import FixedDropout, Fork
+
 BLOCKS = {  # per stage (He et al. 2015b, table 1; 200: He et al. 2016, appendix)
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
@@ -20,19 +23,6 @@ BLOCKS = {  # per stage (He et al. 2015b, table 1; 200: He et al. 2016, appendix
     152: (3, 8, 36, 3),
     200: (3, 24, 36, 3),
 }
-
-
-class FixedDropout(nn.Module):
-    """Dropout with given masks, `(N, ...)` in torch's layout, one per call; None: torch's own."""
-
-    def __init__(self, p, masks):
-        super().__init__()
-        self.p, self.masks = p, masks
-
-    def forward(self, x):
-        if self.masks is None:
-            return F.dropout(x, self.p, self.training)
-        return x * self.masks.pop(0).to(x.dtype) / (1 - self.p) if self.training else x
 
 
 def lrn(paper=True):
@@ -252,15 +242,6 @@ class GoogLeNet(nn.Module):
         aux2 = self.aux2(d) if self.aux and self.training else None
         logits = self.fc(self.drop(self.rest(d).mean((2, 3))))
         return (logits, aux1, aux2) if aux1 is not None else logits
-
-
-class Fork(nn.Module):
-    def __init__(self, *branches):
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
-    def forward(self, x):
-        return torch.cat([branch(x) for branch in self.branches], 1)
 
 
 def inception_v4(masks, classes):
@@ -675,6 +656,8 @@ def pair(name, classes, full=False):
         return {}, lambda masks: nin_small(
             masks, 3, ((192, 160, 96), (192, 192, 192), (192, 192, classes)), 3
         )
+    if name.startswith(("squeezenet", "densenet")):
+        return compact_twins.pair(name, classes, full)
     pre, depth, cifar, v1 = re.fullmatch(r"(pre)?resnet(\d+)(_cifar)?(_v1)?", name).groups()
     depth = int(depth)
     form = {

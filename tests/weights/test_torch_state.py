@@ -1,5 +1,7 @@
 """Names and layouts of torch's state_dicts, in both directions, and what does not fit."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,9 @@ import torch
 from minicnn import models
 from minicnn.errors import CheckpointError
 from minicnn.layers import Conv2d, Flatten, Linear, Sequential
+from minicnn.layers.init import skip_init
 from minicnn.weights import load_torch, to_torch
-from minicnn.weights.torch_state import layer_renaming
+from minicnn.weights.torch_state import layer_renaming, own_tensors
 
 
 def torchvision_names(name, state):
@@ -54,6 +57,27 @@ def torchvision_names(name, state):
                 "layer4.2.conv3.weight": (2048, 512, 1, 1),
             },
         ),
+        "squeezenet1_0": (
+            52,
+            {
+                "features.7.expand3x3.weight": (128, 32, 3, 3),
+                "features.12.squeeze.bias": (64,),
+                "classifier.1.weight": (1000, 512, 1, 1),
+            },
+        ),
+        "squeezenet1_1": (
+            52,
+            {"features.4.squeeze.weight": (16, 128, 1, 1), "features.12.expand1x1.bias": (256,)},
+        ),
+        "densenet121": (
+            727,
+            {
+                "features.conv0.weight": (64, 3, 7, 7),
+                "features.denseblock4.denselayer16.conv1.weight": (128, 992, 1, 1),
+                "features.transition3.norm.running_var": (1024,),
+                "classifier.weight": (1000, 1024),
+            },
+        ),
         "resnet20_cifar": (116, {"layer3.2.bn2.weight": (64,), "linear.weight": (10, 64)}),
     }[name]
     assert len(state) == expected[0]
@@ -71,6 +95,9 @@ NAMES = [
     "resnet18",
     "resnet50",
     "resnet20_cifar",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "densenet121",
 ]
 
 
@@ -149,6 +176,28 @@ def test_arrays_that_are_no_weights_are_refused_by_torchs_names():
     with pytest.raises(CheckpointError, match=r"bn1\.bias is int64; expected floating-point"):
         load_torch(model, state)
     np.testing.assert_array_equal(model.conv1.weight.value, before)
+
+
+def test_names_of_older_files():
+    """Torchvision's files of DenseNets have the names that its code had before torch 0.4."""
+    with skip_init():
+        model = models.create("densenet121")
+    state = to_torch(model)
+    older = {
+        re.sub(r"(denselayer.*)(norm|conv)([12])", r"\1\2.\3", name): array
+        for name, array in state.items()
+    }
+    assert "features.denseblock1.denselayer2.norm.1.running_mean" in older
+    found = own_tensors(model, older)
+    assert found.keys() == {name for name in state if not name.endswith("num_batches_tracked")}
+    assert all(found[name] is state[name] for name in found)
+
+
+def test_a_network_with_bypasses_is_not_torchvisions():
+    """Its weights would fit, but it is another network."""
+    state = to_torch(models.create("squeezenet1_0", num_classes=3))
+    with pytest.raises(CheckpointError, match=r"features\.12\.body\.squeeze\.bias is missing"):
+        load_torch(models.create("squeezenet1_0", num_classes=3, bypass="simple"), state)
 
 
 def test_layer_renaming():

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...device import to_host
 from ...kernels.reference.dropout import dropout, dropout_grad
-from ...layers import Dropout, Flatten, PadShortcut, Scale
+from ...layers import Dropout, Flatten, Identity, PadShortcut, Scale
 from ..trace import Record
 from .explanation import Factor, Index, Parts
 from .table import explains
@@ -66,6 +66,30 @@ def gradient_of_scaled(record: Record, index: Index) -> Parts:
         "dx = factor · dy",
         [term_of(number("factor", record.layer.factor), element("dy", record.dy, index))],
         Scale.backward,
+        reads=box(record, "dy", elements("dy", record.dy, *index)),
+    )
+
+
+@explains(Identity, what="y")
+def same(record: Record, index: Index) -> Parts:
+    """The same element of x."""
+    return Parts(
+        "y = x",
+        [term_of(element("x", record.x, index))],
+        Identity.forward,
+        kind="paths",
+        reads=box(record, "x", elements("x", record.x, *index)),
+    )
+
+
+@explains(Identity, what="dx")
+def gradient_of_same(record: Record, index: Index) -> Parts:
+    """The same element of dy."""
+    return Parts(
+        "dx = dy",
+        [term_of(element("dy", record.dy, index))],
+        Identity.backward,
+        kind="paths",
         reads=box(record, "dy", elements("dy", record.dy, *index)),
     )
 

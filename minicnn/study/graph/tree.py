@@ -19,6 +19,7 @@ from ...layers import (
     Flatten,
     GlobalAvgPool2d,
     Graph,
+    Identity,
     Layer,
     Linear,
     LocalResponseNorm,
@@ -147,6 +148,8 @@ def _node(layer: Layer, shape: Shape, name: str, fold: bool) -> Node:
         if layer.shortcut:
             shortcut = _node(layer.shortcut, shape, join(name, "shortcut"), fold)
         return Block(name, output, (body, shortcut), ADD, layer.activation or "")
+    if isinstance(layer, Identity):
+        return Chain(name, output, ())
     parameters = sum(p.trainable for p in layer.parameters())
     macs = describe.macs(layer, (1, *output))
     return Box(name, output, kind_of(layer), text_of(layer), parameters, macs)

@@ -16,6 +16,7 @@ from ...layers import (
     Concat,
     Dropout,
     Graph,
+    Identity,
     Layer,
     LocalResponseNorm,
     PadShortcut,
@@ -176,6 +177,7 @@ def window(layer: Layer, shape: Shape) -> tuple[Window, Window] | None:
 @window.register(Activation)
 @window.register(BatchNorm2d)
 @window.register(Dropout)
+@window.register(Identity)
 @window.register(LocalResponseNorm)
 @window.register(Scale)
 @window.register(Slice)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn.layers import Dropout, Flatten, PadShortcut, Scale
+from minicnn.layers import Dropout, Flatten, Identity, PadShortcut, Scale
 from minicnn.study import explain, trace
 from tests.study.explain.numbers import check_all
 
@@ -26,6 +26,7 @@ def test_both_values_of_the_mask():
     ("layer", "shape"),
     [
         (Scale(0.25), (2, 3, 2)),
+        (Identity(), (2, 3, 2)),
         (Flatten(), (2, 3, 4, 5)),
         (PadShortcut(2, 5, 2), (2, 5, 4, 2)),
         (PadShortcut(2, 5, 2, pad_both_ends=True), (2, 5, 4, 2)),
