@@ -18,6 +18,7 @@ Source: Huang, Liu, van der Maaten, Weinberger, "Densely connected convolutional
 
 import re
 from dataclasses import replace
+from typing import Any
 
 from minicnn.layers import (
     AvgPool2d,
@@ -27,7 +28,6 @@ from minicnn.layers import (
     Dropout,
     GlobalAvgPool2d,
     Identity,
-    Layer,
     Linear,
     MaxPool2d,
     Network,
@@ -65,7 +65,7 @@ def densenet161(num_classes: int = 1000, input_size: int = 224, drop_rate: float
 def _imagenet(
     counts: tuple[int, int, int, int], k: int, num_classes: int, input_size: int, drop_rate: float
 ) -> Network:
-    front = {
+    front: dict[str, Any] = {
         "conv0": Conv2d(3, 2 * k, 7, 2, 3, bias=False),
         "norm0": BatchNorm2d(2 * k, activation="relu"),
         "pool0": MaxPool2d(3, stride=2, padding=1),
@@ -122,24 +122,22 @@ def dense_layer(c_in: int, k: int, bc: bool, drop_rate: float) -> Concat:
 
     H is batch norm, ReLU and a 3x3 convolution; in bottlenecks the same with a 1x1 before it.
     """
-    c_mid = 4 * k if bc else c_in
-    bottleneck = {
-        "norm1": BatchNorm2d(c_in, activation="relu"),
-        "conv1": Conv2d(c_in, c_mid, 1, bias=False),
-        **dropped("drop1", drop_rate),
+    layers: dict[str, Any] = {}
+    c_mid = c_in
+    if bc:
+        c_mid = 4 * k
+        layers = {
+            "norm1": BatchNorm2d(c_in, activation="relu"),
+            "conv1": Conv2d(c_in, c_mid, 1, bias=False),
+            **dropped("drop1", drop_rate),
+        }
+    last = 2 if bc else 1
+    layers |= {
+        f"norm{last}": BatchNorm2d(c_mid, activation="relu"),
+        f"conv{last}": Conv2d(c_mid, k, 3, padding=1, bias=False),
+        **dropped(f"drop{last}", drop_rate),
     }
-    last = "2" if bc else "1"
-    return Concat(
-        old=Identity(),
-        new=Sequential(
-            **(bottleneck if bc else {}),
-            **{
-                f"norm{last}": BatchNorm2d(c_mid, activation="relu"),
-                f"conv{last}": Conv2d(c_mid, k, 3, padding=1, bias=False),
-            },
-            **dropped(f"drop{last}", drop_rate),
-        ),
-    )
+    return Concat(old=Identity(), new=Sequential(**layers))
 
 
 def transition(c_in: int, c_out: int, drop_rate: float) -> Sequential:
@@ -152,23 +150,21 @@ def transition(c_in: int, c_out: int, drop_rate: float) -> Sequential:
     )
 
 
-def dropped(name: str, rate: float) -> dict[str, Layer]:
+def dropped(name: str, rate: float) -> dict[str, Any]:
     """The dropout layer behind a convolution, unless the rate is 0."""
     return {name: Dropout(rate)} if rate else {}
 
 
 def dense_blocks(
     c_in: int, counts: tuple[int, ...], k: int, bc: bool, drop_rate: float
-) -> tuple[dict[str, Layer], int]:
+) -> tuple[dict[str, Any], int]:
     """Dense blocks of `counts` layers with transitions between them; the channels at the end."""
-    layers: dict[str, Layer] = {}
+    layers: dict[str, Any] = {}
     for number, count in enumerate(counts, 1):
-        layers[f"denseblock{number}"] = Sequential(
-            **{
-                f"denselayer{i + 1}": dense_layer(c_in + i * k, k, bc, drop_rate)
-                for i in range(count)
-            }
-        )
+        block: dict[str, Any] = {
+            f"denselayer{i + 1}": dense_layer(c_in + i * k, k, bc, drop_rate) for i in range(count)
+        }
+        layers[f"denseblock{number}"] = Sequential(**block)
         c_in += count * k
         if number < len(counts):
             c_out = c_in // 2 if bc else c_in
@@ -177,7 +173,7 @@ def dense_blocks(
     return layers, c_in
 
 
-def _network(layers: dict[str, Layer], channels: int, num_classes: int, input_size: int) -> Network:
+def _network(layers: dict[str, Any], channels: int, num_classes: int, input_size: int) -> Network:
     net = Network(
         **layers,
         norm5=BatchNorm2d(channels, activation="relu"),

@@ -67,6 +67,10 @@ CASES = {
             L.Flatten(), L.ReLU(), L.Dropout(0.5), L.Linear(24, 5, bias=False), L.Linear(5, 2)
         ),
     ),
+    "identity": (
+        (3, 2, 4),
+        lambda: L.Concat(old=L.Identity(), new=L.Conv2d(4, 2, 1)),
+    ),
     "flatten": ((3, 2, 4), L.Flatten),
     "flatten_twice": ((3, 2, 4), lambda: L.Sequential(L.Flatten(), L.Flatten(), L.Linear(24, 2))),
     "rbf": (

@@ -1,9 +1,15 @@
-"""Layers that only change the shape."""
+"""Layers without arithmetic."""
 
 import numpy as np
 
-from ...layers import Flatten, PadShortcut
+from ...layers import Flatten, Identity, PadShortcut
 from ..export_graph import GraphWriter, Value, rule
+
+
+@rule(Identity, any_order=True)
+def identity(layer: Identity, x: Value, graph: GraphWriter) -> Value:
+    """Nothing: what reads y reads x."""
+    return x
 
 
 @rule(Flatten)
