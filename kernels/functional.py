@@ -15,7 +15,39 @@ import inspect
 
 import numpy as np
 
-from . import dispatch, losses, reference
+from . import activations, dispatch, losses, normalization, reference
+from .activations import (  # noqa: F401 - offered here
+    activate,
+    activation_grad,
+    clip,
+    clip_grad,
+    elu,
+    elu_grad,
+    gelu,
+    gelu_grad,
+    gelu_tanh,
+    gelu_tanh_grad,
+    hard_sigmoid,
+    hard_sigmoid_grad,
+    hard_swish,
+    hard_swish_grad,
+    leaky_relu,
+    leaky_relu_grad,
+    prelu,
+    prelu_grad,
+    relu,
+    relu6,
+    relu6_grad,
+    relu_grad,
+    scaled_tanh,
+    scaled_tanh_grad,
+    sigmoid,
+    sigmoid_grad,
+    silu,
+    silu_grad,
+    tanh,
+    tanh_grad,
+)
 from .dispatch import select
 from .losses import (  # noqa: F401 - offered here
     binary_cross_entropy,
@@ -23,6 +55,17 @@ from .losses import (  # noqa: F401 - offered here
     mean_squared_error,
     softmax,
     softmax_cross_entropy,
+    softmax_grad,
+)
+from .normalization import (  # noqa: F401 - offered here
+    batch_norm,
+    batch_norm_grad,
+    group_norm,
+    group_norm_grad,
+    layer_norm,
+    layer_norm_grad,
+    local_response_norm,
+    local_response_norm_grad,
 )
 from .types import Array, IntOrPair, Padding, Pair, Shape
 
@@ -49,7 +92,7 @@ def conv2d(
         stride, dilation: an int or a pair, in pixels.
         padding: zeros around the images, in pixels.
         groups: filters of group g see input group g only (Krizhevsky et al. 2012, section 3.2).
-        activation: None, "relu", "sigmoid", "tanh" or "scaled_tanh".
+        activation: None, "relu", "relu6", "sigmoid", "tanh" or "scaled_tanh".
         out: where to write y, or None.
 
     Returns y `(N, H_out, W_out, K)`, with H_out = floor((H + p - d (kH - 1) - 1) / s) + 1.
@@ -250,148 +293,7 @@ def subsample2d_grad(dy: Array, x: Array, w: Array, size: int = 2) -> tuple[Arra
     return select(reference.subsample2d_grad, dy)(dy, x, w, size)
 
 
-# -- normalization ---------------------------------------------------------------------------------
-
-
-def local_response_norm(
-    x: Array,
-    size: int = 5,
-    alpha: float = 1e-4,
-    beta: float = 0.75,
-    k: float = 2.0,
-    alpha_div_n: bool = False,
-    out: Array | None = None,
-) -> tuple[Array, Array]:
-    """Local response normalization across `size` channels (Krizhevsky et al. 2012, section 3.3).
-
-    x is `(..., C)`. `alpha_div_n`: divide alpha by size, as Caffe, cuDNN and torch do.
-    Returns y and `scale`, the denominator before its power, both of x's shape.
-    """
-    return select(reference.local_response_norm, x)(x, size, alpha, beta, k, alpha_div_n, out)
-
-
-def local_response_norm_grad(
-    dy: Array,
-    x: Array,
-    y: Array,
-    scale: Array,
-    size: int = 5,
-    alpha: float = 1e-4,
-    beta: float = 0.75,
-    alpha_div_n: bool = False,
-) -> Array:
-    """The gradient of `local_response_norm`, of x's shape; y and scale are what it returned."""
-    return select(reference.local_response_norm_grad, dy)(
-        dy, x, y, scale, size, alpha, beta, alpha_div_n
-    )
-
-
-def batch_norm(
-    x: Array,
-    gamma: Array,
-    beta: Array,
-    running_mean: Array,
-    running_var: Array,
-    training: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-    activation: str | None = None,
-    out: Array | None = None,
-) -> tuple[Array, Array, Array]:
-    """Batch normalization per channel, with its activation (Ioffe & Szegedy 2015, algorithm 1).
-
-    x is `(..., C)`, the parameters and statistics are `(C,)`. In training y is computed with the
-    statistics of the batch, and the running statistics move towards them by the fraction
-    `momentum`, in place. Otherwise y is computed with the running statistics.
-    Returns y, and the mean and 1 / sqrt(var + eps) that were used.
-    Raises ValueError in training if there is only one value per channel.
-    """
-    return select(reference.batch_norm, x)(
-        x, gamma, beta, running_mean, running_var, training, momentum, eps, activation, out
-    )
-
-
-def batch_norm_grad(
-    dy: Array,
-    x: Array,
-    gamma: Array,
-    mean: Array,
-    inv_std: Array,
-    training: bool = True,
-    beta: Array | None = None,
-    activation: str | None = None,
-) -> tuple[Array, Array, Array]:
-    """The gradients dx `(..., C)`, dgamma `(C,)` and dbeta `(C,)` of `batch_norm`.
-
-    mean and inv_std are what `batch_norm` returned. With `activation` (and beta), dy is the
-    gradient after the activation, and the output is computed again from x.
-    """
-    return select(reference.batch_norm_grad, dy)(
-        dy, x, gamma, mean, inv_std, training, beta, activation
-    )
-
-
 # -- element by element ----------------------------------------------------------------------------
-
-
-def activate(x: Array, activation: str | None = None, out: Array | None = None) -> Array:
-    """Apply the activation of that name; None is the identity."""
-    return select(reference.activate, x)(x, activation, out)
-
-
-def activation_grad(dy: Array, y: Array, activation: str | None = None) -> Array:
-    """The gradient before the activation, from dy after it and the output y; GELU: the input."""
-    return select(reference.activation_grad, dy)(dy, y, activation)
-
-
-def relu(x: Array, out: Array | None = None) -> Array:
-    """`max(x, 0)` (Krizhevsky et al. 2012, section 3.1)."""
-    return select(reference.relu, x)(x, out)
-
-
-def relu_grad(dy: Array, y: Array) -> Array:
-    """dy where y > 0, else 0."""
-    return select(reference.relu_grad, dy)(dy, y)
-
-
-def sigmoid(x: Array, out: Array | None = None) -> Array:
-    """`1 / (1 + exp(-x))`."""
-    return select(reference.sigmoid, x)(x, out)
-
-
-def sigmoid_grad(dy: Array, y: Array) -> Array:
-    """The gradient of `sigmoid` from its output y."""
-    return select(reference.sigmoid_grad, dy)(dy, y)
-
-
-def tanh(x: Array, out: Array | None = None) -> Array:
-    """The hyperbolic tangent."""
-    return select(reference.tanh, x)(x, out)
-
-
-def tanh_grad(dy: Array, y: Array) -> Array:
-    """The gradient of `tanh` from its output y."""
-    return select(reference.tanh_grad, dy)(dy, y)
-
-
-def scaled_tanh(x: Array, out: Array | None = None) -> Array:
-    """`1.7159 tanh(2x / 3)` (LeCun et al. 1998, appendix A)."""
-    return select(reference.scaled_tanh, x)(x, out)
-
-
-def scaled_tanh_grad(dy: Array, y: Array) -> Array:
-    """The gradient of `scaled_tanh` from its output y."""
-    return select(reference.scaled_tanh_grad, dy)(dy, y)
-
-
-def gelu(x: Array, out: Array | None = None) -> Array:
-    """`x P(x)`, P being the normal distribution function (Hendrycks & Gimpel 2016)."""
-    return select(reference.gelu, x)(x, out)
-
-
-def gelu_grad(dy: Array, x: Array) -> Array:
-    """The gradient of `gelu` from its input x."""
-    return select(reference.gelu_grad, dy)(dy, x)
 
 
 def add(a: Array, b: Array, activation: str | None = None, out: Array | None = None) -> Array:
@@ -547,10 +449,11 @@ def batch_norm_add(
 
 # -- which backend serves what ---------------------------------------------------------------------
 
+MODULES = (__name__, activations.__name__, losses.__name__, normalization.__name__)
 OPERATIONS: tuple[str, ...] = tuple(
     name
     for name, function in list(globals().items())
-    if inspect.isfunction(function) and function.__module__ in (__name__, losses.__name__)
+    if inspect.isfunction(function) and function.__module__ in MODULES
 )
 
 

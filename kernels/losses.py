@@ -10,6 +10,11 @@ def softmax(logits: Array) -> Array:
     return select(reference.softmax, logits)(logits)
 
 
+def softmax_grad(dy: Array, y: Array) -> Array:
+    """The gradient of `softmax` with respect to the logits, from its output y."""
+    return select(reference.softmax_grad, dy)(dy, y)
+
+
 def softmax_cross_entropy(
     logits: Array,
     targets: Array,

@@ -8,6 +8,7 @@ of any shape are `(n,)` here.
 import math
 from collections.abc import Callable
 
+from .. import reference
 from ..reference.activation import AMPLITUDE, SLOPE
 from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
@@ -119,10 +120,17 @@ def _curve_grad(
         store_part(dx, i, slope, last - i)
 
 
-def activate(x: Array, activation: str | None = None, out: Array | None = None) -> Array:
+def activate(
+    x: Array,
+    activation: str | None = None,
+    out: Array | None = None,
+    constants: tuple[float, ...] = (),
+) -> Array:
     """See `reference.activate`."""
     if activation is None:
         return write_to(out, x)
+    if activation != "relu" and activation not in CURVES:
+        return reference.activate(x, activation, out, constants)
     x = contiguous(x)
     y = output_array(out, x.shape)
     tasks = threads_for(bytes=x.nbytes)
@@ -133,11 +141,15 @@ def activate(x: Array, activation: str | None = None, out: Array | None = None) 
     return write_to(out, y)
 
 
-def activation_grad(dy: Array, y: Array, activation: str | None = None) -> Array:
+def activation_grad(
+    dy: Array, y: Array, activation: str | None = None, constants: tuple[float, ...] = ()
+) -> Array:
     """See `reference.activation_grad`."""
     if activation is None:
         return dy
     expect_shape("activation_grad: dy", dy, y.shape)
+    if activation != "relu" and activation not in CURVES:
+        return reference.activation_grad(dy, y, activation, constants)
     dy, y = contiguous(dy), contiguous(y)
     dx, tasks = empty(dy.shape), threads_for(bytes=dy.nbytes)
     if activation == "relu":
@@ -155,12 +167,14 @@ def add(a: Array, b: Array, activation: str | None = None, out: Array | None = N
     y = output_array(out, a.shape)
     tasks, least = threads_for(bytes=a.nbytes), least_of(activation)
     _add(tasks, address(a), address(b), address(y), a.size, least, non_temporal(y))
-    if activation in CURVES:
+    if activation not in (None, "relu"):
         activate(y, activation, out=y)
     return write_to(out, y)
 
 
 def _by_name(name: str) -> tuple[Callable[..., Array], Callable[..., Array]]:
+    """The function of an activation without constants, and its gradient."""
+
     def forward(x: Array, out: Array | None = None) -> Array:
         return activate(x, name, out)
 
@@ -171,16 +185,44 @@ def _by_name(name: str) -> tuple[Callable[..., Array], Callable[..., Array]]:
 
 
 relu, relu_grad = _by_name("relu")
+relu6, relu6_grad = _by_name("relu6")
 sigmoid, sigmoid_grad = _by_name("sigmoid")
 tanh, tanh_grad = _by_name("tanh")
 scaled_tanh, scaled_tanh_grad = _by_name("scaled_tanh")
+hard_sigmoid, hard_sigmoid_grad = _by_name("hard_sigmoid")
+hard_swish, hard_swish_grad = _by_name("hard_swish")
+silu, silu_grad = _by_name("silu")
+gelu, gelu_grad = _by_name("gelu")
+gelu_tanh, gelu_tanh_grad = _by_name("gelu_tanh")
 
 
-def gelu(x: Array, out: Array | None = None) -> Array:
-    """See `functional.gelu`."""
-    return activate(x, "gelu", out)
+def leaky_relu(x: Array, slope: float = 0.01, out: Array | None = None) -> Array:
+    """See `functional.leaky_relu`."""
+    return activate(x, "leaky_relu", out, (slope,))
 
 
-def gelu_grad(dy: Array, x: Array) -> Array:
-    """See `functional.gelu_grad`."""
-    return activation_grad(dy, x, "gelu")
+def leaky_relu_grad(dy: Array, x: Array, slope: float = 0.01) -> Array:
+    """See `functional.leaky_relu_grad`."""
+    return activation_grad(dy, x, "leaky_relu", (slope,))
+
+
+def elu(x: Array, alpha: float = 1.0, out: Array | None = None) -> Array:
+    """See `functional.elu`."""
+    return activate(x, "elu", out, (alpha,))
+
+
+def elu_grad(dy: Array, x: Array, alpha: float = 1.0) -> Array:
+    """See `functional.elu_grad`."""
+    return activation_grad(dy, x, "elu", (alpha,))
+
+
+def clip(
+    x: Array, low: float = -math.inf, high: float = math.inf, out: Array | None = None
+) -> Array:
+    """See `functional.clip`."""
+    return activate(x, "clip", out, (low, high))
+
+
+def clip_grad(dy: Array, x: Array, low: float = -math.inf, high: float = math.inf) -> Array:
+    """See `functional.clip_grad`."""
+    return activation_grad(dy, x, "clip", (low, high))

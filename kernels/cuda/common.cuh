@@ -132,7 +132,23 @@ __device__ __forceinline__ float warp_max(float x) {
 
 // ---- activations, and their gradients from the output (GELU's: from the input) ------------------
 
-enum Activation { NONE, RELU, SIGMOID, TANH, SCALED_TANH, GELU };
+// Those after RELU6 are in activation.cu: they would take registers from kernels that do more.
+enum Activation {
+    NONE,
+    RELU,
+    SIGMOID,
+    TANH,
+    SCALED_TANH,
+    GELU,
+    RELU6,
+    LEAKY_RELU,
+    ELU,
+    CLIP,
+    HARD_SIGMOID,
+    HARD_SWISH,
+    SILU,
+    GELU_TANH
+};
 
 #define AMPLITUDE 1.7159f
 #define SLOPE (2.0f / 3.0f)
@@ -152,9 +168,15 @@ __device__ __forceinline__ float normal_cdf(float x, float bell) {
     return x > 0 ? 1.0f - below : below;
 }
 
+// x limited to [low, high]; NaN stays NaN.
+__device__ __forceinline__ float clamp(float x, float low, float high) {
+    return x < low ? low : x > high ? high : x;
+}
+
 __device__ __forceinline__ float activate(float x, int activation) {
     switch (activation) {
         case RELU: return x > 0 || x != x ? x : 0.0f;
+        case RELU6: return clamp(x, 0.0f, 6.0f);
         case SIGMOID: {
             float decay = expf(-fabsf(x));
             return (x >= 0 ? 1.0f : decay) / (1.0f + decay);
@@ -169,6 +191,7 @@ __device__ __forceinline__ float activate(float x, int activation) {
 __device__ __forceinline__ float activation_grad(float dy, float y, int activation) {
     switch (activation) {
         case RELU: return y > 0 ? dy : 0.0f * dy;
+        case RELU6: return y <= 0 || y >= 6.0f ? 0.0f : dy;
         case SIGMOID: return dy * y * (1.0f - y);
         // 1 - y is exact near saturation, where 1 - y * y has lost its digits.
         case TANH: return dy * ((1.0f - y) * (1.0f + y));

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..reference.arrays import write_to
 from ..types import Array
-from .activation import NUMBERS
+from .activation import IN_THE_PASS, NUMBERS, activate, activation_grad
 from .arrays import (
     contiguous,
     empty,
@@ -147,9 +147,12 @@ def normalize_batch(
     v = vector_width(channels, x, y, *_given(residual), parameters=parameters)
     vectors = x.size // v
     images = residual, residual_step, y, pixel_step(y)
-    sizes = *divisors(channels // v), vectors, NUMBERS[activation]
+    f = activation if activation in IN_THE_PASS else None
+    sizes = *divisors(channels // v), vectors, NUMBERS[f]
     arguments = x, pixel_step(x), *parameters, *images, *sizes
     launch("norm.cu", "normalize", blocks(vectors), THREADS, *arguments, **options(x, v))
+    if f != activation:
+        activate(y, activation, out=y)
     return write_to(out, y), mean, inv_std
 
 
@@ -164,6 +167,10 @@ def batch_norm_grad(
     activation: str | None = None,
 ) -> tuple[Array, Array, Array]:
     """See `functional.batch_norm_grad`."""
+    if activation not in IN_THE_PASS:  # all of these have their gradient from the input
+        assert beta is not None
+        z, *_ = normalize_batch(x, gamma, beta, (mean, inv_std), None, None, None)
+        dy, activation = activation_grad(dy, z, activation), None
     dy, x, channels = spaced(dy), spaced(x), x.shape[-1]
     real, count, f = number_type(x), x.size // channels, NUMBERS[activation]
     parameters = contiguous(mean), contiguous(inv_std), parameter(gamma), parameter(beta)

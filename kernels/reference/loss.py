@@ -19,6 +19,11 @@ def softmax(logits: Array) -> Array:
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
+def softmax_grad(dy: Array, y: Array) -> Array:
+    """`dx_i = y_i (dy_i - sum_j dy_j y_j)` along the last axis, from the output y of `softmax`."""
+    return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+
+
 def as_targets(y: Array, targets: Array) -> Array:
     """Targets `(N, K)` as they are; labels `(N,)` one-hot, for outputs y `(N, K)`."""
     numbers = np.result_type(y.dtype, np.float32)  # not bfloat16

@@ -1,4 +1,4 @@
-"""Normalization: local response normalization and batch normalization, forward and backward."""
+"""Local response, batch, group and layer normalization, forward and backward."""
 
 from ..types import Array
 from .activation import FROM_INPUT, activate, activation_grad
@@ -132,3 +132,75 @@ def batch_norm_grad(
     count = x.size // x.shape[-1]
     dx = (gamma * inv_std) * (dy - dbeta / count - normalized * (dgamma / count))
     return dx, dgamma, dbeta
+
+
+def group_norm(
+    x: Array, gamma: Array, beta: Array, groups: int, eps: float = 1e-5, out: Array | None = None
+) -> tuple[Array, Array, Array]:
+    """Group normalization (Wu & He 2018, section 3.1).
+
+        y = gamma * (x - mean) / sqrt(var + eps) + beta
+
+    mean and (biased) var are of one image and one of `groups` groups of neighboring channels, over
+    all of its pixels: the other images do not matter. Shapes: x, y `(N, ..., C)`; gamma, beta
+    `(C,)`; mean and inv_std = 1 / sqrt(var + eps), which are returned with y, `(N, groups)`.
+    """
+    parts = _in_groups(x, groups)
+    wide = parts.mean(axis=(1, 3), dtype="float64", keepdims=True)
+    var = ((parts - wide) ** 2).mean(axis=(1, 3)).astype(gamma.dtype)
+    mean = wide[:, 0, :, 0].astype(gamma.dtype)
+    inv_std = 1 / array_module(x).sqrt(var + eps)
+    normalized = (parts - mean[:, None, :, None]) * inv_std[:, None, :, None]
+    return write_to(out, normalized.reshape(x.shape) * gamma + beta), mean, inv_std
+
+
+def group_norm_grad(
+    dy: Array, x: Array, gamma: Array, mean: Array, inv_std: Array
+) -> tuple[Array, Array, Array]:
+    """The gradients of `group_norm`, with x^ = (x - mean) * inv_std and means over each group:
+
+        dgamma = sum dy x^        dbeta = sum dy
+        dx = inv_std * (g - mean(g) - x^ * mean(g x^)),  g = gamma * dy
+
+    mean and inv_std `(N, groups)` are those that `group_norm` returned. Returns dx, dgamma, dbeta.
+    """
+    groups = mean.shape[1]
+    normalized = (_in_groups(x, groups) - mean[:, None, :, None]) * inv_std[:, None, :, None]
+    g = _in_groups(dy * gamma, groups)
+    direct = g.mean(axis=(1, 3), keepdims=True)
+    crossed = (g * normalized).mean(axis=(1, 3), keepdims=True)
+    dx = inv_std[:, None, :, None] * (g - direct - normalized * crossed)
+    axes = tuple(range(x.ndim - 1))
+    dgamma = (dy * normalized.reshape(x.shape)).sum(axis=axes, dtype="float64")
+    dbeta = dy.sum(axis=axes, dtype="float64")
+    return dx.reshape(x.shape), dgamma.astype(gamma.dtype), dbeta.astype(gamma.dtype)
+
+
+def _in_groups(a: Array, groups: int) -> Array:
+    """`(N, ..., C)` as `(N, pixels, groups, C / groups)`."""
+    return a.reshape(len(a), -1, groups, a.shape[-1] // groups)
+
+
+def layer_norm(
+    x: Array, gamma: Array, beta: Array, eps: float = 1e-5, out: Array | None = None
+) -> tuple[Array, Array, Array]:
+    """Layer normalization over the last axis (Ba et al. 2016, section 3, equation 4).
+
+    Each pixel is an image of its own, with one group: `y = gamma * (x - mean) / sqrt(var + eps)
+    + beta`, with the mean and the (biased) variance of its C channels. Shapes: x, y `(..., C)`;
+    gamma, beta `(C,)`; mean and inv_std, which are returned with y, `(...,)`.
+    """
+    y, mean, inv_std = group_norm(x.reshape(-1, x.shape[-1]), gamma, beta, 1, eps)
+    shape = x.shape[:-1]
+    return write_to(out, y.reshape(x.shape)), mean.reshape(shape), inv_std.reshape(shape)
+
+
+def layer_norm_grad(
+    dy: Array, x: Array, gamma: Array, mean: Array, inv_std: Array
+) -> tuple[Array, Array, Array]:
+    """The gradients dx, dgamma and dbeta of `layer_norm`: those of `group_norm` per pixel."""
+    rows, one = (-1, x.shape[-1]), (-1, 1)
+    dx, dgamma, dbeta = group_norm_grad(
+        dy.reshape(rows), x.reshape(rows), gamma, mean.reshape(one), inv_std.reshape(one)
+    )
+    return dx.reshape(x.shape), dgamma, dbeta

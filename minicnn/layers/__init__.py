@@ -5,7 +5,23 @@ Every layer works by itself: `y = layer.forward(x); dx = layer.backward(dy)`.
 
 from ..kernels.thread_state import no_grad
 from . import init
-from .activation import GELU, Activation, ReLU, ScaledTanh, Sigmoid, Tanh
+from .activation import (
+    ELU,
+    GELU,
+    Activation,
+    Clip,
+    HardSigmoid,
+    HardSwish,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+    ScaledTanh,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
 from .branches import Concat, Residual
 from .conv import Conv2d
 from .convolutional_form import fully_convolutional
@@ -17,7 +33,7 @@ from .join import Add, Concatenate, Maximum, Multiply, Slice
 from .layer import Layer
 from .linear import RBF, Linear
 from .network import AuxiliaryNetwork, Metadata, Network, metadata
-from .norm import BatchNorm2d, LocalResponseNorm
+from .norm import BatchNorm2d, GroupNorm, LayerNorm, LocalResponseNorm
 from .parameter import Parameter
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d, Subsample2d
 from .scale import Scale
@@ -66,4 +82,15 @@ __all__ = [
     "metadata",
     "no_grad",
     "observe",
+    "ELU",
+    "Clip",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyReLU",
+    "PReLU",
+    "ReLU6",
+    "SiLU",
+    "Softmax",
+    "GroupNorm",
+    "LayerNorm",
 ]

@@ -1,7 +1,10 @@
 """Checks that layers make before any arithmetic; each raises ShapeError with one sentence."""
 
+import math
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import ShapeError
 from ..kernels.types import Array, Shape
@@ -21,6 +24,32 @@ def check_images(layer: "Layer", shape: Shape, channels: int | None = None) -> N
         raise ShapeError(
             f"{layer!r}: the input {shape} has {shape[3]} channels; expected (N, H, W, {channels})"
         )
+
+
+def check_last_axis(layer: "Layer", shape: Shape, channels: int) -> None:
+    """Require `(..., channels)`, not empty."""
+    if not shape or 0 in shape:
+        raise ShapeError(f"{layer!r}: the input is empty: {shape}")
+    if shape[-1] != channels:
+        raise ShapeError(
+            f"{layer!r}: the input {shape} has {shape[-1]} channels; expected (..., {channels})"
+        )
+
+
+def check_count(layer: "Layer", name: str, value: int) -> int:
+    """The argument `name` itself. Raises ValueError unless it is a whole number >= 1."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1:
+        return int(value)
+    raise ValueError(
+        f"{type(layer).__name__}: {name}={value!r}: expected a whole number of at least 1"
+    )
+
+
+def check_number(layer: "Layer", name: str, value: float) -> float:
+    """The argument `name` as a float. Raises ValueError unless it is a number."""
+    if isinstance(value, (int, float, np.number)) and not math.isnan(value):
+        return float(value)
+    raise ValueError(f"{type(layer).__name__}: {name}={value!r}: expected a number")
 
 
 def check_floats(layer: "Layer", x: Any) -> None:

@@ -1,15 +1,20 @@
 """Normalization layers."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
 from .activation import check_activation
-from .checks import check_dy_shape, check_images
+from .checks import check_count, check_dtype, check_dy_shape, check_images, check_last_axis
 from .init import Initializer
 from .layer import Layer
 from .parameter import Parameter
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class LocalResponseNorm(Layer):
@@ -75,7 +80,15 @@ class LocalResponseNorm(Layer):
         return dx.reshape(shape)
 
 
-class BatchNorm2d(Layer):
+class Normalization(Layer):
+    """A layer that scales with `weight` (gamma) and shifts with `bias` (beta)."""
+
+    def initialize(self, weight: Initializer | None = None, bias: float | None = None) -> "Self":
+        """gamma stays 1 and beta 0: initializers are for convolutions and linear layers."""
+        return self
+
+
+class BatchNorm2d(Normalization):
     """Batch normalization per channel, with its activation (Ioffe & Szegedy 2015).
 
     `(N, H, W, C)` -> the same shape. Parameters: `weight` (gamma) and `bias` (beta), `(channels,)`.
@@ -148,8 +161,87 @@ class BatchNorm2d(Layer):
         self.bias.add_grad(dbeta, copy=False)
         return dx
 
-    def initialize(
-        self, weight: Initializer | None = None, bias: float | None = None
-    ) -> "BatchNorm2d":
-        """gamma stays 1 and beta 0: initializers are for convolutions and linear layers."""
-        return self
+
+class SampleNorm(Normalization):
+    """A normalization by the statistics of one image or pixel: group and layer normalization.
+
+    It is the same in training and in evaluation, for any batch size.
+    """
+
+    def __init__(self, channels: int, eps: float):
+        self.channels, self.eps = check_count(self, "channels", channels), float(eps)
+        self.weight = Parameter(np.ones(channels, np.float32))
+        self.bias = Parameter(np.zeros(channels, np.float32))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        check_last_axis(self, shape, self.channels)
+        return shape
+
+    def normalize(self, x: Array, out: Array | None) -> tuple[Array, Array, Array]:
+        """y, the means and the values 1 / sqrt(var + eps)."""
+        raise TypeError(f"{type(self).__name__} does not define normalize")
+
+    def gradients(self, dy: Array, *saved: Array) -> tuple[Array, Array, Array]:
+        """dx, dgamma and dbeta from dy, x, gamma and what `normalize` returned with y."""
+        raise TypeError(f"{type(self).__name__} does not define gradients")
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        self.output_shape(x.shape)
+        check_dtype(self, x, self.weight)
+        y, mean, inv_std = self.normalize(x, out)
+        self.save_for_backward(x, mean, inv_std)
+        return y
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        x, *statistics = self.pop_saved()
+        check_dy_shape(self, dy, x.shape)
+        dx, dgamma, dbeta = self.gradients(dy, x, self.weight.value, *statistics)
+        self.weight.add_grad(dgamma, copy=False)
+        self.bias.add_grad(dbeta, copy=False)
+        return dx
+
+
+class GroupNorm(SampleNorm):
+    """Group normalization: each group of neighboring channels of each image (Wu & He 2018).
+
+    `(N, ..., channels)` -> the same shape. Parameters: `weight` (gamma) and `bias` (beta),
+    `(channels,)`. With groups=channels it is instance normalization. The formula is in
+    `minicnn.kernels.reference.norm`.
+    Raises ValueError if channels is not a multiple of groups.
+    """
+
+    def __init__(self, groups: int, channels: int, eps: float = 1e-5):
+        self.groups = check_count(self, "groups", groups)
+        super().__init__(channels, eps)
+        if channels % groups:
+            raise ValueError(
+                f"GroupNorm: channels={channels}: expected a multiple of groups={groups}"
+            )
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) < 2:
+            raise ShapeError(f"{self!r}: the input has shape {shape}; expected (N, ..., C)")
+        return super().output_shape(shape)
+
+    def normalize(self, x: Array, out: Array | None) -> tuple[Array, Array, Array]:
+        return F.group_norm(x, self.weight.value, self.bias.value, self.groups, self.eps, out)
+
+    def gradients(self, dy: Array, *saved: Array) -> tuple[Array, Array, Array]:
+        return F.group_norm_grad(dy, *saved)
+
+
+class LayerNorm(SampleNorm):
+    """Layer normalization: the channels of each pixel (Ba et al. 2016).
+
+    `(..., channels)` -> the same shape. Parameters: `weight` (gamma) and `bias` (beta),
+    `(channels,)`. The formula is in `minicnn.kernels.reference.norm`.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5):
+        super().__init__(channels, eps)
+
+    def normalize(self, x: Array, out: Array | None) -> tuple[Array, Array, Array]:
+        return F.layer_norm(x, self.weight.value, self.bias.value, self.eps, out)
+
+    def gradients(self, dy: Array, *saved: Array) -> tuple[Array, Array, Array]:
+        return F.layer_norm_grad(dy, *saved)

@@ -31,9 +31,13 @@ CHECKS = {
     "local_response_norm": (norm.lrn_cases, norm.check_local_response_norm),
     "batch_norm": (norm.batch_norm_cases, norm.check_batch_norm),
     "batch_norm_add": (norm.batch_norm_cases, fused.check_batch_norm_add),
+    "group_norm": (norm.group_norm_cases, norm.check_group_norm),
+    "layer_norm": (norm.group_norm_cases, norm.check_layer_norm),
     "linear": (linear.linear_cases, linear.check_linear),
     "rbf": (linear.rbf_cases, linear.check_rbf),
     "activation": (activation.cases, activation.check_activation),
+    "prelu": (activation.prelu_cases, activation.check_prelu),
+    "softmax": (images, loss.check_softmax),
     "softmax_cross_entropy": (loss.cross_entropy_cases, loss.check_softmax_cross_entropy),
     "binary_cross_entropy": (loss.element_cases, loss.check_binary_cross_entropy),
     "mean_squared_error": (loss.element_cases, loss.check_mean_squared_error),
@@ -67,10 +71,11 @@ def over_backends(*operations):
     return parametrize
 
 
-def check_random_cases(ops, operation, dtype):
-    """Compare `ops` with torch in 200 random cases."""
+def check_random_cases(ops, operation, dtype, count=200):
+    """Compare `ops` with torch in so many random cases."""
     cases, check = CHECKS[operation]
 
+    @settings(max_examples=count)
     @given(cases(dtype))
     def run(case):
         check(ops, case)

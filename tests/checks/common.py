@@ -1,5 +1,7 @@
 """Random arrays and geometry, their torch twins, and the comparison of results."""
 
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -63,6 +65,15 @@ ACTIVATE = {
     "tanh": torch.tanh,
     "scaled_tanh": lambda t: 1.7159 * torch.tanh(t * (2 / 3)),
     "gelu": F.gelu,
+    "relu6": F.relu6,
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "clip": torch.clone,  # without limits
+    # In float64 the gradient of torch.hardsigmoid is off by 3e-8: its 1/6 is a float32.
+    "hard_sigmoid": lambda t: F.relu6(t + 3) / 6,
+    "hard_swish": F.hardswish,
+    "silu": F.silu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
 }
 
 

@@ -32,6 +32,16 @@ def map_loss_cases(dtype):
     return rows(dtype, scale=st.sampled_from([0.1, 1.0, 50.0]), j=st.sampled_from([0.1, 1.0]))
 
 
+def check_softmax(ops, case):
+    x, dy = draw(case, *2 * [(case["n"], case["h"], case["w"], case["c"])])
+    t = flat(3 * x)
+    ty = F.softmax(t, dim=-1)
+    ty.backward(flat(dy).detach())
+    y = ops.softmax(3 * x)
+    assert_close(y, ty.detach(), case["dtype"], "softmax")
+    assert_close(ops.softmax_grad(dy, y), t.grad, case["dtype"], "softmax dx")
+
+
 def check_softmax_cross_entropy(ops, case):
     n, k = case["n"], case["k"]
     logits, raw = draw(case, (n, k), (n, k))

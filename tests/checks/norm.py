@@ -111,3 +111,47 @@ def check_batch_norm(ops, case):
     assert_close(
         dbeta, tbeta.grad, case["dtype"], "batch_norm dbeta", at_least=math.sqrt(dy[..., 0].size)
     )
+
+
+def group_norm_cases(dtype):
+    return images(dtype, groups=st.sampled_from([1, 2, 3, 4, 0]), eps=st.sampled_from([1e-5, 1e-2]))
+
+
+def check_group_norm(ops, case):
+    """groups 0: as many as channels; otherwise the channels are multiplied by the groups."""
+    groups = case["groups"] or case["c"]
+    channels = case["c"] * (case["groups"] or 1)
+    shape = case["n"], case["h"], case["w"], channels
+    assume(case["h"] * case["w"] * channels // groups >= 4)
+    x, dy, gamma, beta = draw(case, shape, shape, (channels,), (channels,))
+    x = 2 * x + 1
+    tx, tgamma, tbeta = nchw(x), flat(gamma), flat(beta)
+    ty = F.group_norm(tx, groups, tgamma, tbeta, case["eps"])
+    ty.backward(nchw(dy, requires_grad=False))
+    y, mean, inv_std = ops.group_norm(x, gamma, beta, groups, case["eps"])
+    assert mean.shape == inv_std.shape == (case["n"], groups)
+    grads = ops.group_norm_grad(dy, x, gamma, mean, inv_std)
+    _compare_norm(case, "group_norm", (y, nhwc(ty)), grads, nhwc(tx.grad), tgamma, tbeta)
+
+
+def check_layer_norm(ops, case):
+    channels = 4 * case["c"]
+    shape = case["n"], case["h"], case["w"], channels
+    x, dy, gamma, beta = draw(case, shape, shape, (channels,), (channels,))
+    x = 2 * x + 1
+    tx, tgamma, tbeta = flat(x), flat(gamma), flat(beta)
+    ty = F.layer_norm(tx, (channels,), tgamma, tbeta, case["eps"])
+    ty.backward(flat(dy).detach())
+    y, mean, inv_std = ops.layer_norm(x, gamma, beta, case["eps"])
+    assert mean.shape == inv_std.shape == shape[:3]
+    grads = ops.layer_norm_grad(dy, x, gamma, mean, inv_std)
+    _compare_norm(case, "layer_norm", (y, ty.detach()), grads, tx.grad, tgamma, tbeta)
+
+
+def _compare_norm(case, name, outputs, grads, tdx, tgamma, tbeta):
+    dtype, terms = case["dtype"], math.sqrt(outputs[0].size / len(tgamma))
+    assert_close(*outputs, dtype, name)
+    dx, dgamma, dbeta = grads
+    assert_close(dx, tdx, dtype, f"{name} dx")
+    assert_close(dgamma, tgamma.grad, dtype, f"{name} dgamma", at_least=terms)
+    assert_close(dbeta, tbeta.grad, dtype, f"{name} dbeta", at_least=terms)

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from minicnn.kernels import cpu, reference
+from minicnn.kernels import reference as R
 
 from ..checks import Through, assert_caught, broken, check_random_cases, over_backends
 
 
-@over_backends("activation")
+@over_backends("activation", "prelu")
 def test_like_torch(backend, operation, dtype):
-    check_random_cases(Through(backend), operation, dtype)
+    check_random_cases(Through(backend), operation, dtype, count=50)
 
 
 @pytest.mark.parametrize("backend", [cpu, reference])
@@ -41,25 +42,55 @@ def test_gelu_keeps_its_digits(backend):
     assert np.isnan(backend.gelu_grad(np.float32([1]), np.float32([np.nan]))).all()
 
 
-def relu_from_input_sign(dy, y, activation=None):
-    return reference.activation_grad(dy, y, activation) if activation != "relu" else dy
+def mutant(name, function=None, gradient=None):
+    """A backend with other functions for the activation of that name."""
+
+    def activate(x, activation=None, out=None, constants=()):
+        chosen = function if function and activation == name else None
+        return chosen(x, *constants) if chosen else R.activate(x, activation, out, constants)
+
+    def activation_grad(dy, y, activation=None, constants=()):
+        chosen = gradient if gradient and activation == name else None
+        return (
+            chosen(dy, y, *constants) if chosen else R.activation_grad(dy, y, activation, constants)
+        )
+
+    own = {name: function, f"{name}_grad": gradient}
+    own = {key: value for key, value in own.items() if value}
+    return "activation", broken(activate=activate, activation_grad=activation_grad, **own)
 
 
-def gelu_of_a_logistic(x, activation=None, out=None):
-    """The approximation x sigmoid(1.702 x) of the same paper."""
-    return (
-        x * reference.sigmoid(1.702 * x)
-        if activation == "gelu"
-        else reference.activate(x, activation)
-    )
+def prelu_grad_without_pixels(dy, x, w):
+    _, dw = R.prelu_grad(dy[:, :1], x[:, :1], w)
+    return R.prelu_grad(dy, x, w)[0], dw
+
+
+def kinked(dy, x, low=-np.inf, high=np.inf):
+    """The gradient of hardtanh, which is 0 at the limits."""
+    return np.where((x > low) & (x < high), dy, 0)
 
 
 MUTANTS = {  # operation, and a backend with one mistake
-    "GELU by its approximation": (
-        "activation",
-        broken(activate=gelu_of_a_logistic, gelu=lambda x: gelu_of_a_logistic(x, "gelu")),
+    "GELU by its approximation": mutant("gelu", lambda x: x * R.sigmoid(1.702 * x)),
+    "GELU by tanh, without the cube": mutant("gelu_tanh", lambda x: x * R.sigmoid(1.595769 * x)),
+    "ReLU gradient without its mask": mutant("relu", gradient=lambda dy, y: dy),
+    "ReLU6 gradient at 6": mutant("relu6", gradient=lambda dy, y: dy * ((y > 0) & (y <= 6))),
+    "leaky ReLU gradient at 0": mutant(
+        "leaky_relu", gradient=lambda dy, x, slope=0.01: np.where(x >= 0, dy, slope * dy)
     ),
-    "ReLU gradient without its mask": ("activation", broken(activation_grad=relu_from_input_sign)),
+    "ELU gradient without alpha": mutant(
+        "elu", gradient=lambda dy, x, alpha=1.0: R.elu_grad(dy, x, 1.0)
+    ),
+    "clip gradient at its limits": mutant("clip", gradient=kinked),
+    "hard sigmoid gradient at 3": mutant(
+        "hard_sigmoid", gradient=lambda dy, x: dy / 6 * ((x > -3) & (x <= 3))
+    ),
+    "hard swish gradient at 3": mutant(
+        "hard_swish", gradient=lambda dy, x: np.where(abs(x) <= 3, dy * (x / 3 + 0.5), dy * (x > 3))
+    ),
+    "SiLU gradient of the sigmoid only": mutant("silu", gradient=lambda dy, x: dy * R.sigmoid(x)),
+    "PReLU slopes of the first row": ("prelu", broken(prelu_grad=prelu_grad_without_pixels)),
+    "PReLU passes everything": ("prelu", broken(prelu=lambda x, w: x)),
 }
 
 

@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicnn.kernels import functional, reference
+from minicnn.kernels.reference.activation import ACTIVATIONS
 
 from ..checks import CHECKS, broken
 from ..checks.common import DTYPES
 
 # Operations that the check of another one compares.
-INCLUDED = {"softmax", "activate", "relu", "sigmoid", "tanh", "scaled_tanh", "gelu", "add", "empty"}
+INCLUDED = {"activate", "add", "empty", *ACTIVATIONS}
 # Operations that are compared with torch in their own file, or that torch does not have.
 ELSEWHERE = {"dropout", "sgd_update", "adam_update", "rmsprop_update"}
 

@@ -8,7 +8,9 @@ from minicnn.kernels import functional, reference
 from ..checks import Through, assert_caught, broken, check_random_cases, over_backends
 
 
-@over_backends("softmax_cross_entropy", "binary_cross_entropy", "mean_squared_error", "map_loss")
+@over_backends(
+    "softmax", "softmax_cross_entropy", "binary_cross_entropy", "mean_squared_error", "map_loss"
+)
 def test_like_torch(backend, operation, dtype):
     check_random_cases(Through(backend), operation, dtype)
 

@@ -9,7 +9,7 @@ from minicnn.kernels.reference import norm
 from ..checks import Through, assert_caught, broken, check_random_cases, over_backends
 
 
-@over_backends("local_response_norm", "batch_norm")
+@over_backends("local_response_norm", "batch_norm", "group_norm", "layer_norm")
 def test_like_torch(backend, operation, dtype):
     check_random_cases(Through(backend), operation, dtype)
 
@@ -112,6 +112,25 @@ def frozen_statistics(dy, x, gamma, mean, inv_std, training=True, *activation):
     return reference.batch_norm_grad(dy, x, gamma, mean, inv_std, False, *activation)
 
 
+def channels_in_turn(x, gamma, beta, groups, eps=1e-5, out=None):
+    """Groups of every groups-th channel, not of neighbors."""
+    order = np.arange(x.shape[-1]).reshape(-1, groups).T.ravel()
+    y, *statistics = reference.group_norm(x[..., order], gamma[order], beta[order], groups, eps)
+    return y[..., np.argsort(order)], *statistics
+
+
+def unbiased(x, gamma, beta, eps=1e-5, out=None):
+    y, *statistics = reference.layer_norm(x, gamma, beta, eps)
+    share = 1 - 1 / x.shape[-1]
+    return (y - beta) * share**0.5 + beta, *statistics
+
+
+def fixed_groups(dy, x, gamma, mean, inv_std):
+    """The statistics taken as constants."""
+    _, *others = reference.group_norm_grad(dy, x, gamma, mean, inv_std)
+    return dy * gamma * np.repeat(inv_std, x.shape[-1] // mean.shape[1], 1)[:, None, None], *others
+
+
 MUTANTS = {  # operation, and a backend with one mistake
     "LRN window off by one": (
         "local_response_norm",
@@ -122,6 +141,9 @@ MUTANTS = {  # operation, and a backend with one mistake
         broken(local_response_norm_grad=lrn_without_cross_terms),
     ),
     "batch norm running variance biased": ("batch_norm", broken(batch_norm=biased_running_var)),
+    "group norm of other channels": ("group_norm", broken(group_norm=channels_in_turn)),
+    "group norm statistics fixed": ("group_norm", broken(group_norm_grad=fixed_groups)),
+    "layer norm unbiased": ("layer_norm", broken(layer_norm=unbiased)),
     "batch norm statistics frozen": ("batch_norm", broken(batch_norm_grad=frozen_statistics)),
 }
 

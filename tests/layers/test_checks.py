@@ -72,7 +72,7 @@ def test_other_inputs_are_refused():
         (lambda: Conv2d(0, 6, 3), "in_channels=0"),
         (
             lambda: Conv2d(3, 6, 3, activation="gelu"),
-            "activation='gelu': expected None or one of relu, sigmoid, tanh, scaled_tanh; "
+            "activation='gelu': expected None or one of relu, relu6, sigmoid, tanh, scaled_tanh; "
             "put a layer Activation",
         ),
         (lambda: Conv2d(3, 6, 3, connections=np.ones((6, 3))), r"connections of shape \(6, 3\)"),

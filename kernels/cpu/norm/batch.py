@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...reference.activation import FROM_INPUT
 from ...types import Array
-from ..activation import CURVES, activate, activation_grad, at_least, least_of
+from ..activation import activate, activation_grad, at_least, least_of
 from ..engine.arrays import (
     address,
     contiguous,
@@ -34,6 +35,7 @@ from ..engine.simd import (
 from ..engine.simd.functions import constant, gelu, gelu_slope
 from .moments import batch_moments
 
+IN_THE_PASS = None, "relu", "gelu"  # activations that _normalize and _normalize_grad contain
 MIN_SIZE = 1 << 13  # numbers from which on all threads are used
 
 
@@ -219,7 +221,7 @@ def _normalize_into(
         activation == "gelu",
         Output(address(y), y_step, non_temporal(y, y_step)),
     )
-    if activation in CURVES and activation != "gelu":
+    if activation not in IN_THE_PASS:
         activate(y, activation, out=y)
 
 
@@ -277,8 +279,9 @@ def batch_norm_grad(
     """See `functional.batch_norm_grad`."""
     _expect_channels("batch_norm_grad", x, gamma, mean, inv_std, beta)
     expect_shape("batch_norm_grad: dy", dy, x.shape)
-    if activation in CURVES and activation != "gelu":
-        y = activate((x - mean) * (inv_std * gamma) + beta, activation)
+    if activation not in IN_THE_PASS:
+        y = (x - mean) * (inv_std * gamma) + beta
+        y = y if activation in FROM_INPUT else activate(y, activation)
         dy = activation_grad(dy, y, activation)
     (dy, dy_step), (x, x_step) = pixels(dy), pixels(x)
     dy_rows, rows = _rows(dy, dy_step), _rows(x, x_step)
