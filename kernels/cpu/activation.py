@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 from .. import reference
-from ..reference.activation import AMPLITUDE, SLOPE
+from ..reference.activation import AMPLITUDE, FROM_INPUT, SLOPE
 from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.launch import inline, kernel, threads_for
@@ -178,10 +178,13 @@ def _by_name(name: str) -> tuple[Callable[..., Array], Callable[..., Array]]:
     def forward(x: Array, out: Array | None = None) -> Array:
         return activate(x, name, out)
 
-    def backward(dy: Array, y: Array) -> Array:
+    def from_output(dy: Array, y: Array) -> Array:
         return activation_grad(dy, y, name)
 
-    return forward, backward
+    def from_input(dy: Array, x: Array) -> Array:
+        return activation_grad(dy, x, name)
+
+    return forward, from_input if name in FROM_INPUT else from_output
 
 
 relu, relu_grad = _by_name("relu")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from numpy.typing import DTypeLike
 
-from ..reference.activation import CONSTANTS
+from ..reference.activation import CONSTANTS, FROM_INPUT
 from ..reference.arrays import write_to
 from ..types import Array, Shape
 from .arrays import contiguous, empty, layout, options, output_array, pixel_step, spaced
@@ -61,10 +61,13 @@ def _by_name(name: str) -> tuple[Callable[..., Array], Callable[..., Array]]:
     def forward(x: Array, out: Array | None = None) -> Array:
         return activate(x, name, out)
 
-    def backward(dy: Array, y: Array) -> Array:
+    def from_output(dy: Array, y: Array) -> Array:
         return activation_grad(dy, y, name)
 
-    return forward, backward
+    def from_input(dy: Array, x: Array) -> Array:
+        return activation_grad(dy, x, name)
+
+    return forward, from_input if name in FROM_INPUT else from_output
 
 
 relu, relu_grad = _by_name("relu")

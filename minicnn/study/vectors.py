@@ -15,6 +15,7 @@ from safetensors.numpy import save
 
 from ..files import replacing
 from ..kernels import reference as R
+from ..kernels.reference.activation import FROM_INPUT
 from ..kernels.types import Array
 
 FORMAT = "minicnn-vectors 1"
@@ -134,14 +135,47 @@ def _batch_norm(g: np.random.Generator) -> Iterator[Vector]:
         yield {"training": training, "momentum": 0.1, "eps": 1e-3}, inputs, found
 
 
-def _activation(name: str) -> Callable[[np.random.Generator], Iterator[Vector]]:
+def _activation(name: str, *cases: Settings) -> Callable[[np.random.Generator], Iterator[Vector]]:
+    """cases: the constants of an activation that has some."""
+
     def vectors(g: np.random.Generator) -> Iterator[Vector]:
-        x, dy = 2 * _normal(g, 4, 6), _normal(g, 4, 6)
-        y = getattr(R, name)(x)
-        kept = x if name == "gelu" else y
-        yield {}, {"x": x, "dy": dy}, {"y": y, "dx": getattr(R, f"{name}_grad")(dy, kept)}
+        for settings in cases or ({},):
+            x, dy = 2 * _normal(g, 4, 6), _normal(g, 4, 6)
+            y = getattr(R, name)(x, **settings)
+            kept = x if name in FROM_INPUT else y
+            dx = getattr(R, f"{name}_grad")(dy, kept, **settings)
+            yield settings, {"x": x, "dy": dy}, {"y": y, "dx": dx}
 
     return vectors
+
+
+def _prelu(g: np.random.Generator) -> Iterator[Vector]:
+    for slopes in (3, 1):
+        x, w, dy = _normal(g, 2, 3, 4, 3), _normal(g, slopes), _normal(g, 2, 3, 4, 3)
+        dx, dw = R.prelu_grad(dy, x, w)
+        yield {}, {"x": x, "w": w, "dy": dy}, {"y": R.prelu(x, w), "dx": dx, "dw": dw}
+
+
+def _group_norm(g: np.random.Generator) -> Iterator[Vector]:
+    for groups in (1, 3, 6):
+        inputs = _to_normalize(g)
+        x, gamma, beta, dy = inputs.values()
+        y, mean, inv_std = R.group_norm(x, gamma, beta, groups, 1e-3)
+        found = dict(zip(GRADIENTS, R.group_norm_grad(dy, x, gamma, mean, inv_std), strict=True))
+        yield {"groups": groups, "eps": 1e-3}, inputs, {"y": y, **found}
+
+
+def _layer_norm(g: np.random.Generator) -> Iterator[Vector]:
+    inputs = _to_normalize(g)
+    x, gamma, beta, dy = inputs.values()
+    y, mean, inv_std = R.layer_norm(x, gamma, beta, 1e-3)
+    found = dict(zip(GRADIENTS, R.layer_norm_grad(dy, x, gamma, mean, inv_std), strict=True))
+    yield {"eps": 1e-3}, inputs, {"y": y, **found}
+
+
+def _to_normalize(g: np.random.Generator) -> Arrays:
+    x, dy = 2 * _normal(g, 2, 3, 4, 6) + 1, _normal(g, 2, 3, 4, 6)
+    return {"x": x, "gamma": g.uniform(0.5, 2, 6), "beta": _normal(g, 6), "dy": dy}
 
 
 def _add(g: np.random.Generator) -> Iterator[Vector]:
@@ -161,7 +195,8 @@ def _dropout(g: np.random.Generator) -> Iterator[Vector]:
 
 def _softmax(g: np.random.Generator) -> Iterator[Vector]:
     logits = np.concatenate([_normal(g, 3, 5), 1000 * _normal(g, 1, 5)])
-    yield {}, {"logits": logits}, {"y": R.softmax(logits)}
+    y, dy = R.softmax(logits), _normal(g, 4, 5)
+    yield {}, {"logits": logits, "dy": dy}, {"y": y, "dlogits": R.softmax_grad(dy, y)}
 
 
 def _softmax_cross_entropy(g: np.random.Generator) -> Iterator[Vector]:
@@ -206,6 +241,7 @@ def _update(
     return vectors
 
 
+GRADIENTS = "dx", "dgamma", "dbeta"
 SGD = [
     {"momentum": 0.9, "nesterov": nesterov, "form": form}
     for form in ("torch", "caffe")
@@ -235,6 +271,17 @@ OPERATIONS: dict[str, Callable[[np.random.Generator], Iterator[Vector]]] = {
         "adam_update", ("m", "v"), [{"step": 3, "decoupled": d} for d in (False, True)]
     ),
     "rmsprop_update": _update("rmsprop_update", ("s", "v"), [{"momentum": 0.9}]),
+    # The seed of an operation counts those before it: new ones come at the end.
+    **{
+        name: _activation(name)
+        for name in ("relu6", "hard_sigmoid", "hard_swish", "silu", "gelu_tanh")
+    },
+    "leaky_relu": _activation("leaky_relu", {"slope": 0.01}, {"slope": 0.3}),
+    "elu": _activation("elu", {"alpha": 1.0}, {"alpha": 1.7}),
+    "clip": _activation("clip", {"low": -1.0, "high": 1.5}),
+    "prelu": _prelu,
+    "group_norm": _group_norm,
+    "layer_norm": _layer_norm,
 }
 
 

@@ -8,8 +8,14 @@ from pathlib import Path
 from .links import ROOT, fenced, place, relative
 
 BACKENDS = ("reference", "cpu", "cuda", "numba_cuda")
-FUNCTIONAL = ROOT / "kernels" / "functional.py"
-LOSSES = ROOT / "kernels" / "losses.py"
+KERNELS = ROOT / "kernels"
+# The modules with the functions that users call; their sections are comments, or the name here.
+OFFERED = {
+    "functional": "",
+    "activations": "activations",
+    "normalization": "normalization",
+    "losses": "losses",
+}
 # Derivations and other pages that explain an operation, by the beginning of its name.
 EXPLAINED = {
     "conv2d": "derivations/convolution.md",
@@ -34,29 +40,33 @@ class Source:
 
 
 def operations() -> dict[str, str]:
-    """Every operation of the reference with the heading of its section in functional.py."""
-    offered = _tree(ROOT / "kernels/reference/__init__.py").body
-    names = [a.name for n in offered if isinstance(n, ast.ImportFrom) for a in n.names]
-    sections = _sections()
-    others = [name for name in names if name not in sections]
-    found = {name: heading for name, heading in sections.items() if name in names}
-    return found | dict.fromkeys(others, "losses")
+    """Every operation of the reference with the heading of its section."""
+    return {name: heading for name, (_, heading) in _places().items()}
 
 
-def _sections() -> dict[str, str]:
-    """The functions of functional.py in their order, with the comment `# -- heading --` above."""
-    found, heading = {}, ""
-    for line in FUNCTIONAL.read_text(encoding="utf-8").splitlines():
-        if line.startswith("# -- "):
-            heading = line.removeprefix("# -- ").rstrip("- ").partition(":")[0].partition(",")[0]
-        elif line.startswith("def ") and not line.startswith("def _"):
-            found[line.removeprefix("def ").partition("(")[0]] = heading
+@cache
+def _places() -> dict[str, tuple[str, str]]:
+    """Every operation with the module in which users find it, and the heading of its section.
+
+    A heading is the comment `# -- heading --` above the function, or that of the module.
+    """
+    offered = _tree(KERNELS / "reference/__init__.py").body
+    names = {a.name for n in offered if isinstance(n, ast.ImportFrom) for a in n.names}
+    found = {}
+    for module, heading in OFFERED.items():
+        for line in (KERNELS / f"{module}.py").read_text(encoding="utf-8").splitlines():
+            if line.startswith("# -- "):
+                text = line.removeprefix("# -- ").rstrip("- ")
+                heading = text.partition(":")[0].partition(",")[0]
+            name = line.removeprefix("def ").partition("(")[0]
+            if line.startswith("def ") and name in names:
+                found[name] = module, heading
     return found
 
 
 def find(backend: str, name: str) -> Source | None:
     """The function `name` of that backend, or None if the backend lacks it."""
-    return _find(ROOT / "kernels" / backend / "__init__.py", name)
+    return _find(KERNELS / backend / "__init__.py", name)
 
 
 def _find(file: Path, name: str) -> Source | None:
@@ -99,7 +109,7 @@ def page(name: str) -> str:
     """The page of an operation, in Markdown."""
     here = page_place(name)
     found = {backend: find(backend, name) for backend in BACKENDS}
-    module = "functional" if name in _sections() else "losses"
+    module, _ = _places()[name]
     text = [f"# {name}", "", f"::: minicnn.kernels.{module}.{name}", "    options:"]
     text += ["      show_root_full_path: false", ""]
     explained = next((p for key, p in EXPLAINED.items() if name.startswith(key)), None)

@@ -16,6 +16,7 @@ from ...kernels.cpu.engine.launch import threads
 from ...kernels.cpu.winograd.kernels import PAD
 from ...kernels.cpu.winograd.passes import SMALL_FILTERS, batches, padded_stride
 from ...kernels.geometry import Window, pool_window, window
+from ...kernels.reference.activation import ACTIVATIONS
 from ...kernels.types import Shape
 from .imagined import ImaginedPool
 
@@ -191,6 +192,23 @@ def _batch_norm_grad(a: Arguments, place: Place) -> Any:
     return dx, place.pool.empty(channels), place.pool.empty(channels)
 
 
+def _normalized(a: Arguments, place: Place, statistics: Shape) -> Any:
+    """y, and the mean and 1 / sqrt(var + eps), each of the shape `statistics`."""
+    y = _written(a, place, a["x"].shape)
+    return y, place.pool.empty(statistics), place.pool.empty(statistics)
+
+
+def _parameter_gradients(count: int) -> Callable[[Arguments, Place], Any]:
+    """dx, and the gradients of `count` parameters of the shape of the first."""
+
+    def gradients(a: Arguments, place: Place) -> Any:
+        parameter = a["w"] if "w" in a else a["gamma"]
+        others = [place.pool.empty(parameter.size) for _ in range(count)]
+        return place.pool.empty(a["x"].shape), *others
+
+    return gradients
+
+
 def _fold_batch_norm(a: Arguments, place: Place) -> Any:
     return place.pool.empty(a["gamma"].size), place.pool.empty(a["gamma"].size)
 
@@ -258,8 +276,13 @@ RESULTS: dict[str, Callable[[Arguments, Place], Any]] = {
     "add": _like("a"),
     "empty": _like("shape"),
     "softmax": _like("logits"),
-    **dict.fromkeys(("relu", "sigmoid", "tanh", "scaled_tanh", "gelu"), _activate),
-    **{f"{name}_grad": _like("dy") for name in ("relu", "sigmoid", "tanh", "scaled_tanh", "gelu")},
+    "softmax_grad": _like("dy"),
+    **dict.fromkeys((*ACTIVATIONS, "prelu"), _activate),
+    **{f"{name}_grad": _like("dy") for name in ACTIVATIONS},
+    "prelu_grad": _parameter_gradients(1),
+    "group_norm": lambda a, place: _normalized(a, place, (len(a["x"]), a["groups"])),
+    "layer_norm": lambda a, place: _normalized(a, place, a["x"].shape[:-1]),
+    **dict.fromkeys(("group_norm_grad", "layer_norm_grad"), _parameter_gradients(2)),
     **dict.fromkeys(
         ("softmax_cross_entropy", "binary_cross_entropy", "mean_squared_error", "map_loss"), _loss
     ),

@@ -13,14 +13,14 @@ from .terms import activation_step, box, elements, products, slopes
 @explains(Activation, what="y")
 def output(record: Record, index: Index) -> Parts:
     """A function of one number."""
-    name = record.layer.activation
+    name, constants = record.layer.activation, record.layer.constants
     x = elements("x", record.x, *index)
     return Parts(
-        f"y = {name}(x)",
+        f"y = {name}({', '.join(['x', *_texts(record)])})",
         products(x),
         activations.ACTIVATIONS[name][0],
         kind="function",
-        then=activation_step(name),
+        then=activation_step(name, constants),
         reads=box(record, "x", x),
     )
 
@@ -38,8 +38,8 @@ def input_gradient(record: Record, index: Index) -> Parts:
             "The gradient passes where y > 0." if value > 0 else "No gradient passes where y = 0."
         )
     return Parts(
-        f"dx = dy · {name}'({argument})",
-        products(dy, *slopes(record, name, *index)),
+        f"dx = dy · {name}'({', '.join([argument, *_texts(record)])})",
+        products(dy, *slopes(record, name, *index, constants=record.layer.constants)),
         activations.ACTIVATIONS[name][1],
         reads=(
             *box(record, "dy", dy),
@@ -47,3 +47,8 @@ def input_gradient(record: Record, index: Index) -> Parts:
         ),
         note=note,
     )
+
+
+def _texts(record: Record) -> list[str]:
+    """The constants of the activation, as formulas have them."""
+    return [f"{constant:g}" for constant in record.layer.constants]

@@ -144,12 +144,12 @@ def flat(*axes: np.ndarray) -> list[np.ndarray]:
     return found
 
 
-def activation_step(name: str | None) -> Step | None:
+def activation_step(name: str | None, constants: tuple[float, ...] = ()) -> Step | None:
     """The activation after a sum."""
     if name is None:
         return None
     function = activations.ACTIVATIONS[name][0]
-    return Step(f"{name}(sum)", lambda z: float(function(np.array([z]))[0]))
+    return Step(f"{name}(sum)", lambda z: float(function(np.array([z]), *constants)[0]))
 
 
 def applied(name: str | None, formula: str) -> str:
@@ -157,7 +157,12 @@ def applied(name: str | None, formula: str) -> str:
     return f"{name}({formula})" if name else formula
 
 
-def slopes(record: Record, name: str | None, *axes: int | np.ndarray) -> list[Column]:
+def slopes(
+    record: Record,
+    name: str | None,
+    *axes: int | np.ndarray,
+    constants: tuple[float, ...] = (),
+) -> list[Column]:
     """The slope of an activation at elements of its output; no factor without an activation.
 
     It is a function of y, or of x for an activation such as GELU.
@@ -167,7 +172,8 @@ def slopes(record: Record, name: str | None, *axes: int | np.ndarray) -> list[Co
     array = record.x if name in activations.FROM_INPUT else record.y
     column = elements(f"{name}'", array, *axes)
     slope = activations.ACTIVATIONS[name][1]
-    return [replace(column, values=slope(np.ones(len(column.values)), column.values))]
+    values = slope(np.ones(len(column.values)), column.values, *constants)
+    return [replace(column, values=values)]
 
 
 def slope_factors(record: Record, name: str | None, index: Index) -> list[Factor]:

@@ -140,10 +140,11 @@ def tapped(model: Layer, name: str, change: Change | None = None) -> tuple[Layer
     return rewritten(model, with_tap), taps[0]
 
 
-def with_activations(kind: Callable[[str], Layer]) -> Change:
+def with_activations(kind: Callable[..., Layer]) -> Change:
     """A change that replaces every activation by `kind(name)`, also those inside other layers.
 
-    A convolution with ReLU becomes the convolution without it and `kind("relu")`. A layer that
+    A convolution with ReLU becomes the convolution without it and `kind("relu")`. An activation
+    with constants becomes `kind(name, constants)`. A layer that
     minicnn does not define keeps its own backward.
     """
 
@@ -152,7 +153,7 @@ def with_activations(kind: Callable[[str], Layer]) -> Change:
         if name is None:
             return layer
         if runs_as(layer, Activation):
-            return kind(name)
+            return kind(name, layer.constants)
         if any(runs_as(layer, own) for own in FUSED):
             return Split(layer, kind(name))
         return layer

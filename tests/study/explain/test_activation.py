@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from minicnn.layers import Activation, ReLU
+from minicnn.kernels.reference.activation import ACTIVATIONS
+from minicnn.layers import ELU, Activation, Clip, LeakyReLU, ReLU
 from minicnn.study import explain, trace
 from tests.study.explain.numbers import check_all
 
 
-@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "scaled_tanh", "gelu"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations(name):
     found = check_all(Activation(name), (2, 3, 4, 2), count=8, path="")
     assert found["", "y"].kind == "function"
@@ -19,3 +20,16 @@ def test_relu_passes_no_gradient_at_zero():
     traced = trace(ReLU(), np.array([[0.0, -1.0, 2.0]]), dy=np.ones((1, 3)))
     notes = [explain(traced, "", "dx", (0, i)).note for i in range(3)]
     assert notes == [*["No gradient passes where y = 0."] * 2, "The gradient passes where y > 0."]
+
+
+@pytest.mark.parametrize(
+    ("layer", "formula"),
+    [
+        (LeakyReLU(0.3), "y = leaky_relu(x, 0.3)"),
+        (ELU(2.0), "y = elu(x, 2)"),
+        (Clip(-0.5, 0.7), "y = clip(x, -0.5, 0.7)"),
+    ],
+)
+def test_constants(layer, formula):
+    found = check_all(layer, (2, 3, 4, 2), count=20, path="")
+    assert found["", "y"].formula == formula
