@@ -79,6 +79,8 @@ def probabilities(model: Layer, y: Value, graph: GraphWriter) -> Value:
     """
     if len(y.shape) != 2:
         raise ValueError(f"softmax: the output has the shape {y.shape}; expected (N, classes)")
+    if graph.nodes and graph.nodes[-1].operator in ("Softmax", "Sigmoid"):
+        raise ValueError(f"softmax: the network ends with {graph.nodes[-1].operator} already")
     loss = loss_of(model)
     if _rule_of(loss) is AuxiliaryLoss.probabilities:
         loss = loss.loss  # type: ignore[attr-defined]

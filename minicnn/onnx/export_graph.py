@@ -109,7 +109,8 @@ class GraphWriter:
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
-    _names: set[str] = field(default_factory=set)
+    _node_names: set[str] = field(default_factory=set)
+    _tensor_names: set[str] = field(default_factory=lambda: {INPUT, OUTPUT})
 
     def call(self, layer: Layer, x: Any, name: str) -> Value:
         """The output of a layer called `name` in the one whose rule is running, for the input x.
@@ -170,11 +171,13 @@ class GraphWriter:
         shape, kind: those of the output in minicnn; by default those of the first input.
         attributes: those of the operator.
         """
-        name = self._unique(self.layer if self.layer else operator, operator)
+        first = next((value for value in inputs if isinstance(value, Value)), None)
+        if first is None:
+            raise ValueError(f"{self.layer}: {operator} has no value among its inputs")
+        name = _unused(self._node_names, self.layer or operator, operator)
         names = tuple(self._input(name, i, value) for i, value in enumerate(inputs))
-        output = name if name not in (INPUT, OUTPUT) else f"{name}_value"
+        output = _unused(self._tensor_names, name, operator)
         self.nodes.append(Node(operator, name, names, output, attributes))
-        first = next(value for value in inputs if isinstance(value, Value))
         y = replace(first, name=output, kind=kind or first.kind)
         if shape is not None:
             y = replace(y, shape=tuple(shape), maps=())
@@ -188,7 +191,7 @@ class GraphWriter:
         """
         array = to_host(array)
         kind = np.int64 if array.dtype.kind in "iu" else np.float32
-        name = join(self.layer, name)
+        name = _unused(self._tensor_names, join(self.layer, name), "constant")
         self.constants[name] = np.ascontiguousarray(array, kind)
         return name
 
@@ -222,20 +225,22 @@ class GraphWriter:
             return value.name
         if isinstance(value, str):
             return value
+        array = np.asarray(float(value) if isinstance(value, (int, float)) else value)
         outer, self.layer = self.layer, ""
-        name = self.constant(f"{node}.{place}", np.asarray(value))
-        self.layer = outer
-        return name
+        try:
+            return self.constant(f"{node}.{place}", array)
+        finally:
+            self.layer = outer
 
-    def _unique(self, first: str, operator: str) -> str:
-        names, number = [first, f"{first}/{operator}"], 1
-        while names[0] in self._names:
-            names.pop(0)
-            if not names:
-                number += 1
-                names = [f"{first}/{operator}_{number}"]
-        self._names.add(names[0])
-        return names[0]
+
+def _unused(taken: set[str], first: str, kind: str) -> str:
+    """A name that is not taken, which is then taken: `first`, or `first/kind`, numbered."""
+    name, number = first, 1
+    while name in taken:
+        name = f"{first}/{kind}" + (f"_{number}" if number > 1 else "")
+        number += 1
+    taken.add(name)
+    return name
 
 
 def per_channel(array: Array, x: Value) -> Array:

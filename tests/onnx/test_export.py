@@ -143,4 +143,8 @@ def test_weights_that_are_not_finite(tmp_path):
     model.fc.weight.value[0, 0] = np.nan
     with pytest.raises(CheckpointError, match="not written: fc.weight holds NaN"):
         to_onnx(model, tmp_path / "a.onnx")
+    model = small().astype(np.float64)
+    model.fc.weight.value[0, 0] = 1e300
+    with pytest.raises(CheckpointError, match="not written: fc.weight holds 1e.300; float32 ends"):
+        to_onnx(model, tmp_path / "a.onnx")
     assert not os.listdir(tmp_path)

@@ -105,6 +105,9 @@ def test_probabilities_that_cannot_be_exported(tmp_path):
     model.loss = Own()
     with pytest.raises(ValueError, match="^softmax: how Own, a loss of your own, makes prob"):
         to_onnx(model, tmp_path / "a.onnx", softmax=True)
+    twice = layers.Network(layers.Flatten(), layers.Sigmoid(), input_shape=(6, 5, 1))
+    with pytest.raises(ValueError, match="^softmax: the network ends with Sigmoid already"):
+        to_onnx(twice, tmp_path / "a.onnx", softmax=True)
     maps = layers.Network(layers.Conv2d(1, 2, 3), input_shape=(6, 5, 1))
     with pytest.raises(ValueError, match="^softmax: the output has the shape .* expected .N, cla"):
         to_onnx(maps, tmp_path / "a.onnx", softmax=True)

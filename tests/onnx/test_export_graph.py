@@ -68,3 +68,31 @@ def test_rules_that_are_wrong(tmp_path):
     rule(Gain)(lambda layer, x, graph: graph.add("Identity", x, shape=(1, 2)))
     with pytest.raises(ValueError, match=r"^gain: the ONNX rule of Gain gives \(1, 2\), and the"):
         export()
+
+
+def test_names_are_never_taken_twice(tmp_path):
+    """Layers that are called as nodes, constants and the ends of the graph are elsewhere."""
+    layers = {
+        "input": L.Conv2d(2, 2, 1, activation="scaled_tanh"),
+        "input/Mul": L.Sequential(L.Scale(2), L.Scale(3)),
+        "input/Conv": L.Scale(4),
+        "output": L.Conv2d(2, 2, 1, activation="relu"),
+        "output/Relu": L.Scale(0.5),
+    }
+    proto = check(L.Sequential(**layers), tmp_path, (2, 2, 2))
+    tensors = [constant.name for constant in proto.graph.initializer]
+    tensors += [name for node in proto.graph.node for name in node.output]
+    nodes = [node.name for node in proto.graph.node]
+    assert len(set(tensors)) == len(tensors)
+    assert len(set(nodes)) == len(nodes)
+    assert {"input", "output", "input/Conv"} <= set(nodes)
+
+
+def test_a_rule_may_use_numbers_and_needs_a_value(tmp_path):
+    net = L.Sequential(gain=Gain(2))
+    net.gain.gain.value[:] = 3
+    rule(Gain)(lambda layer, x, graph: graph.add("Mul", x, 3))
+    check(net, tmp_path, (2, 2, 2))
+    rule(Gain)(lambda layer, x, graph: graph.add("Shape", np.ones(2)))
+    with pytest.raises(ValueError, match="^gain: Shape has no value among its inputs"):
+        to_onnx(net, tmp_path / "a.onnx", input_shape=(2, 2, 2))
