@@ -2,7 +2,10 @@
 
 import functools
 import json
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from minicnn import machine
@@ -73,3 +76,11 @@ def test_what_is_measured(monkeypatch, capsys, together, flops, busy):
     assert (found.flops, found.bytes, found.busy) == (pytest.approx(flops), 5.0, busy)
     assert 1e-8 < found.call < 1e-2
     assert found.process == 0 or found.process > 1e7
+
+
+def test_the_peak_memory_is_that_of_this_process_and_not_of_its_parent():
+    small = [sys.executable, "-c", "from minicnn.machine import peak_memory; print(peak_memory())"]
+    before = int(subprocess.check_output(small))
+    ballast = np.ones(1 << 27, np.uint8)  # 128 MiB
+    assert int(subprocess.check_output(small)) < before + (ballast.nbytes >> 1)
+    assert machine.peak_memory() > ballast.nbytes
