@@ -17,7 +17,6 @@ from ..device import to_host
 from ..kernels.types import Array, Shape
 from ..layers import Layer
 from ..layers.checks import inside
-from ..layers.fusion import runs_as
 from ..layers.tree import join
 
 INPUT, OUTPUT = "input", "output"  # the names of the graph's own input and output
@@ -70,7 +69,7 @@ def rule(*kinds: type[Layer], any_order: bool = False) -> Callable[[Rule], Rule]
         def scale(layer, x, graph):
             return graph.add("Mul", x, layer.factor)
 
-    Subclasses have the same rule unless they define a forward of their own.
+    Subclasses have the same rule unless they override forward or what it calls.
     any_order: True for a rule that reads `x.maps`. Others get the features in minicnn's order.
     """
 
@@ -88,9 +87,15 @@ def has_rule(layer: Layer) -> bool:
 
 
 def _find(layer: Layer) -> _Entry | None:
-    known = (kind for kind in type(layer).__mro__ if kind in _rules)
-    kind = next(known, None)
-    return _rules[kind] if kind is not None and runs_as(layer, kind) else None
+    own = type(layer)
+    kind = next((kind for kind in own.__mro__ if kind in _rules), None)
+    return _rules[kind] if kind and _has_arithmetic_of(own, kind) else None
+
+
+def _has_arithmetic_of(own: type[Layer], kind: type[Layer]) -> bool:
+    """True if a subclass overrides neither forward nor a method that its forward may call."""
+    names = {n for n in set(dir(kind)) - set(dir(Layer)) if callable(getattr(kind, n))}
+    return all(getattr(own, n) is getattr(kind, n) for n in names | {"forward"})
 
 
 @dataclass
@@ -112,6 +117,11 @@ class GraphWriter:
     _node_names: set[str] = field(default_factory=set)
     _tensor_names: set[str] = field(default_factory=lambda: {INPUT, OUTPUT})
 
+    @property
+    def place(self) -> str:
+        """The layer whose rule is running, for an error."""
+        return self.layer or "the network"
+
     def call(self, layer: Layer, x: Any, name: str) -> Value:
         """The output of a layer called `name` in the one whose rule is running, for the input x.
 
@@ -124,7 +134,7 @@ class GraphWriter:
             if entry is None:
                 kind = type(layer).__name__
                 raise ValueError(
-                    f"{self.layer or 'the network'}: {kind} has no rule for ONNX; write one with "
+                    f"{self.place}: {kind} has no rule for ONNX; write one with "
                     f"@minicnn.onnx.rule({kind}), see `minicnn docs onnx`"
                 )
             if not entry.any_order:
@@ -137,13 +147,13 @@ class GraphWriter:
         name = type(layer).__name__
         if not isinstance(y, Value):
             raise ValueError(
-                f"{self.layer}: the ONNX rule of {name} returned {type(y).__name__}; expected the "
+                f"{self.place}: the ONNX rule of {name} returned {type(y).__name__}; expected the "
                 "value that graph.add returns"
             )
         shape = layer.output_shape(tuple(v.shape for v in x) if layer.joins else x.shape)
         if y.shape != shape:
             raise ValueError(
-                f"{self.layer}: the ONNX rule of {name} gives {y.shape}, and the layer {shape}: "
+                f"{self.place}: the ONNX rule of {name} gives {y.shape}, and the layer {shape}: "
                 "pass shape=... to graph.add where the shape changes"
             )
 
@@ -173,7 +183,7 @@ class GraphWriter:
         """
         first = next((value for value in inputs if isinstance(value, Value)), None)
         if first is None:
-            raise ValueError(f"{self.layer}: {operator} has no value among its inputs")
+            raise ValueError(f"{self.place}: {operator} has no value among its inputs")
         name = _unused(self._node_names, self.layer or operator, operator)
         names = tuple(self._input(name, i, value) for i, value in enumerate(inputs))
         output = _unused(self._tensor_names, name, operator)
@@ -246,3 +256,8 @@ def _unused(taken: set[str], first: str, kind: str) -> str:
 def per_channel(array: Array, x: Value) -> Array:
     """`(C,)` as `(C, 1, 1)` if x are images, so that it is broadcast along the channels of x."""
     return array.reshape(-1, 1, 1) if len(x.shape) == 4 else array
+
+
+def channel_axis(shape: Shape) -> int:
+    """The axis of the channels in the graph: 1 for images, otherwise the last one."""
+    return 1 if len(shape) == 4 else len(shape) - 1

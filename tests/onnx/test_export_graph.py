@@ -29,6 +29,14 @@ class Halved(L.ReLU):
         return super().forward(x) / 2
 
 
+class Opaque(L.GroupNorm):
+    """A subclass with other arithmetic below forward."""
+
+    def normalize(self, x, out):
+        y, *rest = super().normalize(x, out)
+        return 2 * y, *rest
+
+
 @pytest.fixture(autouse=True)
 def _same_rules(monkeypatch):
     monkeypatch.setattr(export_graph, "_rules", dict(export_graph._rules))
@@ -46,7 +54,9 @@ def test_a_rule_of_ones_own(after, tmp_path):
     assert {"gain.gain", "again.0.gain"} <= {c.name for c in proto.graph.initializer}
 
 
-@pytest.mark.parametrize(("layer", "kind"), [(Gain(3), "Gain"), (Halved(), "Halved")])
+@pytest.mark.parametrize(
+    ("layer", "kind"), [(Gain(3), "Gain"), (Halved(), "Halved"), (Opaque(1, 3), "Opaque")]
+)
 def test_a_layer_without_a_rule(layer, kind, tmp_path):
     net = L.Sequential(block=L.Sequential(L.Conv2d(2, 3, 1), layer))
     sentence = f"^block.1: {kind} has no rule for ONNX; write one with @minicnn.onnx.rule.{kind}"

@@ -6,6 +6,7 @@ import pytest
 from minicnn import layers as L
 from minicnn.kernels.reference.activation import ACTIVATIONS
 from minicnn.layers.fusion import ConvNorm
+from minicnn.onnx import to_onnx
 from minicnn.onnx.export_graph import has_rule
 from minicnn.onnx.export_rules import activations
 
@@ -142,7 +143,30 @@ CASES = {
     ),
 }
 CASES |= {
-    f"activation_{name}": ((2, 3, 3), lambda name=name: L.Activation(name)) for name in ACTIVATIONS
+    f"activation_{name}": (
+        (2, 3, 3),
+        lambda name=name: L.Sequential(L.Scale(4), L.Activation(name)),
+    )
+    for name in ACTIVATIONS
+}
+CASES |= {
+    "leaky_relu": ((2, 3, 3), lambda: L.LeakyReLU(0.3)),
+    "elu": ((2, 3, 3), lambda: L.ELU(0.7)),
+    "clip": ((2, 3, 3), lambda: L.Clip(-0.5, 0.8)),
+    "clip_below": ((2, 3, 3), lambda: L.Clip(low=-0.5)),
+    "clip_above": ((2, 3, 3), lambda: L.Clip(high=0.5)),
+    "relu6_in_a_layer": ((2, 3, 3), lambda: L.BatchNorm2d(3, activation="relu6")),
+    "prelu": ((2, 3, 3), lambda: L.PReLU(3)),
+    "prelu_shared": ((2, 3, 3), L.PReLU),
+    "prelu_flattened": ((2, 3, 3), lambda: L.Sequential(L.Flatten(), L.PReLU(18))),
+    "softmax": ((2, 3, 3), lambda: L.Sequential(L.Scale(4), L.Softmax())),
+    "softmax_flattened": ((2, 3, 3), lambda: L.Sequential(L.Flatten(), L.Softmax())),
+    "identity": ((2, 3, 3), lambda: L.Concat(L.Identity(), L.ReLU())),
+    "group_norm": ((4, 5, 6), lambda: L.GroupNorm(3, 6, eps=1e-2)),
+    "instance_norm": ((4, 5, 3), lambda: L.GroupNorm(3, 3)),
+    "group_norm_flattened": ((2, 3, 2), lambda: L.Sequential(L.Flatten(), L.GroupNorm(2, 12))),
+    "layer_norm": ((4, 5, 6), lambda: L.LayerNorm(6, eps=1e-2)),
+    "layer_norm_flattened": ((2, 3, 2), lambda: L.Sequential(L.Flatten(), L.LayerNorm(12))),
 }
 OPSETS = (13, 17, 21)
 
@@ -151,6 +175,10 @@ OPSETS = (13, 17, 21)
 @pytest.mark.parametrize("case", CASES)
 def test_layer(case, opset, tmp_path):
     shape, make = CASES[case]
+    if opset < 17 and case.startswith("layer_norm"):
+        with pytest.raises(ValueError, match=": opset=13: LayerNorm needs at least opset 17"):
+            to_onnx(make(), tmp_path / "a.onnx", input_shape=shape, opset=opset)
+        return
     check(randomized(make()), tmp_path, shape, opset=opset)
 
 

@@ -20,7 +20,7 @@ from ...layers import (
 from ...layers.fusion import ConvNorm, are_conv_and_norm
 from ...layers.graph import INPUT
 from ...layers.join import Elementwise
-from ..export_graph import GraphWriter, Value, rule
+from ..export_graph import GraphWriter, Value, channel_axis, rule
 from .activations import activate
 
 Values = tuple[Value, ...]
@@ -71,11 +71,6 @@ def joined(parts: Values, graph: GraphWriter) -> Value:
     """Values one behind the other along the channels."""
     shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
     return graph.add("Concat", *parts, shape=shape, axis=channel_axis(shape))
-
-
-def channel_axis(shape: Shape) -> int:
-    """The axis of the channels in the graph: 1 for images, otherwise the last one."""
-    return 1 if len(shape) == 4 else len(shape) - 1
 
 
 @rule(Slice)

@@ -1,11 +1,12 @@
 """Normalization."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ...layers import BatchNorm2d, LocalResponseNorm
-from ..export_graph import GraphWriter, Value, rule
+from ...layers import BatchNorm2d, GroupNorm, LayerNorm, LocalResponseNorm
+from ..export_graph import GraphWriter, Value, per_channel, rule
 from .activations import activate
 
 
@@ -21,6 +22,48 @@ def batch_norm(layer: BatchNorm2d, x: Value, graph: GraphWriter) -> Value:
     constants = [graph.constant(name, array) for name, array in arrays.items()]
     y = graph.add("BatchNormalization", x, *constants, epsilon=layer.eps)
     return activate(layer.activation, y, graph)
+
+
+@rule(GroupNorm)
+def group_norm(layer: GroupNorm, x: Value, graph: GraphWriter) -> Value:
+    """GroupNormalization since opset 21; before, InstanceNormalization of each group as one map."""
+    if len(x.shape) not in (2, 4):
+        raise ValueError(
+            f"{graph.place}: GroupNorm of an array of {len(x.shape)} axes has no rule; "
+            "expected (N, H, W, C) or (N, C)"
+        )
+    gamma, beta = layer.weight.value, layer.bias.value
+    if graph.opset >= 21:
+        constants = graph.constant("weight", gamma), graph.constant("bias", beta)
+        return graph.add(
+            "GroupNormalization", x, *constants, num_groups=layer.groups, epsilon=layer.eps
+        )
+    n, *rest, c = x.shape
+    groups = (n, layer.groups, math.prod(rest) * c // layer.groups)
+    parts = graph.add("Reshape", x, np.array([0, layer.groups, -1]), shape=groups)
+    ones, zeros = np.ones(layer.groups), np.zeros(layer.groups)
+    parts = graph.add("InstanceNormalization", parts, ones, zeros, epsilon=layer.eps)
+    y = graph.add("Reshape", parts, np.array([0, c, *rest]), shape=x.shape)
+    y = graph.add("Mul", y, graph.constant("weight", per_channel(gamma, x)))
+    return graph.add("Add", y, graph.constant("bias", per_channel(beta, x)))
+
+
+@rule(LayerNorm)
+def layer_norm(layer: LayerNorm, x: Value, graph: GraphWriter) -> Value:
+    """LayerNormalization over the last axis; images are transposed before and after it."""
+    if graph.opset < 17:
+        raise ValueError(
+            f"{graph.place}: opset={graph.opset}: LayerNorm needs at least opset 17, which has it"
+        )
+    weight, bias = (graph.constant(n, getattr(layer, n).value) for n in ("weight", "bias"))
+    constants: dict[str, Any] = {"axis": -1, "epsilon": layer.eps}
+    if len(x.shape) != 4:
+        return graph.add("LayerNormalization", x, weight, bias, **constants)
+    n, h, w, c = x.shape
+    turned = (n, w, c, h)  # in the graph (N, H, W, C)
+    y = graph.add("Transpose", x, shape=turned, perm=[0, 2, 3, 1])
+    y = graph.add("LayerNormalization", y, weight, bias, **constants)
+    return graph.add("Transpose", y, shape=x.shape, perm=[0, 3, 1, 2])
 
 
 @rule(LocalResponseNorm)
