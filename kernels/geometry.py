@@ -140,6 +140,48 @@ def pool_window(
     return result
 
 
+def output_padding_pair(output_padding: IntOrPair, stride: Pair) -> Pair:
+    """The output padding of a transposed convolution as a pair, each less than the stride.
+
+    Raises ValueError for any other.
+    """
+    added = pair(output_padding, "output_padding", 0)
+    if added[0] >= stride[0] or added[1] >= stride[1]:
+        raise ValueError(f"output_padding={output_padding!r}: expected less than stride={stride}")
+    return added
+
+
+@_remembered
+def transposed_size(
+    image: Sequence[int],
+    kernel: IntOrPair,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    output_padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+) -> Pair:
+    """The size (H_out, W_out) of a transposed convolution of images of (H, W) pixels.
+
+        o = (i - 1) * s - p + dilation * (k - 1) + 1 + output_padding,  p = before + after
+
+    It is the size of images from which the convolution makes i windows. Convolutions with a stride
+    s do that for s sizes; `output_padding`, less than s, is which of them.
+    Raises ValueError for malformed arguments, or if no pixel is left.
+    """
+    kernel, stride = pair(kernel, "kernel_size"), pair(stride, "stride")
+    padding, dilation = padding_pairs(padding), pair(dilation, "dilation")
+    added, size = output_padding_pair(output_padding, stride), []
+    for axis in range(2):
+        extent = dilation[axis] * (kernel[axis] - 1) + 1
+        size.append((image[axis] - 1) * stride[axis] + extent - sum(padding[axis]) + added[axis])
+        if size[axis] < 1:
+            raise ValueError(
+                f"the padding {padding[axis]} leaves {size[axis]} of "
+                f"{size[axis] + sum(padding[axis])} pixels; expected at least 1"
+            )
+    return size[0], size[1]
+
+
 def pixel_step(a: Array) -> int:
     """The distance in elements from one pixel `(..., C)` of an array to the next.
 

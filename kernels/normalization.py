@@ -12,14 +12,19 @@ def local_response_norm(
     beta: float = 0.75,
     k: float = 2.0,
     alpha_div_n: bool = False,
+    within_channel: bool = False,
     out: Array | None = None,
 ) -> tuple[Array, Array]:
     """Local response normalization across `size` channels (Krizhevsky et al. 2012, section 3.3).
 
-    x is `(..., C)`. `alpha_div_n`: divide alpha by size, as Caffe, cuDNN and torch do.
+    x is `(..., C)`. `within_channel`: over size x size pixels of the same map instead, x being
+    `(N, H, W, C)`. `alpha_div_n`: divide alpha by the number of neighbors, size or size^2, as
+    Caffe, cuDNN and torch do.
     Returns y and `scale`, the denominator before its power, both of x's shape.
     """
-    return select(reference.local_response_norm, x)(x, size, alpha, beta, k, alpha_div_n, out)
+    return select(reference.local_response_norm, x)(
+        x, size, alpha, beta, k, alpha_div_n, within_channel, out
+    )
 
 
 def local_response_norm_grad(
@@ -31,10 +36,11 @@ def local_response_norm_grad(
     alpha: float = 1e-4,
     beta: float = 0.75,
     alpha_div_n: bool = False,
+    within_channel: bool = False,
 ) -> Array:
     """The gradient of `local_response_norm`, of x's shape; y and scale are what it returned."""
     return select(reference.local_response_norm_grad, dy)(
-        dy, x, y, scale, size, alpha, beta, alpha_div_n
+        dy, x, y, scale, size, alpha, beta, alpha_div_n, within_channel
     )
 
 

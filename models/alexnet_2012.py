@@ -22,9 +22,7 @@ import numpy as np
 
 from minicnn.data import RandomCropFlip
 from minicnn.data.augment import KRIZHEVSKY, ColorStep, Lighting, Pipeline
-from minicnn.device import array_device
-from minicnn.kernels import functional as F
-from minicnn.kernels.types import Array, Shape
+from minicnn.kernels.types import Shape
 from minicnn.layers import (
     Conv2d,
     Dropout,
@@ -37,9 +35,7 @@ from minicnn.layers import (
     ReLU,
     Sequential,
 )
-from minicnn.layers.checks import check_dy_shape, check_images
 from minicnn.layers.init import gaussian
-from minicnn.onnx import GraphWriter, Value, rule
 from minicnn.registry import register
 from minicnn.training import Freeze, MultiStep, Recipe, ScaleRate, SwitchAugment
 
@@ -97,6 +93,9 @@ def _features(
     def norm() -> LocalResponseNorm:
         return LocalResponseNorm(5, alpha=1e-4, k=2.0, alpha_div_n=True, groups=columns)
 
+    def within_map() -> LocalResponseNorm:  # cuda-convnet's "rnorm", whose k is 1
+        return LocalResponseNorm(5, 1e-3, 0.75, k=1.0, alpha_div_n=True, within_channel=True)
+
     def pool() -> MaxPool2d:
         return MaxPool2d(3 if overlap else 2, stride=2, ceil_mode=True)
 
@@ -109,7 +108,7 @@ def _features(
             48 * columns, maps2, 5, padding=padding2, groups=columns, activation="relu"
         ),
         "norm2": norm() if normalization == "all" else None,
-        "map_norm2": WithinMapNorm() if normalization == "all" else None,
+        "map_norm2": within_map() if normalization == "all" else None,
         "pool2": pool(),
         "conv3": Conv2d(
             maps2, 192 * columns, 3, padding=1, groups=1 if talk else columns, activation="relu"
@@ -148,73 +147,6 @@ def _initialize(net: Network) -> Network:
     for name in ("conv2", "conv4", "conv5", "fc6", "fc7"):
         net[name].initialize(bias=1.0)
     return net
-
-
-class WithinMapNorm(Layer):
-    """Local response normalization within a map: cuda-convnet's "rnorm", Caffe's WITHIN_CHANNEL.
-
-        s = k + alpha / size^2 * (sum of x^2 over the size x size window, clipped at the edges)
-        y = x s^(-beta)
-        dx = dy s^(-beta) - 2 alpha beta / size^2 x (sum of dy y / s over the same window)
-
-    `(N, H, W, C)` -> the same shape. k is 1 in cuda-convnet of 2012. The windows are averaged by
-    the engine's pooling; the rest is plain NumPy.
-    Raises ValueError for an even size, RuntimeError on a GPU, for which there is no kernel.
-    """
-
-    def __init__(self, size: int = 5, alpha: float = 1e-3, beta: float = 0.75, k: float = 1.0):
-        if size < 1 or size % 2 == 0:
-            raise ValueError(f"WithinMapNorm: size={size!r}: expected an odd number of pixels")
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
-        # What `study.look.receptive_fields` reads.
-        self.kernel_size, self.stride, self.padding = (size,) * 2, (1, 1), ((size // 2,) * 2,) * 2
-
-    def output_shape(self, shape: Shape) -> Shape:
-        check_images(self, shape)
-        return shape
-
-    def forward(self, x: Array, out: Array | None = None) -> Array:
-        self.output_shape(x.shape)
-        if array_device(x) != "cpu":
-            raise RuntimeError(
-                "WithinMapNorm has no kernel for a GPU: leave it out with "
-                'normalization="first", or compute on the CPU'
-            )
-        scale = self.k + self.alpha * self._window_means(x * x)
-        power = scale**-self.beta
-        self.save_for_backward(x, scale, power)
-        return F.activate(x * power, None, out=out)
-
-    def backward(self, dy: Array, need_dx: bool = True) -> Array:
-        x, scale, power = self.pop_saved()
-        check_dy_shape(self, dy, x.shape)
-        crossed = self._window_means(dy * x * power / scale)
-        return dy * power - 2 * self.alpha * self.beta * x * crossed
-
-    def _window_means(self, a: Array) -> Array:
-        """The sum over each window divided by size^2, also at the edges."""
-        return F.avg_pool2d(a, self.size, 1, self.size // 2, count_include_pad=True)
-
-    def explain(self, record: Any, what: str, index: tuple[int, ...]) -> Any:
-        """The sum behind one number, for `minicnn.study.explain`."""
-        from minicnn.study.explain import within_map
-
-        functions = {"y": within_map.output, "dx": within_map.input_gradient}
-        return functions[what](record, index) if what in functions else None
-
-
-@rule(WithinMapNorm)
-def within_map_norm(layer: WithinMapNorm, x: Value, graph: GraphWriter) -> Value:
-    """The formula, with the means of the windows as AveragePool."""
-    means = graph.add(
-        "AveragePool",
-        graph.add("Mul", x, x),
-        kernel_shape=layer.kernel_size,
-        pads=[layer.size // 2] * 4,
-        count_include_pad=1,
-    )
-    scale = graph.add("Add", graph.add("Mul", means, layer.alpha), layer.k)
-    return graph.add("Mul", x, graph.add("Pow", scale, -layer.beta))
 
 
 # --- how it was trained ---------------------------------------------------------------------------

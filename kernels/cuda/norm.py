@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import reference
 from ..reference.arrays import write_to
 from ..types import Array
 from .activation import IN_THE_PASS, NUMBERS, activate, activation_grad
@@ -31,9 +32,12 @@ def local_response_norm(
     beta: float = 0.75,
     k: float = 2.0,
     alpha_div_n: bool = False,
+    within_channel: bool = False,
     out: Array | None = None,
 ) -> tuple[Array, Array]:
     """See `functional.local_response_norm`."""
+    if within_channel:
+        return reference.local_response_norm(x, size, alpha, beta, k, alpha_div_n, True, out)
     x = contiguous(x)
     y, scale = empty(x, x.shape), empty(x, x.shape, np.float32)
     grid, values = _lrn_blocks(x)
@@ -54,8 +58,12 @@ def local_response_norm_grad(
     alpha: float = 1e-4,
     beta: float = 0.75,
     alpha_div_n: bool = False,
+    within_channel: bool = False,
 ) -> Array:
     """See `functional.local_response_norm_grad`."""
+    if within_channel:
+        constants = size, alpha, beta, alpha_div_n
+        return reference.local_response_norm_grad(dy, x, y, scale, *constants, True)
     dy, x, y, scale = (contiguous(a) for a in (dy, x, y, scale))
     dx = empty(x, x.shape)
     grid, values = _lrn_blocks(x)

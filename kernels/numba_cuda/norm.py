@@ -5,6 +5,7 @@ The threads of a block share the squares of the pixel's channels.
 
 from numba import cuda, float32
 
+from .. import reference
 from ..reference.arrays import array_module, write_to
 from ..types import Array
 from .launch import THREADS, contiguous
@@ -60,9 +61,12 @@ def local_response_norm(
     beta: float = 0.75,
     k: float = 2.0,
     alpha_div_n: bool = False,
+    within_channel: bool = False,
     out: Array | None = None,
 ) -> tuple[Array, Array]:
     """See `functional.local_response_norm`."""
+    if within_channel:
+        return reference.local_response_norm(x, size, alpha, beta, k, alpha_div_n, True, out)
     (rows,), xp = _rows(x), array_module(x)
     y, scale = xp.empty_like(rows), xp.empty_like(rows)
     factor = alpha / size if alpha_div_n else alpha
@@ -80,8 +84,12 @@ def local_response_norm_grad(
     alpha: float = 1e-4,
     beta: float = 0.75,
     alpha_div_n: bool = False,
+    within_channel: bool = False,
 ) -> Array:
     """See `functional.local_response_norm_grad`."""
+    if within_channel:
+        constants = size, alpha, beta, alpha_div_n
+        return reference.local_response_norm_grad(dy, x, y, scale, *constants, True)
     rows = _rows(dy, x, y, scale)
     dx = array_module(x).empty_like(rows[1])
     factor = alpha / size if alpha_div_n else alpha

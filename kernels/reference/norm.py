@@ -1,6 +1,6 @@
 """Local response, batch, group and layer normalization, forward and backward."""
 
-from ..types import Array
+from ..types import Array, Shape
 from .activation import FROM_INPUT, activate, activation_grad
 from .arrays import array_module, write_to
 
@@ -12,6 +12,7 @@ def local_response_norm(
     beta: float = 0.75,
     k: float = 2.0,
     alpha_div_n: bool = False,
+    within_channel: bool = False,
     out: Array | None = None,
 ) -> tuple[Array, Array]:
     """Local response normalization across channels (Krizhevsky et al. 2012, section 3.3).
@@ -19,11 +20,15 @@ def local_response_norm(
         s_i = k + c * sum_{j in N(i)} x_j^2          y_i = x_i * s_i^(-beta)
 
     N(i) holds `size` neighboring channels at the same pixel, centered on i and clipped at the ends.
-    c = alpha as the paper prints it; with `alpha_div_n`, c = alpha / size (Caffe, cuDNN, torch).
-    Shapes: x, y and `scale` (= s, which the backward pass needs) are `(..., C)`.
+    With `within_channel` it holds the `size` x `size` pixels around i of the same map (Caffe's
+    WITHIN_CHANNEL, where k is always 1; cuda-convnet's rnorm).
+    c = alpha as the paper prints it; with `alpha_div_n`, c = alpha / n (Caffe, cuDNN, torch), where
+    n = size across channels and size^2 within one, also at the edges: Caffe's mean counts padding.
+    Shapes: x, y and `scale` (= s, which the backward pass needs) are `(..., C)`, and within a
+    channel `(N, H, W, C)`.
     """
-    c = alpha / size if alpha_div_n else alpha
-    scale = k + c * _sum_over_neighbors(x * x, size // 2, (size - 1) // 2)
+    c, axes = _factor(size, alpha, alpha_div_n, within_channel)
+    scale = k + c * _sum_over_neighbors(x * x, size // 2, (size - 1) // 2, axes)
     return write_to(out, x * scale**-beta), scale
 
 
@@ -36,25 +41,37 @@ def local_response_norm_grad(
     alpha: float = 1e-4,
     beta: float = 0.75,
     alpha_div_n: bool = False,
+    within_channel: bool = False,
 ) -> Array:
     """x_i is a factor of its own output, and a term in the scale of each neighbor:
 
     dx_i = dy_i * s_i^(-beta)  -  2 c beta x_i * sum_{j: i in N(j)} dy_j y_j / s_j
     """
-    c = alpha / size if alpha_div_n else alpha
+    c, axes = _factor(size, alpha, alpha_div_n, within_channel)
     # The windows that contain i are N(i) mirrored; the two differ only when `size` is even.
-    crossed = _sum_over_neighbors(dy * y / scale, (size - 1) // 2, size // 2)
+    crossed = _sum_over_neighbors(dy * y / scale, (size - 1) // 2, size // 2, axes)
     return dy * scale**-beta - 2 * c * beta * x * crossed
 
 
-def _sum_over_neighbors(a: Array, before: int, after: int) -> Array:
-    """`sum_{j = i - before}^{i + after} a_j` along the last axis, clipped at its ends."""
-    channels = a.shape[-1]
-    total = array_module(a).zeros_like(a)
-    for offset in range(-min(before, channels - 1), min(after, channels - 1) + 1):
-        low, high = max(0, -offset), min(channels, channels - offset)
-        total[..., low:high] += a[..., low + offset : high + offset]
-    return total
+def _factor(
+    size: int, alpha: float, alpha_div_n: bool, within_channel: bool
+) -> tuple[float, Shape]:
+    """The factor c of the sum, and the axes along which the neighbors are."""
+    axes = (1, 2) if within_channel else (-1,)
+    return alpha / size ** len(axes) if alpha_div_n else alpha, axes
+
+
+def _sum_over_neighbors(a: Array, before: int, after: int, axes: Shape = (-1,)) -> Array:
+    """`sum_{j = i - before}^{i + after} a_j` along each of the axes, clipped at the ends."""
+    xp = array_module(a)
+    for axis in axes:
+        values = xp.moveaxis(a, axis, 0)
+        total, count = xp.zeros_like(values), len(values)
+        for offset in range(-min(before, count - 1), min(after, count - 1) + 1):
+            low, high = max(0, -offset), min(count, count - offset)
+            total[low:high] += values[low + offset : high + offset]
+        a = xp.moveaxis(total, 0, axis)
+    return a
 
 
 def batch_norm(

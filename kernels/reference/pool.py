@@ -4,10 +4,12 @@ Windows may overlap (Krizhevsky et al. 2012, section 3.4). With `ceil_mode` the 
 reach beyond the edge (see `minicnn.kernels.geometry`).
 """
 
+from collections.abc import Iterator
+
 from ..geometry import Window, pool_window
 from ..types import Array, IntOrPair, Padding, Pair, Shape
 from .activation import activate
-from .arrays import array_module, scatter, windows, write_to
+from .arrays import apply_to_axes, array_module, scatter, windows, write_to
 
 
 def max_pool2d(
@@ -89,20 +91,58 @@ def adaptive_avg_pool2d(x: Array, output_size: Pair, out: Array | None = None) -
     Window i covers the rows floor(i H / H_out) to ceil((i + 1) H / H_out) - 1; columns likewise.
     """
     rows, columns = (
-        _adaptive_means(x, x.shape[1], output_size[0]),
-        _adaptive_means(x, x.shape[2], output_size[1]),
+        adaptive_means(x, x.shape[1], output_size[0]),
+        adaptive_means(x, x.shape[2], output_size[1]),
     )
-    xp = array_module(x)
-    return write_to(out, xp.einsum("ph,nhwc,qw->npqc", rows, x, columns, optimize=True))
+    return write_to(out, apply_to_axes(rows, columns, x))
 
 
 def adaptive_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
     """As `y = R x C^T` for every map, `dx = R^T dy C`. Returns dx `(N, H, W, C)`."""
     rows, columns = (
-        _adaptive_means(dy, x_shape[1], dy.shape[1]),
-        _adaptive_means(dy, x_shape[2], dy.shape[2]),
+        adaptive_means(dy, x_shape[1], dy.shape[1]),
+        adaptive_means(dy, x_shape[2], dy.shape[2]),
     )
-    return array_module(dy).einsum("ph,npqc,qw->nhwc", rows, dy, columns, optimize=True)
+    return apply_to_axes(rows.T, columns.T, dy)
+
+
+def adaptive_max_pool2d(
+    x: Array, output_size: Pair, out: Array | None = None
+) -> tuple[Array, Array]:
+    """The largest values of the windows of `adaptive_avg_pool2d`, each pooled by itself.
+
+    Returns y `(N, H_out, W_out, C)` and argmax, as `max_pool2d` does: the row-major index within
+    the window, whose width differs from window to window.
+    """
+    xp = array_module(x)
+    y = xp.empty((len(x), *output_size, x.shape[3]), x.dtype)
+    argmax = xp.empty(y.shape, xp.int32)
+    for place, cell, size in adaptive_windows(x.shape, output_size):
+        y[place], argmax[place] = max_pool2d(x[cell], size)
+    return write_to(out, y), argmax
+
+
+def adaptive_max_pool2d_grad(dy: Array, argmax: Array, x_shape: Shape) -> Array:
+    """Each dy is added at the pixel that was the maximum. Returns dx `(N, H, W, C)`."""
+    dx = array_module(dy).zeros(x_shape, dy.dtype)
+    for place, cell, size in adaptive_windows(x_shape, dy.shape[1:3]):
+        dx[cell] += max_pool2d_grad(dy[place], argmax[place], dx[cell].shape, size)
+    return dx
+
+
+def adaptive_windows(
+    x_shape: Shape, output: Shape
+) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...], Pair]]:
+    """The place in y, the cell of x and the size of each window."""
+    rows, columns = (
+        [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
+        for n, m in zip(x_shape[1:3], output, strict=True)
+    )
+    for p, (top, bottom) in enumerate(rows):
+        for q, (left, right) in enumerate(columns):
+            place = (slice(None), slice(p, p + 1), slice(q, q + 1))
+            cell = (slice(None), slice(top, bottom), slice(left, right))
+            yield place, cell, (bottom - top, right - left)
 
 
 def global_avg_pool2d(x: Array, out: Array | None = None) -> Array:
@@ -141,7 +181,7 @@ def subsample2d_grad(dy: Array, x: Array, w: Array, size: int = 2) -> tuple[Arra
     return dx, (dy * total).sum(axis=(0, 1, 2)), dy.sum(axis=(0, 1, 2))
 
 
-def _adaptive_means(like: Array, size: int, count: int) -> Array:
+def adaptive_means(like: Array, size: int, count: int) -> Array:
     """The `(count, size)` matrix whose row i averages the pixels of window i."""
     xp = array_module(like)
     pixel, window = xp.arange(size), xp.arange(count)[:, None]

@@ -24,6 +24,7 @@ from .activation import (
 )
 from .branches import Concat, Residual
 from .conv import Conv2d
+from .conv_transpose import ConvTranspose2d
 from .convolutional_form import fully_convolutional
 from .dropout import Dropout
 from .fusion import fuse
@@ -35,10 +36,19 @@ from .linear import RBF, Linear
 from .network import AuxiliaryNetwork, Metadata, Network, metadata
 from .norm import BatchNorm2d, GroupNorm, LayerNorm, LocalResponseNorm
 from .parameter import Parameter
-from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d, Subsample2d
+from .pool import (
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool2d,
+    GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    MaxPool2d,
+    Subsample2d,
+)
 from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Identity, PadShortcut
+from .upsample import Upsample
 
 __all__ = [
     "GELU",
@@ -46,17 +56,20 @@ __all__ = [
     "Activation",
     "AdaptiveAvgPool2d",
     "Add",
+    "AdaptiveMaxPool2d",
     "AuxiliaryNetwork",
     "AvgPool2d",
     "BatchNorm2d",
     "Concat",
     "Concatenate",
     "Conv2d",
+    "ConvTranspose2d",
     "Dropout",
     "Flatten",
     "GlobalAvgPool2d",
     "Graph",
     "Identity",
+    "GlobalMaxPool2d",
     "Layer",
     "Linear",
     "LocalResponseNorm",
@@ -76,6 +89,7 @@ __all__ = [
     "Slice",
     "Subsample2d",
     "Tanh",
+    "Upsample",
     "fully_convolutional",
     "fuse",
     "init",

@@ -51,17 +51,7 @@ class Conv2d(Layer):
         init: Initializer | None = None,
         bias_init: float | None = None,
     ):
-        for name, value in (
-            ("in_channels", in_channels),
-            ("out_channels", out_channels),
-            ("groups", groups),
-        ):
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"Conv2d: {name}={value!r}: expected an integer >= 1")
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"Conv2d: groups={groups} must divide in_channels={in_channels} and {out_channels=}"
-            )
+        check_groups("Conv2d", in_channels, out_channels, groups)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride = pair(kernel_size, "kernel_size"), pair(stride, "stride")
         self.padding, self.dilation = padding_pairs(padding), pair(dilation, "dilation")
@@ -135,6 +125,18 @@ class Conv2d(Layer):
         self.weight.add_grad(self._connected(dw), copy=False)
         if self.bias and db is not None:
             self.bias.add_grad(db, copy=False)
+
+
+def check_groups(layer: str, in_channels: int, out_channels: int, groups: int) -> None:
+    """Raise ValueError unless the groups divide the channels."""
+    counts = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
+    for name, value in counts.items():
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{layer}: {name}={value!r}: expected an integer >= 1")
+    if in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"{layer}: groups={groups} must divide in_channels={in_channels} and {out_channels=}"
+        )
 
 
 def _check_connections(connections: Any, shape: Shape) -> Array | None:

@@ -20,12 +20,20 @@ from .layer import Layer
 from .linear import Linear
 from .network import Network, metadata
 from .parameter import Parameter
-from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d
+from .pool import (
+    AdaptiveMaxPool2d,
+    AdaptivePool2d,
+    AvgPool2d,
+    GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    MaxPool2d,
+)
 from .sequential import Sequential
 from .shape import Flatten, Identity
+from .upsample import Upsample
 
 ANY_SHAPE = (Activation, Dropout, Identity)
-CONVERTED = (AdaptiveAvgPool2d, Flatten, GlobalAvgPool2d, Linear)
+CONVERTED = (AdaptivePool2d, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, Linear)
 
 
 def fully_convolutional(model: Sequential) -> Sequential:
@@ -40,6 +48,7 @@ def fully_convolutional(model: Sequential) -> Sequential:
     | `Linear` after another one    | `Conv2d` with a 1x1 kernel                         |
     | `GlobalAvgPool2d`             | `AvgPool2d`, its window as large as the map, stride 1 |
     | `AdaptiveAvgPool2d`           | nothing where it is the identity, else `AvgPool2d` |
+    | `GlobalMaxPool2d`, `AdaptiveMaxPool2d` | the same with `MaxPool2d`                 |
 
     "As large" refers to the map for an image of the model's `input_shape`.
 
@@ -81,7 +90,7 @@ def _converted(
     for name, layer in model._layers.items():
         with inside(name):
             after = layer.output_shape(shape)
-        is_same = not any(isinstance(inner, CONVERTED) for _, inner in layer.named_layers())
+        is_same = not any(map(_depends_on_size, (inner for _, inner in layer.named_layers())))
         if is_same and (isinstance(layer, ANY_SHAPE) or (kernel is None and len(after) == 4)):
             layers[name] = layer
         elif isinstance(layer, Sequential):
@@ -93,7 +102,9 @@ def _converted(
             layers[name], kernel = _as_convolution(layer, kernel), (1, 1, layer.out_features)
         elif isinstance(layer, GlobalAvgPool2d):
             layers[name], kernel = AvgPool2d(shape[1:3], stride=1), (1, 1, shape[3])
-        elif isinstance(layer, AdaptiveAvgPool2d):
+        elif isinstance(layer, GlobalMaxPool2d):
+            layers[name], kernel = MaxPool2d(shape[1:3], stride=1), (1, 1, shape[3])
+        elif isinstance(layer, AdaptivePool2d):
             pool = _as_pool(name, layer, shape)
             layers |= {name: pool} if pool else {}
         else:
@@ -103,6 +114,11 @@ def _converted(
             )
         shape = after
     return layers, kernel
+
+
+def _depends_on_size(layer: Layer) -> bool:
+    """True for a layer whose form is another one: its output does not grow with its input."""
+    return isinstance(layer, CONVERTED) or (isinstance(layer, Upsample) and layer.size is not None)
 
 
 def _as_convolution(layer: Linear, kernel: Shape) -> Conv2d:
@@ -123,7 +139,7 @@ def _as_convolution(layer: Linear, kernel: Shape) -> Conv2d:
     return conv
 
 
-def _as_pool(name: str, layer: AdaptiveAvgPool2d, shape: Shape) -> Layer | None:
+def _as_pool(name: str, layer: AdaptivePool2d, shape: Shape) -> Layer | None:
     """The pooling whose windows are those of the adaptive one; None for the identity."""
     size, output = shape[1:3], layer.output_size
     if size == output:
@@ -134,4 +150,5 @@ def _as_pool(name: str, layer: AdaptiveAvgPool2d, shape: Shape) -> Layer | None:
             f"{size[0]}x{size[1]}; expected a multiple of its size"
         )
     window = size[0] // output[0], size[1] // output[1]
-    return AvgPool2d(window, stride=window)
+    pool = MaxPool2d if isinstance(layer, AdaptiveMaxPool2d) else AvgPool2d
+    return pool(window, stride=window)

@@ -1,11 +1,12 @@
 """The base of every layer: forward saves what backward needs, backward adds the gradients."""
 
 import inspect
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from ..kernels.thread_state import grad_enabled
-from ..kernels.types import Array, IntOrPair, Shape
+from ..kernels.types import Array, Shape
 from .checks import check_floats
 from .hooks import observers
 from .tree import Tree
@@ -138,7 +139,7 @@ def _text(value: Any) -> str:
     return short(value) if isinstance(value, tuple) else repr(value)
 
 
-def short(value: IntOrPair | tuple[tuple[int, int], ...]) -> str:
+def short(value: float | Sequence[float] | tuple[tuple[int, int], ...]) -> str:
     """A pair as short as it can be written: `(3, 3)` -> `3`, `((1, 1), (2, 2))` -> `(1, 2)`."""
     if isinstance(value, tuple) and len(value) == 2:
         if isinstance(value[0], tuple) and isinstance(value[1], tuple):

@@ -24,6 +24,9 @@ class LocalResponseNorm(Layer):
     `alpha_div_n=True`; with it, alpha=5e-4 is the paper's formula. `(N, H, W, C)` -> the same
     shape; the formula is in `minicnn.kernels.reference.norm`.
     groups: neighbors are of the same group of channels: of the same column of AlexNet's.
+    within_channel: the neighbors are the `size` x `size` pixels around one of the same map, and
+        alpha is divided by size^2. Caffe's WITHIN_CHANNEL is
+        `LocalResponseNorm(size, alpha, beta, k=1.0, alpha_div_n=True, within_channel=True)`.
     """
 
     def __init__(
@@ -34,16 +37,23 @@ class LocalResponseNorm(Layer):
         k: float = 2.0,
         alpha_div_n: bool = False,
         groups: int = 1,
+        within_channel: bool = False,
     ):
         if not isinstance(size, (int, np.integer)) or size < 1:
+            counted = "pixels" if within_channel else "channels"
             raise ValueError(
-                f"LocalResponseNorm: size={size!r}: expected a number of channels >= 1"
+                f"LocalResponseNorm: size={size!r}: expected a number of {counted} >= 1"
             )
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
         self.alpha_div_n = bool(alpha_div_n)
         if groups < 1:
             raise ValueError(f"LocalResponseNorm: groups={groups!r}: expected at least 1")
-        self.groups = groups
+        if groups > 1 and within_channel:
+            raise ValueError(
+                f"LocalResponseNorm: groups={groups} of channels mean nothing within a channel; "
+                "expected 1"
+            )
+        self.groups, self.within_channel = groups, bool(within_channel)
 
     def output_shape(self, shape: Shape) -> Shape:
         check_images(self, shape)
@@ -55,7 +65,7 @@ class LocalResponseNorm(Layer):
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         self.output_shape(x.shape)
-        constants = self.size, self.alpha, self.beta, self.k, self.alpha_div_n
+        constants = self.size, self.alpha, self.beta, self.k, self.alpha_div_n, self.within_channel
         if self.groups == 1:
             y, scale = F.local_response_norm(x, *constants, out=out)
             self.save_for_backward(x, y, scale)
@@ -75,7 +85,7 @@ class LocalResponseNorm(Layer):
         n, h, w, c = y.shape
         shape = (n, h, w // self.groups, c * self.groups)
         check_dy_shape(self, dy, shape)
-        constants = self.size, self.alpha, self.beta, self.alpha_div_n
+        constants = self.size, self.alpha, self.beta, self.alpha_div_n, self.within_channel
         dx = F.local_response_norm_grad(self._parts(dy), x, y, scale, *constants)
         return dx.reshape(shape)
 

@@ -103,11 +103,10 @@ class AvgPool2d(Pool2d):
         )
 
 
-class AdaptiveAvgPool2d(Layer):
-    """Means over `output_size` windows of nearly equal size (torch's rule).
+class AdaptivePool2d(Layer):
+    """`output_size` windows of nearly equal size (torch's rule), whatever the size of the map.
 
-    torchvision's AlexNet and VGG have it before their classifier, where it is the identity at
-    their own input size.
+    Window i of P covers the rows floor(i H / P) to ceil((i + 1) H / P) - 1; columns likewise.
     """
 
     def __init__(self, output_size: IntOrPair):
@@ -116,6 +115,14 @@ class AdaptiveAvgPool2d(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         check_images(self, shape)
         return (shape[0], *self.output_size, shape[3])
+
+
+class AdaptiveAvgPool2d(AdaptivePool2d):
+    """Means over `output_size` windows of nearly equal size.
+
+    torchvision's AlexNet and VGG have it before their classifier, where it is the identity at
+    their own input size.
+    """
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         shape = self.output_shape(x.shape)
@@ -126,6 +133,24 @@ class AdaptiveAvgPool2d(Layer):
         x_shape, y_shape = self.pop_saved()
         check_dy_shape(self, dy, y_shape)
         return F.adaptive_avg_pool2d_grad(dy, x_shape)
+
+
+class AdaptiveMaxPool2d(AdaptivePool2d):
+    """The largest values of `output_size` windows of nearly equal size.
+
+    Of equal values the first in row-major order is the maximum.
+    """
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        shape = self.output_shape(x.shape)
+        y, argmax = F.adaptive_max_pool2d(x, self.output_size, out=out)
+        self.save_for_backward(x.shape, shape, argmax)
+        return y
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        x_shape, y_shape, argmax = self.pop_saved()
+        check_dy_shape(self, dy, y_shape)
+        return F.adaptive_max_pool2d_grad(dy, argmax, x_shape)
 
 
 class GlobalAvgPool2d(Layer):
@@ -144,6 +169,26 @@ class GlobalAvgPool2d(Layer):
         (x_shape,) = self.pop_saved()
         check_dy_shape(self, dy, (x_shape[0], x_shape[3]))
         return F.global_avg_pool2d_grad(dy, x_shape)
+
+
+class GlobalMaxPool2d(Layer):
+    """The largest value of every map, `(N, H, W, C)` -> `(N, C)`: one window of the map's size."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        check_images(self, shape)
+        return shape[0], shape[3]
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        shape = self.output_shape(x.shape)
+        place = None if out is None else out[:, None, None]
+        y, argmax = F.max_pool2d(x, x.shape[1:3], out=place)
+        self.save_for_backward(x.shape, argmax)
+        return y.reshape(shape) if out is None else out
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        x_shape, argmax = self.pop_saved()
+        check_dy_shape(self, dy, (x_shape[0], x_shape[3]))
+        return F.max_pool2d_grad(dy[:, None, None], argmax, x_shape, x_shape[1:3])
 
 
 class Subsample2d(Layer):

@@ -2,6 +2,7 @@
 
 from functools import singledispatch
 
+from ..kernels.geometry import window
 from ..kernels.types import Shape
 from ..layers import (
     RBF,
@@ -9,6 +10,7 @@ from ..layers import (
     Add,
     BatchNorm2d,
     Conv2d,
+    ConvTranspose2d,
     Dropout,
     Layer,
     Linear,
@@ -16,9 +18,10 @@ from ..layers import (
     PadShortcut,
     Slice,
     Subsample2d,
+    Upsample,
 )
 from ..layers.layer import short
-from ..layers.pool import Pool2d
+from ..layers.pool import AdaptivePool2d, Pool2d
 
 
 @singledispatch
@@ -33,6 +36,14 @@ def macs(layer: Layer, output: Shape) -> int:
 @macs.register
 def _(layer: Conv2d, output: Shape) -> int:
     return output[1] * output[2] * layer.weight.trainable
+
+
+@macs.register
+def _(layer: ConvTranspose2d, output: Shape) -> int:
+    """Every pixel of the input is multiplied by all weights of its channel."""
+    size = layer.kernel_size, layer.stride, layer.padding, layer.dilation
+    height, width = window(output[1:3], *size).output
+    return height * width * layer.weight.trainable
 
 
 @macs.register
@@ -58,6 +69,12 @@ def _(layer: Conv2d, output: Shape) -> int:
 
 
 @connections.register
+def _(layer: ConvTranspose2d, output: Shape) -> int:
+    biases = layer.out_channels if layer.bias else 0
+    return macs(layer, output) + output[1] * output[2] * biases
+
+
+@connections.register
 def _(layer: Linear, output: Shape) -> int:
     return macs(layer, output) + (layer.out_features if layer.bias else 0)
 
@@ -80,8 +97,7 @@ def columns(layer: Layer) -> dict[str, str]:
 
 @columns.register
 def _(layer: Conv2d) -> dict[str, str]:
-    note = [f"groups {layer.groups}"] if layer.groups > 1 else []
-    note += [f"dilation {short(layer.dilation)}"] if layer.dilation != (1, 1) else []
+    note = _groups_and_dilation(layer)
     note += ["partial connections"] if layer.connections is not None else []
     return {
         "kernel": "x".join(map(str, layer.kernel_size)),
@@ -90,6 +106,40 @@ def _(layer: Conv2d) -> dict[str, str]:
         "activation": layer.activation or "",
         "note": ", ".join(note),
     }
+
+
+@columns.register
+def _(layer: ConvTranspose2d) -> dict[str, str]:
+    added = layer.output_padding
+    note = _groups_and_dilation(layer)
+    note += [f"output padding {short(added)}"] if any(added) else []
+    return {
+        "kernel": "x".join(map(str, layer.kernel_size)),
+        "stride": short(layer.stride),
+        "padding": short(layer.padding),
+        "note": ", ".join(note),
+    }
+
+
+def _groups_and_dilation(layer: Conv2d | ConvTranspose2d) -> list[str]:
+    note = [f"groups {layer.groups}"] if layer.groups > 1 else []
+    return note + ([f"dilation {short(layer.dilation)}"] if layer.dilation != (1, 1) else [])
+
+
+@columns.register
+def _(layer: AdaptivePool2d) -> dict[str, str]:
+    return {"note": f"to {'x'.join(map(str, layer.output_size))}"}
+
+
+@columns.register
+def _(layer: Upsample) -> dict[str, str]:
+    return {"note": f"{layer.mode}, {_enlargement(layer)}"}
+
+
+def _enlargement(layer: Upsample) -> str:
+    if layer.scale is None:
+        return f"to {'x'.join(map(str, layer.size or ()))}"
+    return f"scale {'x'.join(f'{s:g}' for s in layer.scale)}"
 
 
 @columns.register
@@ -131,7 +181,8 @@ def _(layer: BatchNorm2d) -> dict[str, str]:
 @columns.register
 def _(layer: LocalResponseNorm) -> dict[str, str]:
     alpha = f"{layer.alpha:g}{'/n' * layer.alpha_div_n}"
-    return {"note": f"n={layer.size} alpha={alpha} beta={layer.beta:g} k={layer.k:g}"}
+    n = f"{layer.size}x{layer.size}" if layer.within_channel else layer.size
+    return {"note": f"n={n} alpha={alpha} beta={layer.beta:g} k={layer.k:g}"}
 
 
 @columns.register

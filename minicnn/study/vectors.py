@@ -32,6 +32,12 @@ CONV: list[tuple[tuple[int, ...], tuple[int, ...], Settings]] = [
     ((2, 5, 6, 4), (3, 3, 2, 6), {"groups": 2, "padding": 1}),
     ((1, 4, 4, 3), (1, 1, 3, 2), {}),
 ]
+TRANSPOSED: list[tuple[tuple[int, ...], tuple[int, ...], Settings]] = [
+    ((2, 3, 4, 3), (3, 2, 2, 3), {}),
+    ((1, 4, 3, 2), (3, 3, 3, 2), {"stride": 2, "padding": 1, "output_padding": (1, 0)}),
+    ((2, 3, 3, 1), (2, 3, 2, 1), {"stride": (3, 1), "padding": ((0, 1), (1, 0))}),
+    ((1, 3, 4, 4), (2, 3, 3, 4), {"dilation": (2, 1), "groups": 2}),
+]
 POOL: list[tuple[tuple[int, ...], Settings]] = [
     ((2, 6, 4, 3), {"kernel_size": 2}),
     ((2, 7, 8, 2), {"kernel_size": 3, "stride": 2}),
@@ -54,6 +60,28 @@ def _conv2d(g: np.random.Generator) -> Iterator[Vector]:
         assert db is not None
         dx = R.conv2d_grad_input(dy, w, x.shape, **settings)
         yield settings, {"x": x, "w": w, "b": b, "dy": dy}, {"y": y, "dx": dx, "dw": dw, "db": db}
+
+
+def _conv_transpose2d(g: np.random.Generator) -> Iterator[Vector]:
+    for x_shape, w_shape, settings in TRANSPOSED:
+        others = {key: value for key, value in settings.items() if key != "output_padding"}
+        filters = w_shape[2] * settings.get("groups", 1)
+        x, w, b = _normal(g, *x_shape), _normal(g, *w_shape), _normal(g, filters)
+        y = R.conv_transpose2d(x, w, b, **settings)
+        dy = _normal(g, *y.shape)
+        dw, db = R.conv_transpose2d_grad_weight(dy, x, w.shape, **others)
+        assert db is not None
+        dx = R.conv_transpose2d_grad_input(dy, w, **others)
+        yield settings, {"x": x, "w": w, "b": b, "dy": dy}, {"y": y, "dx": dx, "dw": dw, "db": db}
+
+
+def _upsample2d(g: np.random.Generator) -> Iterator[Vector]:
+    for mode in ("nearest", "bilinear"):
+        for size, scale in (((6, 9), None), ((7, 3), (2.5, 0.75))):
+            x, dy = _normal(g, 2, 3, 4, 2), _normal(g, 2, *size, 2)
+            dx = R.upsample2d_grad(dy, x.shape, mode, scale)
+            settings = {"output_size": size, "mode": mode, "scale": scale}
+            yield settings, {"x": x, "dy": dy}, {"y": R.upsample2d(x, size, mode, scale), "dx": dx}
 
 
 def _linear(g: np.random.Generator) -> Iterator[Vector]:
@@ -96,6 +124,14 @@ def _adaptive_avg_pool2d(g: np.random.Generator) -> Iterator[Vector]:
         yield {"output_size": size}, {"x": x, "dy": dy}, found
 
 
+def _adaptive_max_pool2d(g: np.random.Generator) -> Iterator[Vector]:
+    for size in ((2, 3), (7, 4)):
+        x, dy = _normal(g, 2, 7, 8, 2), _normal(g, 2, *size, 2)
+        y, argmax = R.adaptive_max_pool2d(x, size)
+        dx = R.adaptive_max_pool2d_grad(dy, argmax, x.shape)
+        yield {"output_size": size}, {"x": x, "dy": dy}, {"y": y, "argmax": argmax, "dx": dx}
+
+
 def _global_avg_pool2d(g: np.random.Generator) -> Iterator[Vector]:
     x, dy = _normal(g, 2, 5, 3, 4), _normal(g, 2, 4)
     found = {"y": R.global_avg_pool2d(x), "dx": R.global_avg_pool2d_grad(dy, x.shape)}
@@ -113,8 +149,12 @@ def _subsample2d(g: np.random.Generator) -> Iterator[Vector]:
 
 
 def _local_response_norm(g: np.random.Generator) -> Iterator[Vector]:
-    for size, divided in ((5, False), (3, True), (4, False)):
+    for size, divided, within in (
+        *((5, False, False), (3, True, False), (4, False, False)),
+        *((3, True, True), (2, False, True)),
+    ):
         settings: Settings = {"size": size, "alpha": 0.5, "beta": 0.75, "alpha_div_n": divided}
+        settings["within_channel"] = within
         x, dy = _normal(g, 2, 2, 3, 7), _normal(g, 2, 2, 3, 7)
         y, scale = R.local_response_norm(x, k=2.0, **settings)
         dx = R.local_response_norm_grad(dy, x, y, scale, **settings)
@@ -249,11 +289,14 @@ SGD = [
 ]
 OPERATIONS: dict[str, Callable[[np.random.Generator], Iterator[Vector]]] = {
     "conv2d": _conv2d,
+    "conv_transpose2d": _conv_transpose2d,
+    "upsample2d": _upsample2d,
     "linear": _linear,
     "rbf": _rbf,
     "max_pool2d": _max_pool2d,
     "avg_pool2d": _avg_pool2d,
     "adaptive_avg_pool2d": _adaptive_avg_pool2d,
+    "adaptive_max_pool2d": _adaptive_max_pool2d,
     "global_avg_pool2d": _global_avg_pool2d,
     "subsample2d": _subsample2d,
     "local_response_norm": _local_response_norm,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minicnn.kernels.reference.activation import FROM_INPUT
 
-from .common import ACTIVATE, activations, assert_close, draw, flat, images, nchw, nhwc
+from .common import ACTIVATE, activations, assert_close, draw, flat, images, nchw, nhwc, pad
 
 
 def lrn_cases(dtype):
@@ -21,6 +21,7 @@ def lrn_cases(dtype):
         beta=st.sampled_from([0.5, 0.75, 1.0]),
         k_lrn=st.sampled_from([1.0, 2.0]),
         alpha_div_n=st.booleans(),
+        within=st.booleans(),
     )
 
 
@@ -49,15 +50,19 @@ def check_local_response_norm(ops, case):
     size, alpha, beta, k, divided = (
         case[key] for key in ("size", "alpha", "beta", "k_lrn", "alpha_div_n")
     )
+    within = case["within"]
     tx = nchw(x)
-    ty = F.local_response_norm(
-        tx, size, alpha if divided else alpha * size, beta, k
-    )  # torch divides
+    if within:
+        sides = ((size // 2, (size - 1) // 2),) * 2
+        means = F.avg_pool2d(pad(tx * tx, sides), size, 1)  # of size^2, padding included
+        ty = tx * (k + alpha * (1 if divided else size**2) * means) ** -beta
+    else:  # torch divides by the size
+        ty = F.local_response_norm(tx, size, alpha if divided else alpha * size, beta, k)
     ty.backward(nchw(dy, requires_grad=False))
-    y, scale = ops.local_response_norm(x, size, alpha, beta, k, divided)
+    y, scale = ops.local_response_norm(x, size, alpha, beta, k, divided, within)
     assert y.dtype == case["dtype"]
     assert_close(y, nhwc(ty), case["dtype"], "local_response_norm")
-    dx = ops.local_response_norm_grad(dy, x, y, scale, size, alpha, beta, divided)
+    dx = ops.local_response_norm_grad(dy, x, y, scale, size, alpha, beta, divided, within)
     assert_close(dx, nhwc(tx.grad), case["dtype"], "local_response_norm dx")
 
 

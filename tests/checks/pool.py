@@ -170,6 +170,19 @@ def check_adaptive_avg_pool2d(ops, case):
     )
 
 
+def check_adaptive_max_pool2d(ops, case):
+    x = spaced(case | {"negative": False}, (case["n"], case["h"], case["w"], case["c"]))
+    (dy,) = draw(case, (case["n"], *case["size"], case["c"]))
+    tx = nchw(x)
+    ty = F.adaptive_max_pool2d(tx, case["size"])
+    ty.backward(nchw(dy, requires_grad=False))
+    y, argmax = ops.adaptive_max_pool2d(x, case["size"])
+    assert y.dtype == case["dtype"]
+    assert_close(y, nhwc(ty), case["dtype"], "adaptive_max_pool2d")
+    dx = ops.adaptive_max_pool2d_grad(dy, argmax, x.shape)
+    assert_close(dx, nhwc(tx.grad), case["dtype"], "adaptive_max_pool2d dx")
+
+
 def check_subsample2d(ops, case):
     size = case["size"]
     shape = (case["n"], case["h"] * size + case["rest"], case["w"] * size, case["c"])

@@ -20,6 +20,23 @@ def test_lrn_window_has_size_channels():
     np.testing.assert_array_equal(scale.ravel(), [3, 4, 5, 4, 3])
 
 
+def test_lrn_within_a_channel_by_hand():
+    """3 x 3 ones: corners sum 4 of them, edges 6, the center 9; all are divided by 9 (Caffe)."""
+    x = np.ones((1, 3, 3, 1))
+    _, scale = reference.local_response_norm(
+        x, 3, alpha=9.0, k=0.0, alpha_div_n=True, within_channel=True
+    )
+    np.testing.assert_array_equal(scale[0, :, :, 0], [[4, 6, 4], [6, 9, 6], [4, 6, 4]])
+
+
+def test_lrn_within_a_channel_of_even_size():
+    """Of 4 pixels two are before the center and one behind it."""
+    x = np.zeros((1, 1, 6, 1))
+    x[0, 0, 3] = 1
+    _, scale = reference.local_response_norm(x, 4, alpha=1.0, k=1.0, within_channel=True)
+    np.testing.assert_array_equal(scale.ravel(), [1, 1, 2, 2, 2, 2])
+
+
 def test_lrn_alpha_means_two_things():
     """alpha=1e-4 as printed in the paper is torch's and Caffe's alpha=5e-4 for 5 channels."""
     x = 100 * np.random.default_rng(0).standard_normal((2, 3, 3, 8))
@@ -90,13 +107,26 @@ def test_batch_norm_of_a_small_spread_about_a_large_mean():
     assert abs(y - exact).max() < 2e-3
 
 
-def lrn_window_off_by_one(x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, out=None):
-    c = alpha / size if alpha_div_n else alpha
-    scale = k + c * norm._sum_over_neighbors(x * x, size // 2, max(0, (size - 1) // 2 - 1))
+def lrn_window_off_by_one(
+    x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, within_channel=False, out=None
+):
+    c, axes = norm._factor(size, alpha, alpha_div_n, within_channel)
+    after = max(0, (size - 1) // 2 - 1)
+    scale = k + c * norm._sum_over_neighbors(x * x, size // 2, after, axes)
     return x * scale**-beta, scale
 
 
-def lrn_without_cross_terms(dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alpha_div_n=False):
+def lrn_divided_by_size(
+    x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, within_channel=False, out=None
+):
+    """Within a channel alpha is divided by size instead of size^2."""
+    alpha = alpha / size if alpha_div_n else alpha
+    return reference.local_response_norm(x, size, alpha, beta, k, False, within_channel, out)
+
+
+def lrn_without_cross_terms(
+    dy, x, y, scale, size=5, alpha=1e-4, beta=0.75, alpha_div_n=False, within_channel=False
+):
     return dy * scale**-beta
 
 
@@ -135,6 +165,10 @@ MUTANTS = {  # operation, and a backend with one mistake
     "LRN window off by one": (
         "local_response_norm",
         broken(local_response_norm=lrn_window_off_by_one),
+    ),
+    "LRN within a channel, divided by its size": (
+        "local_response_norm",
+        broken(local_response_norm=lrn_divided_by_size),
     ),
     "LRN without cross terms": (
         "local_response_norm",

@@ -14,7 +14,8 @@ from ..checks.pool import avg_pool_cases, check_max_pool2d
 
 
 @over_backends(
-    "max_pool2d", "avg_pool2d", "global_avg_pool2d", "adaptive_avg_pool2d", "subsample2d"
+    *("max_pool2d", "avg_pool2d", "global_avg_pool2d", "subsample2d"),
+    *("adaptive_avg_pool2d", "adaptive_max_pool2d"),
 )
 def test_like_torch(backend, operation, dtype):
     check_random_cases(Through(backend), operation, dtype)
@@ -75,9 +76,35 @@ def area_divisor(
     return pool.windows(x, geometry).mean(axis=(3, 4))
 
 
+def even_windows(x, output_size, out=None):
+    """floor(i H / P) to floor((i + 1) H / P): windows that never overlap."""
+    y, argmax = reference.adaptive_max_pool2d(x, output_size)
+    for place, cell, _ in pool.adaptive_windows(x.shape, output_size):
+        rows, columns = cell[1], cell[2]
+        stop = (place[1].stop * x.shape[1] // output_size[0], rows.start + 1)
+        y[place] = x[:, rows.start : max(stop), columns].max(axis=(1, 2), keepdims=True)
+    return y, argmax
+
+
+def assigned_adaptive_grad(dy, argmax, x_shape):
+    dx = np.zeros(x_shape, dy.dtype)
+    for place, cell, size in pool.adaptive_windows(x_shape, dy.shape[1:3]):
+        part = reference.max_pool2d_grad(dy[place], argmax[place], dx[cell].shape, size)
+        dx[cell] = np.where(part != 0, part, dx[cell])
+    return dx
+
+
 MUTANTS = {  # operation, and a backend with one mistake
     "max pool padded by zeros": ("max_pool2d", broken(max_pool2d=zero_padded_max)),
     "max pool gradient assigned": ("max_pool2d", broken(max_pool2d_grad=assigned_max_grad)),
+    "adaptive windows without overlap": (
+        "adaptive_max_pool2d",
+        broken(adaptive_max_pool2d=even_windows),
+    ),
+    "adaptive gradient assigned": (
+        "adaptive_max_pool2d",
+        broken(adaptive_max_pool2d_grad=assigned_adaptive_grad),
+    ),
     "average pool divides by the area": ("avg_pool2d", broken(avg_pool2d=area_divisor)),
 }
 

@@ -8,17 +8,20 @@ from minicnn import models
 from minicnn.layers import (
     RBF,
     AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
     AvgPool2d,
     Conv2d,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
     Network,
     Residual,
     Sequential,
+    Upsample,
     fully_convolutional,
     fuse,
 )
@@ -80,6 +83,18 @@ def resnet():
     )
 
 
+def maxima():
+    """Adaptive and global maxima, behind maps that were enlarged."""
+    return Network(
+        conv1=Conv2d(3, 4, 4, stride=4),
+        up=Upsample(2),
+        pool=AdaptiveMaxPool2d((3, 2)),
+        last=GlobalMaxPool2d(),
+        fc=Linear(4, 5),
+        input_shape=(12, 8, 3),
+    )
+
+
 def randomized(net, rng):
     for parameter in net.parameters():
         parameter.value[...] = rng.normal(size=parameter.value.shape) * 0.5
@@ -87,7 +102,7 @@ def randomized(net, rng):
 
 
 @pytest.mark.parametrize(
-    ("make", "stride"), [(alexnet, 4), (vgg, 2), (pooled, 4), (nin, 3), (resnet, 2)]
+    ("make", "stride"), [(alexnet, 4), (vgg, 2), (pooled, 4), (nin, 3), (resnet, 2), (maxima, 4)]
 )
 def test_without_padding_every_window_is_equal(make, stride):
     rng = np.random.default_rng(5)
@@ -197,6 +212,8 @@ def test_what_it_keeps():
 def test_what_it_refuses():
     with pytest.raises(ValueError, match="Sequential has no input_shape"):
         fully_convolutional(Sequential(Conv2d(1, 1, 1)))
+    with pytest.raises(ValueError, match=r"fully_convolutional: 0 is Upsample\(size=4\), which"):
+        fully_convolutional(Sequential(Upsample(size=4), input_shape=(2, 2, 1)))
     with pytest.raises(ValueError, match=r"fully_convolutional: output is RBF\(.*turns"):
         fully_convolutional(
             Sequential(

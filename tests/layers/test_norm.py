@@ -34,6 +34,14 @@ class TestNorm(LayerContract):
         "layer norm": (lambda: LayerNorm(4), IMAGES),
         "layer norm of rows": (lambda: LayerNorm(7, eps=1e-3), (5, 7)),
         "batch norm, SiLU": (lambda: BatchNorm2d(4, activation="silu"), IMAGES),
+        "LRN within a channel": (
+            lambda: LocalResponseNorm(3, 1.0, k=1.0, alpha_div_n=True, within_channel=True),
+            IMAGES,
+        ),
+        "LRN within a channel, even size": (
+            lambda: LocalResponseNorm(4, alpha=1.0, beta=0.5, within_channel=True),
+            IMAGES,
+        ),
         "batch norm, GELU": (lambda: BatchNorm2d(4, activation="gelu"), IMAGES),
         "batch norm, no scale": (lambda: BatchNorm2d(4, scale=False), IMAGES),
         "batch norm": (lambda: BatchNorm2d(4, activation="tanh"), IMAGES),
@@ -82,6 +90,10 @@ def test_groups_of_channels_are_normalized_by_themselves():
         LocalResponseNorm(groups=5)(x)
     with pytest.raises(ValueError, match="groups=0: expected at least 1"):
         LocalResponseNorm(groups=0)
+    with pytest.raises(ValueError, match="groups=2 of channels mean nothing within a channel"):
+        LocalResponseNorm(groups=2, within_channel=True)
+    with pytest.raises(ValueError, match="size=0: expected a number of pixels >= 1"):
+        LocalResponseNorm(0, within_channel=True)
 
 
 def test_group_norm_is_the_same_for_every_batch_and_mode():

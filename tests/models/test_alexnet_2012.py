@@ -5,8 +5,7 @@ import pytest
 
 from minicnn import data, models
 from minicnn.layers.init import skip_init
-from minicnn.models.alexnet_2012 import MEAN, NOISY, QUIET, Contract, WithinMapNorm
-from minicnn.study import check_gradients
+from minicnn.models.alexnet_2012 import MEAN, NOISY, QUIET, Contract
 
 from . import twins
 from .tables import sizes, table
@@ -71,14 +70,6 @@ def test_initial_values():
 def test_options_that_mean_nothing(options, message):
     with pytest.raises(ValueError, match=message), skip_init():
         models.create("alexnet_2012_code", **options)
-
-
-def test_within_map_norm_has_the_right_gradient():
-    layer = WithinMapNorm(3, alpha=0.9, beta=0.75, k=1.0)
-    result = check_gradients(layer, 3 * np.random.default_rng(0).standard_normal((2, 5, 4, 3)))
-    assert result.ok, result
-    with pytest.raises(ValueError, match="size=4: expected an odd number"):
-        WithinMapNorm(4)
 
 
 def test_images_are_drawn_towards_the_mean():

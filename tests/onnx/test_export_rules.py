@@ -67,6 +67,11 @@ CASES = {
     "lrn_divided": ((3, 4, 7), lambda: L.LocalResponseNorm(3, alpha=0.9, alpha_div_n=True)),
     "lrn_even": ((3, 4, 7), lambda: L.LocalResponseNorm(4, alpha=0.9)),
     "lrn_groups": ((3, 4, 6), lambda: L.LocalResponseNorm(3, alpha=0.9, groups=2)),
+    "lrn_within": (
+        (4, 5, 3),
+        lambda: L.LocalResponseNorm(3, 0.9, k=1.0, alpha_div_n=True, within_channel=True),
+    ),
+    "lrn_within_even": ((4, 5, 3), lambda: L.LocalResponseNorm(4, 0.9, within_channel=True)),
     "lrn_even_groups": ((3, 4, 6), lambda: L.LocalResponseNorm(2, alpha=0.9, groups=2)),
     "linear": ((1, 1, 5), lambda: L.Sequential(L.Flatten(), L.Linear(5, 3, activation="sigmoid"))),
     "linear_after_maps": (

@@ -74,6 +74,24 @@ def test_torch_computes_the_same_convolutions():
             assert np.allclose(found.numpy().transpose(axes), results[name], rtol=1e-12)
 
 
+def test_torch_computes_the_same_transposed_convolutions():
+    torch = pytest.importorskip("torch")
+    for settings, inputs, results in vectors("conv_transpose2d"):
+        axes = {"x": (0, 3, 1, 2), "dy": (0, 3, 1, 2), "w": (3, 2, 0, 1), "b": (0,)}
+        x, dy, w, b = (torch.tensor(inputs[n].transpose(a).copy()) for n, a in axes.items())
+        for tensor in (x, w, b):
+            tensor.requires_grad_()
+        others = {k: v for k, v in settings.items() if k != "padding"}
+        whole = torch.nn.functional.conv_transpose2d(x, w, b, **others)
+        (top, bottom), (left, right) = map(pair, pair(settings.get("padding", 0)))
+        y = whole[:, :, top : whole.shape[2] - bottom, left : whole.shape[3] - right]
+        y.backward(dy)
+        assert np.allclose(y.detach().numpy().transpose(0, 2, 3, 1), results["y"], rtol=1e-12)
+        assert np.allclose(x.grad.numpy().transpose(0, 2, 3, 1), results["dx"], rtol=1e-12)
+        assert np.allclose(w.grad.numpy().transpose(2, 3, 1, 0), results["dw"], rtol=1e-12)
+        assert np.allclose(b.grad.numpy(), results["db"], rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
 def test_torch_computes_the_same_pooling(name):
     torch = pytest.importorskip("torch")
@@ -107,5 +125,5 @@ def test_torch_computes_the_same_functions(name):
 
 
 def test_an_unknown_operation():
-    with pytest.raises(ValueError, match="operation='conv3d': expected one of conv2d, linear"):
+    with pytest.raises(ValueError, match="operation='conv3d': expected one of conv2d, conv_tr"):
         vectors("conv3d")

@@ -1,5 +1,6 @@
 """Local response normalization, one pixel at a time: its channels stay in the nearest cache."""
 
+from ... import reference
 from ...types import Array
 from ..engine.arrays import (
     address,
@@ -132,9 +133,12 @@ def local_response_norm(
     beta: float = 0.75,
     k: float = 2.0,
     alpha_div_n: bool = False,
+    within_channel: bool = False,
     out: Array | None = None,
 ) -> tuple[Array, Array]:
     """See `functional.local_response_norm`."""
+    if within_channel:
+        return reference.local_response_norm(x, size, alpha, beta, k, alpha_div_n, True, out)
     if x.ndim < 2 or not x.size or size < 1:
         raise ValueError(
             f"local_response_norm: x {x.shape} and size={size}: expected (..., C) and size >= 1"
@@ -168,8 +172,12 @@ def local_response_norm_grad(
     alpha: float = 1e-4,
     beta: float = 0.75,
     alpha_div_n: bool = False,
+    within_channel: bool = False,
 ) -> Array:
     """See `functional.local_response_norm_grad`."""
+    if within_channel:
+        constants = size, alpha, beta, alpha_div_n
+        return reference.local_response_norm_grad(dy, x, y, scale, *constants, True)
     for name, a in (("dy", dy), ("scale", scale)):
         expect_shape(f"local_response_norm_grad: {name}", a, x.shape)
     (dy, dy_step), (x, x_step), scale = pixels(dy), pixels(x), contiguous(scale)

@@ -73,6 +73,8 @@ def local_response_norm(layer: LocalResponseNorm, x: Value, graph: GraphWriter) 
     The window of an even size reaches further to the first channel here, to the last one in ONNX,
     and not every runtime has it: then the sums over neighbors are a 1x1 convolution.
     """
+    if layer.within_channel:
+        return _lrn_within_maps(layer, x, graph)
     alpha = layer.alpha if layer.alpha_div_n else layer.alpha * layer.size
     if layer.size % 2 == 0:
         return _lrn_by_sums(layer, alpha / layer.size, x, graph)
@@ -102,5 +104,24 @@ def _lrn_by_sums(layer: LocalResponseNorm, c: float, x: Value, graph: GraphWrite
     group = channel // (len(channel) // layer.groups)
     neighbors = (inside & (group == group[:, None]))[:, :, None, None]
     sums = graph.add("Conv", graph.add("Mul", x, x), neighbors.astype(np.float32))
-    power = graph.add("Pow", graph.add("Add", graph.add("Mul", sums, c), layer.k), -layer.beta)
+    return _divided(layer, x, graph.add("Mul", sums, c), graph)
+
+
+def _lrn_within_maps(layer: LocalResponseNorm, x: Value, graph: GraphWriter) -> Value:
+    """The formula, with the means of the windows as AveragePool, which counts the padding."""
+    size, before, after = layer.size, layer.size // 2, (layer.size - 1) // 2
+    means = graph.add(
+        "AveragePool",
+        graph.add("Mul", x, x),
+        kernel_shape=(size, size),
+        pads=[before, before, after, after],
+        count_include_pad=1,
+    )
+    alpha = layer.alpha if layer.alpha_div_n else layer.alpha * size**2
+    return _divided(layer, x, graph.add("Mul", means, alpha), graph)
+
+
+def _divided(layer: LocalResponseNorm, x: Value, added: Value, graph: GraphWriter) -> Value:
+    """x (k + added)^-beta."""
+    power = graph.add("Pow", graph.add("Add", added, layer.k), -layer.beta)
     return graph.add("Mul", x, power)

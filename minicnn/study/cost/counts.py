@@ -58,6 +58,23 @@ def call_of(operation: Callable, arguments: tuple[Any, ...], result: Any = None)
     return Call(operation.__name__, bound.arguments, result)
 
 
+def as_convolution(call: Call) -> Call:
+    """A transposed convolution as the convolution, or its gradient, that it is; others unchanged.
+
+    x and dy change places: see `minicnn.kernels.reference.transposed`.
+    """
+    if not call.operation.startswith("conv_transpose2d"):
+        return call
+    a = dict(call.arguments)
+    a.pop("output_padding", None)
+    x, dy = a.pop("x", None), a.pop("dy", None)
+    if call.operation == "conv_transpose2d":
+        return Call("conv2d_grad_input", {**a, "dy": x, "x_shape": call.result.shape}, call.result)
+    if call.operation == "conv_transpose2d_grad_input":
+        return Call("conv2d", {**a, "x": dy}, call.result)
+    return Call("conv2d_grad_weight", {**a, "dy": x, "x": dy}, call.result)
+
+
 def work(call: Call) -> Work:
     """The operations and the bytes of a call."""
     return Work(flops(call), bytes_of(call))
@@ -65,6 +82,7 @@ def work(call: Call) -> Work:
 
 def flops(call: Call) -> int:
     """Twice the multiply-adds of the plain sum; 0 for operations without a product."""
+    call = as_convolution(call)
     if call.operation not in PRODUCTS:
         return 0
     rows, weights = (_shape(call, place) for place in PRODUCTS[call.operation])

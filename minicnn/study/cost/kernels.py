@@ -13,7 +13,7 @@ arrays stay in a cache one above 1.
 
 from ...kernels.cpu.conv import cost
 from ...machine import Machine
-from .counts import Call, bytes_of, flops
+from .counts import Call, as_convolution, bytes_of, flops
 from .shapes import algorithm_of, geometry_of
 
 # Per pass: the direct algorithm, that of 1x1 kernels, and Winograd's with few and many channels.
@@ -48,7 +48,7 @@ OTHERS = 0.8  # sums, activations, averages and updates
 
 def seconds(call: Call, machine: Machine) -> float:
     """The time of a call, whose arrays may be imagined."""
-    return CALLS * machine.call + _seconds(call, machine)
+    return CALLS * machine.call + _seconds(as_convolution(call), machine)
 
 
 def _seconds(call: Call, machine: Machine) -> float:
@@ -71,6 +71,7 @@ def _linear(products: int, moved: int, name: str, machine: Machine) -> float:
 
 def kind_of(call: Call) -> str:
     """The kind of kernel: the operation, and the algorithm of a convolution."""
+    call = as_convolution(call)
     name = SAME_AS.get(call.operation, call.operation)
     if name not in CONVOLUTIONS:
         return name

@@ -15,7 +15,7 @@ from ...kernels.cpu.conv import choose
 from ...kernels.cpu.engine.launch import threads
 from ...kernels.cpu.winograd.kernels import PAD
 from ...kernels.cpu.winograd.passes import SMALL_FILTERS, batches, padded_stride
-from ...kernels.geometry import Window, pool_window, window
+from ...kernels.geometry import Window, pool_window, transposed_size, window
 from ...kernels.reference.activation import ACTIVATIONS
 from ...kernels.types import Shape
 from .imagined import ImaginedPool
@@ -121,6 +121,24 @@ def _conv2d_grad_weight(a: Arguments, place: Place) -> Any:
     return dw, db if a["bias"] else None
 
 
+def _conv_transpose2d(a: Arguments, place: Place) -> Any:
+    """The input gradient of the convolution from y to x."""
+    x, w = a["x"].shape, a["w"].shape
+    window = a["stride"], a["padding"], a["output_padding"], a["dilation"]
+    shape = (x[0], *transposed_size(x[1:3], w[:2], *window), w[2] * a["groups"])
+    y = _conv2d_grad_input({**a, "x_shape": shape}, place)
+    return y if a["out"] is None else a["out"]
+
+
+def _conv_transpose2d_grad_input(a: Arguments, place: Place) -> Any:
+    return _conv2d({**a, "x": a["dy"], "out": None}, place)
+
+
+def _conv_transpose2d_grad_weight(a: Arguments, place: Place) -> Any:
+    dw, _ = _conv2d_grad_weight({**a, "x": a["dy"], "bias": False}, place)
+    return dw, place.pool.empty(a["dy"].shape[3]) if a["bias"] else None
+
+
 def _tile(algorithm: str, geometry: Window) -> tuple[int, int]:
     """The results per side of a tile, and the number of positions of a transformed one."""
     m = int(algorithm[-1])
@@ -163,6 +181,10 @@ def _pooled(a: Arguments) -> Shape:
     n, h, w, c = a["x"].shape
     g = pool_window((h, w), a["kernel_size"], a["stride"], a["padding"], a["ceil_mode"])
     return n, *g.output, c
+
+
+def _resized(a: Arguments) -> Shape:
+    return len(a["x"]), *a["output_size"], a["x"].shape[3]
 
 
 def _like(name: str) -> Callable[[Arguments, Place], Any]:
@@ -252,6 +274,7 @@ RESULTS: dict[str, Callable[[Arguments, Place], Any]] = {
         f.__name__[1:]: f
         for f in (
             *(_conv2d, _conv2d_affine, _conv2d_grad_input, _conv2d_grad_input_relu),
+            *(_conv_transpose2d, _conv_transpose2d_grad_input, _conv_transpose2d_grad_weight),
             *(_conv2d_grad_weight, _max_pool2d, _activate, _activation_grad, _batch_norm),
             *(_batch_norm_grad, _fold_batch_norm, _local_response_norm, _subsample2d),
             *(_subsample2d_grad, _dropout, _linear_grad_weight),
@@ -265,10 +288,15 @@ RESULTS: dict[str, Callable[[Arguments, Place], Any]] = {
     "max_pool2d_grad": _like("x_shape"),
     "avg_pool2d": lambda a, place: _written(a, place, _pooled(a)),
     "avg_pool2d_grad": _like("x_shape"),
-    "adaptive_avg_pool2d": lambda a, place: _written(
-        a, place, (len(a["x"]), *a["output_size"], a["x"].shape[3])
-    ),
+    "adaptive_avg_pool2d": lambda a, place: _written(a, place, _resized(a)),
     "adaptive_avg_pool2d_grad": _like("x_shape"),
+    "adaptive_max_pool2d": lambda a, place: (
+        _written(a, place, _resized(a)),
+        place.pool.empty(_resized(a), np.int32),
+    ),
+    "adaptive_max_pool2d_grad": _like("x_shape"),
+    "upsample2d": lambda a, place: _written(a, place, _resized(a)),
+    "upsample2d_grad": _like("x_shape"),
     "global_avg_pool2d": lambda a, place: _written(a, place, (len(a["x"]), a["x"].shape[3])),
     "global_avg_pool2d_grad": _like("x_shape"),
     "local_response_norm_grad": _like("x"),

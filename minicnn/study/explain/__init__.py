@@ -11,7 +11,21 @@ from typing import Any
 from ...kernels.types import Array
 from ...layers import fuse
 from ..trace import Record, Trace, is_activation, number_of
-from . import activation, containers, conv, elementwise, flow, join, linear, loss, norm, pool
+from . import (
+    activation,
+    adaptive_pool,
+    containers,
+    conv,
+    elementwise,
+    flow,
+    join,
+    linear,
+    loss,
+    norm,
+    pool,
+    transposed,
+    upsample,
+)
 from .explanation import (
     Explanation,
     Factor,
@@ -36,6 +50,7 @@ __all__ = [
     "Step",
     "Term",
     "activation",
+    "adaptive_pool",
     "array_of",
     "containers",
     "conv",
@@ -48,6 +63,8 @@ __all__ = [
     "loss",
     "norm",
     "pool",
+    "transposed",
+    "upsample",
 ]
 
 NAMES = {"weight": "w", "bias": "b", "dweight": "w", "dbias": "b"}  # other names of an array

@@ -27,31 +27,34 @@ from .terms import (
 @explains(LocalResponseNorm, what="y")
 def normalized_by_neighbors(record: Record, index: Index) -> Parts:
     """The terms are those of the scale s; then x is divided by a power of it."""
-    layer, here, i = record.layer, index[:3], index[3]
-    x = elements("x", record.x, *here, _neighbors(record, i))
+    layer = record.layer
+    x = elements("x", record.x, *_neighbors(record, index))
     name, alpha = _alpha(layer)
     terms = [term_of(number("k", layer.k)), *products(constant(name, alpha), x, x)]
     value, beta = float(record.x[index]), layer.beta
+    where = f"of {layer.size} neighboring maps at the same pixel"
+    if layer.within_channel:
+        where = f"of {layer.size}x{layer.size} pixels around i in the same map"
     return Parts(
         f"y_i = x_i · s_i^(-beta), s_i = k + {name} · Σ(j in N(i)) x_j²",
         terms,
         kernels.local_response_norm,
         then=Step(f"{place('x', index)} · sum^(-{beta:g})", lambda s: value * s**-beta),
         reads=box(record, "x", x),
-        note=f"The terms are those of s; N(i) are {len(x.values)} of {layer.size} neighboring "
-        "maps at the same pixel.",
+        note=f"The terms are those of s; N(i) are {len(x.values)} {where}.",
     )
 
 
 @explains(LocalResponseNorm, what="dx")
 def gradient_by_neighbors(record: Record, index: Index) -> Parts:
     """x is a factor of its own output, and a term in the scale of each neighbor's."""
-    layer, here, i = record.layer, index[:3], index[3]
-    j = _neighbors(record, i, mirrored=True)
+    layer = record.layer
+    j = _neighbors(record, index, mirrored=True)
     name, alpha = _alpha(layer)
-    dy, y = elements("dy", record.dy, *here, j), elements("y", record.y, *here, j)
-    scales = np.array([_scale(record, (*here, int(c))) for c in j])
-    x = elements("x", record.x, *here, np.concatenate([_neighbors(record, int(c)) for c in j]))
+    dy, y = elements("dy", record.dy, *j), elements("y", record.y, *j)
+    places = list(zip(*(axis.tolist() for axis in j), strict=True))
+    scales = np.array([_scale(record, at) for at in places])
+    x = [elements("x", record.x, *_neighbors(record, at)) for at in places]
     own = term_of(
         element("dy", record.dy, index),
         number(f"s^(-{layer.beta:g})", _scale(record, index) ** -layer.beta),
@@ -67,32 +70,47 @@ def gradient_by_neighbors(record: Record, index: Index) -> Parts:
         f"dx_i = dy_i · s_i^(-beta) - 2 {name} beta · x_i · Σ(j: i in N(j)) dy_j · y_j / s_j",
         [own, *crossed],
         kernels.local_response_norm_grad,
-        reads=(*box(record, "x", x), *box(record, "dy", dy), *box(record, "y", y)),
+        reads=(*box(record, "x", *x), *box(record, "dy", dy), *box(record, "y", y)),
         note="The first term is that of the own output; the others go through the scales of the "
-        "maps that have x among their neighbors.",
+        f"{'pixels' if layer.within_channel else 'maps'} that have x among their neighbors.",
     )
 
 
 def _alpha(layer: LocalResponseNorm) -> tuple[str, float]:
     """The factor of the sum, as formulas have it, and its value."""
-    if layer.alpha_div_n:
-        return f"alpha/{layer.size}", layer.alpha / layer.size
-    return "alpha", layer.alpha
+    if not layer.alpha_div_n:
+        return "alpha", layer.alpha
+    if layer.within_channel:
+        return f"alpha/{layer.size}²", layer.alpha / layer.size**2
+    return f"alpha/{layer.size}", layer.alpha / layer.size
 
 
-def _neighbors(record: Record, i: int, mirrored: bool = False) -> np.ndarray:
-    """N(i); mirrored: the maps j with i in N(j). Both stay in the group of i."""
-    layer = record.layer
-    width = record.x.shape[3] // layer.groups
-    first = i // width * width
+def _neighbors(record: Record, index: Index, mirrored: bool = False) -> list[np.ndarray]:
+    """The indices of N(index), one array per axis; mirrored: of the j with the index in N(j).
+
+    Across channels they stay in the group, within a channel in the map.
+    """
+    layer, shape = record.layer, record.x.shape
     before, after = layer.size // 2, (layer.size - 1) // 2
     if mirrored:
         before, after = after, before
-    return np.arange(max(first, i - before), min(first + width, i + after + 1))
+
+    def along(axis: int, first: int, stop: int) -> np.ndarray:
+        i = index[axis]
+        return np.arange(max(first, i - before), min(stop, i + after + 1))
+
+    sides = [np.array([i]) for i in index]
+    if layer.within_channel:
+        sides[1], sides[2] = along(1, 0, shape[1]), along(2, 0, shape[2])
+    else:
+        width = shape[3] // layer.groups
+        first = index[3] // width * width
+        sides[3] = along(3, first, first + width)
+    return flat(*sides)
 
 
 def _scale(record: Record, index: Index) -> float:
-    x = record.x[index[:3]][_neighbors(record, index[3])].astype(np.float64)
+    x = elements("x", record.x, *_neighbors(record, index)).values
     return float(record.layer.k + _alpha(record.layer)[1] * (x * x).sum())
 
 

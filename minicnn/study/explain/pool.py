@@ -1,10 +1,12 @@
 """Pooling: the maximum of a window is a selection, a mean is a sum."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ...kernels.geometry import Window, pool_window
 from ...kernels.reference import pool as kernels
-from ...layers import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d, Subsample2d
+from ...layers import AvgPool2d, MaxPool2d, Subsample2d
 from ..trace import Record
 from .explanation import Index, Parts
 from .table import explains
@@ -28,14 +30,19 @@ from .terms import (
 @explains(MaxPool2d, what="y")
 def maximum(record: Record, index: Index) -> Parts:
     """The candidates are the pixels of the window."""
-    x = _window(record, index)
+    formula = "y[n,p,q,c] = max(i,j) x[n, p·s+i-pad, q·s+j-pad, c]"
+    return largest(record, _window(record, index), formula, kernels.max_pool2d)
+
+
+def largest(record: Record, x: Column, formula: str, function: Callable[..., object]) -> Parts:
+    """The selection of the largest of the elements of x, the first of equal ones."""
     first = int(x.values.argmax())
     terms = [t._replace(chosen=i == first) for i, t in enumerate(products(x))]
     equal = int((x.values == x.values[first]).sum())
     return Parts(
-        "y[n,p,q,c] = max(i,j) x[n, p·s+i-pad, q·s+j-pad, c]",
+        formula,
         terms,
-        kernels.max_pool2d,
+        function,
         kind="selection",
         reads=box(record, "x", x),
         note=f"{equal} values are equal: the first in row-major order wins." if equal > 1 else "",
@@ -49,12 +56,29 @@ def gradient_of_maximum(record: Record, index: Index) -> Parts:
     rows, columns = _axes(record)
     p, _, q, _ = flat(np.stack(rows.covering(h)), np.stack(columns.covering(w)))
     dy = elements("dy", record.dy, n, p, q, c)
-    won = [_maximum_of(record, (n, a, b, c)) == (h, w) for a, b in zip(p, q, strict=True)]
+    windows = [_window(record, (n, a, b, c)) for a, b in zip(p, q, strict=True)]
+    formula = "dx[n,h,w,c] = Σ dy[n,p,q,c] over the windows (p,q) whose maximum is (h,w)"
+    return to_the_largest(record, dy, windows, index, (formula, kernels.max_pool2d_grad))
+
+
+def to_the_largest(
+    record: Record,
+    dy: Column,
+    windows: list[Column],
+    index: Index,
+    how: tuple[str, Callable[..., object]],
+) -> Parts:
+    """The sum of the dy, one per window, of those windows whose maximum is the pixel.
+
+    how: the formula and the operation.
+    """
+    formula, function = how
+    won = [is_maximum(x, index) for x in windows]
     terms = products(dy, Column("is the maximum", None, np.array(won, np.float64)))
     return Parts(
-        "dx[n,h,w,c] = Σ dy[n,p,q,c] over the windows (p,q) whose maximum is (h,w)",
+        formula,
         [t._replace(chosen=chosen) for t, chosen in zip(terms, won, strict=True)],
-        kernels.max_pool2d_grad,
+        function,
         reads=box(record, "dy", dy),
         note=f"The pixel is the maximum of {sum(won)} of the {len(won)} windows that contain it.",
     )
@@ -89,67 +113,6 @@ def gradient_of_mean(record: Record, index: Index) -> Parts:
         kernels.avg_pool2d_grad,
         reads=box(record, "dy", dy),
         note=f"Windows that contain the pixel: {len(p)}.",
-    )
-
-
-@explains(AdaptiveAvgPool2d, what="y")
-def adaptive_mean(record: Record, index: Index) -> Parts:
-    """The pixels of the window, divided by their number."""
-    n, p, q, c = index
-    sides = [_adaptive_side(record, axis, o) for axis, o in ((1, p), (2, q))]
-    x = elements("x", record.x, n, *flat(*(np.arange(a, b) for a, b in sides)), c)
-    return Parts(
-        "y[n,p,q,c] = mean of x[n,h,w,c] over floor(p·H/P) <= h < ceil((p+1)·H/P), w likewise",
-        products(x, constant(f"1/{len(x.values)}", 1 / len(x.values))),
-        kernels.adaptive_avg_pool2d,
-        reads=box(record, "x", x),
-    )
-
-
-@explains(AdaptiveAvgPool2d, what="dx")
-def gradient_of_adaptive_mean(record: Record, index: Index) -> Parts:
-    """Windows of nearly equal size may overlap by a row or column."""
-    n, h, w, c = index
-    found, sizes = [], []
-    for axis, pixel in ((1, h), (2, w)):
-        sides = [_adaptive_side(record, axis, o) for o in range(record.y.shape[axis])]
-        found.append(np.array([o for o, (a, b) in enumerate(sides) if a <= pixel < b]))
-        sizes.append(np.array([b - a for a, b in sides]))
-    p, q = flat(*found)
-    dy = elements("dy", record.dy, n, p, q, c)
-    return Parts(
-        "dx[n,h,w,c] = Σ dy[n,p,q,c] / area(p,q) over the windows (p,q) that contain (h,w)",
-        products(dy, Column("1/area", None, 1 / (sizes[0][p] * sizes[1][q]))),
-        kernels.adaptive_avg_pool2d_grad,
-        reads=box(record, "dy", dy),
-    )
-
-
-@explains(GlobalAvgPool2d, what="y")
-def global_mean(record: Record, index: Index) -> Parts:
-    """The pixels of the map, divided by their number."""
-    n, c = index
-    _, height, width, _ = record.x.shape
-    x = elements("x", record.x, n, *flat(np.arange(height), np.arange(width)), c)
-    return Parts(
-        "y[n,c] = Σ(h,w) x[n,h,w,c] / (H·W)",
-        products(x, constant(f"1/{height * width}", 1 / (height * width))),
-        kernels.global_avg_pool2d,
-        reads=box(record, "x", x),
-    )
-
-
-@explains(GlobalAvgPool2d, what="dx")
-def gradient_of_global_mean(record: Record, index: Index) -> Parts:
-    """Every pixel of the map has the same share."""
-    n, _, _, c = index
-    area = record.x.shape[1] * record.x.shape[2]
-    dy = elements("dy", record.dy, n, c)
-    return Parts(
-        "dx[n,h,w,c] = dy[n,c] / (H·W)",
-        products(dy, constant(f"1/{area}", 1 / area)),
-        kernels.global_avg_pool2d_grad,
-        reads=box(record, "dy", dy),
     )
 
 
@@ -241,24 +204,16 @@ def _window(record: Record, index: Index) -> Column:
     return elements("x", record.x, n, h, w, c)
 
 
-def _maximum_of(record: Record, index: Index) -> tuple[int, int]:
-    """The row and column of the maximum of a window."""
-    x = _window(record, index)
+def is_maximum(x: Column, index: Index) -> bool:
+    """True if the first of the largest elements of x is that at the index."""
     assert x.index is not None
-    _, h, w, _ = x.index[x.values.argmax()].tolist()
-    return h, w
+    return tuple(x.index[x.values.argmax()].tolist()) == tuple(index)
 
 
 def _areas(record: Record) -> np.ndarray:
     """The divisors of the windows, `(H_out, W_out, 1)`."""
     include = record.layer.count_include_pad
     return kernels.window_areas(np.empty(0), record.x.shape, _geometry(record), include)
-
-
-def _adaptive_side(record: Record, axis: int, window: int) -> tuple[int, int]:
-    """The first and the last row (or column) + 1 of a window."""
-    size, count = record.x.shape[axis], record.y.shape[axis]
-    return window * size // count, -(-(window + 1) * size // count)
 
 
 def _slope(activation: str | None) -> str:

@@ -7,7 +7,7 @@ from ...kernels.types import Shape
 from ...layers import (
     RBF,
     Activation,
-    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
     Add,
     AuxiliaryNetwork,
     AvgPool2d,
@@ -15,9 +15,11 @@ from ...layers import (
     Concat,
     Concatenate,
     Conv2d,
+    ConvTranspose2d,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
     Graph,
     Identity,
     Layer,
@@ -31,10 +33,12 @@ from ...layers import (
     Sequential,
     Slice,
     Subsample2d,
+    Upsample,
 )
 from ...layers.checks import inside
 from ...layers.graph import INPUT
 from ...layers.layer import short
+from ...layers.pool import AdaptivePool2d, Pool2d
 from ...layers.tree import join
 from .. import describe
 from .regions import Fork, Item, Tangle, regions
@@ -258,8 +262,8 @@ def _form(node: Node) -> tuple:
 # -- what a layer is -------------------------------------------------------------------------------
 
 KINDS: tuple[tuple[str, tuple[type[Layer], ...]], ...] = (
-    (CONV, (Conv2d,)),
-    (POOL, (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, GlobalAvgPool2d, Subsample2d)),
+    (CONV, (Conv2d, ConvTranspose2d)),
+    (POOL, (Pool2d, AdaptivePool2d, GlobalAvgPool2d, GlobalMaxPool2d, Subsample2d)),
     (NORM, (BatchNorm2d, LocalResponseNorm)),
     (LINEAR, (Linear, RBF)),
 )
@@ -276,11 +280,11 @@ def text_of(layer: Layer) -> str:
     return type(layer).__name__
 
 
-def _window(layer: "Conv2d | MaxPool2d | AvgPool2d") -> str:
+def _window(layer: Conv2d | ConvTranspose2d | Pool2d) -> str:
     return "x".join(map(str, layer.kernel_size))
 
 
-def _stride(layer: "Conv2d | MaxPool2d | AvgPool2d") -> str:
+def _stride(layer: Conv2d | ConvTranspose2d | Pool2d) -> str:
     return f", /{short(layer.stride)}" if layer.stride != (1, 1) else ""
 
 
@@ -296,6 +300,13 @@ def _(layer: Conv2d) -> str:
 
 
 @text_of.register
+def _(layer: ConvTranspose2d) -> str:
+    groups = f", {layer.groups} groups" if layer.groups > 1 else ""
+    stride = f", x{short(layer.stride)}" if layer.stride != (1, 1) else ""
+    return f"{_window(layer)} transposed conv, {layer.out_channels}{stride}{groups}"
+
+
+@text_of.register
 def _(layer: MaxPool2d) -> str:
     return f"{_window(layer)} max pool{_stride(layer)}"
 
@@ -306,13 +317,26 @@ def _(layer: AvgPool2d) -> str:
 
 
 @text_of.register
-def _(layer: AdaptiveAvgPool2d) -> str:
-    return f"avg pool to {'x'.join(map(str, layer.output_size))}"
+def _(layer: AdaptivePool2d) -> str:
+    kind = "max" if isinstance(layer, AdaptiveMaxPool2d) else "avg"
+    return f"{kind} pool to {'x'.join(map(str, layer.output_size))}"
 
 
 @text_of.register
 def _(layer: GlobalAvgPool2d) -> str:
     return "global avg pool"
+
+
+@text_of.register
+def _(layer: GlobalMaxPool2d) -> str:
+    return "global max pool"
+
+
+@text_of.register
+def _(layer: Upsample) -> str:
+    if layer.scale is None:
+        return f"{layer.mode} to {'x'.join(map(str, layer.size or ()))}"
+    return f"{layer.mode} upsampling, x{short(layer.scale)}"
 
 
 @text_of.register
@@ -337,7 +361,7 @@ def _(layer: BatchNorm2d) -> str:
 
 @text_of.register
 def _(layer: LocalResponseNorm) -> str:
-    return f"LRN over {layer.size}"
+    return f"LRN over {layer.size}{f'x{layer.size} pixels' if layer.within_channel else ''}"
 
 
 @text_of.register

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ...kernels.geometry import padding_pairs, pair
+from ...kernels.reference.pool import adaptive_means
+from ...kernels.reference.upsample import source_weights
 from ...kernels.types import Shape
 from ...layers import (
     Activation,
-    AdaptiveAvgPool2d,
     BatchNorm2d,
     Concat,
+    ConvTranspose2d,
     Dropout,
     Graph,
     Identity,
@@ -24,14 +26,17 @@ from ...layers import (
     Scale,
     Slice,
     Subsample2d,
+    Upsample,
     metadata,
 )
 from ...layers.fusion import is_chain, runs_as
 from ...layers.graph import INPUT
+from ...layers.pool import AdaptivePool2d
 from ...layers.tree import join
 
 Box = tuple[int, int, int, int]
 Window = tuple[int, int, int, int]  # kernel, stride, padding before, dilation along one axis
+Taps = np.ndarray  # (outputs, k): the inputs that each output reads along one axis, or -1
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,11 @@ class Axis:
     low: np.ndarray
     high: np.ndarray
 
-    def through(self, window: Window | None, length: int) -> "Axis":
+    def through(self, window: Window | Taps | None, length: int) -> "Axis":
         """The same for the `length` outputs of a layer with that window; None: each reads all."""
         if window is None:
             return Axis(np.full(length, self.low.min()), np.full(length, self.high.max()))
-        kernel, stride, padding, dilation = window
-        taps = np.arange(length)[:, None] * stride - padding + dilation * np.arange(kernel)
+        taps = window if isinstance(window, np.ndarray) else _taps(window, length)
         inside = (taps >= 0) & (taps < len(self.low))
         taps = np.clip(taps, 0, len(self.low) - 1)
         low = np.where(inside, self.low[taps], np.iinfo(int).max).min(axis=1)
@@ -63,6 +67,11 @@ class Axis:
         """The first pixel and the one behind the last; 0, 0 if there is none."""
         low, high = int(self.low[i]), int(self.high[i])
         return (low, high + 1) if high >= low else (0, 0)
+
+
+def _taps(window: Window, length: int) -> Taps:
+    kernel, stride, padding, dilation = window
+    return np.arange(length)[:, None] * stride - padding + dilation * np.arange(kernel)
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,7 @@ def receptive_fields(model: Layer, input_shape: Shape | None = None) -> dict[str
 
 
 Axes = tuple[Axis, Axis]
+Windows = tuple[Window | Taps, Window | Taps]
 
 
 def _walk(layer: Any, axes: Axes, shape: Shape, name: str) -> Iterator[tuple[str, Axes, Shape]]:
@@ -151,7 +161,7 @@ def _union(paths: list[Axes]) -> Axes:
     return rows, columns
 
 
-def _through(axes: Axes, windows: tuple[Window | None, Window | None], lengths: Shape) -> Axes:
+def _through(axes: Axes, windows: Windows | tuple[None, None], lengths: Shape) -> Axes:
     rows, columns = (a.through(w, n) for a, w, n in zip(axes, windows, lengths, strict=True))
     return rows, columns
 
@@ -160,7 +170,7 @@ POINT = ((1, 1, 0, 1),) * 2  # the window of a layer that works pixel by pixel
 
 
 @singledispatch
-def window(layer: Layer, shape: Shape) -> tuple[Window, Window] | None:
+def window(layer: Layer, shape: Shape) -> Windows | None:
     """What one output of a layer reads of its input, along both axes; None for all of it.
 
     shape: that of the input.
@@ -178,23 +188,52 @@ def window(layer: Layer, shape: Shape) -> tuple[Window, Window] | None:
 @window.register(BatchNorm2d)
 @window.register(Dropout)
 @window.register(Identity)
-@window.register(LocalResponseNorm)
 @window.register(Scale)
 @window.register(Slice)
-def _(layer: Layer, shape: Shape) -> tuple[Window, Window] | None:
+def _(layer: Layer, shape: Shape) -> Windows | None:
     return POINT
 
 
 @window.register
-def _(layer: Subsample2d, shape: Shape) -> tuple[Window, Window] | None:
+def _(layer: Subsample2d, shape: Shape) -> Windows | None:
     return ((layer.size, layer.size, 0, 1),) * 2
 
 
 @window.register
-def _(layer: PadShortcut, shape: Shape) -> tuple[Window, Window] | None:
+def _(layer: PadShortcut, shape: Shape) -> Windows | None:
     return ((1, layer.stride, 0, 1),) * 2
 
 
 @window.register
-def _(layer: AdaptiveAvgPool2d, shape: Shape) -> tuple[Window, Window] | None:
-    return POINT if tuple(shape[1:3]) == layer.output_size else None
+def _(layer: LocalResponseNorm, shape: Shape) -> Windows | None:
+    return ((layer.size, 1, layer.size // 2, 1),) * 2 if layer.within_channel else POINT
+
+
+@window.register
+def _(layer: ConvTranspose2d, shape: Shape) -> Windows | None:
+    """Output o reads the inputs p with p * stride + i * dilation - padding = o."""
+    output, taps = layer.output_shape(shape), []
+    for axis in range(2):
+        cells = layer.dilation[axis] * np.arange(layer.kernel_size[axis])
+        at = np.arange(output[1 + axis])[:, None] + layer.padding[axis][0] - cells
+        taps.append(np.where(at % layer.stride[axis], -1, at // layer.stride[axis]))
+    return taps[0], taps[1]
+
+
+@window.register
+def _(layer: Upsample, shape: Shape) -> Windows | None:
+    output, scale = layer.output_shape(shape)[1:3], layer.scale or (None, None)
+    sides = zip(shape[1:3], output, scale, strict=True)
+    return _read(*(source_weights(np.zeros(1), n, m, layer.mode, s) for n, m, s in sides))
+
+
+@window.register
+def _(layer: AdaptivePool2d, shape: Shape) -> Windows | None:
+    sides = zip(shape[1:3], layer.output_size, strict=True)
+    return _read(*(adaptive_means(np.zeros(1), *side) for side in sides))
+
+
+def _read(rows: np.ndarray, columns: np.ndarray) -> Windows:
+    """The inputs that have a weight in each row of a matrix, along both axes."""
+    found = [np.where(weights > 0, np.arange(weights.shape[1]), -1) for weights in (rows, columns)]
+    return found[0], found[1]

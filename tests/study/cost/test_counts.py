@@ -4,7 +4,7 @@ import numpy as np
 
 from minicnn.kernels import dispatch
 from minicnn.kernels import functional as F
-from minicnn.layers import Conv2d, Linear, Sequential
+from minicnn.layers import Conv2d, ConvTranspose2d, Linear, Sequential
 from minicnn.study.cost.counts import Work, call_of, work
 
 
@@ -40,6 +40,15 @@ def test_products_count_twice_their_multiply_adds():
     found = dict(counted(lambda: linear.backward(np.ones_like(linear.forward(rows)))))
     names = ("linear", "linear_grad_input", "linear_grad_weight")
     assert [found[name].flops for name in names] == [2 * 5 * 7 * 3] * 3
+
+
+def test_a_transposed_convolution_counts_as_the_convolution():
+    """4 x 5 pixels times all weights of each channel, forward and in both gradients."""
+    layer = ConvTranspose2d(4, 6, 3, 2, 1, groups=2)
+    x = np.ones((2, 4, 5, 4), np.float32)
+    found = dict(counted(lambda: layer.backward(np.ones_like(layer.forward(x)))))
+    assert {work.flops for work in found.values()} == {2 * 2 * 20 * 9 * 3 * 4}
+    assert len(found) == 3
 
 
 def test_other_operations_count_every_array_once():

@@ -7,17 +7,21 @@ from minicnn import models
 from minicnn.kernels import dispatch, functional
 from minicnn.kernels.cpu.engine import memory
 from minicnn.layers import (
+    AdaptiveMaxPool2d,
     AvgPool2d,
     BatchNorm2d,
     Concat,
     Conv2d,
+    ConvTranspose2d,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
     Sequential,
+    Upsample,
 )
 from minicnn.study.cost.counts import arrays_in, call_of
 from minicnn.study.cost.imagine import imagine
@@ -40,6 +44,20 @@ def mixed():
     )
 
 
+def enlarging():
+    """Everything that makes maps larger, and the poolings without a size of their own."""
+    return Sequential(
+        conv=Conv2d(3, 8, 3, stride=2),
+        up=ConvTranspose2d(8, 6, 4, 2, 1, groups=2),
+        lrn=LocalResponseNorm(3, within_channel=True),
+        wide=Upsample(1.5, "bilinear"),
+        pool=AdaptiveMaxPool2d(5),
+        last=ConvTranspose2d(6, 4, 1, bias=False),
+        max=GlobalMaxPool2d(),
+        fc=Linear(4, 5),
+    )
+
+
 def shapes(call):
     """The operation, and the shapes and types of what it returns."""
     return call.operation, [(a.shape, a.dtype) for a in arrays_in(call.result)]
@@ -47,6 +65,7 @@ def shapes(call):
 
 CASES = [
     (mixed, (16, 16, 3)),
+    (enlarging, (9, 10, 3)),
     (lambda: models.create("resnet20_cifar"), (32, 32, 3)),
     (lambda: models.create("lenet5_1998"), (32, 32, 1)),
 ]

@@ -25,6 +25,15 @@ def test_local_response_norm(name):
     assert f" - 2 {share} beta · x_i" in found["", "dx"].formula
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_local_response_norm_within_a_channel(size):
+    layer = LocalResponseNorm(size, 0.9, k=1.0, alpha_div_n=True, within_channel=True)
+    found = check_all(layer, (2, 4, 3, 2), count=8, path="")
+    assert f"s_i = k + alpha/{size}² · Σ" in found["", "y"].formula
+    corner = found["", "y"].terms[1:]
+    assert len(corner) == {1: 1, 2: 4, 3: 4, 5: 9}[size]
+
+
 def test_the_cross_terms_stay_in_the_group():
     x = np.random.default_rng(0).standard_normal((1, 1, 1, 8))
     traced = trace(LocalResponseNorm(5, alpha=1.0, groups=2), x, dy=np.ones_like(x))

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn.layers import (
-    AdaptiveAvgPool2d,
     AvgPool2d,
-    GlobalAvgPool2d,
     MaxPool2d,
     Subsample2d,
 )
@@ -26,9 +24,6 @@ LAYERS = {
     "average, real": (AvgPool2d(3, 2, padding=1, count_include_pad=False), (2, 6, 5, 2)),
     "average, ceil": (AvgPool2d(3, 2, padding=1, ceil_mode=True), (2, 6, 6, 1)),
     "average, gaps": (AvgPool2d(2, 3), (1, 7, 8, 2)),
-    "adaptive": (AdaptiveAvgPool2d((3, 2)), (2, 7, 5, 2)),
-    "adaptive, enlarged": (AdaptiveAvgPool2d(4), (1, 3, 2, 2)),
-    "global": (GlobalAvgPool2d(), (2, 3, 4, 3)),
     "subsampling": (Subsample2d(2, 2), (2, 5, 6, 2)),
     "subsampling, tanh": (Subsample2d(3, 3, activation="scaled_tanh"), (2, 7, 6, 3)),
 }

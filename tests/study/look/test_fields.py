@@ -7,12 +7,15 @@ import pytest
 
 from minicnn import models
 from minicnn.layers import (
+    AdaptiveMaxPool2d,
     Add,
     AvgPool2d,
     Concatenate,
     Conv2d,
+    ConvTranspose2d,
     Graph,
     Layer,
+    LocalResponseNorm,
     MaxPool2d,
     Network,
     PadShortcut,
@@ -20,6 +23,7 @@ from minicnn.layers import (
     Sequential,
     Slice,
     Subsample2d,
+    Upsample,
 )
 from minicnn.study import look
 from minicnn.study.look.rewriting import tapped
@@ -53,6 +57,19 @@ def graph():
         part=Slice(4, 6),
         inputs={"e": "a", "sum": ("b", "e"), "f": "e", "join": ("sum", "f")},
         input_shape=(9, 8, 3),
+    )
+
+
+def enlarged():
+    """A transposed convolution with gaps, upsampling, windows of several sizes."""
+    return Network(
+        conv=Conv2d(3, 4, 3, stride=2),
+        up=ConvTranspose2d(4, 4, (3, 2), (2, 3), ((1, 0), (0, 2)), (1, 2), dilation=(2, 1)),
+        lrn=LocalResponseNorm(4, 0.5, within_channel=True),
+        wide=Upsample((1.5, 1), "bilinear"),
+        near=Upsample(size=(9, 14)),
+        last=AdaptiveMaxPool2d((4, 5)),
+        input_shape=(8, 9, 3),
     )
 
 
@@ -94,6 +111,11 @@ def reads(model, layer, row, column):
         (padded, "sub", [(0, 0), (3, 4)]),
         (padded, "block.shortcut", [(1, 1)]),
         (padded, "last", [(0, 0), (1, 2)]),
+        (enlarged, "up", [(0, 0), (3, 4), (8, 10)]),
+        (enlarged, "lrn", [(0, 0), (4, 5), (8, 10)]),
+        (enlarged, "wide", [(0, 0), (5, 6), (12, 10)]),
+        (enlarged, "near", [(0, 0), (4, 7), (8, 13)]),
+        (enlarged, "last", [(0, 0), (1, 2), (3, 4)]),
     ],
 )
 def test_a_field_has_the_pixels_that_change_the_unit(make, layer, places):

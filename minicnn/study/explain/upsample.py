@@ -1,0 +1,53 @@
+"""Upsampling: every output is a weighted mean of pixels."""
+
+import numpy as np
+
+from ...kernels.reference.upsample import source_weights, upsample2d, upsample2d_grad
+from ...layers import Upsample
+from ..trace import Record
+from .explanation import Index, Parts
+from .table import explains
+from .terms import Column, box, elements, flat, products
+
+
+@explains(Upsample, what="y")
+def output(record: Record, index: Index) -> Parts:
+    """The pixels that have a weight for this place: one, or up to four of bilinear upsampling."""
+    rows, columns = _weights(record)
+    n, p, q, c = index
+    h, w = flat(np.flatnonzero(rows[p]), np.flatnonzero(columns[q]))
+    x = elements("x", record.x, n, h, w, c)
+    return Parts(
+        "y[n,p,q,c] = Σ(h,w) R[p,h] · S[q,w] · x[n,h,w,c]",
+        products(Column("R", None, rows[p, h]), Column("S", None, columns[q, w]), x),
+        upsample2d,
+        reads=box(record, "x", x),
+        note=f"R and S are the weights of {record.layer.mode} upsampling along each axis.",
+    )
+
+
+@explains(Upsample, what="dx")
+def input_gradient(record: Record, index: Index) -> Parts:
+    """Every output that reads the pixel sends its gradient back with the same weights."""
+    rows, columns = _weights(record)
+    n, h, w, c = index
+    p, q = flat(np.flatnonzero(rows[:, h]), np.flatnonzero(columns[:, w]))
+    dy = elements("dy", record.dy, n, p, q, c)
+    return Parts(
+        "dx[n,h,w,c] = Σ(p,q) R[p,h] · S[q,w] · dy[n,p,q,c]",
+        products(Column("R", None, rows[p, h]), Column("S", None, columns[q, w]), dy),
+        upsample2d_grad,
+        reads=box(record, "dy", dy),
+        note=f"Outputs that read the pixel: {len(dy.values)}.",
+    )
+
+
+def _weights(record: Record) -> tuple[np.ndarray, np.ndarray]:
+    """The matrices R `(P, H)` and S `(Q, W)`."""
+    layer, sizes = record.layer, zip(record.x.shape[1:3], record.y.shape[1:3], strict=True)
+    scales = layer.scale or (None, None)
+    rows, columns = (
+        source_weights(np.zeros(1), size, count, layer.mode, scale)
+        for (size, count), scale in zip(sizes, scales, strict=True)
+    )
+    return rows, columns
