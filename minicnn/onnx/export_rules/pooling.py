@@ -5,8 +5,15 @@ from typing import Any
 import numpy as np
 
 from ...kernels.geometry import PaddingPairs, pool_window
-from ...kernels.types import Array
-from ...layers import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from ...kernels.types import Array, Shape
+from ...layers import (
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool2d,
+    GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    MaxPool2d,
+)
 from ...layers.pool import Pool2d
 from ..export_graph import GraphWriter, Value, rule
 from .weighted import pads
@@ -71,8 +78,7 @@ def _pool(
 @rule(AdaptiveAvgPool2d)
 def adaptive_avg_pool(layer: AdaptiveAvgPool2d, x: Value, graph: GraphWriter) -> Value:
     """AveragePool if its windows are equal; otherwise a matrix of means for rows and columns."""
-    n, *size, c = x.shape
-    output = layer.output_size
+    size, output = x.shape[1:3], layer.output_size
     if all(have % wanted == 0 for have, wanted in zip(size, output, strict=True)):
         window = size[0] // output[0], size[1] // output[1]
         if window == (1, 1):
@@ -80,9 +86,15 @@ def adaptive_avg_pool(layer: AdaptiveAvgPool2d, x: Value, graph: GraphWriter) ->
         shape = layer.output_shape(x.shape)
         return graph.add("AveragePool", x, shape=shape, kernel_shape=window, strides=window)
     rows, columns = (means(have, wanted) for have, wanted in zip(size, output, strict=True))
-    x = graph.add("MatMul", x, columns.T, shape=(n, size[0], output[1], c))
+    return apply_to_axes(rows, columns, x, graph)
+
+
+def apply_to_axes(rows: Array, columns: Array, x: Value, graph: GraphWriter) -> Value:
+    """`rows x columns^T` for every map: rows `(P, H)`, columns `(Q, W)`."""
+    n, h, _, c = x.shape
+    x = graph.add("MatMul", x, columns.T, shape=(n, h, len(columns), c))
     left = graph.constant("rows", rows)
-    return graph.add("MatMul", left, x, shape=layer.output_shape((n, *size, c)))
+    return graph.add("MatMul", left, x, shape=(n, len(rows), len(columns), c))
 
 
 def means(size: int, count: int) -> Array:
@@ -96,6 +108,39 @@ def means(size: int, count: int) -> Array:
 def adaptive_windows(size: int, count: int) -> list[tuple[int, int]]:
     """The start and the end of each window, by torch's rule."""
     return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+@rule(AdaptiveMaxPool2d)
+def adaptive_max_pool(layer: AdaptiveMaxPool2d, x: Value, graph: GraphWriter) -> Value:
+    """MaxPool if the windows are equal; otherwise one per window of rows, then of columns."""
+    size, output = x.shape[1:3], layer.output_size
+    if all(have % wanted == 0 for have, wanted in zip(size, output, strict=True)):
+        window = size[0] // output[0], size[1] // output[1]
+        shape = layer.output_shape(x.shape)
+        return graph.add("MaxPool", x, shape=shape, kernel_shape=window, strides=window)
+    for axis in (1, 2):
+        parts = []
+        for start, stop in adaptive_windows(size[axis - 1], output[axis - 1]):
+            ends = np.array([start]), np.array([stop]), np.array([axis + 1])
+            part = graph.add("Slice", x, *ends, shape=_with_side(x.shape, axis, stop - start))
+            window = (stop - start, 1) if axis == 1 else (1, stop - start)
+            shape = _with_side(x.shape, axis, 1)
+            parts.append(graph.add("MaxPool", part, shape=shape, kernel_shape=window))
+        shape = _with_side(x.shape, axis, len(parts))
+        x = graph.add("Concat", *parts, shape=shape, axis=axis + 1)
+    return x
+
+
+def _with_side(shape: Shape, axis: int, length: int) -> Shape:
+    return (*shape[:axis], length, *shape[axis + 1 :])
+
+
+@rule(GlobalMaxPool2d)
+def global_max_pool(layer: GlobalMaxPool2d, x: Value, graph: GraphWriter) -> Value:
+    """GlobalMaxPool and Flatten."""
+    n, _, _, c = x.shape
+    pooled = graph.add("GlobalMaxPool", x, shape=(n, 1, 1, c))
+    return graph.add("Flatten", pooled, shape=(n, c), axis=1)
 
 
 @rule(GlobalAvgPool2d)

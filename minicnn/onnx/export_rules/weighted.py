@@ -6,7 +6,7 @@ from ...device import to_host
 from ...kernels.geometry import PaddingPairs
 from ...kernels.reference.fused import fold_batch_norm
 from ...kernels.types import Array
-from ...layers import RBF, Conv2d, Linear, Subsample2d
+from ...layers import RBF, Conv2d, ConvTranspose2d, Linear, Subsample2d
 from ...layers.fusion import ConvNorm
 from ...weights.torch_state import array_to_torch
 from ..export_graph import GraphWriter, Value, rule
@@ -43,6 +43,24 @@ def _conv(layer: Conv2d, w: Array, b: Array | None, x: Value, graph: GraphWriter
         kernel_shape=layer.kernel_size,
         strides=layer.stride,
         pads=pads(layer.padding),
+        dilations=layer.dilation,
+        group=layer.groups,
+    )
+
+
+@rule(ConvTranspose2d)
+def conv_transpose2d(layer: ConvTranspose2d, x: Value, graph: GraphWriter) -> Value:
+    """ConvTranspose with weights (C_in, C_out / groups, kH, kW)."""
+    return graph.add(
+        "ConvTranspose",
+        x,
+        graph.constant("weight", array_to_torch(to_host(layer.weight.value))),
+        graph.constant("bias", layer.bias.value) if layer.bias else None,
+        shape=layer.output_shape(x.shape),
+        kernel_shape=layer.kernel_size,
+        strides=layer.stride,
+        pads=pads(layer.padding),
+        output_padding=layer.output_padding,
         dilations=layer.dilation,
         group=layer.groups,
     )
