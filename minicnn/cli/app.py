@@ -1,6 +1,7 @@
 """The application: options that several commands share, the two consoles, and how errors end."""
 
 import io
+import os
 import sys
 import traceback
 import warnings
@@ -13,6 +14,8 @@ from typer.core import TyperGroup
 
 from .. import __version__, data, registry, weights
 from ..device import DEVICES, PRECISIONS, set_precision, validate_device
+from ..distributed.faults import end_all, report_kills
+from ..distributed.launch import Launch, found_launch
 from ..errors import MinicnnError
 from ..kernels import dispatch
 from ..layers import Network
@@ -111,6 +114,9 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a class name may not exist in the code page
     warnings.showwarning = _show_warning
+    launch = found_launch()
+    if launch:
+        _begin(launch)
     try:
         app([a for a in arguments if a != "--debug"])
     except KeyboardInterrupt:
@@ -120,8 +126,17 @@ def main() -> None:
             traceback.print_exc()
         text = str(error) or type(error).__name__
         hint = "" if debug else "  (--debug shows the traceback)"
+        if launch:
+            end_all(launch, text + hint)
         error_console.print(f"minicnn: {text}{hint}", soft_wrap=True)
         sys.exit(2)
+
+
+def _begin(launch: Launch) -> None:
+    """Begin as one of several processes, of which only the first one prints."""
+    report_kills(launch)
+    if launch.rank:
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _show_warning(message: Any, *rest: Any, **more: Any) -> None:

@@ -9,7 +9,10 @@ from typing import Any, Protocol
 import typer
 
 from .. import data, registry
+from ..distributed import Team, found_launch, join
+from ..distributed.data import shared
 from ..errors import CheckpointError, DataError
+from ..kernels.dispatch import get_num_threads
 from ..layers import Network
 from ..layers.init import skip_init
 from ..study.callbacks import DrawCurves
@@ -45,13 +48,20 @@ def train(options: TrainOptions) -> None:
     Without --data, and if MNIST cannot be downloaded, it trains on the bundled digits.
     """
     choose_compute(options.backend, options.device, options.precision)
-    network, sets = network_and_data(options)
+    team = join()
+    network, sets = network_and_data(options, team)
     training_set, test_set, validation_set = sets
-    folder = run_folder(options.out, short_name(options.model), training_set.name, options.resume)
+    source = training_set.name
+    folder = team.first(
+        lambda: run_folder(options.out, short_name(options.model), source, options.resume)
+    )
     console.print(
         f"training {options.model} on {training_set!r}; results: {folder}", soft_wrap=True
     )
     console.print(network.recipe.summary(network.input_shape), soft_wrap=True)
+    if team.size > 1:
+        each = f"{get_num_threads()} thread{'s' * (get_num_threads() > 1)} each"
+        console.print(f"{team.size} processes, {each}", soft_wrap=True)
     settings = options.changed() | {"data": training_set.source or training_set.name}
     history = fit(
         network,
@@ -76,6 +86,7 @@ def train(options: TrainOptions) -> None:
         seed=options.seed,
         out=folder,
         resume=options.resume,
+        distributed=True,
         callbacks=[
             SaveConfiguration(shlex.join(["minicnn", *sys.argv[1:]]), settings),
             *_callbacks(options),
@@ -101,8 +112,11 @@ class Preparing(Protocol):
     option: list[str] | None
 
 
-def network_and_data(options: Preparing) -> tuple[Network, data.Splits]:
-    """The network, on its device, and its data; both follow its recipe."""
+def network_and_data(options: Preparing, team: Team | None = None) -> tuple[Network, data.Splits]:
+    """The network, on its device, and its data; both follow its recipe.
+
+    team: processes that train together, of which the first one finds the data.
+    """
     arguments = parse_options(options.option)
     entry = find_entry(options.model, arguments)
     plan = entry.recipe(options.recipe, options.data)
@@ -112,7 +126,8 @@ def network_and_data(options: Preparing) -> tuple[Network, data.Splits]:
         "skip_broken": getattr(options, "skip_broken", False),
     }
     loading |= _reading(options.model, arguments, plan)
-    sets = load_data(options.data, plan.data, **loading).limited(options.limit)
+    sets = shared(team or Team(), lambda: load_data(options.data, plan.data, **loading))
+    sets = sets.limited(options.limit)
     if "num_classes" in entry.options:
         arguments.setdefault("num_classes", len(sets.train.classes))
     network = registry.create(entry.name, seed=options.seed, **arguments)
@@ -181,9 +196,11 @@ def _class_weights(text: str, train: data.Dataset) -> tuple[float, ...]:
 def _say_how_to_resume(folder: Path, has_out: bool) -> None:
     again = [a for a in sys.argv[1:] if a != "--resume"]
     again += [] if has_out else ["--out", str(folder)]
-    command = shlex.join([*again, "--resume"])
+    command = shlex.join(["minicnn", *again, "--resume"])
+    launch = found_launch()
+    command = f"mpirun -n {launch.size} {command}" if launch else command
     console.print(
-        f"interrupted; the run is saved in {folder / LAST}. To continue: minicnn {command}",
+        f"interrupted; the run is saved in {folder / LAST}. To continue: {command}",
         soft_wrap=True,
     )
 

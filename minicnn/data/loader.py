@@ -10,7 +10,7 @@ import numpy as np
 from .augment.pipeline import Pipeline
 from .dataset import Dataset
 from .image_files import ImageFiles
-from .shards import Shards
+from .shards import Shards, Turn
 from .transforms import Augment
 
 AHEAD = 3  # batches that are prepared while another one is used
@@ -62,7 +62,7 @@ class Loader:
         self.drop_last = False
         self.epoch = 0
         self.batch = 0
-        self.first_image = 0
+        self.turn: Turn | None = None
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -88,29 +88,29 @@ class Loader:
         order, epoch = self.order(self.epoch), self.epoch
         decoders, pool = ThreadPoolExecutor(self.workers), ThreadPoolExecutor(AHEAD)
         ahead: deque[Future[Batch]] = deque()
-        turns = list(self.shards.turns(self.batch, self.images))
-        to_submit = iter(turns)
+        to_submit, turns = (self.shards.turns(self.batch, self.images) for _ in range(2))
         try:
-            for batch, position in turns:
-                while len(ahead) <= AHEAD and (turn := next(to_submit, None)) is not None:
-                    ahead.append(pool.submit(self._prepare, order, epoch, turn[0], decoders))
+            for turn in turns:
+                while len(ahead) <= AHEAD and (later := next(to_submit, None)) is not None:
+                    ahead.append(pool.submit(self._prepare, order, epoch, later, decoders))
                 x, labels = ahead.popleft().result()
-                self.advance(batch, position)
+                self.advance(turn)
                 yield x, labels
         finally:  # the end, an error, or a consumer that stops early
             pool.shutdown(wait=False, cancel_futures=True)
             decoders.shutdown(cancel_futures=True)
             pool.shutdown()
 
-    def advance(self, batch: int | None, position: int) -> None:
-        """Go on to `batch`, or to none. The next one is that at `position`.
-
-        first_image: the place of the batch's first image in its update.
-        """
-        self.first_image = 0 if batch is None else self.shards.first_image(batch, self.images)
-        self.batch = position
-        if position == len(self):
+    def advance(self, turn: Turn) -> None:
+        """Note that a turn has begun, and where the next batch is, maybe in the next epoch."""
+        self.turn, self.batch = turn, turn.after
+        if turn.after == len(self):
             self.epoch, self.batch = self.epoch + 1, 0
+
+    @property
+    def first_image(self) -> int:
+        """The place of the batch's first image in its update."""
+        return self.turn.own(self.shards.rank)[0] - self.turn.first if self.turn else 0
 
     @property
     def nothing(self) -> Batch:
@@ -118,11 +118,9 @@ class Loader:
         shape = self.dataset.images.shape[1:]
         return np.empty((0, *shape), np.float32), self.dataset.labels[:0]
 
-    def _prepare(
-        self, order: np.ndarray, epoch: int, batch: int | None, decoders: Executor
-    ) -> Batch:
-        first, last = (0, 0) if batch is None else self.shards.rows(batch, self.images)
-        if batch is None or first == last:
+    def _prepare(self, order: np.ndarray, epoch: int, turn: Turn, decoders: Executor) -> Batch:
+        (first, last), batch = turn.own(self.shards.rank), turn.start + self.shards.rank
+        if first == last:
             return self.nothing
         rows = order[first:last]
         images, labels = self.dataset.images, self.dataset.labels[rows]

@@ -36,6 +36,10 @@ class Originals:
         self._kept: dict[str, Kept] = {}
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple:
+        """A copy for another process keeps pixels of its own."""
+        return Originals, (self.decode, self.limit)
+
     def window(
         self,
         name: str,

@@ -49,9 +49,9 @@ class ResidentLoader(Loader):
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """From the current position to the end of the epoch."""
         order = runtime().upload(self.order(self.epoch).astype(np.int32))
-        for batch, position in self.shards.turns(self.batch, self.images):
-            first, last = (0, 0) if batch is None else self.shards.rows(batch, self.images)
-            self.advance(batch, position)
+        for turn in self.shards.turns(self.batch, self.images):
+            first, last = turn.own(self.shards.rank)
+            self.advance(turn)
             if first == last:
                 yield self.nothing
                 continue

@@ -64,27 +64,54 @@ class Shards:
         start, end = (-(-length * i // self.count) for i in (s, s + 1))
         return first + start, first + end
 
-    def first_image(self, shard: int, images: int) -> int:
-        """The position of a shard's first image in its update."""
-        return self.rows(shard, images)[0] - shard // self.count * self.images
-
     def sizes(self, images: int) -> set[int]:
         """The numbers of images that shards have, in an epoch of so many images."""
         last = images % self.images
         lengths = [self.images] * (images >= self.images) + [last] * (last > 0)
         return {size for n in lengths for size in (n // self.count, math.ceil(n / self.count))}
 
-    def turns(self, start: int, images: int) -> Iterator[tuple[int | None, int]]:
-        """This process's shards from position `start` on, each with the position after it.
+    def turns(self, start: int, images: int) -> "Iterator[Turn]":
+        """The turns of an epoch of so many images, from the shard `start` on."""
+        end = self.updates(images) * self.count
+        while start < end:
+            update = start // self.count
+            after = min(start + self.ranks, (update + 1) * self.count)
+            rows = [self.rows(shard, images) for shard in range(start, after)]
+            yield Turn(start, after, update * self.images, tuple(rows))
+            start = after
 
-        In each turn the processes compute one shard each; without a shard that is left, one has
-        None.
-        """
-        position, end = start, self.updates(images) * self.count
-        while position < end:
-            update, s = divmod(position, self.count)
-            mine, position = (
-                position + self.rank,
-                update * self.count + min(s + self.ranks, self.count),
-            )
-            yield mine if mine < (update + 1) * self.count else None, position
+
+@dataclass(frozen=True)
+class Turn:
+    """What the processes compute at the same time: one shard each, or none if no more are left.
+
+    start: the first of these shards. after: the position after them. first: the first row of their
+    update. rows: the rows of each process's shard, up to the last process that has one.
+    """
+
+    start: int
+    after: int
+    first: int
+    rows: tuple[tuple[int, int], ...]
+
+    def own(self, rank: int) -> tuple[int, int]:
+        """The rows of a process's shard, which may be empty."""
+        return self.rows[rank] if rank < len(self.rows) else (self.first, self.first)
+
+    @property
+    def sizes(self) -> list[int]:
+        """The numbers of images, by rank."""
+        return [last - first for first, last in self.rows]
+
+
+class EveryOther(Shards):
+    """Whole batches in turn: batch i is that of the process with rank `i % ranks`.
+
+    For evaluation, where each batch is a result of its own.
+    """
+
+    def turns(self, start: int, images: int) -> Iterator[Turn]:
+        for batch in range(start + self.rank, self.updates(images), self.ranks):
+            rows = self.rows(batch, images)
+            none = (rows[0], rows[0])
+            yield Turn(batch, batch + 1, rows[0], (none,) * self.rank + (rows,))

@@ -8,6 +8,8 @@ from ..training.trainer import Trainer
 class DrawCurves(Callback):
     """Draw a finished run in its folder: `curves.png` and `confusion.png`."""
 
+    is_output = True
+
     def on_train_end(self, trainer: Trainer) -> None:
         from . import plots  # matplotlib takes half a second to import
 

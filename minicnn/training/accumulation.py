@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import rng
+from ..data.loader import Loader
 from ..data.shards import Shards
 from ..kernels.thread_state import part_of_batch
 from ..kernels.types import Array
@@ -31,12 +32,17 @@ class Accumulator:
     of them: they change once per update.
     """
 
-    def __init__(self, model: Layer, parameters: Sequence[Parameter], shards: Shards):
-        self.parameters, self.shards = list(parameters), shards
+    def __init__(self, model: Layer, parameters: Sequence[Parameter], loader: Loader):
+        self.parameters, self.loader = list(parameters), loader
         self._with_buffers = [layer for _, layer in model.named_layers() if layer.buffers]
         self._start: tuple[dict, list[Array]] | None = None
         self._sums: list[Array | None] = []
         self._weight, self._turns = 0.0, 0
+
+    @property
+    def shards(self) -> Shards:
+        """How the loader divides the images."""
+        return self.loader.shards
 
     @contextmanager
     def shard(self, first_image: int) -> Iterator[None]:
@@ -104,7 +110,9 @@ class ShardStep:
         self.step = step
 
     def __call__(self, run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
-        if len(labels):
+        if run.loader.shards.count == 1:
+            self.step(run, x, labels)
+        elif len(labels):
             with run.accumulator.shard(run.loader.first_image):
                 self.step(run, x, labels)
 

@@ -17,6 +17,7 @@ from ..data.resident import ResidentLoader, can_stay
 from ..data.shards import Shards
 from ..data.transforms import Augment, Preprocess
 from ..device import model_device
+from ..distributed.team import Team
 from ..errors import TrainingError
 from ..layers import Layer, Network, metadata
 from . import checkpoint
@@ -85,6 +86,7 @@ def make_loader(
     seed: int,
     workers: int | None = None,
     accumulate: int = 1,
+    team: Team | None = None,
 ) -> Loader:
     """The loader of the training data: on the GPU, if the model and the data allow it."""
     shape = metadata(model).input_shape
@@ -102,7 +104,8 @@ def make_loader(
     kind: Any = ResidentLoader if is_resident else partial(Loader, workers=workers)
     loader = kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
     loader.drop_last = recipe.drop_last
-    loader.shards = Shards.of(batch_size, accumulate)
+    team = team or Team()
+    loader.shards = Shards.of(batch_size, accumulate, team.rank, team.size)
     return loader
 
 

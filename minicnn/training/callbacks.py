@@ -23,7 +23,11 @@ class Callback:
     """The base. Each method is passed the `Trainer`, the state of the run.
 
     Set `trainer.stop = True` to end the training after the current epoch.
+    is_output: True for one that only prints, draws or writes. Where several processes train
+    together, only the first one calls it; the others are called in all.
     """
+
+    is_output = False
 
     def on_train_start(self, trainer: "Trainer") -> None:
         """Before the first step, after a checkpoint has been restored."""
@@ -96,6 +100,8 @@ class RescaleFilters(Callback):
 class CSVLog(Callback):
     """Keep `history.csv` in the run's folder up to date."""
 
+    is_output = True
+
     def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
         if trainer.out:
             trainer.history.save_csv(trainer.out / FILE)
@@ -106,6 +112,8 @@ class TensorBoardLog(Callback):
 
     Needs the extra: `pip install minicnn[tensorboard]`.
     """
+
+    is_output = True
 
     def __init__(self) -> None:
         try:
@@ -155,6 +163,8 @@ class LogLines(Callback):
     One line per epoch, and within an epoch one every `every` seconds.
     """
 
+    is_output = True
+
     def __init__(self, every: float = 30.0):
         self.every = every
         self._last = 0.0
@@ -187,6 +197,8 @@ class ProgressBar(Callback):
 
     It is redrawn in place, on a terminal.
     """
+
+    is_output = True
 
     def __init__(self, console: Console):
         self.console = console

@@ -5,10 +5,12 @@ killed at any moment and resumed ends bit-identical to one that was never interr
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import rng
+from ..data.loader import Loader
 from ..device import copy_into
 from ..errors import CheckpointError, DivergedError
 from ..weights import safetensors
@@ -53,6 +55,7 @@ def _write(trainer: "Trainer", path: Path) -> None:
         "epochs": trainer.epochs,
         "epoch": trainer.loader.epoch,
         "batch": trainer.loader.batch,
+        "shards": trainer.loader.shards.count,
         "metrics": trainer.metrics.state_dict(),
         "rows": trainer.history.rows,
         "best": [trainer.history.best_epoch, trainer.best_score],
@@ -72,7 +75,7 @@ def restore(trainer: "Trainer", path: Path) -> None:
 
     Raises CheckpointError if the file is damaged or belongs to a different run.
     """
-    tensors, metadata = safetensors.read(path)
+    tensors, metadata = trainer.team.first(lambda: safetensors.read(path))
     try:
         state = json.loads(metadata[STATE])
     except (KeyError, ValueError):
@@ -103,10 +106,19 @@ def restore(trainer: "Trainer", path: Path) -> None:
     trainer.iteration = state["step"]
     trainer.metrics.load_state_dict(state["metrics"])
     trainer.loader.epoch, trainer.loader.batch = state["epoch"], state["batch"]
+    _keep_shards(trainer.loader, state.get("shards", trainer.loader.shards.count))
     trainer.history.rows = [dict.fromkeys(COLUMNS) | row for row in state["rows"]]
     trainer.history.best_epoch, trainer.best_score = state["best"]
     trainer.schedule.load_state_dict(state["schedule"])
     rng.set_state(state["random"])
+
+
+def _keep_shards(loader: Loader, count: int) -> None:
+    """Divide updates into `count` shards, as before, unless there are more processes than that."""
+    if count >= loader.shards.ranks:
+        loader.shards = replace(loader.shards, count=count)
+    else:
+        loader.batch = loader.batch // count * loader.shards.count
 
 
 def _check_same_run(trainer: "Trainer", state: dict[str, Any], path: Path) -> None:

@@ -36,6 +36,8 @@ class SaveConfiguration(Callback):
     number of epochs, the batch size and the learning rate are added.
     """
 
+    is_output = True
+
     def __init__(self, command: str = "", options: Mapping[str, Any] | None = None):
         self.command, self.options = command, dict(options or {})
 

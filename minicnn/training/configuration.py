@@ -64,7 +64,11 @@ def _chosen(trainer: "Trainer") -> dict[str, Any]:
     return {name: value for name, value in chosen.items() if value is not None}
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def differences(
+    before: dict[str, Any],
+    now: dict[str, Any],
+    clause: str = "{key} was {old!r} and is now {new!r}",
+) -> list[str]:
     """The differences between two configurations, one clause per setting."""
     if before["optimizer"] != now["optimizer"]:  # their other settings cannot be compared
         before = {key: value for key, value in before.items() if key in now}
@@ -73,18 +77,18 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     for key in [*now, *(before.keys() - now.keys())]:
         old, new = before.get(key), now.get(key)
         if old != new:
-            clauses.append(_difference(key, old, new))
+            clauses.append(_difference(key, old, new, clause))
     return clauses
 
 
-def _difference(key: str, old: Any, new: Any) -> str:
+def _difference(key: str, old: Any, new: Any, clause: str) -> str:
     if isinstance(old, dict) and isinstance(new, dict):
         part = next(name for name in [*new, *old] if old.get(name) != new.get(name))
         key, old, new = f"{key} of {part}", old.get(part), new.get(part)
     elif isinstance(old, str) and isinstance(new, str) and "\n" in old + new:
         lines = zip([*old.split("\n"), ""], [*new.split("\n"), ""], strict=False)
         old, new = next((a.strip(), b.strip()) for a, b in lines if a != b)
-    return f"{key} was {old!r} and is now {new!r}"
+    return clause.format(key=key, old=old, new=new)
 
 
 def identity(dataset: Dataset) -> str:

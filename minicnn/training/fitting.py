@@ -9,6 +9,7 @@ import numpy as np
 from .. import rng
 from ..data.dataset import Dataset
 from ..data.transforms import Augment
+from ..distributed import Team, join
 from ..layers import Layer
 from . import checkpoint
 from .arguments import (
@@ -64,6 +65,7 @@ def fit(
     resume: bool = False,
     progress: bool = True,
     checkpoint_seconds: float = 60.0,
+    distributed: bool = False,
 ) -> History:
     """Train a model. Settings that are not given are those of its recipe.
 
@@ -113,6 +115,9 @@ def fit(
             to that of an uninterrupted run.
         progress: show a bar, or lines if there is no terminal.
         checkpoint_seconds: save at least this often, and after each epoch.
+        distributed: train together with the processes that mpirun launched with this one; each
+            computes a part of every update. All of them call `fit` with the same arguments, and all
+            get the same result. Only the first one prints and writes.
 
     Returns the History. On SIGINT it saves and returns with `interrupted` set (without `out` it
     raises KeyboardInterrupt).
@@ -122,11 +127,11 @@ def fit(
     step.
     """
     train, test, validation = as_sets(train, test, validation)
-    folder = run_folder(out, resume)
+    team, folder = _team_and_folder(distributed, out, resume)
     plan = choose_recipe(model, train.name, recipe)
     preprocess = preprocess or kept_preprocess(model, recipe, train)
     epochs = checked_epochs(plan.epochs if epochs is None else epochs)
-    loading = preprocess, augment, seed, workers, accumulate
+    loading = preprocess, augment, seed, workers, accumulate, team
     loader = make_loader(model, train, plan, batch_size, *loading)
     loss, average = loss or plan.loss or loss_of(model), average or plan.average
     check_functions(loss, clip, average)
@@ -144,14 +149,29 @@ def fit(
         settings=Settings(epochs, folder, metric, clip, average, checkpoint_seconds),
         recipe_callbacks=plan.make_callbacks(),
         callbacks=[*_standard_callbacks(folder, progress), *callbacks],
+        team=team,
     )
     return _resumed(trainer, folder).run()
 
 
+def _team_and_folder(
+    distributed: bool, out: str | Path | None, resume: bool
+) -> tuple[Team, Path | None]:
+    """The processes that train together, and at the first one the folder of the run."""
+    team = join() if distributed else Team()
+    return team, run_folder(out, resume) if team.is_first else None
+
+
 def _resumed(trainer: Trainer, folder: Path | None) -> Trainer:
     """The run in the state of its checkpoint, if there is one."""
-    if folder and (folder / checkpoint.LAST).exists():
-        checkpoint.restore(trainer, folder / checkpoint.LAST)
+    if trainer.team.size > 1:
+        from ..distributed.agreement import check_agreement
+
+        check_agreement(trainer, trainer.team)
+    last = folder / checkpoint.LAST if folder else None
+    last = trainer.team.first(lambda: last if last and last.exists() else None)
+    if last:
+        checkpoint.restore(trainer, last)
     return trainer
 
 

@@ -1,5 +1,6 @@
 """Measures of a network: loss, top-1 and top-5 accuracy, confusion matrix, accuracy per class."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -11,8 +12,10 @@ import numpy as np
 from ..data import synsets
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
+from ..data.shards import EveryOther
 from ..data.transforms import Preprocess
 from ..device import model_device, to_device, to_host, to_input
+from ..distributed.team import Team
 from ..layers import Layer, fuse, metadata, no_grad
 from ..text import aligned, html_table
 from .losses import Loss, SoftmaxCrossEntropy, is_multi_label, plain, probabilities_of
@@ -71,11 +74,22 @@ class RunningMetrics:
 
     def add(self, loss: Any, outputs: Any, labels: np.ndarray) -> None:
         """Add the mean `loss` of a batch, and the hits in its outputs, to the sums."""
-        n = len(labels)
-        hits = right_answers(self._loss, outputs, labels)
-        self.last_loss, self.last_accuracy = float(loss), hits / n
-        self.loss += self.last_loss * n
+        self.sum_up(float(loss), self.hits(outputs, labels), len(labels))
+
+    def hits(self, outputs: Any, labels: np.ndarray) -> float:
+        """The number of right answers."""
+        return right_answers(self._loss, outputs, labels)
+
+    def sum_up(self, loss: float, hits: float, images: int) -> None:
+        """Add the mean loss and the hits of a batch of so many images to the sums."""
+        self.last_loss, self.last_accuracy = loss, hits / images
+        self.loss += loss * images
         self.correct += hits
+
+    @property
+    def own_loss(self) -> float:
+        """The last loss that this process computed, where several train together."""
+        return self.last_loss
 
     def count(self, images: int) -> bool:
         """Count the images of a batch that was added. Returns True if `last_loss` is new."""
@@ -181,30 +195,47 @@ class Evaluation:
 
 
 class _Answers:
-    """The answers to all images so far: hits, hits among five, and the confusion matrix."""
+    """The answers to all images so far.
+
+    batches: per batch, the sum of the losses, the hits, and the hits among five.
+    confusion: the confusion matrix.
+    """
 
     def __init__(self, classes: int, multi_label: bool):
-        self.hits, self.hits5 = 0.0, 0
+        self.batches: list[tuple[float, float, int]] = []
         shape = (classes, 2, 2) if multi_label else (classes, classes)
         self.confusion = np.zeros(shape, np.int64)
 
-    def add(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
-        """Add a batch; labels are `(N,)`, or `(N, classes)`."""
+    def add(self, loss: float, probabilities: np.ndarray, labels: np.ndarray) -> None:
+        """Add a batch with its mean loss; labels are `(N,)`, or `(N, classes)`."""
+        self.batches.append((loss * len(labels), *self._count(probabilities, labels)))
+
+    def _count(self, probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, int]:
+        """The hits and the hits among five of a batch, which is added to the confusion matrix."""
         if self.confusion.ndim == 3:
             found, truth = probabilities > 0.5, labels > 0.5
-            self.hits += float((found == truth).mean(axis=1).sum())
             classes = np.broadcast_to(np.arange(found.shape[1]), found.shape)
             np.add.at(self.confusion, (classes, truth.astype(int), found.astype(int)), 1)
-            return
+            return float((found == truth).mean(axis=1).sum()), 0
         labels = most_probable(labels)
         check_label_range(labels, probabilities.shape[1])
         ranks = rank(probabilities, labels)
-        self.hits += int((ranks == 0).sum())
-        self.hits5 += int((ranks < 5).sum())
         missing = probabilities.shape[1] - len(self.confusion)
         if missing > 0:
             self.confusion = np.pad(self.confusion, (0, missing))
         np.add.at(self.confusion, (labels, probabilities.argmax(axis=1)), 1)
+        return int((ranks == 0).sum()), int((ranks < 5).sum())
+
+    def shared(self, team: Team) -> "_Answers":
+        """Those of all processes, of which the i-th has every i-th batch."""
+        parts = team.gather((self.batches, self.confusion))
+        rows = itertools.zip_longest(*(batches for batches, _ in parts))
+        self.batches = [batch for row in rows for batch in row if batch is not None]
+        widest = max((confusion for _, confusion in parts), key=len)
+        self.confusion = np.zeros_like(widest)
+        for _, confusion in parts:
+            self.confusion[tuple(map(slice, confusion.shape))] += confusion
+        return self
 
 
 def loss_of(model: Layer) -> Loss:
@@ -251,20 +282,23 @@ def evaluate(
     loss: Loss | None = None,
     preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
     on_batch: Callable[[int], Any] | None = None,
+    team: Team | None = None,
 ) -> Evaluation:
     """Run the model over a data set in evaluation mode; its mode is restored afterwards.
 
     dataset: a Dataset or `(images, labels)`. preprocess: the model's own if None. loss: by default
     the model's own, without label smoothing and class weights.
     on_batch: called after each batch with its number of images.
+    team: processes that share the work; all of them get the result.
     Labels of a Dataset with class names are matched with the network's by name.
     Raises ShapeError for images or labels that do not fit the network, DataError for images of a
     class that it does not know.
     """
     dataset = as_dataset(dataset).with_classes(classes_of(model))
     loss = loss or plain(loss_of(model))
-    loader = Loader(dataset, batch_size, preprocess or preprocess_of(model))
-    total, answers = 0.0, _Answers(len(dataset.classes), is_multi_label(loss, dataset.labels))
+    loader, team = Loader(dataset, batch_size, preprocess or preprocess_of(model)), team or Team()
+    loader.shards = EveryOther(batch_size, 1, team.rank, team.size)
+    answers = _Answers(len(dataset.classes), is_multi_label(loss, dataset.labels))
     was_training, place = model.training, model_device(model)
     model.eval()
     network = fuse(model)
@@ -272,14 +306,15 @@ def evaluate(
         with no_grad(), labels_checked():
             for x, labels in loader:
                 outputs = network(to_input(x, place))
-                answers.add(to_host(probabilities_of(loss, outputs)).astype(np.float32), labels)
+                found = to_host(probabilities_of(loss, outputs)).astype(np.float32)
                 value, _ = loss(outputs, to_device(labels, place))
-                total += float(value) * len(labels)
+                answers.add(float(value), found, labels)
                 if on_batch:
                     on_batch(len(labels))
     finally:
         model.train(was_training)
-    n, counts = len(dataset), answers.confusion
+    n, counts = len(dataset), answers.shared(team).confusion
+    total, hits, hits5 = (sum(column) for column in zip(*answers.batches, strict=True))
     classes = dataset.classes + tuple(map(str, range(len(dataset.classes), len(counts))))
-    top5 = answers.hits5 / n if counts.ndim == 2 and len(counts) > 5 else None
-    return Evaluation(total / n, answers.hits / n, top5, counts, classes)
+    top5 = hits5 / n if counts.ndim == 2 and len(counts) > 5 else None
+    return Evaluation(total / n, hits / n, top5, counts, classes)

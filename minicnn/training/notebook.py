@@ -20,6 +20,8 @@ class NotebookProgress(Callback):
     end the table remains.
     """
 
+    is_output = True
+
     def on_train_start(self, trainer: "Trainer") -> None:
         from IPython.display import display
 

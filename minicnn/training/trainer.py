@@ -16,20 +16,21 @@ import numpy as np
 from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..device import model_device, to_host
+from ..distributed.team import Team
 from ..errors import DivergedError
 from ..layers import Layer, Parameter, fuse
 from ..weights import safetensors
 from . import checkpoint
-from .accumulation import Accumulator, ShardStep
 from .averaging import Average
 from .callbacks import Callback
 from .configuration import configuration
 from .diagnose import ChanceLevelDetector, first_bad_layer
 from .history import History, score
-from .loop import Step, forward_backward, train_epoch
+from .loop import train_epoch
 from .losses import Loss, plain
-from .metrics import Evaluation, RunningMetrics, evaluate
+from .metrics import Evaluation, evaluate
 from .optimizers import Optimizer
+from .parts import parts
 from .schedules import Schedule
 from .signals import catch_sigint
 
@@ -61,7 +62,8 @@ class Trainer:
     epoch. restore_best: set it to end with the weights of the best epoch.
     metrics: loss and accuracy of the current epoch so far. history: the finished epochs.
     out: the folder of the run, or None. stop: set it to end the training after the current epoch.
-    train_step: a step up to the gradients, for the device: see `loop`.
+    team: the processes that train together; usually this one. accumulator, train_step: what sums
+    gradients, and a step up to these, for the device and the team; see `loop`.
     finished: True if the run ended without an error or an interruption.
     """
 
@@ -77,8 +79,10 @@ class Trainer:
         settings: Settings,
         recipe_callbacks: Sequence[Callback] = (),
         callbacks: Sequence[Callback] = (),
+        team: Team | None = None,
     ):
         self.model, self.loader, self.loss = model, loader, loss
+        self.team = team or Team()
         self.test, self.validation = test, validation
         self.network = fuse(model)  # the same parameters, in fewer passes over memory
         self._frozen = model.frozen_names()
@@ -87,19 +91,18 @@ class Trainer:
         self.epochs, self.out, self.metric = settings.epochs, settings.out, settings.metric
         self.clip, self.average = settings.clip, deepcopy(settings.average)
         self.checkpoint_seconds = settings.checkpoint_seconds
-        self.accumulator = Accumulator(model, optimizer.parameters, loader.shards)
         self.total_steps = math.ceil(round(self.epochs * self.steps_per_epoch, 6))
         self.recipe_callbacks = list(recipe_callbacks)
-        self.callbacks = [*recipe_callbacks, *callbacks]
+        every = [*recipe_callbacks, *callbacks]
+        self.callbacks = [c for c in every if self.team.is_first or not c.is_output]
         self.history = History()
         self.best_score = -math.inf
         self.iteration = 0
         self.stop = self.finished = self.restore_best = False
         self._best: dict[str, np.ndarray] = {}
-        self.metrics, self.train_step = _metrics_and_step(self.device, loss)
-        if loader.shards.count > 1:
-            self.train_step = ShardStep(self.train_step)
-        self.configuration = configuration(self) if self.out else {}
+        self.accumulator, self.metrics, self.train_step = parts(self)
+        is_needed = self.out is not None or self.team.size > 1
+        self.configuration = configuration(self) if is_needed else {}
         self._chance = ChanceLevelDetector(len(loader.dataset.classes))
         self._saved_at = time.monotonic()
         self._sigint = threading.Event()
@@ -135,7 +138,7 @@ class Trainer:
                 self.average.exchange(self.model)
         finally:
             self.notify("on_train_end")
-        if self.history.interrupted and self.out is None:
+        if self.history.interrupted and self.team.first(lambda: self.out is None):
             raise KeyboardInterrupt
         return self.history
 
@@ -184,11 +187,16 @@ class Trainer:
         """Save if it is time to. Returns True if an interruption ends the epoch here."""
         if self.is_epoch_over:  # it ends as usual
             return False
-        interrupted = self._sigint.is_set()
-        if interrupted or time.monotonic() - self._saved_at > self.checkpoint_seconds:
+        interrupted, is_time = self.team.first(self._wishes)
+        if interrupted or is_time:
             self._save()
         self.history.interrupted = interrupted
         return interrupted
+
+    def _wishes(self) -> tuple[bool, bool]:
+        """Whether an interruption was asked for, and whether it is time to save."""
+        seconds = time.monotonic() - self._saved_at
+        return self._sigint.is_set(), seconds > self.checkpoint_seconds
 
     def check_finite(self, x: np.ndarray) -> None:
         """Raise TrainingError, with its origin, if the latest loss is not finite. x: the batch."""
@@ -201,9 +209,11 @@ class Trainer:
             else "there is no checkpoint yet"
         )
         epoch = self.loader.epoch + 1 if self.loader.batch else self.loader.epoch
+        own = None if math.isfinite(self.metrics.own_loss) else first_bad_layer(self.model, x)
+        cause = next((found for found in self.team.gather(own) if found), "")
         raise DivergedError(
             f"the loss is {self.metrics.last_loss} at step {self.iteration + 1} (epoch {epoch}): "
-            f"{first_bad_layer(self.model, x)}; {good}. The usual cause is a learning rate that "
+            f"{cause}; {good}. The usual cause is a learning rate that "
             f"is too high (now {self.optimizer.lr:g})"
         )
 
@@ -234,7 +244,8 @@ class Trainer:
             self._keep_best()
         self._save()
         self.notify("on_epoch_end", row)
-        self.history.interrupted = self._sigint.is_set() and self.iteration < self.total_steps
+        is_over = self.iteration == self.total_steps
+        self.history.interrupted = self.team.first(self._sigint.is_set) and not is_over
 
     def _keep_best(self) -> None:
         """Keep the weights of the best epoch so far: in a file, or if they are needed, a copy."""
@@ -249,7 +260,9 @@ class Trainer:
         rows, best_epoch = self.history.rows, self.history.best_epoch
         if best_epoch is None or best_epoch == rows[-1]["epoch"]:
             return
-        best = safetensors.read(self.out / checkpoint.BEST)[0] if self.out else self._best
+        best = self.team.first(
+            lambda: safetensors.read(self.out / checkpoint.BEST)[0] if self.out else self._best
+        )
         with self.averaged():
             self.model.load_state_dict(best)
         self.history.evaluation = None  # it was that of the last epoch
@@ -259,19 +272,10 @@ class Trainer:
             return None
         loss, preprocess = plain(self.loss), self.loader.preprocess
         with self.averaged():
-            return evaluate(self.model, dataset, loss=loss, preprocess=preprocess)
+            return evaluate(self.model, dataset, loss=loss, preprocess=preprocess, team=self.team)
 
     def _save(self) -> None:
         self.metrics.read()
         if self.out:
             checkpoint.save(self, self.out / checkpoint.LAST)
         self._saved_at = time.monotonic()
-
-
-def _metrics_and_step(device: str, loss: Loss) -> tuple[RunningMetrics, Step]:
-    """The sums of losses and hits, and the function of a training step, for that device."""
-    if device == "cpu":
-        return RunningMetrics(loss), forward_backward
-    from .cuda_graph import CapturedStep, DeviceMetrics
-
-    return DeviceMetrics(loss), CapturedStep(forward_backward)

@@ -7,7 +7,7 @@ import pytest
 
 from minicnn.data.dataset import Dataset
 from minicnn.data.loader import Loader
-from minicnn.data.shards import Shards
+from minicnn.data.shards import EveryOther, Shards
 
 
 def spans(shards, images):
@@ -33,20 +33,24 @@ def test_every_image_is_in_one_shard(images, count):
 def test_a_division_by_hand():
     """10 images in updates of 7, of 3 shards: 3 + 2 + 2, then 1 + 1 + 1."""
     assert spans(Shards(7, 3), 10) == [(0, 3), (3, 5), (5, 7), (7, 8), (8, 9), (9, 10)]
-    assert [Shards(7, 3).first_image(i, 10) for i in range(6)] == [0, 3, 5, 0, 1, 2]
     assert spans(Shards(7, 3), 8)[3:] == [(7, 8), (8, 8), (8, 8)]  # an update of one image
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4, 8])
 def test_all_processes_together_compute_every_shard_once(ranks):
-    every = [list(Shards(16, 4, rank, ranks).turns(0, 40)) for rank in range(ranks)]
-    assert len({len(turns) for turns in every}) == 1
-    for turns in every:
-        assert [position for _, position in turns] == [position for _, position in every[0]]
-    order = [shard for turn in zip(*every, strict=True) for shard, _ in turn if shard is not None]
-    assert order == list(range(12))
-    later = list(Shards(16, 4, 0, ranks).turns(4, 40))
-    assert later == every[0][len(every[0]) // 3 :]
+    shards = Shards(16, 4, 0, ranks)
+    turns = list(shards.turns(0, 40))
+    assert [rows for turn in turns for rows in turn.rows] == spans(shards, 40)
+    assert [turn.after for turn in turns] == [*(turn.start for turn in turns[1:]), 12]
+    assert len(turns) == 3 * shards.turns_per_update
+    assert list(shards.turns(4, 40)) == turns[shards.turns_per_update :]
+    assert [turn.own(9) for turn in turns] == [(turn.first, turn.first) for turn in turns]
+
+
+def test_batches_in_turn():
+    found = {rank: list(EveryOther(4, 1, rank, 3).turns(0, 18)) for rank in range(3)}
+    rows = {rank: [turn.own(rank) for turn in turns] for rank, turns in found.items()}
+    assert rows == {0: [(0, 4), (12, 16)], 1: [(4, 8), (16, 18)], 2: [(8, 12)]}
 
 
 def test_processes_load_their_own_shards():

@@ -1,5 +1,7 @@
 """Accumulation against one large batch, and the parts of an update against each other."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def test_sums_are_those_of_shards_in_order():
     generator = np.random.default_rng(0)
     shards = generator.standard_normal((3, 5, 7)).astype(np.float32)
     parameter = Parameter(np.zeros((5, 7), np.float32))
-    accumulator = Accumulator(network(), [parameter], Shards(24, 3))
+    accumulator = Accumulator(network(), [parameter], SimpleNamespace(shards=Shards(24, 3)))
     for i, (shard, images) in enumerate(zip(shards, (8, 8, 5), strict=True)):
         parameter.grad = shard
         assert accumulator.add(images) == (i == 2)

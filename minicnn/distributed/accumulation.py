@@ -1,0 +1,131 @@
+"""Updates whose shards are computed by several processes, which sum the gradients meanwhile."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from .. import rng
+from ..data.loader import Loader
+from ..layers import Layer, Parameter, observe
+from ..training.accumulation import Accumulator
+from .buckets import SIZE, Bucket, divided
+from .team import Ranks
+
+
+class SharedAccumulator(Accumulator):
+    """The mean gradient of an update, of which every process computes some shards.
+
+    The gradients are put into buckets in the order in which backward computes them, from the last
+    layer to the first. A bucket is exchanged as soon as it is full, while backward goes on; its
+    messages advance whenever a layer's backward is over.
+    overlap: False to start only after backward, for measurements.
+    waited: the seconds spent on waiting after backward.
+    """
+
+    def __init__(self, model: Layer, parameters: Sequence[Parameter], loader: Loader, team: Ranks):
+        super().__init__(model, parameters, loader)
+        self.team, self.overlap, self.waited = team, True, 0.0
+        self._buckets: list[Bucket] = []
+        self._place: list[tuple[int, int]] = []  # of each array: its bucket, and where in it
+        self._position = {id(p): i for i, p in enumerate(self.parameters)}
+        self._inside: dict[int, tuple[Any, list[int]]] = {}
+        self._layout: Any = None
+        self._put: set[int] = set()
+        self._started, self._has_begun, self._images = 0, False, 0
+
+    @contextmanager
+    def shard(self, first_image: int) -> Iterator[None]:
+        self._begin_turn()
+        hook = observe(backward=self._after_backward) if self.overlap else nullcontext()
+        with super().shard(first_image), hook:
+            yield
+
+    def collect(self, images: int) -> None:
+        self._begin_turn()
+        start = time.perf_counter()
+        gradients = [p._grad if images else None for p in self.parameters]
+        for i, array in enumerate([*gradients, *self.buffers()]):
+            if i not in self._put:
+                self._fill(i, array)
+        for bucket in self._buckets:
+            bucket.wait()
+        self._has_begun = False
+        self.waited += time.perf_counter() - start
+
+    def finish(self) -> None:
+        for i, parameter in enumerate(self.parameters):
+            if i < len(self._place) and not parameter.frozen:
+                parameter.zero_grad()
+                parameter.add_grad(self._result(i).reshape(parameter.value.shape), copy=False)
+        for i, buffer in enumerate(self.buffers(), len(self.parameters)):
+            buffer[...] = self._result(i).reshape(buffer.shape)
+        if self._images < self.team.size:  # some process had nothing to draw random numbers for
+            rng.set_state(self.team.first(rng.state))
+        self._weight, self._images = 0.0, 0
+
+    def _begin_turn(self) -> None:
+        """Once per turn, whether this process has images or not."""
+        if self._has_begun:
+            return
+        self._has_begun, self._started, self._put = True, 0, set()
+        if self._turns == 0:
+            self._arrange()
+        assert self.loader.turn is not None
+        sizes = self.loader.turn.sizes
+        self._ranks = [rank for rank, size in enumerate(sizes) if size]
+        for rank in self._ranks:
+            self._weight += sizes[rank] / self.shards.size
+        self._images += sum(sizes)
+        is_last = self._turns + 1 == self.shards.turns_per_update
+        self._scale = 1 / self._weight if is_last else None
+        own = sizes[self.team.rank] if self.team.rank < len(sizes) else 0
+        self._own_weight = own / self.shards.size
+
+    def _arrange(self) -> None:
+        """Divide what is trained now into buckets, unless that is as it was."""
+        arrays = [p.value for p in self.parameters] + self.buffers()
+        frozen = [p.frozen for p in self.parameters]
+        layout = [(a.size, a.dtype) for a in arrays], frozen
+        if layout == self._layout:
+            return
+        self._layout, self._inside, self._buckets = layout, {}, []
+        self._place = [(-1, -1)] * len(arrays)
+        trained = [i for i in reversed(range(len(frozen))) if not frozen[i]]
+        for group in (trained, list(range(len(frozen), len(arrays)))):
+            for dtype in dict.fromkeys(arrays[i].dtype for i in group):
+                same = [i for i in group if arrays[i].dtype == dtype]
+                for part in divided([arrays[i].nbytes for i in same], SIZE):
+                    chosen = [same[k] for k in part]
+                    for place, i in enumerate(chosen):
+                        self._place[i] = len(self._buckets), place
+                    sizes = [arrays[i].size for i in chosen]
+                    self._buckets.append(Bucket(self.team, sizes, dtype))
+
+    def _after_backward(self, layer: Layer, dy: Any, dx: Any) -> None:
+        """Put the gradients that are complete now, and advance the messages."""
+        if id(layer) not in self._inside:
+            own = [self._position[id(p)] for p in layer.parameters() if id(p) in self._position]
+            self._inside[id(layer)] = layer, own  # with the layer, so that its id stays its own
+        for i in self._inside[id(layer)][1]:
+            if i not in self._put:
+                self._fill(i, self.parameters[i]._grad)
+        for bucket in self._buckets[: self._started]:
+            bucket.progress()
+
+    def _fill(self, i: int, array: np.ndarray | None) -> None:
+        """Put an array into its bucket, and start the buckets that are full, in their order."""
+        self._put.add(i)
+        bucket, place = self._place[i]
+        if bucket < 0:
+            return
+        self._buckets[bucket].put(place, array, self._own_weight)
+        while self._started < len(self._buckets) and self._buckets[self._started].is_full:
+            self._buckets[self._started].start(self._ranks, self._scale)
+            self._started += 1
+
+    def _result(self, i: int) -> np.ndarray:
+        bucket, place = self._place[i]
+        return self._buckets[bucket].result(place)

@@ -1,0 +1,114 @@
+"""The processes that train together; one process is a team of its own."""
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import TrainingError
+from ..kernels.dispatch import set_num_threads
+from .faults import end_all_after_errors
+from .launch import Launch, found_launch
+
+T = TypeVar("T")
+
+
+class Team:
+    """One process.
+
+    rank: the number of this process, from 0; size: that of all. The one with rank 0 prints, draws
+    and saves.
+    """
+
+    rank, size = 0, 1
+
+    @property
+    def is_first(self) -> bool:
+        """True for the process with rank 0."""
+        return self.rank == 0
+
+    def first(self, function: Callable[[], T]) -> T:
+        """The result of `function` at rank 0, which is the only one to call it."""
+        return function()
+
+    def gather(self, value: T) -> list[T]:
+        """The values of all processes, by rank."""
+        return [value]
+
+    def __repr__(self) -> str:
+        return "one process"
+
+
+class Ranks(Team):
+    """Several processes, which communicate by MPI.
+
+    All of them call the same methods in the same order.
+    """
+
+    def __init__(self, communicator: Any):
+        self.communicator = communicator
+        self.rank, self.size = communicator.rank, communicator.size
+        self.bytes_sent = self.messages = 0
+
+    def first(self, function: Callable[[], T]) -> T:
+        return self.communicator.bcast(function() if self.rank == 0 else None)
+
+    def gather(self, value: T) -> list[T]:
+        return self.communicator.allgather(value)
+
+    def gather_numbers(self, numbers: np.ndarray) -> np.ndarray:
+        """The arrays of all processes, `(ranks, *shape)`."""
+        found = np.empty((self.size, *numbers.shape), numbers.dtype)
+        self.communicator.Allgather(numbers, found)
+        self._count(numbers.nbytes * (self.size - 1), self.size - 1)
+        return found
+
+    def start_exchange(self, send: np.ndarray, receive: np.ndarray) -> Any:
+        """Send row i of `(ranks, n)` to rank i. Returns a request, with the method `Test`."""
+        self._count(send.nbytes // self.size * (self.size - 1), self.size - 1)
+        return self.communicator.Ialltoall(send, receive)
+
+    def start_gather(self, part: np.ndarray, whole: np.ndarray) -> Any:
+        """Gather the parts `(n,)` of all ranks into `(ranks, n)`. Returns a request."""
+        self._count(part.nbytes * (self.size - 1), self.size - 1)
+        return self.communicator.Iallgather(part, whole)
+
+    def _count(self, sent: int, messages: int) -> None:
+        self.bytes_sent += sent
+        self.messages += messages
+
+    def where(self) -> str:
+        """This process in words, for messages."""
+        return f"rank {self.rank} of {self.size} (process {os.getpid()} on {socket.gethostname()})"
+
+    def __repr__(self) -> str:
+        return f"{self.size} ranks"
+
+
+def join(launch: Launch | None = None) -> Team:
+    """The processes that were launched together with this one.
+
+    Raises ImportError without mpi4py, TrainingError if its MPI is not that of the launcher.
+    """
+    launch = launch or found_launch()
+    if launch is None:
+        return Team()
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise ImportError(
+            f"{launch.size} processes were launched, and training together needs the extra: "
+            f"pip install minicnn[mpi] ({error})"
+        ) from None
+    if MPI.COMM_WORLD.size != launch.size:
+        raise TrainingError(
+            f"{launch.size} processes were launched, and mpi4py finds {MPI.COMM_WORLD.size}: it "
+            f"uses {MPI.Get_library_version().split(chr(10))[0].strip()}, another MPI than the "
+            "launcher's; use the mpirun of that one"
+        )
+    end_all_after_errors(launch)
+    if launch.threads:
+        set_num_threads(launch.threads)
+    return Ranks(MPI.COMM_WORLD)

@@ -1,0 +1,30 @@
+"""The parts of a run that depend on the device and on the processes that train together."""
+
+from typing import TYPE_CHECKING
+
+from ..distributed.team import Ranks
+from .accumulation import Accumulator, ShardStep
+from .loop import Step, forward_backward
+from .metrics import RunningMetrics
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+Parts = tuple[Accumulator, RunningMetrics, Step]
+
+
+def parts(run: "Trainer") -> Parts:
+    """What sums the gradients of an update, what sums losses and hits, and a training step."""
+    parameters, team = run.optimizer.parameters, run.team
+    if isinstance(team, Ranks):
+        from ..distributed.accumulation import SharedAccumulator
+        from ..distributed.metrics import SharedMetrics
+
+        shared = SharedAccumulator(run.model, parameters, run.loader, team)
+        return shared, SharedMetrics(run.loss, team), ShardStep(forward_backward)
+    accumulator = Accumulator(run.model, parameters, run.loader)
+    if run.device == "cpu":
+        return accumulator, RunningMetrics(run.loss), ShardStep(forward_backward)
+    from .cuda_graph import CapturedStep, DeviceMetrics
+
+    return accumulator, DeviceMetrics(run.loss), ShardStep(CapturedStep(forward_backward))
