@@ -34,7 +34,8 @@ class SharedAccumulator(Accumulator):
         self._inside: dict[int, tuple[Any, list[int]]] = {}
         self._layout: Any = None
         self._put: set[int] = set()
-        self._started, self._has_begun, self._images = 0, False, 0
+        self._started, self._has_begun = 0, False
+        self._busy: set[int] = set()  # the ranks that have computed a shard of this update
 
     @contextmanager
     def shard(self, first_image: int) -> Iterator[None]:
@@ -62,9 +63,9 @@ class SharedAccumulator(Accumulator):
                 parameter.add_grad(self._result(i).reshape(parameter.value.shape), copy=False)
         for i, buffer in enumerate(self.buffers(), len(self.parameters)):
             buffer[...] = self._result(i).reshape(buffer.shape)
-        if self._images < self.team.size:  # some process had nothing to draw random numbers for
+        if len(self._busy) < self.team.size:  # a process without images has drawn no numbers
             rng.set_state(self.team.first(rng.state))
-        self._weight, self._images = 0.0, 0
+        self._weight, self._busy = 0.0, set()
 
     def _begin_turn(self) -> None:
         """Once per turn, whether this process has images or not."""
@@ -78,7 +79,7 @@ class SharedAccumulator(Accumulator):
         self._ranks = [rank for rank, size in enumerate(sizes) if size]
         for rank in self._ranks:
             self._weight += sizes[rank] / self.shards.size
-        self._images += sum(sizes)
+        self._busy.update(self._ranks)
         is_last = self._turns + 1 == self.shards.turns_per_update
         self._scale = 1 / self._weight if is_last else None
         own = sizes[self.team.rank] if self.team.rank < len(sizes) else 0

@@ -1,0 +1,95 @@
+"""Several processes are bit-identical to one that accumulates as many shards."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn.distributed import Team
+
+from . import scenarios
+from .common import launch
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What teams of 1, 2, 3, 4 and 8 processes have computed."""
+    folder = tmp_path_factory.mktemp("ranks")
+    done = launch(8, "-m", "tests.distributed.scenarios", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads((folder / "found.json").read_text())
+
+
+@pytest.fixture
+def alone():
+    """A training in this process."""
+    join = scenarios.fitting.join
+    minicnn.use("reference")
+    yield lambda **options: json.loads(json.dumps(scenarios.train(Team(), **options)))
+    scenarios.fitting.join = join
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4, 8])
+def test_one_batch_among_all_ranks(ranks, found, alone):
+    """Weights, losses, accuracies and evaluations, with a last update of 5 images."""
+    expected = alone(batch_size=24 // ranks, accumulate=ranks)
+    assert found[f"of {ranks}"]["one batch"] == expected
+
+
+def test_the_bits_depend_on_the_shards_only(found, alone):
+    """Eight shards by 1, 2, 3, 4 and 8 ranks; other numbers of shards give other bits."""
+    expected = alone(batch_size=3, accumulate=8)
+    for ranks in (1, 2, 3, 4, 8):
+        assert found[f"of {ranks}"]["eight shards"] == expected
+    others = {found[f"of {ranks}"]["one batch"]["weights"] for ranks in (1, 2, 3, 4, 8)}
+    assert len(others) == 5
+
+
+def test_resumed_with_another_number_of_ranks(found, alone):
+    """Four ranks begin and two go on, with the four shards: nothing changes."""
+    resumed, expected = found["of_two 2"]["resumed"], alone(batch_size=6, accumulate=4)
+    assert resumed["weights"] == expected["weights"]
+    assert resumed["numbers"] == expected["numbers"]
+    assert resumed["losses"] == expected["losses"][3:]
+    assert found["of_two 2"]["written"] == [
+        "best.safetensors",
+        "config.toml",
+        "history.csv",
+        "last.safetensors",
+    ]
+
+
+def test_more_ranks_than_shards_divide_anew(found, alone):
+    """One process begins and two go on: the second epoch has two shards per update."""
+    more, whole = found["of_two 2"]["more"], alone()
+    assert [numbers[0] for numbers in more["numbers"]] == [n[0] for n in whole["numbers"]]
+    assert more["losses"] != whole["losses"][3:]
+    np.testing.assert_allclose(more["losses"], whole["losses"][3:], rtol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (
+            "lr",
+            "rank 1 on .* differs from rank 0: lr is 1.1, and 0.1 at rank 0; all ranks need",
+        ),
+        ("data", "rank 1 on .*: data is 'own data, 52 images, .*, and 'own data, 53 images"),
+        ("initial", "TrainingError: rank 1 on .* differs from rank 0: initial weights is"),
+        ("weights", "TrainingError: rank 1 has other weights than rank 0 after the same updates"),
+        (
+            "nan",
+            r"DivergedError: the loss is nan at step . \(epoch 1\): the input already holds one",
+        ),
+    ],
+)
+def test_all_ranks_raise_one_error(case, message, found):
+    assert re.search(message, found["of_two 2"][case])
+
+
+def test_sums_are_in_the_order_of_ranks(found):
+    """Bits, bytes sent, for arrays that do not divide; float32 and float64."""
+    for ranks in (2, 3, 4, 8):
+        assert found[f"of {ranks}"]["sums"] == {"float32": "equal", "float64": "equal"}
