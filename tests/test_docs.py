@@ -73,6 +73,9 @@ def commands():
 @pytest.mark.parametrize("line", list(commands()))
 def test_commands_exist(line):
     program, *arguments = shlex.split(line)
+    if program in ("mpirun", "srun"):  # what it starts stands behind its own options
+        start = next(i for i, word in enumerate(arguments) if word in ("minicnn", "python"))
+        program, *arguments = arguments[start:]
     program = program.removeprefix(".venv/bin/")
     check = {"minicnn": check_minicnn, "make": check_make, "python": check_python, "pip": check_pip}
     if program in check:
