@@ -19,7 +19,7 @@ from ..distributed.launch import Launch, found_launch
 from ..errors import MinicnnError
 from ..kernels import dispatch
 from ..layers import Network
-from .own import find_entry
+from .own import OF_FILE, find_entry
 
 # The order of the help; other commands come last.
 ORDER = (
@@ -159,6 +159,7 @@ def load_network(path: str | Path, device: str = "cpu", model: str | None = None
     model: `--model`, a network by name to make in place of the one that the file names.
     """
     network = cast(Network, weights.load(path, name=model and find_entry(model).name))
+    network.recipe = network.recipe or OF_FILE
     network.to(device)
     return network
 

@@ -1,12 +1,15 @@
 """Networks of one's own on the command line: `my_net.py:make` names a function in a file.
 
-The file is executed, like a script, because the user names it; a checkpoint only holds the name,
-and nothing is executed on its behalf.
+`net.safetensors` names the network that a file describes, such as one from an ONNX file.
+
+The file of a function is executed, like a script, because the user names it; a checkpoint only
+holds the name, and nothing is executed on its behalf.
 """
 
 import difflib
 import importlib.util
 import inspect
+import math
 import re
 import sys
 import traceback
@@ -22,17 +25,24 @@ from ..data.transforms import Preprocess
 from ..layers import Network, Sequential, metadata
 from ..layers.init import skip_init
 from ..training.recipe import DEFAULTS
+from ..weights import safetensors
+from ..weights.description import describe, make, with_classes
 
+FILE = ".safetensors"
+# The recipe of a network that a file describes; it does not say on which images it is trained.
+OF_FILE = replace(DEFAULTS, data="images of its own")
 FORM = re.compile(r"(?P<file>.+\.py):(?P<function>\w+)")
 
 
 def find_entry(model: str, options: dict[str, Any] | None = None) -> registry.Entry:
-    """The network of that name; `FILE.py:FUNCTION` is registered first.
+    """The network of that name; `FILE.py:FUNCTION` and FILE.safetensors are registered first.
 
     options: with which the function is called once, for the recipe and the loss of its network.
     Raises ValueError for an unknown name, a file that cannot be executed, a function that does not
     exist, and one that returns no Network or Sequential.
     """
+    if model.endswith(FILE):
+        return _entry_in_file(model)
     if ".py" not in model:
         return registry.entry(model)
     match = FORM.fullmatch(model)
@@ -51,8 +61,37 @@ def find_entry(model: str, options: dict[str, Any] | None = None) -> registry.En
 
 def short_name(model: str) -> str:
     """The network's name in that of a folder: `nets/my_net.py:make` is my_net-make."""
+    if model.endswith(FILE):
+        return Path(model).stem
     match = FORM.fullmatch(model)
     return f"{Path(match['file']).stem}-{match['function']}" if match else model
+
+
+def _entry_in_file(path: str) -> registry.Entry:
+    """The network that a file describes, or the registered one that it names.
+
+    Raises ValueError for a file that names no network.
+    """
+    shapes, about = safetensors.read_header(path)
+    graph = safetensors.graph_in(path, about, sum(map(math.prod, shapes.values())))
+    if graph is None:
+        name = safetensors.name_in(path, about)
+        raise ValueError(f"{path} has weights of {name}: expected {name} --weights {path}")
+    layers = describe(graph)
+    assert layers is not None  # as it was made from one
+    *_, classes = graph.output_shape((1, *graph.input_shape))
+
+    def build(num_classes: int = classes) -> Network:
+        network = make(with_classes(layers, num_classes))
+        network.input_shape = graph.input_shape
+        found = network.output_shape((1, *network.input_shape))[-1]
+        if found != num_classes:
+            raise ValueError(f"{path}: its outputs are {found}, whatever num_classes is")
+        return network
+
+    preprocess = graph.preprocess or _preprocess(graph)
+    registry.register(path, {"default": replace(OF_FILE, preprocess=preprocess)})(build)
+    return registry.entry(path)
 
 
 def _preprocess(network: Network) -> Preprocess:

@@ -35,7 +35,7 @@ from .app import (
     parse_options,
 )
 from .options import with_options
-from .own import find_entry, short_name
+from .own import FILE, find_entry, short_name
 from .tables import show_evaluation
 from .train_options import TrainOptions
 
@@ -131,8 +131,9 @@ def network_and_data(options: Preparing, team: Team | None = None) -> tuple[Netw
     if "num_classes" in entry.options:
         arguments.setdefault("num_classes", len(sets.train.classes))
     network = registry.create(entry.name, seed=options.seed, **arguments)
-    if options.weights:
-        load_into(network, options.weights, report=console_report)
+    weights = options.weights or (options.model if options.model.endswith(FILE) else None)
+    if weights:
+        load_into(network, weights, report=console_report)
     if options.freeze:
         network.freeze(*options.freeze)
     network.recipe = entry.recipe(options.recipe, sets.train.name)

@@ -22,6 +22,7 @@ from .activation import (
     Softmax,
     Tanh,
 )
+from .affine import Affine
 from .branches import Concat, Residual
 from .conv import Conv2d
 from .conv_transpose import ConvTranspose2d
@@ -45,6 +46,7 @@ from .pool import (
     MaxPool2d,
     Subsample2d,
 )
+from .rearrange import Pad2d, Permute, Reshape
 from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Identity, PadShortcut
@@ -57,6 +59,7 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "Add",
     "AdaptiveMaxPool2d",
+    "Affine",
     "AuxiliaryNetwork",
     "AvgPool2d",
     "BatchNorm2d",
@@ -78,9 +81,12 @@ __all__ = [
     "Metadata",
     "Multiply",
     "Network",
+    "Pad2d",
     "PadShortcut",
     "Parameter",
+    "Permute",
     "ReLU",
+    "Reshape",
     "Residual",
     "Scale",
     "ScaledTanh",

@@ -1,4 +1,4 @@
-"""Multiplication by a constant."""
+"""Multiplication by a constant, and addition of one."""
 
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
@@ -7,17 +7,18 @@ from .layer import Layer
 
 
 class Scale(Layer):
-    """`y = factor * x` for any shape; the factor is a number, not trained."""
+    """`y = factor * x + shift` for any shape; both are numbers that are not trained."""
 
-    def __init__(self, factor: float):
-        self.factor = float(factor)
+    def __init__(self, factor: float, shift: float = 0.0):
+        self.factor, self.shift = float(factor), float(shift)
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         self.save_for_backward(x.shape)
-        return F.activate(x * x.dtype.type(self.factor), None, out=out)
+        y = x * x.dtype.type(self.factor)
+        return F.activate(y + y.dtype.type(self.shift) if self.shift else y, None, out=out)
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
         (shape,) = self.pop_saved()

@@ -22,9 +22,10 @@ from ..data.transforms import Preprocess
 from ..device import to_host
 from ..errors import CheckpointError, DataError
 from ..files import replacing
-from ..layers import Layer, Network
+from ..layers import Graph, Layer, Network
 from ..layers.init import skip_init
 from .checks import check_weights
+from .description import build, describe
 from .torch_pickle import numbers
 from .torch_state import has_torch_layout, load_torch
 
@@ -158,7 +159,8 @@ def load(path: AnyPath, model: Layer | None = None, name: str | None = None) -> 
     tensors, metadata = read(path)
     found: dict[str, Any] = {}
     if model is None:
-        model = _make_model(path, metadata, name)
+        most = sum(array.size for array in tensors.values())
+        model = _make_model(path, metadata, name, most)
     elif isinstance(model, Network) and MODEL in metadata:
         found = described(path, metadata)
     state = model_tensors(tensors)
@@ -198,9 +200,10 @@ def is_torchs(model: Layer, state: Mapping[str, Any], metadata: Mapping[str, str
 def model_metadata(model: Layer) -> dict[str, str]:
     """The metadata that describes the model: name, options, classes, and how it was trained.
 
-    Empty for a network that `models.create` did not make.
+    Of a `Graph` also its layers. Empty for another network that `models.create` did not make.
     """
-    if not isinstance(model, Network) or not model.name:
+    graph = describe(model) if isinstance(model, Graph) else None
+    if not isinstance(model, Network) or not (model.name or graph):
         return {}
     about = {
         "name": model.name,
@@ -210,6 +213,8 @@ def model_metadata(model: Layer) -> dict[str, str]:
         "preprocess": preprocess_to_json(model.preprocess),
         "trained_on": model.trained_on,
     }
+    if graph:
+        about |= {"graph": graph, "input_shape": model.input_shape}
     return {MODEL: json.dumps(about)}
 
 
@@ -266,8 +271,39 @@ def current_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {RENAMED_OPTIONS.get(name, name): value for name, value in options.items()}
 
 
-def _make_model(path: AnyPath, metadata: Mapping[str, str], name: str | None) -> Layer:
+def graph_in(path: AnyPath, metadata: Mapping[str, str], most: int) -> Graph | None:
+    """The graph that a file describes, with weights still to be loaded; None if it has none.
+
+    most: the number of numbers in the file. Raises CheckpointError if the description is damaged.
+    """
+    try:
+        about = json.loads(metadata.get(MODEL, "{}"))
+        if not about.get("graph"):
+            return None
+        graph = build(about["graph"], most)
+        graph.name = about.get("name")
+        graph.input_shape = tuple(map(int, about.get("input_shape", ())))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its model cannot be made: {error}") from None
+    vars(graph).update(described(path, metadata))
+    return graph
+
+
+def name_in(path: AnyPath, metadata: Mapping[str, str]) -> str:
+    """The name of the network in a file. Raises CheckpointError if the file does not say it."""
+    try:
+        return str(json.loads(metadata[MODEL])["name"])
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(f"{path}: it does not say which model it belongs to") from None
+
+
+def _make_model(path: AnyPath, metadata: Mapping[str, str], name: str | None, most: int) -> Layer:
     """The network that the metadata describes, with weights still to be loaded."""
+    graph = graph_in(path, metadata, most) if name is None else None
+    if graph is not None:
+        return graph
     if MODEL not in metadata and name is None:
         raise CheckpointError(
             f"{path}: it does not say which model it belongs to; "

@@ -50,10 +50,12 @@ def _mask(record: Record, index: Index) -> tuple[list[Factor], str]:
 
 @explains(Scale, what="y")
 def scaled(record: Record, index: Index) -> Parts:
-    """x times the factor."""
+    """x times the factor, and the shift."""
+    layer = record.layer
+    shift = [term_of(number("shift", layer.shift))] if layer.shift else []
     return Parts(
-        "y = factor · x",
-        [term_of(number("factor", record.layer.factor), element("x", record.x, index))],
+        "y = factor · x + shift" if shift else "y = factor · x",
+        [term_of(number("factor", layer.factor), element("x", record.x, index)), *shift],
         Scale.forward,
         reads=box(record, "x", elements("x", record.x, *index)),
     )

@@ -1,0 +1,63 @@
+"""A factor and a bias per channel."""
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..kernels.types import Array, Shape
+from .checks import check_dtype, check_dy_shape
+from .layer import Layer
+from .parameter import Parameter
+
+
+class Affine(Layer):
+    """`y = x * w[c] + b[c]` with one factor and one bias per channel, the last axis of x.
+
+        dx = dy * w[c]
+        dw[c] = sum of dy * x, db[c] = sum of dy, over all places of the channel
+
+    It is what batch norm does after the normalization, and Caffe's Scale layer.
+    Parameters: `weight` and `bias`, `(channels,)` each, 1 and 0 at first.
+    scale, bias: False for a layer without the factor, or without the bias.
+    """
+
+    def __init__(self, channels: int, scale: bool = True, bias: bool = True):
+        if not isinstance(channels, (int, np.integer)) or channels < 1:
+            raise ValueError(f"Affine: channels={channels!r}: expected an integer >= 1")
+        if not (scale or bias):
+            raise ValueError("Affine: scale=False, bias=False: expected at least one of them")
+        self.channels, self.scale = channels, bool(scale)
+        self.weight = Parameter(np.ones(channels, np.float32)) if scale else None
+        self.bias = Parameter(np.zeros(channels, np.float32)) if bias else None
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape[-1] != self.channels:
+            raise ShapeError(
+                f"{self!r}: the input {shape} has {shape[-1]} channels; expected {self.channels}"
+            )
+        return shape
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        self.output_shape(x.shape)
+        check_dtype(self, x, self.weight or self.bias)  # type: ignore[arg-type]
+        y = x * self.weight.value if self.weight else x
+        y = y + self.bias.value if self.bias else y
+        self.save_for_backward(x)
+        if out is None:
+            return y
+        out[...] = y
+        return out
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        (x,) = self.pop_saved()
+        check_dy_shape(self, dy, x.shape)
+        places = tuple(range(dy.ndim - 1))
+        if self.bias:
+            self.bias.add_grad(dy.sum(axis=places), copy=False)
+        if self.weight is None:
+            return dy
+        self.weight.add_grad((dy * x).sum(axis=places), copy=False)
+        return dy * self.weight.value
+
+    def initialize(self, weight: object = None, bias: object = None) -> "Affine":
+        """The factors stay 1 and the biases 0: initializers are for convolutions."""
+        return self

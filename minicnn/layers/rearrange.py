@@ -1,0 +1,108 @@
+"""Layers that move numbers to other places: `Reshape`, `Permute` and `Pad2d`."""
+
+import math
+
+from ..errors import ShapeError
+from ..kernels import functional as F
+from ..kernels.geometry import padding_pairs
+from ..kernels.types import Array, Padding, Shape
+from .checks import check_dy_shape, check_images
+from .layer import Layer
+
+
+class Reshape(Layer):
+    """`(N, ...)` -> `(N, *shape)`, in the order of memory.
+
+    shape: sizes without the batch. `Flatten` is `Reshape` to one axis.
+    Raises ShapeError if the number of values differs.
+    """
+
+    def __init__(self, *shape: int):
+        self.shape = tuple(int(n) for n in shape)
+        if not shape or min(self.shape) < 1:
+            raise ValueError(f"Reshape: shape={shape}: expected sizes of at least 1")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if math.prod(shape[1:]) != math.prod(self.shape):
+            raise ShapeError(f"{self!r}: the input {shape} has another number of values")
+        return (shape[0], *self.shape)
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        shape = self.output_shape(x.shape)
+        self.save_for_backward(x.shape)
+        return F.activate(x.reshape(shape), None, out=out)
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        (shape,) = self.pop_saved()
+        check_dy_shape(self, dy, self.output_shape(shape))
+        return dy.reshape(shape)
+
+    def __repr__(self) -> str:
+        return f"Reshape({', '.join(map(str, self.shape))})"
+
+
+class Permute(Layer):
+    """The axes in another order: axis i of y is axis `axes[i]` of x. Axis 0 is the batch.
+
+    `Permute(0, 3, 1, 2)` makes channels the first axis. Raises ShapeError for an x with another
+    number of axes.
+    """
+
+    def __init__(self, *axes: int):
+        self.axes = tuple(int(i) for i in axes)
+        if sorted(axes) != list(range(len(axes))) or self.axes[:1] != (0,):
+            raise ValueError(f"Permute: axes={axes}: expected 0, and then the others in any order")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != len(self.axes):
+            raise ShapeError(
+                f"{self!r}: the input has shape {shape}; expected {len(self.axes)} axes"
+            )
+        return tuple(shape[i] for i in self.axes)
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        y = F.empty(x, self.output_shape(x.shape)) if out is None else out
+        y[...] = x.transpose(self.axes)
+        self.save_for_backward(x.shape)
+        return y
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        (shape,) = self.pop_saved()
+        check_dy_shape(self, dy, self.output_shape(shape))
+        dx = F.empty(dy, shape)
+        dx.transpose(self.axes)[...] = dy
+        return dx
+
+    def __repr__(self) -> str:
+        return f"Permute({', '.join(map(str, self.axes))})"
+
+
+class Pad2d(Layer):
+    """`(N, H, W, C)` with a frame of a constant: zeros, or `value`.
+
+    padding: an int, a pair, or `((top, bottom), (left, right))`, in pixels. `Conv2d` pads itself.
+    """
+
+    def __init__(self, padding: Padding, value: float = 0.0):
+        self.padding, self.value = padding_pairs(padding), float(value)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        check_images(self, shape)
+        height, width = (n + sum(p) for n, p in zip(shape[1:3], self.padding, strict=True))
+        return shape[0], height, width, shape[3]
+
+    def _inside(self, a: Array) -> Array:
+        (top, bottom), (left, right) = self.padding
+        return a[:, top : a.shape[1] - bottom, left : a.shape[2] - right]
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        y = F.empty(x, self.output_shape(x.shape)) if out is None else out
+        y[...] = self.value
+        self._inside(y)[...] = x
+        self.save_for_backward(y.shape)
+        return y
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        (shape,) = self.pop_saved()
+        check_dy_shape(self, dy, shape)
+        return self._inside(dy)
