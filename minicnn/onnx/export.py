@@ -11,7 +11,7 @@ from ..kernels.types import Shape
 from ..layers import Layer, metadata
 from ..weights.checks import check_weights
 from . import export_rules  # noqa: F401 - registers the rules
-from .export_ends import LAYOUTS, PIXELS, as_images, check_preprocess, normalized, probabilities
+from .export_ends import LAYOUTS, PIXELS, check_preprocess, normalized, probabilities
 from .export_graph import INPUT, GraphWriter, Value
 from .export_metadata import properties
 from .export_proto import Ends, model_proto
@@ -63,15 +63,16 @@ def to_onnx(
     graph = GraphWriter(opset, fold_batch_norm)
     preprocess = check_preprocess(model, shape) if with_preprocessing else None
     taken = preprocess.decode.shape if preprocess else shape
-    x = Value(INPUT, (batch or 1, *taken), kind=with_preprocessing or "float32")
-    y = as_images(x, input_layout, graph)
+    kind, last = with_preprocessing or "float32", input_layout == "NHWC"
+    x = Value(INPUT, (batch or 1, *taken), kind=kind, channels_last=last)
+    y = graph.transposed(x, channels_last=False)
     if preprocess:
         y = normalized(y, preprocess, graph)
     y = graph.in_order(graph.call(model, y, ""))
     if softmax:
         y = probabilities(model, y, graph)
     y = graph.finish(y)
-    ends = Ends(x, input_layout == "NHWC", y, batch)
+    ends = Ends(x, y, batch)
     proto = model_proto(onnx, graph, ends, properties(model, shape, bool(preprocess)))
     _write(proto, path)
     return proto

@@ -36,11 +36,6 @@ def check_preprocess(model: Layer, shape: Shape) -> Preprocess:
     return found.for_input(shape)
 
 
-def as_images(x: Value, layout: str, graph: GraphWriter) -> Value:
-    """The input in the layout of the graph. In NHWC it is transposed first."""
-    return graph.add("Transpose", x, shape=x.shape, perm=[0, 3, 1, 2]) if layout == "NHWC" else x
-
-
 def normalized(x: Value, preprocess: Preprocess, graph: GraphWriter) -> Value:
     """Pixels of 0 to 255 as `Preprocess` normalizes them: cropped, framed in black, y = a x - b."""
     if x.kind != "float32":

@@ -31,12 +31,14 @@ class Value:
     maps: the (H, W, C) of flattened maps. Their features are in the order channel, row, column in
         the graph, and in the order row, column, channel in minicnn. Empty where the two agree.
     kind: the type of its elements.
+    channels_last: images are `(N, H, W, C)` in the graph, too.
     """
 
     name: str
     shape: Shape
     maps: Shape = ()
     kind: str = "float32"
+    channels_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,13 +174,14 @@ class GraphWriter:
         *inputs: Any,
         shape: Shape | None = None,
         kind: str | None = None,
+        channels_last: bool | None = None,
         **attributes: Any,
     ) -> Value:
         """Add a node, and return its output.
 
         inputs: values, names of constants, arrays and numbers; None for an optional one that is
             absent. Arrays with one number per channel must be given as `per_channel(array, x)`.
-        shape, kind: those of the output in minicnn; by default those of the first input.
+        shape, kind, channels_last: those of the output; by default those of the first input.
         attributes: those of the operator.
         """
         first = next((value for value in inputs if isinstance(value, Value)), None)
@@ -188,7 +191,8 @@ class GraphWriter:
         names = tuple(self._input(name, i, value) for i, value in enumerate(inputs))
         output = _unused(self._tensor_names, name, operator)
         self.nodes.append(Node(operator, name, names, output, attributes))
-        y = replace(first, name=output, kind=kind or first.kind)
+        last = first.channels_last if channels_last is None else channels_last
+        y = replace(first, name=output, kind=kind or first.kind, channels_last=last)
         if shape is not None:
             y = replace(y, shape=tuple(shape), maps=())
         self.values[output] = y
@@ -212,6 +216,13 @@ class GraphWriter:
         height, width, channels = x.maps
         places = np.arange(prod(x.maps)).reshape(channels, height, width).transpose(1, 2, 0)
         return self.add("Gather", x, places.ravel(), shape=x.shape, axis=1)
+
+    def transposed(self, x: Value, channels_last: bool) -> Value:
+        """Images as `(N, H, W, C)`, or as (N, C, H, W), in the graph. Other arrays stay."""
+        if len(x.shape) != 4 or x.channels_last == channels_last:
+            return x
+        axes = [0, 2, 3, 1] if channels_last else [0, 3, 1, 2]
+        return self.add("Transpose", x, channels_last=channels_last, perm=axes)
 
     def finish(self, y: Value) -> Value:
         """Give the graph's output its name."""

@@ -18,11 +18,10 @@ LIMIT = 2**31 - 1  # bytes in a protobuf message
 class Ends:
     """The input and the output of a graph.
 
-    nhwc: the input is `(N, H, W, C)`. batch: the number of images; None leaves it open.
+    batch: the number of images; None leaves it open.
     """
 
     input: Value
-    nhwc: bool
     output: Value
     batch: int | None
 
@@ -40,15 +39,15 @@ def model_proto(onnx: Any, graph: GraphWriter, ends: Ends, properties: Mapping[s
         )
     helper = onnx.helper
 
-    def about(value: Value, nhwc: bool = False) -> Any:
-        dims = _dims(value.shape, ends.batch, nhwc)
+    def about(value: Value) -> Any:
+        dims = (ends.batch or BATCH, *_sizes(value))
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(value.kind))
         return helper.make_tensor_value_info(value.name, kind, dims)
 
     proto = helper.make_graph(
         [_node(helper, node) for node in graph.nodes],
         properties["network"],
-        [about(ends.input, ends.nhwc)],
+        [about(ends.input)],
         [about(ends.output)],
         [onnx.numpy_helper.from_array(a, name) for name, a in graph.constants.items()],
         value_info=[about(value) for value in graph.values.values()],
@@ -70,11 +69,12 @@ def model_proto(onnx: Any, graph: GraphWriter, ends: Ends, properties: Mapping[s
     return model
 
 
-def _dims(shape: Shape, batch: int | None, nhwc: bool) -> tuple[Any, ...]:
-    """The dimensions in ONNX: `(N, H, W, C)` is (N, C, H, W) there, unless `nhwc`."""
-    images = len(shape) == 4 and not nhwc
-    rest = (shape[3], shape[1], shape[2]) if images else shape[1:]
-    return (batch or BATCH, *rest)
+def _sizes(value: Value) -> Shape:
+    """The sizes of the axes in the graph, without the batch."""
+    if len(value.shape) != 4 or value.channels_last:
+        return value.shape[1:]
+    _, height, width, channels = value.shape
+    return channels, height, width
 
 
 def _node(helper: Any, node: Node) -> Any:

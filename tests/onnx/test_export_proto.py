@@ -24,6 +24,6 @@ def test_a_graph_that_is_not_valid(operator, shape, found):
     graph = GraphWriter()
     x = Value(INPUT, (1, 3))
     y = graph.add("Relu", graph.add(operator, x, shape=shape))
-    ends = Ends(x, False, graph.finish(y), None)
+    ends = Ends(x, graph.finish(y), None)
     with pytest.raises(ValueError, match=f"^the exported graph is not valid: .*{found}"):
         model_proto(onnx, graph, ends, {"network": "net"})

@@ -181,7 +181,6 @@ CASES |= {
     "prelu_flattened": ((2, 3, 3), lambda: L.Sequential(L.Flatten(), L.PReLU(18))),
     "softmax": ((2, 3, 3), lambda: L.Sequential(L.Scale(4), L.Softmax())),
     "softmax_flattened": ((2, 3, 3), lambda: L.Sequential(L.Flatten(), L.Softmax())),
-    "identity": ((2, 3, 3), lambda: L.Concat(L.Identity(), L.ReLU())),
     "group_norm": ((4, 5, 6), lambda: L.GroupNorm(3, 6, eps=1e-2)),
     "instance_norm": ((4, 5, 3), lambda: L.GroupNorm(3, 3)),
     "group_norm_flattened": ((2, 3, 2), lambda: L.Sequential(L.Flatten(), L.GroupNorm(2, 12))),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from ...kernels.reference.activation import AMPLITUDE, SLOPE
-from ...layers import Activation, Dropout, Identity, PReLU, Scale, Softmax
+from ...layers import Activation, PReLU, Scale, Softmax
 from ..export_graph import GraphWriter, Value, channel_axis, per_channel, rule
 
 
@@ -97,9 +97,3 @@ def softmax(layer: Softmax, x: Value, graph: GraphWriter) -> Value:
 def scale(layer: Scale, x: Value, graph: GraphWriter) -> Value:
     """Mul."""
     return graph.add("Mul", x, layer.factor)
-
-
-@rule(Dropout, Identity, any_order=True)
-def nothing(layer: Dropout | Identity, x: Value, graph: GraphWriter) -> Value:
-    """Left out."""
-    return x

@@ -56,14 +56,9 @@ def layer_norm(layer: LayerNorm, x: Value, graph: GraphWriter) -> Value:
             f"{graph.place}: opset={graph.opset}: LayerNorm needs at least opset 17, which has it"
         )
     weight, bias = (graph.constant(n, getattr(layer, n).value) for n in ("weight", "bias"))
-    constants: dict[str, Any] = {"axis": -1, "epsilon": layer.eps}
-    if len(x.shape) != 4:
-        return graph.add("LayerNormalization", x, weight, bias, **constants)
-    n, h, w, c = x.shape
-    turned = (n, w, c, h)  # in the graph (N, H, W, C)
-    y = graph.add("Transpose", x, shape=turned, perm=[0, 2, 3, 1])
-    y = graph.add("LayerNormalization", y, weight, bias, **constants)
-    return graph.add("Transpose", y, shape=x.shape, perm=[0, 3, 1, 2])
+    x = graph.transposed(x, channels_last=True)
+    y = graph.add("LayerNormalization", x, weight, bias, axis=-1, epsilon=layer.eps)
+    return graph.transposed(y, channels_last=False)
 
 
 @rule(LocalResponseNorm)

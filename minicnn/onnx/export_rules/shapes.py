@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from ...layers import Flatten, Identity, PadShortcut
+from ...layers import Dropout, Flatten, Identity, PadShortcut
 from ..export_graph import GraphWriter, Value, rule
 
 
-@rule(Identity, any_order=True)
-def identity(layer: Identity, x: Value, graph: GraphWriter) -> Value:
-    """Nothing: what reads y reads x."""
+@rule(Dropout, Identity, any_order=True)
+def nothing(layer: Dropout | Identity, x: Value, graph: GraphWriter) -> Value:
+    """What reads y reads x."""
     return x
 
 

@@ -1,5 +1,7 @@
 """Upsampling."""
 
+from typing import Any
+
 import numpy as np
 
 from ...kernels.reference.upsample import source_weights
@@ -19,7 +21,7 @@ def upsample(layer: Upsample, x: Value, graph: GraphWriter) -> Value:
         kind = nearest if layer.mode == "nearest" else {"mode": "linear"}
         positions = "asymmetric" if layer.mode == "nearest" else "half_pixel"
         factors = graph.constant("scales", np.array([1, 1, *scales], np.float32))
-        options = {**kind, "coordinate_transformation_mode": positions}
+        options: dict[str, Any] = {**kind, "coordinate_transformation_mode": positions}
         return graph.add("Resize", x, None, factors, shape=shape, **options)
     rows, columns = (
         source_weights(np.zeros(1), size, count, layer.mode, layer.scale and scale)
