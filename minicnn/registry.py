@@ -34,12 +34,26 @@ class TorchForm:
 
 
 @dataclass(frozen=True)
+class CaffeForm:
+    """How a network appears in Caffe's files.
+
+    names: from the dotted name of a layer to the name of Caffe's layer.
+    variants: options with which the network is that of the files; the first that fits is taken.
+    mean: the gray levels, of R, G and B, that were subtracted from the images of those files.
+    """
+
+    names: Callable[[str], str] = str
+    variants: tuple[Mapping[str, Any], ...] = ({},)
+    mean: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
 class Entry:
     """One registered network.
 
     build: its constructor. recipes: `training.Recipe`s by name, at least "default".
     loss: the loss it is trained with; None means softmax cross-entropy.
-    torch: how it appears in torch's checkpoints; None if nobody wrote any.
+    torch, caffe: how it appears in torch's checkpoints and in Caffe's; None if nobody wrote any.
     """
 
     name: str
@@ -47,6 +61,7 @@ class Entry:
     recipes: Mapping[str, Any]
     loss: Any = None
     torch: TorchForm | None = None
+    caffe: CaffeForm | None = None
 
     def recipe(self, name: str | None = None, data: str | None = None) -> Any:
         """The recipe `name`. Without a name: the recipe for the data set `data`, or "default".
@@ -71,6 +86,10 @@ class Entry:
         """The names of the constructor's arguments."""
         return list(inspect.signature(self.build).parameters)
 
+    def default(self, option: str) -> Any:
+        """The default of one of these arguments."""
+        return inspect.signature(self.build).parameters[option].default
+
     @property
     def summary(self) -> str:
         """The first line of the constructor's docstring."""
@@ -85,6 +104,7 @@ def register(
     recipes: Mapping[str, Any],
     loss: Any = None,
     torch: TorchForm | None = None,
+    caffe: CaffeForm | None = None,
 ) -> Callable[[Build], Build]:
     """Decorate a constructor so that `create(name)` finds it; the arguments are those of `Entry`.
 
@@ -96,7 +116,7 @@ def register(
     def decorate(build: Build) -> Build:
         if "default" not in recipes:
             raise ValueError(f"{name} has no recipe named 'default'; it has {list(recipes)}")
-        _entries[name] = Entry(name, build, recipes, loss, torch)
+        _entries[name] = Entry(name, build, recipes, loss, torch, caffe)
         return build
 
     return decorate

@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Any
 
 from minicnn import registry
+from minicnn.caffe import from_caffe
 from minicnn.layers import Network
 from minicnn.layers.init import skip_init
 from minicnn.onnx import to_onnx
@@ -68,6 +69,7 @@ __all__ = [
     "alexnet_2012",
     "create",
     "densenet",
+    "from_caffe",
     "googlenet",
     "inception_v4",
     "lenet",

@@ -13,6 +13,7 @@ convolutional neural networks", 2014 (arXiv:1404.5997).
 """
 
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -29,11 +30,11 @@ from minicnn.layers import (
     Sequential,
 )
 from minicnn.layers.init import gaussian
-from minicnn.registry import TorchForm, register
+from minicnn.registry import CaffeForm, TorchForm, register
 from minicnn.training import MultiStep, Recipe, StepDecay
 from minicnn.weights.torch_state import layer_renaming
 
-from .recipes import TORCHVISION, crop_and_flip, imagenet_input
+from .recipes import CAFFE_MEAN, TORCHVISION, crop_and_flip, imagenet_input
 
 
 def alexnet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Network:
@@ -41,19 +42,28 @@ def alexnet(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) 
     return _paper(num_classes, input_size, hidden, groups=1)
 
 
-def alexnet_two_gpu(num_classes: int = 1000, input_size: int = 227, hidden: int = 4096) -> Network:
-    """The paper's AlexNet: conv2, 4 and 5 read only the channels on their own GPU."""
-    return _paper(num_classes, input_size, hidden, groups=2)
+def alexnet_two_gpu(
+    num_classes: int = 1000, input_size: int = 227, hidden: int = 4096, caffe_lrn: bool = False
+) -> Network:
+    """The paper's AlexNet: conv2, 4 and 5 read only the channels on their own GPU.
+
+    caffe_lrn: True for Caffe's constants, alpha / 5 and k = 1, as in bvlc_alexnet.caffemodel.
+    """
+    return _paper(num_classes, input_size, hidden, groups=2, caffe_lrn=caffe_lrn)
 
 
-def _paper(num_classes: int, input_size: int, hidden: int, groups: int) -> Network:
+def _paper(
+    num_classes: int, input_size: int, hidden: int, groups: int, caffe_lrn: bool = False
+) -> Network:
     shape = (input_size, input_size, 3)
+    k = 1.0 if caffe_lrn else 2.0
+    lrn = partial(LocalResponseNorm, 5, alpha=1e-4, beta=0.75, k=k, alpha_div_n=caffe_lrn)
     features: dict[str, Any] = dict(
         conv1=Conv2d(3, 96, 11, stride=4, padding=conv1_padding(input_size), activation="relu"),
-        norm1=LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0),
+        norm1=lrn(),
         pool1=MaxPool2d(3, stride=2),
         conv2=Conv2d(96, 256, 5, padding=2, groups=groups, activation="relu"),
-        norm2=LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0),
+        norm2=lrn(),
         pool2=MaxPool2d(3, stride=2),
         conv3=Conv2d(256, 384, 3, padding=1, activation="relu"),
         conv4=Conv2d(384, 384, 3, padding=1, groups=groups, activation="relu"),
@@ -193,8 +203,14 @@ TORCH_NAMES = {
 }
 
 register("alexnet", {"default": PAPER, "paper": PAPER})(alexnet)
-register("alexnet_two_gpu", {"default": PAPER, "paper": PAPER})(alexnet_two_gpu)
-register("caffenet", {"default": CAFFENET, "paper": CAFFENET})(caffenet)
+register(
+    "alexnet_two_gpu",
+    {"default": PAPER, "paper": PAPER},
+    caffe=CaffeForm(variants=({"caffe_lrn": True}, {}), mean=CAFFE_MEAN),
+)(alexnet_two_gpu)
+register("caffenet", {"default": CAFFENET, "paper": CAFFENET}, caffe=CaffeForm(mean=CAFFE_MEAN))(
+    caffenet
+)
 register(
     "alexnet_torchvision",
     {"default": replace(TORCHVISION, lr=0.01)},

@@ -35,10 +35,11 @@ from minicnn.layers import (
     Sequential,
 )
 from minicnn.layers.init import caffe_xavier
-from minicnn.registry import TorchForm, register
+from minicnn.registry import CaffeForm, TorchForm, register
 from minicnn.training import AuxiliaryLoss, Polynomial, Recipe, StepDecay
 
-from .recipes import crop_and_flip, imagenet_input
+from . import caffe_names
+from .recipes import CAFFE_MEAN, crop_and_flip, imagenet_input
 
 # Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.
 INCEPTION = {
@@ -207,7 +208,12 @@ PAPER = replace(
 )
 
 LOSS = AuxiliaryLoss(0.3)
-register("googlenet", {"default": QUICK, "paper": PAPER}, loss=LOSS)(googlenet)
+register(
+    "googlenet",
+    {"default": QUICK, "paper": PAPER},
+    loss=LOSS,
+    caffe=CaffeForm(caffe_names.googlenet, ({"aux": True}, {"aux": False}), CAFFE_MEAN),
+)(googlenet)
 register("googlenet_bn", {"default": QUICK}, loss=LOSS)(googlenet_bn)
 # Those weights are from TensorFlow, where pixels run from -1 to 1.
 TORCH = TorchForm(str, replace(imagenet_input(224), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))

@@ -28,7 +28,7 @@ from minicnn.layers import (
     Subsample2d,
 )
 from minicnn.layers.init import caffe_xavier, he_normal, lecun_uniform
-from minicnn.registry import register
+from minicnn.registry import CaffeForm, register
 from minicnn.training import Cosine, InverseTimeDecay, MAPLoss, PiecewiseConstant, Recipe
 
 from .recipes import MNIST_MEAN, MNIST_STD
@@ -216,4 +216,4 @@ register("lenet5_sigmoid", {"default": LENET5_SIGMOID})(lenet5_sigmoid)
 register("lenet5_1998", {"default": LENET5_1998, "paper": LENET5_1998_PAPER}, loss=MAPLoss(j=0.1))(
     lenet5_1998
 )
-register("lenet_caffe", {"default": LENET_CAFFE})(lenet_caffe)
+register("lenet_caffe", {"default": LENET_CAFFE}, caffe=CaffeForm())(lenet_caffe)

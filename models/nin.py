@@ -17,10 +17,10 @@ from dataclasses import replace
 from minicnn.data import Preprocess
 from minicnn.layers import Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, Network
 from minicnn.layers.init import gaussian
-from minicnn.registry import register
+from minicnn.registry import CaffeForm, register
 from minicnn.training import Cosine, MultiStep, Recipe, StepDecay, WarmUp
 
-from .recipes import CIFAR10_INPUT, MNIST_MEAN, MNIST_STD, crop_and_flip, imagenet_input
+from .recipes import CAFFE_MEAN, CIFAR10_INPUT, MNIST_MEAN, MNIST_STD, crop_and_flip, imagenet_input
 
 
 def nin_cifar10(num_classes: int = 10) -> Network:
@@ -155,13 +155,21 @@ IMAGENET = Recipe(
     bias_decay=0.0,
 )
 
+
+def caffe_names(name: str) -> str:
+    """The last three layers of the model zoo's file have their widths in their names."""
+    return f"{name}-1024" if name in ("conv4", "cccp7", "cccp8") else name
+
+
 CIFAR_RECIPES = {
     "default": CIFAR,
     "paper": CIFAR,
     "augmented": CIFAR_AUGMENTED,
     "short": CIFAR_SHORT,
 }
-register("nin_cifar10", CIFAR_RECIPES)(nin_cifar10)
-register("nin_cifar100", CIFAR_RECIPES)(nin_cifar100)
-register("nin_mnist", {"default": MNIST})(nin_mnist)
-register("nin_imagenet", {"default": IMAGENET})(nin_imagenet)
+register("nin_cifar10", CIFAR_RECIPES, caffe=CaffeForm())(nin_cifar10)
+register("nin_cifar100", CIFAR_RECIPES, caffe=CaffeForm())(nin_cifar100)
+register("nin_mnist", {"default": MNIST}, caffe=CaffeForm())(nin_mnist)
+register("nin_imagenet", {"default": IMAGENET}, caffe=CaffeForm(caffe_names, mean=CAFFE_MEAN))(
+    nin_imagenet
+)

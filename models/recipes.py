@@ -9,6 +9,9 @@ from minicnn.training import MultiStep, Recipe, StepDecay
 # Channel statistics as torchvision uses them. The papers subtract only the mean.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+# The gray levels of R, G and B that Caffe's models of ImageNet subtract; VGG's authors' are exact.
+CAFFE_MEAN, VGG_MEAN = (123.0, 117.0, 104.0), (123.68, 116.779, 103.939)
+
 # Mean and standard deviation of the training pixels, where full brightness is 1.
 MNIST_MEAN, MNIST_STD = 0.1307, 0.3081
 CIFAR10_INPUT = Preprocess(

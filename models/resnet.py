@@ -31,9 +31,10 @@ from minicnn.layers import (
     Sequential,
 )
 from minicnn.layers.init import he_normal
-from minicnn.registry import TorchForm, register
+from minicnn.registry import CaffeForm, TorchForm, register
 from minicnn.training import Cosine, MultiStep, WarmUp
 
+from . import caffe_names
 from .recipes import (
     CIFAR,
     CIFAR10_INPUT,
@@ -72,19 +73,47 @@ def resnet152(num_classes: int = 1000, input_size: int = 224, option: str = "B")
     return _imagenet(Bottleneck, (3, 8, 36, 3), num_classes, input_size, option=option)
 
 
-def resnet50_v1(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
-    """ResNet-50: bottlenecks, stride in the first 1x1 (the paper)."""
-    return _imagenet(Bottleneck, (3, 4, 6, 3), num_classes, input_size, option=option, v1=True)
+def resnet50_v1(
+    num_classes: int = 1000, input_size: int = 224, option: str = "B", caffe_pool: bool = False
+) -> Network:
+    """ResNet-50: bottlenecks, stride in the first 1x1 (the paper).
+
+    caffe_pool: True for pool1 without padding, as in the authors' .caffemodel.
+    """
+    return _v1((3, 4, 6, 3), num_classes, input_size, option, caffe_pool)
 
 
-def resnet101_v1(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
-    """ResNet-101: bottlenecks, stride in the first 1x1 (the paper)."""
-    return _imagenet(Bottleneck, (3, 4, 23, 3), num_classes, input_size, option=option, v1=True)
+def resnet101_v1(
+    num_classes: int = 1000, input_size: int = 224, option: str = "B", caffe_pool: bool = False
+) -> Network:
+    """ResNet-101: bottlenecks, stride in the first 1x1 (the paper).
+
+    caffe_pool: True for pool1 without padding, as in the authors' .caffemodel.
+    """
+    return _v1((3, 4, 23, 3), num_classes, input_size, option, caffe_pool)
 
 
-def resnet152_v1(num_classes: int = 1000, input_size: int = 224, option: str = "B") -> Network:
-    """ResNet-152: bottlenecks, stride in the first 1x1 (the paper)."""
-    return _imagenet(Bottleneck, (3, 8, 36, 3), num_classes, input_size, option=option, v1=True)
+def resnet152_v1(
+    num_classes: int = 1000, input_size: int = 224, option: str = "B", caffe_pool: bool = False
+) -> Network:
+    """ResNet-152: bottlenecks, stride in the first 1x1 (the paper).
+
+    caffe_pool: True for pool1 without padding, as in the authors' .caffemodel.
+    """
+    return _v1((3, 8, 36, 3), num_classes, input_size, option, caffe_pool)
+
+
+def _v1(
+    counts: tuple[int, int, int, int],
+    num_classes: int,
+    input_size: int,
+    option: str,
+    caffe_pool: bool,
+) -> Network:
+    net = _imagenet(Bottleneck, counts, num_classes, input_size, option=option, v1=True)
+    if caffe_pool:  # its windows start one pixel later than those with padding
+        net["pool1"] = MaxPool2d(3, stride=2, ceil_mode=True)
+    return net
 
 
 def _imagenet(
@@ -305,9 +334,11 @@ register("resnet50", IMAGENET, torch=TORCH)(resnet50)
 register("resnet101", IMAGENET, torch=TORCH)(resnet101)
 register("resnet152", IMAGENET, torch=TORCH)(resnet152)
 
-register("resnet50_v1", {"default": PAPER, "paper": PAPER})(resnet50_v1)
-register("resnet101_v1", {"default": PAPER, "paper": PAPER})(resnet101_v1)
-register("resnet152_v1", {"default": PAPER, "paper": PAPER})(resnet152_v1)
+V1 = {"default": PAPER, "paper": PAPER}
+CAFFE_POOLS: tuple[dict[str, bool], ...] = ({"caffe_pool": True}, {})
+register("resnet50_v1", V1, caffe=CaffeForm(caffe_names.resnet(False), CAFFE_POOLS))(resnet50_v1)
+register("resnet101_v1", V1, caffe=CaffeForm(caffe_names.resnet(True), CAFFE_POOLS))(resnet101_v1)
+register("resnet152_v1", V1, caffe=CaffeForm(caffe_names.resnet(True), CAFFE_POOLS))(resnet152_v1)
 
 CIFAR10 = {"default": CIFAR, "paper": CIFAR, "fb": CIFAR_FB, "short": CIFAR_SHORT}
 # akamaster's and its relatives: the statistics of ImageNet, and shortcuts padded on both sides.

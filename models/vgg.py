@@ -28,11 +28,11 @@ from minicnn.layers import (
     Network,
 )
 from minicnn.layers.init import glorot_uniform
-from minicnn.registry import TorchForm, register
+from minicnn.registry import CaffeForm, TorchForm, register
 from minicnn.training import MultiStep, Recipe
 from minicnn.weights.torch_state import layer_renaming
 
-from .recipes import TORCHVISION, imagenet_input
+from .recipes import TORCHVISION, VGG_MEAN, imagenet_input
 
 # Table 1, one word per stage. 3 is a 3x3 convolution, 1 a 1x1 convolution, N is LRN; every stage
 # ends with a 2x2 max pooling.
@@ -160,13 +160,14 @@ def torch_form(configuration: str, batch_norm: bool = False) -> TorchForm:
 
 
 RECIPES = {"default": PAPER, "paper": PAPER}
-register("vgg11", RECIPES, torch=torch_form(A))(vgg11)
+CAFFE = CaffeForm(mean=VGG_MEAN)
+register("vgg11", RECIPES, torch=torch_form(A), caffe=CAFFE)(vgg11)
 register("vgg11_bn", RECIPES, torch=torch_form(A, batch_norm=True))(vgg11_bn)
 register("vgg11_lrn", RECIPES)(vgg11_lrn)
-register("vgg13", RECIPES, torch=torch_form(B))(vgg13)
+register("vgg13", RECIPES, torch=torch_form(B), caffe=CAFFE)(vgg13)
 register("vgg13_bn", RECIPES, torch=torch_form(B, batch_norm=True))(vgg13_bn)
-register("vgg16_c", RECIPES)(vgg16_c)
-register("vgg16", RECIPES, torch=torch_form(D))(vgg16)
+register("vgg16_c", RECIPES, caffe=CAFFE)(vgg16_c)
+register("vgg16", RECIPES, torch=torch_form(D), caffe=CAFFE)(vgg16)
 register("vgg16_bn", RECIPES, torch=torch_form(D, batch_norm=True))(vgg16_bn)
-register("vgg19", RECIPES, torch=torch_form(E))(vgg19)
+register("vgg19", RECIPES, torch=torch_form(E), caffe=CAFFE)(vgg19)
 register("vgg19_bn", RECIPES, torch=torch_form(E, batch_norm=True))(vgg19_bn)

@@ -23,7 +23,7 @@ from minicnn.layers import (
     Sequential,
 )
 from minicnn.layers.init import gaussian
-from minicnn.registry import register
+from minicnn.registry import CaffeForm, register
 from minicnn.training import MultiStep, Recipe
 from minicnn.training.callbacks import RescaleFilters
 
@@ -87,5 +87,5 @@ PAPER = Recipe(
     callbacks=(RescaleFilters(0.1),),
 )
 
-register("zfnet", {"default": PAPER, "paper": PAPER})(zfnet)
-register("zfnet_wide", {"default": PAPER, "paper": PAPER})(zfnet_wide)
+register("zfnet", {"default": PAPER, "paper": PAPER}, caffe=CaffeForm())(zfnet)
+register("zfnet_wide", {"default": PAPER, "paper": PAPER}, caffe=CaffeForm())(zfnet_wide)

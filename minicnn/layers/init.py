@@ -32,6 +32,11 @@ def skip_init() -> AbstractContextManager[None]:
     return _state.changed(skip=True)
 
 
+def is_skipped() -> bool:
+    """True within `skip_init`."""
+    return bool(_state.skip)
+
+
 def _scaled(draw: Callable, scale: Callable) -> Initializer:
     """Draw numbers with `draw(generator, shape)`, and multiply by `scale(fan_in, fan_out)`."""
 

@@ -11,7 +11,7 @@ from ..device import copy_into, to_device, validate_device
 from ..errors import CheckpointError
 from ..kernels.types import Array
 from ..rng import generator
-from .init import Initializer
+from .init import Initializer, is_skipped
 from .parameter import Parameter, are_frozen
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class Tree:
         for name, parameter in vars(self).items():
             if not isinstance(parameter, Parameter):
                 continue
-            if name == "weight" and weight is not None:
+            if name == "weight" and weight is not None and not is_skipped():
                 fans = parameter.fan_in, parameter.fan_out
                 copy_into(parameter.value, weight(parameter.value.shape, *fans, generator()))
             elif name == "bias" and bias is not None:

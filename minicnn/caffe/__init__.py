@@ -1,0 +1,6 @@
+"""Networks of Caffe (Jia et al. 2014), read and written without Caffe."""
+
+from .load import from_caffe
+from .preprocessing import read_mean
+
+__all__ = ["from_caffe", "read_mean"]

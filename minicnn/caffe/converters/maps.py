@@ -1,0 +1,103 @@
+"""Layers on maps: convolution, pooling, local response normalization."""
+
+from typing import Any
+
+from ...kernels.geometry import output_size
+from ...kernels.types import Pair
+from ...layers import AvgPool2d, Conv2d, Layer, LocalResponseNorm, MaxPool2d
+from ..builder import Blob, Builder, put
+from ..net import CaffeLayer
+from ..order import channels, index, is_plain
+from .common import check_axis, maps, pair_of, weights_of
+
+
+def convolution(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
+    """Convolution: weights (C_out, C_in / groups, kH, kW) become (kH, kW, C_in / groups, C_out)."""
+    x, p = maps(bottoms), layer.parameters("convolution_param")
+    check_axis(p, x)
+    kernel = pair_of(p, "kernel_size", "kernel", None)
+    groups, has_bias = p.get("group", 1), p.get("bias_term", True)
+    outputs = p.get("num_output", 0)
+    if groups < 1 or x.channels % groups:
+        raise ValueError(
+            f"group is {groups}; it must divide the {x.channels} channels of its input"
+        )
+    weight, *bias = weights_of(
+        layer, (outputs, x.channels // groups, *kernel), *[(outputs,)] * has_bias
+    )
+    if groups > 1 and not is_plain(x.order):
+        raise ValueError('it reads BGR in groups: give channels="rgb", and images as BGR')
+    made = Conv2d(
+        x.channels,
+        outputs,
+        kernel,
+        pair_of(p, "stride", "stride", 1),
+        pair_of(p, "pad", "pad", 0),
+        pair_of(p, "dilation", "dilation", 1),
+        groups,
+        has_bias,
+    )
+
+    def fill(target: Any) -> None:
+        array = weight.array()
+        array = array if is_plain(x.order) else array[:, index(x.order)]
+        put(target.weight, array.transpose(2, 3, 1, 0))
+        if has_bias and target.bias is not None:
+            put(target.bias, bias[0].array())
+
+    return [builder.add(layer, made, x, order=channels(outputs), fill=fill)]
+
+
+def pooling(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
+    """Pooling: the number of windows is rounded up; a mean counts the padding, not what is beyond.
+
+    o = ceil((i + 2 pad - k) / s) + 1, less one if the last window starts beyond i + pad.
+    """
+    x, p = maps(bottoms), layer.parameters("pooling_param")
+    method, size = p.get("pool", "MAX"), (x.shape[0], x.shape[1])
+    if method not in ("MAX", "AVE"):
+        raise ValueError(f"its method is {method}; known are MAX and AVE")
+    stride, pad = pair_of(p, "stride", "stride", 1), pair_of(p, "pad", "pad", 0)
+    if p.get("global_pooling", False):
+        if pad != (0, 0) or stride != (1, 1):
+            raise ValueError("global_pooling is true; expected a stride of 1 and no padding")
+        kernel = size
+    else:
+        kernel = pair_of(p, "kernel_size", "kernel", None)
+    ceil = _rounds_up(layer, size, kernel, stride, pad)
+    kind = MaxPool2d if method == "MAX" else AvgPool2d
+    return [builder.add(layer, kind(kernel, stride, pad, ceil_mode=ceil), x)]
+
+
+def _rounds_up(layer: CaffeLayer, size: Pair, kernel: Pair, stride: Pair, pad: Pair) -> bool:
+    """Whether the number of windows is rounded up, where that makes a difference."""
+    sides = list(zip(size, kernel, stride, pad, strict=True))
+    for n, k, s, before in sides:
+        if not before and k < s and s and n >= k and -(-(n - k) // s) * s >= n:
+            raise ValueError(
+                f"its last window starts beyond the {n} pixels of its input: Caffe's result there "
+                "is undefined"
+            )
+    floor, ceil = (
+        [output_size(n, k, max(s, 1), (b, b), ceil_mode=up) for n, k, s, b in sides]
+        for up in (False, True)
+    )
+    if floor == ceil:
+        return False
+    p = layer.parameters("pooling_param")
+    return bool(p.get("round_mode", "CEIL") == "CEIL")
+
+
+def lrn(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
+    """LRN: Caffe divides alpha by the number of values in the sum, as `alpha_div_n` does."""
+    x, p = maps(bottoms), layer.parameters("lrn_param")
+    size, region = p.get("local_size", 5), p.get("norm_region", "ACROSS_CHANNELS")
+    alpha, beta = p.get("alpha", 1.0), p.get("beta", 0.75)
+    if size % 2 == 0:
+        raise ValueError(f"local_size is {size}; expected an odd number")
+    if region != "ACROSS_CHANNELS":
+        raise ValueError(f"norm_region is {region}")
+    if not is_plain(x.order) and sum(len(piece.runs) for piece in x.order) > 1:
+        raise ValueError('its channels are in another order here: give channels="rgb"')
+    made: Layer = LocalResponseNorm(size, alpha, beta, p.get("k", 1.0), alpha_div_n=True)
+    return [builder.add(layer, made, x)]

@@ -1,0 +1,43 @@
+"""A network of ours as Caffe has it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import CheckpointError
+from ..kernels.types import Shape
+from ..layers import Network
+from .describer import Array, Describer
+from .net import Net
+from .writers import WRITERS
+
+INPUT = "data"  # Caffe's usual name of the input
+
+
+@dataclass(frozen=True)
+class Described:
+    """A network as Caffe has it. output, heads: the arrays that its end and each head write."""
+
+    net: Net
+    output: str
+    heads: dict[str, str]
+
+
+def describe(
+    network: Network,
+    names: Callable[[str], str],
+    flipped: bool = False,
+    with_heads: bool = False,
+) -> Described:
+    """Caffe's layers for a network that has an input_shape, with views of its weights.
+
+    flipped: True for a network in Caffe that reads BGR.
+    Raises CheckpointError that names the layer that Caffe does not have.
+    """
+    height, width, channels = network.input_shape
+    describer = Describer(names, WRITERS, with_heads)
+    y = describer.walk(network, "", Array(INPUT, network.input_shape, (), flipped))
+    if len(y.shape) > 1 and y.maps:
+        raise CheckpointError("it ends with flattened maps, whose order is another one in Caffe")
+    inputs: dict[str, Shape] = {INPUT: (1, channels, height, width)}
+    net = Net(network.name or "", describer.layers, inputs, None, described_in_binary=False)
+    return Described(net, y.top, describer.heads)

@@ -1,0 +1,82 @@
+"""What the writers of our layers build: Caffe's layers. The inverse of `builder`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import CheckpointError
+from ..kernels.types import Shape
+from ..layers import Layer
+from .message import Message
+from .net import CaffeLayer, Weights
+from .schema import MESSAGES
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array between two layers: Caffe's name, and our shape without the batch.
+
+    maps: the (H, W, C) of maps that we have flattened. flipped: True if Caffe has it as BGR.
+    """
+
+    top: str
+    shape: Shape
+    maps: Shape = ()
+    flipped: bool = False
+
+
+class Describer:
+    """Caffe's layers for a network, in the order of computation.
+
+    names: from the dotted name of one of our layers to the name of Caffe's layer.
+    writers: a function for each type of our layers. with_heads: also describe auxiliary
+    classifiers. heads: the arrays that these write.
+    """
+
+    def __init__(
+        self, names: Callable[[str], str], writers: Mapping[type, Any], with_heads: bool = False
+    ):
+        self.names, self.writers, self.with_heads = names, writers, with_heads
+        self.layers: list[CaffeLayer] = []
+        self.heads: dict[str, str] = {}
+
+    def add(
+        self,
+        type_: str,
+        name: str,
+        bottoms: list[str],
+        *weights: Weights,
+        top: str | None = None,
+        **parameters: dict[str, Any],
+    ) -> str:
+        """Append a layer; returns the name of the array that it writes.
+
+        parameters: the fields of its messages, such as `lrn_param={"local_size": 5}`.
+        """
+        top = top or name
+        message = Message("LayerParameter").add("name", name).add("type", type_)
+        message.add("bottom", *bottoms).add("top", top)
+        for field, values in parameters.items():
+            inner = Message(MESSAGES["LayerParameter"][field].type)
+            for key, value in values.items():
+                inner.add(key, *(value if isinstance(value, (tuple, list)) else (value,)))
+            message.add(field, inner)
+        self.layers.append(CaffeLayer(name, type_, bottoms, [top], message, list(weights)))
+        return top
+
+    def walk(self, layer: Layer, name: str, x: Array) -> Array:
+        """Append what a layer is in Caffe; returns its output.
+
+        name: its dotted name. Raises CheckpointError for a layer that Caffe does not have.
+        """
+        kinds = type(layer).__mro__
+        write = next((self.writers[kind] for kind in kinds if kind in self.writers), None)
+        try:
+            if write is None:
+                raise ValueError("Caffe has no such layer")
+            found: Array = write(self, layer, name, x)
+            return found
+        except CheckpointError:
+            raise
+        except ValueError as error:
+            raise CheckpointError(f"{name} ({type(layer).__name__}): {error}") from None
