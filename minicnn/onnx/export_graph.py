@@ -194,7 +194,7 @@ class GraphWriter:
         last = first.channels_last if channels_last is None else channels_last
         y = replace(first, name=output, kind=kind or first.kind, channels_last=last)
         if shape is not None:
-            y = replace(y, shape=tuple(shape), maps=())
+            y = replace(y, shape=tuple(shape), maps=(), channels_last=last and len(shape) == 4)
         self.values[output] = y
         return y
 

@@ -170,6 +170,38 @@ CASES |= {
     for name in ACTIVATIONS
 }
 CASES |= {
+    "scale_and_shift": ((2, 2, 3), lambda: L.Scale(0.5, -3)),
+    "affine": ((2, 3, 4), lambda: L.Affine(4)),
+    "affine_bias": ((2, 3, 4), lambda: L.Affine(4, scale=False)),
+    "affine_flattened": (
+        (2, 3, 4),
+        lambda: L.Sequential(L.Flatten(), L.Affine(24, bias=False)),
+    ),
+    "reshape": ((2, 3, 4), lambda: L.Sequential(L.Reshape(6, 2, 2), L.Conv2d(2, 3, 2))),
+    "reshape_to_features": ((2, 3, 4), lambda: L.Sequential(L.Reshape(24), L.Linear(24, 3))),
+    "reshape_to_images": (
+        (2, 3, 4),
+        lambda: L.Sequential(L.Flatten(), L.Reshape(3, 4, 2), L.Conv2d(2, 3, 2)),
+    ),
+    "permute": ((2, 3, 4), lambda: L.Sequential(L.Permute(0, 3, 1, 2), L.Conv2d(3, 2, 2))),
+    "shuffled_channels": (
+        (2, 3, 6),
+        lambda: L.Sequential(L.Reshape(2, 3, 2, 3), L.Permute(0, 1, 2, 4, 3), L.Reshape(2, 3, 6)),
+    ),
+    "joined_sequences": (
+        (2, 3, 4),
+        lambda: L.Graph(
+            a=L.Reshape(6, 4),
+            b=L.Permute(0, 2, 1),
+            c=L.Reshape(6, 4),
+            join=L.Concatenate(),
+            slice=L.Slice(1, 6),
+            soft=L.Softmax(),
+            flatten=L.Flatten(),
+            inputs={"c": "b", "join": ("a", "c")},
+        ),
+    ),
+    "pad": ((2, 3, 4), lambda: L.Pad2d(((0, 1), (2, 0)), -0.5)),
     "leaky_relu": ((2, 3, 3), lambda: L.LeakyReLU(0.3)),
     "elu": ((2, 3, 3), lambda: L.ELU(0.7)),
     "clip": ((2, 3, 3), lambda: L.Clip(-0.5, 0.8)),
@@ -185,6 +217,7 @@ CASES |= {
     "instance_norm": ((4, 5, 3), lambda: L.GroupNorm(3, 3)),
     "group_norm_flattened": ((2, 3, 2), lambda: L.Sequential(L.Flatten(), L.GroupNorm(2, 12))),
     "layer_norm": ((4, 5, 6), lambda: L.LayerNorm(6, eps=1e-2)),
+    "layer_norm_sequence": ((2, 3, 6), lambda: L.Sequential(L.Reshape(6, 6), L.LayerNorm(6))),
     "layer_norm_flattened": ((2, 3, 2), lambda: L.Sequential(L.Flatten(), L.LayerNorm(12))),
 }
 OPSETS = (13, 17, 21)

@@ -9,6 +9,7 @@ PAGES = {
     "minicnn.data.augment": "augment",
     "minicnn.models": "models",
     "minicnn.weights": "weights",
+    "minicnn.onnx": "onnx",
     "minicnn.evaluation": "evaluation",
     "minicnn.study": "study",
     "minicnn.kernels.functional": "functional",

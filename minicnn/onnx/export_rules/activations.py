@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from ...kernels.reference.activation import AMPLITUDE, SLOPE
-from ...layers import Activation, PReLU, Scale, Softmax
+from ...layers import Activation, Affine, PReLU, Scale, Softmax
 from ..export_graph import GraphWriter, Value, channel_axis, per_channel, rule
 
 
@@ -95,5 +95,16 @@ def softmax(layer: Softmax, x: Value, graph: GraphWriter) -> Value:
 
 @rule(Scale, any_order=True)
 def scale(layer: Scale, x: Value, graph: GraphWriter) -> Value:
-    """Mul."""
-    return graph.add("Mul", x, layer.factor)
+    """Mul, and Add of the shift."""
+    y = graph.add("Mul", x, layer.factor)
+    return graph.add("Add", y, layer.shift) if layer.shift else y
+
+
+@rule(Affine)
+def affine(layer: Affine, x: Value, graph: GraphWriter) -> Value:
+    """Mul and Add with one number per channel."""
+    for operator, name in (("Mul", "weight"), ("Add", "bias")):
+        parameter = getattr(layer, name)
+        if parameter is not None:
+            x = graph.add(operator, x, graph.constant(name, per_channel(parameter.value, x)))
+    return x

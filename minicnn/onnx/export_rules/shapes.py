@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...layers import Dropout, Flatten, Identity, PadShortcut
+from ...layers import Dropout, Flatten, Identity, Pad2d, PadShortcut, Permute, Reshape
 from ..export_graph import GraphWriter, Value, rule
 
 
@@ -37,3 +37,30 @@ def pad_shortcut(layer: PadShortcut, x: Value, graph: GraphWriter) -> Value:
     if not first + rest:
         return x
     return graph.add("Pad", x, np.array([0, first, 0, 0, 0, rest, 0, 0]), shape=shape)
+
+
+@rule(Reshape)
+def reshape(layer: Reshape, x: Value, graph: GraphWriter) -> Value:
+    """Reshape, between two Transpose for images, whose order in memory is another one here."""
+    shape = layer.output_shape(x.shape)
+    x = graph.transposed(x, channels_last=True)
+    sizes = np.array([0, *shape[1:]])  # 0: as before
+    y = graph.add("Reshape", x, sizes, shape=shape, channels_last=True)
+    return graph.transposed(y, channels_last=False)
+
+
+@rule(Permute)
+def permute(layer: Permute, x: Value, graph: GraphWriter) -> Value:
+    """Transpose; of images, with the axes that the graph has."""
+    places = [0, 2, 3, 1] if len(layer.axes) == 4 else range(len(layer.axes))
+    perm = dict(zip(places, (places[axis] for axis in layer.axes), strict=True))
+    axes = [perm[place] for place in sorted(perm)]
+    return graph.add("Transpose", x, shape=layer.output_shape(x.shape), perm=axes)
+
+
+@rule(Pad2d)
+def pad(layer: Pad2d, x: Value, graph: GraphWriter) -> Value:
+    """Pad with a constant."""
+    (top, bottom), (left, right) = layer.padding
+    widths = np.array([0, 0, top, left, 0, 0, bottom, right])
+    return graph.add("Pad", x, widths, layer.value, shape=layer.output_shape(x.shape))
