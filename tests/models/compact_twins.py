@@ -1,4 +1,4 @@
-"""SqueezeNet and DenseNet in torch: see `twins`."""
+"""SqueezeNet, MobileNet and DenseNet in torch: see `twins`."""
 
 import torch
 from torch import nn
@@ -43,6 +43,45 @@ def squeezenet(masks, classes, version="1_0", bypass="none"):
         *(*layers, FixedDropout(0.5, masks), nn.Conv2d(512, classes, 1), nn.ReLU()),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     )
+
+
+def conv_bn(c_in, c_out, size, stride=1, groups=1, eps=1e-5, relu=nn.ReLU6):
+    return [
+        nn.Conv2d(c_in, c_out, size, stride, size // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(c_out, eps=eps),
+        *([relu()] if relu else []),
+    ]
+
+
+def mobilenet_v1(classes, alpha):
+    widths = [64, 128, 128, 256, 256, *6 * [512], 1024, 1024]
+    strides = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1]
+    rest = {"eps": 1e-3, "relu": nn.ReLU}
+    c = int(32 * alpha)
+    layers = conv_bn(3, c, 3, 2, **rest)
+    for width, stride in zip(widths, strides, strict=True):
+        layers += conv_bn(c, c, 3, stride, groups=c, **rest)
+        layers += conv_bn(c, int(width * alpha), 1, **rest)
+        c = int(width * alpha)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, classes))
+
+
+def mobilenet_v2(masks, classes, widths=(32, 16, 24, 32, 64, 96, 160, 320)):
+    rows = [(1, 1, 1), (6, 2, 2), (6, 3, 2), (6, 4, 2), (6, 3, 1), (6, 3, 2), (6, 1, 1)]
+    c_in, *widths = widths
+    layers = conv_bn(3, c_in, 3, 2)
+    for c, (t, n, s) in zip(widths, rows, strict=True):
+        for stride in [s] + [1] * (n - 1):
+            wide = c_in * t
+            inner = nn.Sequential(
+                *(conv_bn(c_in, wide, 1) if t > 1 else []),
+                *conv_bn(wide, wide, 3, stride, groups=wide),
+                *conv_bn(wide, c, 1, relu=None),
+            )
+            layers.append(Added(inner) if stride == 1 and c_in == c else inner)
+            c_in = c
+    layers += [*conv_bn(c_in, 1280, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, FixedDropout(0.2, masks), nn.Linear(1280, classes))
 
 
 class DenseLayer(nn.Module):
@@ -93,6 +132,14 @@ def pair(name, classes, full=False):
     if name.startswith("squeezenet"):
         version = name.removeprefix("squeezenet")
         return options, lambda masks: squeezenet(masks, classes, version)
+    if name == "mobilenet_v1":
+        alpha = 1.0 if full else 0.25
+        return options | {"alpha": alpha}, lambda masks: mobilenet_v1(classes, alpha)
+    if name == "mobilenet_v2":
+        if full:
+            return {}, lambda masks: mobilenet_v2(masks, classes)
+        narrow = (16, 8, 8, 16, 24, 32, 56, 112)  # multiples of 8 near 0.35 times the others
+        return options | {"alpha": 0.35}, lambda masks: mobilenet_v2(masks, classes, narrow)
     if name in DENSENETS:
         return options, lambda masks: densenet(masks, classes, *DENSENETS[name])
     bc = "_bc_" in name

@@ -656,7 +656,7 @@ def pair(name, classes, full=False):
         return {}, lambda masks: nin_small(
             masks, 3, ((192, 160, 96), (192, 192, 192), (192, 192, classes)), 3
         )
-    if name.startswith(("squeezenet", "densenet")):
+    if name.startswith(("squeezenet", "mobilenet", "densenet")):
         return compact_twins.pair(name, classes, full)
     pre, depth, cifar, v1 = re.fullmatch(r"(pre)?resnet(\d+)(_cifar)?(_v1)?", name).groups()
     depth = int(depth)

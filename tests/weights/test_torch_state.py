@@ -69,6 +69,18 @@ def torchvision_names(name, state):
             52,
             {"features.4.squeeze.weight": (16, 128, 1, 1), "features.12.expand1x1.bias": (256,)},
         ),
+        "mobilenet_v2": (
+            314,
+            {
+                "features.0.1.running_mean": (32,),
+                "features.1.conv.0.0.weight": (32, 1, 3, 3),
+                "features.1.conv.2.weight": (16,),
+                "features.6.conv.2.weight": (32, 192, 1, 1),
+                "features.17.conv.3.running_var": (320,),
+                "features.18.0.weight": (1280, 320, 1, 1),
+                "classifier.1.weight": (1000, 1280),
+            },
+        ),
         "densenet121": (
             727,
             {
@@ -97,6 +109,7 @@ NAMES = [
     "resnet20_cifar",
     "squeezenet1_0",
     "squeezenet1_1",
+    "mobilenet_v2",
     "densenet121",
 ]
 
