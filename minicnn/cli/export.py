@@ -75,7 +75,7 @@ def export_command(
         error_console.print(f"note: {model} is not trained: the file has its initial weights")
     entry, result = proto.graph.input[0], proto.graph.output[0]
     console.print(
-        f"{out}: opset {opset}, {out.stat().st_size / 2**20:.1f} MiB, "
+        f"{out}: opset {opset}, {out.stat().st_size:,} bytes, "
         f"{entry.name} {_text(entry)} -> {result.name} {_text(result)}",
         soft_wrap=True,
     )

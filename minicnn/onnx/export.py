@@ -86,7 +86,7 @@ def _check_arguments(
     opset: int,
     pixels: str | None,
 ) -> None:
-    if not str(path).endswith(".onnx"):
+    if not str(path).lower().endswith(".onnx"):
         raise ValueError(f"{path}: expected a name that ends in .onnx")
     if batch is not None and batch < 1:
         raise ValueError(f"batch={batch}: expected at least 1, or None for any number")

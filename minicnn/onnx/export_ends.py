@@ -24,9 +24,10 @@ def check_preprocess(model: Layer, shape: Shape) -> Preprocess:
     """
     found = preprocess_of(model)
     if not isinstance(found, Preprocess):
-        reason = "has none" if found is None else f"is a function of your own, {found!r}"
+        own = "no preprocessing" if found is None else f"a preprocessing of your own, {found!r}"
         raise ValueError(
-            f"with_preprocessing: the network's preprocessing {reason}; expected a data.Preprocess"
+            f"with_preprocessing: the network has {own}; expected model.preprocess to be a "
+            "data.Preprocess"
         )
     if isinstance(found.mean, str):
         raise ValueError(

@@ -16,7 +16,7 @@ import numpy as np
 
 import minicnn
 from minicnn import models, no_grad
-from minicnn.layers import fuse
+from minicnn.layers import BatchNorm2d, fuse
 from minicnn.onnx import to_onnx
 
 from .runtime import distance, images, randomized, run, to_nchw
@@ -24,11 +24,23 @@ from .runtime import distance, images, randomized, run, to_nchw
 LIMIT = 1e-5
 
 
+def calibrate(model, x):
+    """Give batch norms the statistics of x: deep networks would overflow with random ones."""
+    norms = [layer for _, layer in model.named_layers() if isinstance(layer, BatchNorm2d)]
+    for layer in norms:
+        layer.momentum = 1.0
+    with no_grad():
+        if norms:
+            model.train()(x)
+    model.eval()
+
+
 def measure(name, folder):
     """The distance, that of the folded file, the nodes, the size in MiB, the seconds."""
     started = time.perf_counter()
-    model = randomized(models.create(name, seed=1)).eval()
+    model = randomized(models.create(name, seed=1))
     x = images(model.input_shape, batch=2)
+    calibrate(model, x)
     with no_grad():
         y = fuse(model)(x)
     if not (np.isfinite(y).all() and abs(y).max() > 0):

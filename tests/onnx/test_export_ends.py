@@ -61,8 +61,8 @@ def test_the_recipes_preprocessing_fits_another_input(tmp_path):
 @pytest.mark.parametrize(
     ("preprocess", "sentence"),
     [
-        (None, "with_preprocessing: the network's preprocessing has none"),
-        (len, "with_preprocessing: the network's preprocessing is a function of your own, <built"),
+        (None, "with_preprocessing: the network has no preprocessing; expected model.preprocess"),
+        (len, "with_preprocessing: the network has a preprocessing of your own, <built"),
         (replace(GRAY, mean="per pixel"), "with_preprocessing: the mean 'per pixel' is not comput"),
     ],
 )
