@@ -42,8 +42,17 @@ from .dropout import dropout, dropout_grad
 from .engine import memory
 from .fused import batch_norm_add, conv2d_affine, conv2d_grad_input_relu
 from .linear import linear, linear_grad_input, linear_grad_weight
-from .loss import softmax, softmax_cross_entropy
-from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad
+from .loss import softmax, softmax_cross_entropy, softmax_grad
+from .norm import (
+    batch_norm,
+    batch_norm_grad,
+    group_norm,
+    group_norm_grad,
+    layer_norm,
+    layer_norm_grad,
+    local_response_norm,
+    local_response_norm_grad,
+)
 from .optim import adam_update, rmsprop_update, sgd_update
 from .pool import (
     avg_pool2d,
@@ -53,6 +62,7 @@ from .pool import (
     max_pool2d,
     max_pool2d_grad,
 )
+from .prelu import prelu, prelu_grad
 
 
 def empty(x: Array, shape: Shape) -> Array:

@@ -1,16 +1,16 @@
 """Activations and the sum of two arrays, in one pass over memory each.
 
-ReLU and the identity are one kernel: the maximum of x and `least`, which is 0 or -inf. Sigmoid and
-tanh have a kernel of their own, because their arithmetic would slow down the loop of ReLU. Arrays
-of any shape are `(n,)` here.
+ReLU and the identity are one kernel: the maximum of x and `least`, which is 0 or -inf. The others
+have a kernel of their own, because their arithmetic would slow down the loop of ReLU. Arrays of any
+shape are `(n,)` here.
 """
 
 import math
 from collections.abc import Callable
 
-from .. import reference
-from ..reference.activation import AMPLITUDE, FROM_INPUT, SLOPE
+from ..reference.activation import FROM_INPUT
 from ..types import Array
+from .curves import curve, curve_grad, numbers_of
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
 from .engine.launch import inline, kernel, threads_for
 from .engine.memory import empty, non_temporal
@@ -20,16 +20,12 @@ from .engine.simd import (
     Address,
     Vector,
     fence,
-    functions,
     load_part,
     select_greater,
     splat,
     store_nt_part,
-    store_part,
 )
 from .engine.simd.functions import constant
-
-CURVES = {"sigmoid": 0, "tanh": 1, "scaled_tanh": 2, "gelu": 3}
 
 
 def least_of(activation: str | None) -> float:
@@ -83,41 +79,44 @@ def _add(
 
 
 @kernel
-def _curve(task: int, tasks: int, x: Address, y: Address, size: int, kind: int) -> None:
-    """y = f(x); `kind` is the value in CURVES."""
+def _curve(
+    task: int,
+    tasks: int,
+    x: Address,
+    y: Address,
+    size: int,
+    nt: bool,
+    kind: int,
+    a: float,
+    b: float,
+) -> None:
+    """y = f(x); see `curves`."""
     first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
-        v = load_part(x, i, last - i)
-        if kind == 0:
-            v = functions.sigmoid(v)
-        elif kind == 1:
-            v = functions.tanh(v)
-        elif kind == 3:
-            v = functions.gelu(v)
-        else:
-            v = constant(AMPLITUDE) * functions.tanh(constant(SLOPE) * v)
-        store_part(y, i, v, last - i)
+        v = curve(load_part(x, i, last - i), kind, a, b)
+        store_nt_part(y, i, v, last - i, nt)
+    fence()
 
 
 @kernel
 def _curve_grad(
-    task: int, tasks: int, dy: Address, y: Address, dx: Address, size: int, kind: int
+    task: int,
+    tasks: int,
+    dy: Address,
+    y: Address,
+    dx: Address,
+    size: int,
+    nt: bool,
+    kind: int,
+    a: float,
+    b: float,
 ) -> None:
-    """dx = dy f'(x), from y = f(x); for GELU y is x."""
+    """dx = dy f'(x), from y = f(x) or from x; see `curves`."""
     first, last = span(size, task, tasks)
     for i in range(first, last, LANES):
-        v, slope = load_part(y, i, last - i), load_part(dy, i, last - i)
-        if kind == 0:
-            slope = slope * v * (constant(1.0) - v)
-        elif kind == 1:
-            slope = slope * (constant(1.0) - v * v)
-        elif kind == 3:
-            slope = slope * functions.gelu_slope(v)
-        else:
-            # AMPLITUDE - v is exact near saturation, where AMPLITUDE^2 - v^2 would lose its digits.
-            below, above = constant(AMPLITUDE) - v, constant(AMPLITUDE) + v
-            slope = slope * (constant(SLOPE / AMPLITUDE) * below * above)
-        store_part(dx, i, slope, last - i)
+        d, v = load_part(dy, i, last - i), load_part(y, i, last - i)
+        store_nt_part(dx, i, curve_grad(d, v, kind, a, b), last - i, nt)
+    fence()
 
 
 def activate(
@@ -129,15 +128,13 @@ def activate(
     """See `reference.activate`."""
     if activation is None:
         return write_to(out, x)
-    if activation != "relu" and activation not in CURVES:
-        return reference.activate(x, activation, out, constants)
     x = contiguous(x)
     y = output_array(out, x.shape)
-    tasks = threads_for(bytes=x.nbytes)
+    arguments = threads_for(bytes=x.nbytes), address(x), address(y), x.size
     if activation == "relu":
-        _rectify(tasks, address(x), address(y), x.size, 0.0, non_temporal(y))
+        _rectify(*arguments, 0.0, non_temporal(y))
     else:
-        _curve(tasks, address(x), address(y), x.size, CURVES[activation])
+        _curve(*arguments, non_temporal(y), *numbers_of(activation, constants))
     return write_to(out, y)
 
 
@@ -148,15 +145,13 @@ def activation_grad(
     if activation is None:
         return dy
     expect_shape("activation_grad: dy", dy, y.shape)
-    if activation != "relu" and activation not in CURVES:
-        return reference.activation_grad(dy, y, activation, constants)
     dy, y = contiguous(dy), contiguous(y)
     dx, tasks = empty(dy.shape), threads_for(bytes=dy.nbytes)
+    arguments = tasks, address(dy), address(y), address(dx), dy.size, non_temporal(dx)
     if activation == "relu":
-        _rectify_grad(tasks, address(dy), address(y), address(dx), dy.size, non_temporal(dx))
+        _rectify_grad(*arguments)
     else:
-        kind = CURVES[activation]
-        _curve_grad(tasks, address(dy), address(y), address(dx), dy.size, kind)
+        _curve_grad(*arguments, *numbers_of(activation, constants))
     return dx
 
 

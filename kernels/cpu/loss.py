@@ -58,6 +58,22 @@ def _softmax(task: int, tasks: int, z: Address, y: Address, rows: int, n: int) -
 
 
 @kernel
+def _softmax_grad(
+    task: int, tasks: int, dy: Address, y: Address, dx: Address, rows: int, n: int
+) -> None:
+    """dx = y (dy - sum of dy y) per row, `(rows, n)`."""
+    first, last = task_range(rows, task, tasks)
+    for r in range(first, last):
+        sums = constant(0.0)
+        for i in range(0, n, LANES):
+            sums = sums + load_part(dy, r * n + i, n - i) * load_part(y, r * n + i, n - i)
+        total = splat(reduce_sum(sums))
+        for i in range(0, n, LANES):
+            v = load_part(y, r * n + i, n - i) * (load_part(dy, r * n + i, n - i) - total)
+            store_part(dx, r * n + i, v, n - i)
+
+
+@kernel
 def _cross_entropy(
     task: int,
     tasks: int,
@@ -114,6 +130,16 @@ def softmax(logits: Array) -> Array:
     y, n = empty(logits.shape), logits.shape[-1]
     _softmax(threads_for(bytes=logits.nbytes), address(logits), address(y), logits.size // n, n)
     return y
+
+
+def softmax_grad(dy: Array, y: Array) -> Array:
+    """See `reference.softmax_grad`."""
+    expect_shape("softmax_grad: dy", dy, y.shape)
+    dy, y, n = contiguous(dy), contiguous(y), y.shape[-1]
+    dx = empty(y.shape)
+    arguments = address(dy), address(y), address(dx), y.size // n, n
+    _softmax_grad(threads_for(bytes=y.nbytes), *arguments)
+    return dx
 
 
 def softmax_cross_entropy(

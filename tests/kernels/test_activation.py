@@ -42,6 +42,21 @@ def test_gelu_keeps_its_digits(backend):
     assert np.isnan(backend.gelu_grad(np.float32([1]), np.float32([np.nan]))).all()
 
 
+@pytest.mark.parametrize("backend", [cpu, reference])
+@pytest.mark.parametrize("name", ["elu", "silu", "gelu_tanh", "hard_swish", "hard_sigmoid"])
+def test_curves_keep_their_digits(name, backend):
+    """Also near 0 and far from it: against float64, relative to the result; slopes, to 1."""
+    x = np.concatenate([np.linspace(-20, 20, 4001), np.geomspace(1e-30, 1e12, 200)])
+    x = np.concatenate([x, -x]).astype(np.float32)
+    wide, ones = x.astype(np.float64), np.ones_like(x)
+    y, dx = backend.activate(x, name), backend.activation_grad(ones, x, name)
+    exact = reference.activate(wide, name)
+    # x + 3, and 1 + tanh in the reference, are rounded to the unit of a number near 1.
+    rounding = 2e-7 * abs(x).clip(0, 9) if name != "elu" else 0
+    assert (abs(y - exact) <= 5e-7 * abs(exact) + rounding + 1e-30).all()
+    assert (abs(dx - reference.activation_grad(wide * 0 + 1, wide, name)) <= 3e-6).all()
+
+
 def mutant(name, function=None, gradient=None):
     """A backend with other functions for the activation of that name."""
 

@@ -107,6 +107,51 @@ def test_batch_norm_of_a_small_spread_about_a_large_mean():
     assert abs(y - exact).max() < 2e-3
 
 
+@pytest.mark.parametrize("backend", [cpu, reference])
+@pytest.mark.parametrize("value", [1e4, -3.3e3, 0.1])
+@pytest.mark.parametrize("shape", [(2, 9, 9, 6), (3, 40, 40, 36), (2, 1, 1, 12), (5, 48)])
+def test_constant_groups_give_the_bias(backend, value, shape):
+    x, channels = np.full(shape, value, np.float32), shape[-1]
+    gamma, beta = np.full(channels, 2, np.float32), np.arange(channels, dtype=np.float32)
+    expected = np.broadcast_to(beta, shape)
+    for y, mean, _ in (
+        backend.group_norm(x, gamma, beta, 3),
+        backend.layer_norm(x, gamma, beta),
+    ):
+        np.testing.assert_array_equal(mean, x.flat[0])
+        np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("backend", [cpu, reference])
+def test_a_small_spread_about_a_large_mean_in_groups(backend):
+    generator = np.random.default_rng(0)
+    x = (1e4 + generator.standard_normal((2, 33, 31, 20))).astype(np.float32)
+    ones, zeros, wide = np.ones(20, np.float32), np.zeros(20, np.float32), x.astype(np.float64)
+    parts = wide.reshape(2, -1, 4, 5)
+    exact = parts - parts.mean((1, 3), keepdims=True)
+    exact /= np.sqrt((exact**2).mean((1, 3), keepdims=True) + 1e-5)
+    y, *_ = backend.group_norm(x, ones, zeros, 4)
+    assert abs(y - exact.reshape(x.shape)).max() < 2e-3
+    y, *_ = backend.layer_norm(x, ones, zeros)
+    exact = wide - wide.mean(-1, keepdims=True)
+    exact /= np.sqrt((exact**2).mean(-1, keepdims=True) + 1e-5)
+    assert abs(y - exact).max() < 2e-3
+
+
+@pytest.mark.parametrize("backend", [cpu, reference])
+def test_nan_stays_in_its_group(backend):
+    x = np.random.default_rng(0).standard_normal((2, 3, 3, 40)).astype(np.float32)
+    x[1, 0, 0, 25] = np.nan
+    ones = np.ones(40, np.float32)
+    y, mean, inv_std = backend.group_norm(x, ones, ones, 2)
+    assert np.isnan(y[1, ..., 20:]).all()
+    assert np.isfinite(y[0]).all() and np.isfinite(y[1, ..., :20]).all()
+    dx, *_ = backend.group_norm_grad(ones * x * 0 + 1, x, ones, mean, inv_std)
+    assert np.isfinite(dx[0]).all()
+    y, *_ = backend.layer_norm(x, ones, ones)
+    assert np.isnan(y[1, 0, 0]).all() and np.isnan(y).sum() == 40
+
+
 def lrn_window_off_by_one(
     x, size=5, alpha=1e-4, beta=0.75, k=2.0, alpha_div_n=False, within_channel=False, out=None
 ):

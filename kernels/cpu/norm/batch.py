@@ -1,12 +1,13 @@
 """Batch normalization with its activation: one pass for the statistics, one for the result."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from ...reference.activation import FROM_INPUT
 from ...types import Array
-from ..activation import activate, activation_grad, at_least, least_of
+from ..activation import activate, activation_grad
 from ..engine.arrays import (
     address,
     contiguous,
@@ -32,10 +33,12 @@ from ..engine.simd import (
     store_nt_part,
     store_part,
 )
-from ..engine.simd.functions import constant, gelu, gelu_slope
+from ..engine.simd.functions import clamp, constant, gelu, gelu_slope
 from .moments import batch_moments
 
-IN_THE_PASS = None, "relu", "gelu"  # activations that _normalize and _normalize_grad contain
+# Activations that _normalize and _normalize_grad contain.
+IN_THE_PASS = None, "relu", "relu6", "gelu"
+BELOW_6 = float(np.nextafter(np.float32(6), np.float32(0)))  # at 6 the slope of ReLU6 is 0
 MIN_SIZE = 1 << 13  # numbers from which on all threads are used
 
 
@@ -61,12 +64,13 @@ def _normalize(
     norm: Affine,
     other: Rows,
     least: float,
+    most: float,
     is_gelu: bool,
     y: Output,
 ) -> None:
     """y = f((x - mean) * factor + beta + other), `(pixels, C)`; other.data 0: no other.
 
-    f is GELU, or the maximum of its argument and `least`.
+    f is GELU, or limits its argument to `least` ... `most`.
     """
     first, last = task_range(x.rows, task, tasks)
     for m in range(first, last):
@@ -80,15 +84,18 @@ def _normalize(
             )
             if other.data:
                 v = v + load_part(other.data, m * other.step + i, n)
-            v = gelu(v) if is_gelu else at_least(v, splat(least))
+            v = gelu(v) if is_gelu else clamp(v, least, most)
             store_nt_part(y.data, m * y.step + i, v, n, y.non_temporal)
     fence()
 
 
 @inline
-def before_activation(d: Vector, z: Vector, least: float, is_gelu: bool) -> Vector:
-    """dz from dy and z, the input of the activation: dy f'(z)."""
-    return d * gelu_slope(z) if is_gelu else select_greater(z, splat(least), d, constant(0.0))
+def before_activation(d: Vector, z: Vector, least: float, most: float, is_gelu: bool) -> Vector:
+    """dz from dy and z, the input of the activation: dy f'(z), dy where least < z <= most."""
+    if is_gelu:
+        return d * gelu_slope(z)
+    below = select_greater(z, splat(most), constant(0.0), d)
+    return select_greater(z, splat(least), below, constant(0.0))
 
 
 @kernel
@@ -99,6 +106,7 @@ def _normalize_sums(
     x: Rows,
     norm: Affine,
     least: float,
+    most: float,
     is_gelu: bool,
     sums: Address,
 ) -> None:
@@ -121,7 +129,7 @@ def _normalize_sums(
             for r in range(m, m + rows):
                 v, d = load_part(x.data, r * x.step + i, n), load_part(dy.data, r * dy.step + i, n)
                 z = normalized(v, center, f, b)
-                dz = before_activation(d, z, least, is_gelu)
+                dz = before_activation(d, z, least, most, is_gelu)
                 a = a + dz
                 c = c + dz * (v - center)
             store_part(sum_dz, i, a, n)
@@ -136,6 +144,7 @@ def _normalize_grad(
     x: Rows,
     norm: Affine,
     least: float,
+    most: float,
     is_gelu: bool,
     mean_dz: Address,
     slope: Address,
@@ -153,7 +162,7 @@ def _normalize_grad(
             v, d = load_part(x.data, m * x.step + i, n), load_part(dy.data, m * dy.step + i, n)
             center, f = load_part(norm.mean, i, n), load_part(norm.factor, i, n)
             z = normalized(v, center, f, load_part(norm.beta, i, n))
-            dz = before_activation(d, z, least, is_gelu)
+            dz = before_activation(d, z, least, most, is_gelu)
             if mean_dz:
                 dz = dz - load_part(mean_dz, i, n) - (v - center) * load_part(slope, i, n)
             store_nt_part(dx.data, m * dx.step + i, f * dz, n, dx.non_temporal)
@@ -167,6 +176,12 @@ def _expect_channels(name: str, x: Array, *vectors: Array | None) -> None:
     for vector in vectors:
         if vector is not None:
             expect_shape(f"{name}: a vector of channels", vector, x.shape[-1:])
+
+
+def _shape_of(activation: str | None) -> tuple[float, float, bool]:
+    """least, most and is_gelu of `_normalize`; no limits for an activation that is not in it."""
+    least = 0.0 if activation in ("relu", "relu6") else -math.inf
+    return least, 6.0 if activation == "relu6" else math.inf, activation == "gelu"
 
 
 def _rows(x: Array, step: int) -> Rows:
@@ -217,8 +232,7 @@ def _normalize_into(
         rows,
         Affine(address(mean), address(factor), address(beta)),
         added,
-        least_of(activation),
-        activation == "gelu",
+        *_shape_of(activation),
         Output(address(y), y_step, non_temporal(y, y_step)),
     )
     if activation not in IN_THE_PASS:
@@ -286,7 +300,8 @@ def batch_norm_grad(
     (dy, dy_step), (x, x_step) = pixels(dy), pixels(x)
     dy_rows, rows = _rows(dy, dy_step), _rows(x, x_step)
     tasks, channels = _tasks(rows), rows.columns
-    shape_of_f = least_of(activation), activation == "gelu"
+    least, most, is_gelu = _shape_of(activation)
+    shape_of_f = least, BELOW_6 if activation == "relu6" else most, is_gelu
     factor, mean = contiguous(inv_std * gamma), contiguous(mean)
     beta = contiguous(mean if beta is None else beta)
     norm = Affine(address(mean), address(factor), address(beta))

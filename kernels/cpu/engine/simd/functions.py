@@ -1,4 +1,4 @@
-"""exp, log, tanh and the normal distribution of vectors, accurate to a few units in the last place.
+"""exp, log, tanh and other curves of vectors, accurate to a few units in the last place.
 
 Polynomials on a reduced range, after Cephes (S. Moshier 1989).
 """
@@ -40,6 +40,21 @@ def exp(v: Vector) -> Vector:
     """e^v = 2^n e^r for `v = n ln 2 + r`, |r| < 0.35. v is clamped to -87.3 ... 88.3."""
     v = clamp(v, -87.3, 88.3)
     n = round(v * constant(1.44269504))
+    return (_power_less_one(v, n) + constant(1.0)) * power_of_two(n)
+
+
+@inline
+def expm1(v: Vector) -> Vector:
+    """e^v - 1 = 2^n (e^r - 1) + (2^n - 1), which keeps its digits near 0, where n is 0."""
+    v = clamp(v, -87.3, 88.3)
+    n = round(v * constant(1.44269504))
+    scale = power_of_two(n)
+    return _power_less_one(v, n) * scale + (scale - constant(1.0))
+
+
+@inline
+def _power_less_one(v: Vector, n: Vector) -> Vector:
+    """e^r - 1 for `v = n ln 2 + r`, by a polynomial."""
     r = v - n * constant(LN2_HIGH) - n * constant(LN2_LOW)
     p = constant(1.9875691500e-4)
     p = p * r + constant(1.3981999507e-3)
@@ -47,7 +62,7 @@ def exp(v: Vector) -> Vector:
     p = p * r + constant(4.1665795894e-2)
     p = p * r + constant(1.6666665459e-1)
     p = p * r + constant(5.0000001201e-1)
-    return (p * r * r + r + constant(1.0)) * power_of_two(n)
+    return p * r * r + r
 
 
 @inline
@@ -92,6 +107,47 @@ def sigmoid(v: Vector) -> Vector:
     """1 / (1 + e^-v), with e^-|v|, which cannot overflow."""
     decay = exp(constant(0.0) - absolute(v))
     return select_greater(constant(0.0), v, decay, constant(1.0)) / (constant(1.0) + decay)
+
+
+@inline
+def silu(v: Vector) -> Vector:
+    """v sigmoid(v). v is limited from below, where sigmoid is not 0 but 1e-38."""
+    return _not_below(v, -88.0) * sigmoid(v)
+
+
+@inline
+def silu_slope(v: Vector) -> Vector:
+    """s (1 + v (1 - s)), s = sigmoid(v). Beyond +-88 it is 0 or 1."""
+    v = clamp(v, -88.0, 88.0)
+    s = sigmoid(v)
+    return s * (constant(1.0) + v * (constant(1.0) - s))
+
+
+@inline
+def gelu_tanh(v: Vector) -> Vector:
+    """v (1 + tanh u) / 2 = v sigmoid(2 u), u = sqrt(2 / pi) (v + 0.044715 v^3)."""
+    return _not_below(v, -88.0) * sigmoid(_twice_argument(v))
+
+
+@inline
+def gelu_tanh_slope(v: Vector) -> Vector:
+    """s + v s (1 - s) (2 u)', s = sigmoid(2 u). Beyond +-88 it is 0 or 1."""
+    v = clamp(v, -88.0, 88.0)
+    s = sigmoid(_twice_argument(v))
+    slope = constant(1.59576912) + constant(0.214064449) * v * v
+    return s + v * (s * (constant(1.0) - s)) * slope
+
+
+@inline
+def _not_below(v: Vector, least: float) -> Vector:
+    """The maximum of v and least; NaN stays NaN."""
+    return select_greater(constant(least), v, constant(least), v)
+
+
+@inline
+def _twice_argument(v: Vector) -> Vector:
+    """2 u."""
+    return v * (constant(1.59576912) + constant(0.0713548163) * v * v)
 
 
 @inline
