@@ -9,13 +9,8 @@ from .links import ROOT, fenced, place, relative
 
 BACKENDS = ("reference", "cpu", "cuda", "numba_cuda")
 KERNELS = ROOT / "kernels"
-# The modules with the functions that users call; their sections are comments, or the name here.
-OFFERED = {
-    "functional": "",
-    "activations": "activations",
-    "normalization": "normalization",
-    "losses": "losses",
-}
+# The modules with the functions that users call. Each is a section; functional.py has several.
+OFFERED = "functional", "pooling", "upsampling", "normalization", "activations", "losses"
 # Derivations and other pages that explain an operation, by the beginning of its name.
 EXPLAINED = {
     "conv2d": "derivations/convolution.md",
@@ -48,12 +43,13 @@ def operations() -> dict[str, str]:
 def _places() -> dict[str, tuple[str, str]]:
     """Every operation with the module in which users find it, and the heading of its section.
 
-    A heading is the comment `# -- heading --` above the function, or that of the module.
+    A heading is the comment `# -- heading --` above the function, or the name of the module.
     """
     offered = _tree(KERNELS / "reference/__init__.py").body
     names = {a.name for n in offered if isinstance(n, ast.ImportFrom) for a in n.names}
     found = {}
-    for module, heading in OFFERED.items():
+    for module in OFFERED:
+        heading = module
         for line in (KERNELS / f"{module}.py").read_text(encoding="utf-8").splitlines():
             if line.startswith("# -- "):
                 text = line.removeprefix("# -- ").rstrip("- ")
