@@ -87,6 +87,7 @@ def train(options: TrainOptions) -> None:
         out=folder,
         resume=options.resume,
         distributed=True,
+        sync_bn=options.sync_bn,
         callbacks=[
             SaveConfiguration(shlex.join(["minicnn", *sys.argv[1:]]), settings),
             *_callbacks(options),

@@ -68,6 +68,9 @@ LookaheadFlag = Annotated[
     int | None, typer.Option(min=1, help="Average the weights every so many updates, and go on.")
 ]
 AccumulateFlag = Annotated[int, typer.Option(min=1, help="Batches per update of the weights.")]
+SyncFlag = Annotated[
+    bool, typer.Option("--sync-bn", help="Batch norm of all processes' images, under mpirun.")
+]
 SmoothingFlag = Annotated[float | None, typer.Option(min=0, max=1, help="Label smoothing: 0.1.")]
 ClassWeightsFlag = Annotated[
     str | None, typer.Option(help="`balanced`, or a number per class: 1,2,0.5.")
@@ -127,6 +130,7 @@ class TrainOptions:
     clip_norm: ClipNormFlag = None
     clip_value: ClipValueFlag = None
     accumulate: AccumulateFlag = 1
+    sync_bn: SyncFlag = False
     ema: EmaFlag = None
     lookahead: LookaheadFlag = None
     label_smoothing: SmoothingFlag = None

@@ -11,6 +11,7 @@ from ..device import precision, to_host
 from ..errors import TrainingError
 from ..kernels import dispatch
 from ..layers import Layer
+from ..training.callbacks import Callback, Row
 from ..training.config_file import versions
 from ..training.configuration import differences
 from .team import Team
@@ -43,6 +44,13 @@ def check_weights(model: Layer, team: Team) -> None:
             f"rank {different[0]} has other weights than rank 0 after the same updates: its "
             "machine computes other numbers; expected machines of one kind"
         )
+
+
+class CompareWeights(Callback):
+    """After each epoch, compare the weights of all processes."""
+
+    def on_epoch_end(self, trainer: "Trainer", row: Row) -> None:
+        check_weights(trainer.model, trainer.team)
 
 
 def checksum(model: Layer) -> int:

@@ -58,6 +58,7 @@ def _chosen(trainer: "Trainer") -> dict[str, Any]:
     chosen = {
         "clip": trainer.clip and describe(trainer.clip),
         "accumulate": every if every > 1 else None,
+        "sync_bn": trainer.sync_bn or None,
         "metric": trainer.metric,
         "average": trainer.average and repr(trainer.average),
     }

@@ -66,6 +66,7 @@ def fit(
     progress: bool = True,
     checkpoint_seconds: float = 60.0,
     distributed: bool = False,
+    sync_bn: bool = False,
 ) -> History:
     """Train a model. Settings that are not given are those of its recipe.
 
@@ -118,6 +119,8 @@ def fit(
         distributed: train together with the processes that mpirun launched with this one; each
             computes a part of every update. All of them call `fit` with the same arguments, and all
             get the same result. Only the first one prints and writes.
+        sync_bn: of several processes, batch norm uses the statistics of all images that they
+            compute at a time. Otherwise it uses those of each shard.
 
     Returns the History. On SIGINT it saves and returns with `interrupted` set (without `out` it
     raises KeyboardInterrupt).
@@ -138,17 +141,16 @@ def fit(
     check_data(model, loader, {"test": test, "validation": validation}, loss)
     check_metric(metric, validation or test)
     given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-    rule = make_optimizer(optimizer, model, plan, given)
-    check_optimizer(rule, model)
+    rule = check_optimizer(make_optimizer(optimizer, model, plan, given), model)
     check_folder(folder)
     rng.seed(seed)
     remember_data(model, loader)
     trainer = Trainer(
         *(model, loader, test, validation, loss, rule),
         schedule=make_schedule(schedule, plan, warm_up),
-        settings=Settings(epochs, folder, metric, clip, average, checkpoint_seconds),
+        settings=Settings(epochs, folder, metric, clip, average, checkpoint_seconds, sync_bn),
         recipe_callbacks=plan.make_callbacks(),
-        callbacks=[*_standard_callbacks(folder, progress), *callbacks],
+        callbacks=[*_standard_callbacks(folder, progress, team), *callbacks],
         team=team,
     )
     return _resumed(trainer, folder).run()
@@ -168,6 +170,10 @@ def _resumed(trainer: Trainer, folder: Path | None) -> Trainer:
         from ..distributed.agreement import check_agreement
 
         check_agreement(trainer, trainer.team)
+        if trainer.sync_bn:
+            from ..distributed.batch_norm import check_sync
+
+            check_sync(trainer.loader)
     last = folder / checkpoint.LAST if folder else None
     last = trainer.team.first(lambda: last if last and last.exists() else None)
     if last:
@@ -175,7 +181,11 @@ def _resumed(trainer: Trainer, folder: Path | None) -> Trainer:
     return trainer
 
 
-def _standard_callbacks(folder: Path | None, progress: bool) -> list[Callback]:
+def _standard_callbacks(folder: Path | None, progress: bool, team: Team) -> list[Callback]:
     """What a run has without being asked: progress, and the files of its folder."""
+    if team.size > 1:
+        from ..distributed.agreement import CompareWeights
+
+        return [CompareWeights(), *_standard_callbacks(folder, progress, Team())]
     shown: list[Callback] = [default_progress()] if progress else []
     return [*shown, *([CSVLog(), SaveConfiguration()] if folder else [])]

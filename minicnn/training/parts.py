@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..distributed.team import Ranks
+from ..layers import Layer, fuse
 from .accumulation import Accumulator, ShardStep
 from .loop import Step, forward_backward
 from .metrics import RunningMetrics
@@ -11,6 +12,15 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 Parts = tuple[Accumulator, RunningMetrics, Step]
+
+
+def network_of(run: "Trainer") -> Layer:
+    """The network that is run: the same parameters, in fewer passes over memory."""
+    if run.sync_bn and isinstance(run.team, Ranks):
+        from ..distributed.batch_norm import synchronized
+
+        return fuse(synchronized(run.model, run.team))
+    return fuse(run.model)
 
 
 def parts(run: "Trainer") -> Parts:

@@ -60,8 +60,8 @@ def check_data(
         _check_labels(dataset.labels, classes, loss, f"the {name} labels")
 
 
-def check_optimizer(optimizer: Optimizer, model: Layer) -> None:
-    """Raise ValueError unless the optimizer trains parameters of that model, on its device."""
+def check_optimizer(optimizer: Optimizer, model: Layer) -> Optimizer:
+    """The optimizer. Raises ValueError unless it trains parameters of that model, on its device."""
     own = {id(parameter) for parameter in model.parameters()}
     foreign = [p for p in optimizer.parameters if id(p) not in own]
     name = type(optimizer).__name__
@@ -79,6 +79,7 @@ def check_optimizer(optimizer: Optimizer, model: Layer) -> None:
                     f"{name}: its {slot} is on {array_device(array)} and the model is on "
                     f"{array_device(parameter.value)}: make the optimizer after model.to(...)"
                 )
+    return optimizer
 
 
 def check_functions(loss: Any, clip: Any, average: Any) -> None:

@@ -18,7 +18,7 @@ from ..data.loader import Loader
 from ..device import model_device, to_host
 from ..distributed.team import Team
 from ..errors import DivergedError
-from ..layers import Layer, Parameter, fuse
+from ..layers import Layer, Parameter
 from ..weights import safetensors
 from . import checkpoint
 from .averaging import Average
@@ -30,7 +30,7 @@ from .loop import train_epoch
 from .losses import Loss, plain
 from .metrics import Evaluation, evaluate
 from .optimizers import Optimizer
-from .parts import parts
+from .parts import network_of, parts
 from .schedules import Schedule
 from .signals import catch_sigint
 
@@ -47,6 +47,7 @@ class Settings:
     clip: Clip | None = None
     average: Average | None = None
     checkpoint_seconds: float = 60.0
+    sync_bn: bool = False
 
 
 class Trainer:
@@ -84,7 +85,8 @@ class Trainer:
         self.model, self.loader, self.loss = model, loader, loss
         self.team = team or Team()
         self.test, self.validation = test, validation
-        self.network = fuse(model)  # the same parameters, in fewer passes over memory
+        self.sync_bn = settings.sync_bn
+        self.network = network_of(self)
         self._frozen = model.frozen_names()
         self.device = model_device(model)
         self.optimizer, self.schedule, self.base_lr = optimizer, schedule, optimizer.lr
@@ -156,7 +158,7 @@ class Trainer:
         """
         frozen = self.model.frozen_names()
         if frozen != self._frozen:
-            self._frozen, self.network = frozen, fuse(self.model)
+            self._frozen, self.network = frozen, network_of(self)
         self.network.train()
 
     def notify(self, event: str, *arguments: Any) -> None:

@@ -11,8 +11,10 @@ import numpy as np
 import minicnn
 from minicnn import training
 from minicnn.data.augment.geometry import RandomShift
+from minicnn.distributed import Launch
 from minicnn.distributed.agreement import check_weights, checksum
 from minicnn.distributed.buckets import Bucket
+from minicnn.distributed.faults import end_all_after_errors
 from minicnn.distributed.team import Ranks, Team
 from minicnn.layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, Sequential
 from minicnn.training import fitting
@@ -33,6 +35,9 @@ def network():
         Flatten(),
         Linear(32, 3),
     )
+
+
+SYNC = {"sync_bn": True, "augment": None, "average": None}
 
 
 def scaled(pixels):
@@ -125,6 +130,8 @@ def of(team, folder):
         "one batch": same(team, train(team)),
         "eight shards": same(team, train(team, batch_size=3, accumulate=8)),
     }
+    if team.size in (2, 3, 4):
+        found["sync"] = same(team, train(team, **SYNC))
     if team.size == 4:
         same(team, train(team, epochs=1, out=folder / "run"))
     return found
@@ -147,6 +154,7 @@ def of_two(team, folder):
         "resumed": resumed,
         "more": more,
         "lr": message(team, lambda: train(team, lr=0.1 + team.rank)),
+        "sync": message(team, lambda: train(team, batch_size=53, accumulate=3, sync_bn=True)),
         "data": message(team, lambda: train(team, (X[team.rank :], LABELS[team.rank :]))),
         "weights": message(team, lambda: check_weights(other, team)),
         "initial": message(team, lambda: train(team, model=other)),
@@ -161,6 +169,7 @@ def main(folder):
 
     minicnn.use("reference")
     world, found = MPI.COMM_WORLD, {}
+    end_all_after_errors(Launch(world.rank, world.size))
     for name, groups in (("of", [8]), ("of", [4, 3, 1]), ("of_two", [2])):
         color = next((i for i, n in enumerate(np.cumsum(groups)) if world.rank < n), None)
         part = world.Split(MPI.UNDEFINED if color is None else color, world.rank)

@@ -79,6 +79,7 @@ def test_more_ranks_than_shards_divide_anew(found, alone):
         ("data", "rank 1 on .*: data is 'own data, 52 images, .*, and 'own data, 53 images"),
         ("initial", "TrainingError: rank 1 on .* differs from rank 0: initial weights is"),
         ("weights", "TrainingError: rank 1 has other weights than rank 0 after the same updates"),
+        ("sync", "TrainingError: sync_bn: some updates have 17 images at a time for 2 processes"),
         (
             "nan",
             r"DivergedError: the loss is nan at step . \(epoch 1\): the input already holds one",
@@ -87,6 +88,17 @@ def test_more_ranks_than_shards_divide_anew(found, alone):
 )
 def test_all_ranks_raise_one_error(case, message, found):
     assert re.search(message, found["of_two 2"][case])
+
+
+def test_synchronized_batch_norm_is_that_of_the_whole_batch(found, alone):
+    """The losses and accuracies of one process that accumulates nothing, up to rounding."""
+    options = {"augment": None, "average": None}
+    expected = alone(**options)
+    for ranks in (2, 3, 4):
+        sync = found[f"of {ranks}"]["sync"]
+        np.testing.assert_allclose(sync["numbers"], expected["numbers"], rtol=2e-5)
+    apart = alone(**options, batch_size=12, accumulate=2)
+    assert not np.allclose(apart["numbers"], expected["numbers"], rtol=1e-3)
 
 
 def test_sums_are_in_the_order_of_ranks(found):
