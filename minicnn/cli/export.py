@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..onnx.export import OLDEST, OPSET, to_onnx
+from ..onnx.export import OLDEST, to_onnx
+from ..onnx.export_graph import OPSET
 from .app import (
     ModelFlag,
     OptionFlags,

@@ -12,12 +12,11 @@ from ..layers import Layer, metadata
 from ..weights.checks import check_weights
 from . import export_rules  # noqa: F401 - registers the rules
 from .export_ends import LAYOUTS, PIXELS, check_preprocess, normalized, probabilities
-from .export_graph import INPUT, GraphWriter, Value
+from .export_graph import INPUT, OPSET, GraphWriter, Value
 from .export_metadata import properties
 from .export_proto import Ends, model_proto
 from .package import onnx_package
 
-OPSET = 17  # of 2022: every runtime has it, and no layer needs a later one
 OLDEST = 13  # where Softmax, Squeeze and ReduceSum got the form that they have since
 
 

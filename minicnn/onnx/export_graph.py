@@ -19,6 +19,7 @@ from ..layers import Layer
 from ..layers.checks import inside
 from ..layers.tree import join
 
+OPSET = 17  # of 2022: every runtime has it, and no layer needs a later one
 INPUT, OUTPUT = "input", "output"  # the names of the graph's own input and output
 
 
@@ -110,7 +111,7 @@ class GraphWriter:
         it: the first node of C1 is C1, another one C1/Relu, and its weights are C1.weight.
     """
 
-    opset: int = 17
+    opset: int = OPSET
     fold: bool = False
     layer: str = ""
     nodes: list[Node] = field(default_factory=list)
