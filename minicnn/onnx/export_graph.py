@@ -8,7 +8,6 @@ has the shape that minicnn has for it, `(N, H, W, C)`.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -215,8 +214,10 @@ class GraphWriter:
         if not x.maps:
             return x
         height, width, channels = x.maps
-        places = np.arange(prod(x.maps)).reshape(channels, height, width).transpose(1, 2, 0)
-        return self.add("Gather", x, places.ravel(), shape=x.shape, axis=1)
+        sizes = np.array([0, channels, height, width])  # 0: as before
+        y = self.add("Reshape", x, sizes, shape=(x.shape[0], *x.maps), channels_last=False)
+        y = self.transposed(y, channels_last=True)
+        return self.add("Flatten", y, shape=x.shape, axis=1)
 
     def transposed(self, x: Value, channels_last: bool) -> Value:
         """Images as `(N, H, W, C)`, or as (N, C, H, W), in the graph. Other arrays stay."""
