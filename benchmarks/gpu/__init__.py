@@ -15,7 +15,8 @@ that a crash ends only the task that caused it.
 | correctness.py | every kernel against float64                                                   |
 | networks.py    | whole networks against the CPU                                                 |
 | variants.py    | every tile, split and number of stages; large shapes and long sums             |
-| whole.py       | LeNet's fused steps, graphs, totals, running statistics, the ladder's rungs    |
+| whole.py       | LeNet's fused steps, graphs, totals, running statistics                        |
+| rungs.py       | the rungs of the GPU's ladders: results and speed                              |
 | speed.py       | operations and training steps, with spot checks (spot.py) of their results     |
 | torch_side.py  | PyTorch's best of the same                                                     |
 | causes.py      | the time of a step by kernel                                                   |

@@ -40,6 +40,7 @@ def parts(precisions: list[str], tiny: bool, has_torch: bool) -> list[Part]:
         environment,
         learning,
         networks,
+        rungs,
         speed,
         torch_side,
         variants,
@@ -60,6 +61,7 @@ def parts(precisions: list[str], tiny: bool, has_torch: bool) -> list[Part]:
     found += each("steps", speed.steps, 60)
     if has_torch:
         found += each("torch steps", torch_side.steps, 90)
+    found += [Part("ladder", lambda: rungs.tasks(tiny), 60)]
     found += [Part("learning", lambda: learning.tasks(precisions, tiny), 240)]
     if has_torch:
         found += each("causes", causes.tasks, 60)

@@ -1,4 +1,4 @@
-"""More than one kernel: LeNet's fused steps, graphs, totals, running statistics, the ladder."""
+"""More than one kernel: LeNet's fused steps, graphs, totals, running statistics."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -8,9 +8,7 @@ import numpy as np
 
 from minicnn import registry, rng, training
 from minicnn.device import runtime, set_precision, to_host, to_input
-from minicnn.kernels import reference
 from minicnn.kernels.cuda import capture, loss
-from minicnn.kernels.ladder import gpu as ladder
 from minicnn.kernels.ladder.gpu import lenet
 from minicnn.layers import BatchNorm2d, fuse
 from minicnn.training.metrics import loss_of
@@ -39,8 +37,6 @@ def tasks(precisions: list[str], tiny: bool) -> Iterator[Task]:
             )
     yield "totals of loss and right answers", _totals
     yield "running statistics", _running
-    for rung in ladder.rungs():
-        yield f"the ladder's rung {rung.name}", partial(_rung, rung, tiny)
 
 
 def _lenet(name: str, persistent: bool, images: int) -> Iterator[dict]:
@@ -192,23 +188,3 @@ def _running() -> Iterator[dict]:
         yield Check(
             f"batch norm's {name}", "fp32", relative(ours.state_dict()[name], expected), 1e-5, True
         ).row()
-
-
-def _rung(rung: ladder.Rung, tiny: bool) -> Iterator[dict]:
-    generator = np.random.default_rng()
-    shape, size, filters = ((1, 5, 5, 4), 3, 8) if tiny else ((4, 28, 28, 128), 3, 128)
-    x, w = (
-        generator.standard_normal(shape, dtype=np.float32),
-        generator.standard_normal((size, size, shape[3], filters), dtype=np.float32),
-    )
-    w, b = (
-        w / np.float32(size * shape[3] ** 0.5),
-        generator.standard_normal(filters, dtype=np.float32),
-    )
-    y = rung.forward(*(runtime().upload(a) for a in (x, w, b)))
-    expected = reference.conv2d(
-        *(a.astype(np.float64) for a in (x, w, b)), padding=size // 2, activation="relu"
-    )
-    yield Check(
-        f"the ladder's rung {rung.name}", "fp32", relative(y, expected), rung.error, True
-    ).row()

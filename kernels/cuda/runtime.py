@@ -70,10 +70,11 @@ class CuPy:
         # bytes of shared memory: at most for one block, and for all blocks of a multiprocessor
         self.shared_memory: int = attributes["MaxSharedMemoryPerBlockOptin"]
         self.shared_memory_of_processor: int = attributes["MaxSharedMemoryPerMultiprocessor"]
-        capability = cupy.cuda.Device().compute_capability
-        if int(capability) < OLDEST:
+        self.capability = int(cupy.cuda.Device().compute_capability)  # 90: version 9.0
+        if self.capability < OLDEST:
             raise ImportError(
-                f"the GPU has compute capability {capability}; minicnn needs 8.0 (Ampere) or newer"
+                f"the GPU has compute capability {self.capability / 10}; "
+                "minicnn needs 8.0 (Ampere) or newer"
             )
 
     def empty(self, shape: Shape, dtype: DTypeLike) -> Array:

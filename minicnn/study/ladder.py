@@ -2,15 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..device import runtime, to_host, validate_device
 from ..kernels import ladder, reference
 from ..kernels.cpu.engine.machine import peak_flops
-from ..kernels.ladder import gpu as gpu_ladder
-from ..kernels.ladder.gpu.peak import multiply_add_rate
 from ..kernels.types import Array
 
 PASSES = ("forward", "grad_input", "grad_weight")
@@ -57,21 +54,25 @@ class Reading(NamedTuple):
     name: str
     idea: str
     seconds: float  # median of the repeats
-    gflops: float  # of the plain sum, however many products the rung computes
+    speed: float  # in `Climb.unit`; of the plain sum, however many products the rung computes
     share_of_peak: float
     speedup: float  # over the first rung
     error: float  # relative L2 error against float64
+    waits_for: str = ""  # of a rung on a GPU, computed
+    counter: str = ""  # of Nsight Compute, which shows it
 
 
 class Climb(NamedTuple):
-    """What `climb` and `climb_gpu` found: the readings of each pass, lowest rung first."""
+    """What `climb` or ladder_gpu's `climb_gpu` found: the readings of each pass."""
 
-    peak: float  # FLOP/s of the machine
+    peak: float  # FLOP/s (or bytes/s) of the machine
     readings: dict[str, list[Reading]]
     left_out: dict[str, str]  # rungs that cannot compute this problem, and why
+    wrong: dict[str, str] = {}  # "pass: rung" that was not measured, and why
+    unit: str = "GFLOP/s"
 
 
-def _ignore(text: str) -> None:
+def ignore(text: str) -> None:
     """Report no progress."""
 
 
@@ -79,14 +80,14 @@ def climb(
     problem: Problem,
     passes: Sequence[str] = PASSES,
     repeats: int = 5,
-    progress: Progress = _ignore,
+    progress: Progress = ignore,
 ) -> Climb:
     """Measure every rung that computes this problem, in each of `passes`.
 
     Raises ValueError for a problem that is none, and AssertionError if the result of a rung is not
     that of the reference.
     """
-    _validate(problem)
+    validate(problem)
     peak, (calls, exact) = peak_flops(), _cases(problem)
     rungs = [r for r in ladder.rungs() if r.kernel in (None, problem.kernel)]
     left_out = {
@@ -107,36 +108,12 @@ def climb(
             if rung.algorithm:
                 weights = name == "grad_weight"
                 idea += f": {rung.algorithm(*problem.shapes, problem.kernel // 2, weights)}"
-            readings.append(_reading(rung.name, idea, seconds, problem, peak, readings, error))
+            readings.append(reading(rung.name, idea, seconds, problem.flops, peak, readings, error))
     return Climb(peak, found, left_out)
 
 
-def climb_gpu(problem: Problem, repeats: int = 5, progress: Progress = _ignore) -> Climb:
-    """The forward pass on the GPU, by every rung of `kernels.ladder.gpu`.
-
-    The peak is that of the ordinary units. Raises what `climb` does, and RuntimeError without a
-    GPU.
-    """
-    _validate(problem)
-    validate_device("cuda")
-    run = runtime()
-    peak, (_, exact) = multiply_add_rate(), _cases(problem)
-    x, w, b = (run.upload(a) for a in _arrays(problem)[:3])
-    readings: list[Reading] = []
-    for rung in gpu_ladder.rungs():
-        progress(f"forward: {rung.name}")
-
-        def work(_: int, rung: gpu_ladder.Rung = rung) -> Any:
-            return rung.forward(x, w, b)
-
-        error = _error(to_host(work(0)), exact["forward"])
-        _expect(error, rung.error, f"{rung.name!r} is wrong")
-        seconds = float(np.median(run.times(work, repeats, 3, captured=False)))
-        readings.append(_reading(rung.name, rung.idea, seconds, problem, peak, readings, error))
-    return Climb(peak, {"forward": readings}, {})
-
-
-def _validate(problem: Problem) -> None:
+def validate(problem: Problem) -> None:
+    """Raise ValueError for a problem that is none."""
     if min(problem) < 1 or problem.kernel % 2 == 0:
         raise ValueError(f"ladder: {problem}: expected sizes >= 1 and an odd kernel")
 
@@ -147,21 +124,24 @@ def _expect(error: float, most: float, what: str) -> None:
         raise AssertionError(f"the rung {what}: relative error {error:.1e}, expected {most:.0e}")
 
 
-def _reading(
+def reading(
     name: str,
     idea: str,
     seconds: float,
-    problem: Problem,
+    amount: float,
     peak: float,
     before: list[Reading],
     error: float,
 ) -> Reading:
-    """The reading of a rung from its time; `before` are those of the lower rungs."""
-    speed, first = problem.flops / seconds, before[0].seconds if before else seconds
+    """The reading of a rung from its time and the `amount` of its work, FLOP or bytes.
+
+    `before` are the readings of the lower rungs.
+    """
+    speed, first = amount / seconds, before[0].seconds if before else seconds
     return Reading(name, idea, seconds, speed / 1e9, speed / peak, first / seconds, error)
 
 
-def _arrays(problem: Problem) -> tuple[Array, Array, Array, Array]:
+def arrays(problem: Problem) -> tuple[Array, Array, Array, Array]:
     """x, w, b and dy of a problem: the same in every run."""
     generator = np.random.default_rng(0)
     x_shape, w_shape = problem.shapes
@@ -177,7 +157,7 @@ def _cases(
     problem: Problem,
 ) -> tuple[dict[str, Callable[[ladder.Rung], Array]], dict[str, Array]]:
     """For each pass how to call a rung, and the exact result."""
-    (x, w, b, dy), kernel = _arrays(problem), problem.kernel
+    (x, w, b, dy), kernel = arrays(problem), problem.kernel
     pad = kernel // 2
     x64, w64, b64, dy64 = (a.astype(np.float64) for a in (x, w, b, dy))
     exact = {

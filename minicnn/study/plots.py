@@ -200,32 +200,36 @@ def three_digits(value: float) -> str:
     return f"{float(f'{value:.3g}'):,g}"
 
 
-def ladder(found: dict[str, list[Any]], path: Target = None, title: str = "") -> Path | Figure:
-    """GFLOP/s of every rung, a panel per pass; `found` is what `study.ladder.climb` returns."""
+def ladder(
+    found: dict[str, list[Any]], path: Target = None, title: str = "", unit: str = "GFLOP/s"
+) -> Path | Figure:
+    """The speed of every rung, a panel per pass; `found` is `Climb.readings` of study.ladder."""
+    found = {name: readings for name, readings in found.items() if readings}
     figure = Picture(figsize=(4.2 * len(found) + 1.6, 4.6), layout="constrained")
     panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    names = list(dict.fromkeys(r.name for readings in found.values() for r in readings))
     for axes, (name, readings) in zip(panels, found.items(), strict=True):
-        _rungs(axes, readings)
+        _rungs(axes, readings, names, unit)
         axes.set_title(name.replace("_", " "), fontsize=10)
     panels[0].invert_yaxis()
     return finish(figure, path, title, size=11)
 
 
-def _rungs(axes: "Axes", readings: list[Any]) -> None:
+def _rungs(axes: "Axes", readings: list[Any], names: list[str], unit: str) -> None:
     """One bar per rung, and a line at the peak of the machine."""
-    places = range(len(readings))
-    values = [r.gflops for r in readings]
+    places = [names.index(r.name) for r in readings]
+    values = [r.speed for r in readings]
     bars = axes.barh(places, values, color=TRAIN, height=0.7)
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     axes.bar_label(bars, [three_digits(v) for v in values], padding=4, fontsize=8, bbox=paper)
-    peak = readings[0].gflops / readings[0].share_of_peak
+    peak = readings[0].speed / readings[0].share_of_peak
     axes.axvline(peak, color="black", linewidth=1, linestyle="--", zorder=1)
     beside: dict[str, Any] = {"xytext": (-3, 0), "textcoords": "offset points"}
     axes.annotate("peak", (peak, -0.75), fontsize=8, ha="right", **beside)
     axes.set_xscale("log")
     axes.set_xlim(min(values) / 1.5, max(*values, peak) * 4)
-    axes.set_xlabel("GFLOP/s of the plain sum")
-    axes.set_yticks(places, [r.name for r in readings])
+    axes.set_xlabel("GFLOP/s of the plain sum" if unit == "GFLOP/s" else unit)
+    axes.set_yticks(range(len(names)), names)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -30,7 +30,8 @@ def sources(pattern: str) -> list[Path]:
 
 
 SOURCES = {file.name: file for file in sources("*.cu")}
-WITHOUT_OPTIONS = ("data.cu", "lenet.cu", "optim.cu", "peak.cu", "rung05_vectorized.cu")
+RUNGS = tuple(sorted(file for file in SOURCES if re.match(r"(conv|norm)\d", file)))
+WITHOUT_OPTIONS = ("data.cu", "lenet.cu", "optim.cu", "peak.cu", *RUNGS)
 OPTIONS: dict[str, list[dict]] = {
     file.name: [{"REAL": "float", "V": 1}, {"REAL": "float", "V": 4}, {"REAL": "bf16", "V": 8}]
     for file in SOURCES.values()

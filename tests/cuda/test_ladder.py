@@ -1,11 +1,12 @@
-"""The GPU's ladder, and the command that climbs it.
+"""The GPU's ladders, and the command that climbs them.
 
-The rungs in Python run in Numba's simulator, those in CUDA C on the emulated GPU.
+The rungs run on the emulated GPU, their twins in Python in Numba's simulator.
 """
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,29 +15,37 @@ from typer.testing import CliRunner
 from minicnn.cli import app
 from minicnn.kernels import dispatch, reference
 from minicnn.kernels.ladder import gpu
-from minicnn.study import ladder as study
+from minicnn.kernels.ladder.gpu import conv, peak, roofs
+from minicnn.study import ladder_gpu as study
+from minicnn.study.ladder import Problem
 
 from .common import relative, to_device
 
-RUNGS = gpu.rungs()
-IN_PYTHON = ("naive", "coalesced", "shared tile", "register tile")
+CONV = gpu.rungs("conv")
+
+
+@pytest.fixture(autouse=True)
+def _no_measured_peaks(monkeypatch):
+    monkeypatch.setattr(peak, "multiply_add_rate", lambda: 1e12)
+    monkeypatch.setattr(peak, "copy_rate", lambda: 1e12)
+
+
 PROGRAM = """
 import numpy as np
-from minicnn.kernels import dispatch, reference
-from minicnn.kernels.ladder import gpu
+from minicnn.kernels import reference
+from minicnn.kernels.ladder.gpu import twins
 generator = np.random.default_rng(0)
 for shape, size, filters in (((1, 3, 3, 4), 3, 5), ((2, 3, 2, 3), 1, 4)):
     x = generator.standard_normal(shape, dtype=np.float32)
     w = generator.standard_normal((size, size, shape[3], filters), dtype=np.float32)
     b = generator.standard_normal(filters, dtype=np.float32)
     expected = reference.conv2d(x, w, b, padding=size // 2, activation="relu")
-    for rung in gpu.rungs()[:4]:
-        np.testing.assert_allclose(rung.forward(x, w, b), expected, atol=1e-4, err_msg=rung.name)
+    for twin in (twins.naive, twins.coalesced, twins.shared_tile, twins.register_tile):
+        np.testing.assert_allclose(twin(x, w, b), expected, atol=1e-4, err_msg=twin.__name__)
 """
 
 
-def test_rungs_in_python():
-    assert tuple(rung.name for rung in RUNGS[:4]) == IN_PYTHON
+def test_twins_in_python():
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True
@@ -44,63 +53,126 @@ def test_rungs_in_python():
     assert run.returncode == 0, run.stderr[-3000:]
 
 
-@pytest.mark.parametrize("rung", RUNGS[4:], ids=lambda rung: rung.name.replace(" ", "-"))
-@pytest.mark.parametrize("seed", [0, 1])
-def test_rungs_in_cuda(rung, seed, emulate):
-    emulate(seed=seed)
+def convolution(shape, size, filters):
+    """x, w, b and dy, and the result of each pass in float64."""
     generator = np.random.default_rng(0)
-    for shape, size, filters in (
-        ((2, 9, 8, 12), 3, 20),
-        ((1, 5, 5, 4), 5, 136),
-        ((3, 7, 7, 8), 1, 8),
-    ):
-        x = generator.standard_normal(shape, dtype=np.float32)
-        w = generator.standard_normal(
-            (size, size, shape[3], filters), dtype=np.float32
-        ) / np.float32(size * shape[3] ** 0.5)
-        b = generator.standard_normal(filters, dtype=np.float32)
-        y = rung.forward(*map(to_device, (x, w, b)))
-        assert (
-            relative(
-                y,
-                reference.conv2d(
-                    *(a.astype(float) for a in (x, w, b)), padding=size // 2, activation="relu"
-                ),
-            )
-            < rung.error
-        )
+    x = generator.standard_normal(shape, dtype=np.float32)
+    w = generator.standard_normal((size, size, shape[3], filters), dtype=np.float32)
+    w /= np.float32(size * shape[3] ** 0.5)
+    b = generator.standard_normal(filters, dtype=np.float32)
+    dy = generator.standard_normal((*shape[:3], filters), dtype=np.float32)
+    exact_x, exact_w, exact_b, exact_dy = (a.astype(np.float64) for a in (x, w, b, dy))
+    pad = size // 2
+    return (x, w, b, dy), {
+        "forward": reference.conv2d(exact_x, exact_w, exact_b, padding=pad, activation="relu"),
+        "grad_input": reference.conv2d_grad_input(exact_dy, exact_w, shape, padding=pad),
+        "grad_weight": reference.conv2d_grad_weight(exact_dy, exact_x, w.shape, padding=pad)[0],
+    }
 
 
-def test_channels_that_are_no_multiple_of_four(emulate):
-    emulate()
-    with pytest.raises(ValueError, match="3 and 8 are not both multiples of 4"):
-        RUNGS[4].forward(
-            *(to_device(np.ones(shape, np.float32)) for shape in ((1, 4, 4, 3), (3, 3, 3, 8), (8,)))
-        )
+@pytest.mark.parametrize("rung", CONV, ids=lambda rung: rung.name.replace(" ", "-"))
+def test_rungs_of_the_convolution(rung, emulate):
+    """Images smaller than a tile, and of more than one; sums that end within a step."""
+    for seed, shape, size, filters in ((0, (2, 5, 3, 64), 3, 64), (1, (3, 9, 5, 64), 1, 192)):
+        emulate(seed=seed)
+        arrays, exact = convolution(shape, size, filters)
+        passes = rung.prepare(*map(to_device, arrays))
+        assert set(passes) <= set(exact)
+        for name, call in passes.items():
+            call()
+            assert relative(call(), exact[name]) < rung.error, name
+
+
+def test_names_and_ideas():
+    names = [rung.name for rung in CONV]
+    assert names[:3] == ["naive", "coalesced", "shared tile"]
+    assert len(set(names)) == len(names)
+    assert all(len(rung.idea) > 20 for rung in CONV)
+
+
+def test_a_sum_is_split_into_parts_that_are_not_empty():
+    for pixels in (1, 64, 65, 700, 401_408):
+        for tiles in (1, 9, 300):
+            parts, steps = conv.split(tiles, pixels, 132), -(-pixels // 64)
+            assert 1 <= parts <= max(1, 264 // tiles)
+            assert -(-steps // parts) * (parts - 1) < steps
+    assert conv.split(9, 401_408, 132) == 29
+
+
+def test_roofs():
+    """Each part's time by hand; few blocks use few multiprocessors."""
+    card = roofs.Card("two", 2, 1e9, 1e6, {"fp32": 1e8})
+    found = roofs.least(6.4e9, 1e9, 0.5, "fp32", 1, card)
+    assert found[:3] == pytest.approx((1.0, 50.0, 128.0))
+    assert found.seconds == pytest.approx(128)
+    assert found.binds == "ordinary units of 1 multiprocessors"
+    assert roofs.least(6.4e9, 1e11, 0.5, "fp32", 2, card).binds == "memory"
+
+
+def test_the_page_has_what_is_computed():
+    """The table of docs/gpu-ladder.md."""
+    page = (Path(__file__).parents[2] / "docs" / "gpu-ladder.md").read_text(encoding="utf-8")
+    problem = study.PROBLEM
+    shape = problem.batch * problem.size**2, problem.channels, problem.filters, problem.kernel**2
+    for rung, kernel in zip(CONV, conv.KERNELS, strict=False):
+        least = rung.least("forward", *shape)
+        if least:
+            row = f"| {kernel.port[0]:g} | {least.seconds * 1e3:.3g} | {least.binds} |"
+            assert f"| {rung.name} {row}" in page
+        assert f"]({Path('..', 'kernels', 'ladder', 'gpu', kernel.file).as_posix()})" in page
+        assert kernel.counter in page
+
+
+def test_a_kernel_takes_long_enough_to_be_measured():
+    """At the peak of an H100's tensor cores, as docs/gpu-ladder.md says."""
+    assert study.PROBLEM.flops / roofs.H100.rates["bf16"] > 1e-4
+
+
+SIZES = ("--batch=1", "--size=5", "--channels=64", "--filters=64", "--repeats=1")
+
+
+def ladder(*arguments):
+    return CliRunner().invoke(app, ["ladder", *arguments, "--device=cuda", *SIZES])
 
 
 def test_the_command(emulate, monkeypatch, tmp_path):
-    """Without Numba's rungs: the emulated GPU runs only CUDA C."""
     emulate()
-    monkeypatch.setattr(gpu, "rungs", lambda: RUNGS[4:])
-    sizes = [
-        "--batch=1",
-        "--size=6",
-        "--channels=8",
-        "--filters=8",
-        "--repeats=1",
-        f"--out={tmp_path / 'ladder.png'}",
-    ]
-    result = CliRunner().invoke(app, ["ladder", "conv", "--device=gpu", *sizes])
+    picture = tmp_path / "ladder.png"
+    result = ladder("conv", f"--out={picture}")
     assert result.exit_code == 0, result.output
-    assert all(rung.name in result.output for rung in RUNGS[4:])
-    assert (tmp_path / "ladder.png").stat().st_size > 10_000
-    monkeypatch.setattr(gpu, "rungs", lambda: [RUNGS[7]._replace(error=1e-6)])
-    with pytest.raises(AssertionError, match="the rung 'tensor cores, tf32' is wrong"):
-        study.climb_gpu(study.Problem(1, 6, 8, 8))
+    assert all(rung.name in result.output for rung in CONV)
+    assert picture.stat().st_size > 10_000
+
+
+def test_wrong_rungs_are_named_and_the_others_measured(emulate, monkeypatch, tmp_path):
+    emulate()
+    naive, coalesced, newest = CONV[0], CONV[1], CONV[2]
+
+    def broken(*arrays):
+        raise RuntimeError("no image")
+
+    planted = [naive._replace(error=1e-12), newest._replace(prepare=broken, multiple=1), coalesced]
+    planted.append(naive._replace(name="next year's", capability=100))
+    monkeypatch.setattr(gpu, "rungs", lambda _: planted)
+    found = study.climb_gpu(Problem(1, 3, 4, 4), repeats=1)
+    assert found.wrong["forward: naive"].startswith("wrong: relative error ")
+    assert found.wrong["grad_input: shared tile"] == "RuntimeError: no image"
+    reason = "left out: it needs compute capability 10.0, and this GPU has 9.0"
+    assert found.left_out == {"next year's": reason}
+    assert [r.name for r in found.readings["grad_weight"]] == ["coalesced"]
+    result = ladder("conv", f"--out={tmp_path / 'ladder.svg'}")
+    assert result.exit_code == 1
+    assert "wrong: relative error" in result.output
+
+
+def test_channels_that_a_rung_cannot_compute(emulate, monkeypatch):
+    emulate()
+    monkeypatch.setattr(gpu, "rungs", lambda _: CONV[:3])
+    found = study.climb_gpu(Problem(1, 3, 4, 4), repeats=1)
+    assert found.left_out == {"shared tile": "left out: it computes only multiples of 16 channels"}
 
 
 def test_without_a_gpu():
     if isinstance(dispatch.load("cuda"), str):
         with pytest.raises(RuntimeError, match="the device 'cuda' is not available"):
-            study.climb_gpu(study.Problem())
+            study.climb_gpu()

@@ -47,7 +47,7 @@ class Emulator:
         sanitize: compile with AddressSanitizer, whose library the process must have loaded.
     """
 
-    processors, shared_memory, shared_memory_of_processor = 2, 227 << 10, 228 << 10
+    processors, shared_memory, shared_memory_of_processor, capability = 2, 227 << 10, 228 << 10, 90
 
     def __init__(self, seed: int = 0, changes=(), sanitize: bool = False):
         self.seed, self.changes, self.sanitize = seed, tuple(changes), sanitize

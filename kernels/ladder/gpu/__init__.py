@@ -1,37 +1,32 @@
-"""One convolution on the GPU, one idea per rung: from a thread per result to tensor cores.
+"""The GPU's ladder: convolution in CUDA C, one idea per rung.
 
-Every rung computes the forward pass of a stride-1 convolution that keeps the image's size, on
-arrays of the device:
+A file `convNN_name.cu` is a rung: whole kernels that can be read alone, whose
+first line is `// name: idea.` problem.cuh has the shape of the convolution, which all rungs share.
+conv.py lists the rungs, starts them, and says what each waits for, which roofs.py computes;
+twins.py has the first rungs in Python.
 
-    forward(x, w, b)        y = max(x conv w + b, 0)        x (N, H, W, C), w (R, R, C, K), b (K,)
+A rung prepares its passes for arrays on the device: everything that is no part of the work, such as
+the conversion to bfloat16, happens there.
 
-R is odd. The first rungs are Python (Numba-CUDA); the later ones are CUDA C, for ideas that Python
-cannot express. All compute the product of conv.cu: one row m per pixel, one column k per filter,
-one inner index per (tap, channel). `rungs()` finds the files.
+    passes = rung.prepare(x, w, b, dy)    x (N, H, W, C), w (R, R, C, K), b (K,), dy (N, H, W, K)
+    passes["forward"]()                   y = max(x conv w + b, 0), the size of the images is kept
+    passes["grad_input"]()                dx, of dy before the ReLU
+    passes["grad_weight"]()               dw
+
+`minicnn ladder conv --device cuda` checks each rung, measures it, and draws the ladder.
 
 Two studies belong to the ladder: lenet.py, a whole training step in one kernel, and peak.py, the
-rate of the GPU's ordinary units.
+rates of the GPU's ordinary units and of its memory.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from . import conv
+from .rung import Rung
 
-from ...types import Array
-from .. import modules
+__all__ = ["Rung", "rungs"]
 
-
-class Rung(NamedTuple):
-    """One way to convolve on a GPU. `error`: the largest relative L2 error that is allowed."""
-
-    name: str
-    idea: str
-    forward: Callable[[Array, Array, Array], Array]
-    error: float
+RUNGS = {"conv": conv.rungs}
 
 
-def rungs() -> list[Rung]:
-    """All rungs, lowest first."""
-    found = modules(__name__, __path__)
-    return [
-        Rung(name, idea, rung.forward, getattr(rung, "ERROR", 1e-5)) for name, idea, rung in found
-    ]
+def rungs(operation: str = "conv") -> list[Rung]:
+    """The rungs of an operation, lowest first."""
+    return RUNGS[operation]()

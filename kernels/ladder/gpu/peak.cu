@@ -1,4 +1,4 @@
-// The rate of the ordinary units: see peak.py.
+// The rates of the ordinary units and of memory: see peak.py.
 #include "common.cuh"
 
 // Eight independent chains of multiply-adds per thread.
@@ -14,4 +14,11 @@ extern "C" __global__ void __launch_bounds__(256)
 #pragma unroll
     for (int i = 0; i < 8; i++) sum += chain[i];
     out[THREAD] = sum;
+}
+
+// 16 bytes per thread.
+extern "C" __global__ void __launch_bounds__(256)
+    copy(const uint4* __restrict__ from, uint4* __restrict__ to, int count) {
+    int i = THREAD;
+    if (i < count) to[i] = from[i];
 }
