@@ -1,13 +1,14 @@
 """From the layers of Caffe to a network of ours that computes the same."""
 
+from typing import Any
+
 from ..errors import CheckpointError
 from ..kernels.types import Shape
-from ..layers import Layer, Network
-from ..layers.graph import INPUT, Graph
+from ..layers import Graph, Layer
 from ..layers.init import skip_init
 from ..weights.checks import check_weights
 from .builder import Blob, Builder, Node
-from .converters import CONVERTERS
+from .converters import BY_KEY, CONVERTERS
 from .order import is_plain
 from .steps import Plan
 
@@ -23,10 +24,10 @@ def build(plan: Plan, input_shape: Shape, flipped: bool) -> tuple[Builder, Blob]
     builder = Builder(plan, input_shape, flipped)
     for step in plan.steps:
         builder.step, layer = step, step.layer
-        convert = CONVERTERS.get(layer.key)
+        convert = BY_KEY.get(layer.key)
         if convert is None:
             raise CheckpointError(
-                f"{layer.label}: this type is not read; known are {', '.join(sorted(CONVERTERS))}"
+                f"{layer.label}: this type is not read; known are {', '.join(CONVERTERS)}"
             )
         bottoms = [builder.blobs[number] for number in step.reads]
         if not bottoms:
@@ -54,21 +55,14 @@ def build(plan: Plan, input_shape: Shape, flipped: bool) -> tuple[Builder, Blob]
     return builder, output
 
 
-def assemble(builder: Builder) -> Network:
-    """The network of the nodes, with their weights: a `Network` if it is a chain, else a `Graph`.
+def assemble(builder: Builder) -> Graph:
+    """The network of the nodes, with their weights.
 
     Raises CheckpointError for weights that are not finite.
     """
     for node in builder.nodes.values():
         fill_weights(node, node.layer)
-    layers = {name: node.layer for name, node in builder.nodes.items()}
-    before = [INPUT, *layers]
-    is_chain = all(
-        node.reads == (previous,)
-        for node, previous in zip(builder.nodes.values(), before, strict=False)
-    )
-    if is_chain:
-        return Network(**layers, input_shape=builder.input_shape)
+    layers: dict[str, Any] = {name: node.layer for name, node in builder.nodes.items()}
     inputs = {name: node.reads for name, node in builder.nodes.items()}
     return Graph(**layers, inputs=inputs, input_shape=builder.input_shape)
 

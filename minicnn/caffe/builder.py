@@ -12,6 +12,9 @@ from .net import CaffeLayer
 from .order import Order, channels
 from .steps import Plan
 
+# What a layer of a Graph cannot be called: its constructor has these arguments.
+RESERVED = (INPUT, "inputs", "input_shape")
+
 Fill = Callable[[Layer], None]
 
 
@@ -77,7 +80,7 @@ class Builder:
         return Blob(name, tuple(shape), reads[0].order if order is None else order)
 
     def _free(self, name: str) -> str:
-        while name in self.nodes or name == INPUT or not name:
+        while name in self.nodes or name in RESERVED or not name:
             name += "_"
         return name
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
+from .. import registry
 from ..errors import CheckpointError, DataError
 from ..kernels.types import Shape
 from ..layers import Network
@@ -38,7 +39,8 @@ def from_caffe(
     input_shape: (H, W, C), if the files do not tell it.
     channels: "bgr" if the network was trained with images in that order, as Caffe's own tools
         make them: then its first weights are turned to RGB. "rgb": they are left as they are. By
-        default "bgr" for an input of three channels.
+        default "bgr" for an input of three channels, but "rgb" if the files speak of CIFAR, whose
+        images Caffe does not turn.
     mean: what is subtracted from the pixels, if the files do not tell it: the path of a mean image
         (.binaryproto), gray levels from 0 to 255 in the order R, G, B, or a `MeanImage`.
     output: the name of the array that the network returns, if there are several.
@@ -54,9 +56,10 @@ def from_caffe(
     try:
         steps = plan(net, output)
         shape = _input_shape(net, steps, input_shape)
-        flipped = shape[-1] == 3 and channels != "rgb"
+        flipped = shape[-1] == 3 and (channels or ("rgb" if net.is_rgb else "bgr")) == "bgr"
         builder, _ = build(steps, shape, flipped)
         network = zoo_network(net, builder) or assemble(builder)
+        network.name = network.name or _free_name(net.name or model.stem)
         network.preprocess, said = preprocess(net.transform, network, flipped, mean, source.parent)
     except (CheckpointError, DataError) as error:
         text_ = str(error)
@@ -65,6 +68,11 @@ def from_caffe(
     if said:
         report(f"{source}: {said}")
     return network.eval()
+
+
+def _free_name(name: str) -> str:
+    """A name that no network of the zoo has: that one computes something else."""
+    return f"{name} of Caffe" if name in registry.names() else name
 
 
 def _input_shape(net: Net, steps: Plan, given: Shape | None) -> Shape:
@@ -84,8 +92,8 @@ def _input_shape(net: Net, steps: Plan, given: Shape | None) -> Shape:
     if known:
         return known
     raise CheckpointError(
-        "it does not tell the size of its input: give input_shape=(H, W, C)"
-        + (", or its deploy.prototxt" if net.described_in_binary else "")
+        "it does not tell the size of its input: give input_shape=(H, W, C), --input HxWxC"
+        + (" or its deploy.prototxt" if net.described_in_binary else "")
     )
 
 

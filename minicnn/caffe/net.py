@@ -83,6 +83,8 @@ class Net:
 
     inputs: the shapes (N, C, H, W) of its inputs by name; empty if the file does not tell them.
     transform: how pixels become the input, a TransformationParameter; None if it is not told.
+    is_rgb: True for CIFAR, whose images Caffe's convert_cifar_data leaves as they are, RGB. All
+        other tools of Caffe read images with OpenCV, as BGR.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Net:
     inputs: dict[str, Shape]
     transform: Message | None
     described_in_binary: bool
+    is_rgb: bool = False
 
 
 def read_net(caffemodel: Path, prototxt: Path | None) -> Net:
@@ -97,8 +100,9 @@ def read_net(caffemodel: Path, prototxt: Path | None) -> Net:
 
     Raises CheckpointError, which names the file, if one cannot be read, or is damaged.
     """
+    contents = _contents(caffemodel)
     try:
-        message = read_binary(_contents(caffemodel), "NetParameter")
+        message = read_binary(contents, "NetParameter")
         trained = _layers(message)
         if not trained:
             raise CheckpointError("it holds no layers of Caffe")
@@ -106,9 +110,9 @@ def read_net(caffemodel: Path, prototxt: Path | None) -> Net:
         raise CheckpointError(f"{caffemodel}: not a Caffe network, or damaged: {error}") from None
     if prototxt is None:
         return _net(caffemodel, message, trained, described_in_binary=True)
+    contents = _contents(prototxt)
     try:
-        text = _contents(prototxt).decode("utf-8", "replace")
-        message = read_text(text, "NetParameter")
+        message = read_text(contents.decode("utf-8", "replace"), "NetParameter")
         layers = _layers(message)
         if not layers:
             raise CheckpointError("it describes no layers")
@@ -176,8 +180,17 @@ def _net(path: Path, message: Message, layers: list[CaffeLayer], described_in_bi
         inputs = _inputs(message, tested)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
-    name = message.get("name", "")
-    return Net(name, tested, inputs, next(iter(transforms), None), described_in_binary)
+    name, transform = message.get("name", ""), next(iter(transforms), None)
+    told = [name, transform.get("mean_file", "") if transform else "", *map(_source, sources)]
+    is_rgb = "cifar" in " ".join(told).lower()
+    return Net(name, tested, inputs, transform, described_in_binary, is_rgb)
+
+
+def _source(layer: CaffeLayer) -> str:
+    """The path of the data that a layer reads."""
+    names = ("data_param", "image_data_param")
+    found = [layer.message.get(name) for name in names if name in layer.message]
+    return str(found[0].get("source", "")) if found else ""
 
 
 def _is_tested(layer: Message) -> bool:

@@ -61,7 +61,7 @@ def preprocess(
     """
     height, width, channels = network.input_shape
     own = recipe_preprocess(network.recipe, network) if network.recipe else None
-    form = registry.entry(network.name).caffe if network.name else None
+    form = registry.entry(str(network.name)).caffe if network.recipe else None
     known = form.mean if form else None
     if (transform is None and mean is None and known is None) or channels not in (1, 3):
         return None, ""

@@ -44,7 +44,7 @@ V1LayerParameter: layer 1 -, bottom 2 string*, top 3 string*, name 4 string, typ
     softmax_param 39 SoftmaxParameter, slice_param 31 SliceParameter
 TransformationParameter: scale 1 float, mirror 2 -, crop_size 3 int, mean_file 4 string,
     mean_value 5 float*, force_color 6 -, force_gray 7 -
-DataParameter: source 1 -, scale 2 float, mean_file 3 string, batch_size 4 -, crop_size 5 int,
+DataParameter: source 1 string, scale 2 float, mean_file 3 string, batch_size 4 -, crop_size 5 int,
     mirror 6 -, rand_skip 7 -, backend 8 -, new_height 9 -, prefetch 10 -, is_color 11 -
 MemoryDataParameter: batch_size 1 int, channels 2 int, height 3 int, width 4 int
 InputParameter: shape 1 BlobShape*

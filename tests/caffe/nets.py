@@ -84,6 +84,14 @@ def _convolution(layer, blobs, x):
     )  # fmt: skip
 
 
+def _deconvolution(layer, blobs, x):
+    p = layer.get("convolution_param")
+    return T.conv_transpose2d(
+        x, *blobs, stride=_pair(p, "stride", "stride", 1), padding=_pair(p, "pad", "pad"),
+        dilation=_pair(p, "dilation", "dilation", 1), groups=p.get("group", 1),
+    )  # fmt: skip
+
+
 def _pooling(layer, blobs, x):
     """pooling_layer.cpp, window by window."""
     p = layer.get("pooling_param")
@@ -119,6 +127,10 @@ def _inner_product(layer, blobs, x):
 
 def _lrn(layer, blobs, x):
     p = layer.get("lrn_param")
+    if p.get("norm_region") == "WITHIN_CHANNEL":  # a mean of squares as AVE pooling has it
+        size = p.get("local_size", 5)
+        mean = T.avg_pool2d(x**2, size, 1, size // 2)
+        return x * (1 + p.get("alpha", 1.0) * mean) ** -p.get("beta", 0.75)
     return T.local_response_norm(
         x, p.get("local_size", 5), p.get("alpha", 1.0), p.get("beta", 0.75), p.get("k", 1.0)
     )
@@ -129,7 +141,8 @@ def _batch_norm(layer, blobs, x):
     p = layer.get("batch_norm_param", Message("BatchNormParameter"))
     factor = 0 if count == 0 else 1 / count
     mean, variance = mean * factor, variance * factor
-    return (x - mean.view(1, -1, 1, 1)) / (variance.view(1, -1, 1, 1) + p.get("eps", 1e-5)).sqrt()
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    return (x - mean.view(shape)) / (variance.view(shape) + p.get("eps", 1e-5)).sqrt()
 
 
 def _scale(layer, blobs, x):
@@ -144,6 +157,24 @@ def _eltwise(layer, blobs, *x):
     if kind == "SUM":
         return sum(f * a for f, a in zip(factors, x, strict=True))
     return torch.stack(x).amax(0) if kind == "MAX" else torch.stack(x).prod(0)
+
+
+def _prelu(layer, blobs, x):
+    return T.prelu(x, blobs[0])
+
+
+def _relu(layer, blobs, x):
+    p = layer.get("relu_param", Message("ReLUParameter"))
+    return T.leaky_relu(x, p.get("negative_slope", 0.0))
+
+
+def _power(layer, blobs, x):
+    p = layer.get("power_param")
+    return (p.get("shift", 0.0) + p.get("scale", 1.0) * x) ** p.get("power", 1.0)
+
+
+def _bias(layer, blobs, x):
+    return x + blobs[0].view((1, -1) + (1,) * (x.ndim - 2))
 
 
 def _slice(layer, blobs, x):
@@ -162,7 +193,14 @@ LAYERS = {
     "InnerProduct": _inner_product,
     "LRN": _lrn,
     "Pooling": _pooling,
-    "ReLU": lambda layer, blobs, x: x.relu(),
+    "AbsVal": lambda layer, blobs, x: x.abs(),
+    "Bias": _bias,
+    "Deconvolution": _deconvolution,
+    "ELU": lambda layer, blobs, x: T.elu(x, layer.get("elu_param").get("alpha")),
+    "Power": _power,
+    "PReLU": _prelu,
+    "ReLU": _relu,
+    "Softmax": lambda layer, blobs, x: x.softmax(1),
     "Reshape": lambda layer, blobs, x: x.flatten(1),
     "Scale": _scale,
     "Sigmoid": lambda layer, blobs, x: x.sigmoid(),

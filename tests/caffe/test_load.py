@@ -5,12 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as T
 
+import minicnn
 from minicnn import data
 from minicnn.caffe import from_caffe
 from minicnn.caffe.message import read_binary
 from minicnn.errors import CheckpointError
-from minicnn.layers import Network
-from minicnn.layers.graph import Graph
 
 from . import nets
 
@@ -147,7 +146,74 @@ CHAINS = {
         {"conv": conv(5, 3), "ip": ip(5)},
     ),
 }
+CHAINS |= {
+    "activations": (
+        layer("PReLU", "prelu", "data", "data")
+        + layer("ReLU", "leaky", "data", more="relu_param { negative_slope: 0.2 }")
+        + layer("ELU", "elu", "leaky", more="elu_param { alpha: 0.6 }")
+        + layer("Power", "power", "elu", more="power_param { scale: -2 shift: 0.5 }")
+        + layer("PReLU", "shared", "power", more="prelu_param { channel_shared: true }")
+        + layer("Softmax", "softmax", "shared")
+        + layer("Convolution", "conv", "softmax", more=CONV % 4),
+        {"prelu": [nets.array(3)], "shared": [nets.array(1)], "conv": conv(4, 3)},
+    ),
+    "factors and biases": (
+        layer("Scale", "scale", "data")
+        + layer("Bias", "bias", "scale")
+        + layer("Scale", "both", "bias", more="scale_param { bias_term: true }")
+        + layer("InnerProduct", "ip", "both", more=IP)
+        + layer("Scale", "last", "ip", more="scale_param { bias_term: true }"),
+        {
+            "scale": [nets.array(3)],
+            "bias": [nets.array(3)],
+            "both": [nets.array(3), nets.array(3)],
+            "ip": ip(3 * 9 * 8),
+            "last": [nets.array(4), nets.array(4)],
+        },
+    ),
+    "deconvolution": (
+        layer(
+            "Deconvolution",
+            "up",
+            "data",
+            more="convolution_param { num_output: 5 kernel_size: 4 stride: 2 pad: 1 }",
+        )
+        + layer(
+            "Deconvolution",
+            "groups",
+            "up",
+            more="convolution_param { num_output: 5 kernel_size: 4 stride: 2 pad: 1 group: 5 "
+            "bias_term: false }",
+        ),
+        {"up": [nets.array(3, 5, 4, 4), nets.array(5)], "groups": [nets.array(5, 1, 4, 4)]},
+    ),
+    "LRN within a channel": (
+        layer(
+            "LRN",
+            "norm",
+            "data",
+            more="lrn_param { local_size: 3 alpha: 2.5 norm_region: WITHIN_CHANNEL }",
+        )
+        + layer("Convolution", "conv", "norm", more=CONV % 4),
+        {"conv": conv(4, 3)},
+    ),
+    "batch norm of vectors": (
+        layer("InnerProduct", "ip", "data", more=IP)
+        + layer("BatchNorm", "bn", "ip", "ip")
+        + layer("ReLU", "relu", "ip", "ip"),
+        {
+            "ip": ip(3 * 9 * 8),
+            "bn": [nets.array(4), nets.array(4, offset=9), nets.array(1, scale=0, offset=2)],
+        },
+    ),
+}
 GRAPHS = {
+    "absolute values and powers": (
+        layer("Convolution", "conv", "data", more=CONV % 4)
+        + layer("AbsVal", "abs", "conv")
+        + layer("Power", "cube", "abs", more="power_param { power: 3 scale: 0.5 shift: -1 }"),
+        {"conv": conv(4, 3)},
+    ),
     "inception": (
         layer("Split", "split", "data", "a b")
         + layer("Convolution", "left", "a", more=CONV % 3)
@@ -187,22 +253,20 @@ GRAPHS = {
 }
 
 
-@pytest.mark.parametrize("order", ["bgr", "rgb"])
-@pytest.mark.parametrize("name", CHAINS)
-def test_chain(tmp_path, name, order):
-    """A chain is a Network, and gives the twin's outputs for images in either order."""
-    network, y, expected = both(tmp_path, *CHAINS[name], order=order)
-    assert type(network) is Network
-    np.testing.assert_allclose(y, expected, rtol=2e-5, atol=2e-5)
+NETS = CHAINS | GRAPHS
 
 
 @pytest.mark.parametrize("order", ["bgr", "rgb"])
-@pytest.mark.parametrize("name", GRAPHS)
-def test_graph(tmp_path, name, order):
-    """Anything else is a Graph."""
-    network, y, expected = both(tmp_path, *GRAPHS[name], order=order)
-    assert type(network) is Graph
+@pytest.mark.parametrize("name", NETS)
+def test_every_layer(tmp_path, name, order):
+    """The outputs of the twin, for images in either order; the network saves and trains."""
+    network, y, expected = both(tmp_path, *NETS[name], order=order)
     np.testing.assert_allclose(y, expected, rtol=2e-5, atol=2e-5)
+    minicnn.save(network, tmp_path / "net.safetensors")
+    again = minicnn.load(tmp_path / "net.safetensors")
+    x = np.random.default_rng(2).standard_normal((2, *network.input_shape)).astype(np.float32)
+    np.testing.assert_array_equal(again(x), network(x))
+    assert network.backward(np.ones_like(y)).shape == x.shape
 
 
 def test_old_format(tmp_path):
@@ -314,7 +378,7 @@ def test_faults_are_named(tmp_path):
         ('"conv" type', '"conv2" type'),
     )
     fails(
-        r"layer 'relu' \(Sigmund\): this type is not read; known are batchnorm, ",
+        r"layer 'relu' \(Sigmund\): this type is not read; known are AbsVal, ",
         ("ReLU", "Sigmund"),
     )
     fails(
@@ -354,7 +418,7 @@ def test_a_strangers_lenet(mnist):
 
 
 def test_cifar10_quick():
-    """A file in the V1 format gives an independent twin's logits, images in BGR there, RGB here."""
+    """A file in the V1 format gives an independent twin's logits; both read CIFAR's RGB."""
     path = real("cifar10_quick_iter_5000.caffemodel")
     with pytest.warns(UserWarning, match=r"the mean image mean\.binaryproto is not in"):
         network = from_caffe(path, input_shape=(32, 32, 3))
@@ -375,5 +439,5 @@ def test_cifar10_quick():
     y = T.avg_pool2d(y, 3, 2, ceil_mode=True).flatten(1)
     y = T.linear(y, w["ip1w"][0, 0], w["ip1b"].flatten())
     y = T.linear(y, w["ip2w"][0, 0], w["ip2b"].flatten())
-    ours = network(np.ascontiguousarray(x[:, ::-1].transpose(0, 2, 3, 1)))
+    ours = network(np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
     np.testing.assert_allclose(ours, y.numpy(), atol=1e-4, rtol=1e-5)

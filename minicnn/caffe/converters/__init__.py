@@ -10,28 +10,35 @@ from collections.abc import Callable
 from ..builder import Blob, Builder
 from ..net import CaffeLayer
 from .joins import concat, eltwise, slice_
-from .maps import convolution, lrn, pooling
+from .maps import convolution, deconvolution, lrn, pooling
 from .norms import batch_norm, scale
-from .pointwise import dropout, relu, sigmoid, tanh
+from .pointwise import absval, bias, dropout, elu, power, prelu, relu, sigmoid, softmax, tanh
 from .vectors import flatten, inner_product, reshape
 
 Convert = Callable[[Builder, CaffeLayer, list[Blob]], list[Blob]]
 
-# By `CaffeLayer.key`.
 CONVERTERS: dict[str, Convert] = {
-    "batchnorm": batch_norm,
-    "concat": concat,
-    "convolution": convolution,
-    "dropout": dropout,
-    "eltwise": eltwise,
-    "flatten": flatten,
-    "innerproduct": inner_product,
-    "lrn": lrn,
-    "pooling": pooling,
-    "relu": relu,
-    "reshape": reshape,
-    "scale": scale,
-    "sigmoid": sigmoid,
-    "slice": slice_,
-    "tanh": tanh,
+    "AbsVal": absval,
+    "BatchNorm": batch_norm,
+    "Bias": bias,
+    "Concat": concat,
+    "Convolution": convolution,
+    "Deconvolution": deconvolution,
+    "Dropout": dropout,
+    "Eltwise": eltwise,
+    "ELU": elu,
+    "Flatten": flatten,
+    "InnerProduct": inner_product,
+    "LRN": lrn,
+    "Pooling": pooling,
+    "Power": power,
+    "PReLU": prelu,
+    "ReLU": relu,
+    "Reshape": reshape,
+    "Scale": scale,
+    "Sigmoid": sigmoid,
+    "Slice": slice_,
+    "Softmax": softmax,
+    "TanH": tanh,
 }
+BY_KEY = {name.lower(): convert for name, convert in CONVERTERS.items()}  # `CaffeLayer.key`

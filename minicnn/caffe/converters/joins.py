@@ -2,8 +2,7 @@
 
 from itertools import accumulate, pairwise
 
-from ...layers import Layer, Scale
-from ...layers.join import Add, Concatenate, Maximum, Multiply, Slice
+from ...layers import Add, Concatenate, Layer, Maximum, Multiply, Scale, Slice
 from ..builder import Blob, Builder
 from ..net import CaffeLayer
 from ..order import cut

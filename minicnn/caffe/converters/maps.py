@@ -4,7 +4,7 @@ from typing import Any
 
 from ...kernels.geometry import output_size
 from ...kernels.types import Pair
-from ...layers import AvgPool2d, Conv2d, Layer, LocalResponseNorm, MaxPool2d
+from ...layers import AvgPool2d, Conv2d, ConvTranspose2d, LocalResponseNorm, MaxPool2d
 from ..builder import Blob, Builder, put
 from ..net import CaffeLayer
 from ..order import channels, index, is_plain
@@ -13,34 +13,49 @@ from .common import check_axis, maps, pair_of, weights_of
 
 def convolution(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
     """Convolution: weights (C_out, C_in / groups, kH, kW) become (kH, kW, C_in / groups, C_out)."""
+    return _convolution(builder, layer, bottoms, Conv2d)
+
+
+def deconvolution(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
+    """Deconvolution: (C_in, C_out / groups, kH, kW) becomes (kH, kW, C_out / groups, C_in)."""
+    return _convolution(builder, layer, bottoms, ConvTranspose2d)
+
+
+def _convolution(
+    builder: Builder,
+    layer: CaffeLayer,
+    bottoms: list[Blob],
+    kind: type[Conv2d] | type[ConvTranspose2d],
+) -> list[Blob]:
     x, p = maps(bottoms), layer.parameters("convolution_param")
     check_axis(p, x)
     kernel = pair_of(p, "kernel_size", "kernel", None)
-    groups, has_bias = p.get("group", 1), p.get("bias_term", True)
-    outputs = p.get("num_output", 0)
-    if groups < 1 or x.channels % groups:
+    outputs, groups, has_bias = p.get("num_output", 0), p.get("group", 1), p.get("bias_term", True)
+    if groups < 1 or x.channels % groups or outputs % groups:
         raise ValueError(
-            f"group is {groups}; it must divide the {x.channels} channels of its input"
+            f"group is {groups}; it must divide num_output={outputs} and the {x.channels} channels "
+            "of its input"
         )
-    weight, *bias = weights_of(
-        layer, (outputs, x.channels // groups, *kernel), *[(outputs,)] * has_bias
-    )
     if groups > 1 and not is_plain(x.order):
         raise ValueError('it reads BGR in groups: give channels="rgb", and images as BGR')
-    made = Conv2d(
+    transposed = kind is ConvTranspose2d
+    rows, columns = (x.channels, outputs) if transposed else (outputs, x.channels)
+    weight, *bias = weights_of(layer, (rows, columns // groups, *kernel), *[(outputs,)] * has_bias)
+    made = kind(
         x.channels,
         outputs,
         kernel,
         pair_of(p, "stride", "stride", 1),
         pair_of(p, "pad", "pad", 0),
-        pair_of(p, "dilation", "dilation", 1),
-        groups,
-        has_bias,
+        dilation=pair_of(p, "dilation", "dilation", 1),
+        groups=groups,
+        bias=has_bias,
     )
 
     def fill(target: Any) -> None:
         array = weight.array()
-        array = array if is_plain(x.order) else array[:, index(x.order)]
+        if not is_plain(x.order):
+            array = array[index(x.order)] if transposed else array[:, index(x.order)]
         put(target.weight, array.transpose(2, 3, 1, 0))
         if has_bias and target.bias is not None:
             put(target.bias, bias[0].array())
@@ -89,15 +104,17 @@ def _rounds_up(layer: CaffeLayer, size: Pair, kernel: Pair, stride: Pair, pad: P
 
 
 def lrn(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
-    """LRN: Caffe divides alpha by the number of values in the sum, as `alpha_div_n` does."""
+    """LRN: Caffe divides alpha by the number of values in the sum, as `alpha_div_n` does.
+
+    Within a channel it ignores k, which is 1 there.
+    """
     x, p = maps(bottoms), layer.parameters("lrn_param")
-    size, region = p.get("local_size", 5), p.get("norm_region", "ACROSS_CHANNELS")
-    alpha, beta = p.get("alpha", 1.0), p.get("beta", 0.75)
+    size, alpha, beta = p.get("local_size", 5), p.get("alpha", 1.0), p.get("beta", 0.75)
+    within = p.get("norm_region", "ACROSS_CHANNELS") == "WITHIN_CHANNEL"
     if size % 2 == 0:
         raise ValueError(f"local_size is {size}; expected an odd number")
-    if region != "ACROSS_CHANNELS":
-        raise ValueError(f"norm_region is {region}")
-    if not is_plain(x.order) and sum(len(piece.runs) for piece in x.order) > 1:
+    if not within and not is_plain(x.order) and sum(len(piece.runs) for piece in x.order) > 1:
         raise ValueError('its channels are in another order here: give channels="rgb"')
-    made: Layer = LocalResponseNorm(size, alpha, beta, p.get("k", 1.0), alpha_div_n=True)
+    k = 1.0 if within else p.get("k", 1.0)
+    made = LocalResponseNorm(size, alpha, beta, k, alpha_div_n=True, within_channel=within)
     return [builder.add(layer, made, x)]

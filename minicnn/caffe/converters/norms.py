@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import BatchNorm2d
-from ..builder import Blob, Builder, Fill, Node, put
+from ...layers import Affine, BatchNorm2d, Flatten, Reshape
+from ..builder import Blob, Builder, Fill, put
 from ..net import CaffeLayer
-from .common import check_axis, maps, only, permuted, weights_of
+from .common import check_axis, only, permuted, weights_of
 
 
 def batch_norm(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
@@ -15,7 +15,7 @@ def batch_norm(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list
 
     mean = blobs[0] / blobs[2], var = blobs[1] / blobs[2]; both are 0 if blobs[2] is.
     """
-    x, p = maps(bottoms), layer.parameters("batch_norm_param")
+    x, p = only(bottoms), layer.parameters("batch_norm_param")
     mean, variance, count = weights_of(layer, (x.channels,), (x.channels,), (1,))
     momentum = 1 - p.get("moving_average_fraction", 0.999)
     made = BatchNorm2d(x.channels, p.get("eps", 1e-5), momentum, scale=False)
@@ -27,7 +27,11 @@ def batch_norm(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list
             values = permuted(blob.array(), x.order) * factor
             setattr(target, name, np.array(values, np.float32))
 
-    return [builder.add(layer, made, x, fill=fill)]
+    if len(x.shape) == 3:
+        return [builder.add(layer, made, x, fill=fill)]
+    pixel = builder.add(layer, Reshape(1, 1, x.channels), x, suffix="_pixel")
+    y = builder.add(layer, made, pixel, fill=fill)
+    return [builder.add(layer, Flatten(), y, suffix="_flatten")]
 
 
 def scale(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
@@ -35,6 +39,8 @@ def scale(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob
 
     Behind a BatchNorm that nothing else reads they become its gamma and beta.
     """
+    if len(bottoms) == 2:
+        raise ValueError("it multiplies two arrays; only weights of its own are known")
     x, p = only(bottoms), layer.parameters("scale_param")
     check_axis(p, x)
     if p.get("num_axes", 1) != 1:
@@ -50,14 +56,10 @@ def scale(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob
     node = builder.nodes.get(x.node)
     norm = node.layer if node else None
     if node and isinstance(norm, BatchNorm2d) and not norm.scale and builder.is_only_reader:
-        builder.nodes[x.node] = Node(
-            BatchNorm2d(norm.channels, norm.eps, norm.momentum),
-            node.reads,
-            node.source,
-            _both(node.fill, fill),
-        )
+        node.layer = BatchNorm2d(norm.channels, norm.eps, norm.momentum)
+        node.fill = _both(node.fill, fill)
         return [x]
-    raise ValueError("it does not follow a BatchNorm")
+    return [builder.add(layer, Affine(x.channels, bias=has_bias), x, fill=fill)]
 
 
 def _both(first: Fill | None, second: Fill) -> Fill:
