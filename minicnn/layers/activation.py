@@ -46,6 +46,12 @@ class Activation(Layer):
                 f"{activation}: constants={constants!r}: expected {len(defaults)} numbers"
             )
 
+    @property
+    def text(self) -> str:
+        """The name, with the constants if there are some, such as "clip(0, 6)"."""
+        constants = ", ".join(f"{constant:g}" for constant in self.constants)
+        return f"{self.activation}({constants})" if constants else self.activation or ""
+
     def output_shape(self, shape: Shape) -> Shape:
         return shape
 

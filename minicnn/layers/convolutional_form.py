@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..kernels.types import Shape
-from .activation import Activation
+from .activation import Activation, PReLU, Softmax
 from .checks import inside
 from .conv import Conv2d
 from .dropout import Dropout
@@ -19,6 +19,7 @@ from .init import skip_init
 from .layer import Layer
 from .linear import Linear
 from .network import Network, metadata
+from .norm import LayerNorm
 from .parameter import Parameter
 from .pool import (
     AdaptiveMaxPool2d,
@@ -32,7 +33,7 @@ from .sequential import Sequential
 from .shape import Flatten, Identity
 from .upsample import Upsample
 
-ANY_SHAPE = (Activation, Dropout, Identity)
+ANY_SHAPE = (Activation, Dropout, Identity, LayerNorm, PReLU, Softmax)
 CONVERTED = (AdaptivePool2d, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, Linear)
 
 
@@ -53,8 +54,9 @@ def fully_convolutional(model: Sequential) -> Sequential:
     "As large" refers to the map for an image of the model's `input_shape`.
 
     The scores equal those of the network on every window if no layer pads. A layer that pads has
-    zeros around a window that was cut out, and the neighborhood of the window here: then only the
-    scores for an image of the network's own size are equal.
+    zeros around a window that was cut out, and the neighborhood of the window here; group norm has
+    the mean of the window there, and of the image here: then only the scores for an image of the
+    network's own size are equal.
 
     The form shares the layers and the memory of the weights: training one trains both. `to` and
     `astype` give the model memory of its own, so call them first.

@@ -12,11 +12,15 @@ from ..layers import (
     Conv2d,
     ConvTranspose2d,
     Dropout,
+    GroupNorm,
     Layer,
+    LayerNorm,
     Linear,
     LocalResponseNorm,
     PadShortcut,
+    PReLU,
     Slice,
+    Softmax,
     Subsample2d,
     Upsample,
 )
@@ -169,8 +173,33 @@ def _(layer: Linear) -> dict[str, str]:
 
 
 @columns.register
-def _(layer: Activation | Add) -> dict[str, str]:
+def _(layer: Add) -> dict[str, str]:
     return {"activation": layer.activation or ""}
+
+
+@columns.register
+def _(layer: Activation) -> dict[str, str]:
+    return {"activation": layer.text}
+
+
+@columns.register
+def _(layer: PReLU) -> dict[str, str]:
+    return {"activation": "prelu", "note": "" if layer.channels > 1 else "one slope"}
+
+
+@columns.register
+def _(layer: Softmax) -> dict[str, str]:
+    return {"activation": "softmax"}
+
+
+@columns.register
+def _(layer: GroupNorm) -> dict[str, str]:
+    return {"note": f"{layer.groups} groups eps={layer.eps:g}"}
+
+
+@columns.register
+def _(layer: LayerNorm) -> dict[str, str]:
+    return {"note": f"eps={layer.eps:g}"}
 
 
 @columns.register

@@ -23,6 +23,7 @@ from . import (
     loss,
     norm,
     pool,
+    sample_norm,
     transposed,
     upsample,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "loss",
     "norm",
     "pool",
+    "sample_norm",
     "transposed",
     "upsample",
 ]

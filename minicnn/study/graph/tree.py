@@ -21,17 +21,21 @@ from ...layers import (
     GlobalAvgPool2d,
     GlobalMaxPool2d,
     Graph,
+    GroupNorm,
     Identity,
     Layer,
+    LayerNorm,
     Linear,
     LocalResponseNorm,
     Maximum,
     MaxPool2d,
     Multiply,
     PadShortcut,
+    PReLU,
     Residual,
     Sequential,
     Slice,
+    Softmax,
     Subsample2d,
     Upsample,
 )
@@ -264,7 +268,7 @@ def _form(node: Node) -> tuple:
 KINDS: tuple[tuple[str, tuple[type[Layer], ...]], ...] = (
     (CONV, (Conv2d, ConvTranspose2d)),
     (POOL, (Pool2d, AdaptivePool2d, GlobalAvgPool2d, GlobalMaxPool2d, Subsample2d)),
-    (NORM, (BatchNorm2d, LocalResponseNorm)),
+    (NORM, (BatchNorm2d, GroupNorm, LayerNorm, LocalResponseNorm)),
     (LINEAR, (Linear, RBF)),
 )
 
@@ -371,7 +375,27 @@ def _(layer: Dropout) -> str:
 
 @text_of.register
 def _(layer: Activation) -> str:
-    return layer.activation or "identity"
+    return layer.text or "identity"
+
+
+@text_of.register
+def _(layer: PReLU) -> str:
+    return "PReLU" if layer.channels > 1 else "PReLU, one slope"
+
+
+@text_of.register
+def _(layer: Softmax) -> str:
+    return "softmax"
+
+
+@text_of.register
+def _(layer: GroupNorm) -> str:
+    return f"group norm, {layer.groups} groups"
+
+
+@text_of.register
+def _(layer: LayerNorm) -> str:
+    return "layer norm"
 
 
 @text_of.register

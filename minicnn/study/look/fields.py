@@ -20,11 +20,14 @@ from ...layers import (
     Graph,
     Identity,
     Layer,
+    LayerNorm,
     LocalResponseNorm,
     PadShortcut,
+    PReLU,
     Residual,
     Scale,
     Slice,
+    Softmax,
     Subsample2d,
     Upsample,
     metadata,
@@ -188,7 +191,10 @@ def window(layer: Layer, shape: Shape) -> Windows | None:
 @window.register(BatchNorm2d)
 @window.register(Dropout)
 @window.register(Identity)
+@window.register(LayerNorm)
+@window.register(PReLU)
 @window.register(Scale)
+@window.register(Softmax)
 @window.register(Slice)
 def _(layer: Layer, shape: Shape) -> Windows | None:
     return POINT

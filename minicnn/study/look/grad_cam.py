@@ -7,10 +7,23 @@ from PIL import Image
 
 from ...device import to_host
 from ...kernels.types import Array
-from ...layers import Activation, BatchNorm2d, Conv2d, Layer, no_grad, observe
+from ...layers import (
+    Activation,
+    BatchNorm2d,
+    Conv2d,
+    GroupNorm,
+    Layer,
+    LayerNorm,
+    PReLU,
+    no_grad,
+    observe,
+)
 from .gradients import class_gradient
 from .rewriting import rewritten, tapped
 from .target import Class, as_batch, unbatched
+
+# Behind a convolution these belong to it.
+FOLLOWERS = Activation, BatchNorm2d, GroupNorm, LayerNorm, PReLU
 
 
 def grad_cam(
@@ -50,7 +63,7 @@ def last_maps(model: Layer, x: Any) -> str:
     """The last layer that convolves and returns maps larger than a pixel; where Grad-CAM looks.
 
     It is a convolution or a whole module, such as an Inception module or the last stage of a
-    ResNet. A batch norm or an activation directly behind it belongs to it.
+    ResNet. A norm or an activation directly behind it belongs to it.
     Raises ValueError if there is none.
     """
     network = rewritten(model)
@@ -61,7 +74,7 @@ def last_maps(model: Layer, x: Any) -> str:
         if getattr(y, "ndim", 0) != 4 or y.shape[1] * y.shape[2] == 1 or not names[id(layer)]:
             return
         convolves = any(isinstance(one, Conv2d) for _, one in layer.named_layers())
-        follows = isinstance(layer, (BatchNorm2d, Activation)) and chosen and x is chosen[-1][1]
+        follows = isinstance(layer, FOLLOWERS) and chosen and x is chosen[-1][1]
         if convolves or follows:
             chosen[:] = [(names[id(layer)], y)]
 

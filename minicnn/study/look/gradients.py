@@ -68,7 +68,8 @@ def deconvnet(model: Layer, x: Any, layer: str, unit: Unit) -> np.ndarray:
 
     * max pooling puts each value where the maximum was (the switches of the forward pass); where
       overlapping windows have the same maximum, their values are added
-    * ReLU rectifies the signal itself, `max(dy, 0)`; so do sigmoid and GELU. tanh passes it on
+    * ReLU rectifies the signal itself, `max(dy, 0)`; so do sigmoid, GELU and the like. tanh, leaky
+      ReLU, PReLU, ELU and clip, whose maps have both signs, pass it on
     * a convolution applies its transposed filters, without the bias; what falls into the padding
       is cut off
     * local response normalization passes the signal on; the paper has no step for it

@@ -18,6 +18,7 @@ from ...layers import (
     Linear,
     LocalResponseNorm,
     Parameter,
+    PReLU,
     Residual,
     Subsample2d,
 )
@@ -28,6 +29,8 @@ Change = Callable[[str, Layer], Layer]
 
 # The layers that apply an activation to their result, y = f(...).
 FUSED = (Add, Conv2d, Linear, BatchNorm2d, Subsample2d, Residual)
+# Activations whose maps have both signs; those of GELU and the like are almost never negative.
+SIGNED = ("tanh", "scaled_tanh", "leaky_relu", "elu", "clip")
 
 
 def rewritten(model: Layer, change: Change | None = None) -> Layer:
@@ -191,12 +194,12 @@ class Rectification(Activation):
     """The deconvnet's rectification: `dx = max(dy, 0)` (Zeiler & Fergus 2013, section 2.1).
 
     The paper passes the signal through ReLU because the maps that ReLU gives are positive. Those of
-    tanh have both signs; there dx = dy.
+    `SIGNED` have both signs; there dx = dy.
     """
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
         self.pop_saved()
-        return dy if self.activation in ("tanh", "scaled_tanh") else F.relu(dy)
+        return dy if self.activation in SIGNED else F.relu(dy)
 
 
 class Unchanged(Wrapper):
@@ -214,9 +217,23 @@ def deconvolved(path: str, layer: Layer) -> Layer:
 
     The paper's deconvnet has no step for local response normalization.
     """
-    if runs_as(layer, LocalResponseNorm):
+    if runs_as(layer, LocalResponseNorm) or runs_as(layer, PReLU):  # PReLU: signed, as in SIGNED
         return Unchanged(layer)
     return with_activations(Rectification)(path, layer)
 
 
-guided: Change = with_activations(GuidedActivation)
+class OfPositive(Wrapper):
+    """A layer whose backward gets only positive gradients."""
+
+    def forward(self, x: Array, out: Array | None = None) -> Any:
+        return self.layer(x, out=out)
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Any:
+        return self.layer.backpropagate(F.relu(dy), need_dx)
+
+
+def guided(path: str, layer: Layer) -> Layer:
+    """The change that makes backward guided: activations pass only positive gradients."""
+    if runs_as(layer, PReLU):
+        return OfPositive(layer)
+    return with_activations(GuidedActivation)(path, layer)

@@ -7,9 +7,11 @@ from minicnn import models
 from minicnn.kernels import dispatch, functional
 from minicnn.kernels.cpu.engine import memory
 from minicnn.layers import (
+    GELU,
     AdaptiveMaxPool2d,
     AvgPool2d,
     BatchNorm2d,
+    Clip,
     Concat,
     Conv2d,
     ConvTranspose2d,
@@ -17,10 +19,15 @@ from minicnn.layers import (
     Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
+    GroupNorm,
+    HardSwish,
+    LayerNorm,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
+    PReLU,
     Sequential,
+    Softmax,
     Upsample,
 )
 from minicnn.study.cost.counts import arrays_in, call_of
@@ -58,6 +65,21 @@ def enlarging():
     )
 
 
+def newer():
+    """The activations and norms of newer networks."""
+    return Sequential(
+        conv=Conv2d(3, 8, 3, activation="relu6"),
+        norm=GroupNorm(2, 8),
+        prelu=PReLU(8),
+        split=Concat(HardSwish(), Sequential(Conv2d(8, 8, 1), LayerNorm(8), GELU("tanh"))),
+        bn=BatchNorm2d(16, activation="silu"),
+        clip=Clip(-1, 1),
+        mean=GlobalAvgPool2d(),
+        fc=Linear(16, 5),
+        softmax=Softmax(),
+    )
+
+
 def shapes(call):
     """The operation, and the shapes and types of what it returns."""
     return call.operation, [(a.shape, a.dtype) for a in arrays_in(call.result)]
@@ -66,6 +88,7 @@ def shapes(call):
 CASES = [
     (mixed, (16, 16, 3)),
     (enlarging, (9, 10, 3)),
+    (newer, (9, 10, 3)),
     (lambda: models.create("resnet20_cifar"), (32, 32, 3)),
     (lambda: models.create("lenet5_1998"), (32, 32, 1)),
 ]

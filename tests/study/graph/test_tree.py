@@ -7,20 +7,27 @@ from minicnn.errors import ShapeError
 from minicnn.layers import (
     Add,
     BatchNorm2d,
+    Clip,
     Concat,
     Concatenate,
     Conv2d,
     Graph,
+    GroupNorm,
+    HardSwish,
     Layer,
+    LayerNorm,
+    LeakyReLU,
     MaxPool2d,
     Multiply,
+    PReLU,
     Residual,
     Sequential,
     Slice,
+    Softmax,
 )
 from minicnn.layers.init import skip_init
 from minicnn.study import summarize
-from minicnn.study.graph.tree import ADD, CONCAT, Block, Box, Chain, read
+from minicnn.study.graph.tree import ADD, CONCAT, NORM, Block, Box, Chain, read
 
 
 def boxes(node):
@@ -59,6 +66,35 @@ def test_equal_blocks_are_folded():
     assert [b.text for b in boxes(first)] == ["3x3 conv, 16, bn, relu", "3x3 conv, 16, bn"]
     assert first.paths[1] == Chain("layer1.0", (32, 32, 16), ())
     assert boxes(blocks[1].paths[1])[0].text == "pad with zeros, /2"
+
+
+def test_activations_and_norms_in_words():
+    """Those of the boxes of a drawing, and of the table of layers."""
+    network = Sequential(
+        conv=Conv2d(3, 4, 3, activation="relu6"),
+        group=GroupNorm(2, 4),
+        leaky=LeakyReLU(0.1),
+        layer=LayerNorm(4),
+        prelu=PReLU(4),
+        one=PReLU(),
+        clip=Clip(-1, 1),
+        swish=HardSwish(),
+        soft=Softmax(),
+    )
+    found = boxes(read(network, (5, 5, 3), fold=False).chain)
+    assert [(box.kind, box.text) for box in found if box.kind == NORM] == [
+        (NORM, "group norm, 2 groups"),
+        (NORM, "layer norm"),
+    ]
+    texts = [box.text for box in found]
+    assert texts[0] == "3x3 conv, 4, relu6"
+    assert [texts[2], *texts[4:]] == [
+        *("leaky_relu(0.1)", "PReLU", "PReLU, one slope", "clip(-1, 1)", "hard_swish", "softmax"),
+    ]
+    rows = {row.name: row for row in summarize(network, (5, 5, 3)).rows}
+    assert rows["leaky"].activation == "leaky_relu(0.1)"
+    assert rows["group"].note == "2 groups eps=1e-05"
+    assert (rows["group"].parameters, rows["prelu"].parameters, rows["one"].parameters) == (8, 4, 1)
 
 
 def test_paths_of_a_graph_are_blocks():

@@ -14,14 +14,18 @@ from minicnn.layers import (
     Conv2d,
     ConvTranspose2d,
     Graph,
+    GroupNorm,
     Layer,
+    LayerNorm,
     LocalResponseNorm,
     MaxPool2d,
     Network,
     PadShortcut,
+    PReLU,
     Residual,
     Sequential,
     Slice,
+    Softmax,
     Subsample2d,
     Upsample,
 )
@@ -73,6 +77,18 @@ def enlarged():
     )
 
 
+def newer():
+    """Layers that read a pixel, and group norm, which reads all of them."""
+    return Network(
+        conv=Conv2d(3, 4, 3, stride=2),
+        norm=LayerNorm(4),
+        prelu=PReLU(4),
+        soft=Softmax(),
+        group=GroupNorm(2, 4),
+        input_shape=(8, 9, 3),
+    )
+
+
 def reads(model, layer, row, column):
     """The box of the pixels that change any unit at a place, found by changing pixels."""
     generator = np.random.default_rng(1)
@@ -116,6 +132,8 @@ def reads(model, layer, row, column):
         (enlarged, "wide", [(0, 0), (5, 6), (12, 10)]),
         (enlarged, "near", [(0, 0), (4, 7), (8, 13)]),
         (enlarged, "last", [(0, 0), (1, 2), (3, 4)]),
+        (newer, "soft", [(0, 0), (1, 3)]),
+        (newer, "group", [(1, 2)]),
     ],
 )
 def test_a_field_has_the_pixels_that_change_the_unit(make, layer, places):

@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 
 from minicnn.layers import (
+    ELU,
     Activation,
     Add,
+    Clip,
     Conv2d,
     Flatten,
     Graph,
     Layer,
+    LeakyReLU,
     Linear,
     Network,
+    PReLU,
     Residual,
     Sequential,
 )
@@ -88,6 +92,27 @@ def test_an_activation_inside_a_layer_becomes_a_layer():
         assert isinstance(found, rewriting.Split)
         assert (found.layer.activation, found.applied.activation) == (None, name)
         assert found.activation == name
+
+
+@pytest.mark.parametrize("layer", [LeakyReLU(0.3), ELU(0.5), Clip(-0.5, 0.5)])
+def test_constants_are_kept(layer):
+    x, dy = np.random.default_rng(0).standard_normal((2, 3, 4, 4, 2))
+    guided = rewriting.guided("", layer)
+    np.testing.assert_array_equal(guided(x), layer(x))
+    np.testing.assert_array_equal(guided.backward(dy), layer.backward(dy.clip(0)))
+    deconv = rewriting.deconvolved("", layer)
+    deconv(x)
+    np.testing.assert_array_equal(deconv.backward(dy), dy)
+
+
+def test_prelu_is_guided_and_passed_by():
+    x, dy = np.random.default_rng(0).standard_normal((2, 3, 4, 4, 2)).astype(np.float32)
+    layer = PReLU(2)
+    guided, deconv = rewriting.guided("", PReLU(2)), rewriting.deconvolved("", PReLU(2))
+    np.testing.assert_array_equal(guided(x), layer(x))
+    np.testing.assert_array_equal(guided.backward(dy), layer.backward(dy.clip(0)))
+    np.testing.assert_array_equal(deconv(x), layer(x))
+    np.testing.assert_array_equal(deconv.backward(dy), dy)
 
 
 class Own(Conv2d):

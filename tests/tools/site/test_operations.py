@@ -33,7 +33,7 @@ def test_the_sources_are_those_that_run(package, backend):
 
 def test_a_page():
     page = operations.page("max_pool2d")
-    assert page.startswith("# max_pool2d\n\n::: minicnn.kernels.functional.max_pool2d\n")
+    assert page.startswith("# max_pool2d\n\n::: minicnn.kernels.pooling.max_pool2d\n")
     for backend in ("reference", "cpu", "cuda", "numba_cuda"):
         assert f'=== "{backend}"' in page
     assert "[kernels/cuda/pool.cu](../source/kernels/cuda/pool.cu.md)" in page
