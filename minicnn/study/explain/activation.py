@@ -131,7 +131,7 @@ def share_of_exponentials(record: Record, index: Index) -> Parts:
 @explains(Softmax, what="dx")
 def gradient_of_share(record: Record, index: Index) -> Parts:
     """x is in the own numerator, and in the denominator of all."""
-    row = *index[:-1], np.arange(record.x.shape[-1])
+    row: list[int | np.ndarray] = [*index[:-1], np.arange(record.x.shape[-1])]
     dy, y = elements("dy", record.dy, *row), elements("y", record.y, *row)
     own = element("y", record.y, index)
     minus = replace(y, name="-y", values=-y.values)

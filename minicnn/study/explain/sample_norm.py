@@ -1,5 +1,6 @@
 """Group and layer normalization: statistics of a group of channels, or of a pixel."""
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -12,8 +13,11 @@ from .explanation import Factor, Index, Parts
 from .table import explains
 from .terms import Column, box, element, elements, flat, number, products, term_of
 
-FORWARD = {GroupNorm: kernels.group_norm, LayerNorm: kernels.layer_norm}
-BACKWARD = {GroupNorm: kernels.group_norm_grad, LayerNorm: kernels.layer_norm_grad}
+FORWARD: dict[type, Callable] = {GroupNorm: kernels.group_norm, LayerNorm: kernels.layer_norm}
+BACKWARD: dict[type, Callable] = {
+    GroupNorm: kernels.group_norm_grad,
+    LayerNorm: kernels.layer_norm_grad,
+}
 
 
 class _Statistics:
