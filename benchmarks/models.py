@@ -1,13 +1,15 @@
 """Whole networks beside PyTorch's: a training step, an inference, and the peak memory of training.
 
     python benchmarks/models.py [NETWORK ...] [--rounds 2] [--steps 5] [--threads N] [--compile]
-                                [--batch N] [--publish]
+                                [--batch N] [--precision bf16] [--publish]
 
 The step is forward, loss, backward and SGD with momentum and weight decay, on the same random
 images; the inference is a forward pass in eval mode without gradients. PyTorch runs the twins of
 the tests with its own dropout and in-place ReLUs, in the better of its two layouts, and with
 --compile also through torch.compile. Each measurement is a process of its own, and the sides take
-turns. Writes models.{json,md,png}, with --compile models_compile.{json,md,png}.
+turns. Writes models.{json,md,png}, with --compile models_compile.{json,md,png}. With --precision
+bf16 both compute products of bfloat16 numbers, PyTorch by autocast and with bfloat16 weights,
+whichever is faster, and the files are models_bf16.*; "of peak" is still the peak of float32.
 """
 
 import argparse
@@ -66,11 +68,12 @@ def measure(train, infer, steps: int) -> dict:
     return {"train": training, "peak": peak_memory(), "inference": time_of(infer, steps)}
 
 
-def run_minicnn(name: str, n: int, steps: int) -> dict:
+def run_minicnn(name: str, n: int, steps: int, precision: str) -> dict:
     import minicnn
     from minicnn import layers, models, training
     from minicnn.training.metrics import loss_of
 
+    minicnn.set_precision(precision)
     model = layers.fuse(models.create(name, seed=0, num_classes=CLASSES))
     optimizer = training.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
     x, labels = batch(model.input_shape, n)
@@ -89,7 +92,7 @@ def run_minicnn(name: str, n: int, steps: int) -> dict:
     return measure(train, infer, steps)
 
 
-def run_torch(name: str, n: int, steps: int, layout: str, compiled: bool) -> dict:
+def run_torch(name: str, n: int, steps: int, layout: str, ways: list[str]) -> dict:
     import torch
 
     from minicnn import models
@@ -110,26 +113,32 @@ def run_torch(name: str, n: int, steps: int, layout: str, compiled: bool) -> dic
             model.to(memory_format=torch.channels_last),
             x.to(memory_format=torch.channels_last),
         )
+    if "bf16-weights" in ways:
+        model, x = model.bfloat16(), x.bfloat16()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
-    run = torch.compile(model) if compiled else model
+    run = torch.compile(model) if "compiled" in ways else model
     cross_entropy = torch.nn.functional.cross_entropy
+
+    def precision():
+        return torch.autocast("cpu", torch.bfloat16, enabled="bf16-autocast" in ways)
 
     def train():
         model.train()
-        outputs = run(x)
-        if isinstance(outputs, tuple):
-            loss = cross_entropy(outputs[0], labels) + 0.3 * sum(
-                cross_entropy(o, labels) for o in outputs[1:]
-            )
-        else:
-            loss = cross_entropy(outputs, labels)
+        with precision():
+            outputs = run(x)
+            if isinstance(outputs, tuple):
+                loss = cross_entropy(outputs[0], labels) + 0.3 * sum(
+                    cross_entropy(o, labels) for o in outputs[1:]
+                )
+            else:
+                loss = cross_entropy(outputs, labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
     def infer():
         model.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), precision():
             run(x)
 
     return measure(train, infer, steps)
@@ -246,12 +255,12 @@ def picture(rows: list[dict], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def run_side(side: str, name: str, n: int, steps: int) -> dict:
-    """One measurement: `minicnn`, or `torch LAYOUT[ compiled]`."""
+def run_side(side: str, name: str, n: int, steps: int, precision: str) -> dict:
+    """One measurement: `minicnn`, or `torch LAYOUT` with ways that follow, such as `compiled`."""
     if side == OURS:
-        return run_minicnn(name, n, steps)
-    _, layout, *compiled = side.split(" ")
-    return run_torch(name, n, steps, layout, bool(compiled))
+        return run_minicnn(name, n, steps, precision)
+    _, layout, *ways = side.split(" ")
+    return run_torch(name, n, steps, layout, ways)
 
 
 def main():
@@ -264,6 +273,7 @@ def main():
         "--steps", type=int, default=5, help="measured steps in each process, after two of warm-up"
     )
     parser.add_argument("--batch", type=int, help="instead of each network's own")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--compile", action="store_true", help="PyTorch also through torch.compile")
     parser.add_argument(
         "--side", help=argparse.SUPPRESS
@@ -271,18 +281,17 @@ def main():
     options = parser.parse_args()
     if options.side:
         (name,) = options.networks
-        print(json.dumps(run_side(options.side, name, options.batch, options.steps)))
+        given = name, options.batch, options.steps, options.precision
+        print(json.dumps(run_side(options.side, *given)))
         return
     for name in options.networks:
         if name not in BATCHES:
             parser.error(f"unknown network {name!r}; expected one of {', '.join(BATCHES)}")
     sides = [OURS]
     if common.has_torch():
-        sides += [
-            f"torch {layout}{way}"
-            for layout in LAYOUTS
-            for way in ("", " compiled")[: 1 + options.compile]
-        ]
+        ways = [" bf16-autocast", " bf16-weights"] if options.precision == "bf16" else [""]
+        ways += [f"{way} compiled" for way in ways] if options.compile else []
+        sides += [f"torch {layout}{way}" for layout in LAYOUTS for way in ways]
     peak = common.machine(options.threads)["flops"]
     rows, raw = [], {}
     for name in options.networks:
@@ -292,11 +301,11 @@ def main():
             sides,
             options.rounds,
             options.threads,
-            [name, f"--batch={n}", f"--steps={options.steps}"],
+            [name, f"--batch={n}", f"--steps={options.steps}", f"--precision={options.precision}"],
         )
         rows.append(row(name, n, raw[name], peak))
         print(table(rows[-1:]).splitlines()[2], flush=True)
-    report = "models" + "_compile" * options.compile
+    report = "models" + "_bf16" * (options.precision == "bf16") + "_compile" * options.compile
     results = {"peak_flops": peak, "rows": rows, "raw": raw}
     written = common.report(report, table(rows), options, results)
     picture(rows, written.with_suffix(".png"))

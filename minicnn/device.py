@@ -1,6 +1,6 @@
 """Devices: "cpu", the host with NumPy arrays, and "cuda", an NVIDIA GPU with CuPy arrays.
 
-`to_device` and `model.to` move arrays. `set_precision` selects how the GPU computes products:
+`to_device` and `model.to` move arrays. `set_precision` selects how products are computed. On a GPU:
 
 | name   | images  | products                                                  | relative error |
 |--------|---------|-----------------------------------------------------------|----------------|
@@ -8,6 +8,8 @@
 | `tf32` | float32 | tensor cores, 10 bits of mantissa                         | 3e-4           |
 | `bf16` | bfloat16| tensor cores, 7 bits; parameters and sums stay in float32 | 3e-3           |
 | `ffma` | float32 | the ordinary units, for study                             | as float32     |
+
+A CPU has `fp32`, and `bf16` if it multiplies bfloat16 numbers; there all arrays are float32.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -27,17 +29,27 @@ _precision = "fp32"
 
 
 def set_precision(name: str) -> None:
-    """Select the precision of the GPU for all later products; without a GPU it has no effect.
+    """Select the precision of all later products, on the GPU and on the CPU.
 
-    Raises ValueError for an unknown one.
+    A CPU has `bf16` if it multiplies bfloat16 numbers (AVX-512's extension avx512_bf16). `tf32` and
+    `ffma` change nothing there. Raises ValueError for an unknown one, RuntimeError for `bf16` if
+    neither a GPU nor this CPU has it.
     """
+    from .kernels.cpu import precision as of_cpu
+    from .kernels.cuda.precision import set_precision as set_product_precision
+
     global _precision
     if name not in PRECISIONS:
         raise ValueError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
-    _precision = name
-    from .kernels.cuda.precision import set_precision as set_product_precision
-
+    on_cpu = name if name in of_cpu.PRECISIONS else "fp32"
+    reason = of_cpu.unavailable(on_cpu)
+    if reason and isinstance(load("cuda"), str):
+        raise RuntimeError(
+            f"the precision {name!r} is not available: there is no GPU, and {reason}"
+        )
+    of_cpu.set_precision("fp32" if reason else on_cpu)
     set_product_precision("fp32" if name == "bf16" else name)
+    _precision = name
 
 
 def precision() -> str:

@@ -7,7 +7,9 @@
 |             | products                                                    |                |
 | `winograd4` | 3x3, stride 1: F(4x4), 4 times fewer products               | 3e-6           |
 
-The error is relative to float64, in the L2 norm, with 256 channels.
+The error is relative to float64, in the L2 norm, with 256 channels. In the precision "bf16" the
+direct algorithm multiplies pairs of bfloat16 numbers (bfloat16.py), with an error of 2e-3.
+Winograd's stays in float32, and is used where it is still the faster one.
 """
 
 import functools
@@ -18,13 +20,14 @@ import numpy as np
 
 from ..geometry import Window, window
 from ..types import Array, IntOrPair, Padding, Shape
-from . import direct, linear, winograd
+from . import bfloat16, direct, linear, winograd
 from .activation import activate
 from .engine.arrays import contiguous, expect_shape, output_array, pixel_step, write_to
 from .engine.memory import empty
 from .engine.simd import COLUMNS
 from .engine.weight_cache import weight_cache
 from .narrow import pixels_per_vector
+from .precision import PAIR, in_bfloat16
 
 ALGORITHMS = ("auto", "direct", "winograd2", "winograd4")
 
@@ -71,12 +74,14 @@ def choose(
     filters: int,
     groups: int,
     weights: bool = False,
+    pairs: bool = False,
 ) -> str:
     """The algorithm for one pass: `name` if it is possible, else the cheapest by `cost`."""
     names = possible(geometry, channels, filters, groups)
     if name in names:
         return name
-    return min(names, key=lambda n: cost(n, images, geometry, channels, filters, groups, weights))
+    sizes = images, geometry, channels, filters, groups, weights, pairs
+    return min(names, key=lambda n: cost(n, *sizes))
 
 
 def cost(
@@ -87,14 +92,19 @@ def cost(
     filters: int,
     groups: int,
     weights: bool = False,
+    pairs: bool = False,
 ) -> float:
-    """An estimate in cycles: two products per cycle, and the transforms as measured."""
+    """An estimate in cycles: two products per cycle, and the transforms as measured.
+
+    pairs: the direct algorithm multiplies pairs of bfloat16 numbers, four products per cycle.
+    """
     area, pixels = (
         geometry.kernel[0] * geometry.kernel[1],
         images * geometry.output[0] * geometry.output[1],
     )
     if name == "direct":
-        return pixels * area * channels / groups * filters / 2 + pixels * area * channels * PATCH
+        products = pixels * area * channels / groups * filters / (4 if pairs else 2)
+        return products + pixels * area * channels * PATCH
     m = int(name[-1])
     positions = (m + geometry.kernel[0] - 1) ** 2
     tiles = images * -(-geometry.output[0] // m) * -(-geometry.output[1] // m)
@@ -111,10 +121,16 @@ PATCH, TRANSFORM, FILTER = 2, 10, 30
 
 
 def _winograd_or_none(
-    geometry: Window, images: int, channels: int, filters: int, groups: int, weights: bool = False
+    geometry: Window,
+    images: int,
+    channels: int,
+    filters: int,
+    groups: int,
+    pairs: bool,
+    weights: bool = False,
 ) -> winograd.Winograd | None:
     """The `Winograd` for this convolution, or None for the direct algorithm."""
-    name = choose(_forced, images, geometry, channels, filters, groups, weights)
+    name = choose(_forced, images, geometry, channels, filters, groups, weights, pairs)
     return None if name == "direct" else winograd.winograd(int(name[-1]), geometry.kernel[0])
 
 
@@ -188,7 +204,8 @@ def scaled_conv2d(
     w = contiguous(w)
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
     y = output_array(out, (len(x), *geometry.output, w.shape[3]), channel_slice=True)
-    variant = _winograd_or_none(geometry, len(x), x.shape[3], w.shape[3], groups)
+    pairs = in_bfloat16(w.shape[2])
+    variant = _winograd_or_none(geometry, len(x), x.shape[3], w.shape[3], groups, pairs)
     several = pixels_per_vector(geometry, w.shape[3], groups)
     if variant:
         winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y, cache)
@@ -198,7 +215,8 @@ def scaled_conv2d(
         filters = several.pack_filter(w)
         direct.conv2d(x, filters, factors, bias, several.geometry, 1, activation == "relu", wide)
     else:
-        direct.conv2d(x, w, scale, b, geometry, groups, activation == "relu", y)
+        conv = bfloat16.conv2d if pairs else direct.conv2d
+        conv(x, w, scale, b, geometry, groups, activation == "relu", y)
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
     return write_to(out, y)
@@ -221,9 +239,12 @@ def conv2d_grad_input(
         dx = linear.linear_grad_input(dy.reshape(len(dy), -1), w.reshape(-1, w.shape[3]))
         return dx.reshape(x_shape)
     dx = empty(x_shape)
-    variant = _winograd_or_none(geometry, len(dy), x_shape[3], w.shape[3], groups)
+    pairs = in_bfloat16(w.shape[3] // groups)
+    variant = _winograd_or_none(geometry, len(dy), x_shape[3], w.shape[3], groups, pairs)
     if variant:
         winograd.conv2d_grad_input(variant, dy, w, geometry.padding, dx)
+    elif pairs:
+        bfloat16.conv2d_grad_input(dy, w, geometry, groups, dx)
     else:
         direct.conv2d_grad_input(dy, w, geometry, groups, dx)
     return dx
@@ -246,7 +267,8 @@ def conv2d_grad_weight(
         dw, db = linear.linear_grad_weight(dy.reshape(len(dy), -1), x.reshape(len(x), -1))
         return dw.reshape(w_shape), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
-    variant = _winograd_or_none(geometry, len(x), x.shape[3], w_shape[3], groups, weights=True)
+    pairs = in_bfloat16(PAIR)  # of pixels, of which an odd one gets a zero
+    variant = _winograd_or_none(geometry, len(x), x.shape[3], w_shape[3], groups, pairs, True)
     # More pixels per vector than in the forward pass: gathering patches takes most of the time.
     several = pixels_per_vector(geometry, w_shape[3], groups, COLUMNS)
     if variant:
@@ -258,6 +280,8 @@ def conv2d_grad_weight(
         direct.conv2d_grad_weight(packed, x, several.geometry, 1, wide, sums)
         dw = several.unpack_gradient(wide, w_shape[1])
         db = sums.reshape(several.pixels, -1).sum(axis=0)
+    elif pairs:
+        bfloat16.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
     else:
         direct.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
     return dw, db if bias else None

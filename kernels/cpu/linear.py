@@ -1,25 +1,23 @@
 """Fully connected layers.
 
-With many rows (images) the three passes are blocked matrix products. With few rows, reading the
-weights takes most of the time: these kernels read them once, in the order of memory.
+With many rows (images) the three passes are blocked matrix products, those of matrix.py. With few,
+reading the weights takes most of the time: the kernels here read them once, in the order of memory.
 
 Small layers take a few microseconds. Records are passed to their kernels as plain tuples, because
 making a NamedTuple takes 0.2 us.
 """
 
 from ..types import Array
+from . import bfloat16
 from .activation import activate, at_least, least_of
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
-from .engine.gemm import multiply, pack
 from .engine.launch import kernel, task_range, threads_for
 from .engine.memory import empty
-from .engine.records import Rows, Strided
+from .engine.records import Rows
 from .engine.rows import fill_zeros
 from .engine.simd import (
-    COLUMNS,
     FLOAT,
     LANES,
-    ROWS,
     Address,
     load_part,
     load_scalar,
@@ -29,47 +27,10 @@ from .engine.simd import (
     store_scalar,
 )
 from .engine.simd.functions import constant
+from .matrix import product, sums_of_products
+from .precision import PAIR, in_bfloat16
 
-DEPTH = 256  # rows of the weights that are packed at a time
-WIDTH = 256  # columns of them
-STRIP = 6 * ROWS  # rows of the weight gradient that are written at a time
 FEW = 12  # rows up to which packing the weights costs more than it saves
-
-
-@kernel
-def _product(
-    task: int,
-    tasks: int,
-    a: Rows,
-    b: Strided,
-    c: Rows,
-    bias: Address,
-    relu: bool,
-    scratch: Address,
-) -> None:
-    """c = a b + bias, at least 0 with `relu`: `(rows, depth) (depth, columns)`.
-
-    Tasks share the columns. DEPTH rows and WIDTH columns of b are packed at a time, so that they
-    stay in the cache while all rows of a are multiplied by them.
-    """
-    first, last = task_range((c.columns + COLUMNS - 1) // COLUMNS, task, tasks)
-    first, last = first * COLUMNS, min(last * COLUMNS, c.columns)
-    panels = scratch + FLOAT * task * DEPTH * (WIDTH + a.rows + ROWS)
-    left = panels + FLOAT * DEPTH * WIDTH
-    for k in range(0, a.columns, DEPTH):
-        steps, final = min(DEPTH, a.columns - k), k + DEPTH >= a.columns
-        for r in range(a.rows):
-            for i in range(0, steps, LANES):
-                v = load_part(a.data, r * a.step + k + i, steps - i)
-                store_part(left, r * steps + i, v, steps - i)
-        for j in range(first, last, WIDTH):
-            width = min(WIDTH, last - j)
-            block = b.data + FLOAT * (k * b.row_step + j * b.column_step)
-            pack(Strided(block, b.row_step, b.column_step), steps, width, panels, steps, 0)
-            bias_j = bias + FLOAT * j if final and bias != 0 else 0
-            result = Rows(c.data + FLOAT * j, c.step, c.rows, width)
-            rows = Strided(left, steps, 1)
-            multiply(rows, panels, steps, result, k > 0, bias_j, relu and final)
 
 
 @kernel
@@ -159,45 +120,6 @@ def _few_rows_transposed(
             store_scalar(c, r * columns + j, reduce_sum(s0))
 
 
-@kernel
-def _outer_products(
-    task: int, tasks: int, x: Rows, dy: Rows, dw: Address, db: Address, scratch: Address
-) -> None:
-    """dw = x^T dy `(in, out)`, db = the sums of dy `(out,)`; tasks share the rows of dw.
-
-    WIDTH columns of dy are packed and stay in the cache while all strips of dw are computed.
-    """
-    images, columns = dy.rows, dy.columns
-    first, last = task_range((x.columns + ROWS - 1) // ROWS, task, tasks)
-    first, last = first * ROWS, min(last * ROWS, x.columns)
-    panels = scratch + FLOAT * task * images * WIDTH
-    for j in range(0, columns, WIDTH):
-        width = min(WIDTH, columns - j)
-        pack(Strided(dy.data + FLOAT * j, dy.step, 1), images, width, panels, images, 0)
-        for r in range(first, last, STRIP):
-            transposed = Strided(x.data + FLOAT * r, 1, x.step)
-            place = dw + FLOAT * (r * columns + j)
-            strip = Rows(place, columns, min(STRIP, last - r), width)
-            multiply(transposed, panels, images, strip, False, 0, False)
-    if task == 0:
-        for j in range(0, columns, LANES):
-            sum = constant(0.0)
-            for m in range(images):
-                sum = sum + load_part(dy.data, m * dy.step + j, columns - j)
-            store_part(db, j, sum, columns - j)
-
-
-def _multiply(
-    a: Array, b: tuple[int, int, int], c: Array, bias: Address = 0, relu: bool = False
-) -> None:
-    """c = a b + bias, at least 0 with `relu`; a `(rows, depth)` and c are contiguous."""
-    (rows, depth), columns = a.shape, c.shape[1]
-    tasks = threads_for(flops=2 * rows * depth * columns)
-    scratch = empty(tasks * DEPTH * (WIDTH + rows + ROWS) + LANES)
-    left, result = (address(a), depth, rows, depth), (address(c), columns, rows, columns)
-    _product(tasks, left, b, result, bias, relu, address(scratch))
-
-
 RUNNING_SUM = 2048  # rows: float32 loses digits in longer running sums
 
 
@@ -223,8 +145,10 @@ def linear(
         left = address(x), depth, rows, depth
         _few_rows(parts, left, address(w), columns, address(sums))
         _add_parts(1, address(sums), parts, rows, columns, bias, least_of(activation), address(y))
+    elif in_bfloat16(depth):
+        bfloat16.linear(x, w, y, bias, activation == "relu")
     else:
-        _multiply(x, (address(w), columns, 1), y, bias, activation == "relu")
+        product(x, (address(w), columns, 1), y, bias, activation == "relu")
     if activation not in (None, "relu"):
         activate(y, activation, out=y)
     return write_to(out, y)
@@ -249,8 +173,10 @@ def linear_grad_input(dy: Array, w: Array) -> Array:
             columns,
             address(dx),
         )
+    elif in_bfloat16(depth):
+        bfloat16.linear_grad_input(dy, w, dx)
     else:
-        _multiply(dy, (address(w), 1, depth), dx)
+        product(dy, (address(w), 1, depth), dx)
     return dx
 
 
@@ -261,23 +187,9 @@ def linear_grad_weight(dy: Array, x: Array) -> tuple[Array, Array]:
             f"linear_grad_weight: dy {dy.shape} and x {x.shape}: expected (N, out) and (N, in)"
         )
     dy, x = contiguous(dy), contiguous(x)
-    dw, db = _sums_of_products(dy[:RUNNING_SUM], x[:RUNNING_SUM])
+    sums = bfloat16.sums_of_products if in_bfloat16(PAIR) else sums_of_products
+    dw, db = sums(dy[:RUNNING_SUM], x[:RUNNING_SUM])
     for first in range(RUNNING_SUM, len(x), RUNNING_SUM):
-        part = _sums_of_products(dy[first : first + RUNNING_SUM], x[first : first + RUNNING_SUM])
+        part = sums(dy[first : first + RUNNING_SUM], x[first : first + RUNNING_SUM])
         dw, db = dw + part[0], db + part[1]
-    return dw, db
-
-
-def _sums_of_products(dy: Array, x: Array) -> tuple[Array, Array]:
-    """x^T dy and the sums of dy, each a running sum over the rows."""
-    (images, rows), columns = x.shape, dy.shape[1]
-    dw, db = empty((rows, columns)), empty(columns)
-    # Tiles read ROWS columns of x at a time, even if x has fewer left.
-    left = empty((images, -(-rows // ROWS) * ROWS))
-    left[:, :rows] = x
-    tasks = threads_for(flops=2 * dw.size * images)
-    scratch = empty(tasks * images * WIDTH + LANES)
-    left_rows = address(left), left.shape[1], images, rows
-    dy_rows = address(dy), columns, images, columns
-    _outer_products(tasks, left_rows, dy_rows, address(dw), address(db), address(scratch))
     return dw, db

@@ -93,7 +93,10 @@ DeviceFlag = Annotated[
 ]
 PrecisionFlag = Annotated[
     str | None,
-    typer.Option(help=f"How a GPU multiplies: {', '.join(PRECISIONS)}; fp32 by default."),
+    typer.Option(
+        help=f"How to multiply: {', '.join(PRECISIONS)}; fp32 by default. A CPU has fp32, and "
+        "bf16 if its processor has avx512_bf16."
+    ),
 ]
 
 
@@ -147,7 +150,7 @@ def choose_compute(backend: str | None, device: str, precision: str | None) -> N
     """Select the backend, the device and its precision. Raises if one of them is not available."""
     validate_device(device)
     if precision is not None:
-        if device == "cpu":
+        if device == "cpu" and precision in ("tf32", "ffma"):
             raise ValueError(f"--precision {precision} is for a GPU: add --device cuda")
         set_precision(precision)
     dispatch.use(backend)

@@ -34,7 +34,7 @@ BLOCK = 96  # pixels whose patches are multiplied by all panels of the filters i
 
 
 @kernel
-def _products(
+def patch_products(
     task: int,
     tasks: int,
     grid: PatchGrid,
@@ -71,14 +71,19 @@ def even_block(count: int, tasks: int) -> int:
 
 
 def products(
-    grid: PatchGrid, layout: PatchLayout, packed: Array, y: Rows, epilogue: Epilogue = PLAIN
+    grid: PatchGrid,
+    layout: PatchLayout,
+    packed: Array,
+    y: Rows,
+    epilogue: Epilogue = PLAIN,
+    run: kernel = patch_products,
 ) -> None:
     """y = the patches times the packed filters."""
     tasks = threads_for(flops=2 * y.rows * layout.depth * y.columns)
     block = even_block(y.rows, tasks)
     scratch = empty(tasks * block, np.int64)
     runs = Runs(address(layout.runs), len(layout.runs), layout.depth)
-    _products(tasks, grid, runs, address(packed), y, epilogue, address(scratch), block)
+    run(tasks, grid, runs, address(packed), y, epilogue, address(scratch), block)
 
 
 def conv2d(
@@ -90,6 +95,7 @@ def conv2d(
     groups: int,
     relu: bool,
     y: Array,
+    run: kernel = patch_products,
 ) -> None:
     """y = relu(scale * (x conv w) + b); y is contiguous or a slice of channels."""
     (x, step), y_step = padded(x, geometry.padding), pixel_step(y)
@@ -101,4 +107,4 @@ def conv2d(
         source, offset = address(x) + FLOAT * g * channels, FLOAT * g * filters
         grid = PatchGrid(source, step, *image, *geometry.stride, *geometry.output)
         rows = Rows(address(y) + offset, y_step, math.prod(y.shape[:3]), filters)
-        products(grid, layout, packed, rows, epilogue_of(scale, b, relu, offset))
+        products(grid, layout, packed, rows, epilogue_of(scale, b, relu, offset), run)

@@ -28,7 +28,7 @@ from ..engine.simd import (
     store,
 )
 from ..engine.simd.functions import constant
-from .forward import even_block, products
+from .forward import even_block, patch_products, products
 from .patches import (
     DEPTH,
     PatchGrid,
@@ -110,7 +110,7 @@ def cell_products(
 
 
 @kernel
-def _scatter(
+def scatter_products(
     task: int,
     tasks: int,
     dy: PatchGrid,
@@ -161,7 +161,15 @@ def _scatter(
             copy_pixels(source, dx.channels, target, dx.step, dx.width, dx.channels)
 
 
-def conv2d_grad_input(dy: Array, w: Array, geometry: Window, groups: int, dx: Array) -> None:
+def conv2d_grad_input(
+    dy: Array,
+    w: Array,
+    geometry: Window,
+    groups: int,
+    dx: Array,
+    run: kernel = patch_products,
+    run_scatter: kernel = scatter_products,
+) -> None:
     """dx from dy and w; dx is contiguous."""
     dy, step = pixels(dy)
     images, height, width, _ = dy.shape
@@ -177,10 +185,10 @@ def conv2d_grad_input(dy: Array, w: Array, geometry: Window, groups: int, dx: Ar
             offsets = tap_offsets(w.shape, g * filters)
             packed = pack_filter(w, offsets, filters, 1, w.shape[3], channels)
             rows = Rows(target, dx.shape[3], images * height * width, channels)
-            products(grid, layout, packed, rows)
+            products(grid, layout, packed, rows, run=run)
         else:
             image = Image(target, dx.shape[3], dx.shape[1], dx.shape[2], channels)
-            scatter(grid, w, g * filters, filters, geometry, image, images)
+            scatter(grid, w, g * filters, filters, geometry, image, images, run_scatter)
 
 
 def scatter(
@@ -191,6 +199,7 @@ def scatter(
     geometry: Window,
     dx: Image,
     images: int,
+    run: kernel = scatter_products,
 ) -> None:
     """The input gradient of `filters` filters from the first on."""
     kh, kw, channels, _ = w.shape
@@ -213,7 +222,7 @@ def scatter(
     size = (-(-dx.height // bands) + 2 * window) * width * channels + LANES + block * (floats + 2)
     size += size % 2  # the tables of addresses in it start at multiples of 8 bytes
     scratch = empty(tasks * size)
-    _scatter(
+    run(
         tasks,
         dy,
         Runs(address(pixel), 1, filters),

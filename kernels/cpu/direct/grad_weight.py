@@ -61,7 +61,7 @@ class Sums(NamedTuple):
 
 
 @kernel
-def _weight_products(
+def weight_products(
     task: int,
     tasks: int,
     grid: PatchGrid,
@@ -135,7 +135,13 @@ def _add_splits(
 
 
 def conv2d_grad_weight(
-    dy: Array, x: Array, geometry: Window, groups: int, dw: Array, db: Array
+    dy: Array,
+    x: Array,
+    geometry: Window,
+    groups: int,
+    dw: Array,
+    db: Array,
+    run: kernel = weight_products,
 ) -> None:
     """dw and db from dy and x; both are contiguous."""
     (x, step), (dy, dy_step) = padded(x, geometry.padding), pixels(dy)
@@ -165,7 +171,7 @@ def conv2d_grad_weight(
         )
         rows = Rows(address(dy) + offset, dy_step, count, filters)
         sums = Sums(to_dw + offset, dw.shape[3], to_db + offset, splits, size)
-        _weight_products(tasks, grid, parts, rows, sums, address(scratch), block)
+        run(tasks, grid, parts, rows, sums, address(scratch), block)
     if partial is not None:
         add_tasks = threads_for(flops=2 * splits * size)
         _add_splits(add_tasks, address(partial), splits, size, address(dw), dw.size)

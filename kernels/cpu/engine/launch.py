@@ -27,6 +27,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -165,6 +166,21 @@ def inline(function: Callable, name: str | None = None, always: bool = False) ->
     return numba.njit(function, nogil=True, error_model="numpy", forceinline=always)
 
 
+def replaced(function: Any, name: str, **functions: Any) -> Callable:
+    """A copy of a function that calls others: `functions`, by the names of those they replace.
+
+    function: plain, compiled by `inline`, an intrinsic, or a kernel.
+    """
+    plain = getattr(function, "py_func", getattr(function, "_defn", function))
+    assert functions.keys() <= plain.__globals__.keys()
+    copy = FunctionType(
+        plain.__code__, plain.__globals__ | functions, name, plain.__defaults__, plain.__closure__
+    )
+    copy.__qualname__, copy.__module__, copy.__doc__ = name, plain.__module__, plain.__doc__
+    copy.__annotations__ = plain.__annotations__
+    return copy
+
+
 @functools.cache
 def stamp(folder: Path) -> str:
     """A hash of the sources on which kernels in that folder may depend: kernels/cpu and its own.
@@ -200,7 +216,7 @@ class kernel:  # noqa: N801 - a decorator
     """
 
     def __init__(self, function: Callable) -> None:
-        self._body = function
+        self.py_func = self._body = function
         self._parameters = list(inspect.signature(function).parameters.values())[2:]
         self._entry: int | None = None
         self._lock = threading.Lock()

@@ -29,12 +29,12 @@ from .vector import (
 )
 
 
-def _with_constants(function: Callable[..., Any]) -> Any:
+def with_constants(function: Callable[..., Any]) -> Any:
     """An intrinsic whose signature depends on arguments that are constants."""
     return intrinsic(prefer_literal=True)(function)
 
 
-@_with_constants
+@with_constants
 def tile_zeros(typing: Any, rows: Any, vectors: Any) -> Any:
     """A tile of rows x vectors zeros."""
     tile = types.UniTuple(vector, rows.literal_value * vectors.literal_value)
@@ -45,7 +45,12 @@ def tile_zeros(typing: Any, rows: Any, vectors: Any) -> Any:
     return tile(rows, vectors), generate
 
 
-def _add_products(
+def add_product(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, sums: ir.Value) -> ir.Value:
+    """sums + a * b in each lane."""
+    return call(builder, f"llvm.fmuladd.{SUFFIX}", a, b, sums)
+
+
+def add_products(
     builder: ir.IRBuilder, tile: ir.Value, factors: Iterable[ir.Value], b: ir.Value, vectors: int
 ) -> list[ir.Value]:
     """tile[r] + factors[r] * b, one FMA per vector; b is the address of a row of vectors."""
@@ -58,11 +63,11 @@ def _add_products(
     for factor in factors:
         for column in columns:
             old = builder.extract_value(tile, len(result))
-            result.append(call(builder, f"llvm.fmuladd.{SUFFIX}", factor, column, old))
+            result.append(add_product(builder, factor, column, old))
     return result
 
 
-@_with_constants
+@with_constants
 def tile_multiply(
     typing: Any, tile: Any, rows: Any, vectors: Any, a: Any, row_step: Any, b: Any
 ) -> Any:
@@ -78,13 +83,13 @@ def tile_multiply(
                 yield broadcast(builder, value)
                 offset = builder.add(offset, row_step)
 
-        result = _add_products(builder, tile, factors(), b, vectors.literal_value)
+        result = add_products(builder, tile, factors(), b, vectors.literal_value)
         return context.make_tuple(builder, signature.return_type, result)
 
     return tile(tile, rows, vectors, intp, intp, intp), generate
 
 
-@_with_constants
+@with_constants
 def addresses(typing: Any, table: Any, rows: Any) -> Any:
     """The first `rows` addresses of the table at `table` as a tuple."""
     result = types.UniTuple(intp, rows.literal_value)
@@ -99,7 +104,7 @@ def addresses(typing: Any, table: Any, rows: Any) -> Any:
     return result(intp, rows), generate
 
 
-@_with_constants
+@with_constants
 def tile_multiply_at(typing: Any, tile: Any, vectors: Any, rows: Any, i: Any, b: Any) -> Any:
     """`tile_multiply` for rows of a at separate addresses: `tile[r] += rows[r][i] * b[:]`."""
 
@@ -111,7 +116,7 @@ def tile_multiply_at(typing: Any, tile: Any, vectors: Any, rows: Any, i: Any, b:
                 row = builder.extract_value(row_addresses, r)
                 yield broadcast(builder, builder.load(pointer_to(builder, row, i, FLOAT32)))
 
-        result = _add_products(builder, tile, factors(), b, vectors.literal_value)
+        result = add_products(builder, tile, factors(), b, vectors.literal_value)
         return context.make_tuple(builder, signature.return_type, result)
 
     return tile(tile, vectors, rows, intp, intp), generate
@@ -127,7 +132,7 @@ class _Column(NamedTuple):
     bias: ir.Value
 
 
-@_with_constants
+@with_constants
 def tile_store(typing: Any, tile: Any, vectors: Any, c: Any, epilogue: Any) -> Any:
     """c = max(scale * tile + bias + c if `add`, 0 if `relu`).
 
