@@ -87,13 +87,13 @@ def _check_arguments(
 ) -> None:
     if not str(path).lower().endswith(".onnx"):
         raise ValueError(f"{path}: expected a name that ends in .onnx")
-    if batch is not None and batch < 1:
-        raise ValueError(f"batch={batch}: expected at least 1, or None for any number")
+    if batch is not None and (not isinstance(batch, int) or batch < 1):
+        raise ValueError(f"batch={batch!r}: expected at least 1, or None for any number")
     if layout not in LAYOUTS:
         raise ValueError(f"input_layout={layout!r}: expected one of {', '.join(LAYOUTS)}")
     newest = onnx.defs.onnx_opset_version()
-    if not OLDEST <= opset <= newest:
-        raise ValueError(f"opset={opset}: expected {OLDEST} to {newest}, which this onnx has")
+    if not isinstance(opset, int) or not OLDEST <= opset <= newest:
+        raise ValueError(f"opset={opset!r}: expected {OLDEST} to {newest}, which this onnx has")
     if pixels is not None and pixels not in PIXELS:
         raise ValueError(
             f"with_preprocessing={pixels!r}: expected None or one of {', '.join(PIXELS)}"

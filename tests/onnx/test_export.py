@@ -110,6 +110,8 @@ def test_a_network_that_does_nothing(tmp_path):
     ("options", "sentence"),
     [
         ({"batch": 0}, "batch=0: expected at least 1, or None for any number"),
+        ({"batch": "2"}, "batch='2': expected at least 1, or None for any number"),
+        ({"opset": "17"}, "opset='17': expected 13 to"),
         ({"opset": 12}, "opset=12: expected 13 to"),
         ({"opset": 1000}, "opset=1000: expected 13 to"),
         ({"input_layout": "HWC"}, "input_layout='HWC': expected one of NCHW, NHWC"),
