@@ -1,11 +1,12 @@
 """`fuse` rewrites a network: the same results in fewer passes over memory.
 
-| neighbors                           | fused layer    | pass that it saves              |
-|-------------------------------------|----------------|---------------------------------|
-| convolution, batch norm             | `ConvNorm`     | in evaluation, the batch norm   |
-| residual block that ends with these | `ResidualNorm` | the addition and its ReLU       |
-| convolutions with ReLU, max pools   | `ReLUChain`    | in backward, the mask of ReLU   |
-| frozen layers at the start          | `FrozenStart`  | backward                        |
+| neighbors                            | fused layer    | pass that it saves            |
+|--------------------------------------|----------------|-------------------------------|
+| convolution, batch norm              | `ConvNorm`     | in evaluation, the batch norm |
+| residual block that ends with these  | `ResidualNorm` | the addition and its ReLU     |
+| convolutions with ReLU, max pools    | `ReLUChain`    | in backward, the mask of ReLU |
+| concatenations that keep their input | `DenseBlock`   | the copy of all earlier maps  |
+| frozen layers at the start           | `FrozenStart`  | backward                      |
 
 A fused layer contains the layers that it replaces, and so shares their parameters and buffers. Its
 results are equal to theirs up to rounding. Its operations are in `kernels/*/fused.py`;
@@ -22,6 +23,7 @@ from ..kernels.types import Array, Shape
 from .branches import Concat, Residual
 from .checks import check_dtype, check_dy_shape, inside
 from .conv import Conv2d
+from .dense import DenseBlock
 from .graph import Graph
 from .layer import Layer
 from .network import AuxiliaryNetwork
@@ -29,6 +31,7 @@ from .norm import BatchNorm2d
 from .parameter import are_frozen
 from .pool import MaxPool2d
 from .sequential import Container, Sequential
+from .shape import Identity
 
 
 def fuse(model: Any) -> Any:
@@ -111,6 +114,9 @@ def _fuse_items(items: list[tuple[str, Any]]) -> dict[str, Layer]:
         if length > 1:
             group: dict[str, Any] = dict(items[:length])
             fused["+".join(group)] = ReLUChain(group)
+        elif (length := _dense_length(items)) > 1:
+            branches = {name: _fused(layer[1]) for name, layer in items[:length]}
+            fused["+".join(branches)] = DenseBlock(branches)
         elif len(items) > 1 and are_conv_and_norm(items[0][1], items[1][1]):
             length = 2
             group = dict(items[:2])
@@ -160,6 +166,16 @@ def _chain_length(items: list[tuple[str, Any]]) -> int:
     for _, layer in items:
         is_conv = runs_as(layer, Conv2d) and layer.activation == "relu"
         if not is_conv and not (length and runs_as(layer, MaxPool2d)):
+            break
+        length += 1
+    return length
+
+
+def _dense_length(items: list[tuple[str, Any]]) -> int:
+    """The number of concatenations at the start that one `DenseBlock` can replace."""
+    length = 0
+    for _, layer in items:
+        if not (runs_as(layer, Concat) and len(layer) == 2 and runs_as(layer[0], Identity)):
             break
         length += 1
     return length

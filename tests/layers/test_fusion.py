@@ -19,6 +19,7 @@ from minicnn.layers import (
     Sequential,
     fuse,
 )
+from minicnn.layers.dense import DenseBlock
 from minicnn.layers.fusion import ConvNorm, FrozenStart, ReLUChain, ResidualNorm
 
 
@@ -50,6 +51,15 @@ def preactivated():
     return Residual(Sequential(BatchNorm2d(4, activation="relu"), Conv2d(4, 4, 1)))
 
 
+def dense(channels):
+    return Sequential(
+        norm1=BatchNorm2d(channels, activation="relu"),
+        conv1=Conv2d(channels, 5, 1, bias=False),
+        norm2=BatchNorm2d(5, activation="relu"),
+        conv2=Conv2d(5, 3, 3, padding=1),
+    )
+
+
 NETWORKS = {
     "chain": chain,
     "chain that ends with a pool": lambda: Sequential(*list(chain())[:3], Flatten(), Linear(36, 2)),
@@ -57,6 +67,13 @@ NETWORKS = {
     "block": block,
     "block with a shortcut": lambda: block(Sequential(Conv2d(4, 4, 1), BatchNorm2d(4)), None),
     "pre-activation": preactivated,
+    "dense block": lambda: Sequential(
+        *(layers.Concat(layers.Identity(), dense(c)) for c in (4, 7, 10)),
+        BatchNorm2d(13, activation="relu"),
+    ),
+    "dense block alone": lambda: Sequential(
+        *(layers.Concat(old=layers.Identity(), new=dense(c)) for c in (4, 7)),
+    ),
     "blocks in a concatenation": lambda: layers.Concat(a=block(), b=Sequential(preactivated())),
 }
 
@@ -120,6 +137,31 @@ def test_what_is_fused():
     assert list(net._layers)[:2] == ["conv1", "bn1"], "the model itself stays as it is"
     with pytest.raises(minicnn.errors.ShapeError, match=r"^conv1\+bn1: Conv2d"):
         fused.eval()(np.zeros((1, 9, 9, 2), np.float32))
+
+
+def test_dense_layers_in_a_row_are_one_block():
+    net = Sequential(
+        conv=Conv2d(3, 4, 1),
+        one=layers.Concat(layers.Identity(), dense(4)),
+        two=layers.Concat(layers.Identity(), dense(7)),
+        other=layers.Concat(dense(10), layers.Identity()),
+        last=layers.Concat(layers.Identity(), dense(13)),
+        input_shape=(5, 6, 3),
+    )
+    fused = fuse(net)
+    assert list(fused._layers) == ["conv", "one+two", "other", "last"]
+    assert isinstance(fused[1], DenseBlock)
+    assert fused.output_shape((2, 5, 6, 3)) == net.output_shape((2, 5, 6, 3)) == (2, 5, 6, 16)
+    assert isinstance(fused[1].branches["two"]["conv1+norm2"], ConvNorm)
+    with pytest.raises(minicnn.errors.ShapeError, match=r"^one\.norm1: BatchNorm2d"):
+        fused["one+two"](np.zeros((1, 5, 5, 3), np.float32))
+    x = np.random.default_rng(0).standard_normal((2, 5, 6, 3)).astype(np.float32)
+    y = fused["one+two"](fused.conv(x))
+    for branch in fused["one+two"].branches.values():
+        assert np.shares_memory(branch.norm1._saved[0], y), "the maps are copied"
+    dy = np.ones_like(y)
+    fused["one+two"].backward(dy)
+    assert (dy == 1).all(), "the gradient that is given stays as it is"
 
 
 def test_a_layer_of_ones_own_is_left_alone():
