@@ -8,7 +8,7 @@ the innermost step differs: `tile[r] += a0[r] * b0[:] + a1[r] * b1[:]`, one inst
 |-----------------|---------------|--------------------------|---------------------------|
 | forward         | channels of x | x[2c], x[2c + 1]         | w[2c, :], w[2c + 1, :]    |
 | input gradient  | filters       | dy[2k], dy[2k + 1]       | w[:, 2k], w[:, 2k + 1]    |
-| weight gradient | pixels of dy  | x[q], x[q + stride]      | dy[q], dy[q + 1], q even  |
+| weight gradient | pixels of dy  | patches 2m, 2m + 1       | dy[2m], dy[2m + 1]        |
 
 Winograd's algorithm stays in float32: it needs fewer products than this saves.
 """
@@ -22,7 +22,20 @@ from .engine import gemm
 from .engine.arrays import Image, address, pixels
 from .engine.launch import inline, kernel, replaced, task_range, threads_for
 from .engine.memory import empty
-from .engine.simd import FLOAT, LANES, Address, Vector, load, load_part, store_part, tile
+from .engine.records import Rows, Strided
+from .engine.simd import (
+    COLUMNS,
+    FLOAT,
+    LANES,
+    Address,
+    Vector,
+    load,
+    load_index,
+    load_part,
+    store,
+    store_part,
+    tile,
+)
 from .engine.simd.functions import constant
 from .engine.simd.pairs import add_pair_product, pair, store_rounded_part, sum_of_pair
 from .matrix import outer_products, product, row_products
@@ -77,6 +90,62 @@ def _load_part_sum(p: Address, i: int, n: int) -> Vector:
 
 _add_rows = inline(replaced(grad_weight.add_rows, "add_rows_of_pairs", load=_load_sum))
 
+
+@inline
+def _gather_pairs(
+    table: Address,
+    count: int,
+    runs: Address,
+    first_run: int,
+    last_run: int,
+    buffer: Address,
+    step: int,
+) -> None:
+    """See `gather_patches`: the words of patches 2i and 2i + 1 in one row; an odd one has zeros."""
+    for i in range(0, count, 2):
+        a, b = load_index(table, i), load_index(table, min(i + 1, count - 1))
+        row, is_pair = buffer + FLOAT * (i // 2) * step, i + 1 < count
+        for r in range(first_run, last_run):
+            start, floats = load_index(runs, 2 * r), load_index(runs, 2 * r + 1)
+            for c in range(0, floats, LANES):
+                n, odd = floats - c, constant(0.0)
+                if is_pair:
+                    odd = load_part(b, start + c, n)
+                store_part(row, c, pair(load_part(a, start + c, n), odd), n)
+            row += FLOAT * floats
+
+
+@inline
+def _pack_pairs(
+    b: Strided, depth: int, columns: int, packed: Address, packed_depth: int, k_first: int
+) -> None:
+    """See `gemm.pack`: all of b, whose rows are contiguous, as words of its rows 2k and 2k + 1."""
+    half = (depth + 1) // 2
+    for j in range(0, columns, COLUMNS):
+        n = columns - j
+        width, panel = COLUMNS if n > LANES else LANES, packed + FLOAT * j * half
+        for k in range(half):
+            for i in range(0, width, LANES):
+                even, odd = load_part(b.data, 2 * k * b.row_step + j + i, n - i), constant(0.0)
+                if 2 * k + 1 < depth:
+                    odd = load_part(b.data, (2 * k + 1) * b.row_step + j + i, n - i)
+                store(panel, k * width + i, pair(even, odd))
+
+
+@inline
+def _multiply_pairs(
+    a: Strided, b: Address, depth: int, c: Rows, add: bool, bias: Address, relu: bool
+) -> None:
+    """See `gemm.multiply`: of words for `depth` products."""
+    _multiply(a, b, (depth + 1) // 2, c, add, bias, relu)
+
+
+@inline
+def _add_pairs(panels: Address, count: int, columns: int, sums: Address) -> None:
+    """See `add_rows`: of words for `count` rows."""
+    _add_rows(panels, (count + 1) // 2, columns, sums)
+
+
 _patch_products = kernel(
     replaced(forward.patch_products, "patch_pair_products", patches_times=_patches_times)
 )
@@ -85,7 +154,12 @@ _scatter_products = kernel(
 )
 _weight_products = kernel(
     replaced(
-        grad_weight.weight_products, "weight_pair_products", multiply=_multiply, add_rows=_add_rows
+        grad_weight.weight_products,
+        "weight_pair_products",
+        gather_patches=_gather_pairs,
+        pack=_pack_pairs,
+        multiply=_multiply_pairs,
+        add_rows=_add_pairs,
     )
 )
 _row_products = kernel(replaced(row_products, "row_pair_products", multiply=_multiply))
@@ -142,65 +216,28 @@ def neighbors(x: Array, padding: PaddingPairs = NO_PADDING) -> Array:
 
 
 @kernel
-def _pair_pixels(
-    task: int,
-    tasks: int,
-    x: Image,
-    images: int,
-    top: int,
-    left: int,
-    rows: int,
-    width: int,
-    advance: int,
-    distance: int,
-    to: Address,
-) -> None:
-    """to[n, p, q] = words (x[n, p - top, a], x[n, p - top, a + distance]), a = q advance - left.
-
-    Pixels outside of the image are zeros.
-    """
-    first, last = task_range(images * rows * width, task, tasks)
-    for m in range(first, last):
-        n, row = m // (rows * width), m // width % rows - top
-        a = m % width * advance - left
-        b = a + distance
-        has_row = 0 <= row < x.height
-        line = x.data + FLOAT * (n * x.height + row) * x.width * x.step
-        for c in range(0, x.channels, LANES):
-            even, odd = constant(0.0), constant(0.0)
-            if has_row and 0 <= a < x.width:
-                even = load_part(line, a * x.step + c, x.channels - c)
-            if has_row and 0 <= b < x.width:
-                odd = load_part(line, b * x.step + c, x.channels - c)
-            store_part(to, m * x.channels + c, pair(even, odd), x.channels - c)
-
-
-def pixel_words(
-    x: Array, rows: int, width: int, advance: int, distance: int, corner: tuple[int, int] = (0, 0)
-) -> Array:
-    """Words of pixels of a row: `(N, H, W, C)` -> `(N, rows, width, C)`.
-
-    Word q is that of the pixels q * advance and q * advance + distance. corner: where the image
-    begins in a border of zeros.
-    """
-    x, step = pixels(x)
-    images, height, columns, channels = x.shape
-    to = empty((images, rows, width, channels))
-    source, tasks = (
-        Image(address(x), step, height, columns, channels),
-        threads_for(flops=2 * to.size),
-    )
-    _pair_pixels(tasks, source, images, *corner, rows, width, advance, distance, address(to))
-    return to
+def _pair_rows(task: int, tasks: int, x: Rows, to: Address) -> None:
+    """Row r of the result = the words (x[2r], x[2r + 1]); an odd row has zeros."""
+    first, last = task_range((x.rows + 1) // 2, task, tasks)
+    for r in range(first, last):
+        for c in range(0, x.columns, LANES):
+            n, odd = x.columns - c, constant(0.0)
+            if 2 * r + 1 < x.rows:
+                odd = load_part(x.data, (2 * r + 1) * x.step + c, n)
+            words = pair(load_part(x.data, 2 * r * x.step + c, n), odd)
+            store_part(to, r * x.columns + c, words, n)
 
 
 def row_words(w: Array) -> Array:
-    """Words of the rows 2c and 2c + 1 of weights: `(kH, kW, C, K)` -> `(kH, kW, C / 2, K)`."""
-    kh, kw, depth, columns = w.shape
-    rows = kh * kw * depth
-    return pixel_words(w.reshape(1, 1, rows, columns), 1, rows // 2, 2, 1).reshape(
-        kh, kw, depth // 2, columns
-    )
+    """Words of the rows 2r and 2r + 1 of a contiguous array: `(..., R, K)` -> `(..., R / 2, K)`.
+
+    R is even, or the array a matrix, whose last row then gets zeros.
+    """
+    *outer, depth, columns = w.shape
+    to = empty((*outer, -(-depth // 2), columns))
+    rows = Rows(address(w), columns, w.size // columns, columns)
+    _pair_rows(threads_for(flops=2 * w.size), rows, address(to))
+    return to
 
 
 # -- the passes -----------------------------------------------------------------------------------
@@ -231,33 +268,12 @@ def conv2d_grad_weight(
     dy: Array, x: Array, geometry: Window, groups: int, dw: Array, db: Array
 ) -> None:
     """See `direct.conv2d_grad_weight`. db is the sum of the rounded dy."""
-    if geometry.kernel == geometry.stride == (1, 1) and geometry.padding == NO_PADDING:
-        # One row of all pixels: no image has an odd one that is alone.
-        count = dy.shape[0] * dy.shape[1] * dy.shape[2]
-        half = -(-count // 2)
-        x, dy = (pixel_words(flat(a), 1, half, 2, 1) for a in (x, dy))
-        geometry = geometry._replace(output=(1, half))
-    else:
-        (top, bottom), (left, right) = geometry.padding
-        (rows, columns), (down, across) = geometry.output, geometry.stride
-        size = top + x.shape[1] + bottom, left + x.shape[2] + right
-        half = -(-columns // 2)
-        x = pixel_words(x, *size, 1, across, (top, left))
-        dy = pixel_words(dy, rows, half, 2, 1)
-        geometry = geometry._replace(
-            padding=NO_PADDING, stride=(down, 2 * across), output=(rows, half)
-        )
     grad_weight.conv2d_grad_weight(dy, x, geometry, groups, dw, db, _weight_products)
-
-
-def flat(x: Array) -> Array:
-    """`(N, H, W, C)` -> `(1, 1, N * H * W, C)`."""
-    return x.reshape(1, 1, -1, x.shape[3])
 
 
 def linear(x: Array, w: Array, y: Array, bias: Address, relu: bool) -> None:
     """y = x w + bias, at least 0 with `relu`."""
-    words = row_words(w.reshape(1, 1, *w.shape))
+    words = row_words(w)
     b = address(words), w.shape[1], 1
     product(_rows(x), b, y, bias, relu, _row_products)
 
@@ -270,9 +286,7 @@ def linear_grad_input(dy: Array, w: Array, dx: Array) -> None:
 
 def sums_of_products(dy: Array, x: Array) -> tuple[Array, Array]:
     """x^T dy and the sums of dy."""
-    half = -(-len(x) // 2)
-    dy, x = (pixel_words(a[None, None], 1, half, 2, 1)[0, 0] for a in (dy, x))
-    return sums_of_float_products(dy, x, _outer_products)
+    return sums_of_float_products(row_words(dy), row_words(x), _outer_products)
 
 
 def _rows(a: Array) -> Array:

@@ -47,18 +47,13 @@ def test_words_of_neighboring_channels(channels):
     np.testing.assert_array_equal(words.view(np.uint16), bits(padded))
 
 
-@pytest.mark.parametrize("channels", [1, 3, 16, 21])
-def test_words_of_pixels(channels):
-    x = drawn((2, 3, 5, channels))
-    words = bfloat16.pixel_words(x, 3, 3, 2, 1).view(np.uint16).reshape(2, 3, 3, channels, 2)
-    expected = np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0))).reshape(2, 3, 3, 2, channels)
-    np.testing.assert_array_equal(words, bits(expected.swapaxes(3, 4)))
-    words = (
-        bfloat16.pixel_words(x, 4, 8, 1, 2, (1, 2)).view(np.uint16).reshape(2, 4, 8, channels, 2)
-    )
-    padded = np.pad(x, ((0, 0), (1, 0), (2, 3), (0, 0)))
-    np.testing.assert_array_equal(words[..., 0], bits(padded[:, :, :8]))
-    np.testing.assert_array_equal(words[..., 1], bits(padded[:, :, 2:10]))
+@pytest.mark.parametrize("columns", [1, 3, 16, 21])
+def test_words_of_rows(columns):
+    for w in (drawn((3, 2, 4, columns)), drawn((7, columns))):
+        expected = np.pad(w, [(0, 0)] * (w.ndim - 2) + [(0, w.shape[-2] % 2), (0, 0)])
+        expected = bits(expected).reshape(*w.shape[:-2], -1, 2, columns).swapaxes(-1, -2)
+        words = bfloat16.row_words(w).view(np.uint16)
+        np.testing.assert_array_equal(words.reshape(expected.shape), expected)
 
 
 def test_what_is_not_finite_stays_so():
