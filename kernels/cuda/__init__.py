@@ -41,8 +41,15 @@ from .activation import (
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .dropout import dropout, dropout_grad
 from .fused import batch_norm_add, conv2d_affine, conv2d_grad_input_relu
+from .group_norm import group_norm, group_norm_grad, layer_norm, layer_norm_grad
 from .linear import linear, linear_grad_input, linear_grad_weight
-from .loss import binary_cross_entropy, mean_squared_error, softmax, softmax_cross_entropy
+from .loss import (
+    binary_cross_entropy,
+    mean_squared_error,
+    softmax,
+    softmax_cross_entropy,
+    softmax_grad,
+)
 from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad
 from .optim import adam_update, rmsprop_update, sgd_update
 from .pool import (
@@ -53,6 +60,7 @@ from .pool import (
     max_pool2d,
     max_pool2d_grad,
 )
+from .prelu import prelu, prelu_grad
 
 
 def empty(x: Array, shape: Shape) -> Array:

@@ -31,6 +31,19 @@ extern "C" __global__ void softmax(const REAL* __restrict__ logits, REAL* __rest
         y[(long long)n * classes + i] = from_float<REAL>(expf(to_float(row[i]) - by.x - by.y));
 }
 
+// dx = y (dy - sum of dy y), from the output y of softmax.
+extern "C" __global__ void softmax_grad(const REAL* __restrict__ dy, const REAL* __restrict__ y,
+                                        REAL* __restrict__ dx, int rows, int classes) {
+    int n = WARP;
+    if (n >= rows) return;
+    long long row = (long long)n * classes;
+    float sum = 0;
+    for (int i = LANE; i < classes; i += 32) sum += to_float(dy[row + i]) * to_float(y[row + i]);
+    sum = warp_sum(sum);
+    for (int i = LANE; i < classes; i += 32)
+        dx[row + i] = from_float<REAL>(to_float(y[row + i]) * (to_float(dy[row + i]) - sum));
+}
+
 // The target of class i: 1 for the label, or a number of the row `soft` of targets, if there is one.
 __device__ __forceinline__ float target(int i, int label, const float* soft) {
     return soft ? soft[i] : (i == label ? 1.0f : 0.0f);

@@ -20,6 +20,16 @@ def softmax(logits: Array) -> Array:
     return y
 
 
+def softmax_grad(dy: Array, y: Array) -> Array:
+    """See `functional.softmax_grad`."""
+    dy, y = contiguous(dy), contiguous(y)
+    dx, classes = empty(y, y.shape), y.shape[-1]
+    rows = y.size // classes
+    arguments = dy, y, dx, rows, classes
+    launch("loss.cu", "softmax_grad", blocks(rows * WARP), THREADS, *arguments, **options(y))
+    return dx
+
+
 def softmax_cross_entropy(
     logits: Array,
     targets: Array,
