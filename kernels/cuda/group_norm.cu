@@ -2,15 +2,17 @@
 // one group. For the formulas see reference/norm.py.
 #include "sums.cuh"
 
-// The sum over the threads of a block, for all of them; the block has whole warps.
-__device__ __forceinline__ float block_sum(float x) {
-    SHARED(float, parts);  // one per warp
+// The sum over the threads of a block, for all of them; the block has whole warps. Each sum of a
+// kernel has a slot of its own, so that none is overwritten while it is read.
+__device__ __forceinline__ float block_sum(float x, int slot) {
+    SHARED(float, slots);  // [slot][warp]
+    int warps = blockDim.x / 32;
+    float* parts = slots + slot * warps;
     x = warp_sum(x);
-    __syncthreads();  // until no thread reads the parts of the sum before
     if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
     __syncthreads();
     float total = 0;
-    for (int i = 0; i < int(blockDim.x) / 32; i++) total += parts[i];
+    for (int i = 0; i < warps; i++) total += parts[i];
     return total;
 }
 
@@ -52,12 +54,12 @@ extern "C" __global__ void group_norm(const REAL* __restrict__ x, int x_step, in
         Vector v = load(x + place(i, g, pixels, by_vectors, x_step));
         EACH_LANE(j) sum += v.at[j] - start;
     }
-    float center = start + block_sum(sum) * g.share;
+    float center = start + block_sum(sum, 0) * g.share;
     EACH_VECTOR(i, g) {
         Vector v = load(x + place(i, g, pixels, by_vectors, x_step));
         EACH_LANE(j) squares += (v.at[j] - center) * (v.at[j] - center);
     }
-    float scale = 1.0f / sqrtf(block_sum(squares) * g.share + eps);
+    float scale = 1.0f / sqrtf(block_sum(squares, 1) * g.share + eps);
     if (threadIdx.x == 0) mean[blockIdx.x] = center, inv_std[blockIdx.x] = scale;
     EACH_VECTOR(i, g) {
         Vector v = load(x + place(i, g, pixels, by_vectors, x_step));
@@ -88,8 +90,8 @@ extern "C" __global__ void group_norm_grad(const REAL* __restrict__ dy, int dy_s
             crossed += slope * ((v.at[j] - center) * scale);
         }
     }
-    direct = block_sum(direct) * g.share;
-    crossed = block_sum(crossed) * g.share;
+    direct = block_sum(direct, 0) * g.share;
+    crossed = block_sum(crossed, 1) * g.share;
     EACH_VECTOR(i, g) {
         Vector v = load(x + place(i, g, pixels, by_vectors, x_step));
         Vector d = load(dy + place(i, g, pixels, by_vectors, dy_step));

@@ -108,7 +108,7 @@ def _gradients(
 
 
 def _launch(kernel: str, parts: Parts, v: int, x: Array, arguments: tuple) -> None:
-    """One block per image and group, with no more warps than vectors need."""
+    """One block per image and group, with no more warps than vectors need. A warp has two sums."""
     warps = min(THREADS // 32, blocks(parts.area * parts.width // v, 32))
     grid = parts.count * parts.groups
-    launch("group_norm.cu", kernel, grid, 32 * warps, *arguments, shared=4 * warps, **options(x, v))
+    launch("group_norm.cu", kernel, grid, 32 * warps, *arguments, shared=8 * warps, **options(x, v))

@@ -43,6 +43,10 @@ def results(file: str):
     if file == "norm.cu":
         found = both("local_response_norm", x, 5, 0.5) + both("batch_norm", x, one, four, four, one)
         return found + both("local_response_norm_grad", x, x, x, abs(x) + 1, 5, 0.5)
+    if file == "group_norm.cu":
+        statistics = (x[:, 0, :2, 0].copy(), abs(x[:, 0, :2, 1]) + 1)
+        found = both("group_norm", x, one, four, 2) + both("layer_norm", x, one, four)
+        return found + both("group_norm_grad", x[::-1].copy(), x, one, *statistics)
     if file == "pool.cu":
         return both("global_avg_pool2d", x)
     if file == "loss.cu":
