@@ -22,9 +22,9 @@ from .sums import partial_sums
 
 
 class Parts(NamedTuple):
-    """`count` images of `area` pixels with `groups` groups of `width` channels."""
+    """`images` images of `area` pixels with `groups` groups of `width` channels."""
 
-    count: int
+    images: int
     area: int
     groups: int
     width: int
@@ -110,5 +110,5 @@ def _gradients(
 def _launch(kernel: str, parts: Parts, v: int, x: Array, arguments: tuple) -> None:
     """One block per image and group, with no more warps than vectors need. A warp has two sums."""
     warps = min(THREADS // 32, blocks(parts.area * parts.width // v, 32))
-    grid = parts.count * parts.groups
+    grid = parts.images * parts.groups
     launch("group_norm.cu", kernel, grid, 32 * warps, *arguments, shared=8 * warps, **options(x, v))
