@@ -11,7 +11,7 @@ from .. import rng
 from ..data.loader import Loader
 from ..layers import Layer, Parameter, observe
 from ..training.accumulation import Accumulator
-from .buckets import SIZE, Bucket, divided
+from .buckets import Bucket, bucket_size, divided
 from .team import Ranks
 
 
@@ -94,11 +94,12 @@ class SharedAccumulator(Accumulator):
             return
         self._layout, self._inside, self._buckets = layout, {}, []
         self._place = [(-1, -1)] * len(arrays)
+        most = bucket_size(self.team.size)
         trained = [i for i in reversed(range(len(frozen))) if not frozen[i]]
         for group in (trained, list(range(len(frozen), len(arrays)))):
             for dtype in dict.fromkeys(arrays[i].dtype for i in group):
                 same = [i for i in group if arrays[i].dtype == dtype]
-                for part in divided([arrays[i].nbytes for i in same], SIZE):
+                for part in divided([arrays[i].nbytes for i in same], most):
                     chosen = [same[k] for k in part]
                     for place, i in enumerate(chosen):
                         self._place[i] = len(self._buckets), place

@@ -18,7 +18,8 @@ import numpy as np
 
 from .team import Ranks
 
-SIZE = 4 << 20  # bytes of a bucket: many fit into a backward, and the latency is small beside one
+SIZE = 4 << 20  # bytes of a bucket: many fit into a backward
+LEAST = 64 << 10  # bytes of a message, beside which the latency is small
 
 
 class Bucket:
@@ -92,6 +93,11 @@ class Bucket:
     def result(self, i: int) -> np.ndarray:
         """The i-th sum, `(n,)`: valid until the next exchange."""
         return self._received.reshape(-1)[self.ends[i] : self.ends[i + 1]]
+
+
+def bucket_size(ranks: int) -> int:
+    """The bytes of a bucket, of which each rank sends a part to every other one."""
+    return max(SIZE, ranks * LEAST)
 
 
 def divided(sizes: Sequence[int], most: int) -> list[list[int]]:
