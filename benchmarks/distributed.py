@@ -1,14 +1,20 @@
 """Several processes: the time of a step, the share of communication that is hidden, and a model.
 
-    python benchmarks/distributed.py [NETWORK ...] [--ranks 2 3 4] [--publish]
+    python benchmarks/distributed.py [NETWORK ...] [--ranks 2 4] [--publish]
 
 One step of each network by 1 process and by several, with the cores divided among them: without
-communication, with communication after backward, and with communication during backward. A model
-of messages (latency and bandwidth, fitted to messages of 1 KB to 16 MB) is checked against the
-measured steps, and predicts clusters. Needs mpi4py and mpirun. Writes distributed.{json,md}.
+communication, with communication after backward, and with communication during backward.
+
+On one machine the cores that compute also move the bytes, so little can be hidden. Therefore the
+steps are also measured with an emulated link of 10 Gb/s, whose messages are complete when such a
+link would have brought them, and cost no more of the processor.
+
+A model of messages (`distributed_model.py`) is fitted to messages of 1 KB to 16 MB, checked against
+the measured steps, and predicts clusters. Needs mpi4py and mpirun. Writes distributed.{json,md}.
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -25,7 +31,7 @@ import distributed_model as model
 import numpy as np
 
 BATCHES = {"lenet5": 256, "resnet20_cifar": 64, "vgg16": 4}  # of all processes together
-STEPS = {"lenet5": 60, "resnet20_cifar": 15, "vgg16": 3}
+STEPS = {"lenet5": 40, "resnet20_cifar": 10, "vgg16": 2}
 LARGE = ("vgg16",)  # only where each process has a core: it needs 3 GB per process
 SIZES = [4**k for k in range(5, 13)]  # bytes of a message: 1 KB to 16 MB
 MODES = ("alone", "after", "during")
@@ -34,7 +40,7 @@ MODES = ("alone", "after", "during")
 def main():
     parser = common.parser(__doc__)
     parser.add_argument("networks", nargs="*", default=list(BATCHES))
-    parser.add_argument("--ranks", type=int, nargs="*", default=[2, 3, 4])
+    parser.add_argument("--ranks", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -45,9 +51,15 @@ def main():
         latency, seconds_per_byte = model.fitted(runs[n]["messages"])
         lines.append((n, latency, seconds_per_byte))
         for name in chosen(n, options):
-            rows.append(compared(name, n, runs, latency, seconds_per_byte))
-    text = f"{steps_table(rows)}\n\n{messages_table(lines)}\n\n{model.predictions()}"
-    results = {"steps": rows, "messages": {n: run["messages"] for n, run in runs.items()}}
+            rows.append(compared(name, n, runs, (latency, 1 / seconds_per_byte)))
+    links = [emulated(name, runs[2][name]) for name in chosen(2, options)] if 2 in runs else []
+    tables = steps_table(rows), messages_table(lines), links_table(links), model.predictions()
+    text = "\n\n".join(tables)
+    results = {
+        "steps": rows,
+        "link": links,
+        "messages": {n: run["messages"] for n, run in runs.items()},
+    }
     common.report("distributed", text, options, results)
     return 0
 
@@ -79,13 +91,48 @@ def work(networks: list[str]) -> int:
 
     from minicnn.distributed.team import Ranks
 
-    team = Ranks(MPI.COMM_WORLD)
+    team = linked(Ranks)(MPI.COMM_WORLD)
     found = {"messages": messages(team) if team.size > 1 else []}
     for name in networks:
         found[name] = network_steps(name, team, STEPS.get(name, 5))
     if team.is_first:
         print(json.dumps(found))
     return 0
+
+
+def linked(ranks: type) -> type:
+    """Ranks whose requests may be complete only when an emulated link has brought the bytes."""
+
+    class Request:
+        def __init__(self, request, ready: float):
+            self.request, self.ready = request, ready
+
+        def Test(self) -> bool:  # noqa: N802
+            return time.perf_counter() >= self.ready and self.request.Test()
+
+        def Wait(self) -> None:  # noqa: N802
+            time.sleep(max(0.0, self.ready - time.perf_counter()))
+            self.request.Wait()
+
+    class Linked(ranks):
+        link: tuple[float, float] | None = None  # latency in seconds, bytes per second
+        free = 0.0  # when the link has brought all that was sent so far
+
+        def start_exchange(self, send, receive):
+            return self._late(super().start_exchange(send, receive), receive.nbytes)
+
+        def start_gather(self, part, whole):
+            return self._late(super().start_gather(part, whole), whole.nbytes)
+
+        def _late(self, request, nbytes: int):
+            if self.link is None:
+                return request
+            latency, bandwidth = self.link
+            seconds = (self.size - 1) * (latency + nbytes / self.size / bandwidth)
+            self.free = max(self.free, time.perf_counter()) + seconds
+            return Request(request, self.free)
+
+    return Linked
 
 
 def messages(team) -> list[list[float]]:
@@ -110,14 +157,17 @@ def messages(team) -> list[list[float]]:
 def network_steps(name: str, team, steps: int) -> dict:
     """Seconds per step in each mode, and what is sent per step."""
     step, accumulator = prepared(name, team)
-    times: dict[str, list[float]] = {mode: [] for mode in MODES}
+    times: dict[str, list[float]] = {}
     sent = 0, 0
+    links = [("", None)] + [("link ", model.NETWORKS["10 Gb/s"])] * (team.size == 2)
     for turn in range(steps + 1):  # the first one compiles
-        for mode in MODES if team.size > 1 else MODES[:1]:
+        for (prefix, link), mode in itertools.product(links, MODES if team.size > 1 else MODES[:1]):
             team.communicator.Barrier()
+            team.link = link
             before, begin = (team.bytes_sent, team.messages), time.perf_counter()
             step(mode)
-            times[mode] += [time.perf_counter() - begin] if turn else []
+            times.setdefault(prefix + mode, [])
+            times[prefix + mode] += [time.perf_counter() - begin] if turn else []
             if mode == "during":
                 sent = team.bytes_sent - before[0], team.messages - before[1]
     medians = {m: max(team.gather(statistics.median(t))) for m, t in times.items() if t}
@@ -157,11 +207,12 @@ def prepared(name: str, team):
     return step, accumulator
 
 
-def compared(name: str, n: int, runs: dict, latency: float, seconds_per_byte: float) -> dict:
+def compared(name: str, n: int, runs: dict, constants: tuple[float, float]) -> dict:
     """A row: measured steps, the share that is hidden, and what the model says."""
     run, alone = runs[n][name], runs[1][name]["seconds"]["alone"]
     seconds = run["seconds"]
-    communication = sum(latency + seconds_per_byte * size for size in run["buckets"])
+    latency, bandwidth = constants
+    communication = sum(latency + size / bandwidth for size in run["buckets"])
     shown, all_of_it = seconds["during"] - seconds["alone"], seconds["after"] - seconds["alone"]
     return {
         "network": name,
@@ -174,6 +225,43 @@ def compared(name: str, n: int, runs: dict, latency: float, seconds_per_byte: fl
         "bytes": run["bytes"],
         "sends": run["sends"],
     }
+
+
+def emulated(name: str, run: dict) -> dict:
+    """A row: steps of two processes with the emulated link, and what the model says."""
+    seconds, link = run["seconds"], model.NETWORKS["10 Gb/s"]
+    alone, after, during = (seconds[f"link {mode}"] for mode in MODES)
+    added = seconds["during"] - seconds["alone"]  # what the processor does for messages
+    said = [
+        model.step(model.buckets_of(name, 2), alone, 2, *link, overlap=o) + added
+        for o in (False, True)
+    ]
+    hidden = (after - during) / (after - alone)
+    return {
+        "network": name,
+        "alone": alone,
+        "after": after,
+        "during": during,
+        "hidden": hidden,
+        "model after": said[0],
+        "model during": said[1],
+    }
+
+
+def links_table(rows: list[dict]) -> str:
+    """Milliseconds per step."""
+    lines = [
+        "| 10 Gb/s emulated, 2 processes | computation | exchange after backward | model "
+        "| during backward | model | hidden |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for r in rows:
+        cells = [f"{1e3 * r['alone']:.1f}"]
+        for mode in ("after", "during"):
+            said, measured = r[f"model {mode}"], r[mode]
+            cells += [f"{1e3 * measured:.1f}", f"{1e3 * said:.1f} ({said / measured - 1:+.0%})"]
+        lines.append(f"| {r['network']} | {' | '.join(cells)} | {r['hidden']:.0%} |")
+    return "\n".join(lines)
 
 
 def steps_table(rows: list[dict]) -> str:

@@ -63,10 +63,10 @@ def step(
     return max(computation, end)
 
 
-def buckets_of(name: str, most: int) -> list[tuple[float, float]]:
-    """The buckets of a network in the order of backward, of about `most` bytes."""
+def buckets_of(name: str, workers: int) -> list[tuple[float, float]]:
+    """The buckets of a network in the order of backward: bytes, and when each is full."""
     from minicnn import models
-    from minicnn.distributed.buckets import divided
+    from minicnn.distributed.buckets import bucket_size, divided
     from minicnn.layers.init import skip_init
     from minicnn.study import summarize
 
@@ -75,14 +75,12 @@ def buckets_of(name: str, most: int) -> list[tuple[float, float]]:
     rows = [row for row in reversed(summarize(net).rows) if row.parameters]
     done = np.cumsum([row.macs for row in rows]) / sum(row.macs for row in rows)
     sizes = [4 * row.parameters for row in rows]
-    groups = divided(sizes, most)
+    groups = divided(sizes, bucket_size(sum(sizes), workers))
     return [(float(sum(sizes[i] for i in g)), float(1 + 2 * done[g[-1]]) / 3) for g in groups]
 
 
 def predictions() -> str:
     """A table of predicted efficiencies."""
-    from minicnn.distributed.buckets import bucket_size
-
     lines = [
         "| network | link | " + " | ".join(f"{n} workers" for n in WORKERS) + " |",
         "|---|---|" + "---:|" * len(WORKERS),
@@ -91,7 +89,7 @@ def predictions() -> str:
         for link, constants in NETWORKS.items():
             shown = []
             for n in WORKERS:
-                buckets = buckets_of(name, bucket_size(n))
+                buckets = buckets_of(name, n)
                 with_it, without = (
                     computation / step(buckets, computation, n, *constants, overlap=o)
                     for o in (True, False)
@@ -100,7 +98,7 @@ def predictions() -> str:
             lines.append(f"| {name} | {link} | " + " | ".join(shown) + " |")
     for name, measured in (("resnet101", "90 %"), ("vgg16", "68 %")):
         computation = P100[name]
-        buckets = buckets_of(name, bucket_size(512))
+        buckets = buckets_of(name, 512)
         with_it, without = (
             computation / step(buckets, computation, 512, *HOROVOD, overlap=o)
             for o in (True, False)

@@ -94,7 +94,7 @@ class SharedAccumulator(Accumulator):
             return
         self._layout, self._inside, self._buckets = layout, {}, []
         self._place = [(-1, -1)] * len(arrays)
-        most = bucket_size(self.team.size)
+        most = bucket_size(sum(array.nbytes for array in arrays), self.team.size)
         trained = [i for i in reversed(range(len(frozen))) if not frozen[i]]
         for group in (trained, list(range(len(frozen), len(arrays)))):
             for dtype in dict.fromkeys(arrays[i].dtype for i in group):

@@ -18,8 +18,9 @@ import numpy as np
 
 from .team import Ranks
 
-SIZE = 4 << 20  # bytes of a bucket: many fit into a backward
-LEAST = 64 << 10  # bytes of a message, beside which the latency is small
+SIZE = 4 << 20  # the most bytes of a bucket, of a network with many
+PARTS = 8  # the buckets of a smaller network: backward hides all but the last
+LEAST = 64 << 10  # the least bytes of a message, so that its latency is small beside it
 
 
 class Bucket:
@@ -95,9 +96,12 @@ class Bucket:
         return self._received.reshape(-1)[self.ends[i] : self.ends[i + 1]]
 
 
-def bucket_size(ranks: int) -> int:
-    """The bytes of a bucket, of which each rank sends a part to every other one."""
-    return max(SIZE, ranks * LEAST)
+def bucket_size(total: int, ranks: int) -> int:
+    """The bytes of a bucket, of which each rank sends a part to every other one.
+
+    total: the bytes of all gradients.
+    """
+    return max(min(SIZE, total // PARTS), ranks * LEAST)
 
 
 def divided(sizes: Sequence[int], most: int) -> list[list[int]]:
