@@ -148,6 +148,7 @@ def messages(team) -> list[list[float]]:
             begin = time.perf_counter()
             bucket.put(0, gradient, 0.5)
             bucket.start(range(team.size), 1.0)
+            bucket.add_up()
             bucket.wait()
             times.append(time.perf_counter() - begin)
         found.append([size, max(team.gather(statistics.median(times[2:])))])
@@ -164,6 +165,8 @@ def network_steps(name: str, team, steps: int) -> dict:
         for (prefix, link), mode in itertools.product(links, MODES if team.size > 1 else MODES[:1]):
             team.communicator.Barrier()
             team.link = link
+            if team.is_first:
+                print(f"  {name}, {team.size} processes: {turn} {prefix}{mode}", file=sys.stderr)
             before, begin = (team.bytes_sent, team.messages), time.perf_counter()
             step(mode)
             times.setdefault(prefix + mode, [])

@@ -52,6 +52,8 @@ class SharedAccumulator(Accumulator):
             if i not in self._put:
                 self._fill(i, array)
         for bucket in self._buckets:
+            bucket.add_up()
+        for bucket in self._buckets:
             bucket.wait()
         self._has_begun = False
         self.waited += time.perf_counter() - start
@@ -114,8 +116,9 @@ class SharedAccumulator(Accumulator):
         for i in self._inside[id(layer)][1]:
             if i not in self._put:
                 self._fill(i, self.parameters[i]._grad)
+        may_gather = True
         for bucket in self._buckets[: self._started]:
-            bucket.progress()
+            may_gather = bucket.progress(may_gather)
 
     def _fill(self, i: int, array: np.ndarray | None) -> None:
         """Put an array into its bucket, and start the buckets that are full, in their order."""

@@ -35,8 +35,11 @@ class Bucket:
         part = -(-int(self.ends[-1]) // team.size)
         self._send, self._received = (np.zeros((team.size, part), dtype) for _ in range(2))
         self._sum = np.empty(part, dtype)
-        self._request: Any = None
-        self._then: Any = None
+        self._exchange: Any = None
+        self._gather: Any = None
+        self._ranks: Sequence[int] = ()
+        self._scale: float | None = None
+        self._is_summed = False  # and to be gathered
         self._is_new = True
         self.filled: set[int] = set()
 
@@ -56,40 +59,50 @@ class Bucket:
 
     def start(self, ranks: Sequence[int], scale: float | None) -> None:
         """Begin to add the arrays of these ranks. With `scale`, gather the sum, times that."""
-        self._request = self.team.start_exchange(self._send, self._received)
-        self._then = lambda: self._add(ranks, scale)
+        self._ranks, self._scale = ranks, scale
+        self._exchange = self.team.start_exchange(self._send, self._received)
 
-    def progress(self) -> bool:
-        """Go on with what is under way. Returns True if nothing is."""
-        while self._request is not None and self._request.Test():
-            self._go_on()
-        return self._request is None
+    def progress(self, may_gather: bool) -> bool:
+        """Go on with what is under way. Returns True if the next bucket may gather.
+
+        All ranks must gather the buckets in the same order, whichever is exchanged first.
+        """
+        if self._exchange is not None and self._exchange.Test():
+            self._add()
+        if self._is_summed and may_gather:
+            self._start_gather()
+        if self._gather is not None and self._gather.Test():
+            self._gather = None
+        return self._exchange is None and not self._is_summed
+
+    def add_up(self) -> None:
+        """Finish the exchange and the sum, and begin to gather: bucket by bucket."""
+        if self._exchange is not None:
+            self._exchange.Wait()
+            self._add()
+        if self._is_summed:
+            self._start_gather()
 
     def wait(self) -> None:
-        """Finish what is under way."""
-        while self._request is not None:
-            self._request.Wait()
-            self._go_on()
+        """Finish gathering."""
+        if self._gather is not None:
+            self._gather.Wait()
+            self._gather = None
 
-    def _go_on(self) -> None:
-        then, self._request, self._then = self._then, None, None
-        then()
-
-    def _add(self, ranks: Sequence[int], scale: float | None) -> None:
-        for rank in ranks:
+    def _add(self) -> None:
+        for rank in self._ranks:
             if self._is_new:
                 np.copyto(self._sum, self._received[rank])
             else:
                 self._sum += self._received[rank]
             self._is_new = False
+        self._exchange, self._is_summed = None, self._scale is not None
         self.filled.clear()
-        if scale is not None:
-            self._sum *= self.dtype.type(scale)
-            self._is_new = True
-            self._request, self._then = (
-                self.team.start_gather(self._sum, self._received),
-                lambda: None,
-            )
+
+    def _start_gather(self) -> None:
+        self._sum *= self.dtype.type(self._scale)
+        self._is_summed, self._is_new = False, True
+        self._gather = self.team.start_gather(self._sum, self._received)
 
     def result(self, i: int) -> np.ndarray:
         """The i-th sum, `(n,)`: valid until the next exchange."""

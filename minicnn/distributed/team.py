@@ -44,11 +44,13 @@ class Team:
 class Ranks(Team):
     """Several processes, which communicate by MPI.
 
-    All of them call the same methods in the same order.
+    All of them call the same methods in the same order: MPI matches the calls on a communicator by
+    their order. What is done meanwhile, exchanges and gatherings, has communicators of its own.
     """
 
     def __init__(self, communicator: Any):
         self.communicator = communicator
+        self._exchanges, self._gatherings = communicator.Dup(), communicator.Dup()
         self.rank, self.size = communicator.rank, communicator.size
         self.bytes_sent = self.messages = 0
 
@@ -68,12 +70,12 @@ class Ranks(Team):
     def start_exchange(self, send: np.ndarray, receive: np.ndarray) -> Any:
         """Send row i of `(ranks, n)` to rank i. Returns a request, with the method `Test`."""
         self._count(send.nbytes // self.size * (self.size - 1), self.size - 1)
-        return self.communicator.Ialltoall(send, receive)
+        return self._exchanges.Ialltoall(send, receive)
 
     def start_gather(self, part: np.ndarray, whole: np.ndarray) -> Any:
         """Gather the parts `(n,)` of all ranks into `(ranks, n)`. Returns a request."""
         self._count(part.nbytes * (self.size - 1), self.size - 1)
-        return self.communicator.Iallgather(part, whole)
+        return self._gatherings.Iallgather(part, whole)
 
     def _count(self, sent: int, messages: int) -> None:
         self.bytes_sent += sent
