@@ -2,12 +2,18 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import minicnn
+from minicnn.data.dataset import Dataset
+from minicnn.data.loader import Loader
+from minicnn.data.shards import Shards
 from minicnn.distributed import Team
+from minicnn.distributed.accumulation import SharedAccumulator
+from minicnn.layers import Flatten, Linear, Sequential
 
 from . import scenarios
 from .common import launch
@@ -105,3 +111,40 @@ def test_sums_are_in_the_order_of_ranks(found):
     """Bits, bytes sent, for arrays that do not divide; float32 and float64."""
     for ranks in (2, 3, 4, 8):
         assert found[f"of {ranks}"]["sums"] == {"float32": "equal", "float64": "equal"}
+
+
+class Slow:
+    """Rank 0 of two, whose requests are done when the test says so."""
+
+    rank, size = 0, 2
+
+    def __init__(self):
+        self.exchanges, self.gathered = [], []
+
+    def start_exchange(self, send, receive):
+        self.exchanges.append(SimpleNamespace(done=False))
+        request = self.exchanges[-1]
+        request.Test = lambda: request.done
+        return request
+
+    def start_gather(self, part, whole):
+        self.gathered.append(len(part))
+        return SimpleNamespace(Test=lambda: False)
+
+
+def test_buckets_are_gathered_in_one_order(monkeypatch):
+    """Also if a later exchange ends first. Otherwise ranks would wait for each other for ever."""
+    monkeypatch.setattr("minicnn.distributed.accumulation.bucket_size", lambda total, ranks: 1)
+    model, team = Sequential(Linear(2, 8), Linear(8, 40)), Slow()
+    loader = Loader(Dataset(np.zeros((4, 1, 1, 2), np.float32), np.arange(4)), 4)
+    loader.shards = Shards(4, 2, 0, 2)
+    loader.turn = next(loader.shards.turns(0, 4))
+    accumulator = SharedAccumulator(model, model.parameters(), loader, team)
+    with accumulator.shard(0):
+        model.backpropagate(model(np.ones((2, 2), np.float32)))
+    assert len(team.exchanges) == 4 and not team.gathered
+    for done, gathered in (([1, 3], []), ([0], [20, 160]), ([2], [20, 160, 4, 8])):
+        for i in done:
+            team.exchanges[i].done = True
+        accumulator._after_backward(Flatten(), None, None)
+        assert team.gathered == gathered
