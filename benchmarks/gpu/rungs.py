@@ -6,6 +6,7 @@ loses the device does not end the others.
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from typing import Any
 
 from minicnn.kernels.ladder import gpu as ladder
 from minicnn.study import ladder_gpu
@@ -14,9 +15,12 @@ from minicnn.study.ladder import Problem
 from .correctness import Check
 from .parts import Task
 
-SMALLEST = {"conv": Problem(1, 5, 64, 64)}
-LARGE = {"conv": ladder_gpu.PROBLEM}
-WORK: dict[str, Callable[[Problem], ladder_gpu.Work]] = {"conv": cache(ladder_gpu.convolution)}
+SMALLEST = {"conv": Problem(1, 5, 64, 64), "batch_norm": ladder_gpu.Maps(1, 5, 32)}
+LARGE = {"conv": ladder_gpu.PROBLEM, "batch_norm": ladder_gpu.Maps()}
+WORK: dict[str, Callable[[Any], ladder_gpu.Work]] = {
+    "conv": cache(ladder_gpu.convolution),
+    "batch_norm": cache(ladder_gpu.batch_norm),
+}
 
 
 def tasks(tiny: bool) -> Iterator[Task]:
@@ -26,7 +30,7 @@ def tasks(tiny: bool) -> Iterator[Task]:
             yield f"{operation}: {rung.name}", partial(_rung, operation, rung, problem)
 
 
-def _rung(operation: str, rung: ladder.Rung, problem: Problem) -> Iterator[dict]:
+def _rung(operation: str, rung: ladder.Rung, problem: Any) -> Iterator[dict]:
     found = ladder_gpu.climb_work(WORK[operation](problem)._replace(rungs=[rung]))
     for name, reason in found.wrong.items():
         raise AssertionError(f"{name}: {reason}")

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class Operation(StrEnum):
-    """The operations that have a ladder."""
+    """The operations that have a ladder; batch norm has one on the GPU only."""
 
     conv = "conv"
+    batch_norm = "batch_norm"
 
 
 @app.command("ladder")
@@ -53,13 +54,19 @@ def ladder_command(
     if device not in DEVICES:
         raise ValueError(f"--device {device}: expected one of {', '.join(DEVICES)}")
     on_gpu = device != "cpu"
+    is_norm = operation == Operation.batch_norm
+    if is_norm and not on_gpu:
+        raise ValueError("ladder batch_norm: it is a ladder of the GPU; add --device cuda")
     plots.validate_target(out)
     default = ladder_gpu.PROBLEM if on_gpu else ladder.Problem()
     batch, size = batch or default.batch, size or default.size
-    problem = ladder.Problem(batch, size, channels, filters, kernel)
+    conv = ladder.Problem(batch, size, channels, filters, kernel)
+    problem = ladder_gpu.Maps(batch, size, channels) if is_norm else conv
     with console.status("ladder") as status:
-        climb = ladder_gpu.climb_gpu if on_gpu else ladder.climb
-        found = climb(problem, repeats=repeats, progress=status.update)
+        if on_gpu:
+            found = ladder_gpu.climb_gpu(problem, repeats, status.update)
+        else:
+            found = ladder.climb(conv, repeats=repeats, progress=status.update)
     _show(found, str(problem), on_gpu)
     if any(found.readings.values()):
         picture = plots.ladder(found.readings, out, str(problem), found.unit)

@@ -12,6 +12,24 @@ from ..kernels.ladder.gpu import peak
 from ..kernels.types import Array
 from .ladder import Climb, Problem, Progress, Reading, arrays, ignore, reading, validate
 
+
+class Maps(NamedTuple):
+    """The input of a batch norm with ReLU, as in training."""
+
+    batch: int = 128
+    size: int = 56
+    channels: int = 128
+
+    @property
+    def bytes(self) -> int:
+        """Read twice and written once: the statistics are complete before y begins."""
+        return 3 * 4 * self.batch * self.size**2 * self.channels
+
+    def __str__(self) -> str:
+        images = f"{self.batch} {'image' if self.batch == 1 else 'images'}"
+        return f"batch norm of {images} of {self.size}x{self.size}, {self.channels} channels"
+
+
 # A bf16 kernel at the peak of an H100's tensor cores needs 120 us for 118 GFLOP.
 PROBLEM = Problem(128, 56, 128, 128)
 PIXELS, CHANNELS = 256, 4  # of a large result that are compared with float64
@@ -33,16 +51,22 @@ class Work(NamedTuple):
     least: tuple[int, ...]  # the arguments of `Rung.least`
 
 
-def climb_gpu(problem: Problem = PROBLEM, repeats: int = 5, progress: Progress = ignore) -> Climb:
+def climb_gpu(
+    problem: Problem | Maps = PROBLEM, repeats: int = 5, progress: Progress = ignore
+) -> Climb:
     """Measure every rung of `kernels.ladder.gpu` that computes this problem, in each pass.
 
-    The peak is that of the ordinary units. A rung that is wrong, or fails, is not measured;
-    `Climb.wrong` says why, and the others follow. Raises ValueError for a problem that is none, and
-    RuntimeError without a GPU.
+    The peak is that of the ordinary units, for batch norm that of a copy. A rung that is wrong, or
+    fails, is not measured; `Climb.wrong` says why, and the others follow. Raises ValueError for a
+    problem that is none, and RuntimeError without a GPU.
     """
-    validate(problem)
+    if isinstance(problem, Problem):
+        validate(problem)
+    elif min(problem) < 1:
+        raise ValueError(f"ladder: {problem}: expected sizes >= 1")
     validate_device("cuda")
-    return climb_work(convolution(problem), repeats, progress)
+    work = convolution(problem) if isinstance(problem, Problem) else batch_norm(problem)
+    return climb_work(work, repeats, progress)
 
 
 def climb_work(work: Work, repeats: int = 5, progress: Progress = ignore) -> Climb:
@@ -181,3 +205,28 @@ def _error(result: Array, exact: Array) -> float:
     """The relative L2 error; NaN if a number is."""
     distance = np.linalg.norm(result.astype(np.float64) - exact)
     return float(distance / max(float(np.linalg.norm(exact)), 1e-30))
+
+
+# -- batch norm ----------------------------------------------------------------------------------
+
+
+def batch_norm(problem: Maps) -> Work:
+    """The rungs of batch norm, its arrays, and what is right."""
+    generator = np.random.default_rng(0)
+    shape = problem.batch, problem.size, problem.size, problem.channels
+    x = generator.standard_normal(shape, dtype=np.float32) * 3 + 1
+    gamma, beta = (generator.standard_normal(shape[3], dtype=np.float32) for _ in range(2))
+    rows = x.reshape(-1, problem.channels)
+    mean, var = rows.mean(axis=0, dtype=np.float64), rows.var(axis=0, dtype=np.float64)
+    some = generator.choice(len(rows), min(len(rows), PIXELS), replace=False)
+    exact = np.maximum((rows[some] - mean) / np.sqrt(var + 1e-5) * gamma + beta, 0)
+    return Work(
+        rungs=ladder.rungs("batch_norm"),
+        arguments=(x, gamma, beta),
+        errors={"forward": lambda y: _error(y.reshape(rows.shape)[some], exact)},
+        amount=problem.bytes,
+        peak=peak.copy_rate(),
+        unit="GB/s",
+        channels=(problem.channels,),
+        least=(len(rows), problem.channels),
+    )

@@ -21,7 +21,7 @@ from minicnn.study.ladder import Problem
 
 from .common import relative, to_device
 
-CONV = gpu.rungs("conv")
+CONV, NORM = gpu.rungs("conv"), gpu.rungs("batch_norm")
 
 
 @pytest.fixture(autouse=True)
@@ -83,11 +83,27 @@ def test_rungs_of_the_convolution(rung, emulate):
             assert relative(call(), exact[name]) < rung.error, name
 
 
+@pytest.mark.parametrize("rung", NORM, ids=lambda rung: rung.name.replace(" ", "-"))
+def test_rungs_of_batch_norm(rung, emulate):
+    """Fewer pixels than threads, and more; a mean that is large beside the spread."""
+    generator = np.random.default_rng(0)
+    for seed, shape in ((0, (2, 5, 3, 32)), (1, (3, 9, 13, 64))):
+        emulate(seed=seed)
+        x = generator.standard_normal(shape, dtype=np.float32) + 30
+        gamma, beta = (generator.standard_normal(shape[3], dtype=np.float32) for _ in range(2))
+        rows = x.astype(np.float64).reshape(-1, shape[3])
+        normalized = (rows - rows.mean(0)) / np.sqrt(rows.var(0) + 1e-5)
+        exact = np.maximum(normalized * gamma + beta, 0).reshape(shape)
+        call = rung.prepare(*map(to_device, (x, gamma, beta)))["forward"]
+        call()
+        assert relative(call(), exact) < rung.error
+
+
 def test_names_and_ideas():
     names = [rung.name for rung in CONV]
     assert names[:3] == ["naive", "coalesced", "shared tile"]
     assert len(set(names)) == len(names)
-    assert all(len(rung.idea) > 20 for rung in CONV)
+    assert all(len(rung.idea) > 20 for rung in [*CONV, *NORM])
 
 
 def test_a_sum_is_split_into_parts_that_are_not_empty():
@@ -101,12 +117,16 @@ def test_a_sum_is_split_into_parts_that_are_not_empty():
 
 def test_roofs():
     """Each part's time by hand; few blocks use few multiprocessors."""
-    card = roofs.Card("two", 2, 1e9, 1e6, {"fp32": 1e8})
+    card = roofs.Card("two", 2, 1e9, 2e9, 1e6, {"fp32": 1e8})
     found = roofs.least(6.4e9, 1e9, 0.5, "fp32", 1, card)
     assert found[:3] == pytest.approx((1.0, 50.0, 128.0))
     assert found.seconds == pytest.approx(128)
     assert found.binds == "ordinary units of 1 multiprocessors"
-    assert roofs.least(6.4e9, 1e11, 0.5, "fp32", 2, card).binds == "memory"
+    assert roofs.least(6.4e9, 1e12, 0.5, "fp32", 2, card).binds == "memory"
+    found = roofs.stream(1e9, 8, 4e3, 1e8, card)
+    assert found == pytest.approx((1.0, 4.0, 8e9 / 4e3 * roofs.LATENCY, 0.1))
+    assert found.binds == "second cache"
+    assert found.seconds == pytest.approx(4.1)
 
 
 def test_the_page_has_what_is_computed():
@@ -114,6 +134,11 @@ def test_the_page_has_what_is_computed():
     page = (Path(__file__).parents[2] / "docs" / "gpu-ladder.md").read_text(encoding="utf-8")
     problem = study.PROBLEM
     shape = problem.batch * problem.size**2, problem.channels, problem.filters, problem.kernel**2
+    for rung in NORM[:-1]:
+        least = rung.least("forward", shape[0], problem.channels)
+        assert f"| {rung.name} |" in page
+        assert f"| {least.seconds * 1e3:.3g} | {least.binds} |" in page
+        assert rung.counter in page
     for rung, kernel in zip(CONV, conv.KERNELS, strict=False):
         least = rung.least("forward", *shape)
         if least:
@@ -142,6 +167,17 @@ def test_the_command(emulate, monkeypatch, tmp_path):
     assert result.exit_code == 0, result.output
     assert all(rung.name in result.output for rung in CONV)
     assert picture.stat().st_size > 10_000
+
+
+def test_the_command_for_batch_norm(emulate, tmp_path):
+    emulate()
+    result = ladder("batch_norm", f"--out={tmp_path / 'ladder.svg'}")
+    assert result.exit_code == 0, result.output
+    assert all(rung.name in result.output for rung in NORM)
+    assert "batch norm of 1 image of 5x5, 64 channels" in result.output
+    assert "A copy moves 1,000 GB/s." in result.output
+    result = CliRunner().invoke(app, ["ladder", "batch_norm"])
+    assert "add --device cuda" in str(result.exception)
 
 
 def test_wrong_rungs_are_named_and_the_others_measured(emulate, monkeypatch, tmp_path):

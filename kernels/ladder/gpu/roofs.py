@@ -23,11 +23,14 @@ class Card(NamedTuple):
     name: str
     processors: int
     memory: float
+    cache: float  # the second one; in no data sheet, about
     clock: float
     rates: dict[str, float]
 
 
-H100 = Card("H100 SXM", 132, 3.35e12, 1.83e9, {"fp32": 67e12, "tf32": 495e12, "bf16": 989e12})
+H100 = Card(
+    "H100 SXM", 132, 3.35e12, 5.5e12, 1.83e9, {"fp32": 67e12, "tf32": 495e12, "bf16": 989e12}
+)
 
 
 class Least(NamedTuple):
@@ -71,3 +74,39 @@ def least(
     through = flops / 64 * port / (working * card.clock)
     busy = flops / (card.rates[kind] * working / card.processors)
     return Least(moved / card.memory, through, busy, kind, blocks, card.processors)
+
+
+LATENCY = 0.6e-6  # seconds from the request of a number in memory to its arrival, about
+
+
+class Stream(NamedTuple):
+    """The least time of kernels that are bound by memory: statistics, then the other passes."""
+
+    memory: float
+    sectors: float
+    latency: float
+    others: float
+
+    @property
+    def seconds(self) -> float:
+        """The statistics' slowest part, and the other passes."""
+        return max(self[:3]) + self.others
+
+    @property
+    def binds(self) -> str:
+        """The slowest part of the statistics."""
+        names = "memory", "second cache", "latency"
+        return names[self[:3].index(max(self[:3]))]
+
+
+def stream(used: float, sectors: int, flight: float, others: float, card: Card = H100) -> Stream:
+    """The least time of statistics over `used` bytes, and of passes that move `others` bytes.
+
+    Args:
+        sectors: bytes that come from the second cache for each byte that is used.
+        flight: bytes that all blocks together have requested at any time; no more arrive during
+            one latency (Little's law).
+    """
+    fetched = used * sectors
+    waited = fetched / flight * LATENCY
+    return Stream(used / card.memory, fetched / card.cache, waited, others / card.memory)
