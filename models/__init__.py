@@ -9,7 +9,7 @@ from minicnn import registry
 from minicnn.caffe import from_caffe
 from minicnn.layers import Network
 from minicnn.layers.init import skip_init
-from minicnn.onnx import to_onnx
+from minicnn.onnx import from_onnx, to_onnx
 from minicnn.registry import names
 from minicnn.weights.pretrained import load_into
 
@@ -72,6 +72,7 @@ __all__ = [
     "create",
     "densenet",
     "from_caffe",
+    "from_onnx",
     "googlenet",
     "inception_v4",
     "lenet",

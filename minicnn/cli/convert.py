@@ -8,13 +8,15 @@ import typer
 from .. import data, weights
 from ..caffe import from_caffe
 from ..data.mean_image import MeanImage, mean_of
+from ..data.transforms import Preprocess
 from ..layers import Graph, Network
+from ..onnx import from_onnx
 from .app import app, console, error_console, parse_input_size
 
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="The file to read: net.caffemodel.")],
+    source: Annotated[Path, typer.Argument(help="The file to read: net.onnx or net.caffemodel.")],
     out: Annotated[
         Path | None,
         typer.Argument(help="The file to write; by default that of SOURCE, as .safetensors."),
@@ -37,16 +39,45 @@ def convert(
             "and B such as 123,117,104, or a data set, for the mean of its training images."
         ),
     ] = None,
+    std: Annotated[
+        str | None,
+        typer.Option(help="By what the images were divided after that, in gray levels (ONNX)."),
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="A text file with the name of one class per line.")
+    ] = None,
     output: Annotated[
         str | None, typer.Option(help="Which of several outputs the network returns, by name.")
     ] = None,
 ) -> None:
-    """Read a trained network of Caffe, and write it for train, evaluate, predict and all others."""
+    """Read a network of another program, and write it for train, evaluate, predict and others."""
     out = out or source.with_suffix(".safetensors")
-    if source.suffix != ".caffemodel":
-        raise ValueError(f"{source}: expected a .caffemodel file")
     shape = parse_input_size(input_size, (0, 0, 3)) if input_size else None
-    network = from_caffe(
+    if source.suffix == ".onnx":
+        if prototxt or channels:
+            raise ValueError("--prototxt and --channels are for a .caffemodel file")
+        network: Network = from_onnx(source, input_shape=shape, output=output)
+        network.preprocess = _normalization(network, mean, std) or network.preprocess
+    elif source.suffix == ".caffemodel":
+        if std:
+            raise ValueError(f"--std {std}: Caffe's networks are not divided by it")
+        network = _of_caffe(source, prototxt, shape, channels, mean, output)
+    else:
+        raise ValueError(f"{source}: expected a .onnx or .caffemodel file")
+    network.classes = _classes(classes, network) if classes else network.classes
+    weights.save(network, out)
+    _report(network, out)
+
+
+def _of_caffe(
+    source: Path,
+    prototxt: Path | None,
+    shape: tuple[int, ...] | None,
+    channels: str | None,
+    mean: str | None,
+    output: str | None,
+) -> Network:
+    return from_caffe(
         source,
         prototxt,
         input_shape=shape,
@@ -55,8 +86,33 @@ def convert(
         output=output,
         report=lambda text: error_console.print(f"warning: {text}", soft_wrap=True),
     )
-    weights.save(network, out)
-    _report(network, out)
+
+
+def _normalization(network: Network, mean: str | None, std: str | None) -> Preprocess | None:
+    """`(pixel - mean) / std` in gray levels; None if neither is given."""
+    if mean is None and std is None:
+        return None
+    if len(network.input_shape) != 3:
+        raise ValueError("--mean and --std: the network does not read images")
+    height, width, channels = network.input_shape
+    levels = []
+    for flag, text in (("--mean", mean or "0"), ("--std", std or "255")):
+        try:
+            found = tuple(float(part) / 255 for part in text.split(","))
+        except ValueError:
+            raise ValueError(f"{flag} {text}: expected gray levels, such as 124,116,104") from None
+        levels.append(found[0] if len(found) == 1 else found)
+    return Preprocess((height, width), channels, mean=levels[0], std=levels[1])
+
+
+def _classes(path: Path, network: Network) -> tuple[str, ...]:
+    """The names in a text file, one for each of the network's outputs."""
+    names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    names = tuple(name for name in names if name)
+    count = network.output_shape((1, *network.input_shape))[-1]
+    if len(names) != count:
+        raise ValueError(f"--classes {path}: {len(names)} names; the network has {count} outputs")
+    return names
 
 
 def _mean(text: str | None) -> str | tuple[float, ...] | MeanImage | None:
@@ -77,10 +133,8 @@ def _report(network: Network, out: Path) -> None:
     known = isinstance(network, Graph)
     what = f"a graph of {len(network)} layers" if known else f"{network.name}, a network of the zoo"
     count = sum(parameter.value.size for parameter in network.parameters())
-    height, width, channels = network.input_shape
-    console.print(
-        f"{out}: {what}, {count:,} parameters, input {height}x{width}x{channels}", soft_wrap=True
-    )
+    size = f", input {'x'.join(map(str, network.input_shape))}" if network.input_shape else ""
+    console.print(f"{out}: {what}, {count:,} parameters{size}", soft_wrap=True)
     if network.preprocess is None:
         error_console.print(
             "note: nothing tells how pixels become its input: --mean adds that", soft_wrap=True

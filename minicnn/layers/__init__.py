@@ -46,7 +46,7 @@ from .pool import (
     MaxPool2d,
     Subsample2d,
 )
-from .rearrange import Pad2d, Permute, Reshape
+from .rearrange import FlipChannels, Pad2d, Permute, Reshape
 from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Identity, PadShortcut
@@ -69,6 +69,7 @@ __all__ = [
     "ConvTranspose2d",
     "Dropout",
     "Flatten",
+    "FlipChannels",
     "GlobalAvgPool2d",
     "Graph",
     "Identity",

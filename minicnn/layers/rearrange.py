@@ -1,11 +1,11 @@
-"""Layers that move numbers to other places: `Reshape`, `Permute` and `Pad2d`."""
+"""Layers that move numbers: `Reshape`, `Permute`, `Pad2d` and `FlipChannels`."""
 
 import math
 
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.geometry import padding_pairs
-from ..kernels.types import Array, Padding, Shape
+from ..kernels.types import Array, Padding, Pair, Shape
 from .checks import check_dy_shape, check_images
 from .layer import Layer
 
@@ -81,19 +81,25 @@ class Pad2d(Layer):
     """`(N, H, W, C)` with a frame of a constant: zeros, or `value`.
 
     padding: an int, a pair, or `((top, bottom), (left, right))`, in pixels. `Conv2d` pads itself.
+    channels: how many of the constant are added before and after those of x.
     """
 
-    def __init__(self, padding: Padding, value: float = 0.0):
+    def __init__(self, padding: Padding, value: float = 0.0, channels: Pair = (0, 0)):
         self.padding, self.value = padding_pairs(padding), float(value)
+        self.channels = (int(channels[0]), int(channels[1]))
+        if min(self.channels) < 0:
+            raise ValueError(f"Pad2d: channels={channels}: expected numbers that are not negative")
 
     def output_shape(self, shape: Shape) -> Shape:
         check_images(self, shape)
         height, width = (n + sum(p) for n, p in zip(shape[1:3], self.padding, strict=True))
-        return shape[0], height, width, shape[3]
+        return shape[0], height, width, shape[3] + sum(self.channels)
 
     def _inside(self, a: Array) -> Array:
         (top, bottom), (left, right) = self.padding
-        return a[:, top : a.shape[1] - bottom, left : a.shape[2] - right]
+        before, after = self.channels
+        inside = a[:, top : a.shape[1] - bottom, left : a.shape[2] - right]
+        return inside[..., before : a.shape[3] - after]
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         y = F.empty(x, self.output_shape(x.shape)) if out is None else out
@@ -106,3 +112,23 @@ class Pad2d(Layer):
         (shape,) = self.pop_saved()
         check_dy_shape(self, dy, shape)
         return self._inside(dy)
+
+
+class FlipChannels(Layer):
+    """The last axis in reversed order: RGB becomes BGR."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        y = F.empty(x, x.shape) if out is None else out
+        y[...] = x[..., ::-1]
+        self.save_for_backward(x.shape)
+        return y
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array:
+        (shape,) = self.pop_saved()
+        check_dy_shape(self, dy, shape)
+        dx = F.empty(dy, shape)
+        dx[...] = dy[..., ::-1]
+        return dx

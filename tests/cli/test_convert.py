@@ -44,7 +44,7 @@ def test_convert(model):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["net.pth"], "net.pth: expected a .caffemodel file"),
+        (["net.pth"], "net.pth: expected a .onnx or .caffemodel file"),
         (["missing.caffemodel"], "missing.caffemodel: cannot be read"),
         (["net.caffemodel", "--mean", "1,2"], "--mean 1,2: expected 1 or 3 gray levels"),
         (["net.caffemodel", "--mean", "1,2,300"], "expected 1 or 3 gray levels from 0 to 255"),
@@ -54,3 +54,33 @@ def test_convert(model):
 def test_wrong_arguments(model, arguments, text):
     done = convert(model.parent / arguments[0], *arguments[1:])
     assert text in str(done.exception)
+
+
+def test_convert_onnx(tmp_path):
+    """A network that was exported comes back; what the file does not say can be given."""
+    pytest.importorskip("onnx")
+    network = minicnn.models.create("lenet5", seed=0)
+    network.recipe = None
+    path, names = tmp_path / "net.onnx", tmp_path / "names.txt"
+    minicnn.models.to_onnx(network, path)
+    names.write_text("\n".join("abcdefghij") + "\n")
+    done = convert(path, "--mean", "102", "--std", "51", "--classes", names)
+    assert done.exit_code == 0, done.output
+    assert "61,706 parameters, input 32x32x1" in done.output.replace("\n", " ")
+    found = minicnn.load(path.with_suffix(".safetensors"))
+    assert (found.preprocess.mean, found.preprocess.std) == (0.4, 0.2)
+    assert found.classes == tuple("abcdefghij")
+    assert found.output_shape((3, 32, 32, 1)) == (3, 10)
+    for arguments, message in (
+        ((path, "--prototxt", "x"), "--prototxt and --channels are for a .caffemodel"),
+        ((path, "--mean", "dark"), "--mean dark: expected gray levels"),
+        ((path, "--input", "28x28x1"), "input_shape=(28, 28, 1)"),
+        ((path, "--output", "z"), "it has no output 'z'"),
+        ((tmp_path / "x.onnx",), "cannot be read: No such file"),
+        ((tmp_path / "x.pt",), "expected a .onnx or .caffemodel file"),
+    ):
+        done = convert(*arguments)
+        assert done.exit_code != 0
+        assert message in str(done.exception), done.exception
+    names.write_text("a\n")
+    assert "1 names; the network has 10 outputs" in str(convert(path, "--classes", names).exception)

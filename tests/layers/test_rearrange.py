@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn.errors import ShapeError
-from minicnn.layers import Pad2d, Permute, Reshape
+from minicnn.layers import FlipChannels, Pad2d, Permute, Reshape
 
 from .contract import IMAGES, LayerContract, values
 
@@ -15,7 +15,9 @@ class TestRearrange(LayerContract):
         "to images": (lambda: Reshape(3, 2, 4), (2, 24)),
         "channels first": (lambda: Permute(0, 3, 1, 2), IMAGES),
         "groups of channels": (lambda: Permute(0, 1, 2, 4, 3), (2, 3, 2, 3, 2)),
+        "flip": (FlipChannels, IMAGES),
         "pad": (lambda: Pad2d(2), IMAGES),
+        "pad channels": (lambda: Pad2d(0, channels=(1, 3)), IMAGES),
         "pad unevenly": (lambda: Pad2d(((1, 0), (2, 3)), 0.5), IMAGES),
     }
 
@@ -24,6 +26,7 @@ def test_numbers():
     x = values((2, 3, 4, 5))
     np.testing.assert_array_equal(Reshape(12, 5)(x), x.reshape(2, 12, 5))
     np.testing.assert_array_equal(Permute(0, 2, 3, 1)(x), x.transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(FlipChannels()(x), x[..., ::-1])
     expected = np.pad(x, ((0, 0), (1, 2), (0, 3), (0, 0)), constant_values=-1)
     np.testing.assert_array_equal(Pad2d(((1, 2), (0, 3)), -1)(x), expected)
 

@@ -202,6 +202,8 @@ CASES |= {
         ),
     ),
     "pad": ((2, 3, 4), lambda: L.Pad2d(((0, 1), (2, 0)), -0.5)),
+    "pad_channels": ((2, 3, 4), lambda: L.Pad2d(((0, 1), (2, 0)), 0.5, (1, 2))),
+    "flip_channels": ((2, 3, 4), lambda: L.FlipChannels()),
     "leaky_relu": ((2, 3, 3), lambda: L.LeakyReLU(0.3)),
     "elu": ((2, 3, 3), lambda: L.ELU(0.7)),
     "clip": ((2, 3, 3), lambda: L.Clip(-0.5, 0.8)),

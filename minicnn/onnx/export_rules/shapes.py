@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...layers import Dropout, Flatten, Identity, Pad2d, PadShortcut, Permute, Reshape
+from ...layers import Dropout, Flatten, FlipChannels, Identity, Pad2d, PadShortcut, Permute, Reshape
 from ..export_graph import GraphWriter, Value, rule
 
 
@@ -58,9 +58,18 @@ def permute(layer: Permute, x: Value, graph: GraphWriter) -> Value:
     return graph.add("Transpose", x, shape=layer.output_shape(x.shape), perm=axes)
 
 
+@rule(FlipChannels)
+def flip(layer: FlipChannels, x: Value, graph: GraphWriter) -> Value:
+    """Slice of all channels, from the last to the first."""
+    axis = 1 if len(x.shape) == 4 else len(x.shape) - 1
+    ends = [np.array([n]) for n in (-1, np.iinfo(np.int64).min, axis, -1)]
+    return graph.add("Slice", x, *ends, shape=x.shape)
+
+
 @rule(Pad2d)
 def pad(layer: Pad2d, x: Value, graph: GraphWriter) -> Value:
     """Pad with a constant."""
     (top, bottom), (left, right) = layer.padding
-    widths = np.array([0, 0, top, left, 0, 0, bottom, right])
+    before, after = layer.channels
+    widths = np.array([0, before, top, left, 0, after, bottom, right])
     return graph.add("Pad", x, widths, layer.value, shape=layer.output_shape(x.shape))

@@ -1,0 +1,97 @@
+"""`from_onnx`: a network of our layers from an ONNX file."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ..data.transforms import Preprocess
+from ..errors import CheckpointError
+from ..kernels.types import Shape
+from ..layers import Graph, Softmax
+from .importer import DAMAGE, Importer
+from .operators import dense, join, maps, pointwise, shape
+from .properties import classes_in, preprocess_in
+from .read import read
+
+OPERATORS = (dense, join, maps, pointwise, shape)  # imported so that they register themselves
+
+
+def from_onnx(
+    path: str | PathLike[str],
+    *,
+    input_shape: Shape | None = None,
+    output: str | None = None,
+    keep_softmax: bool = False,
+) -> Graph:
+    """The network in an ONNX file, with its weights, in evaluation mode.
+
+    It is a `Graph` of minicnn's layers: it can be trained, explored, profiled and saved, and its
+    file then holds all of it. Its maps are (N, H, W, C), as all of minicnn's; its numbers are those
+    of the file.
+
+    input_shape: (H, W, C), if the file leaves the size of the images open.
+    output: the name of the output, if the file has several.
+    keep_softmax: a softmax at the end stays. It is left out otherwise, because the losses of
+        `minicnn.training` and `minicnn.predict` take scores.
+    Raises CheckpointError for a file that is damaged, or that has a part that is not known: the
+    message names the operator, the node and the attribute. Raises ImportError without the package
+    `onnx`.
+    """
+    path = Path(path)
+    try:
+        file = read(path, output)
+        size = _size(file.shape, input_shape)
+        graph = Importer(file, size, keep_softmax).run()
+        if not keep_softmax:
+            graph = _without_softmax(graph)
+        graph.name = path.name
+        graph.input_shape = (size[1], size[2], size[0]) if len(size) == 3 else ()
+        if file.transposes_input and len(size) == 3:
+            graph.input_shape = size
+        graph.output_shape((1, *(graph.input_shape or size)))
+        graph.classes = classes_in(file.properties)
+        graph.preprocess = preprocess_in(file.properties)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    except DAMAGE as error:
+        text = " ".join(str(error).split())
+        raise CheckpointError(f"{path}: it is damaged: {text}") from None
+    return graph.eval()
+
+
+def _size(shape: Shape, input_shape: Shape | None) -> Shape:
+    """The input of the file without the batch, with its open sizes filled in: (C, H, W)."""
+    if input_shape is not None:
+        if len(shape) != 3 or len(input_shape) != 3 or min(input_shape) < 1:
+            raise CheckpointError(f"input_shape={input_shape}: the file has an input {shape}")
+        given = (input_shape[2], *input_shape[:2])
+        if any(n not in (0, g) for n, g in zip(shape, given, strict=True)):
+            raise CheckpointError(
+                f"input_shape={input_shape}: the file has (C, H, W) = {shape}, 0 being open"
+            )
+        return given
+    if 0 in shape:
+        raise CheckpointError(
+            f"it leaves sizes of its input (C, H, W) = {shape} open, 0 being unknown: give "
+            "input_shape=(H, W, C)"
+        )
+    return shape
+
+
+def _without_softmax(graph: Graph) -> Graph:
+    """The graph without a softmax at its end."""
+    *before, last = graph._layers
+    if not before or not isinstance(graph._layers[last], Softmax):
+        return graph
+    (source,) = graph.inputs[last]
+    if source != before[-1]:
+        return graph
+    inputs = {name: graph.inputs[name] for name in before}
+    layers: dict[str, Any] = {name: graph._layers[name] for name in before}
+    return Graph(inputs=inputs, **layers)
+
+
+def with_preprocess(graph: Graph, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    """Set how pixels become the input: `(pixel / 255 - mean) / std`."""
+    height, width, channels = graph.input_shape
+    graph.preprocess = Preprocess((height, width), channels, mean, std)
