@@ -3,7 +3,8 @@
     python benchmarks/layers.py [GROUP ...] [--rounds 2] [--repeats 5] [--threads N] [--publish]
 
 Groups: conv (shapes of VGG and ResNet, and the five layers of soumith's convnet-benchmarks, batch
-16), memory (operations limited by memory bandwidth). Only the forward or backward pass is timed, on
+16), depthwise (one group per channel, shapes of MobileNet), memory (operations limited by memory
+bandwidth). Only the forward or backward pass is timed, on
 existing arrays. PyTorch runs in the better of its two layouts. The floor is the larger of the FLOPs
 at the measured peak and the bytes at the measured bandwidth of a copy; every array counts once.
 Errors are those of minicnn against float64, on one image. Writes layers.{json,md}.
@@ -43,6 +44,14 @@ CONVS = {  # n, c, k, size, kernel, stride, padding
     "convnet-benchmarks L4, 7x7 128-128, 16": (16, 128, 128, 16, 7, 1, 0),
     "convnet-benchmarks L5, 3x3 384-384, 13": (16, 384, 384, 13, 3, 1, 0),
 }
+DEPTHWISE = {  # the same
+    f"depthwise {r}x{r} {c}, {size}/{stride}": (16, c, c, size, r, stride, r // 2)
+    for r, c, size, stride in (
+        *((3, 32, 112, 1), (3, 64, 112, 2), (3, 128, 56, 1), (3, 128, 56, 2)),
+        *((3, 512, 14, 1), (3, 512, 14, 2), (3, 1024, 7, 1), (3, 1024, 7, 2)),
+        *((5, 128, 56, 1), (5, 128, 56, 2), (5, 512, 14, 1), (5, 512, 14, 2)),
+    )
+}
 MEMORY = {  # name: (shape, arrays that pass through memory, forward and backward)
     "LRN, AlexNet's first": ((16, 55, 55, 96), 6),
     "max pool 3x3/2": ((16, 112, 112, 64), 2.5),
@@ -57,6 +66,14 @@ MEMORY = {  # name: (shape, arrays that pass through memory, forward and backwar
     "linear 4096-4096, batch 4, forward + backward": ((4, 4096), None),
     "linear 4096-4096, batch 64, forward + backward": ((64, 4096), None),
 }
+
+
+def convolutions(groups) -> dict[str, tuple[int, ...]]:
+    """The convolutions of these groups of operations; their last number is that of the groups."""
+    plain = {name: (*sizes, 1) for name, sizes in CONVS.items()} if "conv" in groups else {}
+    if "depthwise" not in groups:
+        return plain
+    return plain | {name: (*sizes, sizes[1]) for name, sizes in DEPTHWISE.items()}
 
 
 def median_time(call, repeats: int) -> float:
@@ -79,13 +96,14 @@ def run_minicnn(groups, repeats: int) -> dict[str, float]:
         return generator.standard_normal(shape, dtype=np.float32)
 
     found = {}
-    for name, (n, c, k, size, r, stride, pad) in CONVS.items() if "conv" in groups else ():
-        x, w, b = draw(n, size, size, c), draw(r, r, c, k), draw(k)
-        dy = draw(*F.conv2d(x, w, b, stride, pad).shape)
+    for name, (n, c, k, size, r, stride, pad, g) in convolutions(groups).items():
+        x, w, b = draw(n, size, size, c), draw(r, r, c // g, k), draw(k)
+        geometry = stride, pad, 1, g
+        dy = draw(*F.conv2d(x, w, b, *geometry).shape)
         calls = (
-            lambda: F.conv2d(x, w, b, stride, pad),
-            lambda: F.conv2d_grad_input(dy, w, x.shape, stride, pad),
-            lambda: F.conv2d_grad_weight(dy, x, w.shape, stride, pad),
+            lambda: F.conv2d(x, w, b, *geometry),
+            lambda: F.conv2d_grad_input(dy, w, x.shape, *geometry),
+            lambda: F.conv2d_grad_weight(dy, x, w.shape, *geometry),
         )
         found |= {
             f"{name}: {which}": median_time(call, repeats)
@@ -146,18 +164,18 @@ def run_torch(groups, repeats: int, layout: str) -> dict[str, float]:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     memory_format = getattr(torch, f"{layout}_format", None) or getattr(torch, layout)
     found = {}
-    for name, (n, c, k, size, r, stride, pad) in CONVS.items() if "conv" in groups else ():
+    for name, (n, c, k, size, r, stride, pad, g) in convolutions(groups).items():
         x = torch.randn(n, c, size, size).to(memory_format=memory_format)
-        w, b = torch.randn(k, c, r, r).to(memory_format=memory_format), torch.randn(k)
-        dy = torch.randn_like(F.conv2d(x, w, b, stride, pad))
+        w, b = torch.randn(k, c // g, r, r).to(memory_format=memory_format), torch.randn(k)
+        dy = torch.randn_like(F.conv2d(x, w, b, stride, pad, 1, g))
 
         def backward(*mask):
             torch.ops.aten.convolution_backward(
-                dy, x, w, [k], [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], 1, mask
+                dy, x, w, [k], [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], g, mask
             )
 
         calls = (
-            lambda: F.conv2d(x, w, b, stride, pad),
+            lambda: F.conv2d(x, w, b, stride, pad, 1, g),
             lambda: backward(True, False, False),
             lambda: backward(False, True, True),
         )
@@ -224,30 +242,30 @@ def run_torch(groups, repeats: int, layout: str) -> dict[str, float]:
     return found
 
 
-def errors() -> dict[str, float]:
+def errors(groups) -> dict[str, float]:
     """Our relative L2 error against float64 in every pass of every convolution, on one image."""
     from minicnn.kernels import functional as F
 
     generator, found = np.random.default_rng(0), {}
-    for name, (_, c, k, size, r, stride, pad) in CONVS.items():
+    for name, (_, c, k, size, r, stride, pad, g) in convolutions(groups).items():
         x, w = (
             generator.standard_normal((1, size, size, c), dtype=np.float32),
-            generator.standard_normal((r, r, c, k), dtype=np.float32),
+            generator.standard_normal((r, r, c // g, k), dtype=np.float32),
         )
-        b = np.zeros(k, np.float32)
-        exact = F.conv2d(x.astype(float), w.astype(float), b.astype(float), stride, pad)
+        b, geometry = np.zeros(k, np.float32), (stride, pad, 1, g)
+        exact = F.conv2d(x.astype(float), w.astype(float), b.astype(float), *geometry)
         dy = generator.standard_normal(exact.shape, dtype=np.float32)
         pairs = zip(
             PASSES,
             (
-                F.conv2d(x, w, b, stride, pad),
-                F.conv2d_grad_input(dy, w, x.shape, stride, pad),
-                F.conv2d_grad_weight(dy, x, w.shape, stride, pad)[0],
+                F.conv2d(x, w, b, *geometry),
+                F.conv2d_grad_input(dy, w, x.shape, *geometry),
+                F.conv2d_grad_weight(dy, x, w.shape, *geometry)[0],
             ),
             (
                 exact,
-                F.conv2d_grad_input(dy.astype(float), w.astype(float), x.shape, stride, pad),
-                F.conv2d_grad_weight(dy.astype(float), x.astype(float), w.shape, stride, pad)[0],
+                F.conv2d_grad_input(dy.astype(float), w.astype(float), x.shape, *geometry),
+                F.conv2d_grad_weight(dy.astype(float), x.astype(float), w.shape, *geometry)[0],
             ),
             strict=True,
         )
@@ -261,12 +279,13 @@ def errors() -> dict[str, float]:
 def floor(name: str, flops: float, bandwidth: float) -> tuple[float, float]:
     """The FLOPs of the plain sum, and the least time in seconds."""
     conv, _, _ = name.partition(": ")
-    if conv in CONVS:
-        n, c, k, size, r, stride, pad = CONVS[conv]
+    known = convolutions(GROUPS)
+    if conv in known:
+        n, c, k, size, r, stride, pad, g = known[conv]
         out = (size + 2 * pad - r) // stride + 1
         work, traffic = (
-            2 * n * out * out * k * r * r * c,
-            4 * (n * size * size * c + n * out * out * k + r * r * c * k),
+            2 * n * out * out * k * r * r * c // g,
+            4 * (n * size * size * c + n * out * out * k + r * r * c // g * k),
         )
     else:
         shape, arrays = MEMORY[name]
@@ -277,20 +296,21 @@ def floor(name: str, flops: float, bandwidth: float) -> tuple[float, float]:
     return work, max(work / flops, traffic / bandwidth)
 
 
+GROUPS = ("conv", "depthwise", "memory")
 SIDES = ("minicnn", "torch contiguous", "torch channels_last")
 
 
 def main():
     parser = common.parser(__doc__)
-    parser.add_argument("groups", nargs="*", default=["conv", "memory"], help="conv, memory")
+    parser.add_argument("groups", nargs="*", default=GROUPS, help=", ".join(GROUPS))
     parser.add_argument("--rounds", type=int, default=2, help="how often the sides take turns")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument(
         "--side", help=argparse.SUPPRESS
     )  # used by this script itself: measure one side and print it
     options = parser.parse_args()
-    if set(options.groups) - {"conv", "memory"}:
-        parser.error(f"unknown group in {options.groups}; expected conv, memory")
+    if set(options.groups) - set(GROUPS):
+        parser.error(f"unknown group in {options.groups}; expected {', '.join(GROUPS)}")
     if options.side == "minicnn":
         return print(json.dumps(run_minicnn(options.groups, options.repeats)))
     if options.side:
@@ -307,7 +327,7 @@ def main():
         options.threads,
         [*options.groups, f"--repeats={options.repeats}"],
     )
-    exact = errors() if "conv" in options.groups else {}
+    exact = errors(options.groups)
     rows = []
     for name in found["minicnn"][0]:
         times = {side: statistics.median(run[name] for run in runs) for side, runs in found.items()}

@@ -3,6 +3,7 @@
 | algorithm   | for                                                         | relative error |
 |-------------|-------------------------------------------------------------|----------------|
 | `direct`    | everything: a matrix product that reads patches in place    | 3e-7           |
+| `depthwise` | one group per channel: sums over vectors of channels        | 3e-7           |
 | `winograd2` | 3x3 and 5x5, stride 1: F(2x2), 2.25 and 2.78 times fewer    | 5e-7, 1e-6     |
 |             | products                                                    |                |
 | `winograd4` | 3x3, stride 1: F(4x4), 4 times fewer products               | 3e-6           |
@@ -20,7 +21,7 @@ import numpy as np
 
 from ..geometry import Window, window
 from ..types import Array, IntOrPair, Padding, Shape
-from . import bfloat16, direct, linear, winograd
+from . import bfloat16, depthwise, direct, linear, winograd
 from .activation import activate
 from .engine.arrays import contiguous, expect_shape, output_array, pixel_step, write_to
 from .engine.memory import empty
@@ -29,7 +30,7 @@ from .engine.weight_cache import weight_cache
 from .narrow import pixels_per_vector
 from .precision import PAIR, in_bfloat16
 
-ALGORITHMS = ("auto", "direct", "winograd2", "winograd4")
+ALGORITHMS = ("auto", "direct", "depthwise", "winograd2", "winograd4")
 
 _forced = "auto"
 
@@ -55,6 +56,8 @@ def algorithm(name: str) -> Iterator[None]:
 def possible(geometry: Window, channels: int, filters: int, groups: int) -> list[str]:
     """The algorithms that can compute this convolution."""
     names = ["direct"]
+    if depthwise.supports(channels, filters, groups):
+        names.append("depthwise")
     if (
         geometry.stride == geometry.dilation == (1, 1)
         and groups == 1
@@ -102,6 +105,8 @@ def cost(
         geometry.kernel[0] * geometry.kernel[1],
         images * geometry.output[0] * geometry.output[1],
     )
+    if name == "depthwise":
+        return pixels * area * filters / 2
     if name == "direct":
         products = pixels * area * channels / groups * filters / (4 if pairs else 2)
         return products + pixels * area * channels * PATCH
@@ -120,18 +125,19 @@ def cost(
 PATCH, TRANSFORM, FILTER = 2, 10, 30
 
 
-def _winograd_or_none(
+def _chosen(
     geometry: Window,
-    images: int,
-    channels: int,
+    images: Shape,
     filters: int,
     groups: int,
     pairs: bool,
     weights: bool = False,
-) -> winograd.Winograd | None:
-    """The `Winograd` for this convolution, or None for the direct algorithm."""
-    name = choose(_forced, images, geometry, channels, filters, groups, weights, pairs)
-    return None if name == "direct" else winograd.winograd(int(name[-1]), geometry.kernel[0])
+) -> tuple[str, winograd.Winograd | None]:
+    """The algorithm for this convolution, and the `Winograd` if it is one of those."""
+    name = choose(_forced, images[0], geometry, images[3], filters, groups, weights, pairs)
+    if not name.startswith("winograd"):
+        return name, None
+    return name, winograd.winograd(int(name[-1]), geometry.kernel[0])
 
 
 def _is_linear(geometry: Window, image: Shape, groups: int) -> bool:
@@ -205,9 +211,11 @@ def scaled_conv2d(
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
     y = output_array(out, (len(x), *geometry.output, w.shape[3]), channel_slice=True)
     pairs = in_bfloat16(w.shape[2])
-    variant = _winograd_or_none(geometry, len(x), x.shape[3], w.shape[3], groups, pairs)
+    name, variant = _chosen(geometry, x.shape, w.shape[3], groups, pairs)
     several = pixels_per_vector(geometry, w.shape[3], groups)
-    if variant:
+    if name == "depthwise":
+        depthwise.conv2d(x, w, scale, b, geometry, activation == "relu", y)
+    elif variant:
         winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y, cache)
     elif several and pixel_step(y) == w.shape[3]:
         wide = y.reshape(*y.shape[:2], -1, several.pixels * w.shape[3])
@@ -240,8 +248,10 @@ def conv2d_grad_input(
         return dx.reshape(x_shape)
     dx = empty(x_shape)
     pairs = in_bfloat16(w.shape[3] // groups)
-    variant = _winograd_or_none(geometry, len(dy), x_shape[3], w.shape[3], groups, pairs)
-    if variant:
+    name, variant = _chosen(geometry, x_shape, w.shape[3], groups, pairs)
+    if name == "depthwise":
+        depthwise.conv2d_grad_input(dy, w, geometry, dx)
+    elif variant:
         winograd.conv2d_grad_input(variant, dy, w, geometry.padding, dx)
     elif pairs:
         bfloat16.conv2d_grad_input(dy, w, geometry, groups, dx)
@@ -268,10 +278,12 @@ def conv2d_grad_weight(
         return dw.reshape(w_shape), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
     pairs = in_bfloat16(PAIR)  # of pixels, of which an odd one gets a zero
-    variant = _winograd_or_none(geometry, len(x), x.shape[3], w_shape[3], groups, pairs, True)
+    name, variant = _chosen(geometry, x.shape, w_shape[3], groups, pairs, weights=True)
     # More pixels per vector than in the forward pass: gathering patches takes most of the time.
     several = pixels_per_vector(geometry, w_shape[3], groups, COLUMNS)
-    if variant:
+    if name == "depthwise":
+        depthwise.conv2d_grad_weight(dy, x, geometry, dw, db)
+    elif variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db if bias else None)
     elif several:
         filters = several.pixels * w_shape[3]

@@ -25,7 +25,11 @@ from .common import (
 
 @st.composite
 def cases(draw, dtype):
-    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    groups = draw(st.sampled_from([1, 1, 2, 3, 0]))
+    c, k = groups * draw(channels), groups * draw(channels)
+    if not groups:  # one group per channel, with one filter or several
+        groups = c = draw(channels)
+        k = c * draw(st.integers(1, 3))
     case = {
         "dtype": dtype,
         "seed": draw(seeds),
@@ -33,8 +37,8 @@ def cases(draw, dtype):
         "h": draw(side),
         "w": draw(side),
         "groups": groups,
-        "c": groups * draw(channels),
-        "k": groups * draw(channels),
+        "c": c,
+        "k": k,
         "kernel": (draw(st.integers(1, 5)), draw(st.integers(1, 5))),
         "stride": (draw(st.integers(1, 3)), draw(st.integers(1, 3))),
         "dilation": (draw(st.integers(1, 2)), draw(st.integers(1, 3))),

@@ -1,6 +1,7 @@
 """The time of every operation on the CPU backend, from its work and the speed of the machine.
 
     convolution:  t = 4 cost / (peak e),  cost of the algorithm that `kernels.cpu.conv` chooses
+    depthwise:    the larger of that and bytes / (bandwidth e')
     linear:       t = max(flops / (peak e), bytes / (bandwidth e'))
     others:       t = bytes / (bandwidth e)
 
@@ -22,6 +23,7 @@ CONVOLUTIONS = {
     "conv2d_grad_input": {"direct": 0.8, "1x1": 0.7, "winograd few": 0.78, "winograd": 0.78},
     "conv2d_grad_weight": {"direct": 0.75, "1x1": 0.6, "winograd few": 0.55, "winograd": 0.85},
 }
+DEPTHWISE = {"conv2d": 0.25, "conv2d_grad_input": 0.25, "conv2d_grad_weight": 0.2}
 FEW = 128 * 128  # products of input and output channels up to which they are few
 # The direct algorithm loads and stores results at each pixel: with few values per patch, such as
 # 27 for 3x3 kernels on color, that takes most of the time. e is halved at this number of values.
@@ -81,7 +83,8 @@ def kind_of(call: Call) -> str:
         return name
     a = _with_image_shape(call)
     algorithm = algorithm_of(a, name == "conv2d_grad_weight")
-    return f"{name} {'1x1' if geometry_of(a)[0].kernel == (1, 1) else algorithm}"
+    is_pointwise = algorithm == "direct" and geometry_of(a)[0].kernel == (1, 1)
+    return f"{name} {'1x1' if is_pointwise else algorithm}"
 
 
 def _with_image_shape(call: Call) -> dict:
@@ -97,6 +100,11 @@ def _convolution(call: Call, name: str, machine: Machine) -> float:
     if algorithm == "linear":
         return _linear(flops(call), bytes_of(call), name.replace("conv2d", "linear"), machine)
     sizes = images[0], geometry, images[3], shape[3], a["groups"], weights
+    if algorithm == "depthwise":
+        return max(
+            4 * cost(algorithm, *sizes) / (machine.flops * DEPTHWISE[name]),
+            bytes_of(call) / (machine.bytes * BYTES.get(name, OTHERS)),
+        )
     few = " few" if shape[2] * shape[3] <= FEW else ""
     kind = "1x1" if geometry.kernel == (1, 1) else algorithm.rstrip("24")
     e = CONVOLUTIONS[name][kind + few * (kind == "winograd")]

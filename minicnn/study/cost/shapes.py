@@ -41,7 +41,7 @@ def geometry_of(a: Arguments) -> tuple[Window, Shape, Shape]:
 
 
 def algorithm_of(a: Arguments, weights: bool = False) -> str:
-    """The algorithm that the CPU backend chooses: linear, direct, winograd2 or winograd4."""
+    """The algorithm that the CPU backend chooses: linear, or one of `conv.ALGORITHMS`."""
     geometry, images, filters = geometry_of(a)
     covers = geometry.kernel == images[1:3] and geometry.dilation == (1, 1)
     if covers and a["groups"] == 1 and not any(map(any, geometry.padding)):

@@ -13,6 +13,7 @@ from .rejected import W, X, assert_rejected, f32
 BOUNDS = {
     "auto": 1e-5,
     "direct": 2e-6,
+    "depthwise": 2e-6,
     "winograd2": 5e-6,
     "winograd4": 1e-5,
 }  # relative L2 error against float64
@@ -47,14 +48,14 @@ def test_unknown_algorithm():
     with (
         pytest.raises(
             ValueError,
-            match=r"unknown algorithm 'fft'; expected one of auto, direct, winograd2, winograd4",
+            match=r"unknown algorithm 'fft'; expected one of auto, direct, depthwise, wino",
         ),
         conv.algorithm("fft"),
     ):
         pass
 
 
-@pytest.mark.parametrize("index", [0, 5, 10])
+@pytest.mark.parametrize("index", [0, 5, 10, 15])
 def test_bit_identical_from_run_to_run(index):
     x, weight, bias, dy, geometry, _ = case(index)
     first, second = (passes(x, weight, bias, dy, geometry) for _ in range(2))

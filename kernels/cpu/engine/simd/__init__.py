@@ -8,6 +8,7 @@
 | arithmetic.py | `+ - * /`, comparisons, square roots, exponents, reductions         |
 | functions.py  | exp, log, tanh, sigmoid, powers                                     |
 | hashing.py    | the hashes of dropout and of changed weights                        |
+| slide.py      | windows that slide over vectors, of depthwise convolutions          |
 | tile.py       | register tiles, the inner step of every matrix product              |
 
 `load(p, i)` reads LANES floats starting i floats after the address p; `store(p, i, v)` writes them.
@@ -48,6 +49,7 @@ from .memory import (
     store_part,
     store_scalar,
 )
+from .slide import slide_multiply, slide_products, tile_load
 from .tile import addresses, tile_multiply, tile_multiply_at, tile_store, tile_zeros
 from .vector import Address, Vector, operation, vector
 
@@ -86,6 +88,8 @@ __all__ = [
     "select_greater",
     "select_greater_or_nan",
     "select_nan",
+    "slide_multiply",
+    "slide_products",
     "splat",
     "sqrt",
     "store",
@@ -94,6 +98,7 @@ __all__ = [
     "store_nt_part",
     "store_part",
     "store_scalar",
+    "tile_load",
     "tile_multiply",
     "tile_multiply_at",
     "tile_store",

@@ -1,0 +1,84 @@
+"""Windows that slide over vectors: the inner step of a depthwise convolution.
+
+The results of a tile are neighbors, so their windows overlap. Each vector is loaded once.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+from .host import FLOAT
+from .tile import _with_constants
+from .vector import INT64, SUFFIX, VECTOR, call, intp, pointer_to, vector
+
+
+def _load(builder: ir.IRBuilder, base: ir.Value, index: int, apart: ir.Value) -> ir.Value:
+    """The vector at base[index * apart]; index is a constant."""
+    place = builder.mul(apart, ir.Constant(INT64, index))
+    value = builder.load(pointer_to(builder, base, place, VECTOR))
+    value.align = FLOAT
+    return value
+
+
+def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    return call(builder, f"llvm.fmuladd.{SUFFIX}", a, b, c)
+
+
+@_with_constants
+def slide_multiply(
+    typing: Any, tile: Any, cells: Any, step: Any, row: Any, apart: Any, w: Any, between: Any
+) -> Any:
+    """`tile[t] += sum_j row[(t * step + j) * apart] * w[j * between]` for j < cells."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        results, _, _, row, apart, w, between = values
+        sums = [builder.extract_value(results, t) for t in range(len(tile))]
+        pixels: dict[int, ir.Value] = {}
+        for j in range(cells.literal_value):
+            weight = _load(builder, w, j, between)
+            for t in range(len(tile)):
+                at = t * step.literal_value + j
+                if at not in pixels:
+                    pixels[at] = _load(builder, row, at, apart)
+                sums[t] = _fma(builder, pixels[at], weight, sums[t])
+        return context.make_tuple(builder, tile, sums)
+
+    return tile(tile, cells, step, *[intp] * 4), generate
+
+
+@_with_constants
+def slide_products(
+    typing: Any, tile: Any, cells: Any, step: Any, row: Any, apart: Any, sums: Any, between: Any
+) -> Any:
+    """`sums[j * between] += sum_t tile[t] * row[(t * step + j) * apart]` for j < cells."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        factors, _, _, row, apart, sums, between = values
+        pixels: dict[int, ir.Value] = {}
+        for j in range(cells.literal_value):
+            total = _load(builder, sums, j, between)
+            for t in range(len(tile)):
+                at = t * step.literal_value + j
+                if at not in pixels:
+                    pixels[at] = _load(builder, row, at, apart)
+                total = _fma(builder, builder.extract_value(factors, t), pixels[at], total)
+            place = builder.mul(between, ir.Constant(INT64, j))
+            builder.store(total, pointer_to(builder, sums, place, VECTOR)).align = FLOAT
+        return context.get_dummy_value()
+
+    return types.void(tile, cells, step, *[intp] * 4), generate
+
+
+@_with_constants
+def tile_load(typing: Any, results: Any, p: Any, apart: Any) -> Any:
+    """The vectors p[t * apart] for t < results, as a tile."""
+    tile = types.UniTuple(vector, results.literal_value)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        _, p, apart = values
+        return context.make_tuple(
+            builder, tile, [_load(builder, p, t, apart) for t in range(len(tile))]
+        )
+
+    return tile(results, intp, intp), generate
