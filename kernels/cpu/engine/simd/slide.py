@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import types
 
 from .host import FLOAT
-from .tile import _with_constants
+from .tile import with_constants
 from .vector import INT64, SUFFIX, VECTOR, call, intp, pointer_to, vector
 
 
@@ -25,7 +25,7 @@ def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Val
     return call(builder, f"llvm.fmuladd.{SUFFIX}", a, b, c)
 
 
-@_with_constants
+@with_constants
 def slide_multiply(
     typing: Any, tile: Any, cells: Any, step: Any, row: Any, apart: Any, w: Any, between: Any
 ) -> Any:
@@ -47,7 +47,7 @@ def slide_multiply(
     return tile(tile, cells, step, *[intp] * 4), generate
 
 
-@_with_constants
+@with_constants
 def slide_products(
     typing: Any, tile: Any, cells: Any, step: Any, row: Any, apart: Any, sums: Any, between: Any
 ) -> Any:
@@ -70,7 +70,7 @@ def slide_products(
     return types.void(tile, cells, step, *[intp] * 4), generate
 
 
-@_with_constants
+@with_constants
 def tile_load(typing: Any, results: Any, p: Any, apart: Any) -> Any:
     """The vectors p[t * apart] for t < results, as a tile."""
     tile = types.UniTuple(vector, results.literal_value)
