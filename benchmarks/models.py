@@ -37,6 +37,10 @@ BATCHES = {
     "nin_cifar10": 64,
     "nin_imagenet": 32,
     "inception_v4": 4,
+    "squeezenet1_0": 32,
+    "mobilenet_v1": 16,
+    "mobilenet_v2": 16,
+    "densenet121": 8,
 }
 OURS = "minicnn"
 LAYOUTS = ("contiguous", "channels_last")

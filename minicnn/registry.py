@@ -8,6 +8,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any
 
 from . import rng
@@ -145,14 +146,15 @@ def create(
     recipe: the recipe that `training.fit` will follow.
     options: arguments of the network's constructor, such as num_classes.
     The result has `name`, `options`, `recipe`, `loss` and `input_shape`.
-    Raises ValueError for an unknown name, recipe or option.
+    Raises ValueError for an unknown name, recipe or option, or a value of another kind.
     """
     found = entry(name)
-    for option in options:
+    for option, value in options.items():
         if option not in found.options:
             raise ValueError(
                 f"{name} has no option {option!r}; it has {', '.join(found.options) or 'none'}"
             )
+        _check_kind(found, option, value)
     chosen = found.recipe(recipe)
     if seed is not None:
         rng.seed(seed)
@@ -160,3 +162,22 @@ def create(
     model.name, model.options = name, options
     model.recipe, model.loss = chosen, found.loss
     return model
+
+
+# The annotations of options, and the values that they stand for.
+KINDS: dict[Any, tuple[str, type]] = {
+    int: ("an integer", Integral),
+    float: ("a number", Real),
+    bool: ("True or False", bool),
+    str: ("a text", str),
+}
+
+
+def _check_kind(found: Entry, option: str, value: Any) -> None:
+    """Raise ValueError for a value that the annotation of the constructor's argument excludes."""
+    annotation = inspect.signature(found.build).parameters[option].annotation
+    if annotation not in KINDS:
+        return
+    expected, kind = KINDS[annotation]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{found.name}: {option}={value!r}: expected {expected}")

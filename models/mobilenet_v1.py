@@ -12,6 +12,7 @@ convolutional neural networks for mobile vision applications", 2017 (arXiv:1704.
 figure 3, sections 3.2 to 3.4.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +39,7 @@ def mobilenet_v1(num_classes: int = 1000, input_size: int = 224, alpha: float = 
     input_size: 224 rho, rho being the resolution multiplier (section 3.4); 224, 192, 160 and 128
         in the paper.
     """
-    if not alpha > 0:
+    if not 0 < alpha < math.inf:
         raise ValueError(f"alpha={alpha!r}: expected a number above 0")
     channels = width(32, alpha)
     layers: dict[str, Any] = {

@@ -10,6 +10,7 @@ Source: Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2: inverted residuals 
 bottlenecks", 2018 (arXiv:1801.04381), tables 1 and 2, sections 3 to 5 and 6.1.
 """
 
+import math
 import re
 from dataclasses import replace
 from itertools import accumulate
@@ -51,7 +52,7 @@ def mobilenet_v2(num_classes: int = 1000, input_size: int = 224, alpha: float = 
     alpha: the width multiplier, a factor of all channels; below 1 it leaves those of the last
         convolution (section 6.1). 0.35 to 1.4 in the paper, with inputs of 96 to 224.
     """
-    if not alpha > 0:
+    if not 0 < alpha < math.inf:
         raise ValueError(f"alpha={alpha!r}: expected a number above 0")
     channels = width(32 * alpha)
     layers: dict[str, Any] = {"conv1": conv_bn(3, channels, 3, stride=2)}

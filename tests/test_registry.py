@@ -37,6 +37,27 @@ def test_unknown_names(create):
             create(**arguments)
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "value", "expected"),
+    [
+        ("resnet18", "input_size", "abc", "'abc': expected an integer"),
+        ("resnet18", "num_classes", 2.0, "2.0: expected an integer"),
+        ("resnet18", "num_classes", True, "True: expected an integer"),
+        ("resnet18", "option", 3, "3: expected a text"),
+        ("mobilenet_v1", "alpha", "wide", "'wide': expected a number"),
+        ("googlenet", "aux", 1, "1: expected True or False"),
+    ],
+)
+def test_values_of_another_kind(name, option, value, expected):
+    with pytest.raises(ValueError, match=f"{name}: {option}={expected}"):
+        models.create(name, **{option: value})
+
+
+def test_numbers_of_numpy_are_numbers():
+    model = models.create("mobilenet_v1", num_classes=np.int64(2), alpha=np.float32(0.25))
+    assert model.fc.out_features == 2
+
+
 def test_a_refused_call_does_not_touch_the_generator():
     minicnn.seed(1)
     expected = models.create("lenet5").C1.weight.value

@@ -56,7 +56,7 @@ def test_where_the_operations_are():
 
 def test_a_width_that_is_none():
     for name in ("mobilenet_v1", "mobilenet_v2"):
-        for alpha in (0, -1, float("nan")):
+        for alpha in (0, -1, float("nan"), float("inf")):
             with pytest.raises(ValueError, match=f"alpha={alpha}: expected a number above 0"):
                 models.create(name, alpha=alpha)
 

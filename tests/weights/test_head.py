@@ -17,8 +17,14 @@ SMALL = {
     "nin_cifar10": ["cccp6"],
     "alexnet": ["fc8"],
     "googlenet": ["fc", "aux1.fc2", "aux2.fc2"],
+    "squeezenet1_1": ["conv10"],
+    "mobilenet_v2": ["fc"],
 }
-OPTIONS = {"alexnet": {"hidden": 8, "input_size": 67}, "resnet20_cifar": {"pad_both_ends": False}}
+OPTIONS = {
+    "alexnet": {"hidden": 8, "input_size": 67},
+    "resnet20_cifar": {"pad_both_ends": False},
+    "mobilenet_v2": {"alpha": 0.1},
+}
 
 
 def file_of(network, folder, suffix):
@@ -32,7 +38,9 @@ def file_of(network, folder, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-@pytest.mark.parametrize("name", ["resnet20_cifar", "nin_cifar10", "alexnet"])
+@pytest.mark.parametrize(
+    "name", ["resnet20_cifar", "nin_cifar10", "alexnet", "squeezenet1_1", "mobilenet_v2"]
+)
 def test_only_the_head_is_new(tmp_path, name, suffix):
     options = OPTIONS.get(name, {})
     source = models.create(name, seed=1, **options)
