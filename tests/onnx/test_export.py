@@ -11,7 +11,9 @@ import minicnn
 from minicnn import layers as L
 from minicnn import models
 from minicnn.errors import CheckpointError
+from minicnn.layers.init import skip_init
 from minicnn.onnx import to_onnx
+from minicnn.onnx.export_graph import has_rule
 
 from .runtime import check, distance, images, ours, randomized, run, to_nchw
 
@@ -34,6 +36,14 @@ def small(**layers):
 def test_networks(name, tmp_path):
     model = randomized(models.create(name, seed=0))
     check(model, tmp_path, model.input_shape)
+
+
+def test_every_layer_of_every_network_has_a_rule():
+    for name in models.names():
+        with skip_init():
+            model = models.create(name)
+        names = [n for n, layer in model.named_layers() if not has_rule(layer)]
+        assert not names, name
 
 
 def test_a_folded_network(tmp_path):
