@@ -1,6 +1,7 @@
 """What an exported file says about its network, as text: the facts that the graph does not have."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from ..data.transforms import Preprocess
@@ -20,11 +21,12 @@ def properties(model: Layer, shape: Shape, pixels: bool) -> dict[str, str]:
     from ..study.summary import summarize
 
     about, counts, preprocess = metadata(model), summarize(model, shape), preprocess_of(model)
+    entry = ""
     if isinstance(preprocess, Preprocess):
         preprocess = preprocess.for_input(shape)
-        entry = "pixels, 0 to 255" if pixels else f"normalized: {FORMULA}"
-    else:
-        entry = ""
+        entry = f"normalized: {FORMULA}"
+    if pixels:
+        preprocess, entry = _up_to_pixels(preprocess), "pixels, 0 to 255"
     classes = list(classes_of(model))
     found: dict[str, Any] = {
         "network": about.name or type(model).__name__,
@@ -37,6 +39,18 @@ def properties(model: Layer, shape: Shape, pixels: bool) -> dict[str, str]:
         "trained_on": about.trained_on,
     }
     return {key: text for key, text in found.items() if text}
+
+
+def _up_to_pixels(preprocess: Preprocess) -> Preprocess:
+    """What is left to be done for a graph that normalizes: its formula gives the pixels."""
+    return replace(
+        preprocess,
+        size=preprocess.decode.size,
+        image_size=None,
+        crop=False,
+        mean=0.0,
+        std=1 / 255,
+    )
 
 
 def _json(value: Any) -> str:

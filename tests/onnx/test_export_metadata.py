@@ -28,6 +28,10 @@ def test_a_network_that_was_trained(tmp_path):
     assert preprocess_from_json(json.loads(found["preprocessing"])) == model.preprocess
     found = properties(model, tmp_path / "a.onnx", with_preprocessing="uint8")
     assert found["input"] == "pixels, 0 to 255"
+    rest = preprocess_from_json(json.loads(found["preprocessing"]))
+    assert rest == data.Preprocess((28, 28), 1, mean=0.0, std=1 / 255)
+    pixels = np.arange(256, dtype=np.uint8).repeat(4)[: 28 * 28].reshape(1, 28, 28, 1)
+    np.testing.assert_allclose(rest(pixels), pixels, rtol=1e-6)
 
 
 def test_classes_of_imagenet_and_the_size_of_another_input(tmp_path):
