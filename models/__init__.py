@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any
 
 from minicnn import registry
-from minicnn.caffe import from_caffe
+from minicnn.caffe import from_caffe, to_caffe
 from minicnn.layers import Network
 from minicnn.layers.init import skip_init
 from minicnn.onnx import from_onnx, to_onnx
@@ -83,6 +83,7 @@ __all__ = [
     "preresnet",
     "resnet",
     "squeezenet",
+    "to_caffe",
     "to_onnx",
     "vgg",
     "zfnet",

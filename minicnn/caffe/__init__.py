@@ -2,5 +2,6 @@
 
 from .load import from_caffe
 from .preprocessing import read_mean
+from .save import to_caffe
 
-__all__ = ["from_caffe", "read_mean"]
+__all__ = ["from_caffe", "read_mean", "to_caffe"]

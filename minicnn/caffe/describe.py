@@ -27,15 +27,16 @@ def describe(
     names: Callable[[str], str],
     flipped: bool = False,
     with_heads: bool = False,
+    factors: tuple[float, ...] = (),
 ) -> Described:
     """Caffe's layers for a network that has an input_shape, with views of its weights.
 
-    flipped: True for a network in Caffe that reads BGR.
+    flipped: True for a network in Caffe that reads BGR. factors: of the input, see `Array`.
     Raises CheckpointError that names the layer that Caffe does not have.
     """
     height, width, channels = network.input_shape
     describer = Describer(names, WRITERS, with_heads)
-    y = describer.walk(network, "", Array(INPUT, network.input_shape, (), flipped))
+    y = describer.walk(network, "", Array(INPUT, network.input_shape, (), flipped, factors))
     if len(y.shape) > 1 and y.maps:
         raise CheckpointError("it ends with flattened maps, whose order is another one in Caffe")
     inputs: dict[str, Shape] = {INPUT: (1, channels, height, width)}

@@ -6,10 +6,23 @@ from typing import Any
 
 from ..errors import CheckpointError
 from ..kernels.types import Shape
-from ..layers import Layer
+from ..layers import (
+    AvgPool2d,
+    Concat,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Layer,
+    Linear,
+    MaxPool2d,
+    Sequential,
+)
 from .message import Message
 from .net import CaffeLayer, Weights
 from .schema import MESSAGES
+
+# What can read images as Caffe has them; a Flatten is followed by a Linear.
+READ_THE_INPUT = (Conv2d, Flatten, Linear, Sequential, Concat, MaxPool2d, AvgPool2d, Dropout)
 
 
 @dataclass(frozen=True)
@@ -17,12 +30,19 @@ class Array:
     """An array between two layers: Caffe's name, and our shape without the batch.
 
     maps: the (H, W, C) of maps that we have flattened. flipped: True if Caffe has it as BGR.
+    factors: by which Caffe's array has to be multiplied per channel, in our order, to be ours.
     """
 
     top: str
     shape: Shape
     maps: Shape = ()
     flipped: bool = False
+    factors: tuple[float, ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """True if the array is the same in Caffe, except for its layout in memory."""
+        return not (self.flipped or self.factors)
 
 
 class Describer:
@@ -74,6 +94,8 @@ class Describer:
         try:
             if write is None:
                 raise ValueError("Caffe has no such layer")
+            if not x.is_ours and not isinstance(layer, READ_THE_INPUT):
+                raise ValueError('it reads the input: write with channels="rgb" and one std')
             found: Array = write(self, layer, name, x)
             return found
         except CheckpointError:

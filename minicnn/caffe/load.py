@@ -10,7 +10,7 @@ from ..errors import CheckpointError, DataError
 from ..kernels.types import Shape
 from ..layers import Network
 from .build import assemble, build
-from .net import Net, read_net
+from .net import Net, check_channels, read_net
 from .preprocessing import Mean, preprocess
 from .steps import Plan, plan
 from .zoo import known_shape, zoo_network
@@ -48,15 +48,15 @@ def from_caffe(
     Raises CheckpointError, which names the file and the layer, for a damaged file and for what
     minicnn cannot compute.
     """
-    if channels not in (None, "bgr", "rgb"):
-        raise ValueError(f"channels={channels!r}: expected 'bgr' or 'rgb'")
+    if channels is not None:
+        check_channels(channels)
     model, text = Path(caffemodel), None if prototxt is None else Path(prototxt)
     net = read_net(model, text)
     source = text or model
     try:
         steps = plan(net, output)
         shape = _input_shape(net, steps, input_shape)
-        flipped = shape[-1] == 3 and (channels or ("rgb" if net.is_rgb else "bgr")) == "bgr"
+        flipped = shape[-1] == 3 and (channels or net.channels) == "bgr"
         builder, _ = build(steps, shape, flipped)
         network = zoo_network(net, builder) or assemble(builder)
         network.name = network.name or _free_name(net.name or model.stem)

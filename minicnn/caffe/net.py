@@ -83,8 +83,7 @@ class Net:
 
     inputs: the shapes (N, C, H, W) of its inputs by name; empty if the file does not tell them.
     transform: how pixels become the input, a TransformationParameter; None if it is not told.
-    is_rgb: True for CIFAR, whose images Caffe's convert_cifar_data leaves as they are, RGB. All
-        other tools of Caffe read images with OpenCV, as BGR.
+    channels: "bgr" or "rgb", the order of three channels.
     """
 
     name: str
@@ -92,7 +91,7 @@ class Net:
     inputs: dict[str, Shape]
     transform: Message | None
     described_in_binary: bool
-    is_rgb: bool = False
+    channels: str = "bgr"
 
 
 def read_net(caffemodel: Path, prototxt: Path | None) -> Net:
@@ -182,8 +181,22 @@ def _net(path: Path, message: Message, layers: list[CaffeLayer], described_in_bi
         raise CheckpointError(f"{path}: {error}") from None
     name, transform = message.get("name", ""), next(iter(transforms), None)
     told = [name, transform.get("mean_file", "") if transform else "", *map(_source, sources)]
-    is_rgb = "cifar" in " ".join(told).lower()
-    return Net(name, tested, inputs, transform, described_in_binary, is_rgb)
+    channels = default_channels(" ".join(told))
+    return Net(name, tested, inputs, transform, described_in_binary, channels)
+
+
+def default_channels(told: str) -> str:
+    """The order of three channels in networks of Caffe that say this about their data.
+
+    Caffe's tools read images with OpenCV, as BGR, but convert_cifar_data leaves CIFAR's as RGB.
+    """
+    return "rgb" if "cifar" in told.lower() else "bgr"
+
+
+def check_channels(channels: str) -> None:
+    """Raise ValueError unless it is an order of channels."""
+    if channels not in ("bgr", "rgb"):
+        raise ValueError(f"channels={channels!r}: expected 'bgr' or 'rgb'")
 
 
 def _source(layer: CaffeLayer) -> str:

@@ -9,9 +9,12 @@ Source: protobuf.dev, "Text Format Language Specification".
 """
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..errors import CheckpointError
 from .message import Message
@@ -184,3 +187,27 @@ def _converted(field: Field, kind: str, text: str) -> Any:
     if field.type in ("float", "double"):
         return float(text.rstrip("fF") if kind == "number" else text)
     raise ValueError
+
+
+def write_text(message: Message, indent: str = "") -> str:
+    """The message in the text format, one field per line, without fields that the schema skips."""
+    lines = []
+    for name, values in message.values.items():
+        field = MESSAGES[message.kind][name]
+        if field.type == "-":
+            continue
+        for value in values:
+            if isinstance(value, Message):
+                inner = write_text(value, indent + "  ")
+                lines.append(f"{indent}{name} {{\n{inner}{indent}}}\n")
+            else:
+                lines.append(f"{indent}{name}: {_written(field, value)}\n")
+    return "".join(lines)
+
+
+def _written(field: Field, value: Any) -> str:
+    if field.type == "string":
+        return json.dumps(value, ensure_ascii=False)
+    if field.type == "bool":
+        return str(bool(value)).lower()
+    return str(np.float32(value)) if field.type == "float" else str(value)

@@ -89,12 +89,14 @@ def conv(d: Describer, layer: Conv2d, name: str, x: Array) -> Array:
     """Convolution: (kH, kW, C_in / groups, C_out) becomes (C_out, C_in / groups, kH, kW)."""
     own = d.names(name)
     (top, bottom), (left, right) = layer.padding
-    if x.flipped and layer.groups > 1:
-        raise ValueError('it reads BGR in groups: write with channels="rgb"')
+    if not x.is_ours and layer.groups > 1:
+        raise ValueError('it reads the input in groups: write with channels="rgb" and one std')
     _, _, channels, outputs = layer.weight.value.shape
 
     def weight() -> np.ndarray:
-        w = layer.connected_weight().transpose(3, 2, 0, 1)
+        w = layer.connected_weight()
+        w = w * np.float32(x.factors)[:, None] if x.factors else w
+        w = w.transpose(3, 2, 0, 1)
         return w[:, ::-1] if x.flipped else w
 
     blobs = [Weights((outputs, channels, *layer.kernel_size), weight)]
@@ -112,7 +114,7 @@ def conv(d: Describer, layer: Conv2d, name: str, x: Array) -> Array:
         raise ValueError(f"Caffe pads opposite sides alike; padding is {layer.padding}")
     y = _output(layer, x, own)
     d.add("Convolution", own, [x.top], *blobs, convolution_param=_told(parameters))
-    return replace(y, top=_activated(d, layer.activation, f"{own}_relu", own, own), flipped=False)
+    return Array(_activated(d, layer.activation, f"{own}_relu", own, own), y.shape)
 
 
 DEFAULTS = {"pad": 0, "stride": 1, "dilation": 1, "group": 1, "bias_term": True, "pool": "MAX"}
@@ -145,7 +147,9 @@ def linear(d: Describer, layer: Linear, name: str, x: Array) -> Array:
     def weight() -> np.ndarray:
         w = layer.weight.value
         if x.maps:
-            w = w.reshape(*x.maps, outputs).transpose(2, 0, 1, 3)
+            w = w.reshape(*x.maps, outputs)
+            w = w * np.float32(x.factors)[:, None] if x.factors else w
+            w = w.transpose(2, 0, 1, 3)
             w = w[::-1] if x.flipped else w
         return w.reshape(inputs, outputs).T
 
@@ -164,8 +168,6 @@ def flatten(d: Describer, layer: Flatten, name: str, x: Array) -> Array:
 def batch_norm(d: Describer, layer: BatchNorm2d, name: str, x: Array) -> Array:
     """BatchNorm, which keeps mean and variance, and Scale, which keeps gamma and beta."""
     own = d.names(name)
-    if x.flipped:
-        raise ValueError('it reads BGR: write with channels="rgb"')
     blobs = [
         Weights((layer.channels,), lambda: layer.running_mean),
         Weights((layer.channels,), lambda: layer.running_var),
