@@ -38,11 +38,13 @@ class TorchForm:
 class CaffeForm:
     """How a network appears in Caffe's files.
 
+    parameters: about their number, by which files of other networks are told apart at once.
     names: from the dotted name of a layer to the name of Caffe's layer.
     variants: options with which the network is that of the files; the first that fits is taken.
     mean: the gray levels, of R, G and B, that were subtracted from the images of those files.
     """
 
+    parameters: int
     names: Callable[[str], str] = str
     variants: tuple[Mapping[str, Any], ...] = ({},)
     mean: tuple[float, float, float] | None = None

@@ -206,11 +206,13 @@ register("alexnet", {"default": PAPER, "paper": PAPER})(alexnet)
 register(
     "alexnet_two_gpu",
     {"default": PAPER, "paper": PAPER},
-    caffe=CaffeForm(variants=({"caffe_lrn": True}, {}), mean=CAFFE_MEAN),
+    caffe=CaffeForm(60_965_224, variants=({"caffe_lrn": True}, {}), mean=CAFFE_MEAN),
 )(alexnet_two_gpu)
-register("caffenet", {"default": CAFFENET, "paper": CAFFENET}, caffe=CaffeForm(mean=CAFFE_MEAN))(
-    caffenet
-)
+register(
+    "caffenet",
+    {"default": CAFFENET, "paper": CAFFENET},
+    caffe=CaffeForm(60_965_224, mean=CAFFE_MEAN),
+)(caffenet)
 register(
     "alexnet_torchvision",
     {"default": replace(TORCHVISION, lr=0.01)},

@@ -31,7 +31,7 @@ def googlenet(name: str) -> str:
     """The names of bvlc_googlenet: inception3a.branch2.1 is inception_3a/3x3."""
     first, _, rest = name.partition(".")
     if first.startswith("inception"):
-        return f"inception_{first[-2:]}/{GOOGLENET[rest] if rest else 'output'}"
+        return f"inception_{first[-2:]}/{GOOGLENET.get(rest, rest) if rest else 'output'}"
     if first.startswith("aux"):
         return f"loss{first[-1]}/{GOOGLENET.get(rest, rest) if rest != 'pool' else 'ave_pool'}"
     return GOOGLENET.get(name, name)

@@ -212,7 +212,7 @@ register(
     "googlenet",
     {"default": QUICK, "paper": PAPER},
     loss=LOSS,
-    caffe=CaffeForm(caffe_names.googlenet, ({"aux": True}, {"aux": False}), CAFFE_MEAN),
+    caffe=CaffeForm(6_998_552, caffe_names.googlenet, ({"aux": True}, {"aux": False}), CAFFE_MEAN),
 )(googlenet)
 register("googlenet_bn", {"default": QUICK}, loss=LOSS)(googlenet_bn)
 # Those weights are from TensorFlow, where pixels run from -1 to 1.

@@ -216,4 +216,4 @@ register("lenet5_sigmoid", {"default": LENET5_SIGMOID})(lenet5_sigmoid)
 register("lenet5_1998", {"default": LENET5_1998, "paper": LENET5_1998_PAPER}, loss=MAPLoss(j=0.1))(
     lenet5_1998
 )
-register("lenet_caffe", {"default": LENET_CAFFE}, caffe=CaffeForm())(lenet_caffe)
+register("lenet_caffe", {"default": LENET_CAFFE}, caffe=CaffeForm(431_080))(lenet_caffe)

@@ -167,9 +167,9 @@ CIFAR_RECIPES = {
     "augmented": CIFAR_AUGMENTED,
     "short": CIFAR_SHORT,
 }
-register("nin_cifar10", CIFAR_RECIPES, caffe=CaffeForm())(nin_cifar10)
-register("nin_cifar100", CIFAR_RECIPES, caffe=CaffeForm())(nin_cifar100)
-register("nin_mnist", {"default": MNIST}, caffe=CaffeForm())(nin_mnist)
-register("nin_imagenet", {"default": IMAGENET}, caffe=CaffeForm(caffe_names, mean=CAFFE_MEAN))(
-    nin_imagenet
-)
+register("nin_cifar10", CIFAR_RECIPES, caffe=CaffeForm(966_986))(nin_cifar10)
+register("nin_cifar100", CIFAR_RECIPES, caffe=CaffeForm(984_356))(nin_cifar100)
+register("nin_mnist", {"default": MNIST}, caffe=CaffeForm(349_674))(nin_mnist)
+register(
+    "nin_imagenet", {"default": IMAGENET}, caffe=CaffeForm(7_595_176, caffe_names, mean=CAFFE_MEAN)
+)(nin_imagenet)

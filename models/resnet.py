@@ -336,9 +336,15 @@ register("resnet152", IMAGENET, torch=TORCH)(resnet152)
 
 V1 = {"default": PAPER, "paper": PAPER}
 CAFFE_POOLS: tuple[dict[str, bool], ...] = ({"caffe_pool": True}, {})
-register("resnet50_v1", V1, caffe=CaffeForm(caffe_names.resnet(False), CAFFE_POOLS))(resnet50_v1)
-register("resnet101_v1", V1, caffe=CaffeForm(caffe_names.resnet(True), CAFFE_POOLS))(resnet101_v1)
-register("resnet152_v1", V1, caffe=CaffeForm(caffe_names.resnet(True), CAFFE_POOLS))(resnet152_v1)
+register("resnet50_v1", V1, caffe=CaffeForm(25_557_032, caffe_names.resnet(False), CAFFE_POOLS))(
+    resnet50_v1
+)
+register("resnet101_v1", V1, caffe=CaffeForm(44_549_160, caffe_names.resnet(True), CAFFE_POOLS))(
+    resnet101_v1
+)
+register("resnet152_v1", V1, caffe=CaffeForm(60_192_808, caffe_names.resnet(True), CAFFE_POOLS))(
+    resnet152_v1
+)
 
 CIFAR10 = {"default": CIFAR, "paper": CIFAR, "fb": CIFAR_FB, "short": CIFAR_SHORT}
 # akamaster's and its relatives: the statistics of ImageNet, and shortcuts padded on both sides.

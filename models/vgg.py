@@ -160,7 +160,7 @@ def torch_form(configuration: str, batch_norm: bool = False) -> TorchForm:
 
 
 RECIPES = {"default": PAPER, "paper": PAPER}
-CAFFE = CaffeForm(mean=VGG_MEAN)
+CAFFE = CaffeForm(138_357_544, mean=VGG_MEAN)  # the others have about as many
 register("vgg11", RECIPES, torch=torch_form(A), caffe=CAFFE)(vgg11)
 register("vgg11_bn", RECIPES, torch=torch_form(A, batch_norm=True))(vgg11_bn)
 register("vgg11_lrn", RECIPES)(vgg11_lrn)

@@ -87,5 +87,5 @@ PAPER = Recipe(
     callbacks=(RescaleFilters(0.1),),
 )
 
-register("zfnet", {"default": PAPER, "paper": PAPER}, caffe=CaffeForm())(zfnet)
-register("zfnet_wide", {"default": PAPER, "paper": PAPER}, caffe=CaffeForm())(zfnet_wide)
+register("zfnet", {"default": PAPER, "paper": PAPER}, caffe=CaffeForm(62_357_608))(zfnet)
+register("zfnet_wide", {"default": PAPER, "paper": PAPER}, caffe=CaffeForm(107_627_624))(zfnet_wide)

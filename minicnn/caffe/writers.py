@@ -95,7 +95,7 @@ def conv(d: Describer, layer: Conv2d, name: str, x: Array) -> Array:
 
     def weight() -> np.ndarray:
         w = layer.connected_weight()
-        w = w * np.float32(x.factors)[:, None] if x.factors else w
+        w = w * np.array(x.factors, np.float32)[:, None] if x.factors else w
         w = w.transpose(3, 2, 0, 1)
         return w[:, ::-1] if x.flipped else w
 
@@ -148,7 +148,7 @@ def linear(d: Describer, layer: Linear, name: str, x: Array) -> Array:
         w = layer.weight.value
         if x.maps:
             w = w.reshape(*x.maps, outputs)
-            w = w * np.float32(x.factors)[:, None] if x.factors else w
+            w = w * np.array(x.factors, np.float32)[:, None] if x.factors else w
             w = w.transpose(2, 0, 1, 3)
             w = w[::-1] if x.flipped else w
         return w.reshape(inputs, outputs).T

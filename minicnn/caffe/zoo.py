@@ -1,5 +1,6 @@
 """Networks of Caffe that are networks of our zoo: found by their layers, filled by their names."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -48,26 +49,35 @@ def zoo_network(net: Net, builder: Builder) -> Network | None:
 
 def known_shape(steps: Plan) -> Shape | None:
     """The input shape of the network of the zoo whose layers have these names, or None."""
-    names = _names(steps)
+    for entry in _of_that_size(steps):
+        with skip_init():
+            network = registry.create(entry.name)
+        if _own_names(network, entry) == _names(steps):
+            return network.input_shape
+    return None
+
+
+def _of_that_size(steps: Plan) -> Iterator[registry.Entry]:
+    """The networks that can have that many weights, so that no large one is made for a small file.
+
+    The number of classes, and what batch norm counts, changes it by less than the half.
+    """
+    found = sum(math.prod(blob.shape) for step in steps.steps for blob in step.layer.blobs)
     for name in registry.names():
         entry = registry.entry(name)
-        if entry.caffe:
-            with skip_init():
-                network = registry.create(name)
-            if _own_names(network, entry) == names:
-                return network.input_shape
-    return None
+        if entry.caffe and entry.caffe.parameters / 2 <= found <= entry.caffe.parameters * 1.5:
+            yield entry
 
 
 def _candidates(builder: Builder) -> Iterator[tuple[registry.Entry, dict[str, Any]]]:
     """The networks whose layers have these names, with the options for the shapes of the file."""
     names, shape = _names(builder.plan), builder.input_shape
     classes = builder.blobs[builder.plan.output].channels
-    for name in registry.names():
-        entry = registry.entry(name)
-        for variant in entry.caffe.variants if entry.caffe else ():
+    for entry in _of_that_size(builder.plan):
+        assert entry.caffe is not None
+        for variant in entry.caffe.variants:
             with skip_init():
-                network = registry.create(name, **variant)
+                network = registry.create(entry.name, **variant)
             if _own_names(network, entry) != names:
                 break
             options = dict(variant)

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..caffe import to_caffe
+from ..layers import Network
 from ..onnx.export import OLDEST, to_onnx
 from ..onnx.export_graph import OPSET
 from .app import (
@@ -37,7 +39,7 @@ class Pixels(StrEnum):
 @app.command("export")
 def export_command(
     model: NetworkArgument,
-    out: Annotated[Path, typer.Argument(help="The file to write; its name ends in .onnx.")],
+    out: Annotated[Path, typer.Argument(help="The file to write, .onnx or .caffemodel.")],
     batch: Annotated[
         int | None, typer.Option(min=1, help="Fix the number of images; by default it is open.")
     ] = None,
@@ -56,11 +58,25 @@ def export_command(
         Pixels | None,
         typer.Option(help="The input are pixels, 0 to 255, of that type; the graph normalizes."),
     ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(help="For Caffe, the order of the channels of images: bgr (its own) or rgb."),
+    ] = None,
     own: ModelFlag = None,
     option: OptionFlags = None,
 ) -> None:
-    """Write a network as an ONNX file, which onnxruntime, Netron and others read."""
+    """Write a network as an ONNX file, or as a .caffemodel and its .prototxt.
+
+    The other options, from --batch to --with-preprocessing, are for ONNX.
+    """
     network = find_network(model, own, option, seed=0)
+    if out.suffix == ".caffemodel":
+        layout, version = input_layout is not Layout.NCHW, opset != OPSET
+        _check_none(out, batch=batch, input=input_size, input_layout=layout, opset=version)
+        _check_none(out, fold=fold, softmax=softmax, with_preprocessing=with_preprocessing)
+        return _write_caffe(model, network, out, channels)
+    if channels:
+        raise ValueError(f"--channels {channels} is for a .caffemodel; {out} is none")
     proto = to_onnx(
         network,
         out,
@@ -72,14 +88,34 @@ def export_command(
         softmax=softmax,
         with_preprocessing=with_preprocessing and with_preprocessing.value,
     )
-    if not model.endswith(".safetensors"):
-        error_console.print(f"note: {model} is not trained: the file has its initial weights")
+    _print_note(model)
     entry, result = proto.graph.input[0], proto.graph.output[0]
     console.print(
         f"{out}: opset {opset}, {out.stat().st_size:,} bytes, "
         f"{entry.name} {_text(entry)} -> {result.name} {_text(result)}",
         soft_wrap=True,
     )
+
+
+def _print_note(model: str) -> None:
+    if not model.endswith(".safetensors"):
+        error_console.print(f"note: {model} is not trained: the file has its initial weights")
+
+
+def _check_none(out: Path, **given: Any) -> None:
+    """Raise ValueError if an option is given that only ONNX files have."""
+    wrong = [name for name, value in given.items() if value]
+    if wrong:
+        raise ValueError(
+            f"--{wrong[0].replace('_', '-')} is for an ONNX file; {out} is a .caffemodel"
+        )
+
+
+def _write_caffe(model: str, network: Network, out: Path, channels: str | None) -> None:
+    files = to_caffe(network, out, channels)
+    _print_note(model)
+    sizes = ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in files)
+    console.print(sizes, soft_wrap=True)
 
 
 def _text(value: Any) -> str:

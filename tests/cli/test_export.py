@@ -89,3 +89,19 @@ def test_wrong_arguments(run, tmp_path):
     assert "C3: Conv2d" in run("export", "lenet5", "a.onnx", "--input", 8, code=2)
     assert "x/a.onnx: cannot be written: No such" in run("export", "lenet5", "x/a.onnx", code=2)
     assert not list(tmp_path.iterdir())
+
+
+def test_caffe(run, tmp_path):
+    """A .caffemodel and its prototxt, which convert reads again; options of ONNX are not for it."""
+    minicnn.save(models.create("lenet_caffe", seed=0), tmp_path / "best.safetensors")
+    said = run("export", "best.safetensors", "net.caffemodel")
+    assert said.startswith("net.caffemodel (1,724,")
+    assert "net.prototxt (" in said
+    run("convert", "net.caffemodel", "again.safetensors", "--prototxt", "net.prototxt")
+    assert minicnn.load("again.safetensors").name == "lenet_caffe"
+    for options, text in (
+        (["net.caffemodel", "--fold"], "--fold is for an ONNX file; net.caffemodel is a .caffem"),
+        (["net.onnx", "--channels", "rgb"], "--channels rgb is for a .caffemodel; net.onnx is no"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            cli.app(["export", "best.safetensors", *options], standalone_mode=False)
