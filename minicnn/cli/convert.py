@@ -115,7 +115,7 @@ def _classes(path: Path, network: Network) -> tuple[str, ...]:
     return names
 
 
-def _mean(text: str | None) -> str | tuple[float, ...] | MeanImage | None:
+def _mean(text: str | None) -> str | float | tuple[float, ...] | MeanImage | None:
     """The path of a mean image, gray levels, or the mean of the training images of a data set."""
     if text is None or text.endswith(".binaryproto"):
         return text
@@ -125,7 +125,7 @@ def _mean(text: str | None) -> str | tuple[float, ...] | MeanImage | None:
     levels = tuple(float(part) for part in text.split(",") if part)
     if len(levels) not in (1, 3) or max(levels) > 255:
         raise ValueError(f"--mean {text}: expected 1 or 3 gray levels from 0 to 255")
-    return levels if len(levels) == 3 else levels * 3
+    return levels if len(levels) == 3 else levels[0]
 
 
 def _report(network: Network, out: Path) -> None:
