@@ -61,12 +61,37 @@ def measure(name, folder):
     return *errors, nodes[0], size, time.perf_counter() - started
 
 
+def again(name, folder):
+    """The distances of the imported file from the network: of the output and of dx."""
+    model = randomized(models.create(name, seed=1))
+    x = images(model.input_shape, batch=2)
+    calibrate(model, x)
+    path = folder / f"{name}.onnx"
+    to_onnx(model, path)
+    results = []
+    for network in (model, models.from_onnx(path)):
+        y = network.eval()(x)
+        dy = np.random.default_rng(2).standard_normal(y.shape).astype(y.dtype)
+        results.append((y, network.backward(dy)))
+    path.unlink()
+    (y, dx), (found, gradient) = results
+    return distance(found, y), distance(gradient, dx)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", default=models.names())
-    failed = []
+    parser.add_argument(
+        "--again", action="store_true", help="import the file, and compare outputs and gradients"
+    )
+    options, failed = parser.parse_args(), []
     with tempfile.TemporaryDirectory() as folder:
-        for name in parser.parse_args().names:
+        for name in options.names:
+            if options.again:
+                errors = again(name, Path(folder))
+                print(f"{name:24} {errors[0]:8.1e} {errors[1]:8.1e} imported", flush=True)
+                failed += [name] * (not max(errors) < LIMIT)
+                continue
             error, folded, nodes, size, seconds = measure(name, Path(folder))
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
             print(

@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
+import minicnn
 from minicnn import layers as L
+from minicnn import models
+from minicnn.errors import CheckpointError
 from minicnn.kernels.reference.activation import ACTIVATIONS
 from minicnn.layers.fusion import ConvNorm
 from minicnn.onnx import to_onnx
 from minicnn.onnx.export_graph import has_rule
 from minicnn.onnx.export_rules import activations
 
-from .runtime import check, randomized
+from .runtime import check, distance, images, randomized
 
 
 def filled(conv):
@@ -183,7 +186,10 @@ CASES |= {
         (2, 3, 4),
         lambda: L.Sequential(L.Flatten(), L.Reshape(3, 4, 2), L.Conv2d(2, 3, 2)),
     ),
-    "permute": ((2, 3, 4), lambda: L.Sequential(L.Permute(0, 3, 1, 2), L.Conv2d(3, 2, 2))),
+    "permute": (  # a Transpose at the input would mean an input in NHWC
+        (2, 3, 4),
+        lambda: L.Sequential(L.Scale(2), L.Permute(0, 3, 1, 2), L.Conv2d(3, 2, 2)),
+    ),
     "shuffled_channels": (
         (2, 3, 6),
         lambda: L.Sequential(L.Reshape(2, 3, 2, 3), L.Permute(0, 1, 2, 4, 3), L.Reshape(2, 3, 6)),
@@ -330,3 +336,44 @@ def test_nodes_and_weights_have_the_names_of_the_layers(tmp_path):
     assert set(net.state_dict()) <= weights
     (entry,), (result,) = proto.graph.input, proto.graph.output
     assert (entry.name, result.name) == ("input", "output")
+
+
+# Cases whose operators are not imported; each error names the operator.
+NOT_IMPORTED = {
+    **dict.fromkeys(("nearest", "nearest_fractional", "bilinear", "bilinear_fractional"), "Resize"),
+    **dict.fromkeys(("nearest_rounded", "nearest_to_size", "bilinear_to_size"), "MatMul"),
+    **dict.fromkeys(("adaptive_odd", "adaptive_up"), "MatMul"),
+    "adaptive_max_odd": "Slice",
+    **dict.fromkeys(("activation_gelu", "batch_norm_no_scale"), "Erf"),
+    **dict.fromkeys(("lrn_even", "lrn_even_groups", "lrn_within", "lrn_within_even"), "Pow"),
+    "rbf": "Sub",
+    **dict.fromkeys(("reshape_to_images", "joined_sequences"), "Reshape"),
+    **dict.fromkeys(
+        ("group_norm", "group_norm_flattened", "instance_norm"), "InstanceNormalization"
+    ),
+    **dict.fromkeys(
+        ("layer_norm", "layer_norm_sequence", "layer_norm_flattened"), "LayerNormalization"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_round_trip(case, tmp_path):
+    """What is imported again has the outputs and the gradients of the network."""
+    shape, make = CASES[case]
+    layer, path = randomized(make()), tmp_path / "a.onnx"
+    to_onnx(layer, path, input_shape=shape)
+    if case in NOT_IMPORTED:
+        with pytest.raises(CheckpointError, match=f"a.onnx: {NOT_IMPORTED[case]} "):
+            models.from_onnx(path)
+        return
+    again = models.from_onnx(path, keep_softmax=True)
+    minicnn.use("reference")
+    x = images(shape).astype(np.float64)
+    results = []
+    for network in (layer, again):
+        y = network.astype(np.float64).eval()(x)
+        results.append((y, network.backward(np.random.default_rng(2).standard_normal(y.shape))))
+    (y, dx), (found, gradient) = results
+    assert distance(found, y) < 1e-6
+    assert distance(gradient, dx) < 1e-6
