@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.reference.activation import ACTIVATIONS, CONSTANTS, FROM_INPUT
 from ..kernels.types import Array, Shape
@@ -40,11 +41,12 @@ class Activation(Layer):
         if activation is not None and activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r}: expected one of {', '.join(ACTIVATIONS)}")
         self.activation, defaults = activation, CONSTANTS.get(activation or "", ())
-        self.constants = tuple(constants) or defaults
-        if len(self.constants) != len(defaults):
+        given = constants if isinstance(constants, (tuple, list)) else (constants,)
+        if len(given) not in {0, len(defaults)}:
             raise ValueError(
                 f"{activation}: constants={constants!r}: expected {len(defaults)} numbers"
             )
+        self.constants = tuple(check_number(self, "constants", c) for c in given) or defaults
 
     @property
     def text(self) -> str:
@@ -238,9 +240,12 @@ class Softmax(Layer):
     """
 
     def output_shape(self, shape: Shape) -> Shape:
+        if not shape or shape[-1] == 0:
+            raise ShapeError(f"{self!r}: the input has shape {shape}; expected (..., classes)")
         return shape
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
+        self.output_shape(x.shape)
         y = F.softmax(x)
         self.save_for_backward(y)
         return F.activate(y, None, out=out)

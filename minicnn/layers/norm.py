@@ -8,7 +8,14 @@ from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
 from .activation import check_activation
-from .checks import check_count, check_dtype, check_dy_shape, check_images, check_last_axis
+from .checks import (
+    check_count,
+    check_dtype,
+    check_dy_shape,
+    check_images,
+    check_last_axis,
+    check_number,
+)
 from .init import Initializer
 from .layer import Layer
 from .parameter import Parameter
@@ -179,7 +186,10 @@ class SampleNorm(Normalization):
     """
 
     def __init__(self, channels: int, eps: float):
-        self.channels, self.eps = check_count(self, "channels", channels), float(eps)
+        self.channels = check_count(self, "channels", channels)
+        self.eps = check_number(self, "eps", eps)
+        if eps < 0:
+            raise ValueError(f"{type(self).__name__}: eps={eps:g}: expected at least 0")
         self.weight = Parameter(np.ones(channels, np.float32))
         self.bias = Parameter(np.zeros(channels, np.float32))
 

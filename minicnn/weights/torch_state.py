@@ -6,6 +6,7 @@
 | linear          | (in, out)                        | (out, in)                         |
 | linear on maps  | inputs in the order H, W, C      | inputs in the order C, H, W       |
 | batch norm      | weight, bias, running_mean, _var | the same, and num_batches_tracked |
+| others          | weight, bias of norms and PReLU  | the same                          |
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -88,7 +88,7 @@ def test_kinks_are_those_of_torch(name, dtype):
     ty = theirs(t)
     ty.backward(torch.tensor(dy))
     np.testing.assert_allclose(layer(x), ty.detach(), rtol=1e-6)
-    np.testing.assert_allclose(layer.backward(dy), t.grad, rtol=3e-6)
+    np.testing.assert_allclose(layer.backward(dy), t.grad, rtol=3e-6, atol=1e-30)
 
 
 @pytest.mark.parametrize("name", TestActivation.cases)
@@ -158,6 +158,9 @@ ERRORS = {
     "PReLU: initial='x': expected a number": lambda: PReLU(3, "x"),
     "activation='leaky': expected one of relu, relu6,": lambda: Activation("leaky"),
     "clip: constants=(1,): expected 2 numbers": lambda: Activation("clip", (1,)),
+    "clip: constants=3: expected 2 numbers": lambda: Activation("clip", 3),
+    "Activation: constants='a': expected a number": lambda: Activation("elu", ("a",)),
+    "Activation: constants=nan: expected a number": lambda: Activation("elu", (math.nan,)),
     "relu: constants=(1,): expected 0 numbers": lambda: Activation("relu", (1,)),
     "activation='silu': expected None or one of relu, relu6, sigmoid, tanh, scaled_tanh; "
     "put a layer Activation(...) behind this one": lambda: Conv2d(3, 4, 3, activation="silu"),
@@ -178,6 +181,14 @@ def test_wrong_channels():
         PReLU(3)(np.ones((2, 4), np.float32))
     with pytest.raises(ShapeError, match="the input is float32 and the weights are float64"):
         PReLU(3).astype(np.float64)(np.ones((2, 3), np.float32))
+
+
+def test_softmax_of_nothing():
+    for x in (np.zeros((2, 0), np.float32), np.float32(3)):
+        with pytest.raises(
+            ShapeError, match=r"Softmax\(\): the input has shape .*expected \(\.\.\., "
+        ):
+            Softmax()(x)
 
 
 def test_every_activation_has_a_layer():

@@ -133,6 +133,10 @@ def test_group_norm_names_what_is_wrong():
         GroupNorm(0, 6)
     with pytest.raises(ValueError, match="LayerNorm: channels=2.5: expected a whole number"):
         LayerNorm(2.5)
+    with pytest.raises(ValueError, match="GroupNorm: eps=-1: expected at least 0"):
+        GroupNorm(2, 4, eps=-1)
+    with pytest.raises(ValueError, match="LayerNorm: eps='x': expected a number"):
+        LayerNorm(4, eps="x")
     x = np.ones((2, 3, 3, 4), np.float32)
     with pytest.raises(ShapeError, match=r"GroupNorm\(2, 6\): the input \(2, 3, 3, 4\) has 4 chan"):
         GroupNorm(2, 6)(x)

@@ -1,6 +1,7 @@
 """Names and layouts of torch's state_dicts, in both directions, and what does not fit."""
 
 import re
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from minicnn import models
 from minicnn.errors import CheckpointError
-from minicnn.layers import Conv2d, Flatten, Linear, Sequential
+from minicnn.layers import Conv2d, Flatten, GroupNorm, LayerNorm, Linear, PReLU, Sequential
 from minicnn.layers.init import skip_init
 from minicnn.weights import load_torch, to_torch
 from minicnn.weights.torch_state import layer_renaming, own_tensors
@@ -251,3 +252,40 @@ def test_a_network_of_ones_own():
     unknown = Sequential(conv=Conv2d(3, 2, 3), flat=Flatten(), fc=Linear(8, 8))
     with pytest.raises(CheckpointError, match=r"give the network an input_shape=\(H, W, C\)"):
         load_torch(unknown, state)
+
+
+def test_norms_and_prelu_have_torchs_names():
+    """A network with them gives torch's outputs with torch's weights, and returns these."""
+    ours = Sequential(
+        conv=Conv2d(3, 6, 3),
+        norm=GroupNorm(2, 6),
+        prelu=PReLU(6),
+        flat=Flatten(),
+        one=PReLU(),
+        fc=Linear(6 * 4 * 2, 5),
+        last=LayerNorm(5),
+        input_shape=(6, 4, 3),
+    )
+    theirs = torch.nn.Sequential(
+        OrderedDict(
+            conv=torch.nn.Conv2d(3, 6, 3),
+            norm=torch.nn.GroupNorm(2, 6),
+            prelu=torch.nn.PReLU(6),
+            flat=torch.nn.Flatten(),
+            one=torch.nn.PReLU(),
+            fc=torch.nn.Linear(48, 5),
+            last=torch.nn.LayerNorm(5),
+        )
+    )
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.uniform_(-1, 1)
+    state = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
+    load_torch(ours, state)
+    x = np.random.default_rng(0).standard_normal((2, 6, 4, 3)).astype(np.float32)
+    expected = theirs(torch.tensor(x.transpose(0, 3, 1, 2))).detach().numpy()
+    np.testing.assert_allclose(ours.eval()(x), expected, rtol=1e-4, atol=1e-5)
+    back = to_torch(ours)
+    assert back.keys() == state.keys()
+    for name, array in state.items():
+        np.testing.assert_array_equal(back[name], array)
