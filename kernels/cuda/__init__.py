@@ -61,6 +61,11 @@ from .pool import (
     max_pool2d_grad,
 )
 from .prelu import prelu, prelu_grad
+from .transposed import (
+    conv_transpose2d,
+    conv_transpose2d_grad_input,
+    conv_transpose2d_grad_weight,
+)
 
 
 def empty(x: Array, shape: Shape) -> Array:
