@@ -107,8 +107,11 @@ def _normalization(network: Network, mean: str | None, std: str | None) -> Prepr
 
 def _classes(path: Path, network: Network) -> tuple[str, ...]:
     """The names in a text file, one for each of the network's outputs."""
-    names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    names = tuple(name for name in names if name)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"--classes {path}: expected text in UTF-8") from None
+    names = tuple(line.strip() for line in lines if line.strip())
     count = network.output_shape((1, *network.input_shape))[-1]
     if len(names) != count:
         raise ValueError(f"--classes {path}: {len(names)} names; the network has {count} outputs")

@@ -4,14 +4,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..data.transforms import Preprocess
 from ..errors import CheckpointError
 from ..kernels.types import Shape
 from ..layers import Graph, Softmax
 from .importer import DAMAGE, Importer
 from .operators import dense, join, maps, pointwise, shape
 from .properties import classes_in, preprocess_in
-from .read import read
+from .read import File, read
 
 OPERATORS = (dense, join, maps, pointwise, shape)  # imported so that they register themselves
 
@@ -40,7 +39,7 @@ def from_onnx(
     path = Path(path)
     try:
         file = read(path, output)
-        size = _size(file.shape, input_shape)
+        size = _size(file, input_shape)
         graph = Importer(file, size, keep_softmax).run()
         if not keep_softmax:
             graph = _without_softmax(graph)
@@ -59,23 +58,28 @@ def from_onnx(
     return graph.eval()
 
 
-def _size(shape: Shape, input_shape: Shape | None) -> Shape:
-    """The input of the file without the batch, with its open sizes filled in: (C, H, W)."""
-    if input_shape is not None:
-        if len(shape) != 3 or len(input_shape) != 3 or min(input_shape) < 1:
-            raise CheckpointError(f"input_shape={input_shape}: the file has an input {shape}")
-        given = (input_shape[2], *input_shape[:2])
-        if any(n not in (0, g) for n, g in zip(shape, given, strict=True)):
+def _size(file: File, input_shape: Shape | None) -> Shape:
+    """The shape of the file's input without the batch, its open sizes filled in."""
+    if len(file.shape) != 3:
+        if input_shape is not None or 0 in file.shape:
             raise CheckpointError(
-                f"input_shape={input_shape}: the file has (C, H, W) = {shape}, 0 being open"
+                f"its input (N, ...) has the shape {file.shape} without N; expected images for an "
+                "input_shape, and sizes that are not open for others"
             )
-        return given
-    if 0 in shape:
+        return file.shape
+    order = (0, 1, 2) if file.transposes_input else (1, 2, 0)  # of H, W, C
+    known = tuple(file.shape[i] for i in order)
+    text = "x".join(str(n) if n else "?" for n in known)
+    given = tuple(input_shape or known)
+    fits = len(given) == 3 and min(given) >= 0
+    if not fits or any(k not in (0, g) for k, g in zip(known, given, strict=True)):
+        size = "x".join(map(str, given))
+        raise CheckpointError(f"input_shape={size}: the images of the file are {text}")
+    if 0 in given:
         raise CheckpointError(
-            f"it leaves sizes of its input (C, H, W) = {shape} open, 0 being unknown: give "
-            "input_shape=(H, W, C)"
+            f"it leaves sizes of its images open, {text}: give input_shape=(H, W, C), or --input"
         )
-    return shape
+    return tuple(given[order.index(i)] for i in range(3))
 
 
 def _without_softmax(graph: Graph) -> Graph:
@@ -89,9 +93,3 @@ def _without_softmax(graph: Graph) -> Graph:
     inputs = {name: graph.inputs[name] for name in before}
     layers: dict[str, Any] = {name: graph._layers[name] for name in before}
     return Graph(inputs=inputs, **layers)
-
-
-def with_preprocess(graph: Graph, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-    """Set how pixels become the input: `(pixel / 255 - mean) / std`."""
-    height, width, channels = graph.input_shape
-    graph.preprocess = Preprocess((height, width), channels, mean, std)

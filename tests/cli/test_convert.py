@@ -74,7 +74,7 @@ def test_convert_onnx(tmp_path):
     for arguments, message in (
         ((path, "--prototxt", "x"), "--prototxt and --channels are for a .caffemodel"),
         ((path, "--mean", "dark"), "--mean dark: expected gray levels"),
-        ((path, "--input", "28x28x1"), "input_shape=(28, 28, 1)"),
+        ((path, "--input", "28x28x1"), "input_shape=28x28x1: the images of the file are 32x32x1"),
         ((path, "--output", "z"), "it has no output 'z'"),
         ((tmp_path / "x.onnx",), "cannot be read: No such file"),
         ((tmp_path / "x.pt",), "expected a .onnx or .caffemodel file"),
@@ -82,5 +82,7 @@ def test_convert_onnx(tmp_path):
         done = convert(*arguments)
         assert done.exit_code != 0
         assert message in str(done.exception), done.exception
+    names.write_bytes(b"\xff\xfe")
+    assert "expected text in UTF-8" in str(convert(path, "--classes", names).exception)
     names.write_text("a\n")
     assert "1 names; the network has 10 outputs" in str(convert(path, "--classes", names).exception)

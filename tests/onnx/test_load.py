@@ -281,6 +281,16 @@ def test_what_becomes_of_the_nodes(tmp_path):
     assert found["images with channels last"] == ["Conv2d", "Pad2d", "Permute", "Flatten"]
 
 
+def test_maps_whose_channels_are_last_in_the_file_stay_so(tmp_path):
+    """The output of a file that ends with a Transpose is what the file gives."""
+    nodes = [C1, ("Transpose", ["c"], ["y"], {"perm": [0, 2, 3, 1]})]
+    path = save(nodes, tmp_path / "net.onnx", weights=CONV)
+    graph, x = from_onnx(path), draw(2, 3, 8, 6)
+    assert [type(layer) for layer in graph] == [layers.Conv2d]
+    expected = runtime(path, x)
+    np.testing.assert_allclose(graph(x.transpose(0, 2, 3, 1)), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_gradients_against_torch(tmp_path):
     """A residual block and a classifier: dx and all gradients of weights are torch's."""
     weights = CONV | {"w2": draw(6, 6, 3, 3, seed=2), "v": draw(5, 288, seed=3)}
@@ -347,11 +357,17 @@ def test_options_and_errors(tmp_path):
     for options, message in (
         ({"input_shape": (8, 6, 3)}, r"it has the outputs y, r; choose one: output=NAME"),
         ({"output": "z"}, "it has no output 'z'; it has y, r"),
-        ({"output": "r"}, r"leaves sizes of its input \(C, H, W\) = \(3, 0, 6\) open"),
-        ({"output": "r", "input_shape": (8, 7, 3)}, r"has \(C, H, W\) = \(3, 0, 6\), 0 being open"),
+        ({"output": "r"}, r"it leaves sizes of its images open, \?x6x3: give input_shape"),
+        (
+            {"output": "r", "input_shape": (8, 7, 3)},
+            r"input_shape=8x7x3: the images of the file are \?x6x3",
+        ),
     ):
         with pytest.raises(CheckpointError, match=message):
             from_onnx(path, **options)
+    nodes, weights = NETWORKS["images with channels last"]
+    last = save(nodes, tmp_path / "last.onnx", weights=weights, shape=("n", "h", "w", 6))
+    assert from_onnx(last, input_shape=(5, 7, 6)).output_shape((2, 5, 7, 6)) == (2, 6 * 4 * 7)
     kept = from_onnx(path, output="y", input_shape=(8, 6, 3), keep_softmax=True)
     assert isinstance(kept[-1], layers.Softmax)
     assert not isinstance(from_onnx(path, output="y", input_shape=(8, 6, 3))[-1], layers.Softmax)

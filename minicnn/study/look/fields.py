@@ -13,15 +13,18 @@ from ...kernels.reference.upsample import source_weights
 from ...kernels.types import Shape
 from ...layers import (
     Activation,
+    Affine,
     BatchNorm2d,
     Concat,
     ConvTranspose2d,
     Dropout,
+    FlipChannels,
     Graph,
     Identity,
     Layer,
     LayerNorm,
     LocalResponseNorm,
+    Pad2d,
     PadShortcut,
     PReLU,
     Residual,
@@ -193,6 +196,8 @@ def window(layer: Layer, shape: Shape) -> Windows | None:
 @window.register(Identity)
 @window.register(LayerNorm)
 @window.register(PReLU)
+@window.register(Affine)
+@window.register(FlipChannels)
 @window.register(Scale)
 @window.register(Softmax)
 @window.register(Slice)
@@ -243,3 +248,9 @@ def _read(rows: np.ndarray, columns: np.ndarray) -> Windows:
     """The inputs that have a weight in each row of a matrix, along both axes."""
     found = [np.where(weights > 0, np.arange(weights.shape[1]), -1) for weights in (rows, columns)]
     return found[0], found[1]
+
+
+@window.register
+def _(layer: Pad2d, shape: Shape) -> tuple[Window, Window] | None:
+    (top, _), (left, _) = layer.padding
+    return (1, 1, top, 1), (1, 1, left, 1)

@@ -9,6 +9,7 @@ from minicnn import models
 from minicnn.layers import (
     AdaptiveMaxPool2d,
     Add,
+    Affine,
     AvgPool2d,
     Concatenate,
     Conv2d,
@@ -20,6 +21,7 @@ from minicnn.layers import (
     LocalResponseNorm,
     MaxPool2d,
     Network,
+    Pad2d,
     PadShortcut,
     PReLU,
     Residual,
@@ -52,14 +54,16 @@ def padded():
 def graph():
     """Paths of different windows that meet, and a slice that reads only one of them."""
     return Graph(
+        pad=Pad2d(((1, 0), (0, 2))),
         a=Conv2d(3, 4, 3, stride=2, padding=1),
+        shift=Affine(4),
         b=Sequential(c=Conv2d(4, 4, (3, 1), padding=(1, 0)), d=MaxPool2d(2, stride=1)),
         e=AvgPool2d(2, stride=1),
         sum=Add(activation="relu"),
         f=Conv2d(4, 2, 1),
         join=Concatenate(),
         part=Slice(4, 6),
-        inputs={"e": "a", "sum": ("b", "e"), "f": "e", "join": ("sum", "f")},
+        inputs={"e": "shift", "sum": ("b", "e"), "f": "e", "join": ("sum", "f")},
         input_shape=(9, 8, 3),
     )
 
