@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from .. import __version__, data, registry, weights
 from ..device import DEVICES, PRECISIONS, set_precision, validate_device
 from ..distributed.faults import end_all, report_kills
-from ..distributed.launch import Launch, found_launch
+from ..distributed.launch import Launch, choose_gpu, found_launch
 from ..errors import MinicnnError
 from ..kernels import dispatch
 from ..layers import Network
@@ -138,6 +138,7 @@ def main() -> None:
 def _begin(launch: Launch) -> None:
     """Begin as one of several processes, of which only the first one prints."""
     report_kills(launch)
+    choose_gpu(launch)
     if launch.rank:
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 

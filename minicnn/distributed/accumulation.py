@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import rng
 from ..data.loader import Loader
+from ..device import copy_into, model_device, to_device, to_host
 from ..layers import Layer, Parameter, observe
 from ..training.accumulation import Accumulator
 from .buckets import Bucket, bucket_size, divided
@@ -21,13 +22,16 @@ class SharedAccumulator(Accumulator):
     The gradients are put into buckets in the order in which backward computes them, from the last
     layer to the first. A bucket is exchanged as soon as it is full, while backward goes on; its
     messages advance whenever a layer's backward is over.
-    overlap: False to start only after backward, for measurements.
+    overlap: False to start only after backward: on a GPU, and for measurements. Gradients on a GPU
+        are copied to the host and back.
     waited: the seconds spent on waiting after backward.
     """
 
     def __init__(self, model: Layer, parameters: Sequence[Parameter], loader: Loader, team: Ranks):
         super().__init__(model, parameters, loader)
-        self.team, self.overlap, self.waited = team, True, 0.0
+        self.team, self.waited = team, 0.0
+        self._device = model_device(model)
+        self.overlap = self._device == "cpu"  # a captured step calls no hooks when it is replayed
         self._buckets: list[Bucket] = []
         self._place: list[tuple[int, int]] = []  # of each array: its bucket, and where in it
         self._position = {id(p): i for i, p in enumerate(self.parameters)}
@@ -62,9 +66,10 @@ class SharedAccumulator(Accumulator):
         for i, parameter in enumerate(self.parameters):
             if i < len(self._place) and not parameter.frozen:
                 parameter.zero_grad()
-                parameter.add_grad(self._result(i).reshape(parameter.value.shape), copy=False)
+                gradient = self._result(i).reshape(parameter.value.shape)
+                parameter.add_grad(to_device(gradient, self._device), copy=False)
         for i, buffer in enumerate(self.buffers(), len(self.parameters)):
-            buffer[...] = self._result(i).reshape(buffer.shape)
+            copy_into(buffer, self._result(i).reshape(buffer.shape))
         if len(self._busy) < self.team.size:  # a process without images has drawn no numbers
             rng.set_state(self.team.first(rng.state))
         self._weight, self._busy = 0.0, set()
@@ -126,7 +131,8 @@ class SharedAccumulator(Accumulator):
         bucket, place = self._place[i]
         if bucket < 0:
             return
-        self._buckets[bucket].put(place, array, self._own_weight)
+        host = None if array is None else to_host(array)
+        self._buckets[bucket].put(place, host, self._own_weight)
         while self._started < len(self._buckets) and self._buckets[self._started].is_full:
             self._buckets[self._started].start(self._ranks, self._scale)
             self._started += 1

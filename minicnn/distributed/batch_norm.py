@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from ..data.loader import Loader
+from ..device import model_device
 from ..errors import TrainingError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
@@ -111,8 +113,15 @@ def _synchronized(item: Any, team: Ranks) -> Any:
     return synchronized(item, team) if isinstance(item, Tree) else item
 
 
-def check_sync(loader: Any) -> None:
-    """Raise TrainingError if some process has no images in some step, and so no statistics."""
+def check_sync(model: Layer, loader: Loader) -> None:
+    """Raise ValueError on a GPU, where a captured step cannot wait for other processes.
+
+    Raise TrainingError if some process has no images in some step, and so no statistics.
+    """
+    if model_device(model) != "cpu":
+        raise ValueError(
+            "sync_bn: batch norm is synchronized on the CPU only; the model is on cuda"
+        )
     for turn in loader.shards.turns(0, loader.images):
         if len(turn.sizes) < loader.shards.ranks or 0 in turn.sizes:
             images = sum(turn.sizes)

@@ -12,15 +12,21 @@ VARIABLES = (
     ("PMIX_RANK", "SLURM_STEP_NUM_TASKS"),  # Slurm's --mpi=pmix
 )
 LOCAL = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS")
+LOCAL_RANK = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID")
+GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
 class Launch:
-    """The rank of this process and the number of processes; `local` of them on this machine."""
+    """The rank of this process and the number of processes.
+
+    local: the number of those on this machine; local_rank: the rank of this one among them.
+    """
 
     rank: int
     size: int
     local: int = 1
+    local_rank: int = 0
 
     @property
     def threads(self) -> int | None:
@@ -39,7 +45,23 @@ def found_launch(environment: Mapping[str, str] | None = None) -> Launch | None:
     values = os.environ if environment is None else environment
     for rank, size in VARIABLES:
         if values.get(rank, "").isdigit() and values.get(size, "").isdigit():
-            local = next((values[name] for name in LOCAL if values.get(name, "").isdigit()), "1")
-            launch = Launch(int(values[rank]), int(values[size]), int(local))
+            local, place = (
+                next((int(values[n]) for n in names if values.get(n, "").isdigit()), default)
+                for names, default in ((LOCAL, 1), (LOCAL_RANK, 0))
+            )
+            launch = Launch(int(values[rank]), int(values[size]), local, place)
             return launch if launch.size > 1 else None
     return None
+
+
+def choose_gpu(launch: Launch) -> None:
+    """Let this process see one GPU: each process of a machine has its own.
+
+    Before CUDA starts. A launcher that has chosen one GPU for each process is left alone.
+    """
+    visible = os.environ.get(GPUS)
+    choices = visible.split(",") if visible else []
+    if visible is None:
+        os.environ[GPUS] = str(launch.local_rank)
+    elif len(choices) > 1 and launch.local_rank < len(choices):
+        os.environ[GPUS] = choices[launch.local_rank]

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import TrainingError
 from ..kernels.dispatch import set_num_threads
 from .faults import end_all_after_errors
-from .launch import Launch, found_launch
+from .launch import Launch, choose_gpu, found_launch
 
 T = TypeVar("T")
 
@@ -111,6 +111,7 @@ def join(launch: Launch | None = None) -> Team:
             "launcher's; use the mpirun of that one"
         )
     end_all_after_errors(launch)
+    choose_gpu(launch)
     if launch.threads:
         set_num_threads(launch.threads)
     return Ranks(MPI.COMM_WORLD)

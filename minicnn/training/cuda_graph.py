@@ -89,8 +89,13 @@ class DeviceMetrics(RunningMetrics):
             self.read()
         return is_new
 
-    def read(self) -> None:
+    def download(self) -> tuple[float, float]:
+        """The sums of losses and hits."""
         loss, correct = runtime().download(self._sums)
+        return loss, correct
+
+    def read(self) -> None:
+        loss, correct = self.download()
         images = self.images - self._images_read
         if images:
             self.last_loss = (float(loss) - self.loss) / images

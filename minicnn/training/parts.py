@@ -31,6 +31,12 @@ def parts(run: "Trainer") -> Parts:
         from ..distributed.metrics import SharedMetrics
 
         shared = SharedAccumulator(run.model, parameters, run.loader, team)
+        if run.device == "cuda":
+            from ..distributed.device_metrics import SharedDeviceMetrics
+            from .cuda_graph import CapturedStep
+
+            metrics = SharedDeviceMetrics(run.loss, team, run.loader)
+            return shared, metrics, ShardStep(CapturedStep(forward_backward))
         return shared, SharedMetrics(run.loss, team), ShardStep(forward_backward)
     accumulator = Accumulator(run.model, parameters, run.loader)
     if run.device == "cpu":

@@ -1,5 +1,7 @@
 """Training on the emulated GPU: captured and replayed steps, devices, precisions, checkpoints."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from minicnn.data import Preprocess, RandomShift
 from minicnn.data.dataset import Dataset
 from minicnn.data.loader import Loader
 from minicnn.data.resident import ResidentLoader, can_stay
+from minicnn.distributed.team import Ranks
 from minicnn.errors import ShapeError, TrainingError
 from minicnn.kernels import dispatch
 from minicnn.kernels.cuda.capture import Fresh
@@ -21,7 +24,7 @@ from minicnn.layers import (
     MaxPool2d,
     Sequential,
 )
-from minicnn.training import cuda_graph
+from minicnn.training import cuda_graph, fitting
 from minicnn.training.targets import labels_checked
 
 IMAGES = np.random.default_rng(0).standard_normal((51, 8, 8, 3), dtype=np.float32)
@@ -120,6 +123,42 @@ def test_gradients_as_on_the_cpu(options, emulate):
         assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-5)
     for name, array in parameters(cpu).items():
         np.testing.assert_allclose(parameters(gpu)[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+class Alone(Ranks):
+    """One rank without MPI: what it sends, it receives."""
+
+    rank, size = 0, 1
+
+    def __init__(self):
+        self.bytes_sent = self.messages = 0
+
+    def first(self, function):
+        return function()
+
+    def gather(self, value):
+        return [value]
+
+    def gather_numbers(self, numbers):
+        return numbers[None]
+
+    def start_exchange(self, send, receive):
+        receive[...] = send.reshape(receive.shape)
+        return SimpleNamespace(Wait=lambda: None)
+
+    start_gather = start_exchange
+
+
+def test_gradients_on_the_gpu_are_exchanged(emulate, monkeypatch):
+    """A rank that accumulates three shards per update has the bits of one process that does."""
+    emulate()
+    expected, history = fit(accumulate=3)
+    monkeypatch.setattr(fitting, "join", Alone)
+    shared, other = fit(accumulate=3, distributed=True)
+    for name, array in parameters(expected).items():
+        np.testing.assert_array_equal(parameters(shared)[name], array, err_msg=name)
+    for key in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+        assert other.column(key) == history.column(key)
 
 
 def test_a_sweep_as_on_the_cpu(emulate):

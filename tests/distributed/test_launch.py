@@ -5,6 +5,7 @@ import os
 import pytest
 
 from minicnn.distributed import Launch, found_launch
+from minicnn.distributed.launch import choose_gpu
 
 
 @pytest.mark.parametrize(
@@ -12,6 +13,7 @@ from minicnn.distributed import Launch, found_launch
     [
         ({}, None),
         ({"PMI_RANK": "2", "PMI_SIZE": "4", "MPI_LOCALNRANKS": "2"}, Launch(2, 4, 2)),
+        ({"PMI_RANK": "3", "PMI_SIZE": "4", "MPI_LOCALRANKID": "1"}, Launch(3, 4, 1, 1)),
         (
             {
                 "OMPI_COMM_WORLD_RANK": "1",
@@ -41,3 +43,15 @@ def test_cores_are_divided(monkeypatch):
     monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert Launch(0, 4, 4).threads is None
+
+
+@pytest.mark.parametrize(
+    ("before", "local_rank", "after"),
+    [(None, 2, "2"), ("4,5,6", 1, "5"), ("7", 3, "7"), ("4,5", 2, "4,5"), ("", 1, "")],
+)
+def test_each_process_has_a_gpu(before, local_rank, after, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", before or "")
+    if before is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    choose_gpu(Launch(local_rank, 4, 4, local_rank))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == after
