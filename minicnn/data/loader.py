@@ -10,9 +10,11 @@ import numpy as np
 from .augment.pipeline import Pipeline
 from .dataset import Dataset
 from .image_files import ImageFiles
+from .permutation import Permutation
 from .shards import Shards, Turn
 from .transforms import Augment
 
+MANY = 1 << 24  # images, above which their order is not kept in memory
 AHEAD = 3  # batches that are prepared while another one is used
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -74,9 +76,11 @@ class Loader:
         n = len(self.dataset)
         return n // self.batch_size * self.batch_size or n if self.drop_last else n
 
-    def order(self, epoch: int) -> np.ndarray:
+    def order(self, epoch: int) -> np.ndarray | Permutation:
         """The indices of the data set in the order of that epoch."""
         n = len(self.dataset)
+        if self.shuffle and n > MANY:
+            return Permutation(n, self.seed, epoch)
         return (
             np.random.default_rng([self.seed, epoch]).permutation(n)
             if self.shuffle
@@ -118,7 +122,9 @@ class Loader:
         shape = self.dataset.images.shape[1:]
         return np.empty((0, *shape), np.float32), self.dataset.labels[:0]
 
-    def _prepare(self, order: np.ndarray, epoch: int, turn: Turn, decoders: Executor) -> Batch:
+    def _prepare(
+        self, order: np.ndarray | Permutation, epoch: int, turn: Turn, decoders: Executor
+    ) -> Batch:
         (first, last), batch = turn.own(self.shards.rank), turn.start + self.shards.rank
         if first == last:
             return self.nothing

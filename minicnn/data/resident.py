@@ -48,7 +48,7 @@ class ResidentLoader(Loader):
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """From the current position to the end of the epoch."""
-        order = runtime().upload(self.order(self.epoch).astype(np.int32))
+        order = runtime().upload(self.order(self.epoch)[:].astype(np.int32))
         for turn in self.shards.turns(self.batch, self.images):
             first, last = turn.own(self.shards.rank)
             self.advance(turn)

@@ -120,7 +120,7 @@ def check_sync(model: Layer, loader: Loader) -> None:
     """
     if model_device(model) != "cpu":
         raise ValueError(
-            "sync_bn: batch norm is synchronized on the CPU only; the model is on cuda"
+            "sync_bn: batch norm is synchronized on the CPU only; the model is on a GPU"
         )
     for turn in loader.shards.turns(0, loader.images):
         if len(turn.sizes) < loader.shards.ranks or 0 in turn.sizes:

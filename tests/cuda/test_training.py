@@ -11,6 +11,7 @@ from minicnn.data import Preprocess, RandomShift
 from minicnn.data.dataset import Dataset
 from minicnn.data.loader import Loader
 from minicnn.data.resident import ResidentLoader, can_stay
+from minicnn.distributed.batch_norm import check_sync
 from minicnn.distributed.team import Ranks
 from minicnn.errors import ShapeError, TrainingError
 from minicnn.kernels import dispatch
@@ -159,6 +160,12 @@ def test_gradients_on_the_gpu_are_exchanged(emulate, monkeypatch):
         np.testing.assert_array_equal(parameters(shared)[name], array, err_msg=name)
     for key in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
         assert other.column(key) == history.column(key)
+
+
+def test_batch_norm_is_synchronized_on_the_cpu_only(emulate):
+    emulate()
+    with pytest.raises(ValueError, match="sync_bn: .* on the CPU only; the model is on a GPU"):
+        check_sync(network().to("cuda"), Loader(Dataset(IMAGES, LABELS), 8))
 
 
 def test_a_sweep_as_on_the_cpu(emulate):
