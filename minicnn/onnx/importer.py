@@ -85,12 +85,13 @@ class Importer:
     def _output(self) -> Value:
         """The output in ONNX's order of numbers, maps as (N, H, W, C), without axes of length 1.
 
-        Maps of a file that puts channels last itself stay as they are.
+        Maps with channels last stay as they are if the images of the file have channels last, too.
         """
         value = self.values[self.file.output]
         node = Node("output", self.file.output, [], [self.file.output])
         longer = tuple(axis for axis in value.axes if axis)
-        is_map = len(value.axes) == 4 and len(longer) > 2 and value.ours != value.axes
+        is_nhwc = self.file.transposes_input and value.ours == value.axes
+        is_map = len(value.axes) == 4 and len(longer) > 2 and not is_nhwc
         wanted = standard(value.axes) if is_map else (*longer, *[()] * (2 - len(longer)))
         if flat(wanted) != flat(value.ours) or len(value.ours) != len(wanted):
             value = self.arranged(node, value, wanted)
