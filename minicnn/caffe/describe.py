@@ -7,8 +7,8 @@ from ..errors import CheckpointError
 from ..kernels.types import Shape
 from ..layers import Network
 from .describer import Array, Describer
+from .graph_writers import ALL_WRITERS
 from .net import Net
-from .writers import WRITERS
 
 INPUT = "data"  # Caffe's usual name of the input
 
@@ -35,7 +35,7 @@ def describe(
     Raises CheckpointError that names the layer that Caffe does not have.
     """
     height, width, channels = network.input_shape
-    describer = Describer(names, WRITERS, with_heads)
+    describer = Describer(names, ALL_WRITERS, with_heads)
     y = describer.walk(network, "", Array(INPUT, network.input_shape, (), flipped, factors))
     if len(y.shape) > 1 and y.maps:
         raise CheckpointError("it ends with flattened maps, whose order is another one in Caffe")

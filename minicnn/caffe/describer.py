@@ -67,22 +67,23 @@ class Describer:
         bottoms: list[str],
         *weights: Weights,
         top: str | None = None,
+        tops: list[str] | None = None,
         **parameters: dict[str, Any],
     ) -> str:
-        """Append a layer; returns the name of the array that it writes.
+        """Append a layer; returns the name of the first array that it writes.
 
         parameters: the fields of its messages, such as `lrn_param={"local_size": 5}`.
         """
-        top = top or name
+        tops = [top or name] if tops is None else tops
         message = Message("LayerParameter").add("name", name).add("type", type_)
-        message.add("bottom", *bottoms).add("top", top)
+        message.add("bottom", *bottoms).add("top", *tops)
         for field, values in parameters.items():
             inner = Message(MESSAGES["LayerParameter"][field].type)
             for key, value in values.items():
                 inner.add(key, *(value if isinstance(value, (tuple, list)) else (value,)))
             message.add(field, inner)
-        self.layers.append(CaffeLayer(name, type_, bottoms, [top], message, list(weights)))
-        return top
+        self.layers.append(CaffeLayer(name, type_, bottoms, tops, message, list(weights)))
+        return tops[0] if tops else name
 
     def walk(self, layer: Layer, name: str, x: Array) -> Array:
         """Append what a layer is in Caffe; returns its output.

@@ -33,12 +33,12 @@ from .net import Weights
 ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "TanH"}
 
 
-def _output(layer: Any, x: Array, top: str) -> Array:
+def output_of(layer: Any, x: Array, top: str) -> Array:
     """The array that a layer makes of x."""
     return replace(x, top=top, shape=layer.output_shape((1, *x.shape))[1:])
 
 
-def _activated(d: Describer, activation: str | None, name: str, top: str, x: str) -> str:
+def activated(d: Describer, activation: str | None, name: str, top: str, x: str) -> str:
     """Append an activation that writes into its input, unless `top` is another name."""
     if activation is None:
         return x
@@ -73,7 +73,7 @@ def concat(d: Describer, layer: Concat, name: str, x: Array) -> Array:
     """Branches, and Concat."""
     parts = [d.walk(branch, join(name, n), x) for n, branch in layer._layers.items()]
     top = d.add("Concat", d.names(name), [part.top for part in parts])
-    return _output(layer, x, top)
+    return output_of(layer, x, top)
 
 
 def residual(d: Describer, layer: Residual, name: str, x: Array) -> Array:
@@ -82,7 +82,7 @@ def residual(d: Describer, layer: Residual, name: str, x: Array) -> Array:
     shortcut = d.walk(layer.shortcut, join(name, "shortcut"), x) if layer.shortcut else x
     own = d.names(name)
     top = d.add("Eltwise", own, [shortcut.top, body.top], eltwise_param={"operation": "SUM"})
-    return replace(body, top=_activated(d, layer.activation, f"{own}_relu", top, top))
+    return replace(body, top=activated(d, layer.activation, f"{own}_relu", top, top))
 
 
 def conv(d: Describer, layer: Conv2d, name: str, x: Array) -> Array:
@@ -100,7 +100,7 @@ def conv(d: Describer, layer: Conv2d, name: str, x: Array) -> Array:
         return w[:, ::-1] if x.flipped else w
 
     blobs = [Weights((outputs, channels, *layer.kernel_size), weight)]
-    blobs += _bias(layer)
+    blobs += bias_of(layer)
     parameters = {
         "num_output": outputs,
         "bias_term": layer.bias is not None,
@@ -112,15 +112,15 @@ def conv(d: Describer, layer: Conv2d, name: str, x: Array) -> Array:
     }
     if (top, left) != (bottom, right):
         raise ValueError(f"Caffe pads opposite sides alike; padding is {layer.padding}")
-    y = _output(layer, x, own)
-    d.add("Convolution", own, [x.top], *blobs, convolution_param=_told(parameters))
-    return Array(_activated(d, layer.activation, f"{own}_relu", own, own), y.shape)
+    y = output_of(layer, x, own)
+    d.add("Convolution", own, [x.top], *blobs, convolution_param=told(parameters))
+    return Array(activated(d, layer.activation, f"{own}_relu", own, own), y.shape)
 
 
 DEFAULTS = {"pad": 0, "stride": 1, "dilation": 1, "group": 1, "bias_term": True, "pool": "MAX"}
 
 
-def _told(parameters: dict[str, Any]) -> dict[str, Any]:
+def told(parameters: dict[str, Any]) -> dict[str, Any]:
     """Without what Caffe supposes anyway; a pair becomes two fields, or one number."""
     found: dict[str, Any] = {}
     for key, value in parameters.items():
@@ -134,7 +134,8 @@ def _told(parameters: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _bias(layer: Any) -> list[Weights]:
+def bias_of(layer: Any) -> list[Weights]:
+    """The bias of a layer, if it has one."""
     bias = layer.bias
     return [] if bias is None else [Weights(bias.value.shape, lambda: bias.value)]
 
@@ -153,16 +154,16 @@ def linear(d: Describer, layer: Linear, name: str, x: Array) -> Array:
             w = w[::-1] if x.flipped else w
         return w.reshape(inputs, outputs).T
 
-    blobs = [Weights((outputs, inputs), weight), *_bias(layer)]
-    parameters = _told({"num_output": outputs, "bias_term": layer.bias is not None})
+    blobs = [Weights((outputs, inputs), weight), *bias_of(layer)]
+    parameters = told({"num_output": outputs, "bias_term": layer.bias is not None})
     d.add("InnerProduct", own, [x.top], *blobs, inner_product_param=parameters)
-    top = _activated(d, layer.activation, f"{own}_relu", own, own)
+    top = activated(d, layer.activation, f"{own}_relu", own, own)
     return Array(top, (outputs,))
 
 
 def flatten(d: Describer, layer: Flatten, name: str, x: Array) -> Array:
     """Nothing: InnerProduct flattens its input."""
-    return x if len(x.shape) == 1 else replace(_output(layer, x, x.top), maps=x.shape)
+    return x if len(x.shape) == 1 else replace(output_of(layer, x, x.top), maps=x.shape)
 
 
 def batch_norm(d: Describer, layer: BatchNorm2d, name: str, x: Array) -> Array:
@@ -182,13 +183,13 @@ def batch_norm(d: Describer, layer: BatchNorm2d, name: str, x: Array) -> Array:
     is_he = own.startswith("bn")
     scale = f"scale{own[2:]}" if is_he else f"{own}_scale"
     d.add("Scale", scale, [own], *scales, top=own, scale_param={"bias_term": True})
-    top = _activated(d, layer.activation, f"{own}_relu", own, own)
-    return _output(layer, x, top)
+    top = activated(d, layer.activation, f"{own}_relu", own, own)
+    return output_of(layer, x, top)
 
 
 def pool(d: Describer, layer: MaxPool2d | AvgPool2d, name: str, x: Array) -> Array:
     """Pooling; Caffe rounds the number of windows up."""
-    own, y = d.names(name), _output(layer, x, d.names(name))
+    own, y = d.names(name), output_of(layer, x, d.names(name))
     (top, bottom), (left, right) = layer.padding
     if (top, left) != (bottom, right):
         raise ValueError(f"Caffe pads opposite sides alike; padding is {layer.padding}")
@@ -204,7 +205,7 @@ def pool(d: Describer, layer: MaxPool2d | AvgPool2d, name: str, x: Array) -> Arr
     ceil = pool_window(x.shape[:2], **layer.geometry | {"ceil_mode": True})
     if ceil.output != y.shape[:2]:
         parameters["round_mode"] = "FLOOR"
-    d.add("Pooling", own, [x.top], pooling_param=_told(parameters))
+    d.add("Pooling", own, [x.top], pooling_param=told(parameters))
     return y
 
 
@@ -212,7 +213,7 @@ def global_pool(d: Describer, layer: GlobalAvgPool2d, name: str, x: Array) -> Ar
     """Pooling over the whole maps."""
     own = d.names(name)
     d.add("Pooling", own, [x.top], pooling_param={"pool": "AVE", "global_pooling": True})
-    return _output(layer, x, own)
+    return output_of(layer, x, own)
 
 
 def adaptive_pool(d: Describer, layer: AdaptiveAvgPool2d, name: str, x: Array) -> Array:
@@ -237,22 +238,33 @@ def dropout(d: Describer, layer: Dropout, name: str, x: Array) -> Array:
 def activation(d: Describer, layer: Activation, name: str, x: Array) -> Array:
     """An activation as a layer of its own."""
     own = d.names(name)
-    return replace(x, top=_activated(d, layer.activation, own, own, x.top))
+    return replace(x, top=activated(d, layer.activation, own, own, x.top))
 
 
 def lrn(d: Describer, layer: LocalResponseNorm, name: str, x: Array) -> Array:
     """LRN, whose alpha Caffe divides by the size."""
-    if layer.groups > 1:
-        raise ValueError("Caffe normalizes over all channels; groups is not 1")
-    alpha = layer.alpha if layer.alpha_div_n else layer.alpha * layer.size
-    parameters = {"local_size": layer.size, "alpha": alpha, "beta": layer.beta, "k": layer.k}
+    if layer.groups > 1 or layer.size % 2 == 0:
+        raise ValueError("Caffe has LRN over an odd number of channels, without groups")
+    within = layer.within_channel
+    count = layer.size**2 if within else layer.size
+    alpha = layer.alpha if layer.alpha_div_n else layer.alpha * count
+    parameters: dict[str, Any] = {
+        "local_size": layer.size,
+        "alpha": alpha,
+        "beta": layer.beta,
+        "k": layer.k,
+    }
+    if within and layer.k != 1:
+        raise ValueError(f"Caffe's LRN within a channel has k=1; k is {layer.k:g}")
+    if within:
+        parameters["norm_region"] = "WITHIN_CHANNEL"
     return replace(x, top=d.add("LRN", d.names(name), [x.top], lrn_param=parameters))
 
 
 def scale(d: Describer, layer: Scale, name: str, x: Array) -> Array:
-    """Power, with which Caffe multiplies by a constant."""
-    own = d.names(name)
-    return replace(x, top=d.add("Power", own, [x.top], power_param={"scale": layer.factor}))
+    """Power, with which Caffe multiplies by a constant and adds one."""
+    own, parameters = d.names(name), {"scale": layer.factor, "shift": layer.shift}
+    return replace(x, top=d.add("Power", own, [x.top], power_param=parameters))
 
 
 def subsample(d: Describer, layer: Subsample2d, name: str, x: Array) -> Array:
@@ -264,7 +276,7 @@ def subsample(d: Describer, layer: Subsample2d, name: str, x: Array) -> Array:
         Weights((layer.channels,), lambda: layer.bias.value),
     ]
     d.add("Scale", own, [y.top], *blobs, scale_param={"bias_term": True})
-    top = _activated(d, layer.activation, f"{own}_f", own, own)
+    top = activated(d, layer.activation, f"{own}_f", own, own)
     return replace(y, top=top)
 
 
