@@ -89,7 +89,7 @@ def train(options: TrainOptions) -> None:
         distributed=True,
         sync_bn=options.sync_bn,
         callbacks=[
-            SaveConfiguration(shlex.join(["minicnn", *sys.argv[1:]]), settings),
+            SaveConfiguration(_command(sys.argv[1:]), settings),
             *_callbacks(options),
         ],
     )
@@ -195,14 +195,19 @@ def _class_weights(text: str, train: data.Dataset) -> tuple[float, ...]:
     return weights
 
 
+def _command(arguments: list[str]) -> str:
+    """The command line with these arguments, for as many processes as there are."""
+    launch = found_launch()
+    before = ["mpirun", "-n", str(launch.size)] if launch else []
+    return shlex.join([*before, "minicnn", *arguments])
+
+
 def _say_how_to_resume(folder: Path, has_out: bool) -> None:
     again = [a for a in sys.argv[1:] if a != "--resume"]
     again += [] if has_out else ["--out", str(folder)]
-    command = shlex.join(["minicnn", *again, "--resume"])
-    launch = found_launch()
-    command = f"mpirun -n {launch.size} {command}" if launch else command
     console.print(
-        f"interrupted; the run is saved in {folder / LAST}. To continue: {command}",
+        f"interrupted; the run is saved in {folder / LAST}. To continue: "
+        f"{_command([*again, '--resume'])}",
         soft_wrap=True,
     )
 

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from .launch import Launch
 
 GRACE = 1.0  # seconds in which rank 0 reports an error that all ranks have
+TOGETHER = 0.5  # seconds within which two equal signals are one
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when its parent ends
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
 
@@ -65,8 +66,9 @@ def report_kills(launch: Launch) -> None:
         os.setpgid(0, 0)  # a signal for the group of the launcher comes once, from the parent
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         return
+    forward = _Forward(child)
     for forwarded in FORWARDED:
-        signal.signal(forwarded, lambda number, frame: os.kill(child, number))
+        signal.signal(forwarded, forward)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         killer = os.WTERMSIG(status)
@@ -75,11 +77,25 @@ def report_kills(launch: Launch) -> None:
     os._exit(os.WEXITSTATUS(status))
 
 
+class _Forward:
+    """Sends a signal on to a process; once, if terminal and launcher both send it at a time."""
+
+    def __init__(self, process: int):
+        self.process, self._last = process, dict[int, float]()
+
+    def __call__(self, number: int, frame: Any) -> None:
+        now = time.monotonic()
+        if now - self._last.get(number, -TOGETHER) >= TOGETHER:
+            self._last[number] = now
+            os.kill(self.process, number)
+
+
 def killed(launch: Launch, process: int, number: int) -> str:
     """A sentence for a rank that a signal has killed."""
-    cause = ", maybe for lack of memory" if number == signal.SIGKILL else ""
+    name = signal.Signals(number).name
+    cause = ", maybe for lack of memory" if name == "SIGKILL" else ""
     return (
         f"minicnn: rank {launch.rank} of {launch.size} (process {process} on "
-        f"{socket.gethostname()}) was killed by {signal.Signals(number).name}{cause}; all ranks "
+        f"{socket.gethostname()}) was killed by {name}{cause}; all ranks "
         "end. --resume goes on from the last checkpoint, also with another number of ranks"
     )

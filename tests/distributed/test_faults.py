@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from minicnn.distributed import Launch
+from minicnn.distributed import Launch, faults
 from minicnn.distributed.faults import killed
 
 from .common import ROOT, environment, launch, mpirun, python
@@ -30,6 +31,8 @@ def test_a_killed_rank_is_named_and_the_run_goes_on(tmp_path):
         cwd=ROOT,
         env=environment(),
     ) as run:
+        watchdog = threading.Timer(100, run.kill)
+        watchdog.start()
         lines = []
         for line in run.stdout:
             lines.append(line)
@@ -39,6 +42,7 @@ def test_a_killed_rank_is_named_and_the_run_goes_on(tmp_path):
         os.kill(victim, signal.SIGKILL)
         rest = run.stdout.read()
         assert run.wait() != 0
+        watchdog.cancel()
     assert time.monotonic() - start < 10
     said = [line for line in rest.splitlines() if line.startswith("minicnn:")]
     assert len(said) == 1 and f"of 2 (process {victim} on " in said[0], "".join(lines) + rest
@@ -102,6 +106,19 @@ options = {"epochs": 1, "out": sys.argv[1], "distributed": True, "progress": Fal
 callbacks = [Fill()]
 training.fit(Sequential(Flatten(), Linear(16, 2)), data, callbacks=callbacks, **options)
 """
+
+
+def test_one_interruption_is_sent_on_once(monkeypatch):
+    """The terminal and the launcher send one each; a second SIGINT would end without saving."""
+    sent, now = [], [0.0]
+    monkeypatch.setattr(os, "kill", lambda process, number: sent.append((process, number)))
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    forward = faults._Forward(7)
+    for moment in (0.0, 0.1, 2.0):
+        now[0] = moment
+        forward(signal.SIGINT, None)
+    forward(signal.SIGTERM, None)
+    assert sent == [(7, signal.SIGINT), (7, signal.SIGINT), (7, signal.SIGTERM)]
 
 
 def test_the_sentence_names_the_signal():
