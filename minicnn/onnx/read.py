@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import CheckpointError
 from .node import Node
 from .package import onnx_package
+from .patterns import with_gelu
 
 DOMAINS = ("", "ai.onnx")
 NEWEST = 27  # the newest version of the operators whose forms were compared
@@ -69,6 +70,7 @@ def read(path: Path, output: str | None = None) -> File:
         raise CheckpointError("it has functions or sparse tensors, which are not read")
     constants = {t.name: _tensor(t, path.parent, len(data)) for t in graph.initializer}
     nodes = [_node(proto, opset, path.parent, len(data)) for proto in graph.node]
+    nodes = with_gelu(nodes, constants)
     name, shape, batch = _input(graph, constants, nodes)
     return File(
         nodes=nodes,

@@ -144,7 +144,8 @@ def softmax(importer: Importer, node: Node) -> None:
         node.refuse("axis", f"it is over several axes of a tensor {value.shape}")
     axis = behind[0] if node.opset < 13 and behind else axis
     wanted = (*(a for i, a in enumerate(value.axes) if i != axis), value.axes[axis])
-    if node.outputs[0] == importer.file.output and not importer.keep_softmax:
+    is_last = node.outputs[0] == importer.file.output and axis in (1, rank - 1)
+    if is_last and not importer.keep_softmax:
         importer.give(node, value)
         return
     if node.op == "LogSoftmax":
