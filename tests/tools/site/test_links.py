@@ -19,7 +19,7 @@ def anchors(path):
 
 
 def test_the_menu_has_every_page_once():
-    listed = re.findall(r"[\w/]+\.md$", MENU.partition("\nnav:")[2], re.MULTILINE)
+    listed = re.findall(r"[\w/-]+\.md$", MENU.partition("\nnav:")[2], re.MULTILINE)
     assert len(listed) == len(set(listed))
     assert set(listed) == set(PAGES.values())
 
