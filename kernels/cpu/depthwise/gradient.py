@@ -1,14 +1,11 @@
 """The weight gradient: every weight is multiplied with one pixel per result of its map."""
 
-import functools
-from typing import Any
-
 import numpy as np
 
 from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import Image, address, image, pixels
-from ..engine.launch import inline, kernel, task_range, threads_for
+from ..engine.launch import kernel, task_range, threads_for
 from ..engine.memory import empty
 from ..engine.rows import fill_zeros
 from ..engine.simd import (
@@ -17,15 +14,13 @@ from ..engine.simd import (
     Address,
     load,
     load_index,
+    prefetch,
     slide_products,
     store,
     tile_load,
 )
 from .taps import COLUMNS, TILE, TapRecord, forward_taps
-
-Tile = Any  # vectors in registers, one per result
-# As a call, it would pass the tile through memory.
-always_inline = functools.partial(inline, always=True)
+from .tiles import AHEAD, PAD, Tile, always_inline, fetch_ahead
 
 
 @always_inline
@@ -79,8 +74,8 @@ def _products(
 ) -> None:
     """sums[task] = dw `(kH, kW, C)` and, `db` floats behind, db `(C,)`, of the task's rows of dy.
 
-    C is a multiple of LANES there. The last vector of channels begins earlier in x and dy, so that
-    it is a whole one; among the sums it has a place of its own.
+    Each cell has `db / (kH kW)` floats there. The last vector of channels begins earlier in x and
+    dy, so that it is a whole one; among the sums it has a place of its own.
     """
     first, last = task_range(images * dy.height, task, tasks)
     own = sums + FLOAT * task * size
@@ -97,6 +92,9 @@ def _products(
                 total = load(own, db + block)
                 if load_index(tile, 1) == TILE:
                     d = tile_load(TILE, dy.data + FLOAT * place, dy.step)
+                    for k in range(TILE):
+                        prefetch(dy.data, place + k * dy.step + AHEAD)
+                    fetch_ahead(image_data + FLOAT * c, taps, i_first, i_last, tile, x.step)
                     store(own, db + block, total + ((d[0] + d[1]) + (d[2] + d[3])))
                     for i in range(i_first, i_last):
                         to = own + FLOAT * (load_index(taps.row_cells, 2 * i) + block)
@@ -116,7 +114,7 @@ def conv2d_grad_weight(dy: Array, x: Array, geometry: Window, dw: Array, db: Arr
     (x, step), (dy, _), filters = pixels(x), pixels(dy), dw.shape[3]
     if filters > x.shape[3]:
         x, step = np.repeat(x, filters // x.shape[3], axis=3), filters
-    width = -(-filters // LANES) * LANES
+    width = -(-filters // LANES) * LANES + PAD
     area = dw.shape[0] * dw.shape[1]
     taps = forward_taps(geometry, x.shape[1:3], width, step)
     tasks, size = threads_for(flops=2 * dy.size * area), (area + 1) * width
@@ -132,7 +130,7 @@ def conv2d_grad_weight(dy: Array, x: Array, geometry: Window, dw: Array, db: Arr
         area * width,
     )
     total = sums.sum(axis=0)
-    last = width - LANES  # the place of the last vector of channels
+    last = width - PAD - LANES  # the place of the last vector of channels
     total[:, filters - LANES : filters] = total[:, last : last + LANES].copy()
     dw[...] = total[:area, :filters].reshape(dw.shape)
     db[...] = total[area, :filters]

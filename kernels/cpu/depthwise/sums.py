@@ -1,8 +1,6 @@
 """The forward pass and the input gradient: every result is a sum over pixels of its own map."""
 
-import functools
 import math
-from typing import Any
 
 import numpy as np
 
@@ -10,8 +8,8 @@ from ...geometry import Window
 from ...types import Array
 from ..activation import at_least
 from ..engine.arrays import Image, address, image, pixel_step, pixels
-from ..engine.launch import inline, kernel, task_range, threads_for
-from ..engine.memory import non_temporal
+from ..engine.launch import kernel, task_range, threads_for
+from ..engine.memory import empty, non_temporal
 from ..engine.records import Output
 from ..engine.simd import (
     FLOAT,
@@ -27,10 +25,7 @@ from ..engine.simd import (
     tile_zeros,
 )
 from .taps import COLUMNS, TILE, TapRecord, Taps, backward_taps, forward_taps
-
-Tile = Any  # vectors in registers, one per result
-# As a call, it would pass the tile through memory.
-always_inline = functools.partial(inline, always=True)
+from .tiles import PAD, Tile, always_inline, fetch_ahead
 
 
 def supports(channels: int, filters: int, groups: int) -> bool:
@@ -111,6 +106,7 @@ def _sums(
                 place = (unit * width + load_index(tile, 0)) * y.step + c
                 factor, added = load(scale, c), load(bias, c)
                 if load_index(tile, 1) == TILE:
+                    fetch_ahead(image_data + FLOAT * c, taps, i_first, i_last, tile, step)
                     sums = tile_zeros(TILE, 1)
                     for i in range(i_first, i_last):
                         weights = w + FLOAT * (load_index(taps.row_cells, 2 * i) + c)
@@ -133,8 +129,10 @@ def _sums(
 def _run(
     x: Array, w: Array, taps: Taps, y: Array, scale: Array | None, bias: Array | None, relu: bool
 ) -> None:
-    """The sums with weights w `(kH, kW, C)`, an epilogue, and a task for some rows of y."""
+    """The sums with weights w `(kH, kW, 1, C)`, an epilogue, and a task for some rows of y."""
     channels, step = y.shape[3], pixel_step(y)
+    weights = empty((*w.shape[:2], channels + PAD))
+    weights[..., :channels] = w[:, :, 0]
     # The last vector is aligned only if all are whole.
     streams = channels % LANES == 0 and non_temporal(y, step)
     scale = np.ones(channels, np.float32) if scale is None else scale
@@ -143,7 +141,7 @@ def _run(
         threads_for(flops=2 * y.size * w.shape[0] * w.shape[1]),
         image(x),
         len(x),
-        address(w),
+        address(weights),
         taps.record,
         Output(address(y), step, streams),
         *y.shape[1:3],
@@ -169,17 +167,17 @@ def conv2d(
     (x, step), filters = pixels(x), w.shape[3]
     if filters > x.shape[3]:
         x, step = np.repeat(x, filters // x.shape[3], axis=3), filters
-    taps = forward_taps(geometry, x.shape[1:3], filters, step)
+    taps = forward_taps(geometry, x.shape[1:3], filters + PAD, step)
     _run(x, w, taps, y, scale, b, relu)
 
 
 def conv2d_grad_input(dy: Array, w: Array, geometry: Window, dx: Array) -> None:
     """dx from dy; it is contiguous. Several filters of a map add up."""
     (dy, step), filters = pixels(dy), w.shape[3]
-    taps = backward_taps(geometry, dx.shape[1:3], filters, step)
+    taps = backward_taps(geometry, dx.shape[1:3], filters + PAD, step)
     if filters == dx.shape[3]:
         return _run(dy, w, taps, dx, None, None, False)
-    several = np.empty((*dx.shape[:3], filters), np.float32)
+    several = empty((*dx.shape[:3], filters))
     _run(dy, w, taps, several, None, None, False)
     np.sum(several.reshape(*dx.shape, -1), axis=4, out=dx)
     return None

@@ -118,6 +118,14 @@ def prefetch_write(builder: ir.IRBuilder, p: ir.Value) -> None:
     )
 
 
+@operation(intp, intp, result=types.void)
+def prefetch(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> None:
+    """Fetch the cache line of p[i], which will be read soon. Any address is allowed."""
+    pointer = pointer_to(builder, p, i, ir.IntType(8))
+    hints = [ir.Constant(INT32, k) for k in (0, 3, 1)]
+    call(builder, "llvm.prefetch.p0", pointer, *hints, result=ir.VoidType())
+
+
 @operation(intp, intp, result=float32)
 def load_scalar(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> ir.Value:
     """The float p[i]."""
