@@ -109,8 +109,9 @@ def check(model, inputs, outputs, folder, rtol=1e-3, atol=1e-5):
     path = Path(folder) / "model.onnx"
     onnx.save(with_constants(model, inputs), path)
     graph = from_onnx(path, keep_softmax=True, output=model.graph.output[0].name)
-    x = np.asarray(inputs[0], np.float32)
-    y = run(graph, x)
+    x = np.asarray(inputs[0])
+    dtype = np.float64 if x.dtype == np.float64 else np.float32
+    y = run(graph.astype(dtype), x.astype(dtype))
     expected = np.asarray(outputs[0])
     np.testing.assert_allclose(y.reshape(expected.shape), expected, rtol=rtol, atol=atol)
     assert INPUT in {source for sources in graph.inputs.values() for source in sources}
