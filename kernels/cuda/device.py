@@ -42,6 +42,7 @@ def launch(
     *arguments: Any,
     shared: int = 0,
     together: bool = False,
+    architecture: str | None = None,
     **defines: Any,
 ) -> None:
     """Start the kernel `name` of `file`, compiled with -Dkey=value for each of `defines`.
@@ -53,9 +54,11 @@ def launch(
             and structures, passed by value; None, a null pointer.
         shared: bytes of memory that a block's threads share.
         together: all blocks run at the same time.
+        architecture: such as sm_90a, for instructions that other GPUs do not have.
     """
     run = runtime()
     options = tuple(f"-D{key}={value}" for key, value in defines.items())
+    options += (f"-arch={architecture}",) if architecture else ()
     values = tuple(_argument(run, a) for a in arguments)
     run.launch(file, name, options, _three(grid), _three(block), values, shared, together)
 

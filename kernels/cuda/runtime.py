@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..types import Array, Shape
+from .tensor_map import tensor_map
 
 SOURCES = Path(__file__).parent
 Three = tuple[int, int, int]
@@ -168,6 +169,10 @@ class CuPy:
     def address(self, array: Array) -> int:
         """The address of the first element."""
         return array.data.ptr  # type: ignore[attr-defined]  # of CuPy's arrays
+
+    def tensor_map(self, array: Array, box: Shape) -> np.ndarray:
+        """The structure with which TMA copies boxes of an array (N, H, W, C) of bfloat16."""
+        return tensor_map(self.address(array), array.shape, box)
 
     def capture(self, work: Callable[[], Any]) -> "Graph":
         """The launches of `work()` as a CUDA graph; nothing runs yet.

@@ -99,6 +99,54 @@ def test_rungs_of_batch_norm(rung, emulate):
         assert relative(call(), exact) < rung.error
 
 
+WGMMA = next(rung for rung in CONV if rung.name == "wgmma and TMA")
+MISTAKES = {  # a statement that is left out, or what takes the place of an expression
+    "wait_for(full + stage, step / STAGES % 2);": None,
+    "if (turn) wait_for(empty + stage, (turn - 1) % 2);": None,
+    "products_begin();": None,
+    "products_close();": None,
+    "products_arrive<0>();": None,
+    "barriers_ready();\n    }": None,
+    "2 * TILE * int(sizeof(bf16))": "TILE * int(sizeof(bf16))",
+    "barrier_init(empty + stage, 8)": "barrier_init(empty + stage, 4)",
+}
+PLANTED = """static bool planted(int mistake) {
+    const char* chosen = getenv("PLANTED");
+    return chosen && atoi(chosen) == mistake;
+}
+"""
+
+
+def planted():
+    """Changes that plant all mistakes; the environment variable PLANTED chooses one."""
+    yield "#define STAGES 4", PLANTED + "#define STAGES 4"
+    for i, (old, new) in enumerate(MISTAKES.items()):
+        if new is None:
+            yield old, f"if (!planted({i})) {{ {old.removesuffix('}')} }}" + "}" * old.endswith("}")
+        else:
+            yield old, f"planted({i}) ? {new} : {old}"
+
+
+def test_mistakes_in_asynchronous_copies_and_products_are_noticed(emulate, monkeypatch):
+    """A wrong result, a barrier that never ends its phase, or a rule of an instruction."""
+    arrays, exact = convolution((2, 5, 3, 64), 3, 64)
+
+    def is_right(seed):
+        emulate(seed=seed, changes=planted())
+        with np.errstate(all="ignore"):
+            try:
+                y = WGMMA.prepare(*map(to_device, arrays))["forward"]()
+            except RuntimeError:
+                return False
+            y = np.asarray(y, np.float64)
+            return np.isfinite(y).all() and relative(y, exact["forward"]) < WGMMA.error
+
+    assert all(is_right(seed) for seed in (0, 1, 2))
+    for i, mistake in enumerate(MISTAKES):
+        monkeypatch.setenv("PLANTED", str(i))
+        assert not all(is_right(seed) for seed in (0, 1, 2)), mistake
+
+
 def test_names_and_ideas():
     names = [rung.name for rung in CONV]
     assert names[:3] == ["naive", "coalesced", "shared tile"]

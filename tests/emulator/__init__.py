@@ -1,6 +1,6 @@
 """A stand-in for CuPy in `kernels/cuda`: the same .cu sources, on the CPU and on NumPy arrays.
 
-g++ compiles them after emulator.h and instructions.h.
+g++ compiles them after emulator.h and instructions.h, and after hopper.h if they need hopper.cuh.
 """
 
 import ctypes
@@ -22,6 +22,7 @@ from minicnn.kernels import dispatch
 from minicnn.kernels.cuda import device, runtime
 
 HEADERS = [Path(__file__).with_name(name) for name in ("emulator.h", "instructions.h")]
+HOPPER = Path(__file__).with_name("hopper.h")
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 SIGNATURE = re.compile(
     r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)', re.DOTALL
@@ -107,6 +108,12 @@ class Emulator:
             raise RuntimeError("the current stream is capturing, so D2H transfers are disallowed")
         return np.array(array, subok=False)
 
+    def tensor_map(self, array, box):
+        """The structure TensorMap of hopper.h."""
+        found = np.zeros((), [("base", np.uint64), ("axes", np.int32, 8), ("rest", np.uint8, 88)])
+        found["base"], found["axes"] = array.ctypes.data, (*array.shape[::-1], *box[::-1])
+        return found.reshape(1)
+
     def overwrite(self, array, value):
         array[...] = value
 
@@ -171,7 +178,8 @@ class Emulator:
             pointers, ctypes.byref(sides), ctypes.byref(sides, 12), shared, self.seed, together
         )
         if failed:
-            raise RuntimeError(f"{name}: threads wait at different barriers")
+            reasons = {1: "threads wait at different barriers", 2: "stderr names a broken rule"}
+            raise RuntimeError(f"{name}: {reasons[failed]}")
 
     def _library(self, file, options):
         if (file, options) not in self._libraries:
@@ -203,7 +211,8 @@ def build(file, options=(), changes=(), sanitize=False) -> Path:
     text = runtime.source(file)
     for old, new in changes:
         text = text.replace(old, new)
-    wrappers = [*(header.read_text() for header in HEADERS), text]
+    headers = [*HEADERS, HOPPER] if "hopper.cuh" in text else HEADERS
+    wrappers = [*(header.read_text() for header in headers), text]
     for name, parameters in SIGNATURE.findall(text):
         types = [
             re.match(r"(.*[\s*])\w+$", re.sub(r"__restrict__\s*", "", p.strip()), re.DOTALL)[1]
@@ -230,7 +239,7 @@ def build(file, options=(), changes=(), sanitize=False) -> Path:
         "-w",
         "-ffp-contract=off",
         "-Wl,-Bsymbolic",
-        *options,
+        *(option for option in options if not option.startswith("-arch")),
     ]
     flags += ["-fsanitize=address", "-g"] if sanitize else []
     digest = hashlib.sha256("\0".join([program, *flags]).encode()).hexdigest()[:24]

@@ -17,6 +17,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
@@ -51,7 +53,7 @@ static inline float2 make_float2(float x, float y) { return {x, y}; }
 
 namespace emulator {
 
-enum State { RUNNING, AT_BLOCK_BARRIER, AT_WARP_BARRIER, AT_GRID_BARRIER, DONE };
+enum State { RUNNING, AT_BLOCK_BARRIER, AT_WARP_BARRIER, AT_GRID_BARRIER, DONE, POLLING };
 
 constexpr size_t STACK = 64 << 10;
 
@@ -72,6 +74,7 @@ struct Thread {
     Block* block;
     int group;  // of cp.async
     std::vector<Copy> copies;
+    std::shared_ptr<void> products;  // of wgmma: see hopper.h
 };
 
 struct Block {
@@ -79,6 +82,7 @@ struct Block {
     std::vector<Thread> threads;
     std::vector<unsigned char> shared;
     uint64_t exchange[64][32][8];  // what the lanes of a warp exchange
+    std::vector<std::function<void()>> later;  // asynchronous copies under way
 };
 
 static Thread* thread;
@@ -86,6 +90,7 @@ static void* scheduler;
 static void (*entry)(void**);
 static void** arguments;
 static dim3 block_size, grid_size;
+static bool broken;  // a rule of an instruction; stderr says which
 
 // Save this fiber's registers on its stack and load those of another (System V, x86-64 or Arm64).
 extern "C" void emulator_switch(void** save, void* load);
@@ -131,11 +136,10 @@ constexpr int SAVED = 20, RETURN = 11;
 // A pseudo-random order (xorshift, Marsaglia 2003); seed 0 keeps the order of the threads' indices.
 struct Order {
     unsigned state;
+    unsigned next() { return state ^= state << 13, state ^= state >> 17, state ^= state << 5; }
     void shuffle(std::vector<int>& turn) {
-        for (size_t i = turn.size(); state && i > 1; i--) {
-            state ^= state << 13, state ^= state >> 17, state ^= state << 5;
-            std::swap(turn[i - 1], turn[state % i]);
-        }
+        for (size_t i = turn.size(); state && i > 1; i--)
+            std::swap(turn[i - 1], turn[next() % i]);
     }
 };
 
@@ -162,6 +166,7 @@ inline void start(Thread& t) {
     t.state = RUNNING;
     t.group = 0;
     t.copies.clear();
+    t.products.reset();
 }
 
 inline void resume(Thread& t) {
@@ -176,9 +181,20 @@ inline bool advance(Block& block, Order& order, int& failed) {
     for (size_t i = 0; i < turn.size(); i++) turn[i] = int(i);
     for (;;) {
         order.shuffle(turn);
-        for (int i : turn)
-            if (threads[i].state == RUNNING) resume(threads[i]);
-        bool released = false;
+        bool released = false, moved = false;
+        for (int i : turn) {
+            bool asks = threads[i].state == POLLING;
+            if (asks) threads[i].state = RUNNING;
+            if (threads[i].state != RUNNING) continue;
+            resume(threads[i]);
+            moved |= !asks || threads[i].state != POLLING;
+        }
+        for (size_t i = 0; i < block.later.size(); i++)
+            if (order.state == 0 || order.next() % 2) {
+                block.later[i](), block.later.erase(block.later.begin() + long(i));
+                moved = true;
+                break;
+            }
         for (size_t first = 0; first < threads.size(); first += 32) {
             size_t last = first + 32 < threads.size() ? first + 32 : threads.size(), waiting = 0,
                    gone = 0;
@@ -192,8 +208,9 @@ inline bool advance(Block& block, Order& order, int& failed) {
             released = true;
         }
         if (released) continue;
-        size_t count[5] = {};
+        size_t count[6] = {};
         for (auto& t : threads) count[t.state]++;
+        if (count[POLLING] && (moved || !block.later.empty())) continue;
         if (count[DONE] + count[AT_GRID_BARRIER] == threads.size()) return true;
         if (count[AT_BLOCK_BARRIER] + count[DONE] != threads.size()) {
             fprintf(stderr, "emulator: threads of block (%u, %u, %u) wait at different barriers\n",
@@ -208,6 +225,7 @@ inline bool advance(Block& block, Order& order, int& failed) {
 
 inline void prepare(Block& block, dim3 index, size_t shared) {
     block.index = index;
+    block.later.clear();
     block.shared.assign(shared, 0xff);  // a NaN, as float and as bf16
     block.threads.resize(size_t(block_size.x) * block_size.y * block_size.z);
     for (size_t i = 0; i < block.threads.size(); i++) {
@@ -220,13 +238,14 @@ inline void prepare(Block& block, dim3 index, size_t shared) {
     }
 }
 
-// Launch a kernel; `together` keeps all blocks alive, as a grid barrier needs. Returns 0, or 1 if
-// threads wait forever.
+// Launch a kernel; `together` keeps all blocks alive, as a grid barrier needs. Returns 0, 1 if
+// threads wait forever, or 2 if they break a rule of an instruction.
 inline int run(void (*kernel)(void**), void** values, dim3 grid, dim3 block, size_t shared,
                unsigned seed, bool together) {
     entry = kernel, arguments = values, block_size = block, grid_size = grid;
     Order order{seed * 2654435769u};
     int failed = 0;
+    broken = false;
     static std::vector<Block> kept(1);  // stacks are reused by the next launch
     size_t count = size_t(grid.x) * grid.y * grid.z;
     auto index = [&](size_t i) {
@@ -239,7 +258,7 @@ inline int run(void (*kernel)(void**), void** values, dim3 grid, dim3 block, siz
             advance(kept[0], order, failed);
             for (auto& t : kept[0].threads) failed |= t.state != DONE;
         }
-        return failed;
+        return broken ? 2 : failed;
     }
     std::vector<Block> all(count);
     for (size_t i = 0; i < count; i++) prepare(all[i], index(i), shared);

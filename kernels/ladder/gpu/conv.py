@@ -47,8 +47,11 @@ class Kernel(NamedTuple):
     threads: int = THREADS
     multiple: int = 1
     passes: tuple[str, ...] = PASSES
+    capability: int = 80
 
 
+BOX = (2, 8, 8, 64)  # images, lines, columns and channels of a copy of conv11_wgmma.cu
+WGMMA_SHARED = (4 * 32 << 10) + 1024 + 64  # stages, the alignment of the first, barriers
 KERNELS = (
     Kernel("conv01_naive.cu", 0, 0, (33, 2), SECTORS),
     Kernel("conv02_coalesced.cu", 0, 0, (2, 2), WAVEFRONTS),
@@ -63,6 +66,11 @@ KERNELS = (
         *("conv10_split.cu", 128, 96 << 10, (0.023, 0.023), TENSOR, "bf16", 2e-2, 128, 64),
         passes=("grad_weight",),
     ),
+    Kernel(
+        *("conv11_wgmma.cu", 128, WGMMA_SHARED, (0.02, 0.0), TENSOR, "bf16", 2e-2, 384, 64),
+        passes=("forward", "grad_input"),
+        capability=90,
+    ),
 )
 
 
@@ -74,6 +82,7 @@ def rungs() -> list[Rung]:
             lambda *arrays, kernel=kernel: _prepared(kernel, *arrays),
             kernel.error,
             kernel.counter,
+            kernel.capability,
             multiple=kernel.multiple,
             least=lambda *arguments, kernel=kernel: _least(kernel, *arguments),
         )
@@ -107,9 +116,10 @@ def _prepared(kernel: Kernel, x: Array, w: Array, b: Array, dy: Array) -> Passes
         counted(int(np.prod(shape)))
     back = turned(w)
     x, w, back, dy = _half(kernel, x, w, back, dy)
+    convolve = _convolve_boxes if kernel.capability == 90 else _convolve
     found = {
-        "forward": _convolve(kernel, x, w, b),
-        "grad_input": _convolve(kernel, dy, back, None),
+        "forward": convolve(kernel, x, w, b),
+        "grad_input": convolve(kernel, dy, back, None),
         "grad_weight": _grad_weight(kernel, x, dy, problem(x_shape, filters, size)),
     }
     return {name: found[name] for name in kernel.passes}
@@ -133,6 +143,26 @@ def _convolve(kernel: Kernel, x: Array, w: Array, b: Array | None) -> Callable[[
 
     def call() -> Array:
         _start(kernel, "convolve", grid, x, w, b, y, shape)
+        return y
+
+    return call
+
+
+def _convolve_boxes(kernel: Kernel, x: Array, w: Array, b: Array | None) -> Callable[[], Array]:
+    """As `_convolve`, with TMA; the filters (K, taps C) lie as the patches do."""
+    n, height, width = x.shape[:3]
+    filters, tensor_map = w.shape[3], runtime().tensor_map
+    y, shape = empty(x, (n, height, width, filters)), problem(x.shape, filters, len(w))
+    rows = contiguous(w.reshape(-1, filters).T)
+    images = tensor_map(x, BOX)
+    weights = tensor_map(rows.reshape(1, 1, *rows.shape), (1, 1, kernel.tile, BOX[3]))
+    tiles = blocks(n, BOX[0]) * blocks(height, BOX[1]) * blocks(width, BOX[2])
+    grid, file = (tiles, blocks(filters, kernel.tile)), SOURCES / kernel.file
+
+    def call(kept: tuple[Array, Array] = (x, rows)) -> Array:  # to which the maps point
+        arguments = images, weights, b, y, shape
+        threads, shared = kernel.threads, kernel.shared
+        launch(file, "convolve", grid, threads, *arguments, shared=shared, architecture="sm_90a")
         return y
 
     return call

@@ -1,0 +1,150 @@
+// The functions of the ladder's hopper.cuh on the fibers of emulator.h.
+//
+// TMA delivers a box some turns after it was started, and its target is NaN until then. Products
+// read shared memory when they are started and again when they are waited for: if it has changed
+// in between, that is an error, as is a product without wgmma.fence. Sums are NaN until then. A
+// thread that waits for a barrier asks again each turn; if nobody can go on, that is an error.
+#define __grid_constant__
+
+struct Barrier {
+    uint8_t arrivals, missing, phase, state;
+    int32_t bytes;
+};
+struct alignas(64) TensorMap {
+    const unsigned char* base;
+    int sizes[4], box[4];  // the last axis first
+    unsigned char rest[88];
+};
+
+constexpr uint8_t INITIALIZED = 0x5a, READY = 0x5b;
+static std::vector<Barrier*> emulated_fresh;  // barriers that TMA does not see yet
+
+static inline void emulated_failure(const char* what) {
+    fprintf(stderr, "emulator: %s\n", what);
+    emulator::broken = true;
+}
+static inline void barrier_init(Barrier* b, int arrivals) {
+    *b = {uint8_t(arrivals), uint8_t(arrivals), 0, INITIALIZED, 0};
+    emulated_fresh.push_back(b);
+}
+static inline void barriers_ready() {
+    auto& shared = emulator::thread->block->shared;
+    for (Barrier* b : emulated_fresh) {
+        auto at = reinterpret_cast<unsigned char*>(b);  // of this block, not of one that has failed
+        if (at >= shared.data() && at < shared.data() + shared.size()) b->state = READY;
+    }
+    emulated_fresh.clear();
+}
+static inline void emulated_change(Barrier* b, int arrived, int bytes) {
+    if (b->state != READY) emulated_failure("a barrier is used before it is ready");
+    b->missing -= arrived, b->bytes += bytes;
+    if (b->missing == 0 && b->bytes == 0) b->phase ^= 1, b->missing = b->arrivals;
+}
+static inline void arrive(Barrier* b) { emulated_change(b, 1, 0); }
+static inline void expect_bytes(Barrier* b, int bytes) { emulated_change(b, 1, bytes); }
+static inline void wait_for(Barrier* b, int parity) {
+    emulated_change(b, 0, 0);
+    while (b->phase == parity) emulator::wait(emulator::POLLING);
+}
+
+// Chunk j of 16 bytes in row i of 128 is at j ^ i % 8.
+static inline uintptr_t emulated_swizzle(uintptr_t at) { return at ^ (at >> 7 & 7) << 4; }
+
+static inline void load_box(void* to, const TensorMap* map, Barrier* b, int c, int v, int h,
+                            int n) {
+    if (reinterpret_cast<uintptr_t>(to) % 1024) emulated_failure("a box is not aligned to 1,024");
+    const int* box = map->box;
+    int count = box[0] * box[1] * box[2] * box[3];
+    memset(to, 0xff, size_t(count) * 2);
+    int start[4] = {c, v, h, n};
+    std::vector<int> first(start, start + 4);
+    TensorMap copy = *map;
+    emulator::thread->block->later.push_back([=] {
+        for (int i = 0; i < count; i++) {
+            int rest = i, place = 0, step = 1;
+            bool inside = true;
+            for (int axis = 0; axis < 4; axis++) {
+                int at = first[axis] + rest % copy.box[axis];
+                rest /= copy.box[axis];
+                inside &= at >= 0 && at < copy.sizes[axis];
+                place += at * step, step *= copy.sizes[axis];
+            }
+            auto target = emulated_swizzle(reinterpret_cast<uintptr_t>(to) + size_t(i) * 2);
+            *reinterpret_cast<uint16_t*>(target) =
+                inside ? reinterpret_cast<const uint16_t*>(copy.base)[place] : uint16_t(0);
+        }
+        emulated_change(b, 0, -count * 2);
+    });
+}
+
+// ---- wgmma --------------------------------------------------------------------------------------
+
+struct EmulatedProduct {
+    unsigned long long a, b;
+    int group;
+    float sums[64];
+};
+struct EmulatedProducts {  // of a thread
+    std::vector<EmulatedProduct> started;
+    float *target = nullptr, sums[64];
+    int group = 0;
+    bool begun = false;
+};
+static inline EmulatedProducts& emulated_products() {
+    auto& own = emulator::thread->products;
+    if (!own) own = std::make_shared<EmulatedProducts>();
+    return *static_cast<EmulatedProducts*>(own.get());
+}
+static inline unsigned long long operand(const void* p) {
+    return reinterpret_cast<unsigned long long>(p);
+}
+static inline void products_begin() { emulated_products().begun = true; }
+static inline void products_close() { emulated_products().group++; }
+
+// This thread's part of a b^T, as the registers of wgmma are distributed.
+static inline void emulated_multiply(EmulatedProduct& p) {
+    int t = emulator::thread->linear % 128, warp = t / 32, g = t % 32 / 4, pair = t % 4;
+    auto number = [](unsigned long long from, int row, int k) {
+        uintptr_t at = emulated_swizzle(uintptr_t(from) + size_t(row) * 128 + size_t(k) * 2);
+        return __uint_as_float(unsigned(*reinterpret_cast<const uint16_t*>(at)) << 16);
+    };
+    float a[2][16];
+    for (int k = 0; k < 16; k++)
+        for (int i = 0; i < 2; i++) a[i][k] = number(p.a, warp * 16 + i * 8 + g, k);
+    for (int j = 0; j < 32; j++) {
+        int column = j / 2 * 8 + 2 * pair + j % 2;
+        double sum[2] = {};
+        for (int k = 0; k < 16; k++) {
+            float v = number(p.b, column, k);
+            for (int i = 0; i < 2; i++) sum[i] += double(a[i][k]) * v;
+        }
+        for (int i = 0; i < 2; i++) p.sums[j / 2 * 4 + i * 2 + j % 2] = float(sum[i]);
+    }
+}
+static inline void multiply(float (&d)[64], unsigned long long a, unsigned long long b) {
+    auto& own = emulated_products();
+    if (!own.begun) emulated_failure("a product without wgmma.fence");
+    if (!own.target) {
+        own.target = d;
+        memcpy(own.sums, d, sizeof(d)), memset(d, 0xff, sizeof(d));
+    }
+    own.started.push_back({a, b, own.group, {}});
+    emulated_multiply(own.started.back());
+}
+template <int N>
+static inline void products_arrive() {
+    auto& own = emulated_products();
+    size_t done = 0;
+    for (; done < own.started.size() && own.started[done].group < own.group - N; done++) {
+        EmulatedProduct& p = own.started[done];
+        EmulatedProduct again = p;
+        emulated_multiply(again);
+        if (memcmp(p.sums, again.sums, sizeof(p.sums)))
+            emulated_failure("a product's operand changed before the product was waited for");
+        for (int i = 0; i < 64; i++) own.sums[i] += p.sums[i];
+    }
+    own.started.erase(own.started.begin(), own.started.begin() + long(done));
+    own.begun = false;
+    if (own.started.empty() && own.target)
+        memcpy(own.target, own.sums, sizeof(own.sums)), own.target = nullptr;
+}
