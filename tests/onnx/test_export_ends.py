@@ -49,6 +49,27 @@ def test_preprocessing_within_the_graph(name, kind, tmp_path):
         assert distance(found, ours(model, preprocess(pixels))) < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("framed", "float32"),
+        ("color", "float32"),
+        ("framed", None),
+        ("cropped", None),
+        ("mean_image", None),
+    ],
+)
+def test_an_imported_network_is_given_the_same_pixels(name, kind, tmp_path):
+    """Pixels are normalized once: in the imported graph, or before it."""
+    preprocess = PREPROCESSES[name]
+    model = network(preprocess.channels).eval()
+    model.preprocess = preprocess
+    pixels = np.random.default_rng(1).integers(0, 256, (2, *preprocess.decode.shape), np.uint8)
+    to_onnx(model, tmp_path / "a.onnx", with_preprocessing=kind)
+    again = models.from_onnx(tmp_path / "a.onnx")
+    assert distance(again(again.preprocess(pixels)), model(preprocess(pixels))) < 1e-5
+
+
 def test_the_recipes_preprocessing_fits_another_input(tmp_path):
     model = models.create("nin_cifar10", seed=0)
     path = tmp_path / "a.onnx"
