@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from ..errors import CheckpointError
 from ..kernels.types import Shape
 from ..layers import Network
-from .describer import Array, Describer
+from .describer import INPUT, Array, Describer
 from .graph_writers import ALL_WRITERS
 from .net import Net
-
-INPUT = "data"  # Caffe's usual name of the input
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from .message import Message
 from .net import CaffeLayer, Weights
 from .schema import MESSAGES
 
+INPUT, OUTPUT = "data", "prob"  # Caffe's usual names of the input and of the probabilities
+
 # What can read images as Caffe has them; a Flatten is followed by a Linear.
 READ_THE_INPUT = (Conv2d, Flatten, Linear, Sequential, Concat, MaxPool2d, AvgPool2d, Dropout)
 
@@ -59,6 +61,7 @@ class Describer:
         self.names, self.writers, self.with_heads = names, writers, with_heads
         self.layers: list[CaffeLayer] = []
         self.heads: dict[str, str] = {}
+        self.tops = {INPUT, OUTPUT}
 
     def add(
         self,
@@ -74,7 +77,12 @@ class Describer:
 
         parameters: the fields of its messages, such as `lrn_param={"local_size": 5}`.
         """
+        in_place = {top} & set(bottoms)
         tops = [top or name] if tops is None else tops
+        again = self.tops.intersection(tops) - in_place
+        if again:
+            raise ValueError(f"the name {min(again)!r} is used twice in Caffe's network")
+        self.tops.update(tops)
         message = Message("LayerParameter").add("name", name).add("type", type_)
         message.add("bottom", *bottoms).add("top", *tops)
         for field, values in parameters.items():

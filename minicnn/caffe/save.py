@@ -15,7 +15,8 @@ from ..files import replacing
 from ..layers import Network
 from ..training.metrics import preprocess_of
 from ..weights.checks import check_weights
-from .describe import INPUT, Described, describe
+from .describe import Described, describe
+from .describer import INPUT, OUTPUT
 from .message import Message, write_binary
 from .net import CaffeLayer, check_channels, default_channels
 from .schema import MESSAGES
@@ -99,8 +100,8 @@ def _input(
 
 
 def _write(found: Described, entry: Message, files: list[Path], model: Network) -> None:
-    softmax = Message("LayerParameter").add("name", "prob").add("type", "Softmax")
-    softmax.add("bottom", found.output).add("top", "prob")
+    softmax = Message("LayerParameter").add("name", OUTPUT).add("type", "Softmax")
+    softmax.add("bottom", found.output).add("top", OUTPUT)
     name = Message("NetParameter").add("name", str(model.name or "net"))
     layers = [entry, *(layer.message for layer in found.net.layers), softmax]
     text = "# Written by minicnn.\n" + write_text(name)

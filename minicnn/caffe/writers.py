@@ -18,6 +18,7 @@ from ..layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
@@ -209,10 +210,12 @@ def pool(d: Describer, layer: MaxPool2d | AvgPool2d, name: str, x: Array) -> Arr
     return y
 
 
-def global_pool(d: Describer, layer: GlobalAvgPool2d, name: str, x: Array) -> Array:
+def global_pool(
+    d: Describer, layer: GlobalAvgPool2d | GlobalMaxPool2d, name: str, x: Array
+) -> Array:
     """Pooling over the whole maps."""
-    own = d.names(name)
-    d.add("Pooling", own, [x.top], pooling_param={"pool": "AVE", "global_pooling": True})
+    own, method = d.names(name), "AVE" if isinstance(layer, GlobalAvgPool2d) else "MAX"
+    d.add("Pooling", own, [x.top], pooling_param={"pool": method, "global_pooling": True})
     return output_of(layer, x, own)
 
 
@@ -293,6 +296,7 @@ WRITERS: dict[type, Write] = {
     Dropout: dropout,
     Flatten: flatten,
     GlobalAvgPool2d: global_pool,
+    GlobalMaxPool2d: global_pool,
     Linear: linear,
     LocalResponseNorm: lrn,
     MaxPool2d: pool,

@@ -105,6 +105,9 @@ def test_faults_are_named(tmp_path):
     network.ip2.weight.value[0, 0] = np.nan
     with pytest.raises(CheckpointError, match="not written: ip2.weight holds NaN"):
         to_caffe(network, path)
+    shadowed = Network(data=Conv2d(1, 1, 3), input_shape=(8, 8, 1))
+    with pytest.raises(CheckpointError, match=r"the name 'data' is used twice"):
+        to_caffe(shadowed, path)
     asymmetric = Network(a=Conv2d(1, 1, 3, padding=((0, 1), (0, 1))), input_shape=(8, 8, 1))
     with pytest.raises(CheckpointError, match=r"a \(Conv2d\): Caffe pads opposite sides alike"):
         to_caffe(asymmetric, path)
