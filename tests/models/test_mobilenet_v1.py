@@ -75,4 +75,4 @@ def test_depthwise_filters_do_not_decay():
 
 
 def test_loss_falls(photographs):
-    assert_loss_falls("mobilenet_v1", photographs, lr=0.02, steps=60, alpha=0.25, input_size=64)
+    assert_loss_falls("mobilenet_v1", photographs, lr=0.05, steps=60, alpha=0.25, input_size=32)

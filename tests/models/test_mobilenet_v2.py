@@ -7,7 +7,6 @@ from minicnn.layers import Conv2d, Residual
 from minicnn.layers.init import skip_init
 from minicnn.models.mobilenet_v2 import width
 
-from .starts import assert_loss_falls
 from .tables import table
 
 
@@ -66,7 +65,3 @@ def test_shortcuts_and_linear_ends():
             assert isinstance(depthwise, Conv2d)
             assert depthwise.groups == depthwise.in_channels
             assert body.depthwise.bn.activation == "relu6"
-
-
-def test_loss_falls(photographs):
-    assert_loss_falls("mobilenet_v2", photographs, lr=0.02, steps=60, alpha=0.25, input_size=64)

@@ -223,7 +223,7 @@ def ours_order(network):
 SLOW = {
     *("resnet152", "resnet152_v1", "preresnet152", "preresnet200"),
     *("resnet1202_cifar", "preresnet1001_cifar"),
-    *("densenet169", "densenet201", "densenet161"),
+    *("densenet121", "densenet169", "densenet201", "densenet161"),
 }
 
 
