@@ -24,7 +24,12 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM)
 
 
 def end_all(launch: Launch, sentence: str, code: int = 2) -> NoReturn:
-    """Print a sentence with the rank of this process, and end all processes."""
+    """Print a sentence with the rank of this process, and end all processes.
+
+    Before MPI runs, all processes of a machine fail alike, such as without a package: one prints.
+    """
+    if _running_mpi() is None and launch.local_rank:
+        os._exit(code)
     if launch.rank:
         time.sleep(GRACE)
     print(f"minicnn: rank {launch.rank} of {launch.size}: {sentence}", file=sys.__stderr__)
@@ -48,10 +53,16 @@ def _end(code: int) -> NoReturn:
     """End all processes if MPI runs, and this one."""
     if sys.__stderr__:
         sys.__stderr__.flush()
-    mpi: Any = sys.modules.get("mpi4py.MPI")
-    if mpi and mpi.Is_initialized() and not mpi.Is_finalized():
+    mpi = _running_mpi()
+    if mpi is not None:
         mpi.COMM_WORLD.Abort(code)
     os._exit(code)
+
+
+def _running_mpi() -> Any:
+    """mpi4py's MPI if it runs, else None."""
+    mpi: Any = sys.modules.get("mpi4py.MPI")
+    return mpi if mpi and mpi.Is_initialized() and not mpi.Is_finalized() else None
 
 
 def report_kills(launch: Launch) -> None:

@@ -108,6 +108,23 @@ training.fit(Sequential(Flatten(), Linear(16, 2)), data, callbacks=callbacks, **
 """
 
 
+def test_one_process_of_a_machine_says_what_is_missing(monkeypatch, capsys):
+    """Before MPI runs; the others end in silence, with the same code."""
+
+    def end(code):
+        raise SystemExit(code)
+
+    monkeypatch.setattr(os, "_exit", end)
+    monkeypatch.setattr(faults, "GRACE", 0.0)
+    monkeypatch.setattr(faults, "_running_mpi", lambda: None)
+    monkeypatch.setattr(sys, "__stderr__", sys.stderr)
+    for rank, local_rank in ((0, 0), (1, 1), (2, 0), (3, 1)):
+        with pytest.raises(SystemExit, match="2"):
+            faults.end_all(Launch(rank, 4, 2, local_rank), "there is no CuPy")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"minicnn: rank {rank} of 4: there is no CuPy" for rank in (0, 2)]
+
+
 def test_one_interruption_is_sent_on_once(monkeypatch):
     """The terminal and the launcher send one each; a second SIGINT would end without saving."""
     sent, now = [], [0.0]
