@@ -176,24 +176,23 @@ class Importer:
         ours = standard(value.axes) if ours is None else ours
         if flat(ours)[:1] != self.batch or flat(value.ours)[:1] != self.batch:
             node.fail("it moves the axis of the batch; expected it to be the first")
-        atoms = flat(value.ours)
-        name = value.node
-        if atoms != flat(ours):
-            wanted = flat(ours)
+        atoms, wanted = flat(value.ours), flat(ours)
+        name, now = value.node, tuple(map(length, value.ours))
+        if atoms != wanted:
             if list(map(len, value.ours)) != [1] * len(atoms):
-                name = self._move(node, name, Reshape(*(atom.size for atom in atoms[1:])))
-            name = self._move(node, name, Permute(*(atoms.index(atom) for atom in wanted)))
-        before = tuple(map(length, value.ours)) if name == value.node else None
+                one = Reshape(*(atom.size for atom in atoms[1:]))
+                name = self._move(node, value.node, name, one)
+            order = Permute(*(atoms.index(atom) for atom in wanted))
+            name = self._move(node, value.node, name, order)
+            now = tuple(atom.size for atom in wanted)
         after = tuple(map(length, ours))
-        if before is None:
-            before = tuple(atom.size for atom in flat(ours))
-        if before != after:
+        if now != after:
             layer = Flatten() if len(after) == 2 else Reshape(*after[1:])
-            name = self._move(node, name, layer)
+            name = self._move(node, value.node, name, layer)
         return Value(name, value.axes, ours)
 
-    def _move(self, node: Node, source: str, layer: Layer) -> str:
-        name = self._name(node, f"{type(layer).__name__.lower()}_{source}")
+    def _move(self, node: Node, title: str, source: str, layer: Layer) -> str:
+        name = self._name(node, f"{title}_{type(layer).__name__.lower()}")
         self.layers[name], self.inputs[name] = layer, (source,)
         return name
 

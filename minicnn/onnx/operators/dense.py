@@ -53,7 +53,7 @@ def _linear(importer: Importer, node: Node, w: np.ndarray, b: np.ndarray | None)
         order = [atoms.index(atom) for atom in ours]
         w = parts.transpose(*order, len(atoms)).reshape(features, outputs)
     if len(x.ours) != 2:
-        name = importer.add(node, Flatten(), x, name=f"flatten_{x.node}")
+        name = importer.add(node, Flatten(), x, name=f"{x.node}_flatten")
         x = Value(name, x.axes, (importer.batch, ours))
     layer = Linear(features, outputs, bias=b is not None)
     put(layer.weight, w, node)

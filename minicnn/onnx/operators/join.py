@@ -27,7 +27,7 @@ def join_values(importer: Importer, node: Node) -> None:
     values = [importer.arranged(node, v) for v in values]
     shape = np.broadcast_shapes(*(v.shape for v in values))
     if node.op == "Sub":
-        negative = importer.add(node, Scale(-1.0), values[1], name=f"minus_{values[1].node}")
+        negative = importer.add(node, Scale(-1.0), values[1], name=f"{values[1].node}_minus")
         values[1] = Value(negative, values[1].axes, values[1].ours)
     kinds: dict[str, type[Join]] = {"Mul": Multiply, "Max": Maximum}
     layer = kinds.get(node.op, Add)()

@@ -87,7 +87,7 @@ def hard_sigmoid(importer: Importer, node: Node) -> None:
     if math.isclose(alpha, 1 / 6, rel_tol=1e-5) and beta == 0.5:
         importer.give_same(node, HardSigmoid(), value)
         return
-    name = importer.add(node, Scale(alpha, beta), value, name=f"line_{value.node}")
+    name = importer.add(node, Scale(alpha, beta), value, name=f"{value.node}_line")
     importer.give_same(node, Clip(0.0, 1.0), Value(name, value.axes, value.ours))
 
 
