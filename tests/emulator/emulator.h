@@ -17,8 +17,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
-#include <memory>
 #include <type_traits>
 #include <vector>
 
@@ -74,7 +72,12 @@ struct Thread {
     Block* block;
     int group;  // of cp.async
     std::vector<Copy> copies;
-    std::shared_ptr<void> products;  // of wgmma: see hopper.h
+    bool multiplies;  // has started products of wgmma: see hopper.h
+};
+
+struct Later {  // a copy of TMA under way; `run` frees the data
+    void (*run)(void*);
+    void* data;
 };
 
 struct Block {
@@ -82,7 +85,7 @@ struct Block {
     std::vector<Thread> threads;
     std::vector<unsigned char> shared;
     uint64_t exchange[64][32][8];  // what the lanes of a warp exchange
-    std::vector<std::function<void()>> later;  // asynchronous copies under way
+    std::vector<Later> later;
 };
 
 static Thread* thread;
@@ -166,7 +169,7 @@ inline void start(Thread& t) {
     t.state = RUNNING;
     t.group = 0;
     t.copies.clear();
-    t.products.reset();
+    t.multiplies = false;
 }
 
 inline void resume(Thread& t) {
@@ -191,7 +194,8 @@ inline bool advance(Block& block, Order& order, int& failed) {
         }
         for (size_t i = 0; i < block.later.size(); i++)
             if (order.state == 0 || order.next() % 2) {
-                block.later[i](), block.later.erase(block.later.begin() + long(i));
+                block.later[i].run(block.later[i].data);
+                block.later.erase(block.later.begin() + long(i));
                 moved = true;
                 break;
             }

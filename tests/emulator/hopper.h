@@ -50,31 +50,41 @@ static inline void wait_for(Barrier* b, int parity) {
 // Chunk j of 16 bytes in row i of 128 is at j ^ i % 8.
 static inline uintptr_t emulated_swizzle(uintptr_t at) { return at ^ (at >> 7 & 7) << 4; }
 
-static inline void load_box(void* to, const TensorMap* map, Barrier* b, int c, int v, int h,
-                            int n) {
-    if (reinterpret_cast<uintptr_t>(to) % 1024) emulated_failure("a box is not aligned to 1,024");
-    const int* box = map->box;
-    int count = box[0] * box[1] * box[2] * box[3];
-    memset(to, 0xff, size_t(count) * 2);
-    int start[4] = {c, v, h, n};
-    std::vector<int> first(start, start + 4);
-    TensorMap copy = *map;
-    emulator::thread->block->later.push_back([=] {
-        for (int i = 0; i < count; i++) {
+struct EmulatedBox {
+    TensorMap map;
+    unsigned char* to;
+    Barrier* barrier;
+    int first[4];
+
+    int count() const { return map.box[0] * map.box[1] * map.box[2] * map.box[3]; }
+    void deliver() const {
+        for (int i = 0; i < count(); i++) {
             int rest = i, place = 0, step = 1;
             bool inside = true;
             for (int axis = 0; axis < 4; axis++) {
-                int at = first[axis] + rest % copy.box[axis];
-                rest /= copy.box[axis];
-                inside &= at >= 0 && at < copy.sizes[axis];
-                place += at * step, step *= copy.sizes[axis];
+                int at = first[axis] + rest % map.box[axis];
+                rest /= map.box[axis];
+                inside &= at >= 0 && at < map.sizes[axis];
+                place += at * step, step *= map.sizes[axis];
             }
-            auto target = emulated_swizzle(reinterpret_cast<uintptr_t>(to) + size_t(i) * 2);
+            uintptr_t target = emulated_swizzle(reinterpret_cast<uintptr_t>(to) + size_t(i) * 2);
             *reinterpret_cast<uint16_t*>(target) =
-                inside ? reinterpret_cast<const uint16_t*>(copy.base)[place] : uint16_t(0);
+                inside ? reinterpret_cast<const uint16_t*>(map.base)[place] : uint16_t(0);
         }
-        emulated_change(b, 0, -count * 2);
-    });
+        emulated_change(barrier, 0, -count() * 2);
+    }
+};
+
+static inline void load_box(void* to, const TensorMap* map, Barrier* b, int c, int v, int h,
+                            int n) {
+    if (reinterpret_cast<uintptr_t>(to) % 1024) emulated_failure("a box is not aligned to 1,024");
+    auto box = new EmulatedBox{*map, static_cast<unsigned char*>(to), b, {c, v, h, n}};
+    memset(to, 0xff, size_t(box->count()) * 2);
+    auto run = [](void* data) {
+        static_cast<EmulatedBox*>(data)->deliver();
+        delete static_cast<EmulatedBox*>(data);
+    };
+    emulator::thread->block->later.push_back({run, box});
 }
 
 // ---- wgmma --------------------------------------------------------------------------------------
@@ -91,9 +101,11 @@ struct EmulatedProducts {  // of a thread
     bool begun = false;
 };
 static inline EmulatedProducts& emulated_products() {
-    auto& own = emulator::thread->products;
-    if (!own) own = std::make_shared<EmulatedProducts>();
-    return *static_cast<EmulatedProducts*>(own.get());
+    static std::vector<EmulatedProducts> all(1024);
+    auto& own = all[size_t(emulator::thread->linear)];
+    if (!emulator::thread->multiplies) own = {};
+    emulator::thread->multiplies = true;
+    return own;
 }
 static inline unsigned long long operand(const void* p) {
     return reinterpret_cast<unsigned long long>(p);

@@ -3,9 +3,9 @@
 // In the rungs below, all threads compute addresses, and each number passes through registers. Here
 // one thread starts all copies: a box of 8x8 pixels of two images, with zeros outside of them. Two
 // warpgroups of 128 threads start products of 64x16 by 16x128 numbers, which the tensor cores read
-// from shared memory. Barriers in shared memory tell who may go on: `full` that the bytes of a stage
-// have arrived, `empty` that its products are done. C and K are
-// multiples of 64. A GPU of compute capability 9.0 (Hopper) is needed.
+// from shared memory. Barriers there tell who may go on: `full` that the bytes of a stage have
+// arrived, `empty` that its products are done. C and K are multiples of 64. It needs a GPU of
+// compute capability 9.0 (Hopper).
 #include "problem.cuh"
 #include "hopper.cuh"
 
