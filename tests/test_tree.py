@@ -11,6 +11,7 @@ from tools import guards
 
 ROOT = Path(__file__).parents[1]
 NOT_MIRRORED = {  # tests of more than one source file, with the reason
+    "tests/caffe/test_damage.py": "damaged files, through every part that reads them",
     "tests/cuda/test_compile.py": "every .cu file is compiled",
     "tests/cuda/test_emulated.py": "every operation of the backend runs on the emulated GPU",
     "tests/cuda/test_instructions.py": "the machine code of every kernel",
