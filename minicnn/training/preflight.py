@@ -11,7 +11,7 @@ from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..device import array_device, model_device, to_input
 from ..errors import DataError, ShapeError, TrainingError
-from ..layers import Layer, no_grad, observe
+from ..layers import Layer, Sequential, Sigmoid, Softmax, no_grad, observe
 from ..layers.norm import BatchNorm2d
 from ..layers.parameter import are_frozen
 from .averaging import Average
@@ -23,6 +23,7 @@ from .losses import (
     MAPLoss,
     SoftmaxCrossEntropy,
     probabilities_of,
+    softmax_cross_entropy,
 )
 from .optimizers import Optimizer
 from .targets import check_label_range
@@ -33,9 +34,12 @@ def check_data(
 ) -> None:
     """Raise ShapeError, DataError or TrainingError if a set does not fit the network.
 
+    Also ValueError if the network ends with what the loss applies itself.
+
     others: the test images and the like, by what they are called in messages. All labels are
     checked, and the first image of each set after its preprocessing.
     """
+    _check_ending(model, loss)
     x = _first_input(loader, "training")
     classes = _classes(model, x, loss)
     _check_labels(loader.dataset.labels, classes, loss, "the training labels")
@@ -58,6 +62,22 @@ def check_data(
         except (ShapeError, DataError) as error:
             raise type(error)(f"the {name} images: {error}") from None
         _check_labels(dataset.labels, classes, loss, f"the {name} labels")
+
+
+def _check_ending(model: Layer, loss: Loss) -> None:
+    """Raise ValueError if the last layer applies a function that the loss applies again."""
+    last = model
+    while isinstance(last, Sequential):
+        last = last[-1]
+    inner = loss.loss if isinstance(loss, AuxiliaryLoss) else loss
+    takes_logits = isinstance(inner, SoftmaxCrossEntropy) or inner is softmax_cross_entropy
+    if (isinstance(last, Softmax) and takes_logits) or (
+        isinstance(last, Sigmoid) and isinstance(inner, BinaryCrossEntropy)
+    ):
+        raise ValueError(
+            f"the network ends in {type(last).__name__}, and the loss applies that too: expected "
+            "logits; leave the layer out (evaluate and predict give probabilities all the same)"
+        )
 
 
 def check_optimizer(optimizer: Optimizer, model: Layer) -> Optimizer:

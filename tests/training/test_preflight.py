@@ -5,7 +5,18 @@ import pytest
 
 from minicnn import data, training
 from minicnn.errors import DataError, ShapeError, TrainingError
-from minicnn.layers import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Layer, Linear, Sequential
+from minicnn.layers import (
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool2d,
+    Layer,
+    Linear,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from minicnn.training import MAPLoss
 
 X = np.random.default_rng(0).random((65, 8, 8, 1)).astype(np.float32)
@@ -182,3 +193,17 @@ def test_classes_that_cannot_be_mixed():
     refused(DataError, message, linear(), few, augment=data.augment.Mixup(1.0))
     message = r"the labels of Mixup\(alpha=1.0\): .*expected integers"
     refused(ShapeError, message, linear(), augment=data.augment.Mixup(1.0), loss=MAPLoss())
+
+
+@pytest.mark.parametrize(
+    ("last", "loss"),
+    [(Softmax(), None), (Softmax(), training.softmax_cross_entropy), (Sigmoid(), "binary")],
+)
+def test_what_the_loss_applies_is_not_applied_twice(last, loss):
+    loss = training.BinaryCrossEntropy() if loss == "binary" else loss
+    net = Sequential(Flatten(), Sequential(Linear(16, 3), last))
+    images, labels = np.zeros((4, 4, 4, 1), np.float32), np.arange(4) % 3
+    with pytest.raises(ValueError, match=f"the network ends in {type(last).__name__}, and .*leave"):
+        training.fit(net, (images, labels), epochs=1, loss=loss, progress=False)
+    net = Sequential(Flatten(), Sequential(Linear(16, 3), Tanh()))
+    training.fit(net, (images, labels), epochs=1, progress=False)
