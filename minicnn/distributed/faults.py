@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from .launch import Launch
 
 GRACE = 1.0  # seconds in which rank 0 reports an error that all ranks have
+FORWARD = 0.2  # seconds for the launcher to pass on what was printed, which it drops after an abort
 TOGETHER = 0.5  # seconds within which two equal signals are one
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when its parent ends
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
@@ -42,8 +43,8 @@ def end_all_after_errors(launch: Launch) -> None:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if launch.rank:
             time.sleep(GRACE)
-        print(f"rank {launch.rank} of {launch.size}:", file=sys.__stderr__)
-        traceback.print_exception(kind, error, trace, file=sys.__stderr__)
+        text = "".join(traceback.format_exception(kind, error, trace))
+        print(f"rank {launch.rank} of {launch.size}:\n{text}", end="", file=sys.__stderr__)
         _end(1)
 
     sys.excepthook = hook
@@ -55,6 +56,7 @@ def _end(code: int) -> NoReturn:
         sys.__stderr__.flush()
     mpi = _running_mpi()
     if mpi is not None:
+        time.sleep(FORWARD)
         mpi.COMM_WORLD.Abort(code)
     os._exit(code)
 

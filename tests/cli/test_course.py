@@ -162,6 +162,6 @@ def test_documents_are_listed_and_printed(run):
     assert Path(run("docs", "derivations", "--path").strip()).samefile(
         ROOT / "docs" / "derivations" / "README.md"
     )
-    assert "docs nothing: expected one of ablations, augmentation, check" in run(
+    assert "docs nothing: expected one of ablations, augmentation, caffe, check" in run(
         "docs", "nothing", code=2
     )

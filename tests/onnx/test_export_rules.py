@@ -344,7 +344,6 @@ NOT_IMPORTED = {
     **dict.fromkeys(("nearest_rounded", "nearest_to_size", "bilinear_to_size"), "MatMul"),
     **dict.fromkeys(("adaptive_odd", "adaptive_up"), "MatMul"),
     "adaptive_max_odd": "Slice",
-    **dict.fromkeys(("activation_gelu", "batch_norm_no_scale"), "Erf"),
     **dict.fromkeys(("lrn_even", "lrn_even_groups", "lrn_within", "lrn_within_even"), "Pow"),
     "rbf": "Sub",
     **dict.fromkeys(("reshape_to_images", "joined_sequences"), "Reshape"),

@@ -4,11 +4,11 @@ import numpy as np
 
 from ...device import to_host
 from ...kernels.reference.dropout import dropout, dropout_grad
-from ...layers import Dropout, Flatten, Identity, PadShortcut, Scale
+from ...layers import Affine, Dropout, Flatten, Identity, PadShortcut, Scale
 from ..trace import Record
 from .explanation import Factor, Index, Parts
 from .table import explains
-from .terms import box, element, elements, number, term_of
+from .terms import box, element, elements, number, places_of_channel, products, term_of
 
 
 @explains(Dropout, what="y")
@@ -70,6 +70,54 @@ def gradient_of_scaled(record: Record, index: Index) -> Parts:
         Scale.backward,
         reads=box(record, "dy", elements("dy", record.dy, *index)),
     )
+
+
+@explains(Affine, what="y")
+def with_factor_and_bias(record: Record, index: Index) -> Parts:
+    """x times the factor of its channel, and its bias."""
+    factors, terms = _factor(record, index), []
+    if record.layer.bias:
+        terms = [term_of(element("b", record.parameters["b"], index[-1:]))]
+    return Parts(
+        "y = " + " + ".join(["w[c] · x" if factors else "x", *(["b[c]"] if terms else [])]),
+        [term_of(*factors, element("x", record.x, index)), *terms],
+        Affine.forward,
+        reads=box(record, "x", elements("x", record.x, *index)),
+    )
+
+
+@explains(Affine, what="dx")
+def gradient_by_factor(record: Record, index: Index) -> Parts:
+    """dy times the factor of its channel."""
+    factors = _factor(record, index)
+    return Parts(
+        "dx = w[c] · dy" if factors else "dx = dy",
+        [term_of(*factors, element("dy", record.dy, index))],
+        Affine.backward,
+        reads=box(record, "dy", elements("dy", record.dy, *index)),
+    )
+
+
+def _factor(record: Record, index: Index) -> list[Factor]:
+    if record.layer.weight is None:
+        return []
+    return [element("w", record.parameters["w"], index[-1:])]
+
+
+@explains(Affine, what="w")
+def gradient_of_factor(record: Record, index: Index) -> Parts:
+    """The factor multiplies x at every place of its channel."""
+    places = places_of_channel(record.x.shape, index[0]).T
+    dy, x = elements("dy", record.dy, *places), elements("x", record.x, *places)
+    reads = *box(record, "dy", dy), *box(record, "x", x)
+    return Parts("dw[c] = Σ dy · x", products(dy, x), Affine.backward, reads=reads)
+
+
+@explains(Affine, what="b")
+def gradient_of_bias(record: Record, index: Index) -> Parts:
+    """The bias is added at every place of its channel."""
+    dy = elements("dy", record.dy, *places_of_channel(record.x.shape, index[0]).T)
+    return Parts("db[c] = Σ dy", products(dy), Affine.backward, reads=box(record, "dy", dy))
 
 
 @explains(Identity, what="y")

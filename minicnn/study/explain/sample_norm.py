@@ -11,7 +11,16 @@ from ...layers.norm import SampleNorm
 from ..trace import Record
 from .explanation import Factor, Index, Parts
 from .table import explains
-from .terms import Column, box, element, elements, flat, number, products, term_of
+from .terms import (
+    Column,
+    box,
+    element,
+    elements,
+    number,
+    places_of_channel,
+    products,
+    term_of,
+)
 
 FORWARD: dict[type, Callable] = {GroupNorm: kernels.group_norm, LayerNorm: kernels.layer_norm}
 BACKWARD: dict[type, Callable] = {
@@ -115,7 +124,7 @@ def gradient_by_group(record: Record, index: Index) -> Parts:
 @explains(GroupNorm, LayerNorm, what="w")
 def gradient_of_factor(record: Record, index: Index) -> Parts:
     """The weight multiplies the normalized x at every place of its channel."""
-    own, places = _Statistics(record), _places(record, index[0])
+    own, places = _Statistics(record), places_of_channel(record.x.shape, index[0])
     normalized = Column("x^", places, own.normalized[tuple(places.T)])
     dy = elements("dy", record.dy, *places.T)
     return Parts(
@@ -129,15 +138,9 @@ def gradient_of_factor(record: Record, index: Index) -> Parts:
 @explains(GroupNorm, LayerNorm, what="b")
 def gradient_of_shift(record: Record, index: Index) -> Parts:
     """The bias is added at every place of its channel."""
-    dy = elements("dy", record.dy, *_places(record, index[0]).T)
+    dy = elements("dy", record.dy, *places_of_channel(record.x.shape, index[0]).T)
     return Parts("db[c] = Σ dy", products(dy), BACKWARD[_kind(record)], reads=box(record, "dy", dy))
 
 
 def _kind(record: Record) -> type[SampleNorm]:
     return GroupNorm if isinstance(record.layer, GroupNorm) else LayerNorm
-
-
-def _places(record: Record, c: int) -> np.ndarray:
-    """The places `(T, axes)` of a channel."""
-    grid = flat(*(np.arange(size) for size in record.x.shape[:-1]))
-    return np.stack([*grid, np.full_like(grid[0], c)], axis=-1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...kernels.geometry import Window
 from ...kernels.reference import activation as activations
-from ...kernels.types import Array
+from ...kernels.types import Array, Shape
 from ..trace import Record
 from .explanation import Factor, Index, Ranges, Read, Step, Term
 
@@ -142,6 +142,12 @@ def flat(*axes: np.ndarray) -> list[np.ndarray]:
         rows = a[None] if a.ndim == 1 else a
         found += [row[grid.ravel()] for row in rows]
     return found
+
+
+def places_of_channel(shape: Shape, c: int) -> np.ndarray:
+    """The indices `(T, axes)` of all numbers of a channel, the last axis of an array."""
+    grid = flat(*(np.arange(size) for size in shape[:-1]))
+    return np.stack([*grid, np.full_like(grid[0], c)], axis=-1)
 
 
 def activation_step(name: str | None, constants: tuple[float, ...] = ()) -> Step | None:

@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
-from minicnn.layers import Dropout, Flatten, Identity, PadShortcut, Scale
+from minicnn.layers import Affine, Dropout, Flatten, Identity, PadShortcut, Scale
 from minicnn.study import explain, trace
 from tests.study.explain.numbers import check_all
+
+
+def drawn(layer):
+    """The layer with random parameters."""
+    for seed, parameter in enumerate(layer.parameters()):
+        shape = parameter.value.shape
+        parameter.value[...] = np.random.default_rng(seed).standard_normal(shape)
+    return layer
 
 
 @pytest.mark.parametrize("p", [0, 0.4])
@@ -27,6 +35,9 @@ def test_both_values_of_the_mask():
     [
         (Scale(0.25), (2, 3, 2)),
         (Identity(), (2, 3, 2)),
+        (drawn(Affine(5)), (2, 3, 4, 5)),
+        (drawn(Affine(3, bias=False)), (2, 3)),
+        (drawn(Affine(3, scale=False)), (2, 4, 3)),
         (Flatten(), (2, 3, 4, 5)),
         (PadShortcut(2, 5, 2), (2, 5, 4, 2)),
         (PadShortcut(2, 5, 2, pad_both_ends=True), (2, 5, 4, 2)),
