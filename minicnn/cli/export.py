@@ -70,6 +70,8 @@ def export_command(
     The other options, from --batch to --with-preprocessing, are for ONNX.
     """
     network = find_network(model, own, option, seed=0)
+    if out.suffix not in (".onnx", ".caffemodel"):
+        raise ValueError(f"{out}: expected a name that ends in .onnx or .caffemodel")
     if out.suffix == ".caffemodel":
         layout, version = input_layout is not Layout.NCHW, opset != OPSET
         _check_none(out, batch=batch, input=input_size, input_layout=layout, opset=version)
