@@ -21,16 +21,16 @@ def resized(
     """
     box = box or (0.0, 0.0, float(image.width), float(image.height))
     if interpolation == "nearest":
-        pixels = _pixels(image.resize(size[::-1], Image.Resampling.NEAREST, box))
+        pixels = pixels_of(image.resize(size[::-1], Image.Resampling.NEAREST, box))
         return pixels[:, ::-1] if mirrored else pixels
     from ..kernels.cpu.resize import needed, resize  # `import minicnn` compiles no kernels
 
     whole = image.height, image.width
     part = needed(box, size, interpolation, whole)
-    pixels = _pixels(image.crop(part))
+    pixels = pixels_of(image.crop(part))
     return resize(pixels, size, interpolation, box, mirrored, (part[1], part[0]), whole)
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
-    """uint8 `(H, W, C)`."""
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """An image in mode L or RGB as uint8 `(H, W, C)`."""
     return np.asarray(image).reshape(image.height, image.width, -1)

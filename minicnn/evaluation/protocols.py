@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from ..data.resize import resized
+from ..data.resize import pixels_of, resized
 
 NOMINAL = 224
 
@@ -108,7 +108,7 @@ class Protocol:
         return [whole.crop((x, y, x + shorter, y + shorter)) for x, y in corners]
 
     def _cut(self, region: Image.Image, size: int) -> list[np.ndarray]:
-        pixels, sides = _pixels(region), (self.padding, self.padding)
+        pixels, sides = pixels_of(region), (self.padding, self.padding)
         if self.padding:
             pixels = np.pad(pixels, (sides, sides, (0, 0)), mode="reflect")
         crops = self.crops
@@ -118,17 +118,12 @@ class Protocol:
         offsets = crops(height, width, size)
         views = [pixels[top : top + size, left : left + size] for top, left in offsets]
         if self.with_whole:
-            views.append(_pixels(self._resized(region, (size, size))))
+            views.append(pixels_of(self._resized(region, (size, size))))
         return views
 
     def _resized(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
         pixels = resized(image, size, self.interpolation)
         return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-
-
-def _pixels(image: Image.Image) -> np.ndarray:
-    """uint8 `(h, w, C)`."""
-    return np.asarray(image).reshape(image.height, image.width, -1)
 
 
 def scaled(scale: int, size: int) -> int:
