@@ -5,6 +5,7 @@ operations share. direct/ and winograd/ are the two algorithms of conv.py, and n
 convolutions with few filters.
 """
 
+from ..transposed import Convolutions
 from ..types import Array, Shape
 from .activation import (
     activate,
@@ -55,6 +56,10 @@ from .norm import (
 )
 from .optim import adam_update, rmsprop_update, sgd_update
 from .pool import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_grad,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_grad,
     avg_pool2d,
     avg_pool2d_grad,
     global_avg_pool2d,
@@ -63,11 +68,12 @@ from .pool import (
     max_pool2d_grad,
 )
 from .prelu import prelu, prelu_grad
-from .transposed import (
-    conv_transpose2d,
-    conv_transpose2d_grad_input,
-    conv_transpose2d_grad_weight,
-)
+from .upsample import upsample2d, upsample2d_grad
+
+_own = Convolutions(conv2d, conv2d_grad_input, conv2d_grad_weight)
+conv_transpose2d = _own.conv_transpose2d
+conv_transpose2d_grad_input = _own.conv_transpose2d_grad_input
+conv_transpose2d_grad_weight = _own.conv_transpose2d_grad_weight
 
 
 def empty(x: Array, shape: Shape) -> Array:

@@ -5,6 +5,7 @@ operation launches the kernels of the .cu file of the same name. device.py start
 common.cuh is what they share.
 """
 
+from ..transposed import Convolutions
 from ..types import Array, Shape
 from . import arrays, device
 from .activation import (
@@ -61,11 +62,11 @@ from .pool import (
     max_pool2d_grad,
 )
 from .prelu import prelu, prelu_grad
-from .transposed import (
-    conv_transpose2d,
-    conv_transpose2d_grad_input,
-    conv_transpose2d_grad_weight,
-)
+
+_own = Convolutions(conv2d, conv2d_grad_input, conv2d_grad_weight)
+conv_transpose2d = _own.conv_transpose2d
+conv_transpose2d_grad_input = _own.conv_transpose2d_grad_input
+conv_transpose2d_grad_weight = _own.conv_transpose2d_grad_weight
 
 
 def empty(x: Array, shape: Shape) -> Array:

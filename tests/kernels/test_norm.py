@@ -67,6 +67,17 @@ def test_local_response_norm_propagates_nan(backend, beta):
 
 
 @pytest.mark.parametrize("backend", [cpu, reference])
+def test_within_a_channel_nan_stays_in_its_windows(backend):
+    x = np.ones((2, 7, 6, 20), np.float32)
+    x[1, 3, 2, 5] = np.nan
+    y, scale = backend.local_response_norm(x, 3, 1.0, within_channel=True)
+    windows = {(1, i, j, 5) for i in (2, 3, 4) for j in (1, 2, 3)}
+    assert {tuple(place) for place in np.argwhere(np.isnan(y))} == windows
+    dx = backend.local_response_norm_grad(x * 0 + 1, x, y, scale, 3, 1.0, within_channel=True)
+    assert np.isnan(dx[1, ..., 5]).sum() == 5 * 5 and np.isfinite(dx[0]).all()
+
+
+@pytest.mark.parametrize("backend", [cpu, reference])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_batch_norm_with_fixed_statistics_keeps_values_apart(backend, value):
     """A value that is not finite leaves the gradients of the others as they are."""

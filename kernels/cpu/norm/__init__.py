@@ -1,7 +1,8 @@
 """Normalization in few passes over memory.
 
-local_response.py is local response normalization. batch.py is batch normalization, and
-moments.py its mean and variance. group.py and layer.py are group and layer normalization.
+local_response.py and within_channels.py are local response normalization. batch.py is batch
+normalization, and moments.py its mean and variance. group.py and layer.py are group and layer
+normalization.
 """
 
 from .batch import batch_norm, batch_norm_add, batch_norm_grad

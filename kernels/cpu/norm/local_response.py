@@ -1,6 +1,5 @@
-"""Local response normalization, one pixel at a time: its channels stay in the nearest cache."""
+"""Local response normalization across channels, a pixel at a time: it stays in cache."""
 
-from ... import reference
 from ...types import Array
 from ..engine.arrays import (
     address,
@@ -28,6 +27,7 @@ from ..engine.simd import (
     store_part,
 )
 from ..engine.simd.functions import negative_power
+from . import within_channels
 
 MIN_SIZE = 1 << 12  # numbers from which on all threads are used
 
@@ -137,12 +137,13 @@ def local_response_norm(
     out: Array | None = None,
 ) -> tuple[Array, Array]:
     """See `functional.local_response_norm`."""
-    if within_channel:
-        return reference.local_response_norm(x, size, alpha, beta, k, alpha_div_n, True, out)
     if x.ndim < 2 or not x.size or size < 1:
         raise ValueError(
             f"local_response_norm: x {x.shape} and size={size}: expected (..., C) and size >= 1"
         )
+    if within_channel:
+        factor = alpha / size**2 if alpha_div_n else alpha
+        return within_channels.local_response_norm(x, size, factor, beta, k, out)
     x, ld = pixels(x)
     channels = x.shape[-1]
     y = output_array(out, x.shape, channel_slice=True)
@@ -176,8 +177,8 @@ def local_response_norm_grad(
 ) -> Array:
     """See `functional.local_response_norm_grad`."""
     if within_channel:
-        constants = size, alpha, beta, alpha_div_n
-        return reference.local_response_norm_grad(dy, x, y, scale, *constants, True)
+        factor = alpha / size**2 if alpha_div_n else alpha
+        return within_channels.local_response_norm_grad(dy, x, scale, size, factor, beta)
     for name, a in (("dy", dy), ("scale", scale)):
         expect_shape(f"local_response_norm_grad: {name}", a, x.shape)
     (dy, dy_step), (x, x_step), scale = pixels(dy), pixels(x), contiguous(scale)

@@ -239,6 +239,12 @@ def _local_response_norm(a: Arguments, place: Place) -> Any:
     return _written(a, place, a["x"].shape), place.pool.empty(a["x"].shape)
 
 
+def _local_response_norm_grad(a: Arguments, place: Place) -> Any:
+    dx = place.pool.empty(a["x"].shape)
+    _crossed = place.pool.empty(a["x"].shape) if a["within_channel"] else None
+    return dx
+
+
 def _subsample2d(a: Arguments, place: Place) -> Any:
     n, h, w, c = a["x"].shape
     return _written(a, place, (n, h // a["size"], w // a["size"], c))
@@ -276,8 +282,9 @@ RESULTS: dict[str, Callable[[Arguments, Place], Any]] = {
             *(_conv2d, _conv2d_affine, _conv2d_grad_input, _conv2d_grad_input_relu),
             *(_conv_transpose2d, _conv_transpose2d_grad_input, _conv_transpose2d_grad_weight),
             *(_conv2d_grad_weight, _max_pool2d, _activate, _activation_grad, _batch_norm),
-            *(_batch_norm_grad, _fold_batch_norm, _local_response_norm, _subsample2d),
-            *(_subsample2d_grad, _dropout, _linear_grad_weight),
+            *(_batch_norm_grad, _fold_batch_norm, _local_response_norm),
+            *(_local_response_norm_grad, _subsample2d, _subsample2d_grad, _dropout),
+            _linear_grad_weight,
         )
     },
     "batch_norm_add": _batch_norm,
@@ -299,7 +306,6 @@ RESULTS: dict[str, Callable[[Arguments, Place], Any]] = {
     "upsample2d_grad": _like("x_shape"),
     "global_avg_pool2d": lambda a, place: _written(a, place, (len(a["x"]), a["x"].shape[3])),
     "global_avg_pool2d_grad": _like("x_shape"),
-    "local_response_norm_grad": _like("x"),
     "dropout_grad": _like("dy"),
     "add": _like("a"),
     "empty": _like("shape"),

@@ -31,6 +31,16 @@ REJECTED = {
     "layer_norm_grad: inv_std": lambda: cpu.layer_norm_grad(X, X, V, f32(2, 6, 6), V),
     "local_response_norm: out": lambda: cpu.local_response_norm(X, out=f32(2, 6, 5, 16)),
     "local_response_norm: size": lambda: cpu.local_response_norm(X, size=0),
+    "local_response_norm, within: x": lambda: cpu.local_response_norm(V, within_channel=True),
+    "local_response_norm, within: out": lambda: cpu.local_response_norm(
+        X, within_channel=True, out=f32(2, 6, 5, 16)
+    ),
+    "local_response_norm_grad, within: dy": lambda: cpu.local_response_norm_grad(
+        f32(1), X, X, X, within_channel=True
+    ),
+    "local_response_norm_grad, within: scale": lambda: cpu.local_response_norm_grad(
+        X, X, X, f32(2, 16), within_channel=True
+    ),
     "local_response_norm_grad: dy": lambda: cpu.local_response_norm_grad(f32(1), X, X, X),
     "local_response_norm_grad: scale": lambda: cpu.local_response_norm_grad(X, X, X, f32(2, 16)),
 }
