@@ -130,6 +130,17 @@ class Decode:
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+# What is found in place of images, by something among its first bytes.
+MISTAKEN = (
+    (b"version https://git-lfs", "is a pointer of Git LFS: fetch the file with `git lfs pull`"),
+    (b"ftyphei", "is HEIC, which is not read: convert it to JPEG"),
+    (b"ftypmif1", "is HEIC, which is not read: convert it to JPEG"),
+    (b"ftypavif", "is AVIF, which this version of Pillow does not read: convert it to JPEG"),
+    (b"<html", "is a web page"),
+    (b"<!DOCTYPE", "is a web page"),
+    (b"<?xml", "is XML, such as SVG, which is not read"),
+)
+
 ORIENTATION = 0x0112  # the EXIF tag
 QUARTER_TURNS = (5, 6, 7, 8)  # its values that exchange width and height
 
@@ -148,7 +159,10 @@ def opened(name: str, contents: bytes) -> Iterator[Image.Image]:
     except DataError as error:
         raise DataError(f"{name}: it cannot be read as an image: {error}") from None
     except Image.UnidentifiedImageError:
-        raise DataError(f"{name}: it cannot be read as an image: it has no known format") from None
+        what = next(
+            (what for mark, what in MISTAKEN if mark in contents[:64]), "has no known format"
+        )
+        raise DataError(f"{name}: it cannot be read as an image: it {what}") from None
     except MemoryError:  # without a text of its own
         raise DataError(f"{name}: there is not enough memory to decode this image") from None
     except Exception as error:  # Pillow and its codecs can raise anything for a damaged file
@@ -160,23 +174,29 @@ def plain(image: Image.Image, sixteen_bits: bool = False) -> Image.Image:
 
     sixteen_bits: pixels of 32 bits hold numbers of 16. Raises DataError if the range is not known.
     """
+    if image.mode.startswith("I;16") or (image.mode == "I" and sixteen_bits):
+        return _upper_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode == "I":
-        if not sixteen_bits:
-            raise DataError("its pixels are integers of 32 bits; expected 8 or 16 bits")
-        pixels = np.asarray(image)
-        return Image.fromarray((pixels >> 8).astype(np.uint8))
+        raise DataError("its pixels are integers of 32 bits; expected 8 or 16 bits")
     if image.mode == "F":
-        pixels = np.nan_to_num(np.asarray(image, np.float64), nan=-1)
+        pixels = np.asarray(image, np.float64)
         low, high = pixels.min(), pixels.max()
-        if low < 0 or high > 255:
+        if not (low >= 0 and high <= 255):  # NaN is neither
             raise DataError(f"its pixels run from {low:g} to {high:g}; expected 0 to 1 or 0 to 255")
         return Image.fromarray(np.rint(pixels * (255 if high <= 1 else 1)).astype(np.uint8))
     return image
+
+
+def _upper_bits(image: Image.Image) -> Image.Image:
+    """The upper 8 of 16 bits. The gray level that a PNG calls transparent becomes white."""
+    pixels = np.asarray(image)
+    upper = (pixels >> 8).astype(np.uint8)
+    if "transparency" in image.info:
+        upper[pixels == image.info["transparency"]] = 255
+    return Image.fromarray(upper)
 
 
 def is_dark_on_light(pixels: np.ndarray) -> bool:

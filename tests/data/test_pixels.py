@@ -69,6 +69,14 @@ RED_BLUE = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     ("contents", "expected"),
     [
         (encoded(Image.fromarray(RAMP.astype(np.uint16))), RAMP / 256),
+        (
+            encoded(Image.fromarray(RAMP.astype(np.uint16)), transparency=65535),
+            np.where(RAMP == 65535, 255, RAMP / 256),
+        ),
+        (
+            encoded(Image.fromarray(RAMP.astype(np.uint16)), transparency=0),
+            np.where(RAMP == 0, 255, RAMP / 256),
+        ),
         (encoded(Image.fromarray(RAMP.astype(np.int32)), "PPM"), RAMP / 256),
         (encoded(Image.fromarray((RAMP / 65535).astype(np.float32)), "TIFF"), RAMP / 257),
         (encoded(Image.fromarray((RAMP / 257).astype(np.float32)), "TIFF"), RAMP / 257),
@@ -79,7 +87,20 @@ RED_BLUE = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
         (encoded(RED_BLUE[0], "GIF", save_all=True, append_images=RED_BLUE[1:]), 76),
         (encoded(Image.new("P", (8, 8), 0), transparency=0), 255),
     ],
-    ids=["16", "16pgm", "unit", "bytes", "bit", "rgba", "la", "cmyk", "gif", "palette"],
+    ids=[
+        "16",
+        "16white",
+        "16black",
+        "16pgm",
+        "unit",
+        "bytes",
+        "bit",
+        "rgba",
+        "la",
+        "cmyk",
+        "gif",
+        "palette",
+    ],
 )
 def test_every_kind_of_pixel_has_one_value(contents, expected):
     size = (32, 32) if np.ndim(expected) else (8, 8)
@@ -94,7 +115,12 @@ def test_every_kind_of_pixel_has_one_value(contents, expected):
     [
         (encoded(Image.fromarray(RAMP.astype(np.int32)), "TIFF"), "integers of 32 bits"),
         (encoded(Image.fromarray(-RAMP.astype(np.float32)), "TIFF"), "run from -65535 to"),
+        (encoded(Image.fromarray(np.full((8, 8), np.nan, np.float32)), "TIFF"), "run from nan to"),
+        (encoded(Image.fromarray(np.full((8, 8), np.inf, np.float32)), "TIFF"), "run from inf to"),
         (b"", "the file is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab", "a pointer of Git LFS"),
+        (b"\0\0\0\x18ftypheic" + bytes(50), "is HEIC, which is not read"),
+        (b"<!DOCTYPE html><html>", "is a web page"),
         (b"hello", "it has no known format"),
         (encoded(RED_BLUE[0], "JPEG")[:300], "cannot be read as an image"),
     ],
