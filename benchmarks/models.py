@@ -66,10 +66,11 @@ def time_of(step, steps: int) -> list[float]:
     return times
 
 
-def measure(train, infer, steps: int) -> dict:
+def measure(train, infer, steps: int, inference_mode) -> dict:
     """Both times, and the peak resident size of training in bytes (None where it is not known)."""
-    training = time_of(train, steps)
-    return {"train": training, "peak": peak_memory(), "inference": time_of(infer, steps)}
+    training, peak = time_of(train, steps), peak_memory()
+    with inference_mode():
+        return {"train": training, "peak": peak, "inference": time_of(infer, steps)}
 
 
 def run_minicnn(name: str, n: int, steps: int, precision: str) -> dict:
@@ -90,10 +91,9 @@ def run_minicnn(name: str, n: int, steps: int, precision: str) -> dict:
         optimizer.step()
 
     def infer():
-        with minicnn.no_grad():
-            model.eval()(x)
+        model.eval()(x)
 
-    return measure(train, infer, steps)
+    return measure(train, infer, steps, minicnn.inference_mode)
 
 
 def run_torch(name: str, n: int, steps: int, layout: str, ways: list[str]) -> dict:
@@ -142,10 +142,10 @@ def run_torch(name: str, n: int, steps: int, layout: str, ways: list[str]) -> di
 
     def infer():
         model.eval()
-        with torch.inference_mode(), precision():
+        with precision():
             run(x)
 
-    return measure(train, infer, steps)
+    return measure(train, infer, steps, torch.inference_mode)
 
 
 def macs_of(name: str) -> int:

@@ -29,12 +29,14 @@ class KernelState(ThreadState):
     grad_enabled: False within `no_grad`: layers keep nothing for backward, and a backend may keep
     what it derives from weights, since they are not being trained.
     first_image: what `part_of_batch` set.
+    kept: what backends keep until the end of `inference_mode`; None outside of it.
     intercept: what `dispatch.intercept` set, or None.
     """
 
     backend: str | None = None
     grad_enabled: bool = True
     first_image: int = 0
+    kept: dict[Any, Any] | None = None
     intercept: Callable[[Callable, Callable], Callable] | None = None
 
 
@@ -44,6 +46,20 @@ state = KernelState()
 def no_grad() -> AbstractContextManager[None]:
     """Within this block, in this thread, forward keeps nothing for a backward: less memory."""
     return state.changed(grad_enabled=False)
+
+
+def inference_mode() -> AbstractContextManager[None]:
+    """As `no_grad`, and weights do not change within this block.
+
+    What was derived from them, such as Winograd's filters or bfloat16 numbers, is then used by one
+    batch after the other, and not compared with the weights again. `predict` and `evaluate` use it.
+    """
+    return state.changed(grad_enabled=False, kept={} if state.kept is None else state.kept)
+
+
+def kept_for_inference() -> dict[Any, Any] | None:
+    """What backends keep until the end of `inference_mode`; None outside of it."""
+    return state.kept
 
 
 def grad_enabled() -> bool:

@@ -16,7 +16,7 @@ from . import data, errors, evaluation, layers, models, training
 from ._version import __version__
 from .device import set_precision, to_device, to_host, to_input
 from .kernels.dispatch import get_num_threads, set_num_threads, use
-from .kernels.thread_state import no_grad
+from .kernels.thread_state import inference_mode, no_grad
 from .prediction import Prediction, predict
 from .registry import register
 from .rng import seed
@@ -30,6 +30,7 @@ __all__ = [
     "errors",
     "evaluation",
     "get_num_threads",
+    "inference_mode",
     "layers",
     "load",
     "models",

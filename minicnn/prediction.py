@@ -18,7 +18,7 @@ from .data.pixels import read_file
 from .data.transforms import Preprocess
 from .device import model_device, to_host, to_input
 from .errors import DataError
-from .layers import Layer, fuse, metadata, no_grad
+from .layers import Layer, fuse, inference_mode, metadata
 from .training import metrics
 from .training.losses import probabilities_of
 
@@ -81,12 +81,13 @@ def predict(
     network = model if isinstance(model, Layer) else weights.load(model)
     found: list[Prediction] = []
     batch: list[tuple[str | None, np.ndarray, bool]] = []
-    for item in _pixels(network, images, invert, report):
-        batch.append(item)
-        if len(batch) == batch_size:
-            found += _predictions(network, batch, top)
-            batch = []
-    return found + _predictions(network, batch, top)
+    with inference_mode():
+        for item in _pixels(network, images, invert, report):
+            batch.append(item)
+            if len(batch) == batch_size:
+                found += _predictions(network, batch, top)
+                batch = []
+        return found + _predictions(network, batch, top)
 
 
 def image_files(paths: AnyPath | Iterable[AnyPath]) -> list[Path]:
@@ -178,9 +179,8 @@ def _predictions(
     was_training = network.training
     network.eval()
     try:
-        with no_grad():
-            outputs = fuse(network)(to_input(x, model_device(network)))
-            probabilities = to_host(probabilities_of(metrics.loss_of(network), outputs))
+        outputs = fuse(network)(to_input(x, model_device(network)))
+        probabilities = to_host(probabilities_of(metrics.loss_of(network), outputs))
     finally:
         network.train(was_training)
     probabilities = probabilities.astype(np.float32)

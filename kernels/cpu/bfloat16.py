@@ -15,13 +15,12 @@ Winograd's algorithm stays in float32: it needs fewer products than this saves.
 
 from typing import Any
 
-from ..geometry import PaddingPairs, Window
+from ..geometry import Window
 from ..types import Array
 from .direct import forward, grad_input, grad_weight, patches
 from .engine import gemm
-from .engine.arrays import Image, address, pixels
-from .engine.launch import inline, kernel, replaced, task_range, threads_for
-from .engine.memory import empty
+from .engine.arrays import address
+from .engine.launch import inline, kernel, replaced
 from .engine.records import Rows, Strided
 from .engine.simd import (
     COLUMNS,
@@ -37,12 +36,10 @@ from .engine.simd import (
     tile,
 )
 from .engine.simd.functions import constant
-from .engine.simd.pairs import add_pair_product, pair, store_rounded_part, sum_of_pair
+from .engine.simd.pairs import add_pair_product, pair, sum_of_pair
 from .matrix import outer_products, product, row_products
 from .matrix import sums_of_products as sums_of_float_products
-
-NO_PADDING: PaddingPairs = ((0, 0), (0, 0))
-
+from .words import NO_PADDING, matrix_words, neighbors, row_words
 
 # -- the kernels of float32 with another innermost step -------------------------------------------
 
@@ -168,78 +165,6 @@ _outer_products = kernel(
 )
 
 
-# -- words ----------------------------------------------------------------------------------------
-
-
-@kernel
-def _round(
-    task: int,
-    tasks: int,
-    x: Image,
-    images: int,
-    top: int,
-    left: int,
-    rows: int,
-    width: int,
-    to: Address,
-) -> None:
-    """Images rounded to bfloat16, in a frame of zeros of `rows` x `width` pixels."""
-    first, last = task_range(images * rows, task, tasks)
-    for unit in range(first, last):
-        n, row = unit // rows, unit % rows - top
-        line = x.data + FLOAT * (n * x.height + row) * x.width * x.step
-        result = to + 2 * unit * width * x.channels
-        for q in range(width):
-            inside = 0 <= row < x.height and 0 <= q - left < x.width
-            for c in range(0, x.channels, LANES):
-                n_left = x.channels - c
-                v = constant(0.0)
-                if inside:
-                    v = load_part(line, (q - left) * x.step + c, n_left)
-                store_rounded_part(result, q * x.channels + c, v, n_left)
-
-
-def neighbors(x: Array, padding: PaddingPairs = NO_PADDING) -> Array:
-    """Words of neighboring channels: `(N, H, W, C)` -> `(N, H', W', C / 2)`.
-
-    padding: a border of zeros.
-    """
-    x, step = pixels(x)
-    (top, bottom), (left, right) = padding
-    images, height, width, channels = x.shape
-    rows, columns = top + height + bottom, left + width + right
-    to = empty((images, rows, columns, channels // 2))
-    source = Image(address(x), step, height, width, channels)
-    tasks = threads_for(flops=2 * x.size)
-    _round(tasks, source, images, top, left, rows, columns, address(to))
-    return to
-
-
-@kernel
-def _pair_rows(task: int, tasks: int, x: Rows, to: Address) -> None:
-    """Row r of the result = the words (x[2r], x[2r + 1]); an odd row has zeros."""
-    first, last = task_range((x.rows + 1) // 2, task, tasks)
-    for r in range(first, last):
-        for c in range(0, x.columns, LANES):
-            n, odd = x.columns - c, constant(0.0)
-            if 2 * r + 1 < x.rows:
-                odd = load_part(x.data, (2 * r + 1) * x.step + c, n)
-            words = pair(load_part(x.data, 2 * r * x.step + c, n), odd)
-            store_part(to, r * x.columns + c, words, n)
-
-
-def row_words(w: Array) -> Array:
-    """Words of the rows 2r and 2r + 1 of a contiguous array: `(..., R, K)` -> `(..., R / 2, K)`.
-
-    R is even, or the array a matrix, whose last row then gets zeros.
-    """
-    *outer, depth, columns = w.shape
-    to = empty((*outer, -(-depth // 2), columns))
-    rows = Rows(address(w), columns, w.size // columns, columns)
-    _pair_rows(threads_for(flops=2 * w.size), rows, address(to))
-    return to
-
-
 # -- the passes -----------------------------------------------------------------------------------
 
 
@@ -275,20 +200,15 @@ def linear(x: Array, w: Array, y: Array, bias: Address, relu: bool) -> None:
     """y = x w + bias, at least 0 with `relu`."""
     words = row_words(w)
     b = address(words), w.shape[1], 1
-    product(_rows(x), b, y, bias, relu, _row_products)
+    product(matrix_words(x), b, y, bias, relu, _row_products)
 
 
 def linear_grad_input(dy: Array, w: Array, dx: Array) -> None:
     """dx = dy w^T."""
-    words = _rows(w)
-    product(_rows(dy), (address(words), 1, words.shape[1]), dx, run=_row_products)
+    words = matrix_words(w)
+    product(matrix_words(dy), (address(words), 1, words.shape[1]), dx, run=_row_products)
 
 
 def sums_of_products(dy: Array, x: Array) -> tuple[Array, Array]:
     """x^T dy and the sums of dy."""
     return sums_of_float_products(row_words(dy), row_words(x), _outer_products)
-
-
-def _rows(a: Array) -> Array:
-    """Words of neighbors in the rows of a matrix."""
-    return neighbors(a.reshape(len(a), 1, 1, -1)).reshape(len(a), -1)

@@ -16,7 +16,7 @@ from ..data.pixels import contents_of, opened
 from ..data.transforms import Preprocess
 from ..device import model_device, to_host, to_input
 from ..errors import DataError
-from ..layers import Layer, Sequential, fully_convolutional, fuse, metadata, no_grad
+from ..layers import Layer, Sequential, fully_convolutional, fuse, inference_mode, metadata
 from ..training.losses import probabilities_of
 from ..training.metrics import classes_of, loss_of, preprocess_of
 from ..training.targets import check_label_range
@@ -104,7 +104,7 @@ def _probabilities(
     network, normalize = fuse(_form(model, plan)), _normalization(model, plan)
     most = _most(model, plan, batch_size)
     try:
-        with no_grad():
+        with inference_mode():
             for images in _chunks(_views(model, dataset, plan), batch_size):
                 for scores in _scores(network, normalize, images, most):
                     found.append(_averaged(scores, loss, plan))

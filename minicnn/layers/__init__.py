@@ -3,7 +3,7 @@
 Every layer works by itself: `y = layer.forward(x); dx = layer.backward(dy)`.
 """
 
-from ..kernels.thread_state import no_grad
+from ..kernels.thread_state import inference_mode, no_grad
 from . import init
 from .activation import (
     ELU,
@@ -101,6 +101,7 @@ __all__ = [
     "fuse",
     "init",
     "metadata",
+    "inference_mode",
     "no_grad",
     "observe",
     "ELU",

@@ -16,7 +16,7 @@ from ..data.shards import EveryOther
 from ..data.transforms import Preprocess
 from ..device import model_device, to_device, to_host, to_input
 from ..distributed.team import Team
-from ..layers import Layer, fuse, metadata, no_grad
+from ..layers import Layer, fuse, inference_mode, metadata
 from ..text import aligned, html_table
 from .losses import Loss, SoftmaxCrossEntropy, is_multi_label, plain, probabilities_of
 from .targets import check_label_range, labels_checked, most_probable
@@ -303,7 +303,7 @@ def evaluate(
     model.eval()
     network = fuse(model)
     try:
-        with no_grad(), labels_checked():
+        with inference_mode(), labels_checked():
             for x, labels in loader:
                 outputs = network(to_input(x, place))
                 found = to_host(probabilities_of(loss, outputs)).astype(np.float32)

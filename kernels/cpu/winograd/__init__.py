@@ -17,7 +17,7 @@ of one F, `Winograd(m, r)`, and passes.py the three passes of a convolution.
 
 from .kernels import SUBBATCH, Winograd, winograd
 from .matrices import matrices
-from .passes import conv2d, conv2d_grad_input, conv2d_grad_weight, fingerprint, supports
+from .passes import conv2d, conv2d_grad_input, conv2d_grad_weight, supports
 
 __all__ = [
     "SUBBATCH",
@@ -25,7 +25,6 @@ __all__ = [
     "conv2d",
     "conv2d_grad_input",
     "conv2d_grad_weight",
-    "fingerprint",
     "matrices",
     "supports",
     "winograd",

@@ -1,18 +1,15 @@
 """The three passes of a convolution by Winograd's algorithm."""
 
 import math
-from collections.abc import MutableMapping
-
-import numpy as np
 
 from ...geometry import PaddingPairs
 from ...types import Array
 from ..engine.arrays import address, image, pixels
-from ..engine.launch import kernel, task_range, threads
+from ..engine.launch import threads
 from ..engine.memory import empty
 from ..engine.records import PLAIN, Epilogue, epilogue_of
-from ..engine.simd import LANES, Address, hash_combine, load_part, store
-from ..engine.simd.functions import constant
+from ..engine.simd import LANES
+from ..engine.weight_cache import WeightCache
 from .kernels import CACHE_LINE_FLOATS, PAD, SUBBATCH, Winograd, accumulate, column_sums
 from .records import Batch, Panels, Stack, Tiles
 
@@ -47,23 +44,6 @@ def padded_stride(size: int) -> int:
     """
     lines = -(-size // CACHE_LINE_FLOATS)
     return (lines + 1 - lines % 2) * CACHE_LINE_FLOATS
-
-
-@kernel
-def _fingerprint(task: int, tasks: int, a: Address, n: int, prints: Address) -> None:
-    """The hash of each task's floats, lane by lane: any changed bit changes it."""
-    first, last = task_range(n, task, tasks)
-    lanes = constant(0.0)
-    for i in range(first, last, LANES):
-        lanes = hash_combine(lanes, load_part(a, i, last - i))
-    store(prints, task * LANES, lanes)
-
-
-def fingerprint(a: Array) -> bytes:
-    """A hash of the contents. It takes a tenth of the time of `transformed_filters`."""
-    prints = np.empty((threads(), LANES), np.float32)
-    _fingerprint(len(prints), address(a), a.size, address(prints))
-    return prints.tobytes()
 
 
 def transformed_filters(f: Winograd, w: Array, rotate: bool) -> Array:
@@ -124,20 +104,16 @@ def conv2d(
     padding: PaddingPairs,
     relu: bool,
     y: Array,
-    weight_cache: MutableMapping | None = None,
+    weight_cache: WeightCache | None = None,
 ) -> None:
     """y = relu(scale * (x conv w) + b), for kernels of f's size with stride and dilation 1.
 
-    `weight_cache`: a dict that keeps the transformed filters for the next call. They are computed
-    again if the weights have changed.
+    `weight_cache` keeps the transformed filters for the next call.
     """
-    weights_hash = None if weight_cache is None else (f.m, fingerprint(w))
-    if weight_cache is not None and weight_cache.get("weights_hash") == weights_hash:
-        u = weight_cache["filters"]
-    else:
+    if weight_cache is None:
         u = transformed_filters(f, w, rotate=False)
-        if weight_cache is not None:
-            weight_cache.update({"weights_hash": weights_hash, "filters": u})
+    else:
+        u = weight_cache.get(f.m, w, lambda: transformed_filters(f, w, rotate=False))
     convolve(f, x, u, padding[0][0], padding[1][0], y, epilogue_of(scale, b, relu))
 
 

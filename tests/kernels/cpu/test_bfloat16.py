@@ -5,12 +5,14 @@ import importlib
 import numpy as np
 import pytest
 
-from minicnn import set_precision
+from minicnn import inference_mode, no_grad, predict, set_precision, training
 from minicnn.device import precision as device_precision
 from minicnn.kernels import cpu, reference
 from minicnn.kernels.cpu import bfloat16
 from minicnn.kernels.cpu.conv import algorithm
 from minicnn.kernels.cpu.precision import precision, unavailable
+from minicnn.kernels.reference import softmax
+from minicnn.layers import Flatten, Linear, Sequential
 
 linear = importlib.import_module("minicnn.kernels.cpu.linear")  # the package has its function
 needs_products = pytest.mark.skipif(bool(unavailable("bf16")), reason=str(unavailable("bf16")))
@@ -115,6 +117,56 @@ def test_linear(n, depth, columns):
     assert_near(dx, rounded(dy) @ rounded(w).T)
     assert_near(dw, rounded(x).T @ rounded(dy))
     assert_near(db, rounded(dy).sum(axis=0))
+
+
+@needs_products
+@pytest.mark.parametrize(("n", "depth", "columns"), [(1, 22, 40), (12, 6, 2), (5, 32, 17)])
+def test_linear_of_few_rows(n, depth, columns):
+    """The words that are kept in `inference_mode` give the bits of those that are not."""
+    x, w, b = drawn((n, depth)), drawn((depth, columns), 1), drawn(columns, 2)
+
+    def assert_exact(found):
+        assert_near(found, np.maximum(rounded(x) @ rounded(w) + b, 0))
+
+    with precision("bf16"):
+        y = linear.linear(x, w, b, "relu")
+        assert_exact(y)
+        with inference_mode():
+            for _ in range(3):
+                np.testing.assert_array_equal(linear.linear(x, w, b, "relu"), y)
+        w[-1, -1] += 1
+        assert_exact(linear.linear(x, w, b, "relu"))
+        with inference_mode():
+            for _ in range(2):
+                assert_exact(linear.linear(x, w, b, "relu"))
+        odd = linear.linear(x[:, 1:], w[1:], b)
+    np.testing.assert_array_equal(odd, linear.linear(x[:, 1:], w[1:], b))
+
+
+@needs_products
+def test_kept_words_follow_the_weights():
+    """After a step, after loading, and after a new array, predictions are those of the weights."""
+    model = Sequential(Flatten(), Linear(8, 16), Linear(16, 3))
+    x, optimizer = drawn((6, 2, 2, 2)), training.SGD(model.parameters(), lr=0.5)
+
+    def assert_current():
+        with precision("bf16"):
+            found = np.array([p.probability for p in predict(model, x, batch_size=2)])
+            with no_grad():
+                expected = model(x)
+        np.testing.assert_allclose(found, softmax(expected).max(axis=1), rtol=1e-5)
+
+    assert_current()
+    for parameter in model.parameters():
+        parameter.grad += 1
+    optimizer.step()
+    assert_current()
+    model.load_state_dict({name: -a for name, a in model.state_dict().items()})
+    assert_current()
+    model[1].weight.value[:] *= 3
+    assert_current()
+    model[2].weight.value = drawn((16, 3), 5)
+    assert_current()
 
 
 @needs_products

@@ -47,6 +47,12 @@ def add_pair_product(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, sums: ir.V
     return call(builder, "llvm.x86.avx512bf16.dpbf16ps.512", sums, a, b)
 
 
+@operation(vector, vector, vector)
+def add_pair_products(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, sums: ir.Value) -> ir.Value:
+    """`add_pair_product`, for kernels."""
+    return add_pair_product(builder, a, b, sums)
+
+
 def _rounded(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
     """v rounded to bfloat16, in the upper 16 bits of integers; the lower ones are of no meaning."""
     bits = builder.bitcast(v, INTEGERS)

@@ -5,7 +5,8 @@ import numpy as np
 import minicnn
 from minicnn.kernels import reference
 from minicnn.kernels.cpu import conv
-from minicnn.kernels.cpu.engine.weight_cache import _caches, weight_cache
+from minicnn.kernels.cpu.engine import weight_cache as caches
+from minicnn.kernels.cpu.engine.weight_cache import _caches, kept_in_block, weight_cache
 
 
 def test_kept_filters_follow_the_weights():
@@ -20,7 +21,7 @@ def test_kept_filters_follow_the_weights():
             )
 
     def filters():
-        return _caches[id(layer.weight.value)][1]["filters"]
+        return _caches[id(layer.weight.value)][1].last.array
 
     kept = None
     for change in (None, (0, 0, 0, 0), (2, 2, 15, 31), (1, 1, 7, 3)):
@@ -46,7 +47,47 @@ def test_kept_filters_follow_the_weights():
 def test_kept_filters_go_with_the_weights():
     w = np.ones((3, 3, 16, 16), np.float32)
     with minicnn.no_grad():
-        weight_cache(w)["filters"] = 1
+        weight_cache(w).get(2, w, lambda: np.zeros(3))
     key = id(w)
     del w
     assert key not in _caches
+
+
+def test_weights_are_compared_once_in_inference_mode(monkeypatch):
+    w, hashes = np.ones((3, 3, 16, 16), np.float32), []
+    real = caches.fingerprint
+    monkeypatch.setattr(caches, "fingerprint", lambda a: hashes.append(1) or real(a))
+
+    def sum_of(name="sum"):
+        return weight_cache(w).get(name, w, lambda: w.sum())
+
+    for value in (1, 2, 2):
+        w[...] = value
+        with minicnn.inference_mode():
+            assert [sum_of() for _ in range(3)] == [value * w.size] * 3
+            with minicnn.inference_mode(), minicnn.no_grad():
+                sum_of()
+    assert len(hashes) == 3, "once for each block"
+    with minicnn.inference_mode():
+        assert sum_of("other") == sum_of() == 2 * w.size
+    assert len(hashes) == 5, "for each name"
+    w[...] = 3
+    with minicnn.no_grad():
+        assert sum_of() == 3 * w.size
+
+
+def test_what_is_kept_in_a_block_ends_with_it():
+    w, made = np.ones(3, np.float32), []
+
+    def use(w):
+        return kept_in_block(w, lambda: made.append(1) or w.sum())
+
+    for _ in range(2):
+        assert use(w) is None, "outside of a block"
+        with minicnn.inference_mode():
+            assert use(w) is None, "at the first use"
+            assert [use(w) for _ in range(3)] == [w.sum()] * 3
+            for _ in range(9):  # none of these may get the id, and the result, of one before
+                assert use(np.full(3, 7, np.float32)) is None
+        w += 1
+    assert len(made) == 2
