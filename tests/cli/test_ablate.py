@@ -22,7 +22,7 @@ def test_the_list(run):
 def test_a_claim(run, tmp_path):
     small = ("--data", "digits", "--limit", 32, "--epochs", 1)
     said = run("ablate", "lrn", *small, "--seeds", 2)
-    assert "run 4 of 4: none, seed 1" in said
+    assert "run 12 of 12: none-0.01, seed 1" in said
     assert "Krizhevsky et al. 2012, section 3.3" in said
     assert "the paper: four layers on CIFAR-10: 11 % instead of 13 %" in said
     assert "here: " in said

@@ -20,7 +20,7 @@ def test_rows_without_results():
 def test_rows_with_results():
     found = lrn((0.10, 0.11, 0.12), (0.20, 0.21, 0.22))
     text = ablations.overview({"lrn": found})
-    assert "holds: lrn is 10.00 points below none (95 % interval 7.73 to 12.27) |" in text
+    assert "holds: lrn-0.01 is 10.00 points below none-0.01 (95 % interval 7.73 to 12.27) |" in text
     text = ablations.section(claims()["lrn"], found)
-    assert "| lrn | test error | 11.00 % | 10.00 % | 12.00 % | 3 |" in text
+    assert "| lrn-0.01 | test error | 11.00 % | 10.00 % | 12.00 % | 3 |" in text
     assert "commit abc" in text

@@ -3,7 +3,7 @@
 import fnmatch
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...layers import Network
@@ -21,6 +21,17 @@ class Variant:
 
     build: Callable[[int], Network]
     recipe: Recipe
+
+
+def at_rates(
+    sides: dict[str, Callable[[int], Network]], recipe: Recipe, rates: Sequence[float]
+) -> dict[str, Variant]:
+    """The variants `SIDE-RATE`, of which `SIDE-*` is the best: each side has its own rate."""
+    return {
+        f"{side}-{rate}": Variant(build, replace(recipe, lr=rate))
+        for side, build in sides.items()
+        for rate in rates
+    }
 
 
 @dataclass(frozen=True)

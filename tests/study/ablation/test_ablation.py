@@ -25,7 +25,7 @@ def lrn(with_it, without):
         [trial(seed, (0.8, 0.7, error)) for seed, error in enumerate(side)]
         for side in (with_it, without)
     ]
-    return ablation("lrn", lrn=sides[0], none=sides[1])
+    return ablation("lrn", **{"lrn-0.01": sides[0], "none-0.01": sides[1]})
 
 
 def sentence(found):
@@ -39,22 +39,26 @@ def sentence(found):
         (
             (0.10, 0.11, 0.12),
             (0.20, 0.21, 0.22),
-            "holds: lrn is 10.00 points below none (95 % interval 7.73 to 12.27)",
+            "holds: lrn-0.01 is 10.00 points below none-0.01 (95 % interval 7.73 to 12.27)",
         ),
         (
             (0.20, 0.21, 0.22),
             (0.10, 0.11, 0.12),
-            "does not hold: lrn is 10.00 points above none (95 % interval 7.73 to 12.27)",
+            "does not hold: lrn-0.01 is 10.00 points above none-0.01 (95 % interval 7.73 to 12.27)",
         ),
         (
             (0.10, 0.20),
             (0.11, 0.21),
-            "undecided: the spread over the seeds is larger than the difference; lrn is "
-            "1.00 points below none (95 % interval -29.42 to 31.42)",
+            "undecided: the spread over the seeds is larger than the difference; lrn-0.01 is "
+            "1.00 points below none-0.01 (95 % interval -29.42 to 31.42)",
         ),
         ((0.1,), (0.1,), "undecided: one seed has no spread"),
         ((0.1, 0.1), (0.1, 0.1), "undecided: the two are equal"),
-        ((0.1,), (0.2,), "undecided: one seed has no spread; lrn is 10.00 points below none"),
+        (
+            (0.1,),
+            (0.2,),
+            "undecided: one seed has no spread; lrn-0.01 is 10.00 points below none-0.01",
+        ),
     ],
 )
 def test_sentences(with_it, without, expected):
@@ -75,13 +79,13 @@ def test_sentences_about_times():
 
 def test_the_file(tmp_path):
     found = lrn((0.1, 0.12), (0.2, 0.23))
-    failed = ablation("lrn", lrn=found.trials["lrn"], none=[trial(0, (), failure="nan")])
+    failed = ablation("lrn", **{**found.trials, "none-0.01": [trial(0, (), failure="nan")]})
     for each in (found, failed):
         path = tmp_path / "ablation.json"
         path.write_text(each.to_json(), encoding="utf-8")
         assert read_ablation(tmp_path) == read_ablation(path) == each
     told = json.loads(found.to_json())["verdicts"]
-    assert told[0]["statement"] == "test error of lrn: below that of none"
+    assert told[0]["statement"] == "test error of the best lrn-*: below that of the best none-*"
     assert told[0]["found"] == sentence(found)
 
 

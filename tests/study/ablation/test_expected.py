@@ -19,7 +19,7 @@ BAND = {"test_error": {"low": [0.7, 0.6, 0.0], "high": [0.9, 0.8, 0.15]}}
 
 def with_settings(found, **changed):
     settings = dict.fromkeys(found.trials, SETTINGS | changed)
-    return replace(found, configurations=settings, band={"lrn": BAND, "none": {}})
+    return replace(found, configurations=settings, band={"lrn-0.01": BAND, "none-0.01": {}})
 
 
 KNOWN = with_settings(lrn((0.1, 0.11), (0.2, 0.21)))
@@ -31,7 +31,7 @@ def test_inside_and_outside():
     found = with_settings(lrn((0.1, 0.16), (0.2, 0.21)))
     assert compare_with_published(found, [KNOWN]) == [
         "1 of 2 runs are inside the published bands",
-        "lrn, seed 1: outside the published band: in epoch 3 its test error is 16.00%; "
+        "lrn-0.01, seed 1: outside the published band: in epoch 3 its test error is 16.00%; "
         "expected 0.00% to 15.00%",
     ]
 

@@ -51,16 +51,16 @@ def test_an_unknown_name():
 
 
 def test_what_differs():
-    assert len(layers("lrn", "lrn", LocalResponseNorm)) == 2
-    assert not layers("lrn", "none", LocalResponseNorm)
+    assert len(layers("lrn", "lrn-0.01", LocalResponseNorm)) == 2
+    assert not layers("lrn", "none-0.01", LocalResponseNorm)
     sizes = {
         v: {p.kernel_size for p in layers("overlapping-pooling", v, MaxPool2d)}
-        for v in ("overlapping", "apart")
+        for v in ("overlapping-0.003", "apart-0.003")
     }
-    assert sizes == {"overlapping": {(3, 3)}, "apart": {(2, 2)}}
+    assert sizes == {"overlapping-0.003": {(3, 3)}, "apart-0.003": {(2, 2)}}
     shapes = [
         [row.output for row in summarize(build("overlapping-pooling", v)).rows]
-        for v in ("overlapping", "apart")
+        for v in ("overlapping-0.003", "apart-0.003")
     ]
     assert shapes[0] == shapes[1]
     assert [d.p for d in layers("dropout", "dropout", Dropout)] == [0.5, 0.5]

@@ -18,8 +18,10 @@ def test_picture(tmp_path):
 
 def test_failed_and_single_runs():
     runs = [trial(0, (0.5,), train=(0.6,)), trial(1, (0.9,), train=(0.9,), failure="nan")]
-    found = ablation("lrn", lrn=runs, none=[trial(0, (), train=(), failure="nan")])
+    found = ablation(
+        "lrn", **{"lrn-0.01": runs, "none-0.01": [trial(0, (), train=(), failure="nan")]}
+    )
     figure = picture(found)
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert texts == ["lrn (1 failed)", "none (1 failed)"]
+    assert texts == ["lrn-0.01 (1 failed)", "none-0.01 (1 failed)"]
     assert seeds_text(lrn((0.1,), (0.2,))) == "seed 0"

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from ....layers.init import glorot_uniform, he_normal
-from ..claim import Claim, Statement, Variant, epochs_to
+from ..claim import Claim, Statement, at_rates, epochs_to
 from ..networks import PLAIN, four_layers
 
 SIDES = {
@@ -20,11 +20,7 @@ CLAIM = Claim(
     setting="fewer images; the usual initial weights of each activation, and for each, as in the "
     "paper, its own learning rate: the fastest of three by the same seeds, a choice that the "
     "interval does not count; no regularization",
-    variants={
-        f"{side}-{rate}": Variant(build, replace(PLAIN, lr=rate, batch_size=64))
-        for side, build in SIDES.items()
-        for rate in RATES
-    },
+    variants=at_rates(SIDES, replace(PLAIN, batch_size=64), RATES),
     statements=[Statement("relu-*", "tanh-*", epochs_to(0.25), "six times faster on CIFAR-10")],
     limit=5_000,
     epochs=30,
