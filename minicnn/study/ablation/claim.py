@@ -2,7 +2,7 @@
 
 import fnmatch
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ class Variant:
 
 
 def at_rates(
-    sides: dict[str, Callable[[int], Network]], recipe: Recipe, rates: Sequence[float]
+    sides: Mapping[str, Callable[[int], Network]], recipe: Recipe, rates: Sequence[float]
 ) -> dict[str, Variant]:
     """The variants `SIDE-RATE`, of which `SIDE-*` is the best: each side has its own rate."""
     return {
