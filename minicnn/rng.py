@@ -1,8 +1,8 @@
 """The random generator of initial weights and dropout masks, which `minicnn.seed(n)` restarts.
 
 It starts from seed 0, so a script without a seed gives the same results each time. The order and
-the augmentation of the data do not use it: they are functions of (seed, epoch, batch), see
-`minicnn.data.Loader`.
+the augmentation of the data do not use it: they are functions of the seed, the epoch and the place
+in it, see `minicnn.data.Loader`.
 """
 
 import numpy as np

@@ -22,6 +22,7 @@ import numpy as np
 
 from minicnn.data import RandomCropFlip
 from minicnn.data.augment import KRIZHEVSKY, ColorStep, Lighting, Pipeline
+from minicnn.data.augment.step import Numbers
 from minicnn.kernels.types import Shape
 from minicnn.layers import (
     Conv2d,
@@ -163,9 +164,7 @@ class Contract(ColorStep):
 
     by: float
 
-    def maps(
-        self, means: np.ndarray, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def maps(self, means: np.ndarray, numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
         n, c = means.shape
         rest = (1 - 1 / self.by) * 255 * np.array(MEAN)
         return np.tile(np.eye(c) / self.by, (n, 1, 1)), np.tile(rest, (n, 1))

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import DataError
 from .originals import MEMORY, Originals
 from .pixels import Decode, contents_of
-from .windows import WindowRule, generators
+from .windows import WindowRule
 
 ImageFile = tuple[str, Callable[[], bytes]]  # the name, and what reads it
 
@@ -66,21 +66,20 @@ class ImageFiles:
         self,
         rows: np.ndarray,
         rule: WindowRule,
-        generator: np.random.Generator,
+        seeds: np.ndarray,
         pool: Executor | None = None,
     ) -> np.ndarray:
         """A window of each original at `rows`, uint8 `(n, *rule.output_size, C)`.
 
-        generator: as `rule(images, generator)` uses it. pool: as in `take`.
+        seeds: a number for each, which `rule.sample` draws. pool: as in `take`.
         """
         if self.decode.light_on_dark:
             raise ValueError(f"{rule}: windows of images that may be inverted are not defined")
         out = np.empty((len(rows), *rule.output_size, self.decode.channels), np.uint8)
-        own = generators(len(rows), generator)
 
         def one(i: int) -> None:
             name, read = self.files[int(rows[i])]
-            out[i] = self._originals.window(name, read, rule, own[i])
+            out[i] = self._originals.window(name, read, rule, np.random.default_rng(seeds[i]))
 
         _for_each(one, len(rows), pool)
         return out

@@ -7,7 +7,9 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 
+from .augment.mix import all_places
 from .augment.pipeline import Pipeline
+from .augment.step import Draws
 from .dataset import Dataset
 from .image_files import ImageFiles
 from .permutation import Permutation
@@ -36,10 +38,12 @@ class Loader:
         windows are cut from the originals.
     workers: threads that decode image files; by default one per core that the process may use.
 
-    The order is a function of (seed, epoch), the augmentation a function of (seed, epoch, batch).
-    Therefore a checkpoint needs only the position `(epoch, batch)`, and results do not depend on
-    the threads that prepare the next batches. `augment` and `preprocess` are called by several
-    threads at a time.
+    The order is a function of (seed, epoch). What is drawn to augment an image is a function of
+    (seed, epoch, update, place in the update), and so does not depend on the shards; only functions
+    that do not draw for each image (see `augment.ImageStep`) draw for each shard. Therefore a
+    checkpoint needs only the position `(epoch, batch)`, and results do not depend on the threads
+    that prepare the next batches. `augment` and `preprocess` are called by several threads at a
+    time.
     """
 
     def __init__(
@@ -125,22 +129,37 @@ class Loader:
     def _prepare(
         self, order: np.ndarray | Permutation, epoch: int, turn: Turn, decoders: Executor
     ) -> Batch:
-        (first, last), batch = turn.own(self.shards.rank), turn.start + self.shards.rank
+        first, last = turn.own(self.shards.rank)
         if first == last:
             return self.nothing
-        rows = order[first:last]
+        every = order[turn.first : min(turn.first + self.shards.images, self.images)]
+        places = np.arange(first - turn.first, last - turn.first)
+        update, shard = divmod(turn.start + self.shards.rank, self.shards.count)
+        generator = np.random.default_rng([self.seed, epoch, update])
+        mixtures = self.pipeline.mixtures(len(every), generator)
+        needed = all_places(mixtures, places)[0]
+        own = generator
+        if self.shards.count > 1:
+            own = np.random.default_rng([self.seed, epoch, update, 1 + shard])
+        draws = Draws(generator, len(every), needed, own)
+        x, targets = self._unmixed(every[needed], epoch, draws, decoders)
+        return self.pipeline.mixed(x, targets, mixtures, places)
+
+    def _unmixed(self, rows: np.ndarray, epoch: int, draws: Draws, decoders: Executor) -> Batch:
+        """The images at `rows`, before they are mixed."""
         images, labels = self.dataset.images, self.dataset.labels[rows]
-        generator = np.random.default_rng([self.seed, epoch, batch])
         pipeline = self.pipeline.for_batch(self.seed, epoch, rows)
         if not isinstance(images, ImageFiles):
             pixels = images[rows]
         elif pipeline.cuts_windows:
-            pixels = images.windows(rows, pipeline.steps[0], generator, decoders)
-            pipeline = Pipeline(*pipeline.steps[1:])
+            rule, *others = pipeline.steps
+            (seeds,) = draws.sample(rule, images.shape[1:])
+            pixels = images.windows(rows, rule, seeds, decoders)
+            pipeline = Pipeline(*others)
         else:
             pixels = images.take(rows, decoders)
         classes = len(self.dataset.classes)
-        return pipeline.batch(pixels, labels, self.preprocess, generator, classes)
+        return pipeline.unmixed(pixels, labels, self.preprocess, draws, classes)
 
 
 def _cores() -> int:

@@ -120,8 +120,18 @@ class WindowRule:
     def _scaled_length(self, length: int, size: Size) -> int:
         return max(*size, round(length * max(size) / max(self.output_size)))
 
+    def sample(
+        self, n: int, shape: tuple[int, ...], generator: np.random.Generator
+    ) -> tuple[np.ndarray, ...]:
+        """A seed for each of n images, so that what is drawn for one depends on no other."""
+        return (generator.integers(1 << 63, size=n),)
+
     def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """uint8 images `(n, h, w, c)` -> their windows `(n, H, W, c)`."""
+        return self.apply(images, self.sample(len(images), images.shape[1:], generator))
+
+    def apply(self, images: np.ndarray, numbers: tuple[np.ndarray, ...]) -> np.ndarray:
+        """The windows of uint8 images by the numbers of `sample`."""
         if images.dtype != np.uint8:
             raise DataError(
                 f"{type(self).__name__}: the images are {images.dtype}; expected uint8 pixels"
@@ -132,15 +142,10 @@ class WindowRule:
                 f"{type(self).__name__}: the images have {c} channels; expected 1 (gray) or 3 (RGB)"
             )
         out = np.empty((n, *self.output_size, c), np.uint8)
-        for image, own, window in zip(images, generators(n, generator), out, strict=True):
+        for image, seed, window in zip(images, numbers[0], out, strict=True):
             opened = Image.fromarray(image[..., 0] if c == 1 else image)
-            window[:] = self.draw((h, w), own).cut(opened, (h, w))
+            window[:] = self.draw((h, w), np.random.default_rng(seed)).cut(opened, (h, w))
         return out
-
-
-def generators(n: int, generator: np.random.Generator) -> list[np.random.Generator]:
-    """A generator for each of `n` images, so that what is drawn for one depends on no other."""
-    return [np.random.default_rng(seed) for seed in generator.integers(1 << 63, size=n)]
 
 
 @dataclass(frozen=True)

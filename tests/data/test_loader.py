@@ -9,6 +9,7 @@ from PIL import Image
 from minicnn import data
 from minicnn.data import Dataset, Loader, Pipeline, Preprocess, RandomResizedCrop
 from minicnn.data.loader import AHEAD
+from minicnn.data.shards import Shards
 from minicnn.errors import DataError
 
 
@@ -105,6 +106,16 @@ def assert_equal(found, expected):
     for (x, labels), (y, others) in zip(found, expected, strict=True):
         np.testing.assert_array_equal(x, y)
         np.testing.assert_array_equal(labels, others)
+
+
+def test_windows_of_files_do_not_depend_on_shards(photographs):
+    train, _ = data.load(str(photographs), 24, lambda line: None, originals=True)
+    found = []
+    for count in (1, 4):
+        loader = Loader(train, 6, SIZED, WINDOWS, shuffle=True, seed=3)
+        loader.shards = Shards(6, count)
+        found.append(np.concatenate([x for x, _ in loader if len(x)]))
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize("augment", [WINDOWS, Pipeline(WINDOWS, noise), None])

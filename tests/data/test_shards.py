@@ -5,6 +5,22 @@ import itertools
 import numpy as np
 import pytest
 
+from minicnn.data import Preprocess, RandomResizedCrop
+from minicnn.data.augment import (
+    KRIZHEVSKY,
+    NORMALIZE,
+    AlternatingFlip,
+    ColorJitter,
+    CutMix,
+    Cutout,
+    Lighting,
+    Mixup,
+    Pipeline,
+    RandomCropFlip,
+    RandomErasing,
+    RandomFlip,
+    RandomShift,
+)
 from minicnn.data.dataset import Dataset
 from minicnn.data.loader import Loader
 from minicnn.data.shards import EveryOther, Shards
@@ -73,6 +89,40 @@ def test_processes_load_their_own_shards():
     assert [batch for batch in together if batch[0]] == whole
     assert len(together) == 8 and together[3] == ([], 0)  # three shards, two processes
     assert sorted(pixel for batch, _ in whole for pixel in batch) == list(range(22))
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [
+        Pipeline(RandomCropFlip(9, padding=2, shared_by=4), ColorJitter(0.4, 0.4, 0.4)),
+        Pipeline(AlternatingFlip(), RandomShift(2, "reflect"), Lighting(0.1, KRIZHEVSKY)),
+        Pipeline(RandomResizedCrop(12, flip=0.5), RandomErasing(0.7), NORMALIZE, Cutout(3)),
+        Pipeline(RandomFlip(), Mixup(1.0), CutMix(1.0), CutMix(1.0, p=0.5)),
+    ],
+    ids=["crops", "shifts", "windows", "mixtures"],
+)
+@pytest.mark.parametrize(("count", "ranks"), [(2, 1), (2, 2), (8, 1), (5, 3)])
+def test_images_are_augmented_as_in_one_process(augment, count, ranks):
+    """Rows of an update have the bits that they have in one batch, also where a run goes on."""
+    pixels = np.random.default_rng(0).integers(0, 256, (23, 12, 12, 3)).astype(np.uint8)
+    dataset = Dataset(pixels, np.arange(23) % 3, ("a", "b", "c"))
+    preprocess = Preprocess((12, 12), 3, mean=0.5, std=0.2)
+
+    def batches(shards, at=0):
+        loader = Loader(dataset, 10, preprocess, augment, shuffle=True, seed=4)
+        loader.shards, loader.epoch, loader.batch = shards, 1, at
+        return [(loader.turn.rows[shards.rank : shards.rank + 1], *batch) for batch in loader]
+
+    whole = [
+        np.concatenate(parts) for parts in zip(*(b[1:] for b in batches(Shards(10))), strict=True)
+    ]
+    for rank in range(ranks):
+        shards = Shards(10, count, rank, ranks)
+        for at in (0, count):
+            for rows, *found in batches(shards, at):
+                for first, last in rows:
+                    for array, expected in zip(found, whole, strict=True):
+                        assert last == first or np.array_equal(array, expected[first:last])
 
 
 @pytest.mark.parametrize("accumulate", [0, -1, 2.5, "2"])

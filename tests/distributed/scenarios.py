@@ -37,7 +37,7 @@ def network():
     )
 
 
-SYNC = {"sync_bn": True, "augment": None, "average": None}
+SYNC = {"sync_bn": True, "average": None}
 
 
 def scaled(pixels):

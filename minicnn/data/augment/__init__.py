@@ -10,6 +10,7 @@ from .erase import Cutout, RandomErasing
 from .geometry import AlternatingFlip, RandomCropFlip, RandomFlip, RandomShift
 from .mix import CutMix, Mixing, Mixup
 from .pipeline import NORMALIZE, Pipeline
+from .step import ImageStep
 
 __all__ = [
     "FB_RESNET",
@@ -21,6 +22,7 @@ __all__ = [
     "Components",
     "CutMix",
     "Cutout",
+    "ImageStep",
     "Lighting",
     "Mixing",
     "Mixup",

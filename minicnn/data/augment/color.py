@@ -9,35 +9,33 @@ Bytes become bytes, rounded and clipped to 0 to 255. float32 gray levels stay as
 beyond 0 and 255 too: so a `Pipeline` computes, and so does fb.resnet.torch.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from ...errors import DataError
-from .step import Step
+from .step import ImageStep, Numbers
 
 # ITU-R BT.601: the weights of R, G, B in a gray pixel. fb.resnet.torch and Pillow have the same.
 GRAY = np.array([0.299, 0.587, 0.114])
 CHUNK = 1 << 16  # pixels per pass, so that they stay in the cache
 
 
-class ColorStep(Step, ABC):
+class ColorStep(ImageStep):
     """A random affine map of the colors of each image."""
 
     @abstractmethod
-    def maps(
-        self, means: np.ndarray, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def maps(self, means: np.ndarray, numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
         """M `(n, C, C)` and b `(n, C)` for images with the channel means `(n, C)`."""
 
-    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def apply(self, images: np.ndarray, numbers: Numbers) -> np.ndarray:
         c = images.shape[3]
         if c not in (1, 3):
             raise DataError(f"{self}: the images have {c} channels; expected 1 (gray) or 3 (RGB)")
         means = np.concatenate([_means(pixels) for _, pixels in _chunks(images)])
-        matrices, offsets = (a.astype(np.float32) for a in self.maps(means, generator))
+        matrices, offsets = (a.astype(np.float32) for a in self.maps(means, numbers))
         out = np.empty_like(images)
         for part, pixels in _chunks(images):
             y = pixels @ matrices[part].transpose(0, 2, 1)
@@ -86,20 +84,20 @@ class ColorJitter(ColorStep):
             if not 0 <= getattr(self, field.name) <= 1:
                 raise ValueError(f"{self}: {field.name} must be from 0 to 1")
 
-    def maps(
-        self, means: np.ndarray, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        n, c = means.shape
-        if c == 1 and self.saturation:
-            raise DataError(f"{self}: gray images have no saturation; set saturation=0")
+    def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
         strengths = (self.brightness, self.contrast, self.saturation)
         kinds = [i for i, strength in enumerate(strengths) if strength]
         factors = 1 + generator.uniform(-1, 1, (3, n)) * np.array(strengths)[:, None]
-        order = generator.permuted(np.tile(kinds, (n, 1)), axis=1)
+        return factors.T, generator.permuted(np.tile(kinds, (n, 1)), axis=1)
+
+    def maps(self, means: np.ndarray, numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
+        n, c = means.shape
+        if c == 1 and self.saturation:
+            raise DataError(f"{self}: gray images have no saturation; set saturation=0")
+        factors, order = numbers
         matrices, offsets = np.tile(np.eye(c), (n, 1, 1)), np.zeros((n, c))
-        for j in range(len(kinds)):
-            kind = order[:, j]
-            alpha = factors[kind, np.arange(n)]
+        for kind in order.T:
+            alpha = factors[np.arange(n), kind]
             levels = np.einsum("nij,nj->ni", matrices, means) + offsets
             m, b = blend(kind, alpha, levels)
             matrices, offsets = m @ matrices, np.einsum("nij,nj->ni", m, offsets) + b
@@ -186,12 +184,12 @@ class Lighting(ColorStep):
         if not isinstance(self.components, Components):
             raise ValueError(f"{self}: components must be KRIZHEVSKY, FB_RESNET or Components")
 
-    def maps(
-        self, means: np.ndarray, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
+        return (generator.normal(0, self.std, (n, 3)),)
+
+    def maps(self, means: np.ndarray, numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
         n, c = means.shape
         if c != 3:
             raise DataError(f"{self}: the images are gray; it shifts the colors of RGB images")
-        a = generator.normal(0, self.std, (n, 3))
-        shifts = (a * self.components.scale) @ np.transpose(self.components.vectors)
+        shifts = (numbers[0] * self.components.scale) @ np.transpose(self.components.vectors)
         return np.tile(np.eye(3), (n, 1, 1)), shifts

@@ -4,17 +4,18 @@
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ...errors import DataError
-from .step import Step, check_integer, check_probability
+from .step import ImageStep, Numbers, Step, check_integer, check_probability
 
 ATTEMPTS = 10  # draws of a rectangle, until one is smaller than the image
 
 
 @dataclass(frozen=True, repr=False)
-class Cutout(Step):
+class Cutout(ImageStep):
     """Fill a square of `size` pixels, which may reach beyond the image (DeVries & Taylor 2017).
 
     Its center is uniform over the image (section 3.2). 16 for CIFAR-10 and 8 for CIFAR-100, after
@@ -27,22 +28,22 @@ class Cutout(Step):
     def __post_init__(self) -> None:
         check_integer(self, "size", self.size, 1)
 
-    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
+        return tuple(generator.integers(0, side, n) for side in shape[:2])
+
+    def apply(self, images: np.ndarray, numbers: Numbers) -> np.ndarray:
         _check_fill(self, self.fill, images)
         out = images.copy()
-        n, h, w, _ = images.shape
-        tops, lefts = (
-            np.asarray(generator.integers(0, side, n)) - self.size // 2 for side in (h, w)
-        )
+        tops, lefts = (centers - self.size // 2 for centers in numbers)
         bottoms, rights = tops + self.size, lefts + self.size
         tops, lefts = np.maximum(tops, 0), np.maximum(lefts, 0)
-        for i in range(n):
+        for i in range(len(images)):
             out[i, tops[i] : bottoms[i], lefts[i] : rights[i]] = self.fill
         return out
 
 
 @dataclass(frozen=True, repr=False)
-class RandomErasing(Step):
+class RandomErasing(ImageStep):
     """With probability `p`, fill a rectangle inside the image (Zhong et al. 2017, algorithm 1).
 
     area: smallest and largest share of the image's pixels. aspect: smallest and largest height /
@@ -70,20 +71,34 @@ class RandomErasing(Step):
         """True if this can only be done before normalization."""
         return self.fill == "noise"
 
-    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        if not isinstance(self.fill, str):
-            _check_fill(self, self.fill, images)
-        out = images.copy()
-        n, h, w, c = images.shape
+    def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
+        h, w = shape[:2]
         chosen = generator.random(n) < self.p
         heights, widths = self._sizes(n, h, w, generator)
         tops = np.floor(generator.random(n) * (h - heights + 1)).astype(int)
         lefts = np.floor(generator.random(n) * (w - widths + 1)).astype(int)
-        for i in np.flatnonzero(chosen & (heights > 0)):
-            shape = (heights[i], widths[i], c)
-            value = generator.integers(0, 256, shape) if self.fill == "noise" else self.fill
-            out[i, tops[i] : tops[i] + shape[0], lefts[i] : lefts[i] + shape[1]] = value
+        seeds = generator.integers(1 << 63, size=n)  # of each image's noise
+        return chosen & (heights > 0), heights, widths, tops, lefts, seeds
+
+    def apply(self, images: np.ndarray, numbers: Numbers) -> np.ndarray:
+        if not isinstance(self.fill, str):
+            _check_fill(self, self.fill, images)
+        out = images.copy()
+        for image, (chosen, height, width, top, left, seed) in zip(
+            out, zip(*numbers, strict=True), strict=True
+        ):
+            if chosen:
+                part = image[top : top + height, left : left + width]
+                part[...] = self._value(part.shape, seed)
         return out
+
+    def _value(self, shape: tuple[int, ...], seed: int) -> Any:
+        """What a rectangle is filled with."""
+        return (
+            np.random.default_rng(seed).integers(0, 256, shape)
+            if self.fill == "noise"
+            else self.fill
+        )
 
     def _sizes(
         self, n: int, h: int, w: int, generator: np.random.Generator

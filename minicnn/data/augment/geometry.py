@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...errors import DataError
-from .step import Step, check_integer, check_probability
+from .step import ImageStep, Numbers, Step, check_integer, check_probability
 
 PADDING_MODES = ("zeros", "reflect")
 
 
 @dataclass(frozen=True, repr=False)
-class RandomShift(Step):
+class RandomShift(ImageStep):
     """Shift each image by a random offset of up to `pixels` in both directions.
 
     airbench94 shifts CIFAR by 2 with padding_mode="reflect".
@@ -28,19 +28,19 @@ class RandomShift(Step):
         check_integer(self, "pixels", self.pixels, 0)
         _check_mode(self)
 
-    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        p = self.pixels
+    def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
+        return tuple(generator.integers(0, 2 * self.pixels + 1, (2, n)))
+
+    def apply(self, images: np.ndarray, numbers: Numbers) -> np.ndarray:
         n, h, w, _ = images.shape
-        framed = padded(images, p, self.padding_mode, self)
+        framed = padded(images, self.pixels, self.padding_mode, self)
         views = np.lib.stride_tricks.sliding_window_view(framed, (h, w), axis=(1, 2))
-        offsets = generator.integers(0, 2 * p + 1, (2, n))
-        return np.ascontiguousarray(
-            views[np.arange(n), offsets[0], offsets[1]].transpose(0, 2, 3, 1)
-        )
+        down, right = numbers
+        return np.ascontiguousarray(views[np.arange(n), down, right].transpose(0, 2, 3, 1))
 
 
 @dataclass(frozen=True, repr=False)
-class RandomCropFlip(Step):
+class RandomCropFlip(ImageStep):
     """A window of `size` at a random position, mirrored left to right half of the time.
 
     size: in pixels, a number or (H, W). Images smaller than that are not cropped.
@@ -67,27 +67,31 @@ class RandomCropFlip(Step):
             return self if self.size == shape[0] else replace(self, size=shape[0])
         return replace(self, size=(shape[0], shape[1]))
 
-    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
+        h, w = (side + 2 * self.padding for side in shape[:2])
+        height, width = self._window(h, w)
+        groups = -(-n // self.shared_by)
+        drawn = (generator.integers(0, most, groups) for most in (h - height + 1, w - width + 1, 2))
+        return tuple(np.repeat(numbers, self.shared_by)[:n] for numbers in drawn)
+
+    def apply(self, images: np.ndarray, numbers: Numbers) -> np.ndarray:
         images = padded(images, self.padding, self.padding_mode, self)
         n, h, w, c = images.shape
-        size = self.size if isinstance(self.size, tuple) else (self.size, self.size)
-        height, width = min(size[0], h), min(size[1], w)
-        groups = -(-n // self.shared_by)
-        tops, lefts = (
-            generator.integers(0, h - height + 1, groups),
-            generator.integers(0, w - width + 1, groups),
-        )
-        mirrored = np.asarray(generator.integers(0, 2, groups))
+        height, width = self._window(h, w)
         out = np.empty((n, height, width, c), images.dtype)
-        for i in range(n):
-            g = i // self.shared_by
-            window = images[i, tops[g] : tops[g] + height, lefts[g] : lefts[g] + width]
-            out[i] = window[:, ::-1] if mirrored[g] else window
+        for i, (top, left, mirrored) in enumerate(zip(*numbers, strict=True)):
+            window = images[i, top : top + height, left : left + width]
+            out[i] = window[:, ::-1] if mirrored else window
         return out
+
+    def _window(self, h: int, w: int) -> tuple[int, int]:
+        """(height, width) of what is cut from h x w pixels."""
+        size = self.size if isinstance(self.size, tuple) else (self.size, self.size)
+        return min(size[0], h), min(size[1], w)
 
 
 @dataclass(frozen=True, repr=False)
-class RandomFlip(Step):
+class RandomFlip(ImageStep):
     """Mirror each image left to right with probability `p`."""
 
     p: float = 0.5
@@ -95,8 +99,11 @@ class RandomFlip(Step):
     def __post_init__(self) -> None:
         check_probability(self, self.p)
 
-    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        return flipped(images, generator.random(len(images)) < self.p)
+    def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
+        return (generator.random(n) < self.p,)
+
+    def apply(self, images: np.ndarray, numbers: Numbers) -> np.ndarray:
+        return flipped(images, numbers[0])
 
 
 @dataclass(frozen=True, repr=False)

@@ -2,25 +2,48 @@
 
 They are called as `mixing(x, targets, generator)` with x float32 `(n, H, W, C)` and targets float32
 `(n, classes)`, whose rows sum to 1, and return both. Each draws one weight for the whole batch, as
-the papers' code does.
+the papers' code does, and then the image with which each one is mixed.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from .step import Step, check_probability
+
+Mixed = tuple[np.ndarray, np.ndarray]  # images and targets
+
+
+class Mixture(NamedTuple):
+    """What is drawn for a batch.
+
+    weight: of each image. others: with which one it is mixed. center: a place in 0..1, `(2,)`.
+    """
+
+    weight: float
+    others: np.ndarray
+    center: np.ndarray
 
 
 class Mixing(Step, ABC):
     """An augmentation that changes labels too: it needs a loss that takes soft targets."""
 
     @abstractmethod
-    def __call__(
-        self, x: np.ndarray, targets: np.ndarray, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The mixed images and targets."""
+    def sample(self, n: int, generator: np.random.Generator) -> Mixture | None:
+        """The numbers for a batch of n images; None if nothing is mixed."""
+
+    @abstractmethod
+    def mixed(self, ours: Mixed, others: Mixed, mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
+        """Images and targets that are mixed with the others, row by row."""
+
+    def __call__(self, x: np.ndarray, targets: np.ndarray, generator: np.random.Generator) -> Mixed:
+        mixture = self.sample(len(x), generator)
+        if mixture is None:
+            return x, targets
+        return self.mixed((x, targets), (x[mixture.others], targets[mixture.others]), mixture)
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,12 +59,13 @@ class Mixup(Mixing):
     def __post_init__(self) -> None:
         _check_alpha(self, self.alpha)
 
-    def __call__(
-        self, x: np.ndarray, targets: np.ndarray, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        weight = np.float32(generator.beta(self.alpha, self.alpha))
-        others = generator.permutation(len(x))
-        return _blend(x, weight, others), _blend(targets, weight, others)
+    def sample(self, n: int, generator: np.random.Generator) -> Mixture:
+        weight = generator.beta(self.alpha, self.alpha)
+        return Mixture(weight, generator.permutation(n), np.zeros(2))
+
+    def mixed(self, ours: Mixed, others: Mixed, mixture: Mixture) -> Mixed:
+        x, targets = (_blend(*two, mixture.weight) for two in zip(ours, others, strict=True))
+        return x, targets
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,19 +85,48 @@ class CutMix(Mixing):
         _check_alpha(self, self.alpha)
         check_probability(self, self.p)
 
-    def __call__(
-        self, x: np.ndarray, targets: np.ndarray, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def sample(self, n: int, generator: np.random.Generator) -> Mixture | None:
         if generator.random() >= self.p:
-            return x, targets
+            return None
+        weight = generator.beta(self.alpha, self.alpha)
+        return Mixture(weight, generator.permutation(n), generator.random(2))
+
+    def mixed(self, ours: Mixed, others: Mixed, mixture: Mixture) -> Mixed:
+        (x, targets), (x_others, targets_others) = ours, others
         h, w = x.shape[1:3]
-        side = np.sqrt(1 - generator.beta(self.alpha, self.alpha))
-        others = generator.permutation(len(x))
-        rows, height = _span(h, int(h * side), generator)
-        columns, width = _span(w, int(w * side), generator)
-        mixed = x.copy()
-        mixed[:, rows, columns] = x[others, rows, columns]
-        return mixed, _blend(targets, np.float32(1 - height * width / (h * w)), others)
+        side = np.sqrt(1 - mixture.weight)
+        rows, height = _span(h, int(h * side), mixture.center[0])
+        columns, width = _span(w, int(w * side), mixture.center[1])
+        x = x.copy()
+        x[:, rows, columns] = x_others[:, rows, columns]
+        return x, _blend(targets, targets_others, 1 - height * width / (h * w))
+
+
+def all_places(mixtures: Sequence[Mixture | None], places: np.ndarray) -> list[np.ndarray]:
+    """The places in a batch whose images are needed before each mixing, and at the end: `places`.
+
+    Both are in rising order.
+    """
+    found = [places]
+    for mixture in reversed(mixtures):
+        others = places[:0] if mixture is None else mixture.others[found[0]]
+        found.insert(0, np.union1d(found[0], others))
+    return found
+
+
+def mix(
+    steps: Sequence[Mixing],
+    mixtures: Sequence[Mixture | None],
+    every: Sequence[np.ndarray],
+    batch: Mixed,
+) -> Mixed:
+    """The mixed images and targets. every: what `all_places` found; the batch has the first."""
+    for step, mixture, before, after in zip(steps, mixtures, every, every[1:], strict=False):
+        if mixture is not None:
+            here, there = np.searchsorted(before, (after, mixture.others[after]))
+            ours, others = (tuple(array[at] for array in batch) for at in (here, there))
+            batch = step.mixed(ours, others, mixture)
+    return batch
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -83,13 +136,13 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     return targets
 
 
-def _blend(values: np.ndarray, weight: np.float32, others: np.ndarray) -> np.ndarray:
-    return weight * values + (1 - weight) * values[others]
+def _blend(values: np.ndarray, others: np.ndarray, weight: float) -> np.ndarray:
+    return np.float32(weight) * values + (1 - np.float32(weight)) * others
 
 
-def _span(length: int, size: int, generator: np.random.Generator) -> tuple[slice, int]:
-    """`size` positions around a random center, without those outside of 0..length."""
-    center = int(generator.integers(0, length))
+def _span(length: int, size: int, place: float) -> tuple[slice, int]:
+    """`size` positions around a center at `place` in 0..1, without those outside of 0..length."""
+    center = int(length * place)
     first, last = max(0, center - size // 2), min(length, center + size // 2)
     return slice(first, last), last - first
 

@@ -9,7 +9,8 @@ from ...errors import DataError
 from ..transforms import Augment, Preprocess
 from ..windows import WindowRule
 from .color import ColorStep
-from .mix import Mixing, one_hot
+from .mix import Mixing, Mixture, all_places, mix, one_hot
+from .step import Draws
 
 
 class _Normalize:
@@ -85,9 +86,14 @@ class Pipeline:
         before, after, mixing = self._parts()
         if after or mixing:
             raise ValueError(f"{self} needs a preprocess: call its method batch")
+        draws = Draws.of_all(generator, len(images))
         for step in before:
-            images = step(images, generator)
+            images = draws.apply(step, images)
         return images
+
+    def mixtures(self, n: int, generator: np.random.Generator) -> list[Mixture | None]:
+        """What is drawn for the steps that mix, for a whole batch of n images."""
+        return [step.sample(n, generator) for step in self.steps if isinstance(step, Mixing)]
 
     def batch(
         self,
@@ -103,6 +109,31 @@ class Pipeline:
             targets.
         Raises DataError for steps that these images do not allow.
         """
+        mixtures = self.mixtures(len(images), generator)
+        draws = Draws.of_all(generator, len(images))
+        x, targets = self.unmixed(images, labels, preprocess, draws, classes)
+        return self.mixed(x, targets, mixtures, draws.places)
+
+    def mixed(
+        self,
+        x: np.ndarray,
+        targets: np.ndarray,
+        mixtures: list[Mixture | None],
+        places: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The images at `places` of a batch. x, targets: of those that `all_places` says."""
+        steps = [step for step in self.steps if isinstance(step, Mixing)]
+        return mix(steps, mixtures, all_places(mixtures, places), (x, targets))
+
+    def unmixed(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        preprocess: Callable[[np.ndarray], np.ndarray] | None,
+        draws: Draws,
+        classes: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same before images are mixed, with the random numbers of `draws`."""
         before, after, mixing = self._parts()
         own, is_float = isinstance(preprocess, Preprocess), False
         for step in before:
@@ -111,21 +142,18 @@ class Pipeline:
             if isinstance(step, ColorStep):
                 is_float = own
                 images = images.astype(np.float32, copy=False) if own else images
-            images = _checked(step, images, step(images, generator))
+            images = _checked(step, images, draws.apply(step, images))
         if isinstance(preprocess, Preprocess) and (is_float or images.dtype == np.uint8):
             images = preprocess.normalized(images if after else preprocess.cropped(images))
         elif preprocess is not None:
             images = preprocess(images)
         for step in after:
-            images = _checked(step, images, step(images, generator))
+            images = _checked(step, images, draws.apply(step, images))
         if after and isinstance(preprocess, Preprocess):
             images = preprocess(images)  # the center of what is still larger than the input
         if not mixing:
             return images, labels
-        targets = labels if labels.ndim == 2 else one_hot(labels, classes)
-        for step in mixing:
-            images, targets = step(images, targets, generator)
-        return images, targets
+        return images, labels if labels.ndim == 2 else one_hot(labels, classes)
 
     def _parts(self) -> tuple[list[Any], list[Any], list[Any]]:
         """The steps for pixels, for the normalized input, and for a whole batch."""

@@ -1,7 +1,12 @@
 """What the augmentations of this package have in common."""
 
-from dataclasses import fields
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
 from typing import Any
+
+import numpy as np
+
+Numbers = tuple[np.ndarray, ...]
 
 
 class Step:
@@ -18,6 +23,51 @@ class Step:
             if getattr(self, field.name) != field.default
         )
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class ImageStep(Step, ABC):
+    """An augmentation that draws numbers for each image before it changes any."""
+
+    def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
+        """The numbers for n images of `shape` (h, w, c): arrays with n rows; by default none."""
+        return ()
+
+    @abstractmethod
+    def apply(self, images: np.ndarray, numbers: Numbers) -> np.ndarray:
+        """The changed images; they have the same rows as the numbers."""
+
+    def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        return self.apply(images, self.sample(len(images), images.shape[1:], generator))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of some images of an update: those that they have in the whole of it.
+
+    generator: draws for all images of the update. size: their number. places: of the images at
+    hand, among them. own: draws for functions, which do not say for which image a number is.
+    """
+
+    generator: np.random.Generator
+    size: int
+    places: np.ndarray
+    own: np.random.Generator
+
+    @classmethod
+    def of_all(cls, generator: np.random.Generator, size: int) -> "Draws":
+        """Those of all images of an update."""
+        return cls(generator, size, np.arange(size), generator)
+
+    def sample(self, step: Any, shape: tuple[int, ...]) -> Numbers:
+        """The numbers of a step for the images at hand, of `shape` (h, w, c)."""
+        every = step.sample(self.size, shape, self.generator)
+        return tuple(numbers[self.places] for numbers in every)
+
+    def apply(self, step: Any, images: np.ndarray) -> np.ndarray:
+        """What a step makes of the images at hand."""
+        if not hasattr(step, "sample"):
+            return step(images, self.own)
+        return step.apply(images, self.sample(step, images.shape[1:]))
 
 
 def check_probability(step: Step, p: float) -> None:

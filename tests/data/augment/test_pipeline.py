@@ -111,9 +111,11 @@ def test_images_that_are_mixed_have_soft_targets():
     assert x.dtype == targets.dtype == np.float32
     assert targets.shape == (8, 4)
     np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
-    draws = generator()
-    plain = INPUT(RandomCropFlip(12, 2)(images, draws))
-    np.testing.assert_array_equal(x, CutMix(1.0)(plain, np.eye(8, dtype=np.float32), draws)[0])
+    draws, mixing = generator(), CutMix(1.0)
+    mixture = mixing.sample(8, draws)  # first: it says which images are needed
+    plain = INPUT(RandomCropFlip(12, 2)(images, draws)), np.eye(8, dtype=np.float32)
+    others = tuple(array[mixture.others] for array in plain)
+    np.testing.assert_array_equal(x, mixing.mixed(plain, others, mixture)[0])
     assert Pipeline(CutMix(1.0)).mixes
     assert not Pipeline(Cutout(2)).mixes
 
