@@ -12,17 +12,19 @@ from typing import Any, TextIO
 import numpy as np
 
 from . import weights
+from .captured import captured
 from .data.files import listing
 from .data.folders import is_image
 from .data.pixels import read_file
 from .data.transforms import Preprocess
 from .device import model_device, to_host, to_input
 from .errors import DataError
-from .layers import Layer, fuse, inference_mode, metadata
+from .layers import Layer, metadata
 from .training import metrics
 from .training.losses import probabilities_of
 
 AnyPath = str | PathLike[str]
+Item = tuple[str | None, np.ndarray, bool]  # as `_pixels` yields it
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,17 @@ def predict(
     if top < 1 or batch_size < 1:
         raise ValueError(f"top={top}, batch_size={batch_size}: expected at least 1")
     network = model if isinstance(model, Layer) else weights.load(model)
+    loss, place = metrics.loss_of(network), model_device(network)
     found: list[Prediction] = []
-    batch: list[tuple[str | None, np.ndarray, bool]] = []
-    with inference_mode():
+    batch: list[Item] = []
+    with metrics.evaluating(network) as fused:
+        run = captured(lambda x: probabilities_of(loss, fused(to_input(x, place))), place)
         for item in _pixels(network, images, invert, report):
             batch.append(item)
             if len(batch) == batch_size:
-                found += _predictions(network, batch, top)
+                found += _predictions(network, run, batch, top)
                 batch = []
-        return found + _predictions(network, batch, top)
+        return found + _predictions(network, run, batch, top)
 
 
 def image_files(paths: AnyPath | Iterable[AnyPath]) -> list[Path]:
@@ -144,7 +148,7 @@ def _pixels(
     images: Any,
     invert: bool | None,
     report: Callable[[DataError], object] | None,
-) -> Iterator[tuple[str | None, np.ndarray, bool]]:
+) -> Iterator[Item]:
     """The path, the pixels `(H, W, C)`, and whether they were inverted, of each image."""
     if hasattr(images, "ndim"):
         yield from (
@@ -170,20 +174,13 @@ def _normalized(network: Layer, pixels: np.ndarray) -> np.ndarray:
 
 
 def _predictions(
-    network: Layer, batch: list[tuple[str | None, np.ndarray, bool]], top: int
+    network: Layer, run: Callable[[np.ndarray], Any], batch: list[Item], top: int
 ) -> list[Prediction]:
-    """The predictions for a batch; the network's mode is restored."""
+    """The predictions for a batch; `run` computes the probabilities."""
     if not batch:
         return []
     x = _normalized(network, np.stack([pixels for _, pixels, _ in batch]))
-    was_training = network.training
-    network.eval()
-    try:
-        outputs = fuse(network)(to_input(x, model_device(network)))
-        probabilities = to_host(probabilities_of(metrics.loss_of(network), outputs))
-    finally:
-        network.train(was_training)
-    probabilities = probabilities.astype(np.float32)
+    probabilities = to_host(run(x)).astype(np.float32)
     names = metrics.classes_of(network) or tuple(map(str, range(probabilities.shape[1])))
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     return [

@@ -19,7 +19,6 @@ NOT_MIRRORED = {  # tests of more than one source file, with the reason
     "tests/cuda/test_look.py": "study/look on the emulated GPU",
     "tests/cuda/test_numba_cuda.py": "every operation of a second backend",
     "tests/cuda/test_races.py": "every kernel, with its barriers removed one by one",
-    "tests/cuda/test_training.py": "whole training runs on the emulated GPU",
     "tests/cuda/test_verify.py": "the program benchmarks/gpu",
     "tests/models/test_counts.py": "every network: one table of parameters and operations",
     "tests/models/test_twins.py": "every network against torch",
@@ -93,7 +92,7 @@ def is_mirrored(test: Path) -> bool:
     if folder == Path("kernels"):
         roots.append(ROOT / "kernels" / "reference")
     if folder == Path("cuda"):  # what runs on the emulated GPU
-        roots += [ROOT / "kernels" / "cuda", ROOT / "kernels" / "ladder" / "gpu"]
+        roots += [ROOT / path for path in ("minicnn", "kernels/cuda", "kernels/ladder/gpu")]
     name = test.stem.removeprefix("test_")
     return any((root / f"{name}.py").is_file() or (root / name).is_dir() for root in roots)
 

@@ -1,11 +1,25 @@
 """Several operations in one pass over memory; `reference.fused` defines each as the composition."""
 
+import numpy as np
+
 from ..geometry import window
 from ..types import Array, IntOrPair, Padding
-from .arrays import spaced
+from .arrays import empty, options, parameter, spaced
 from .conv import masked_grad_input, scaled_conv2d
+from .device import THREADS, blocks, launch
 from .norm import batch_statistics, normalize_batch
 from .product import Epilogue
+
+
+def fold_batch_norm(
+    b: Array | None, gamma: Array, beta: Array, mean: Array, var: Array, eps: float
+) -> tuple[Array, Array]:
+    """See `functional.fold_batch_norm`."""
+    scale, shift = (empty(gamma, gamma.shape, np.float32) for _ in range(2))
+    inputs = [parameter(a) for a in (b, gamma, beta, mean, var)]
+    arguments = *inputs, gamma.size, float(eps), scale, shift
+    launch("norm.cu", "fold", blocks(gamma.size), THREADS, *arguments, **options(gamma))
+    return scale, shift
 
 
 def conv2d_affine(

@@ -165,6 +165,16 @@ extern "C" __global__ void fixed_statistics(const float* running_mean, const flo
     inv_std[c] = 1.0f / sqrtf(running_var[c] + eps);
 }
 
+// Fixed statistics as a factor and a shift per channel, for the epilogue of a convolution.
+extern "C" __global__ void fold(const float* bias, const float* gamma, const float* beta,
+                                const float* mean, const float* var, int channels, float eps,
+                                float* scale, float* shift) {
+    int c = THREAD;
+    if (c >= channels) return;
+    scale[c] = gamma[c] / sqrtf(var[c] + eps);
+    shift[c] = beta[c] + ((bias ? bias[c] : 0.0f) - mean[c]) * scale[c];
+}
+
 // The statistics and parameters of V channels.
 struct Channels {
     Vector mean, inv_std, gamma, beta;

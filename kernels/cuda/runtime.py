@@ -185,15 +185,17 @@ class CuPy:
         pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
         awaited: list[tuple[Array, np.ndarray]] = []
         self._awaited = awaited
-        with cuda.using_allocator(pool.malloc), stream:
-            stream.begin_capture()
-            try:
-                work()
-            finally:
-                self._awaited = None
-                graph = stream.end_capture()
-        for array, host in awaited:
-            self.overwrite(array, np.ascontiguousarray(host))
+        try:
+            with cuda.using_allocator(pool.malloc), stream:
+                stream.begin_capture()
+                try:
+                    work()
+                finally:
+                    graph = stream.end_capture()  # raises an error for work that ended the capture
+        finally:
+            self._awaited = None
+            for array, host in awaited:  # tables are cached, so also after an error they are read
+                self.overwrite(array, np.ascontiguousarray(host))
         return Graph(graph, pool, [array for array, _ in awaited])
 
     def launch(

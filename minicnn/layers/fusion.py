@@ -16,7 +16,6 @@ results are equal to theirs up to rounding. Its operations are in `kernels/*/fus
 import copy
 from typing import Any
 
-from ..device import model_device
 from ..kernels import functional as F
 from ..kernels.thread_state import grad_enabled, no_grad
 from ..kernels.types import Array, Shape
@@ -44,10 +43,7 @@ def fuse(model: Any) -> Any:
     start, rest = _split_frozen(model)
     if not (start and rest):
         return _fused(model)
-    first: Any = Sequential(**start)
-    # Folded batch norms have no kernel of ours on a GPU, and a captured step consists of those.
-    first = _fused(first) if model_device(model) == "cpu" else first
-    return FrozenStart(first, _fused(_with_layers(model, rest)))
+    return FrozenStart(_fused(Sequential(**start)), _fused(_with_layers(model, rest)))
 
 
 def _split_frozen(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -22,6 +22,11 @@ class Observers(threading.local):
 observers = Observers()
 
 
+def is_observed() -> bool:
+    """True within `observe` in this thread."""
+    return any(vars(observers).values())
+
+
 @contextmanager
 def observe(
     forward: Callback | None = None,

@@ -1,13 +1,13 @@
 """Training steps on a GPU: captured once as a CUDA graph per batch shape, and replayed."""
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..device import runtime, to_device
-from ..kernels.cuda.capture import Fresh
+from ..captured import Captured
+from ..device import runtime
 from ..kernels.cuda.loss import tally
+from ..kernels.types import Array
 from .loop import Step
 from .losses import Loss, is_multi_label, probabilities_of
 from .metrics import RunningMetrics
@@ -29,43 +29,23 @@ class CapturedStep:
 
     def __init__(self, step: Step):
         self.step = step
-        self._graphs: dict[tuple, _Graph] = {}
-        self._seen: Counter[tuple] = Counter()
         self._network: Any = None
+        self._captured: Captured | None = None
 
     def __call__(self, run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
         if run.network is not self._network:  # fused again, as other layers are frozen
-            self._network, self._graphs, self._seen = run.network, {}, Counter()
+            self._network, self._captured = run.network, None
+        parameters = run.model.parameters()
+
+        def gradients(x: Array, labels: Array) -> list[Array | None]:
+            self.step(run, x, labels)
+            return [parameter._grad for parameter in parameters]
+
+        self._captured = self._captured or Captured(gradients, WARM_UP)
+        is_usual = len(x) >= run.loader.shards.least
         with labels_checked():
-            kind = x.shape, labels.shape, labels.dtype
-            if kind in self._graphs:
-                self._graphs[kind].replay(x, labels)
-            elif self._seen[kind] < WARM_UP or len(x) < run.loader.shards.least:
-                self._seen[kind] += 1
-                self.step(run, to_device(x, "cuda"), to_device(labels, "cuda"))
-            else:
-                self._graphs[kind] = _Graph(self.step, run, x, labels)
-                self._graphs[kind].replay(x, labels)
-
-
-class _Graph:
-    """A captured step, with the arrays of its batch and of its gradients."""
-
-    def __init__(self, step: Step, run: "Trainer", x: np.ndarray, labels: np.ndarray):
-        self._x, self._labels = to_device(x, "cuda"), to_device(labels, "cuda")
-        self._fresh = Fresh()
-        with self._fresh:
-            self._graph = runtime().capture(lambda: step(run, self._x, self._labels))
-        self._parameters = run.model.parameters()
-        self._gradients = [parameter._grad for parameter in self._parameters]
-
-    def replay(self, x: np.ndarray, labels: np.ndarray) -> None:
-        """Run the step on another batch of the same shape."""
-        runtime().overwrite(self._x, x)
-        runtime().overwrite(self._labels, labels)
-        self._fresh.refresh()
-        self._graph.launch()
-        for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
+            found = (self._captured if is_usual else self._captured.run)(x, labels)
+        for parameter, gradient in zip(parameters, found, strict=True):
             parameter._grad = gradient
 
 

@@ -3,19 +3,22 @@
 import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..captured import captured
 from ..data import synsets
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.shards import EveryOther
 from ..data.transforms import Preprocess
-from ..device import model_device, to_device, to_host, to_input
+from ..device import model_device, to_host, to_input
 from ..distributed.team import Team
+from ..kernels.types import Array
 from ..layers import Layer, fuse, inference_mode, metadata
 from ..text import aligned, html_table
 from .losses import Loss, SoftmaxCrossEntropy, is_multi_label, plain, probabilities_of
@@ -274,6 +277,21 @@ def recipe_preprocess(recipe: Any, model: Layer) -> Preprocess | None:
     return recipe.preprocess.for_input(shape) if shape and recipe.preprocess else recipe.preprocess
 
 
+@contextmanager
+def evaluating(model: Layer) -> Iterator[Layer]:
+    """A block with the model in evaluation mode, without gradients: gives the fused network.
+
+    The mode is restored afterwards.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with inference_mode():
+            yield fuse(model)
+    finally:
+        model.train(was_training)
+
+
 def evaluate(
     model: Layer,
     dataset: Dataset | tuple[Any, Any],
@@ -299,20 +317,19 @@ def evaluate(
     loader, team = Loader(dataset, batch_size, preprocess or preprocess_of(model)), team or Team()
     loader.shards = EveryOther(batch_size, 1, team.rank, team.size)
     answers = _Answers(len(dataset.classes), is_multi_label(loss, dataset.labels))
-    was_training, place = model.training, model_device(model)
-    model.eval()
-    network = fuse(model)
-    try:
-        with inference_mode(), labels_checked():
-            for x, labels in loader:
-                outputs = network(to_input(x, place))
-                found = to_host(probabilities_of(loss, outputs)).astype(np.float32)
-                value, _ = loss(outputs, to_device(labels, place))
-                answers.add(float(value), found, labels)
-                if on_batch:
-                    on_batch(len(labels))
-    finally:
-        model.train(was_training)
+    place = model_device(model)
+    with evaluating(model) as network, labels_checked():
+
+        def answer(x: Array, labels: Array) -> tuple[Array, Array]:
+            outputs = network(to_input(x, place))
+            return probabilities_of(loss, outputs), loss(outputs, labels)[0]
+
+        run = captured(answer, place)
+        for x, labels in loader:
+            probabilities, value = run(x, labels)
+            answers.add(float(value), to_host(probabilities).astype(np.float32), labels)
+            if on_batch:
+                on_batch(len(labels))
     n, counts = len(dataset), answers.shared(team).confusion
     total, hits, hits5 = (sum(column) for column in zip(*answers.batches, strict=True))
     classes = dataset.classes + tuple(map(str, range(len(dataset.classes), len(counts))))

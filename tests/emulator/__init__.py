@@ -21,22 +21,14 @@ import numpy as np
 from minicnn.kernels import dispatch
 from minicnn.kernels.cuda import device, runtime
 
+from .device_array import Capture, DeviceArray, plain
+
 HEADERS = [Path(__file__).with_name(name) for name in ("emulator.h", "instructions.h")]
 HOPPER = Path(__file__).with_name("hopper.h")
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 SIGNATURE = re.compile(
     r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)', re.DOTALL
 )
-
-
-class DeviceArray(np.ndarray):
-    """An array on the emulated device.
-
-    It is no plain NumPy array, so that the dispatcher chooses the backend `cuda` for it.
-    """
-
-    __module__ = "numpy"  # whose functions the reference applies to it
-    __cuda_array_interface__: dict = {}  # by which it is known
 
 
 class Emulator:
@@ -100,7 +92,7 @@ class Emulator:
 
     def upload(self, host):
         array = self.lasting(host.shape, host.dtype)
-        array[...] = host
+        plain(array)[...] = host  # at once, also while a graph is captured
         return array
 
     def download(self, array):
@@ -123,15 +115,17 @@ class Emulator:
     def capture(self, work):
         """As CuPy's: the launches are kept, and none runs until the graph does."""
         self._recorded, self._released = [], []
+        Capture.calls, Capture.empty = self._recorded, self.empty
         try:
             work()
         finally:
-            graph, self._recorded = _Graph(self, self._recorded), None
+            graph = _Graph(self._recorded)
+            self._recorded = Capture.calls = None
         return graph
 
     def launch(self, *arguments):
         if self._recorded is not None:
-            self._recorded.append(arguments)
+            self._recorded.append(lambda: self._start(*arguments))
         else:
             self._start(*arguments)
 
@@ -196,14 +190,14 @@ def install(run) -> None:
 
 
 class _Graph:
-    """Launches, kept to be run again."""
+    """Launches and NumPy's arithmetic, kept to be run again."""
 
-    def __init__(self, run, launches):
-        self._run, self._launches = run, launches
+    def __init__(self, calls):
+        self._calls = calls
 
     def launch(self):
-        for arguments in self._launches:
-            self._run._start(*arguments)
+        for call in self._calls:
+            call()
 
 
 def build(file, options=(), changes=(), sanitize=False) -> Path:
