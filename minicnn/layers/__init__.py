@@ -28,6 +28,7 @@ from .conv import Conv2d
 from .conv_transpose import ConvTranspose2d
 from .convolutional_form import fully_convolutional
 from .dropout import Dropout
+from .function import Function
 from .fusion import fuse
 from .graph import Graph
 from .hooks import observe
@@ -69,6 +70,7 @@ __all__ = [
     "ConvTranspose2d",
     "Dropout",
     "Flatten",
+    "Function",
     "FlipChannels",
     "GlobalAvgPool2d",
     "Graph",

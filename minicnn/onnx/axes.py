@@ -7,8 +7,10 @@ certain order.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ..kernels.types import Shape
 
@@ -64,6 +66,41 @@ def new_axis(size: int) -> Axis:
 def standard(axes: Axes) -> Axes:
     """The axes of our array for a tensor: channels last if it has maps, else as they are."""
     return (axes[0], axes[2], axes[3], axes[1]) if len(axes) == 4 else axes
+
+
+def order_of(value: Value) -> list[int]:
+    """The axes of ONNX's tensor in the order of our array, or of `standard` if it merges some."""
+    rank, order = len(value.axes), list[int]()
+    for axis in value.ours if len(value.ours) == rank else ():
+        order += [i for i in range(rank) if i not in order and value.axes[i] == axis][:1]
+    if len(order) == rank:
+        return order
+    return [0, 2, 3, 1] if rank == 4 else list(range(rank))
+
+
+def with_last(value: Value, chosen: Collection[int]) -> Axes:
+    """Axes of an array whose last one joins the chosen axes; the others stay in our order."""
+    atoms = flat([value.axes[i] for i in chosen])
+    last = tuple(atom for atom in flat(value.ours) if atom in atoms)
+    if value.ours[-1] == last:
+        return value.ours
+    return (*(value.axes[i] for i in order_of(value) if i not in chosen), last)
+
+
+def in_order(array: np.ndarray, axes: Sequence[Axis], ours: Axis) -> np.ndarray:
+    """The numbers of a constant as our axis `ours` has them, which joins these axes.
+
+    array: it begins with these axes; further ones stay behind them.
+    """
+    atoms, rest = flat(axes), array.shape[len(axes) :]
+    parts = array.reshape(*(atom.size for atom in atoms), *rest)
+    order = [atoms.index(atom) for atom in ours]
+    return parts.transpose(*order, *range(len(atoms), parts.ndim)).reshape(-1, *rest)
+
+
+def replaced(axes: Axes, place: int, axis: Axis) -> Axes:
+    """The axes with another one at a place."""
+    return (*axes[:place], axis, *axes[place + 1 :])
 
 
 def reshaped(value: Value, shape: Sequence[int]) -> Value:

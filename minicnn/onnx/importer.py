@@ -165,11 +165,15 @@ class Importer:
     # --- our arrays ---
 
     def maps(self, node: Node, index: int = 0) -> Value:
-        """A tensor (N, C, H, W), its array in the order (N, H, W, C)."""
+        """A tensor (N, C, H, W), its array in the order (N, H, W, C); (N, C, L) as (N, C, L, 1)."""
         value = self.value(node, index)
-        if len(value.axes) != 4:
-            node.fail(f"its input has the shape {value.shape}; expected maps (N, C, H, W)")
-        return self.arranged(node, value)
+        node.spatial = len(value.axes) - 2
+        if node.spatial not in (1, 2):
+            node.fail(
+                f"its input has the shape {value.shape}; expected maps (N, C, H, W), or (N, C, L)"
+            )
+        axes = (*value.axes, ())[:4]
+        return self.arranged(node, Value(value.node, axes, value.ours))
 
     def arranged(self, node: Node, value: Value, ours: Axes | None = None) -> Value:
         """The value with its array in the order `ours`, by layers that move numbers."""
@@ -209,18 +213,22 @@ class Importer:
         self.values[node.outputs[index]] = value
 
     def give_maps(self, node: Node, layer: Layer, value: Value) -> None:
-        """The output is what `layer` makes of maps: (N, C, H, W)."""
+        """The output is what `layer` makes of maps: (N, C, H, W), or (N, C, L)."""
         _, h, w, c = layer.output_shape(tuple(map(length, value.ours)))
         axes = (self.batch, new_axis(c), new_axis(h), new_axis(w))
-        self.give(node, Value(self.add(node, layer, value), axes, standard(axes)))
+        name = self.add(node, layer, value)
+        self.give(node, Value(name, axes[: 2 + node.spatial], standard(axes)))
+
+    def same(self, node: Node, layer: Layer, value: Value, name: str = "") -> Value:
+        """What `layer` makes of each number of a value: the axes stay."""
+        return Value(self.add(node, layer, value, name=name), value.axes, value.ours)
 
     def give_same(self, node: Node, layer: Layer, value: Value) -> None:
-        """The output is what `layer` makes of each number: the axes stay."""
-        self.give(node, Value(self.add(node, layer, value), value.axes, value.ours))
+        """The output is what `layer` makes of each number."""
+        self.give(node, self.same(node, layer, value))
 
-    def only_reader(self, node: Node, index: int = 0) -> Any:
-        """The layer whose output the node reads, if nothing else reads it; else None."""
-        value = self.value(node, index)
+    def only_reader(self, value: Value) -> Any:
+        """The layer that gives a value, if one node reads it, which is the present one; or None."""
         layer = self.layers.get(value.node)
         waiting = sum(self.waiting[name] for name, v in self.values.items() if v.node == value.node)
         return layer if waiting == 1 else None

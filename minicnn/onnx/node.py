@@ -10,12 +10,14 @@ from ..layers import Parameter
 
 # Attributes that change no result: hints of the first versions for memory and for training.
 IGNORED = ("consumed_inputs", "is_test")
+FLOATS = (1, 10, 11, 16)  # of TensorProto: float32, float16, float64, bfloat16
 
 
 class Node:
     """One node: its operator, names and attributes.
 
-    opset: the version of the operators. Reading an attribute marks it as known; `finish` raises
+    opset: the version of the operators. spatial: how many axes behind the channels the maps have
+    that it reads. Reading an attribute marks it as known; `finish` raises
     CheckpointError for one that was not read, as nothing of a file is ignored.
     """
 
@@ -24,6 +26,7 @@ class Node:
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.attributes: dict[str, Any] = {}
         self.opset = 0
+        self.spatial = 2  # axes of the maps that it reads: rows and columns
         self._read: set[str] = set(IGNORED)
 
     def __str__(self) -> str:

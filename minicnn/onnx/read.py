@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import CheckpointError
 from .node import Node
 from .package import onnx_package
-from .patterns import with_gelu
+from .patterns import with_groups
 
 DOMAINS = ("", "ai.onnx")
 NEWEST = 27  # the newest version of the operators whose forms were compared
@@ -70,7 +70,7 @@ def read(path: Path, output: str | None = None) -> File:
         raise CheckpointError("it has functions or sparse tensors, which are not read")
     constants = {t.name: _tensor(t, path.parent, len(data)) for t in graph.initializer}
     nodes = [_node(proto, opset, path.parent, len(data)) for proto in graph.node]
-    nodes = with_gelu(nodes, constants)
+    nodes = with_groups(nodes, constants, [value.name for value in graph.output])
     name, shape, batch = _input(graph, constants, nodes)
     return File(
         nodes=nodes,
@@ -88,6 +88,8 @@ def _node(proto: Any, opset: int, folder: Path, size: int) -> Node:
     node.opset = opset
     if proto.domain not in DOMAINS:
         node.fail(f"its operators are those of {proto.domain!r}; expected those of ONNX")
+    if not proto.op_type.isidentifier():  # the names of our own groups of nodes have spaces
+        node.fail("this operator is not known")
     if not proto.output:
         node.fail("it has no output")
     for attribute in proto.attribute:

@@ -11,39 +11,24 @@ from onnx import numpy_helper
 from minicnn.layers.graph import INPUT
 from minicnn.onnx.load import from_onnx
 
-OPERATORS = (
-    *("Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv", "ConvTranspose", "Div"),
-    *("Dropout", "Elu", "Flatten", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "LRN"),
-    *(
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LeakyRelu",
-        "LogSoftmax",
-        "MatMul",
-        "Max",
-        "MaxPool",
-    ),
-    *("Mul", "PRelu", "Pad", "ReduceMean", "Relu", "Reshape", "Sigmoid", "Slice", "Softmax"),
-    *("Split", "Squeeze", "Sub", "Sum", "Swish", "Tanh", "Transpose", "Unsqueeze"),
-)
-MODULES = (
-    *(
-        "add",
-        "averagepool",
-        "batch_normalization",
-        "clip",
-        "concat",
-        "conv",
-        "convtranspose",
-        "div",
-    ),
-    *("dropout", "elu", "flatten", "gelu", "gemm", "globalaveragepool", "globalmaxpool", "lrn"),
-    *("hardsigmoid", "hardswish", "identity", "leakyrelu", "logsoftmax", "matmul", "max"),
-    *("maxpool", "mul", "prelu", "pad", "reducemean", "relu", "reshape", "sigmoid", "slice"),
-    *("softmax", "split", "squeeze", "sub", "sum", "swish", "tanh", "transpose", "unsqueeze"),
-)
-JOINS = ("Add", "Concat", "Max", "Mul", "Sub", "Sum")
+NAMES = """
+    Abs Add AveragePool BatchNormalization Clip Concat Conv ConvTranspose Div Dropout Elu Erf Exp
+    Expand Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool GroupNormalization HardSigmoid
+    HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax MatMul
+    Max MaxPool Mean Min Mul Neg PRelu Pad Pow Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean
+    ReduceMin ReduceSum ReduceSumSquare Relu Reshape Sigmoid Slice Softmax Softplus Split Sqrt
+    Squeeze Sub Sum Swish Tanh Transpose Unsqueeze
+"""
+FILES = """
+    abs add averagepool batch_normalization clip concat conv convtranspose div dropout elu erf exp
+    expand flatten gather gelu gemm globalaveragepool globalmaxpool groupnormalization hardsigmoid
+    hardswish identity instance_normalization lrn layernormalization leakyrelu log logsoftmax matmul
+    max maxpool mean min mul neg prelu pad pow reciprocal reducel1 reducel2 reducemax reducemean
+    reducemin reducesum reducesumsquare relu reshape sigmoid slice softmax softplus split sqrt
+    squeeze sub sum swish tanh transpose unsqueeze
+"""
+OPERATORS, MODULES = NAMES.split(), FILES.split()
+JOINS = ("Add", "Concat", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum")
 DATA = Path(onnx.__file__).parent / "backend" / "test" / "data"
 
 

@@ -173,6 +173,12 @@ CASES |= {
     for name in ACTIVATIONS
 }
 CASES |= {
+    **{
+        f"function_{name}": ((2, 2, 3), lambda name=name: L.Function(name))
+        for name in ("abs", "erf", "exp", "softplus")
+    },
+    "function_log": ((2, 2, 3), lambda: L.Sequential(L.Softmax(), L.Function("log"))),
+    "function_power": ((2, 2, 3), lambda: L.Function("power", 3)),
     "scale_and_shift": ((2, 2, 3), lambda: L.Scale(0.5, -3)),
     "affine": ((2, 3, 4), lambda: L.Affine(4)),
     "affine_bias": ((2, 3, 4), lambda: L.Affine(4, scale=False)),
@@ -343,16 +349,8 @@ NOT_IMPORTED = {
     **dict.fromkeys(("nearest", "nearest_fractional", "bilinear", "bilinear_fractional"), "Resize"),
     **dict.fromkeys(("nearest_rounded", "nearest_to_size", "bilinear_to_size"), "MatMul"),
     **dict.fromkeys(("adaptive_odd", "adaptive_up"), "MatMul"),
-    "adaptive_max_odd": "Slice",
-    **dict.fromkeys(("lrn_even", "lrn_even_groups", "lrn_within", "lrn_within_even"), "Pow"),
     "rbf": "Sub",
     **dict.fromkeys(("reshape_to_images", "joined_sequences"), "Reshape"),
-    **dict.fromkeys(
-        ("group_norm", "group_norm_flattened", "instance_norm"), "InstanceNormalization"
-    ),
-    **dict.fromkeys(
-        ("layer_norm", "layer_norm_sequence", "layer_norm_flattened"), "LayerNormalization"
-    ),
 }
 
 

@@ -57,6 +57,8 @@ def made_with(kind, values):
         return kind(*(value if isinstance(value, tuple) else (value,)))
     if kind is layers.Activation:
         return kind("tanh")
+    if kind is layers.Function:
+        return kind("exp")
     arguments |= {name: 0 for name in ("start",) if name in arguments}
     try:
         return kind(**arguments)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from ...kernels.reference.activation import AMPLITUDE, SLOPE
-from ...layers import Activation, Affine, PReLU, Scale, Softmax
+from ...layers import Activation, Affine, Function, PReLU, Scale, Softmax
 from ..export_graph import GraphWriter, Value, channel_axis, per_channel, rule
 
 
@@ -79,6 +79,17 @@ def activate(name: str | None, x: Value, graph: GraphWriter, *constants: float) 
 def activation(layer: Activation, x: Value, graph: GraphWriter) -> Value:
     """The operators of that name."""
     return activate(layer.activation, x, graph, *layer.constants)
+
+
+FUNCTIONS = {"abs": "Abs", "erf": "Erf", "exp": "Exp", "log": "Log", "softplus": "Softplus"}
+
+
+@rule(Function, any_order=True)
+def function(layer: Function, x: Value, graph: GraphWriter) -> Value:
+    """The operator of that name; Pow of a constant."""
+    if layer.exponent is not None:
+        return graph.add("Pow", x, layer.exponent)
+    return graph.add(FUNCTIONS[layer.name], x)
 
 
 @rule(PReLU)

@@ -12,26 +12,23 @@ from ...layers import (
     Conv2d,
     ConvTranspose2d,
     FlipChannels,
-    GlobalAvgPool2d,
-    GlobalMaxPool2d,
     Layer,
     LocalResponseNorm,
     MaxPool2d,
 )
-from ..axes import Axes, Value, length
+from ..axes import Axes, Value, in_order, length, with_last
 from ..importer import Importer
 from ..node import Node, put
 from . import operator
 
 
-def pair_of(node: Node, attribute: str, default: Any = (1, 1)) -> Pair:
-    """A pair of positive numbers, for rows and columns."""
-    found = node.integers(attribute, list(default))
-    if len(found) != 2 or min(found) < 1:
-        node.refuse(
-            attribute, "expected two positive numbers: only maps of rows and columns are read"
-        )
-    return found[0], found[1]
+def pair_of(node: Node, attribute: str, default: Any = (1, 1), least: int = 1) -> Pair:
+    """A pair of numbers, for rows and columns; of maps with one axis (n, least)."""
+    found = node.integers(attribute, list(default)[: node.spatial])
+    if len(found) != node.spatial or min(found) < least:
+        node.refuse(attribute, f"expected {node.spatial} numbers of at least {least}")
+    rows, columns = (*found, least)[:2]
+    return rows, columns
 
 
 def padding_of(node: Node, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> PaddingPairs:
@@ -40,11 +37,14 @@ def padding_of(node: Node, size: Pair, kernel: Pair, stride: Pair, dilation: Pai
     SAME: as many outputs as ceil(size / stride); an odd pixel is at the end, of SAME_LOWER at the
     beginning.
     """
-    mode, pads = node.text("auto_pad", "NOTSET"), node.integers("pads", [0, 0, 0, 0])
-    if len(pads) != 4 or min(pads) < 0:
-        node.refuse("pads", "expected four numbers that are not negative")
+    mode, count = node.text("auto_pad", "NOTSET"), node.spatial
+    pads = node.integers("pads", [0, 0] * count)
+    if len(pads) != 2 * count or min(pads) < 0:
+        node.refuse("pads", f"expected {2 * count} numbers that are not negative")
     if mode == "NOTSET":
-        return (pads[0], pads[2]), (pads[1], pads[3])
+        sides = [(pads[i], pads[i + count]) for i in range(count)]
+        rows, columns = [*sides, (0, 0)][:2]
+        return rows, columns
     if mode == "VALID":
         return (0, 0), (0, 0)
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
@@ -62,12 +62,21 @@ def size_of(value: Value) -> Pair:
     return length(value.axes[2]), length(value.axes[3])
 
 
+def filters(importer: Importer, node: Node) -> np.ndarray:
+    """The weights of a convolution, with rows and columns; of maps with one axis (..., k, 1)."""
+    w = importer.required(node, 1)
+    if w.ndim != 2 + node.spatial:
+        node.fail(
+            f"its weights have the shape {w.shape}; expected {2 + node.spatial} axes, of which the "
+            f"last {node.spatial} are those of the kernel"
+        )
+    return w if w.ndim == 4 else w[..., None]
+
+
 @operator("Conv")
 def conv(importer: Importer, node: Node) -> None:
     """The weights (C_out, C_in / groups, kH, kW) become (kH, kW, C_in / groups, C_out)."""
-    x, w, b = importer.maps(node), importer.required(node, 1), importer.weights(node, 2)
-    if w.ndim != 4:
-        node.fail(f"its weights have the shape {w.shape}; expected (C_out, C_in, kH, kW)")
+    x, w, b = importer.maps(node), filters(importer, node), importer.weights(node, 2)
     kernel, stride, dilation = (
         pair_of(node, "kernel_shape", w.shape[2:]),
         pair_of(node, "strides"),
@@ -93,16 +102,14 @@ def conv(importer: Importer, node: Node) -> None:
 @operator("ConvTranspose")
 def conv_transpose(importer: Importer, node: Node) -> None:
     """The weights (C_in, C_out / groups, kH, kW) become (kH, kW, C_out / groups, C_in)."""
-    x, w, b = importer.maps(node), importer.required(node, 1), importer.weights(node, 2)
-    if w.ndim != 4:
-        node.fail(f"its weights have the shape {w.shape}; expected (C_in, C_out, kH, kW)")
+    x, w, b = importer.maps(node), filters(importer, node), importer.weights(node, 2)
     kernel, stride, dilation = (
         pair_of(node, "kernel_shape", w.shape[2:]),
         pair_of(node, "strides"),
         pair_of(node, "dilations"),
     )
     groups = node.integer("group", 1)
-    extra = node.integers("output_padding", [0, 0])
+    extra = pair_of(node, "output_padding", (0, 0), least=0)
     padding, more = _transposed_padding(node, size_of(x), kernel, stride, dilation, extra)
     layer = ConvTranspose2d(
         *(length(x.axes[1]), w.shape[1] * groups, kernel, stride, padding, more, groups, dilation),
@@ -115,17 +122,18 @@ def conv_transpose(importer: Importer, node: Node) -> None:
 
 
 def _transposed_padding(
-    node: Node, size: Pair, kernel: Pair, stride: Pair, dilation: Pair, extra: list[int]
+    node: Node, size: Pair, kernel: Pair, stride: Pair, dilation: Pair, extra: Pair
 ) -> tuple[PaddingPairs, Pair]:
     """What is cut off, and `output_padding`; `output_shape` or SAME decide what is cut off."""
     wanted, mode = node.integers("output_shape"), node.text("auto_pad", "NOTSET")
     if wanted is None and mode in ("SAME_UPPER", "SAME_LOWER"):
-        wanted = [n * s for n, s in zip(size, stride, strict=True)]
+        wanted = [n * s for n, s in zip(size, stride, strict=True)][: node.spatial]
     if wanted is None:
-        return padding_of(node, size, kernel, stride, dilation), (extra[0], extra[1])
+        return padding_of(node, size, kernel, stride, dilation), extra
     node.integers("pads")
     found, more = [], []
-    for n, k, s, d, e, out in zip(size, kernel, stride, dilation, extra, wanted[-2:], strict=True):
+    wanted = [*wanted[-node.spatial :], 1][:2]
+    for n, k, s, d, e, out in zip(size, kernel, stride, dilation, extra, wanted, strict=True):
         total = s * (n - 1) + e + (k - 1) * d + 1 - out
         cut = max(total, 0)
         less = cut // 2
@@ -157,37 +165,6 @@ def pool(importer: Importer, node: Node) -> None:
     importer.give_maps(node, layer, x)
 
 
-@operator("GlobalAveragePool", "GlobalMaxPool")
-def global_pool(importer: Importer, node: Node) -> None:
-    """(N, C, H, W) -> (N, C, 1, 1); our array is (N, C)."""
-    give_pooled(
-        importer,
-        node,
-        GlobalAvgPool2d() if node.op == "GlobalAveragePool" else GlobalMaxPool2d(),
-        keep=True,
-    )
-
-
-def give_pooled(importer: Importer, node: Node, layer: Layer, keep: bool) -> None:
-    """The output is one number per map. keep: the axes of rows and columns stay, with length 1."""
-    x = importer.maps(node)
-    name = importer.add(node, layer, x)
-    channels = x.axes[1]
-    axes = (importer.batch, channels, (), ()) if keep else (importer.batch, channels)
-    importer.give(node, Value(name, axes, (importer.batch, channels)))
-
-
-@operator("ReduceMean")
-def reduce_mean(importer: Importer, node: Node) -> None:
-    """The mean of every map."""
-    rank = len(importer.value(node).axes)
-    axes = importer.integers(node, "axes", 1, since=18)
-    node.integer("noop_with_empty_axes")
-    if rank != 4 or axes is None or sorted(a % rank for a in axes) != [2, 3]:
-        node.fail(f"axes={axes}: expected rows and columns, [2, 3], of maps")
-    give_pooled(importer, node, GlobalAvgPool2d(), bool(node.integer("keepdims", 1)))
-
-
 @operator("LRN")
 def lrn(importer: Importer, node: Node) -> None:
     """Across channels; alpha is divided by the size.
@@ -213,18 +190,19 @@ def lrn(importer: Importer, node: Node) -> None:
 
 
 def per_channel(array: np.ndarray, value: Value) -> tuple[np.ndarray, Axes] | None:
-    """A constant with one number per channel, and the axes of our array that have them last.
+    """A constant as a vector, and the axes of our array whose last one it has a number for each of.
 
-    The channels are the one axis along which the constant changes. Its shape is compared with the
-    last axes of the tensor, as NumPy does. None for a constant of another form.
+    That axis joins those along which the constant changes: the channels, or all but the batch. The
+    shape is compared with the last axes of the tensor, as NumPy does. None for one that changes
+    along the batch, or that is larger than the tensor.
     """
     rank = len(value.axes)
     shape = (1,) * (rank - array.ndim) + array.shape
     longer = [i for i, n in enumerate(shape) if n != 1]
-    if len(shape) != rank or len(longer) != 1 or longer == [0]:
+    if len(shape) != rank or not longer or longer[0] == 0:
         return None
-    (axis,) = longer
-    if shape[axis] != length(value.axes[axis]):
+    if any(shape[i] != length(value.axes[i]) for i in longer):
         return None
-    others = [a for i, a in enumerate(value.axes) if i != axis]
-    return array.reshape(-1), (*others, value.axes[axis])
+    ours = with_last(value, longer)
+    array = array.reshape([shape[i] for i in longer])
+    return in_order(array, [value.axes[i] for i in longer], ours[-1]), ours

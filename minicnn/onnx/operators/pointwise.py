@@ -13,6 +13,7 @@ from ...layers import (
     Clip,
     Conv2d,
     Dropout,
+    Function,
     HardSigmoid,
     HardSwish,
     Layer,
@@ -22,14 +23,15 @@ from ...layers import (
     ReLU,
     ReLU6,
     Scale,
+    ScaledTanh,
     Sigmoid,
     SiLU,
     Softmax,
     Tanh,
 )
-from ..axes import Value
+from ..axes import with_last
 from ..importer import Importer
-from ..node import Node, put
+from ..node import FLOATS, Node, put
 from . import operator
 from .maps import per_channel
 
@@ -37,6 +39,7 @@ PLAIN: dict[str, tuple[str, Callable[[], Layer]]] = {
     "Relu": ("relu", ReLU),
     "Sigmoid": ("sigmoid", Sigmoid),
     "Tanh": ("tanh", Tanh),
+    "scaled tanh": ("scaled_tanh", ScaledTanh),
 }
 
 
@@ -44,12 +47,38 @@ PLAIN: dict[str, tuple[str, Callable[[], Layer]]] = {
 def plain(importer: Importer, node: Node) -> None:
     """Part of the layer before if that has activations, else a layer of its own."""
     name, make = PLAIN[node.op]
-    layer, value = importer.only_reader(node), importer.value(node)
+    value = importer.value(node)
+    layer = importer.only_reader(value)
     if isinstance(layer, (Add, BatchNorm2d, Conv2d, Linear)) and layer.activation is None:
         layer.activation = name
         importer.give(node, value)
     else:
         importer.give_same(node, make(), value)
+
+
+FUNCTIONS: dict[str, tuple[str, float | None]] = {
+    **{"Abs": ("abs", None), "Exp": ("exp", None), "Log": ("log", None), "Erf": ("erf", None)},
+    **{"Softplus": ("softplus", None), "Sqrt": ("power", 0.5), "Reciprocal": ("power", -1.0)},
+}
+
+
+@operator("Pow", *FUNCTIONS)
+def function(importer: Importer, node: Node) -> None:
+    """A function of single numbers; the exponent of Pow is one constant."""
+    value = importer.value(node)
+    if node.op != "Pow":
+        importer.give_same(node, Function(*FUNCTIONS[node.op]), value)
+        return
+    exponent = importer.constant(node, 1)
+    if exponent is None or exponent.size != 1:
+        node.fail("its exponent is no single number; expected one that is constant")
+    importer.give_same(node, Function("power", float(exponent.reshape(()))), value)
+
+
+@operator("Neg")
+def neg(importer: Importer, node: Node) -> None:
+    """-x."""
+    importer.give_same(node, Scale(-1.0), importer.value(node))
 
 
 @operator("LeakyRelu")
@@ -87,8 +116,8 @@ def hard_sigmoid(importer: Importer, node: Node) -> None:
     if math.isclose(alpha, 1 / 6, rel_tol=1e-5) and beta == 0.5:
         importer.give_same(node, HardSigmoid(), value)
         return
-    name = importer.add(node, Scale(alpha, beta), value, name=f"{value.node}_line")
-    importer.give_same(node, Clip(0.0, 1.0), Value(name, value.axes, value.ours))
+    line = importer.same(node, Scale(alpha, beta), value, f"{value.node}_line")
+    importer.give_same(node, Clip(0.0, 1.0), line)
 
 
 @operator("Clip")
@@ -139,20 +168,17 @@ def softmax(importer: Importer, node: Node) -> None:
     if not -rank <= axis < rank:
         node.refuse("axis", f"expected an axis of a tensor with {rank} axes")
     axis %= rank
-    behind = [i for i in range(axis, rank) if value.axes[i]]
-    if node.opset < 13 and len(behind) > 1:
-        node.refuse("axis", f"it is over several axes of a tensor {value.shape}")
-    axis = behind[0] if node.opset < 13 and behind else axis
-    wanted = (*(a for i, a in enumerate(value.axes) if i != axis), value.axes[axis])
-    is_last = node.outputs[0] == importer.file.output and axis in (1, rank - 1)
+    over = [axis] if node.opset >= 13 else list(range(axis, rank))
+    if over[0] == 0:
+        node.refuse("axis", f"it is over the batch of a tensor {value.shape}")
+    wanted = with_last(value, over)
+    is_last = node.outputs[0] == importer.file.output and (axis in (1, rank - 1))
     if is_last and not importer.keep_softmax:
         importer.give(node, value)
         return
     if node.op == "LogSoftmax":
         node.fail("it is no layer of minicnn; at the end of a network it can be left out")
-    if value.ours[-1] != value.axes[axis]:
-        value = importer.arranged(node, value, wanted)
-    importer.give_same(node, Softmax(), value)
+    importer.give_same(node, Softmax(), importer.arranged(node, value, wanted))
 
 
 @operator("Dropout")
@@ -171,6 +197,6 @@ def dropout(importer: Importer, node: Node) -> None:
 @operator("Identity", "Cast")
 def identity(importer: Importer, node: Node) -> None:
     """The same tensor; of types only those of floats, which here are all float32."""
-    if node.op == "Cast" and node.integer("to") not in (1, 10, 11, 16):
+    if node.op == "Cast" and node.integer("to") not in FLOATS:
         node.refuse("to", "expected a type of floats")
     importer.give(node, importer.value(node))

@@ -1,12 +1,15 @@
 """Layers in which a number comes from one number: dropout, scale, and changes of the shape."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ...device import to_host
 from ...kernels.reference.dropout import dropout, dropout_grad
-from ...layers import Affine, Dropout, Flatten, Identity, PadShortcut, Scale
+from ...kernels.reference.functions import FUNCTIONS
+from ...layers import Affine, Dropout, Flatten, Function, Identity, PadShortcut, Scale
 from ..trace import Record
-from .explanation import Factor, Index, Parts
+from .explanation import Factor, Index, Parts, Step
 from .table import explains
 from .terms import box, element, elements, number, places_of_channel, products, term_of
 
@@ -46,6 +49,38 @@ def _mask(record: Record, index: Index) -> tuple[list[Factor], str]:
     kept = float(to_host(mask).reshape(record.x.shape)[index])
     note = "The mask kept this number." if kept else "The mask dropped this number."
     return [number("mask", kept), number(f"1/(1 - {p:g})", 1 / (1 - p))], note
+
+
+@explains(Function, what="y")
+def function(record: Record, index: Index) -> Parts:
+    """A function of one number."""
+    layer, x = record.layer, elements("x", record.x, *index)
+    text = ", ".join(["x", *(f"{c:g}" for c in layer.constants)])
+    compute = FUNCTIONS[layer.name][0]
+    return Parts(
+        f"y = {layer.name}({text})",
+        products(x),
+        compute,
+        kind="function",
+        then=Step(
+            f"{layer.name}(sum)", lambda z: float(compute(np.array([z]), *layer.constants)[0])
+        ),
+        reads=box(record, "x", x),
+    )
+
+
+@explains(Function, what="dx")
+def gradient_of_function(record: Record, index: Index) -> Parts:
+    """dy times the slope."""
+    layer, name = record.layer, record.layer.name
+    dy, x = elements("dy", record.dy, *index), elements(f"{name}'", record.x, *index)
+    slope = FUNCTIONS[name][1](np.ones(x.values.size), x.values, *layer.constants)
+    return Parts(
+        f"dx = dy · {name}'({', '.join(['x', *(f'{c:g}' for c in layer.constants)])})",
+        products(dy, replace(x, values=slope)),
+        FUNCTIONS[name][1],
+        reads=(*box(record, "dy", dy), *box(record, "x", elements("x", record.x, *index))),
+    )
 
 
 @explains(Scale, what="y")

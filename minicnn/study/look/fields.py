@@ -19,6 +19,7 @@ from ...layers import (
     ConvTranspose2d,
     Dropout,
     FlipChannels,
+    Function,
     Graph,
     Identity,
     Layer,
@@ -198,6 +199,7 @@ def window(layer: Layer, shape: Shape) -> Windows | None:
 @window.register(PReLU)
 @window.register(Affine)
 @window.register(FlipChannels)
+@window.register(Function)
 @window.register(Scale)
 @window.register(Softmax)
 @window.register(Slice)

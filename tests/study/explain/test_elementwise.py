@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn.layers import Affine, Dropout, Flatten, Identity, PadShortcut, Scale
+from minicnn.layers import Affine, Dropout, Flatten, Function, Identity, PadShortcut, Scale
 from minicnn.study import explain, trace
 from tests.study.explain.numbers import check_all
 
@@ -35,6 +35,8 @@ def test_both_values_of_the_mask():
     [
         (Scale(0.25), (2, 3, 2)),
         (Identity(), (2, 3, 2)),
+        (Function("softplus"), (2, 3, 4, 2)),
+        (Function("power", 3), (2, 3)),
         (drawn(Affine(5)), (2, 3, 4, 5)),
         (drawn(Affine(3, bias=False)), (2, 3)),
         (drawn(Affine(3, scale=False)), (2, 4, 3)),

@@ -1,0 +1,44 @@
+"""Functions of single numbers that are no activations: networks of other programs have them."""
+
+from ..kernels.reference.functions import FUNCTIONS
+from ..kernels.types import Array, Shape
+from .checks import check_dy_shape, check_number
+from .layer import Layer
+
+
+class Function(Layer):
+    """`y = f(x)` for any shape, in one of the forms of `minicnn.kernels.reference.functions`.
+
+    name: abs, erf, exp, log, power or softplus.
+    exponent: of power, x^exponent; None for the others.
+    """
+
+    def __init__(self, name: str, exponent: float | None = None):
+        if name not in FUNCTIONS:
+            raise ValueError(f"Function: name={name!r}: expected one of {', '.join(FUNCTIONS)}")
+        if (exponent is None) == (name == "power"):
+            expected = "a number" if name == "power" else "None"
+            raise ValueError(f"Function: {name}: exponent={exponent!r}: expected {expected}")
+        self.name = name
+        self.exponent = None if exponent is None else check_number(self, "exponent", exponent)
+
+    @property
+    def constants(self) -> tuple[float, ...]:
+        """The exponent, if there is one."""
+        return () if self.exponent is None else (self.exponent,)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        y = FUNCTIONS[self.name][0](x, *self.constants)
+        self.save_for_backward(x)
+        if out is None:
+            return y
+        out[...] = y
+        return out
+
+    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
+        (x,) = self.pop_saved()
+        check_dy_shape(self, dy, x.shape)
+        return FUNCTIONS[self.name][1](dy, x, *self.constants) if need_dx else None
