@@ -23,6 +23,9 @@ CONVOLUTIONS: dict[str, tuple] = {
     "first layer": ((4, 32, 32, 3), (7, 7), 64, {"padding": 3, "stride": 2}),
     "11x11": ((2, 59, 59, 3), (11, 11), 96, {"stride": 4}),
     "LeNet's C1": ((8, 32, 32, 1), (5, 5), 6, {}),
+    "depthwise": ((4, 14, 14, 64), (3, 3), 64, {"padding": 1, "groups": 64}),
+    "depthwise strided": ((3, 15, 14, 40), (5, 5), 40, {"padding": 2, "stride": 2, "groups": 40}),
+    "depthwise odd": ((3, 13, 11, 9), (3, 3), 9, {"padding": 1, "groups": 9}),
     "one pixel": ((32, 5, 5, 16), (5, 5), 120, {}),
 }
 TINY: tuple[str, ...] = ("3x3 odd", "first layer")
@@ -72,11 +75,12 @@ def _convolutions(
     w /= np.float32(np.sqrt(kernel[0] * kernel[1] * channels))
     pixels = np.zeros((*shape[:3], groups), np.float32)
     dy = Images(normal(*reference.conv2d(pixels, w[:, :, :1], **geometry).shape))
-    relu = geometry | {"activation": "relu"}
+    relu, relu6 = (geometry | {"activation": name} for name in ("relu", "relu6"))
     masked = f"conv {name}, input gradient through a ReLU"
     affine = x, w, normal(filters), normal(filters), dy
     yield f"conv {name}, forward", "conv2d", (x, w, normal(filters)), relu
     yield f"conv {name}, residual", "conv2d_affine", affine, relu
+    yield f"conv {name}, ReLU6", "conv2d_affine", affine[:4], relu6
     yield f"conv {name}, input gradient", "conv2d_grad_input", (dy, w, shape), geometry
     yield masked, "conv2d_grad_input_relu", (dy, w, x), geometry
     yield f"conv {name}, weight gradient", "conv2d_grad_weight", (dy, x, w.shape), geometry

@@ -39,8 +39,18 @@ CONVOLUTIONS: dict[str, tuple] = {
     "ResNet 1x1, 512 to 2048 at 7": ((128, 7, 7, 512), 1, 2048, {}),
     "ResNet 7x7/2, 3 to 64 at 224": ((64, 224, 224, 3), 7, 64, {"padding": 3, "stride": 2}),
     "GoogLeNet 5x5, 32 to 96 at 14": ((128, 14, 14, 32), 5, 96, {"padding": 2}),
+    **{
+        f"MobileNet depthwise {r}x{r}/{s}, {c} at {size}": (
+            *((128, size, size, c), r, c),
+            {"padding": r // 2, "stride": s, "groups": c},
+        )
+        for r, s, c, size in ((3, 1, 128, 56), (3, 2, 128, 56), (3, 1, 512, 14), (5, 1, 512, 14))
+    },
 }
-TINY: dict[str, tuple] = {"tiny 3x3": ((1, 6, 6, 8), 3, 8, {"padding": 1})}
+TINY: dict[str, tuple] = {
+    "tiny 3x3": ((1, 6, 6, 8), 3, 8, {"padding": 1}),
+    "tiny depthwise": ((1, 6, 6, 8), 3, 8, {"padding": 1, "groups": 8}),
+}
 PASSES = ("forward", "input gradient", "weight gradient")
 MEMORY_BATCH = 128
 STEPS = {  # name: images, classes
@@ -120,9 +130,10 @@ def _prepared(
 ) -> tuple[dict[str, Callable], list[tuple], Any, float, int]:
     """Each pass as a call, the rotating buffers, the weights, and FLOPs and bytes per pass."""
     generator = np.random.default_rng()
+    channels = shape[3] // geometry.get("groups", 1)
     w = runtime().upload(
-        generator.standard_normal((size, size, shape[3], filters), dtype=np.float32)
-        / np.float32(size * shape[3] ** 0.5)
+        generator.standard_normal((size, size, channels, filters), dtype=np.float32)
+        / np.float32(size * channels**0.5)
     )
     x = _images(generator, shape)
     y = F.conv2d(x, w, **geometry)
@@ -138,7 +149,7 @@ def _prepared(
             *sets[i % len(sets)][::-1], w.shape, **geometry, bias=False
         )[0],
     }
-    return work, sets, w, 2.0 * y.size * size * size * shape[3], moved
+    return work, sets, w, 2.0 * y.size * size * size * channels, moved
 
 
 def _noted(plan: Callable, plans: list[tuple], *arguments: Any) -> Any:

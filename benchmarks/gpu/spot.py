@@ -29,7 +29,7 @@ def check(
     ours, exact = {"forward": _forward, "input gradient": _input, "weight gradient": _weight}[what](
         x,
         dy,
-        weights,
+        _dense(weights, geometry.get("groups", 1)),
         geometry.get("stride", 1),
         geometry.get("padding", 0),
         result,
@@ -42,6 +42,16 @@ def check(
         LIMITS[precision],
         True,
     )
+
+
+def _dense(w: np.ndarray, groups: int) -> np.ndarray:
+    """The weights `(kH, kW, C, K)` of one group that does the same: zeros between the groups."""
+    channels, filters = w.shape[2], w.shape[3] // groups
+    dense = np.zeros((*w.shape[:2], channels * groups, w.shape[3]))
+    for g in range(groups):
+        k = slice(g * filters, (g + 1) * filters)
+        dense[:, :, g * channels : (g + 1) * channels, k] = w[..., k]
+    return dense
 
 
 def _half(array: np.ndarray) -> np.ndarray:
@@ -88,18 +98,21 @@ def _input(x, dy, w, stride, padding, result, generator):
 
 
 def _weight(x, dy, w, stride, padding, result, generator):
-    """Two taps and channels, each with some filters: sums over all pixels."""
+    """Two taps and channels of a group, each with some filters: sums over all pixels."""
     ours, exact = [], []
     first = int(generator.integers(0, max(1, w.shape[3] - FILTERS + 1)))
     some = _wide(to_host(dy)[..., first : first + FILTERS])
-    images = to_host(x)
+    images, channels = to_host(x), result.shape[2]
+    filters = result.shape[3] * channels // x.shape[3]  # per group
     for _ in range(2):
-        r, s, c = (int(generator.integers(0, size)) for size in w.shape[:3])
-        channel = np.pad(_wide(images[..., c]), ((0, 0), (padding, padding), (padding, padding)))
+        r, s, c = (int(generator.integers(0, size)) for size in result.shape[:3])
+        read = [k // filters * channels + c for k in range(first, first + some.shape[3])]
+        border = (0, 0), (padding, padding), (padding, padding), (0, 0)
+        maps = np.pad(_wide(images[..., read]), border)
         rows, columns = (
             slice(at, at + stride * (size - 1) + 1, stride)
             for at, size in ((r, dy.shape[1]), (s, dy.shape[2]))
         )
-        exact.append(np.tensordot(channel[:, rows, columns], some, 3))
+        exact.append((maps[:, rows, columns] * some).sum(axis=(0, 1, 2)))
         ours.append(_wide(result[r, s, c, first : first + FILTERS]))
     return ours, exact

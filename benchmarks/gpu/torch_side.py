@@ -16,6 +16,7 @@ from .environment import torch_times
 from .parts import Task
 from .speed import CONVOLUTIONS, MEMORY_BATCH, PASSES, STEPS, TINY, TINY_STEPS, copies
 
+GEOMETRY = {"stride": 1, "padding": 0, "groups": 1}
 DEVICE = "cuda"  # tests set it to the CPU
 
 
@@ -70,10 +71,10 @@ def convolution(
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    stride, padding = geometry.get("stride", 1), geometry.get("padding", 0)
+    stride, padding, groups = (geometry.get(k, v) for k, v in GEOMETRY.items())
     found: dict[str, dict[str, float]] = {name: {} for name in PASSES}
     for layout in (torch.contiguous_format, torch.channels_last):
-        w = torch.randn(filters, shape[3], size, size, device=DEVICE, dtype=kind).to(
+        w = torch.randn(filters, shape[3] // groups, size, size, device=DEVICE, dtype=kind).to(
             memory_format=layout
         )
         xs = [
@@ -83,18 +84,19 @@ def convolution(
             for _ in range(count)
         ]
         dys = [
-            torch.randn_like(torch.nn.functional.conv2d(x, w, None, stride, padding)) for x in xs
+            torch.randn_like(torch.nn.functional.conv2d(x, w, None, stride, padding, 1, groups))
+            for x in xs
         ]
         turn = iter(range(10**9))
 
         def backward(mask, w=w, xs=xs, dys=dys, turn=turn):
             i = next(turn) % len(xs)
-            rest = [0], [stride, stride], [padding, padding], [1, 1], False, [0, 0], 1, mask
+            rest = [0], [stride, stride], [padding, padding], [1, 1], False, [0, 0], groups, mask
             return torch.ops.aten.convolution_backward(dys[i], xs[i], w, *rest)
 
         calls: dict[str, Callable] = {
             "forward": lambda w=w, xs=xs, turn=turn: torch.nn.functional.conv2d(
-                xs[next(turn) % len(xs)], w, None, stride, padding
+                xs[next(turn) % len(xs)], w, None, stride, padding, 1, groups
             ),
             "input gradient": lambda backward=backward: backward([True, False, False]),
             "weight gradient": lambda backward=backward: backward([False, True, False]),

@@ -175,12 +175,12 @@ def conv2d(
     b: Array | None,
     geometry: Window,
     groups: int,
-    relu: bool,
+    bounds: int,
     y: Array,
 ) -> None:
     """See `direct.conv2d`. The channels of a group are even in number."""
     words, geometry = neighbors(x, geometry.padding), geometry._replace(padding=NO_PADDING)
-    forward.conv2d(words, row_words(w), scale, b, geometry, groups, relu, y, _patch_products)
+    forward.conv2d(words, row_words(w), scale, b, geometry, groups, bounds, y, _patch_products)
 
 
 def conv2d_grad_input(dy: Array, w: Array, geometry: Window, groups: int, dx: Array) -> None:

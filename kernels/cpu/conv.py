@@ -25,6 +25,7 @@ from . import bfloat16, depthwise, direct, linear, winograd
 from .activation import activate
 from .engine.arrays import contiguous, expect_shape, output_array, pixel_step, write_to
 from .engine.memory import empty
+from .engine.records import BOUNDS
 from .engine.simd import COLUMNS
 from .engine.weight_cache import weight_cache
 from .narrow import pixels_per_vector
@@ -210,22 +211,22 @@ def scaled_conv2d(
     w = contiguous(w)
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
     y = output_array(out, (len(x), *geometry.output, w.shape[3]), channel_slice=True)
-    pairs = in_bfloat16(w.shape[2])
+    pairs, bounds = in_bfloat16(w.shape[2]), BOUNDS.get(activation, 0)
     name, variant = _chosen(geometry, x.shape, w.shape[3], groups, pairs)
     several = pixels_per_vector(geometry, w.shape[3], groups)
     if name == "depthwise":
-        depthwise.conv2d(x, w, scale, b, geometry, activation == "relu", y)
+        depthwise.conv2d(x, w, scale, b, geometry, bounds, y)
     elif variant:
-        winograd.conv2d(variant, x, w, scale, b, geometry.padding, activation == "relu", y, cache)
+        winograd.conv2d(variant, x, w, scale, b, geometry.padding, bounds, y, cache)
     elif several and pixel_step(y) == w.shape[3]:
         wide = y.reshape(*y.shape[:2], -1, several.pixels * w.shape[3])
         factors, bias = (None if a is None else np.tile(a, several.pixels) for a in (scale, b))
         filters = several.pack_filter(w)
-        direct.conv2d(x, filters, factors, bias, several.geometry, 1, activation == "relu", wide)
+        direct.conv2d(x, filters, factors, bias, several.geometry, 1, bounds, wide)
     else:
         conv = bfloat16.conv2d if pairs else direct.conv2d
-        conv(x, w, scale, b, geometry, groups, activation == "relu", y)
-    if activation not in (None, "relu"):
+        conv(x, w, scale, b, geometry, groups, bounds, y)
+    if activation not in BOUNDS:
         activate(y, activation, out=y)
     return write_to(out, y)
 

@@ -15,6 +15,7 @@ from .device import NUMBER_TYPES, THREADS, blocks, divisors, launch
 SHORT = ["relu", "sigmoid", "tanh", "scaled_tanh", "gelu", "relu6"]
 LONG = ["leaky_relu", "elu", "clip", "hard_sigmoid", "hard_swish", "silu", "gelu_tanh"]
 NUMBERS = {name: number for number, name in enumerate([None, *SHORT, *LONG])}
+BOUNDS = {None, "relu", "relu6"}  # products contain these
 IN_THE_PASS = {None, *SHORT}  # kernels that do more than an activation contain these
 
 

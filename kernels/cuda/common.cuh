@@ -188,6 +188,12 @@ __device__ __forceinline__ float activate(float x, int activation) {
     }
 }
 
+// The same for NONE, RELU and RELU6 alone, in a product's epilogue.
+__device__ __forceinline__ float bounded(float x, int activation) {
+    if (activation != NONE) x = activate(x, RELU);
+    return activation == RELU6 && x > 6.0f ? 6.0f : x;
+}
+
 __device__ __forceinline__ float activation_grad(float dy, float y, int activation) {
     switch (activation) {
         case RELU: return y > 0 ? dy : 0.0f * dy;

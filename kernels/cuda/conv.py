@@ -1,18 +1,16 @@
 """Convolution on the GPU: the geometry of each pass as one matrix product (see conv.cu)."""
 
-import functools
-from math import gcd
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ..geometry import Window, window
 from ..reference.arrays import write_to
 from ..types import Array, IntOrPair, Padding, Shape
-from .activation import activate, convert, resize
+from . import depthwise
+from .activation import BOUNDS, NUMBERS, activate, convert, resize
 from .arrays import empty, number_type, optional, output_array, parameter, pixel_step, spaced
 from .device import THREADS, blocks, launch
+from .pixel_classes import PixelClass, pixel_classes
 from .product import Epilogue, Patches, Product, Taps, Target, run_product
 from .sums import partial_sums
 
@@ -43,6 +41,8 @@ def scaled_conv2d(
     out: Array | None,
 ) -> Array:
     """`f(scale * (x conv w) + bias + residual)`, all in the product's epilogue."""
+    if depthwise.supports(g, w.shape, groups):
+        return depthwise.conv2d(x, w, epilogue, g, activation, out)
     x, w, filters = spaced(x), _weights(w, x.dtype), w.shape[3]
     wide = _padded_channels(x, groups)
     if wide != x.shape[3]:
@@ -58,12 +58,12 @@ def scaled_conv2d(
         patches=_patches(g, x, w.shape[2]),
         target=Target(*g.output, pixel_step(y), per_group),
         taps=Taps(w_step=filters),
-        relu=activation == "relu",
+        activation=NUMBERS[activation if activation in BOUNDS else None],
         other_step=residual_step,
     )
     epilogue = Epilogue(parameter(epilogue.scale), parameter(epilogue.bias), residual)
     run_product("forward", product, x, w, (per_group, filters), y, epilogue)
-    if activation not in (None, "relu"):
+    if activation not in BOUNDS:
         activate(y, activation, out=y)
     return write_to(out, y)
 
@@ -89,6 +89,8 @@ def masked_grad_input(
 
     A stride of s makes s^2 products, one per class of pixels that the same taps read.
     """
+    if depthwise.supports(g, w.shape, groups):
+        return depthwise.conv2d_grad_input(dy, w, x_shape, relu_output, g)
     dy, w, filters, channels = spaced(dy), _weights(w, dy.dtype), w.shape[3], w.shape[2]
     dx, (relu_output, other_step) = empty(dy, x_shape), optional(relu_output)
     per_group, (height, width, x_step) = filters // groups, x_shape[1:]
@@ -121,6 +123,9 @@ def conv2d_grad_weight(
 ) -> tuple[Array, Array | None]:
     """See `functional.conv2d_grad_weight`; dw and db are float32 also for bfloat16 images."""
     g = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
+    if depthwise.supports(g, w_shape, groups):
+        dw = depthwise.conv2d_grad_weight(dy, x, w_shape, g)
+        return dw, bias_gradient(dy) if bias else None
     dy, x, channels = spaced(dy), spaced(x), w_shape[2]
     wide = _padded_channels(x, groups)
     if wide != x.shape[3]:
@@ -194,39 +199,6 @@ def _resized(w: Array, channels: int) -> Array:
     filters = w.shape[3]
     rows = resize(w.reshape(*w.shape[:2], -1), channels * filters)
     return rows.reshape(*w.shape[:2], channels, filters)
-
-
-class PixelClass(NamedTuple):
-    """Pixels h = first + s h' along one axis, for h' < pixels, that the same taps read.
-
-    Tap number t of `taps` is the kernel's tap + t * between. It read h from the output at
-    p = h' + offset + t * move.
-    """
-
-    pixels: int
-    first: int
-    offset: int
-    move: int
-    tap: int
-    between: int
-    taps: int
-
-
-@functools.lru_cache(maxsize=4096)
-def pixel_classes(size: int, g: Window, axis: int) -> list[PixelClass]:
-    """The classes of pixels along one axis of `size` pixels: one per remainder of h modulo s.
-
-    Tap r reads pixel h if the stride s divides h + padding - dilation * r.
-    """
-    s, d, before, kernel = g.stride[axis], g.dilation[axis], g.padding[axis][0], g.kernel[axis]
-    between = s // gcd(s, d)
-    found = []
-    for a in range(min(s, size)):
-        taps = [r for r in range(kernel) if (a + before - r * d) % s == 0]
-        tap = taps[0] if taps else 0
-        pixels, offset = -(-(size - a) // s), (a + before - tap * d) // s
-        found.append(PixelClass(pixels, a, offset, -between * d // s, tap, between, len(taps)))
-    return found
 
 
 def _patches_of_class(dy: Array, filters: int, y: PixelClass, x: PixelClass) -> Patches:

@@ -13,7 +13,7 @@ struct Product {  // the fields of STRUCTURE in product.py
     int i0, i_step, j0, j_step, kernel_x, w_rows, w_step;
     // The target of C: pixel (p * out_mul + out_off, ...) of an image.
     int out_height, out_width, out_step, out_group, out_mul_y, out_mul_x, out_off_y, out_off_x;
-    int relu, other_step;
+    int activation, other_step;
 };
 
 // Row m of C: the pixel at which its patch begins, which may be outside of the image, with its
@@ -47,7 +47,7 @@ __device__ __forceinline__ float finished(float v, long long pixel, int column, 
     if (e.scale) v *= e.scale[column];
     if (e.bias) v += e.bias[column];
     if (e.residual) v += to_float(e.residual[pixel * g.other_step + column]);
-    if (g.relu) v = activate(v, RELU);
+    v = bounded(v, g.activation);
     return e.relu_output
                ? activation_grad(v, to_float(e.relu_output[pixel * g.other_step + column]), RELU)
                : v;

@@ -75,7 +75,8 @@ class Target(NamedTuple):
 class Product(NamedTuple):
     """`groups` products of m x n sums over k numbers.
 
-    `relu`: whether C passes a ReLU. `other_step`: from pixel to pixel of the epilogue's images.
+    `activation`: the number of the one that C passes, one of `BOUNDS`. `other_step`: from pixel to
+    pixel of the epilogue's images.
     """
 
     m: int
@@ -85,7 +86,7 @@ class Product(NamedTuple):
     patches: Patches
     target: Target
     taps: Taps = Taps()
-    relu: bool = False
+    activation: int = 0
     other_step: int = 0
 
 
@@ -93,7 +94,7 @@ _FIELDS = ("m", "n", "k", "splits", "tiles_n", *Patches._fields, *Taps._fields, 
 STRUCTURE = np.dtype(
     [
         (name, DIVISOR if name.startswith("by_") else np.int32)
-        for name in (*_FIELDS, "relu", "other_step")
+        for name in (*_FIELDS, "activation", "other_step")
     ]
 )
 
@@ -167,7 +168,7 @@ def run_product(
 def _structure(product: Product, splits: int, tiles_n: int) -> np.ndarray:
     """The structure `Product` of product.cuh."""
     sizes = (*map(counted, (product.m, product.n, product.k)), splits, tiles_n)
-    rest = *product.taps, *product.target, product.relu, product.other_step
+    rest = *product.taps, *product.target, product.activation, product.other_step
     values = zip(STRUCTURE.names or (), (*sizes, *product.patches, *rest), strict=True)
     found = (divisor(max(1, v)) if name.startswith("by_") else v for name, v in values)
     return np.array([tuple(found)], STRUCTURE)

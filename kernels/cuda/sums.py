@@ -10,7 +10,7 @@ from .device import launch, runtime
 
 
 class Partial(NamedTuple):
-    """`values` `(chunks, sums, C)` float32; `rows` rows of threads share the pixels of a chunk."""
+    """`values` `(layers * chunks, sums, C)`; `rows` rows of threads share a chunk's pixels."""
 
     values: Array
     chunks: int
@@ -18,26 +18,34 @@ class Partial(NamedTuple):
 
 
 def partial_sums(
-    file: str, kernel: str, sums: int, arrays: list[Array], *arguments: Any, **defines: Any
+    file: str,
+    kernel: str,
+    sums: int,
+    arrays: list[Array],
+    *arguments: Any,
+    layers: int = 1,
+    **defines: Any,
 ) -> Partial:
     """Run a kernel whose blocks are those of `column_sums` over `arrays`.
 
     The arrays have one shape `(..., C)` and evenly spaced pixels. Arrays among the other arguments
-    are `(C,)`.
+    have rows of C; NumPy's are structures. Each of the `layers`, along blockIdx.z, has sums of its
+    own.
     """
     x = arrays[0]
     channels = x.shape[-1]
     count = x.size // channels
     steps = [pixel_step(a) for a in arrays]
-    parameters = [a for a in arguments if getattr(a, "ndim", 0)]
+    parameters = [a for a in arguments if getattr(a, "ndim", 0) and type(a) is not np.ndarray]
     v = vector_width(channels, *arrays, parameters=parameters)
     columns = min(32, 1 << (-(-channels // v) - 1).bit_length())
     rows = 256 // columns
     across = -(-channels // (columns * v))
-    chunks = max(1, min(-(-count // (4 * rows)), 8 * runtime().processors // across))
-    partial = empty(x, (chunks, sums, channels), np.float32)
+    chunks = max(1, min(-(-count // (4 * rows)), 8 * runtime().processors // (across * layers)))
+    partial = empty(x, (layers * chunks, sums, channels), np.float32)
     steady = [item for pair in zip(arrays, steps, strict=True) for item in pair]
     numbers = *steady, count, channels, *arguments, partial
     shared = rows * sums * columns * v * 4
-    launch(file, kernel, (across, chunks), (columns, rows), *numbers, shared=shared, V=v, **defines)
+    grid, block = (across, chunks, layers), (columns, rows)
+    launch(file, kernel, grid, block, *numbers, shared=shared, V=v, **defines)
     return Partial(partial, chunks, rows)

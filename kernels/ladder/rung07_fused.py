@@ -53,7 +53,7 @@ def _convolve(task: int, tasks: int, patches: Patches, w: Address, bias: Address
     first, last = task_range((patches.pixels + ROWS - 1) // ROWS, task, tasks)
     for k in range(0, y.columns, COLUMNS):
         panel = w + FLOAT * k * patches.rows * patches.run
-        epilogue = Epilogue(add=0, scale=0, bias=bias + FLOAT * k, relu=1)
+        epilogue = Epilogue(add=0, scale=0, bias=bias + FLOAT * k, bounds=1)
         for m in range(first * ROWS, last * ROWS, ROWS):
             tile = patch_tile(patches.starts + ADDRESS_SIZE * m, patches, panel)
             to = y.data + FLOAT * (m * y.step + k)

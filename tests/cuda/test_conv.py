@@ -24,6 +24,9 @@ CONVOLUTIONS = {
     "dilated": ((1, 9, 9, 8), (3, 3), 8, (2, 1), 2, (2, 3), 1),
     "first layer": ((2, 15, 15, 3), (7, 7), 16, 2, 3, 1, 1),
     "odd": ((2, 7, 5, 5), (2, 3), 9, (1, 3), ((0, 1), (2, 0)), 1, 1),
+    "depthwise": ((2, 7, 11, 8), (3, 3), 8, 1, 1, 1, 8),
+    "depthwise, strided": ((2, 8, 9, 8), (3, 3), 8, 2, 1, (2, 1), 8),
+    "depthwise, odd": ((3, 7, 5, 5), (2, 3), 5, 1, ((0, 1), (2, 0)), 1, 5),
     "kernel of the image's size": ((70, 4, 4, 8), (4, 4), 40, 1, 0, 1, 1),
 }
 
@@ -79,10 +82,14 @@ def test_convolution(case, name, emulate):
 
 @pytest.mark.parametrize("name", PRECISIONS)
 @pytest.mark.parametrize(
-    "case", ["many tiles", "long sums, split", "strided", "groups", "odd", "first layer"]
+    "case",
+    [
+        *("many tiles", "long sums, split", "strided", "groups", "odd", "first layer"),
+        *("depthwise", "depthwise, strided"),
+    ],
 )
 def test_epilogues(case, name, emulate):
-    """A residual added before the ReLU, and the gradient through the ReLU that made the images."""
+    """A residual before the ReLU, the gradient through the ReLU of the images, and ReLU6."""
     emulate(seed=1)
     shape, kernel, filters, geometry, kind = convolution(case, name)
     groups, generator = geometry["groups"], np.random.default_rng(0)
@@ -96,10 +103,14 @@ def test_epilogues(case, name, emulate):
         wide = to_device(generator.standard_normal((*plain.shape[:3], filters + 4)).astype(kind))
         residual = wide[..., 2:-2]  # a slice: its pixels are not side by side
         y = functional.conv2d_affine(x, w, scale, b, residual, activation="relu", **geometry)
+        steep = functional.conv2d_affine(x, w, 9 * scale, b, **geometry)
+        six = functional.conv2d_affine(x, w, 9 * scale, b, activation="relu6", **geometry)
         dx = functional.conv2d_grad_input(plain, w, shape, **geometry)
         rectified = functional.conv2d_grad_input_relu(plain, w, x, **geometry)
     expected = np.maximum(plain.astype(float) + residual.astype(float), 0)
     assert relative(y, expected) < (6e-3 if name == "bf16" else 1e-6)
+    assert (steep.astype(float) > 6).any()
+    np.testing.assert_array_equal(six.astype(float), np.clip(steep.astype(float), 0, 6))
     np.testing.assert_array_equal(
         rectified.astype(float), np.where(x.astype(float) > 0, dx.astype(float), 0)
     )

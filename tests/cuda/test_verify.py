@@ -151,12 +151,16 @@ def test_a_part_goes_on_behind_a_task(emulate, tmp_path):
     assert lines[1]["name"] == 2
 
 
-@pytest.mark.parametrize("geometry", [{}, {"padding": 1}, {"padding": 1, "stride": 2}])
+@pytest.mark.parametrize(
+    "geometry", [{}, {"padding": 1}, {"padding": 1, "stride": 2}, {"groups": 6}]
+)
 def test_spot_checks(geometry):
     """Right results pass; wrong ones, of one pass each, do not."""
     generator = np.random.default_rng(0)
+    channels = 6 // geometry.get("groups", 1)
     x, w = (
-        generator.standard_normal(shape, dtype=np.float32) for shape in ((2, 7, 8, 5), (3, 3, 5, 6))
+        generator.standard_normal(shape, dtype=np.float32)
+        for shape in ((2, 7, 8, 6), (3, 3, channels, 6))
     )
     y = reference.conv2d(x, w, **geometry)
     dy = generator.standard_normal(y.shape, dtype=np.float32)
@@ -178,7 +182,7 @@ def test_torchs_side(monkeypatch):
     monkeypatch.setattr(torch_side, "DEVICE", "cpu")
     for precision in ("fp32", "bf16"):
         found = torch_side.convolution(
-            (2, 8, 8, 4), 3, 8, {"padding": 1, "stride": 2}, precision, 2
+            (2, 8, 8, 4), 3, 8, {"padding": 1, "stride": 2, "groups": 4}, precision, 2
         )
         assert all(
             times["contiguous_format, eager"] > 0 and "channels_last, eager" in times

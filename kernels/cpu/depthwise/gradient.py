@@ -40,7 +40,7 @@ def _add_row(
 ) -> None:
     """Add the products of one row of the kernel to its sums."""
     run, between, first = load_index(tile, 4), load_index(tile, 5), load_index(tile, 2)
-    if run == 0 or taps.source_step > 2:
+    if run < 2 or taps.source_step > 2:
         _add_cells(factors, tile, taps, step, sums, row)
         return
     sums += FLOAT * load_index(taps.column_cells, 2 * first)

@@ -16,7 +16,7 @@ from ..engine.arrays import address
 from ..engine.simd import Address
 
 TILE = 4  # neighboring results that are computed at once: they share the loads of the weights
-RUNS = (2, 3, 5)  # cells side by side that have code of their own
+RUNS = (1, 2, 3, 5)  # cells side by side that have code of their own
 COLUMNS = 6  # of the table of tiles
 
 
@@ -132,7 +132,7 @@ def _run(cells: list[Pair]) -> Pair:
     0, 0 for others, and for numbers for which no kernel is compiled.
     """
     pixels, weights = np.array(cells).reshape(-1, 2).T
-    apart = set(np.diff(weights).tolist())
+    apart = set(np.diff(weights).tolist()) or {0}
     if len(cells) not in RUNS or len(apart) != 1 or (np.diff(pixels) != 1).any():
         return 0, 0
     return len(cells), apart.pop()

@@ -93,11 +93,11 @@ def conv2d(
     b: Array | None,
     geometry: Window,
     groups: int,
-    relu: bool,
+    bounds: int,
     y: Array,
     run: kernel = patch_products,
 ) -> None:
-    """y = relu(scale * (x conv w) + b); y is contiguous or a slice of channels."""
+    """y = f(scale * (x conv w) + b); y is contiguous or a slice of channels."""
     (x, step), y_step = padded(x, geometry.padding), pixel_step(y)
     channels, filters = w.shape[2], w.shape[3] // groups
     image = x.shape[1], x.shape[2]
@@ -107,4 +107,4 @@ def conv2d(
         source, offset = address(x) + FLOAT * g * channels, FLOAT * g * filters
         grid = PatchGrid(source, step, *image, *geometry.stride, *geometry.output)
         rows = Rows(address(y) + offset, y_step, math.prod(y.shape[:3]), filters)
-        products(grid, layout, packed, rows, epilogue_of(scale, b, relu, offset), run)
+        products(grid, layout, packed, rows, epilogue_of(scale, b, bounds, offset), run)

@@ -205,7 +205,7 @@ def _patches_times_panel(vectors: int, name: str) -> Callable[..., None]:
                 tile = tile_multiply_at(tile, vectors, a, i, b)
                 b += FLOAT * LANES * vectors
         # `add` is the constant 0: the compiler removes the loads of c.
-        end = Epilogue(0, epilogue.scale, epilogue.bias, epilogue.relu)
+        end = Epilogue(0, epilogue.scale, epilogue.bias, epilogue.bounds)
         tile_store(tile, vectors, c, end)
 
     return always_inline(patches_times_panel, name)
@@ -256,4 +256,4 @@ def panel_epilogue(epilogue: Epilogue, j: int) -> Epilogue:
     """The epilogue of the columns from j on."""
     scale = epilogue.scale + FLOAT * j if epilogue.scale != 0 else 0
     bias = epilogue.bias + FLOAT * j if epilogue.bias != 0 else 0
-    return Epilogue(epilogue.add, scale, bias, epilogue.relu)
+    return Epilogue(epilogue.add, scale, bias, epilogue.bounds)

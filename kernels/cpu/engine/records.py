@@ -32,23 +32,30 @@ class Output(NamedTuple):
     non_temporal: bool
 
 
+# The activations that only bound their input, by their number in an `Epilogue`.
+BOUNDS: dict[str | None, int] = {None: 0, "relu": 1, "relu6": 2}
+
+
 class Epilogue(NamedTuple):
-    """y = max(scale * (a b) + bias + y if `add`, 0 if `relu`); scale and bias may be 0: none."""
+    """y = f(scale * (a b) + bias + y if `add`); scale and bias may be 0: none.
+
+    bounds: 0 for no f, 1 for ReLU, 2 for ReLU6.
+    """
 
     add: int
     scale: Address
     bias: Address
-    relu: int
+    bounds: int
 
 
 PLAIN = Epilogue(0, 0, 0, 0)
 
 
-def epilogue_of(scale: Array | None, bias: Array | None, relu: bool, offset: int = 0) -> Epilogue:
+def epilogue_of(scale: Array | None, bias: Array | None, bounds: int, offset: int = 0) -> Epilogue:
     """The epilogue of the filters whose numbers start `offset` bytes into scale and bias."""
     return Epilogue(
         0,
         0 if scale is None else address(scale) + offset,
         0 if bias is None else address(bias) + offset,
-        int(relu),
+        bounds,
     )

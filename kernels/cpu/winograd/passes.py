@@ -102,11 +102,11 @@ def conv2d(
     scale: Array | None,
     b: Array | None,
     padding: PaddingPairs,
-    relu: bool,
+    bounds: int,
     y: Array,
     weight_cache: WeightCache | None = None,
 ) -> None:
-    """y = relu(scale * (x conv w) + b), for kernels of f's size with stride and dilation 1.
+    """y = f(scale * (x conv w) + b), for kernels of f's size with stride and dilation 1.
 
     `weight_cache` keeps the transformed filters for the next call.
     """
@@ -114,7 +114,7 @@ def conv2d(
         u = transformed_filters(f, w, rotate=False)
     else:
         u = weight_cache.get(f.m, w, lambda: transformed_filters(f, w, rotate=False))
-    convolve(f, x, u, padding[0][0], padding[1][0], y, epilogue_of(scale, b, relu))
+    convolve(f, x, u, padding[0][0], padding[1][0], y, epilogue_of(scale, b, bounds))
 
 
 def conv2d_grad_input(f: Winograd, dy: Array, w: Array, padding: PaddingPairs, dx: Array) -> None:

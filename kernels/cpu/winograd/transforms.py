@@ -189,8 +189,10 @@ def inverse_transform(m: int, r: int, name: str) -> Callable:
             for i in range(min(m, y.height - row)):
                 for j in range(min(m, y.width - column)):
                     z = load(result, (i * m + j) * LANES) * factor + shift
-                    if epilogue.relu:
+                    if epilogue.bounds:
                         z = select_greater(constant(0.0), z, constant(0.0), z)
+                    if epilogue.bounds == 2:
+                        z = select_greater(z, constant(6.0), constant(6.0), z)
                     pixel = (n * y.height + row + i) * y.width + column + j
                     store(y.data, pixel * y.step + panel + k, z)
 

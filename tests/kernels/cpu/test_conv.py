@@ -44,6 +44,21 @@ def test_algorithms(index, algorithm):
             assert error(ours, theirs) < BOUNDS[algorithm], name
 
 
+@pytest.mark.parametrize("index", [0, 3, 5, 11, 12, 15])
+@pytest.mark.parametrize(("activation", "limits"), [("relu", (0, np.inf)), ("relu6", (0, 6))])
+def test_bounded_activations_are_part_of_it(index, activation, limits):
+    """To the bit, by every algorithm; NaN stays NaN."""
+    x, weight, bias, _, geometry, _ = case(index)
+    x = x.copy()
+    x[0, 0, 0] = np.nan
+    for algorithm in conv.ALGORITHMS:
+        with conv.algorithm(algorithm):
+            plain = cpu.conv2d(x, weight, bias, **geometry)
+            bounded = cpu.conv2d(x, weight, bias, activation=activation, **geometry)
+        assert np.isnan(plain).any() and (plain > 6).any()
+        np.testing.assert_array_equal(bounded, np.clip(plain, *limits))
+
+
 def test_unknown_algorithm():
     with (
         pytest.raises(

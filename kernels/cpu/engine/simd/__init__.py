@@ -50,7 +50,7 @@ from .memory import (
     store_part,
     store_scalar,
 )
-from .slide import slide_multiply, slide_products, tile_load
+from .slide import multiply_vectors, slide_multiply, slide_products, tile_load
 from .tile import addresses, tile_multiply, tile_multiply_at, tile_store, tile_zeros
 from .vector import Address, Vector, operation, vector
 
@@ -78,6 +78,7 @@ __all__ = [
     "load_scalar",
     "mantissa",
     "maximum",
+    "multiply_vectors",
     "operation",
     "power_of_two",
     "prefetch",

@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from .host import FLOAT
+from .host import FLOAT, LANES
 from .tile import with_constants
 from .vector import INT64, SUFFIX, VECTOR, call, intp, pointer_to, vector
 
@@ -82,3 +82,18 @@ def tile_load(typing: Any, results: Any, p: Any, apart: Any) -> Any:
         )
 
     return tile(results, intp, intp), generate
+
+
+@with_constants
+def multiply_vectors(typing: Any, tile: Any, p: Any, w: Any) -> Any:
+    """`tile[t] += p[t * LANES] * w[t * LANES]`, numbers by numbers."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        sums, p, w = values
+        apart, found = ir.Constant(INT64, LANES), []
+        for t in range(len(tile)):
+            a, b = (_load(builder, base, t, apart) for base in (p, w))
+            found.append(_fma(builder, a, b, builder.extract_value(sums, t)))
+        return context.make_tuple(builder, tile, found)
+
+    return tile(tile, intp, intp), generate

@@ -134,17 +134,17 @@ class _Column(NamedTuple):
 
 @with_constants
 def tile_store(typing: Any, tile: Any, vectors: Any, c: Any, epilogue: Any) -> Any:
-    """c = max(scale * tile + bias + c if `add`, 0 if `relu`).
+    """c = f(scale * tile + bias + c if `add`).
 
     c is a record `Rows`, of which at most the rows and columns of the tile are written; epilogue is
-    an `Epilogue`. The options need no branches: a masked load of no lanes gives zeros, and a
-    maximum with -inf changes nothing.
+    an `Epilogue`. The options need no branches: a masked load of no lanes gives zeros, and bounds
+    at -inf and inf change nothing.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         per_row = vectors.literal_value
         data, step, rows, n = _fields(context, builder, c, values[2])
-        add, scale, bias, relu = _fields(context, builder, epilogue, values[3])
+        add, scale, bias, bounds = _fields(context, builder, epilogue, values[3])
         parts = [builder.extract_value(values[0], i) for i in range(len(tile))]
         offsets = [ir.Constant(INT64, j * LANES) for j in range(per_row)]
         masks = [first_lanes(builder, builder.sub(n, offset)) for offset in offsets]
@@ -152,8 +152,7 @@ def tile_store(typing: Any, tile: Any, vectors: Any, c: Any, epilogue: Any) -> A
         biases = _column_values(builder, bias, data, offsets, masks, 0.0)
         old = [_mask_unless_zero(builder, add, mask) for mask in masks]
         columns = [_Column(*k) for k in zip(offsets, masks, old, scales, biases, strict=True)]
-        none, zero = constant(float("-inf")), constant(0.0)
-        least = builder.select(_is_not_zero(builder, relu), zero, none)
+        limits = _limits(builder, bounds)
 
         def write(whole: bool) -> None:
             row = data
@@ -161,7 +160,7 @@ def tile_store(typing: Any, tile: Any, vectors: Any, c: Any, epilogue: Any) -> A
                 exists = builder.icmp_signed(">", rows, ir.Constant(INT64, r))
                 with builder.if_then(exists, likely=True):
                     for j, column in enumerate(columns):
-                        _store(builder, parts[r * per_row + j], row, column, least, whole)
+                        _store(builder, parts[r * per_row + j], row, column, limits, whole)
                 row = builder.add(row, builder.mul(step, ir.Constant(INT64, FLOAT)))
 
         # Masked stores take twice as long.
@@ -182,6 +181,15 @@ def _fields(context: Any, builder: ir.IRBuilder, record: Any, value: ir.Value) -
     return [
         context.cast(builder, v, kind, intp) for v, kind in zip(values, record.types, strict=True)
     ]
+
+
+def _limits(builder: ir.IRBuilder, bounds: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """The least and the largest value of a result: those of `Epilogue.bounds`."""
+    is_relu6 = builder.icmp_signed("==", bounds, ir.Constant(INT64, 2))
+    return (
+        builder.select(_is_not_zero(builder, bounds), constant(0.0), constant(float("-inf"))),
+        builder.select(is_relu6, constant(6.0), constant(float("inf"))),
+    )
 
 
 def _is_not_zero(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
@@ -217,14 +225,15 @@ def _store(
     value: ir.Value,
     row: ir.Value,
     column: _Column,
-    least: ir.Value,
+    limits: tuple[ir.Value, ir.Value],
     whole: bool,
 ) -> None:
     """Apply the epilogue to one vector and store it, as a whole or with the column's mask."""
     value = call(builder, f"llvm.fmuladd.{SUFFIX}", value, column.scale, column.bias)
     before = masked_load(builder, row, column.offset, column.old, constant(0.0))
     value = builder.fadd(value, before)
-    value = builder.select(builder.fcmp_ordered("<", value, least), least, value)
+    for bound, limit in zip("<>", limits, strict=True):
+        value = builder.select(builder.fcmp_ordered(bound, value, limit), limit, value)
     if whole:
         builder.store(value, pointer_to(builder, row, column.offset, VECTOR)).align = FLOAT
     else:
