@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .device import runtime, to_device
+from .kernels.dispatch import is_host_array
 from .kernels.types import Array
 from .layers.hooks import is_observed
 
+STAGED = 1 << 16  # bytes of an array on the host from which on its copies overlap with kernels
 MOST = 8  # shapes that are captured; each keeps the memory of all that its kernels write
 
 
@@ -74,6 +76,7 @@ class _Graph:
 
         run = runtime()
         self._inputs = [run.lasting(array.shape, array.dtype) for array in batch]
+        self._staged: dict[int, Any] = {}
         self._fresh = Fresh()
         self._result: Any = None
 
@@ -83,9 +86,20 @@ class _Graph:
         with self._fresh:
             self._graph = run.capture(work)
 
+    def _staging(self, i: int) -> Any:
+        """What copies the batch's array number i from the host."""
+        from .kernels.cuda.staging import Staging
+
+        if i not in self._staged:
+            self._staged[i] = Staging(self._inputs[i])
+        return self._staged[i]
+
     def replay(self, batch: tuple[Array, ...]) -> Any:
-        for own, array in zip(self._inputs, batch, strict=True):
-            runtime().overwrite(own, array)
+        for i, array in enumerate(batch):
+            if is_host_array(array) and array.nbytes >= STAGED:
+                self._staging(i).put(array)
+            else:
+                runtime().overwrite(self._inputs[i], array)
         self._fresh.refresh()
         self._graph.launch()
         return self._result

@@ -4,6 +4,7 @@ Tests install another object with the same methods, which runs the same sources 
 """
 
 import functools
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -66,6 +67,7 @@ class CuPy:
         self._poison = False
         self._awaited: list[tuple[Array, np.ndarray]] | None = None  # see `upload`
         self._lasting = cupy.cuda.MemoryPool()
+        self._copies = cupy.cuda.Stream(non_blocking=True)
         attributes = cupy.cuda.Device().attributes
         self.processors: int = attributes["MultiProcessorCount"]
         # bytes of shared memory: at most for one block, and for all blocks of a multiprocessor
@@ -154,6 +156,31 @@ class CuPy:
         """
         with self.cupy.cuda.using_allocator(self._lasting.malloc):
             return self.cupy.empty(shape, dtype)
+
+    def page_locked(self, shape: Shape, dtype: DTypeLike) -> np.ndarray:
+        """Memory on the host that the device copies from without the host's help."""
+        count, dtype = math.prod(shape), np.dtype(dtype)
+        memory = self.cupy.cuda.alloc_pinned_memory(count * dtype.itemsize)
+        return np.frombuffer(memory, dtype, count).reshape(shape)
+
+    def copy_beside(self, array: Array, host: np.ndarray, after: Any) -> Any:
+        """Copy page-locked memory to `array` while kernels run; returns the event at its end.
+
+        The copy begins when the event `after` has happened, if it is not None.
+        """
+        if after is not None:
+            self._copies.wait_event(after)
+        array.set(host, stream=self._copies)  # type: ignore[attr-defined]  # of CuPy's arrays
+        return self._copies.record(self.cupy.cuda.Event(disable_timing=True))
+
+    def event(self) -> Any:
+        """An event that happens when all kernels that were launched so far have ended."""
+        event = self.cupy.cuda.Event(disable_timing=True)
+        return self.cupy.cuda.get_current_stream().record(event)
+
+    def wait(self, event: Any) -> None:
+        """Let the kernels that are launched from now on begin after `event`; the host goes on."""
+        self.cupy.cuda.get_current_stream().wait_event(event)
 
     def download(self, array: Array) -> np.ndarray:
         """A copy on the host of an array on the device."""

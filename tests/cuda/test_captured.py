@@ -171,3 +171,17 @@ def test_nothing_is_said_of_ordinary_networks(emulate):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         evaluate(network().to("cuda"))
+
+
+def test_large_batches_are_staged(emulate, monkeypatch):
+    """With copies that are made as late as they may be the results are the same bits."""
+    run = emulate()
+    model = network().to("cuda")
+    expected = evaluate(model).loss
+    copies, beside = [], run.copy_beside
+    monkeypatch.setattr(run, "copy_beside", lambda *what: copies.append(what) or beside(*what))
+    evaluate(model)
+    assert not copies  # less than 64 KB
+    monkeypatch.setattr(captured, "STAGED", 1)
+    assert evaluate(model).loss == expected
+    assert len(copies) == 2 * 2  # images and labels of the two replays

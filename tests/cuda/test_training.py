@@ -80,6 +80,8 @@ def test_as_on_the_cpu(emulate):
 
 
 def test_captured_or_not_the_bits_are_the_same(emulate, monkeypatch):
+    """Also of batches that are copied while kernels run."""
+    monkeypatch.setattr("minicnn.captured.STAGED", 1)
     emulate(seed=1)
     captured = parameters(fit()[0])
     monkeypatch.setattr(cuda_graph, "WARM_UP", 10**9)

@@ -109,6 +109,19 @@ class Emulator:
     def overwrite(self, array, value):
         array[...] = value
 
+    def page_locked(self, shape, dtype):
+        return np.asarray(self.lasting(shape, dtype))
+
+    def copy_beside(self, array, host, after):
+        """The copy is made as late as it may be: when somebody waits for it."""
+        return Event(lambda: self.overwrite(array, host))
+
+    def event(self):
+        return Event()
+
+    def wait(self, event):
+        event.synchronize()
+
     def address(self, array):
         return array.ctypes.data
 
@@ -181,6 +194,18 @@ class Emulator:
                 str(build(file, options, self.changes, self.sanitize))
             )
         return self._libraries[file, options]
+
+
+class Event:
+    """The end of some work, which is done when it is waited for."""
+
+    def __init__(self, work=None):
+        self._work = work
+
+    def synchronize(self):
+        work, self._work = self._work, None
+        if work:
+            work()
 
 
 def install(run) -> None:
