@@ -53,6 +53,11 @@ def check(
         if layer is None:
             raise ValueError(f"{name}: its constructor takes more than numbers; give a layer")
         return check_own_layer(layer, x, seed)
+    if known is None:
+        raise ValueError(
+            f"{name}: no operation is known by this name; give operation=..., one of "
+            f"{', '.join(OPERATIONS)}"
+        )
     if known not in OPERATIONS:
         raise ValueError(f"operation={known!r} of {name}: expected one of {', '.join(OPERATIONS)}")
     found, files = OPERATIONS[known], _files(forward, backward)

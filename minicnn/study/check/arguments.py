@@ -15,7 +15,8 @@ class SignatureError(MinicnnError, TypeError):
 
 
 def _conv_param(c: Case) -> dict[str, Any]:
-    return {"stride": c.stride, "pad": c.padding}
+    groups = {"groups": c.groups} if "groups" in c.settings else {}
+    return {"stride": c.stride, "pad": c.padding} | groups
 
 
 def _pool_param(c: Case) -> dict[str, Any]:
@@ -42,8 +43,13 @@ def _kernel(c: Case) -> Any:
     return c.kernel[0] if c.kernel[0] == c.kernel[1] else c.kernel
 
 
+def _negative_slope(c: Case) -> float:
+    return c.slope if "slope" in c.settings else c.alpha
+
+
 STRIDES = {"stride", "s", "strides"}
 PADDINGS = {"padding", "pad", "p_pad"}
+SLOPES = {"slope", "alpha", "negative_slope", "leak", "a"}
 # The dictionaries of the courses, and single values; each by the names that are in use.
 VALUES: dict[str, Callable[[Case], Any]] = {
     "conv_param": _conv_param,
@@ -52,7 +58,7 @@ VALUES: dict[str, Callable[[Case], Any]] = {
     "pool_params": _pool_param,
     "bn_param": _bn_param,
     "bn_params": _bn_param,
-    "ln_param": lambda c: {"eps": c.eps},
+    **dict.fromkeys(("ln_param", "gn_param"), lambda c: {"eps": c.eps}),
     "dropout_param": lambda c: {"p": c.p, "mode": _mode(c)},
     **dict.fromkeys(STRIDES, lambda c: c.stride),
     **dict.fromkeys(PADDINGS, lambda c: c.padding),
@@ -72,6 +78,9 @@ VALUES: dict[str, Callable[[Case], Any]] = {
     **dict.fromkeys(("n", "depth_radius"), lambda c: c.size),
     "dilation": lambda c: 1,
     "groups": lambda c: 1,
+    **dict.fromkeys(("G", "num_groups", "n_groups", "g"), lambda c: c.groups),
+    **dict.fromkeys(("scale_factor", "factor"), lambda c: c.scale),
+    **dict.fromkeys(SLOPES, _negative_slope),
 }
 ARRAYS = {  # other names of the arrays
     **dict.fromkeys(("x", "X", "input", "inputs", "inp", "images", "scores", "z", "logits"), "x"),
@@ -79,6 +88,7 @@ ARRAYS = {  # other names of the arrays
     **dict.fromkeys(("b", "bias", "biases"), "b"),
     **dict.fromkeys(("gamma", "scale"), "gamma"),
     **dict.fromkeys(("beta", "shift"), "beta"),
+    **dict.fromkeys(SLOPES, "alpha"),
     **dict.fromkeys(("y", "labels", "target", "targets", "t"), "labels"),
 }
 UPSTREAM = ("dout", "dy", "grad_output", "dz", "d_out", "upstream", "grad", "dL", "dY")

@@ -74,6 +74,8 @@ class Operation:
     images, filters: names of the arrays that have these layouts.
     settle: the case with what the faulty forms read from the observed results.
     may_refuse: True for a geometry that code may decline with an error of its own.
+    constants: settings that code may hold as constants, with their usual values.
+    forms: the same operation with arrays of other shapes, as other courses have them.
     """
 
     name: str
@@ -92,6 +94,8 @@ class Operation:
     optional: frozenset[str] = frozenset()  # results that need not be there
     settle: Callable[[Case, Results], Case] = lambda case, observed: case
     may_refuse: Callable[[Case], bool] = lambda case: False
+    constants: Mapping[str, float] = field(default_factory=dict)
+    forms: "tuple[Operation, ...]" = ()
 
     def without(self, names: Sequence[str]) -> "Operation":
         """The operation with the values of `NEUTRAL` for these arrays, without their gradients."""

@@ -18,6 +18,22 @@ from .subject import Subject
 
 NAMES = {  # without "forward", "naive" and the like, lower case, without underscores
     **dict.fromkeys(("conv", "conv2d", "convolution", "convolution2d", "convolve"), "conv2d"),
+    **dict.fromkeys(
+        ("groupedconv", "groupconv", "groupedconv2d", "groupconv2d", "convgrouped", "convgroups"),
+        "grouped_conv2d",
+    ),
+    **dict.fromkeys(
+        ("depthwiseconv", "depthwiseconv2d", "convdepthwise", "dwconv"), "depthwise_conv2d"
+    ),
+    **dict.fromkeys(
+        ("convtranspose", "convtranspose2d", "transposedconv", "transposedconv2d", "deconv"),
+        "conv_transpose2d",
+    ),
+    **dict.fromkeys(
+        ("globalavgpool", "globalavgpool2d", "globalaveragepool", "globalaveragepooling", "gap"),
+        "global_avg_pool2d",
+    ),
+    **dict.fromkeys(("upsample", "upsample2d", "upsampling", "upsamplenearest"), "upsample2d"),
     **dict.fromkeys(("maxpool", "maxpool2d", "maxpooling", "maxpooling2d", "pool"), "max_pool2d"),
     **dict.fromkeys(
         ("avgpool", "avgpool2d", "averagepool", "averagepool2d", "averagepooling", "meanpool"),
@@ -30,16 +46,23 @@ NAMES = {  # without "forward", "naive" and the like, lower case, without unders
     ),
     **dict.fromkeys(("layernorm", "ln", "layernormalization"), "layer_norm"),
     **dict.fromkeys(
+        ("spatialgroupnorm", "groupnorm", "groupnorm2d", "gn", "groupnormalization"), "group_norm"
+    ),
+    **dict.fromkeys(
         ("lrn", "localresponsenorm", "localresponsenormalization"), "local_response_norm"
     ),
     **dict.fromkeys(("affine", "linear", "fc", "fullyconnected", "dense"), "linear"),
-    "relu": "relu",
+    **{name: name for name in ("relu", "relu6", "prelu", "elu", "gelu", "sigmoid", "tanh")},
+    **dict.fromkeys(("leakyrelu", "lrelu"), "leaky_relu"),
+    **dict.fromkeys(("silu", "swish"), "silu"),
+    **dict.fromkeys(("hardswish", "hswish"), "hard_swish"),
     "dropout": "dropout",
     **dict.fromkeys(("softmaxloss", "softmaxcrossentropy", "crossentropyloss"), "softmax_loss"),
     **dict.fromkeys(("svmloss", "hingeloss"), "svm_loss"),
 }
 NOISE = re.compile(
-    r"forward|backward|naive|fast|im2col|strides|vectori[sz]ed|cython|function|layer|alt|_|my"
+    r"forward|backward|naive|fast|im2col|col2im|einsum|tensordot|loops?|strides|vectori[sz]ed|cython"
+    r"|numpy|function|layer|alt|_|my"
 )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...kernels.types import Array
-from .arguments import ARRAYS, PADDINGS, STRIDES, UPSTREAM, SignatureError, fill, parameters
+from .arguments import ARRAYS, PADDINGS, SLOPES, STRIDES, UPSTREAM, SignatureError, fill, parameters
 from .case import NEUTRAL, Case, Operation
 from .subject import (
     Failure,
@@ -102,6 +102,9 @@ class Pair:
             read = re.search(r"""["']pad(ding)?["']""", _source(self.forward))
             if not (has_record and (read or not is_pool)):
                 return False
+        usual = self.operation.constants.items()
+        if not names & SLOPES and any(case.settings[k] != value for k, value in usual):
+            return False
         if "stride" in case.settings and not names & STRIDES and not has_record:
             return case.kernel == (case.stride,) * 2 if is_pool else case.stride == 1
         return True

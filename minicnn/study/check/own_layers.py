@@ -8,7 +8,7 @@ import numpy as np
 
 from ...kernels.types import Array
 from ...layers import Layer
-from .arguments import SignatureError
+from .arguments import SLOPES, SignatureError
 from .case import NEUTRAL, Case, Operation
 from .functions import quiet
 from .subject import Outcome, changed, failure, to_float
@@ -16,7 +16,7 @@ from .subject import Outcome, changed, failure, to_float
 # What a constructor's parameter is called -> its value in a case.
 VALUES = {
     **dict.fromkeys(("in_channels", "channels", "num_features"), lambda c: c.x.shape[-1]),
-    "out_channels": lambda c: c.w.shape[3],
+    "out_channels": lambda c: c.b.shape[0],
     "in_features": lambda c: c.x.shape[1],
     "out_features": lambda c: c.w.shape[1],
     "kernel_size": lambda c: c.kernel if "kernel" in c.settings else c.w.shape[:2],
@@ -26,6 +26,11 @@ VALUES = {
     "momentum": lambda c: 1 - c.momentum,  # minicnn's is the weight of the new batch
     "p": lambda c: c.p,
     "size": lambda c: c.size,
+    "groups": lambda c: c.groups,
+    "num_groups": lambda c: c.groups,
+    "scale": lambda c: c.scale,
+    "slope": lambda c: c.slope,
+    "negative_slope": lambda c: c.slope,
     "alpha": lambda c: c.alpha,
     "beta": lambda c: c.settings["beta"],
     "k": lambda c: c.k,
@@ -36,6 +41,7 @@ PARAMETERS = {  # the names under which layers keep them
     "b": ("bias", "b"),
     "gamma": ("weight", "gamma", "scale", "gain"),
     "beta": ("bias", "beta", "shift"),
+    "alpha": ("weight", "alpha", "slope", "a"),
 }
 
 
@@ -60,7 +66,11 @@ class LayerSubject:
         wanted = {k for k, v in needed.items() if k in case.settings and v not in names}
         free = all(case.settings[k] == (k == "stride") for k in wanted)
         flat = self.operation.name != "linear" or case.x.ndim == 2
-        return free and flat
+        usual = all(
+            case.settings[k] == value or set(names) & SLOPES
+            for k, value in self.operation.constants.items()
+        )
+        return free and flat and usual
 
     def build(self, case: Case) -> Layer:
         """The layer in float64, with the case's parameters and statistics."""

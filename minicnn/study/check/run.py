@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def check_subject(subject: Subject, seed: int = 0, layout: str | None = None) ->
     """Judge and diagnose one subject. layout: a key of `LAYOUTS`, or None to find it by trying."""
     subjects: Sequence[Subject] = [subject]
     if isinstance(subject, Pair):
-        subjects = _settled(subject.fitted(), layout)
+        subjects = _settled(subject, layout)
     elif isinstance(subject, LayerSubject):
         subjects = [subject.settled()]
     found = [_examined(s, seed) for s in subjects]
@@ -53,7 +54,7 @@ def _with_examples(check: Check, subject: Subject) -> Check:
 
 
 def _settled(pair: Pair, layout: str | None) -> list[Pair]:
-    """The pair with the framework and the layout in which its output is right.
+    """The pair with the framework, the layout and the shapes in which its output is right.
 
     If it is right in none, all in which it has the right shape.
     """
@@ -63,28 +64,28 @@ def _settled(pair: Pair, layout: str | None) -> list[Pair]:
     frameworks = [pair.framework, "numpy"] if pair.framework == "torch" else ["numpy"]
     if isinstance(pair, AutogradFunction):
         frameworks = ["torch"]
-    cases = [c for c in pair.operation.cases(np.random.default_rng(0)) if c.output != "y_test"][:3]
     result = "loss" if pair.operation.name.endswith("_loss") else "y"
     scores: list[tuple[tuple[int, int], Pair]] = []
-    for framework in frameworks:
-        for name in candidates:
-            attempt = _with(pair, framework, name)
-            trials = run_cases(attempt, cases)
-            right = sum(t.is_right(result, SINGLE) for t in trials)
-            if trials and right == len(trials):
-                return [attempt]
-            shapes = sum(
-                shape_of(t.outcome.results, result) == t.right[result].shape for t in trials
-            )
-            scores.append(((shapes, right), attempt))
+    forms = (pair.operation, *pair.operation.forms)
+    for framework, name, form in product(frameworks, candidates, forms):
+        attempt = _with(pair, framework, name, form)
+        cases = [
+            c for c in attempt.operation.cases(np.random.default_rng(0)) if c.output != "y_test"
+        ]
+        trials = run_cases(attempt, cases[:3])
+        right = sum(t.is_right(result, SINGLE) for t in trials)
+        if trials and right == len(trials):
+            return [attempt]
+        shapes = sum(shape_of(t.outcome.results, result) == t.right[result].shape for t in trials)
+        scores.append(((shapes, right), attempt))
     best = max(score for score, _ in scores)
     return [attempt for score, attempt in scores if score == best]
 
 
-def _with(pair: Pair, framework: str, layout: str) -> Pair:
+def _with(pair: Pair, framework: str, layout: str, operation: Operation) -> Pair:
     other = copy(pair)
-    other.framework, other.layout = framework, layout
-    return other
+    other.framework, other.layout, other.operation = framework, layout, operation
+    return other.fitted()
 
 
 def _in_own_terms(check: Check, subject: Subject) -> Check:

@@ -218,18 +218,40 @@ def test_parameters_of_unknown_names_give_no_verdict():
 
 
 def test_the_base_class_does_not_decide_the_operation():
-    class LeakyReLU(layers.ReLU):
+    class Shifted(layers.ReLU):
         def forward(self, x, out=None):
             self.save_for_backward(x)
-            return np.where(x > 0, x, 0.1 * x)
+            return np.maximum(x, -1)
 
         def backward(self, dy, need_dx=True):
             (x,) = self.pop_saved()
-            return dy * np.where(x > 0, 1, 0.1)
+            return dy * (x > -1)
 
-    check = study.check(LeakyReLU)
+    check = study.check(Shifted)
     assert check.ok and check.title == "a layer of its own", str(check)
-    assert not study.check(LeakyReLU, operation="relu").ok
+    assert not study.check(Shifted, operation="relu").ok
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        layers.LeakyReLU,
+        layers.ELU,
+        layers.GELU,
+        layers.SiLU,
+        layers.HardSwish,
+        layers.ReLU6,
+        layers.PReLU,
+        layers.GroupNorm,
+        layers.LayerNorm,
+        layers.ConvTranspose2d,
+        layers.GlobalAvgPool2d,
+        layers.Upsample,
+    ],
+)
+def test_layers_of_minicnn_are_right(kind):
+    check = study.check(kind)
+    assert check.ok and check.operation, str(check)
 
 
 class Log(Layer):
@@ -279,8 +301,10 @@ def test_results_that_are_no_arrays():
 
 
 def test_unknown_operations_and_parameters():
-    with pytest.raises(ValueError, match="expected one of conv2d, max_pool2d"):
+    with pytest.raises(ValueError, match="no operation is known by this name; give operation="):
         study.check(lambda x: x, lambda dy: dy)
+    with pytest.raises(ValueError, match="operation='convolve' of .*: expected one of conv2d"):
+        study.check(lambda x: x, lambda dy: dy, operation="convolve")
     check = study.check(lambda x, magic: x, relu_backward, operation="relu")
     assert "the parameter 'magic' is not known" in check.error
 

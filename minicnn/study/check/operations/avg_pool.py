@@ -1,10 +1,13 @@
 """Average pooling: definition and mistakes."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from ....kernels import reference
 from ....kernels.types import Array
-from ..case import Case, Fault, Operation, Results, number
+from ..case import Case, Fault, Operation, Results, integers, normal, number
 from .conv import has_rest
 from .pool import (
     cases,
@@ -18,6 +21,7 @@ from .pool import (
     small,
     spread_shares,
 )
+from .reshaped import reshaped
 
 
 def _real(c: Case) -> Array:
@@ -145,3 +149,102 @@ AVG_POOL2D = Operation(
     images=("x", "y", "dy", "dx"),
     may_refuse=has_rest,
 )
+
+# -- global average pooling ------------------------------------------------------------------------
+
+
+def _global_truth(c: Case, observed: Results) -> Results:
+    return {
+        "y": reference.global_avg_pool2d(c.x),
+        "dx": reference.global_avg_pool2d_grad(c.dy, c.x.shape),
+    }
+
+
+def _global_cases(draw: Callable[..., Array], shapes: list) -> list[Case]:
+    return [Case({"x": draw(*shape)}, {}, draw(shape[0], shape[3])) for shape in shapes]
+
+
+def _global_terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> str:
+    area = c.x[0, ..., 0].size
+    if result == "y":
+        cells = c.x[index[0], ..., index[1]].ravel()
+        return f"({' + '.join(signed_or(v) for v in cells)}) / {area}"
+    return f"{signed_or(c.dy[index[0], index[3]])} / {area}"
+
+
+def _given(c: Case, divisor: float) -> Array:
+    """Every pixel of a map gets its dy, divided by `divisor`."""
+    return np.ones_like(c.x) * c.dy[:, None, None] / divisor
+
+
+_GLOBAL_POOL = Operation(
+    name="global_avg_pool2d",
+    title="global average pooling",
+    source="minicnn.kernels.reference.pool",
+    formulas={
+        "y": "y[n, c] = sum_{i, j} x[n, i, j, c] / (H * W)",
+        "dx": "dx[n, i, j, c] = dy[n, c] / (H * W)",
+    },
+    cases=lambda g: _global_cases(normal(g), [(2, 3, 4, 3), (3, 2, 2, 2), (1, 5, 3, 4)]),
+    small=lambda: _global_cases(integers, [(1, 1, 2, 1), (1, 2, 3, 2), (2, 2, 2, 2)]),
+    truth=_global_truth,
+    terms=_global_terms,
+    gradients=("dx",),
+    images=("x", "dx"),
+    faults=(
+        Fault(
+            "no divisor",
+            "the sum is not divided by the number of pixels",
+            "Divide by H * W.",
+            {"y": lambda c: c.x.sum(axis=(1, 2)), "dx": lambda c: _given(c, 1)},
+        ),
+        Fault(
+            "height only",
+            "it is divided by the height only",
+            "Divide by H * W.",
+            {
+                "y": lambda c: c.x.sum(axis=(1, 2)) / c.x.shape[1],
+                "dx": lambda c: _given(c, c.x.shape[1]),
+            },
+        ),
+        Fault(
+            "width only",
+            "it is divided by the width only",
+            "Divide by H * W.",
+            {
+                "y": lambda c: c.x.sum(axis=(1, 2)) / c.x.shape[2],
+                "dx": lambda c: _given(c, c.x.shape[2]),
+            },
+        ),
+        Fault(
+            "all values",
+            "it is divided by the number of all values of the image, the channels too",
+            "Divide by H * W: each channel has a mean of its own.",
+            {
+                "y": lambda c: c.x.sum(axis=(1, 2)) / c.x[0].size,
+                "dx": lambda c: _given(c, c.x[0].size),
+            },
+        ),
+        Fault(
+            "maximum",
+            "it is the maximum of each map, not the mean",
+            "Sum the pixels and divide by H * W.",
+            {"y": lambda c: c.x.max(axis=(1, 2))},
+        ),
+        Fault(
+            "one pixel",
+            "only one pixel of each map gets a gradient",
+            "Every pixel has the share 1 / (H * W) in the mean.",
+            {"dx": lambda c: _given(c, 1) * (c.x == c.x.max(axis=(1, 2), keepdims=True))},
+        ),
+        Fault(
+            "not spread",
+            "dx is not spread over the pixels: it has one value per map",
+            "Give dx the shape of x: every pixel gets dy / (H * W).",
+            {"dx": lambda c: c.dy[:, None, None] / c.x[0, ..., 0].size},
+        ),
+    ),
+)
+_PIXEL = (lambda a: a[:, None, None], lambda a: a.reshape(a.shape[0], a.shape[-1]))
+# The result is (N, C), or (N, C, 1, 1).
+GLOBAL_AVG_POOL2D = replace(_GLOBAL_POOL, forms=(reshaped(_GLOBAL_POOL, {"y": _PIXEL}),))

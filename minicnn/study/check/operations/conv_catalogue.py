@@ -511,16 +511,17 @@ def _last_image(c: Case) -> Array:
     return dy
 
 
+FORMULAS = {
+    "y": "y[n, p, q, k] = b[k] + sum_{i, j, c} x[n, p*s + i, q*s + j, c] * w[i, j, c, k]",
+    "dx": "dx[n, p*s + i, q*s + j, c] += sum_k dy[n, p, q, k] * w[i, j, c, k]",
+    "dw": "dw[i, j, c, k] = sum_{n, p, q} x[n, p*s + i, q*s + j, c] * dy[n, p, q, k]",
+    "db": "db[k] = sum_{n, p, q} dy[n, p, q, k]",
+}
 CONV2D = Operation(
     name="conv2d",
     title="convolution",
     source="minicnn.kernels.reference.conv",
-    formulas={
-        "y": "y[n, p, q, k] = b[k] + sum_{i, j, c} x[n, p*s + i, q*s + j, c] * w[i, j, c, k]",
-        "dx": "dx[n, p*s + i, q*s + j, c] += sum_k dy[n, p, q, k] * w[i, j, c, k]",
-        "dw": "dw[i, j, c, k] = sum_{n, p, q} x[n, p*s + i, q*s + j, c] * dy[n, p, q, k]",
-        "db": "db[k] = sum_{n, p, q} dy[n, p, q, k]",
-    },
+    formulas=FORMULAS,
     cases=cases,
     small=small,
     truth=truth,

@@ -1,8 +1,11 @@
 """The operations of normalization: batch norm of rows and of images, layer norm."""
 
-from ..case import Fault, Operation
+from dataclasses import replace
+
+from ..case import Case, Fault, Operation
 from .norm_catalogue import BATCH_ONLY, COMMON, RESHAPED, RUNNING_FAULTS, other_axes
-from .normalization import make_cases, make_small, terms, truth
+from .normalization import grouped, make_cases, make_small, terms, truth
+from .reshaped import reshaped, vector_axes
 
 FORMULAS = {
     "y": "y = gamma * x^ + beta,  x^ = (x - mean) / sqrt(var + eps)",
@@ -85,3 +88,50 @@ LAYER_NORM = _operation(
     (other_axes("batch", (0,), "the batch", "the features of each example"),),
     False,
 )
+
+
+def _in_groups(cases: list[Case], groups: tuple[int, ...]) -> list[Case]:
+    return [grouped(c, g) for c, g in zip(cases, groups, strict=True)]
+
+
+GROUP_SHAPES = [(2, 3, 4, 6), (3, 2, 5, 4), (1, 3, 2, 6), (2, 2, 3, 4)]
+NEEDED = "the rows, the columns and the channels of one group of one image"
+_GROUP_NORM = _operation(
+    "group_norm",
+    "group norm of images",
+    GROUP_SHAPES,
+    [(1, 1, 1, 2), (1, 1, 2, 2), (2, 1, 2, 4)],
+    (1, 2, 4),
+    (
+        other_axes("each channel", (1, 2), "each channel: instance norm", NEEDED),
+        other_axes("layer norm", (1, 2, 3), "all channels of each image: layer norm", NEEDED),
+        other_axes("each pixel", (3,), "the channels of each pixel", NEEDED),
+        other_axes("batch norm", (0, 1, 2), "the batch: batch norm", NEEDED),
+        other_axes("all", (0, 1, 2, 3), "everything", NEEDED),
+        other_axes(
+            "batch too", (0, 1, 2, 4), "the batch, too", NEEDED, lambda c: c.settings["split"]
+        ),
+        other_axes(
+            "group of each pixel",
+            (4,),
+            "the channels of the group at each pixel",
+            NEEDED,
+            lambda c: c.settings["split"],
+        ),
+        other_axes(
+            "interleaved groups",
+            (1, 2, 3),
+            "groups of every G-th channel",
+            "groups of neighboring channels: x.reshape(N, G, C // G, H, W)",
+            lambda c: c.settings["split"][::-1],
+        ),
+    ),
+    False,
+)
+_NARROW = replace(
+    _GROUP_NORM,
+    cases=lambda generator: _in_groups(_GROUP_NORM.cases(generator), (2, 4, 3, 1)),
+    small=lambda: _in_groups(_GROUP_NORM.small(), (1, 2, 2)),
+)
+# CS231n has gamma and beta of the shape (1, C, 1, 1), layers have (C,).
+GROUP_NORM = replace(_NARROW, forms=(reshaped(_NARROW, vector_axes("gamma", "beta")),))

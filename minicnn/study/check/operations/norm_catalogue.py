@@ -12,7 +12,6 @@ from .normalization import (
     Stats,
     batch_mean,
     batch_variance,
-    count_of,
     input_gradient,
     moving_average,
     output_of,
@@ -51,7 +50,7 @@ def _dx(form: Callable[[Case, Stats], Array]) -> dict[str, Form]:
 def _other_power(extra: int, c: Case, s: Stats) -> Array:
     """dx whose variance term has `extra` more factors of the standard deviation."""
     g = c.dy * c.gamma
-    third = s.normalized * (g * s.normalized).mean(axis=s.axes, keepdims=True)
+    third = s.normalized * s.mean(g * s.normalized)
     return input_gradient(c, s, third=0) - s.inv_std ** (1 - extra) * third
 
 
@@ -92,7 +91,7 @@ STATISTICS = (
         "variance not divided",
         "the variance is a sum: the division by m is missing",
         "Divide by m, the number of values: np.mean of (x - mean)**2.",
-        lambda c: stats(c, ddof=count_of(c.x, c.axes) - 1),
+        lambda c: stats(c, ddof=stats(c).size - 1),
     ),
     (
         "not divided",
@@ -189,19 +188,19 @@ COMMON = (
         "variance term times m",
         "the term x^ * mean(dy*gamma * x^) is a sum, not a mean",
         "Divide by m, the number of values that share the variance.",
-        _dx(lambda c, s: input_gradient(c, s, third=count_of(c.x, s.axes))),
+        _dx(lambda c, s: input_gradient(c, s, third=s.size)),
     ),
     Fault(
         "mean term times m",
         "the term mean(dy*gamma) is a sum, not a mean",
         "Divide by m, the number of values that share the mean.",
-        _dx(lambda c, s: input_gradient(c, s, second=count_of(c.x, s.axes))),
+        _dx(lambda c, s: input_gradient(c, s, second=s.size)),
     ),
     Fault(
         "sums for means",
         "the two terms are sums, not means: the division by m is missing",
         "Divide both sums by m, the number of values that share the statistics.",
-        _dx(lambda c, s: input_gradient(c, s, *2 * [count_of(c.x, s.axes)])),
+        _dx(lambda c, s: input_gradient(c, s, *2 * [s.size])),
     ),
     Fault(
         "x^ not in the variance term",
@@ -209,8 +208,7 @@ COMMON = (
         "The third term is x^ * mean(dy*gamma * x^).",
         _dx(
             lambda c, s: (
-                input_gradient(c, s, third=0)
-                - s.inv_std * (c.dy * c.gamma * s.normalized).mean(axis=s.axes, keepdims=True)
+                input_gradient(c, s, third=0) - s.inv_std * s.mean(c.dy * c.gamma * s.normalized)
             )
         ),
     ),
@@ -222,9 +220,7 @@ COMMON = (
         _dx(
             lambda c, s: (
                 input_gradient(c, s, third=0)
-                - s.inv_std
-                * s.centered
-                * (c.dy * c.gamma * s.centered).mean(axis=s.axes, keepdims=True)
+                - s.inv_std * s.centered * s.mean(c.dy * c.gamma * s.centered)
             )
         ),
     ),
@@ -244,11 +240,7 @@ COMMON = (
         "unbiased in dx",
         "the variance term is divided by m - 1",
         "Divide by m, as in the forward's variance.",
-        _dx(
-            lambda c, s: input_gradient(
-                c, s, third=count_of(c.x, s.axes) / (count_of(c.x, s.axes) - 1)
-            )
-        ),
+        _dx(lambda c, s: input_gradient(c, s, third=s.size / (s.size - 1))),
     ),
     Fault(
         "x for x^",
@@ -312,13 +304,21 @@ COMMON = (
 )
 
 
-def other_axes(name: str, axes: tuple[int, ...], over: str, needed: str) -> Fault:
-    """Statistics over other axes."""
+def other_axes(
+    name: str,
+    axes: tuple[int, ...],
+    over: str,
+    needed: str,
+    split: Callable[[Case], tuple[int, int] | None] = lambda c: None,
+) -> Fault:
+    """Statistics over other axes; split: the lengths into which the channels are split."""
     says = f"mean and variance are taken over {over}, not over {needed}"
-    return Fault(
-        name, says, f"Take mean and variance over {needed}.",
-        _from_stats(lambda c: stats(c, axes=axes)),
-    )  # fmt: skip
+
+    def make(c: Case) -> Stats:
+        return stats(c, axes=axes, split=split(c))
+
+    advice = f"Take mean and variance over {needed}."
+    return Fault(name, says, advice, _from_stats(make), _with_stats(make))
 
 
 def _test(form: Callable[[Case], Array]) -> dict[str, Form]:
@@ -443,7 +443,7 @@ BATCH_ONLY = Fault(
     "means over the batch only",
     "the two mean terms are divided by N: the rows and columns are not counted",
     "Mean and variance are shared by N * H * W values: divide both sums by that.",
-    _dx(lambda c, s: input_gradient(c, s, *2 * [count_of(c.x, s.axes) / len(c.x)])),
+    _dx(lambda c, s: input_gradient(c, s, *2 * [s.size / len(c.x)])),
 )
 
 

@@ -1,7 +1,6 @@
 """Batch and layer normalization: one definition and one set of cases for several axes."""
 
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,32 +11,61 @@ from ..case import Case, Results, number
 
 
 class Stats(NamedTuple):
-    """What backward needs: x - mean, 1 / sqrt(var + eps), and the axes of the means."""
+    """What backward needs: x - mean, 1 / sqrt(var + eps), and which values share a mean.
+
+    split: the two lengths into which the last axis is split first, such as (groups, C / groups).
+    """
 
     centered: Array
     inv_std: Array
     axes: tuple[int, ...]
+    split: tuple[int, int] | None = None
 
     @property
     def normalized(self) -> Array:
         """x^."""
         return self.centered * self.inv_std
 
+    @property
+    def size(self) -> int:
+        """The number of values that share one mean."""
+        return count_of(self.centered, self.axes, self.split)
 
-def stats(c: Case, ddof: int = 0, eps: float | None = None, axes: tuple | None = None) -> Stats:
-    """The statistics of the batch over the case's axes."""
+    def mean(self, a: Array) -> Array:
+        """The means of `a`, at the places of the values that they are the means of."""
+        return mean_of(a, self.axes, self.split)
+
+
+def mean_of(a: Array, axes: tuple[int, ...], split: tuple[int, int] | None = None) -> Array:
+    """The means over `axes`, which count the axes after the split."""
+    if split is None:
+        return np.asarray(a.mean(axis=axes, keepdims=True))
+    parts = a.reshape(*a.shape[:-1], *split)
+    return np.broadcast_to(parts.mean(axis=axes, keepdims=True), parts.shape).reshape(a.shape)
+
+
+def stats(
+    c: Case,
+    ddof: int = 0,
+    eps: float | None = None,
+    axes: tuple[int, ...] | None = None,
+    split: tuple[int, int] | None = None,
+) -> Stats:
+    """The statistics of the batch over the case's axes, or over others."""
     if "statistics" in c.settings:  # those of a mistake, together with which another is tried
         own = {k: v for k, v in c.settings.items() if k != "statistics"}
         return c.settings["statistics"](replace(c, settings=own))
-    axes = axes or c.axes
-    centered = c.x - c.x.mean(axis=axes, keepdims=True)
-    var = (centered**2).sum(axis=axes, keepdims=True) / (count_of(c.x, axes) - ddof)
-    return Stats(centered, 1 / np.sqrt(var + (c.eps if eps is None else eps)), axes)
+    if axes is None:
+        axes, split = c.axes, c.settings.get("split")
+    centered, count = c.x - mean_of(c.x, axes, split), count_of(c.x, axes, split)
+    var = mean_of(centered**2, axes, split) * count / (count - ddof)
+    return Stats(centered, 1 / np.sqrt(var + (c.eps if eps is None else eps)), axes, split)
 
 
-def count_of(x: Array, axes: tuple[int, ...]) -> int:
+def count_of(x: Array, axes: tuple[int, ...], split: tuple[int, int] | None = None) -> int:
     """The number of values that share one mean."""
-    return int(np.prod([x.shape[a] for a in axes]))
+    shape = x.shape if split is None else (*x.shape[:-1], *split)
+    return int(np.prod([shape[a] for a in axes]))
 
 
 def output_of(c: Case, s: Stats) -> Array:
@@ -48,8 +76,8 @@ def output_of(c: Case, s: Stats) -> Array:
 def input_gradient(c: Case, s: Stats, second: float = 1, third: float = 1) -> Array:
     """dx from the statistics; `second` and `third` are factors of its two mean terms."""
     g = c.dy * c.gamma
-    mean = partial(np.mean, axis=s.axes, keepdims=True)
-    return s.inv_std * (g - second * mean(g) - third * s.normalized * mean(g * s.normalized))
+    direct, crossed = s.mean(g), s.normalized * s.mean(g * s.normalized)
+    return s.inv_std * (g - second * direct - third * crossed)
 
 
 def sum_over_batch(a: Array) -> Array:
@@ -58,20 +86,26 @@ def sum_over_batch(a: Array) -> Array:
 
 
 def truth(c: Case, observed: Results) -> Results:
-    """The results; those of batch norm are the reference's."""
+    """The reference's results."""
     if c.output == "y_test":
         y = reference.batch_norm(
             c.x, c.gamma, c.beta, c.running_mean.copy(), c.running_var.copy(), False, eps=c.eps
         )[0]
         return {"y_test": y}
-    s = stats(c)
-    found = {
-        "y": output_of(c, s),
-        "dx": input_gradient(c, s),
-        "dgamma": sum_over_batch(c.dy * s.normalized),
-        "dbeta": sum_over_batch(c.dy),
-    }
-    if "running_mean" in c.settings:
+    found: Results = {}
+    if "running_mean" not in c.settings:
+        y, *saved = (
+            reference.group_norm(c.x, c.gamma, c.beta, c.groups, c.eps)
+            if "groups" in c.settings
+            else reference.layer_norm(c.x, c.gamma, c.beta, c.eps)
+        )
+        gradient = (
+            reference.group_norm_grad if "groups" in c.settings else reference.layer_norm_grad
+        )
+        found["y"] = y
+        grads = gradient(c.dy, c.x, c.gamma, *saved)
+        found |= dict(zip(("dx", "dgamma", "dbeta"), grads, strict=True))
+    else:
         mean, var = c.running_mean.copy(), c.running_var.copy()
         y, batch_mean, inv_std = reference.batch_norm(
             c.x, c.gamma, c.beta, mean, var, True, 1 - c.momentum, c.eps
@@ -103,6 +137,12 @@ def moving_average(
     """The running statistic after the batch's `new` one."""
     m = c.momentum if momentum is None else momentum
     return m * c.settings[what] + (1 - m) * new
+
+
+def grouped(c: Case, groups: int) -> Case:
+    """The case with statistics of each image and each of `groups` groups of channels."""
+    split = (groups, c.x.shape[-1] // groups)
+    return replace(c, settings={**c.settings, "groups": groups, "axes": (1, 2, 4), "split": split})
 
 
 def make_cases(
@@ -188,7 +228,7 @@ def terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> str:
     g = c.dy * c.gamma
 
     def mean(a: Array) -> float:
-        return float(np.broadcast_to(a.mean(axis=s.axes, keepdims=True), a.shape)[index])
+        return float(np.broadcast_to(s.mean(a), a.shape)[index])
 
     inv_std = float(np.broadcast_to(s.inv_std, c.x.shape)[index])
     return (
