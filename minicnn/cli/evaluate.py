@@ -80,7 +80,7 @@ def evaluate(
     source = data_source or first.trained_on or None
     decode = preprocess_of(first).decode
     # Views are cut from the original images, so the files are not decoded when they are found.
-    _, test_set, _ = load_data(source, first.recipe.data, decode, memory=0)
+    _, test_set, _ = load_data(source, first.recipe.data, decode, memory=0, for_test=True)
     if plan is None and csv is None and len(networks) == 1:
         result = metrics.evaluate(first, test_set, batch_size=batch_size)
     else:

@@ -79,7 +79,7 @@ def train(options: TrainOptions) -> None:
         warm_up=options.warm_up,
         clip=_clip(options.clip_norm, options.clip_value),
         accumulate=options.accumulate,
-        average=_average(options.ema, options.lookahead),
+        average=_average(options.ema, options.lookahead) if options.average else False,
         loss=_loss(options, network, training_set),
         metric=options.metric,
         workers=options.workers,

@@ -67,9 +67,19 @@ EmaFlag = Annotated[
 LookaheadFlag = Annotated[
     int | None, typer.Option(min=1, help="Average the weights every so many updates, and go on.")
 ]
+AverageFlag = Annotated[
+    bool,
+    typer.Option(
+        "--average/--no-average",
+        help="Average the weights as --ema, --lookahead or the recipe says, or not at all.",
+    ),
+]
 AccumulateFlag = Annotated[int, typer.Option(min=1, help="Batches per update of the weights.")]
 SyncFlag = Annotated[
-    bool, typer.Option("--sync-bn", help="Batch norm of all processes' images, under mpirun.")
+    bool,
+    typer.Option(
+        "--sync-bn/--no-sync-bn", help="Batch norm of all processes' images, under mpirun."
+    ),
 ]
 SmoothingFlag = Annotated[float | None, typer.Option(min=0, max=1, help="Label smoothing: 0.1.")]
 ClassWeightsFlag = Annotated[
@@ -97,7 +107,10 @@ EarlyStopFlag = Annotated[
 ]
 MinDeltaFlag = Annotated[float, typer.Option(min=0, help="What --early-stop takes for progress.")]
 RestoreFlag = Annotated[
-    bool, typer.Option("--restore-best", help="End with the weights of the best epoch.")
+    bool,
+    typer.Option(
+        "--restore-best/--no-restore-best", help="End with the weights of the best epoch."
+    ),
 ]
 ValidationFlag = Annotated[
     float,
@@ -106,10 +119,14 @@ ValidationFlag = Annotated[
     ),
 ]
 SkipFlag = Annotated[
-    bool, typer.Option("--skip-broken", help="Leave out image files that cannot be read.")
+    bool,
+    typer.Option(
+        "--skip-broken/--no-skip-broken", help="Leave out image files that cannot be read."
+    ),
 ]
 TensorBoardFlag = Annotated[
-    bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.")
+    bool,
+    typer.Option("--tensorboard/--no-tensorboard", help="Also write TensorBoard event files."),
 ]
 
 
@@ -133,6 +150,7 @@ class TrainOptions:
     sync_bn: SyncFlag = False
     ema: EmaFlag = None
     lookahead: LookaheadFlag = None
+    average: AverageFlag = True
     label_smoothing: SmoothingFlag = None
     class_weights: ClassWeightsFlag = None
     recipe: RecipeFlag = None

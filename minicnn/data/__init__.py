@@ -62,6 +62,7 @@ def load_splits(
     skip_broken: bool = False,
     originals: bool = False,
     memory: int = MEMORY,
+    for_test: bool = False,
 ) -> Splits:
     """The training, test and validation set of that name, or in that folder or archive.
 
@@ -76,10 +77,12 @@ def load_splits(
     originals: training images stay files, for an augmentation that begins with a window rule.
     memory: bytes of decoded pixels that are kept, per set; of a larger set, images are decoded
         again in each epoch.
+    for_test: only the test images are needed; nothing is reported if the others are missing.
     Raises DataError; ValueError for a `validation` that means nothing.
     """
     decode = size if isinstance(size, Decode) else Decode(pair(size, "size"))
     options = {"skip_broken": skip_broken, "originals": originals, "memory": memory}
+    options["for_test"] = for_test
     found = _splits(source, decode, report, options)
     splits = Splits(
         replace(found.train, source=source),

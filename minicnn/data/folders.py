@@ -73,6 +73,7 @@ def read(
     skip_broken: bool = False,
     originals: bool = False,
     memory: int = MEMORY,
+    for_test: bool = False,
 ) -> Splits:
     """The sets of class folders, their images decoded by `decode`.
 
@@ -81,11 +82,12 @@ def read(
     originals: the training images stay files, of which windows can be cut.
     memory: bytes of decoded pixels; a set that needs no more is decoded once, a larger one batch by
         batch.
+    for_test: only the test images are needed; the others are not missed.
     Raises DataError if there are no images in class folders, or if one cannot be decoded.
     """
     layout = find_layout(files, source, report)
     splits = layout.splits
-    _fill_missing(splits, source, report)
+    _fill_missing(splits, source, report, for_test)
     if not splits["train"]:
         raise DataError(
             f"{source}: expected images in class folders, such as train/cat/1.jpg or cat/1.jpg, "
@@ -251,13 +253,14 @@ def _depth_of_classes(images: list[str]) -> int:
         depth += 1
 
 
-def _fill_missing(splits: dict[str, Labeled], source: Path, report: Report) -> None:
+def _fill_missing(splits: dict[str, Labeled], source: Path, report: Report, for_test: bool) -> None:
     """Every run needs training and test images: without one of them, the next best serves."""
     if not splits["test"] and splits["validation"]:
         splits["test"], splits["validation"] = splits["validation"], []
     for empty, other in (("train", "test"), ("test", "train")):
         if not splits[empty] and splits[other]:
-            report(f"{source} has no {empty} images: its {other} images are used for both")
+            if not (for_test and empty == "train"):
+                report(f"{source} has no {empty} images: its {other} images are used for both")
             splits[empty] = splits[other]
 
 

@@ -51,7 +51,7 @@ def imagenet(
         `<cache>/imagenet/`. If there are no training images, the validation images are both sets.
     size: to which the files are decoded, in pixels, or how. EXIF orientation is ignored, as by
         ImageNet's benchmarks; CMYK files, and the PNG file named .JPEG, become RGB.
-    options: skip_broken, originals and memory, as in `data.load_splits`.
+    options: skip_broken, originals, memory and for_test, as in `data.load_splits`.
     `report` is called with what is left out or doubtful. Raises DataError.
     """
     folder = cache_folder() / "imagenet" if root is None else Path(root).expanduser()

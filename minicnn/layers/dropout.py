@@ -14,6 +14,8 @@ class Dropout(Layer):
     Raises ValueError unless 0 <= p < 1.
     """
 
+    changes_in_training = True
+
     def __init__(self, p: float = 0.5):
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: p={p!r}: expected a probability, 0 <= p < 1")

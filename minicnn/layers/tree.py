@@ -26,8 +26,11 @@ class Tree:
     Attributes that are `Parameter`s are trained. Attributes that are layers, or lists, tuples or
     dicts of layers, are children. The attributes named in `buffers` are arrays that are saved but
     not trained, such as running statistics.
+    changes_in_training: True for a layer whose forward differs between training and evaluation,
+    which freezing it changes even if it has no parameters.
     """
 
+    changes_in_training = False
     training = True
     frozen = False
     buffers: tuple[str, ...] = ()
@@ -155,9 +158,12 @@ class Tree:
         A layer is named if it is frozen with all that is inside. One whose parameters are frozen
         one by one is not: it runs as in training.
         """
-        inside = [layer for _, layer in self.named_layers() if layer.parameters()]
-        leaves = [layer.frozen for layer in inside if not any(layer.children())]
-        if prefix and inside and all(leaves) and are_frozen(*self.parameters()):
+        leaves = [
+            layer.frozen
+            for _, layer in self.named_layers()
+            if not any(layer.children()) and (layer.parameters() or layer.changes_in_training)
+        ]
+        if prefix and leaves and all(leaves) and are_frozen(*self.parameters()):
             return [prefix]
         own = {name: p for name, p in vars(self).items() if isinstance(p, Parameter)}
         found = [join(prefix, name) for name, parameter in own.items() if parameter.frozen]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def fit(
     warm_up: float | None = None,
     clip: Clip | None = None,
     accumulate: int = 1,
-    average: Average | None = None,
+    average: Average | Literal[False] | None = None,
     metric: str | None = None,
     loss: Loss | None = None,
     preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
@@ -93,7 +93,7 @@ def fit(
             one large batch, up to batch norm. The images of an epoch's last update are divided into
             as many batches.
         average: an `EMA` or `Lookahead` of the weights, of which the run uses a copy; by default
-            the recipe's. It is what is evaluated and saved, and what the model has at the end; the
+            the recipe's, and False for none. It is what is evaluated and saved, and what the model has at the end; the
             weights that the optimizer changes are in `last.safetensors` beside it.
         metric: the best epoch is chosen by "accuracy", "loss" or "top5": of the validation images,
             or else the test images, or else the training; by default accuracy, or without any
@@ -136,7 +136,8 @@ def fit(
     epochs = checked_epochs(plan.epochs if epochs is None else epochs)
     loading = preprocess, augment, seed, workers, accumulate, team
     loader = make_loader(model, train, plan, batch_size, *loading)
-    loss, average = loss or plan.loss or loss_of(model), average or plan.average
+    loss = loss or plan.loss or loss_of(model)
+    average = plan.average if average is None else average or None
     check_functions(loss, clip, average)
     check_data(model, loader, {"test": test, "validation": validation}, loss)
     check_metric(metric, validation or test)
@@ -144,7 +145,6 @@ def fit(
     rule = check_optimizer(make_optimizer(optimizer, model, plan, given), model)
     check_folder(folder)
     rng.seed(seed)
-    remember_data(model, loader)
     trainer = Trainer(
         *(model, loader, test, validation, loss, rule),
         schedule=make_schedule(schedule, plan, warm_up),
@@ -153,7 +153,9 @@ def fit(
         callbacks=[*_standard_callbacks(folder, progress, team), *callbacks],
         team=team,
     )
-    return _resumed(trainer, folder).run()
+    _resume(trainer, folder)
+    remember_data(model, loader)
+    return trainer.run()
 
 
 def _team_and_folder(
@@ -164,8 +166,8 @@ def _team_and_folder(
     return team, run_folder(out, resume) if team.is_first else None
 
 
-def _resumed(trainer: Trainer, folder: Path | None) -> Trainer:
-    """The run in the state of its checkpoint, if there is one."""
+def _resume(trainer: Trainer, folder: Path | None) -> None:
+    """Bring the run to the state of its checkpoint, if there is one."""
     if trainer.team.size > 1:
         from ..distributed.agreement import check_agreement
 
@@ -178,7 +180,6 @@ def _resumed(trainer: Trainer, folder: Path | None) -> Trainer:
     last = trainer.team.first(lambda: last if last and last.exists() else None)
     if last:
         checkpoint.restore(trainer, last)
-    return trainer
 
 
 def _standard_callbacks(folder: Path | None, progress: bool, team: Team) -> list[Callback]:

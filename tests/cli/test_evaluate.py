@@ -41,6 +41,7 @@ def test_a_folder_of_photographs_with_no_flag(command):
     done = command("0.safetensors", "--data", "images")
     assert done.exit_code == 0, done.output
     assert "top-1" in done.output and "(6 test images)" in done.output
+    assert "no train images" not in done.output, "none are needed"
     rows = [line for line in done.output.splitlines() if "%" in line and "│" in line]
     assert len(rows) == 6 and any("tiger shark" in row for row in rows), "classes with images"
 

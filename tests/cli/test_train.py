@@ -41,6 +41,26 @@ def test_fine_tuning(run, folder):
     run(*arguments, *options, "--resume", "--epochs", 3, "--batch-size", 8, "--lr", 0.01)
 
 
+def test_what_a_file_or_a_recipe_switches_on_can_be_switched_off(run, folder, monkeypatch):
+    given = {}
+
+    def fit(*_, **options):
+        given.update(options)
+        raise ValueError("no training here")
+
+    monkeypatch.setattr("minicnn.cli.train.fit", fit)
+    flags = ("restore_best", "tensorboard", "skip_broken", "sync_bn")
+    lines = ["[train]", "ema = 0.9", *(f"{flag} = true" for flag in flags)]
+    (folder / "c.toml").write_text("\n".join(lines))
+    arguments = ("train", "resnet20_cifar", "--data", "images", "--config", "c.toml")
+    run(*arguments, code=2)
+    assert (given["sync_bn"], repr(given["average"]), len(given["callbacks"])) == (
+        *(True, "EMA(decay=0.9)", 4),
+    )
+    run(*arguments, *(f"--no-{flag.replace('_', '-')}" for flag in (*flags, "average")), code=2)
+    assert (given["sync_bn"], given["average"], len(given["callbacks"])) == (False, False, 2)
+
+
 def test_names_and_files_that_do_not_exist(run, folder):
     arguments = ("train", "resnet20_cifar", "--data", "images")
     assert "no layer or parameter 'layer4'; did you mean layer3" in run(

@@ -141,7 +141,7 @@ def test_freeze_names_layers_parameters_and_patterns():
     net.freeze("stage*")
     assert net.frozen_names() == ["stage1", "stage2", "fc.bias"]
     net.unfreeze("stage1.bn", "fc.bias")
-    assert net.frozen_names() == ["stage2"]
+    assert net.frozen_names() == ["stage1.drop", "stage2"]  # which drops nothing in training
     assert net.stage1.bn.training
     net.freeze("*").eval().unfreeze("fc")
     assert net.frozen_names() == ["conv", "stage1", "stage2"]
@@ -150,6 +150,8 @@ def test_freeze_names_layers_parameters_and_patterns():
     assert net.frozen_names() == ["stage1.bn.weight", "stage1.bn.bias"]
     net.unfreeze("*").freeze("stage1.*")
     assert net.frozen_names() == ["stage1"]
+    net.unfreeze("*").freeze("stage1.bn")
+    assert net.frozen_names() == ["stage1.bn"]
     for names, message in (
         (["conv", "stage3"], r"no layer or parameter 'stage3'; did you mean stage2, stage1"),
         (["x*"], r"no layer or parameter 'x\*'; it has conv, stage1, stage2, flatten, fc"),

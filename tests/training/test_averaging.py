@@ -147,6 +147,10 @@ def test_the_average_of_a_recipe():
     training.fit(model, (X, LABELS), recipe=recipe, progress=False)
     _, expected = start(None, EMA(0.9))
     np.testing.assert_array_equal(model.fc.weight.value, expected.fc.weight.value)
+    plain = network()
+    training.fit(plain, (X, LABELS), recipe=recipe, average=False, progress=False)
+    _, expected = start(None, None)
+    np.testing.assert_array_equal(plain.fc.weight.value, expected.fc.weight.value)
 
 
 @pytest.mark.parametrize("on_disk", [True, False])

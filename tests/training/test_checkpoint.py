@@ -8,9 +8,9 @@ from PIL import Image
 
 import minicnn
 from minicnn import training
-from minicnn.data import Preprocess, RandomResizedCrop, RandomShift, load
+from minicnn.data import Dataset, Preprocess, RandomResizedCrop, RandomShift, load
 from minicnn.errors import CheckpointError, TrainingError
-from minicnn.layers import Flatten, Linear, ReLU, Sequential
+from minicnn.layers import Flatten, Linear, Network, ReLU, Sequential
 from minicnn.training import checkpoint
 from minicnn.training.configuration import describe, identity
 
@@ -62,6 +62,22 @@ def test_a_changed_run_is_not_resumed(rule, change, message, tmp_path):
     with pytest.raises(CheckpointError, match=f"it belongs to another run: .*{message}"):
         start(tmp_path, resume=True, rule=rule, epochs=3, **change)
     assert len(start(tmp_path, resume=True, rule=rule, epochs=3)[0].rows) == 3
+
+
+def test_a_run_that_is_not_resumed_leaves_the_model_as_it_was(tmp_path):
+    def network():
+        minicnn.seed(1)
+        return Network(Flatten(), Linear(64, 2), input_shape=(8, 8, 1))
+
+    data = Dataset(X, LABELS, ("ant", "bee"))
+    start(tmp_path, model=network(), data=data)
+    model, fresh = network(), network()
+    model.classes, model.trained_on = ("cat", "dog"), "pets"
+    with pytest.raises(CheckpointError, match="it belongs to another run"):
+        start(tmp_path, resume=True, model=model, data=data, preprocess=np.abs)
+    assert (model.classes, model.preprocess, model.trained_on) == (("cat", "dog"), None, "pets")
+    for name, array in fresh.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[name], array)
 
 
 class Killed(training.Callback):

@@ -8,7 +8,7 @@ work on the normalized input, need it.
 from .color import FB_RESNET, KRIZHEVSKY, ColorJitter, ColorStep, Components, Lighting
 from .erase import Cutout, RandomErasing
 from .geometry import AlternatingFlip, RandomCropFlip, RandomFlip, RandomShift
-from .mix import CutMix, Mixing, Mixup
+from .mix import CutMix, Mixing, Mixup, RandomChoice
 from .pipeline import NORMALIZE, Pipeline
 from .step import ImageStep
 
@@ -27,6 +27,7 @@ __all__ = [
     "Mixing",
     "Mixup",
     "Pipeline",
+    "RandomChoice",
     "RandomCropFlip",
     "RandomErasing",
     "RandomFlip",

@@ -129,6 +129,42 @@ def mix(
     return batch
 
 
+@dataclass(frozen=True, init=False, repr=False)
+class RandomChoice(Mixing):
+    """One of several steps that mix images, drawn for each batch: `RandomChoice(Mixup(0.2), ...)`.
+
+    p: their probabilities; without them all are equally probable. Mixup and CutMix in turn are part
+    of the recipes of torchvision's references and of timm.
+    Raises ValueError for a step that mixes no images, or probabilities that are none.
+    """
+
+    steps: tuple[Mixing, ...]
+    p: tuple[float, ...]
+
+    def __init__(self, *steps: Mixing, p: Sequence[float] | None = None) -> None:
+        shares = (1 / len(steps),) * len(steps) if steps and p is None else tuple(p or ())
+        object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "p", shares)
+        for step in steps:
+            if not isinstance(step, Mixing):
+                raise ValueError(f"{self}: {step!r} mixes no images; expected Mixup, CutMix, ...")
+        if len(shares) != len(steps) or not steps:
+            raise ValueError(f"{self}: {len(steps)} steps and {len(shares)} probabilities")
+        if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+            raise ValueError(f"{self}: p={shares}; expected numbers of at least 0 whose sum is 1")
+
+    def __repr__(self) -> str:
+        shown = [repr(step) for step in self.steps]
+        is_even = len(set(self.p)) <= 1
+        return f"RandomChoice({', '.join(shown if is_even else [*shown, f'p={self.p}'])})"
+
+    def __call__(
+        self, x: np.ndarray, targets: np.ndarray, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        chosen = int(np.searchsorted(np.cumsum(self.p)[:-1], generator.random(), side="right"))
+        return self.steps[chosen](x, targets, generator)
+
+
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     """float32 `(n, classes)`, 1 at each label."""
     targets = np.zeros((len(labels), classes), np.float32)

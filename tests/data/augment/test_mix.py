@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn.data.augment import CutMix, Mixup
+from minicnn.data.augment import CutMix, Cutout, Mixup, Pipeline, RandomChoice
 from minicnn.data.augment.mix import one_hot
 
 
@@ -80,7 +80,33 @@ def test_cutmix_happens_with_its_probability():
     assert 110 < sum(same) < 190
 
 
+def test_random_choice_is_one_of_its_steps():
+    x, targets = batch()
+    steps = Mixup(0.2), CutMix(1.0)
+    counts = [0, 0]
+    for seed in range(400):
+        mixed, soft = RandomChoice(*steps, p=(0.25, 0.75))(x, targets, generator(seed))
+        draws = generator(seed)
+        chosen = int(draws.random() >= 0.25)
+        counts[chosen] += 1
+        expected = steps[chosen](x, targets, draws)
+        np.testing.assert_array_equal(mixed, expected[0])
+        np.testing.assert_array_equal(soft, expected[1])
+    assert 70 < counts[0] < 130
+    assert RandomChoice(*steps) == RandomChoice(*steps, p=[0.5, 0.5])
+    assert repr(RandomChoice(*steps)) == "RandomChoice(Mixup(alpha=0.2), CutMix(alpha=1.0))"
+    assert Pipeline(RandomChoice(*steps)).mixes
+
+
 def test_arguments_that_mean_nothing():
+    with pytest.raises(ValueError, match=r"RandomChoice\(Cutout.*mixes no images; expected Mixup"):
+        RandomChoice(Cutout(3), Mixup(1.0))
+    with pytest.raises(ValueError, match=r"2 steps and 1 probabilities"):
+        RandomChoice(Mixup(1.0), CutMix(1.0), p=(1.0,))
+    with pytest.raises(ValueError, match=r"expected numbers of at least 0 whose sum is 1"):
+        RandomChoice(Mixup(1.0), CutMix(1.0), p=(0.5, 0.4))
+    with pytest.raises(ValueError, match=r"0 steps"):
+        RandomChoice()
     with pytest.raises(ValueError, match=r"Mixup\(alpha=0\): alpha must be finite and larger"):
         Mixup(0)
     with pytest.raises(ValueError, match="p=3; expected 0 to 1"):
