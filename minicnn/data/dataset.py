@@ -40,14 +40,14 @@ class Dataset:
         if self.images.ndim != 4 or self.images.dtype not in (np.uint8, np.float32):
             raise DataError(
                 f"{where}: the images are {self.images.dtype} {self.images.shape}; "
-                "expected uint8 or float32 (N, H, W, C)"
+                f"expected uint8 or float32 (N, H, W, C){_images_remedy(self.images)}"
             )
         n, shape = len(self.images), self.labels.shape
         kind = {1: "iu", 2: "f"}.get(self.labels.ndim, "")
         if shape[:1] != (n,) or self.labels.dtype.kind not in kind:
             raise DataError(
                 f"{where}: the labels are {self.labels.dtype} {shape}; "
-                f"expected integers ({n},) or float32 ({n}, classes)"
+                f"expected integers ({n},) or float32 ({n}, classes){_labels_remedy(self.labels)}"
             )
         if n == 0:
             raise DataError(f"{where}: there are no images")
@@ -185,14 +185,43 @@ def across_classes(labels: np.ndarray, count: int) -> np.ndarray:
     return np.array([each[i][rank] for rank, i in ranked[:count]])
 
 
+def _images_remedy(images: np.ndarray) -> str:
+    """How such an array becomes one that is expected, as a clause; empty if that is not known."""
+    if images.ndim == 3:
+        return "; gray images get a channel by images[..., None]"
+    if images.ndim == 4 and images.dtype.kind in "iu":
+        return "; gray levels from 0 to 255 are images.astype(np.uint8)"
+    if images.ndim == 4 and images.dtype.kind == "f":
+        return "; convert them by images.astype(np.float32)"
+    return ""
+
+
+def _labels_remedy(labels: np.ndarray) -> str:
+    """Likewise for labels."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return "; a column becomes that by labels[:, 0]"
+    if labels.ndim == 2 and labels.dtype.kind in "iub":
+        return "; of one-hot rows these are labels.argmax(axis=1)"
+    if labels.ndim == 1 and labels.dtype.kind in "fb":
+        whole = labels.dtype.kind == "b" or np.array_equal(labels, np.rint(labels))
+        return "; convert them by labels.astype(np.int64)" if whole else ""
+    if labels.ndim == 1 and labels.dtype.kind in "USO":
+        return "; names become that by np.unique(labels, return_inverse=True)"
+    return ""
+
+
 def as_dataset(data: Any) -> Dataset:
     """A Dataset as it is, or one made of a pair `(images, labels)`."""
     if isinstance(data, Dataset):
         return data
-    try:
-        images, labels = data
-    except (TypeError, ValueError):
-        raise DataError(
-            f"expected a Dataset or a pair (images, labels), not {type(data).__name__}"
-        ) from None
-    return Dataset(np.asarray(images), np.asarray(labels))
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        what = f"{type(data).__name__}" + (f" of {len(data)}" if isinstance(data, tuple) else "")
+        raise DataError(f"expected a Dataset or a pair (images, labels), not {what}")
+    arrays = []
+    for what, values in zip(("images", "labels"), data, strict=True):
+        try:
+            arrays.append(np.asarray(values))
+        except Exception as error:  # ragged lists, and what other libraries' arrays raise
+            raise DataError(f"the {what} are no array: {error}") from None
+    images, labels = arrays
+    return Dataset(images, labels)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 from numbers import Real
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,11 @@ from .schedules import Schedule, WarmUp
 def run_folder(out: str | Path | None, resume: bool) -> Path | None:
     """The folder of a run, or None. Raises TrainingError if it holds a run that is not resumed."""
     if out is None:
+        if resume:
+            raise ValueError("resume=True: expected out=FOLDER too, the folder of the run")
         return None
+    if not isinstance(out, (str, PathLike)) or not str(out):
+        raise ValueError(f"out={out!r}: expected a folder")
     folder = Path(out)
     if (folder / checkpoint.LAST).exists() and not resume:
         raise TrainingError(f"{folder} already holds a run: resume it, or choose another folder")
@@ -52,7 +57,7 @@ def as_sets(
 
 def checked_epochs(epochs: float) -> float:
     """The number of epochs. Raises ValueError unless it is at least 1 and finite."""
-    if not isinstance(epochs, Real) or not 1 <= epochs < math.inf:
+    if not isinstance(epochs, Real) or isinstance(epochs, bool) or not 1 <= epochs < math.inf:
         raise ValueError(f"epochs={epochs!r}: expected a number of at least 1")
     return epochs
 

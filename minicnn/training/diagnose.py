@@ -10,6 +10,7 @@ from ..layers import Layer, no_grad, observe
 
 CHANCE_WINDOW = 200  # steps over which the mean loss is compared with chance
 CHANCE_TOLERANCE = 0.01
+IN_THE_INPUT = "the input already holds one: expected finite images after preprocessing"
 
 
 def first_bad_parameter(model: Layer) -> str | None:
@@ -23,7 +24,7 @@ def first_bad_layer(model: Layer, x: np.ndarray) -> str:
     """A clause that names the first layer or parameter with a NaN or infinity, for the input x."""
     x = to_input(x, model_device(model))
     if not np.isfinite(x).all():
-        return "the input already holds one"
+        return IN_THE_INPUT
     parameter = first_bad_parameter(model)
     if parameter:
         return f"the parameter {parameter} holds one"

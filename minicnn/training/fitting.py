@@ -30,7 +30,14 @@ from .losses import Loss
 from .metrics import loss_of
 from .notebook import default_progress
 from .optimizers import Optimizer
-from .preflight import check_data, check_folder, check_functions, check_metric, check_optimizer
+from .preflight import (
+    check_data,
+    check_folder,
+    check_functions,
+    check_metric,
+    check_objects,
+    check_optimizer,
+)
 from .recipe import Recipe, choose_recipe
 from .schedules import Schedule
 from .trainer import Clip, Settings, Trainer
@@ -93,8 +100,9 @@ def fit(
             one large batch, up to batch norm. The images of an epoch's last update are divided into
             as many batches.
         average: an `EMA` or `Lookahead` of the weights, of which the run uses a copy; by default
-            the recipe's, and False for none. It is what is evaluated and saved, and what the model has at the end; the
-            weights that the optimizer changes are in `last.safetensors` beside it.
+            the recipe's, and False for none. It is what is evaluated and saved, and what the model
+            has at the end; the weights that the optimizer changes are in `last.safetensors` beside
+            it.
         metric: the best epoch is chosen by "accuracy", "loss" or "top5": of the validation images,
             or else the test images, or else the training; by default accuracy, or without any
             images but the training ones, their loss.
@@ -129,6 +137,7 @@ def fit(
     be written; ValueError, ShapeError or DataError for arguments that do not fit, before the first
     step.
     """
+    check_objects(model, callbacks, preprocess)
     train, test, validation = as_sets(train, test, validation)
     team, folder = _team_and_folder(distributed, out, resume)
     plan = choose_recipe(model, train.name, recipe)

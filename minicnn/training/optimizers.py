@@ -7,6 +7,7 @@ shapes of the parameters and is part of a checkpoint.
 
 import inspect
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ class Optimizer:
                 f"{name}: {repeated} of {len(self.parameters)} parameters are given twice; "
                 "expected each one once"
             )
-        if not (np.isfinite(lr) and lr >= 0 and np.isfinite(weight_decay) and weight_decay >= 0):
+        rates = lr, weight_decay
+        if not all(isinstance(n, Real) and np.isfinite(n) and n >= 0 for n in rates):
             raise ValueError(
                 f"{name}: lr={lr!r}, weight_decay={weight_decay!r}: expected numbers >= 0"
             )

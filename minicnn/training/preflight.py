@@ -1,7 +1,7 @@
 """Checks before the first step of a run: do data, network, optimizer and folder fit?"""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..layers import Layer, Sequential, Sigmoid, Softmax, no_grad, observe
 from ..layers.norm import BatchNorm2d
 from ..layers.parameter import are_frozen
 from .averaging import Average
+from .callbacks import Callback
 from .history import METRICS
 from .losses import (
     AuxiliaryLoss,
@@ -102,14 +103,32 @@ def check_optimizer(optimizer: Optimizer, model: Layer) -> Optimizer:
     return optimizer
 
 
+def check_objects(model: Any, callbacks: Any, preprocess: Any) -> None:
+    """Raise ValueError unless these are a network, a list of callbacks, and a function or None."""
+    if not isinstance(model, Layer):
+        raise ValueError(f"model={model!r}: expected a network, such as models.create('lenet5')")
+    if not isinstance(callbacks, Iterable):
+        raise ValueError(f"callbacks={callbacks!r}: expected a list of them: [{callbacks!r}]")
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise ValueError(
+                f"callbacks: {callback!r}: expected training.Callback objects, such as "
+                "training.EarlyStopping(10)"
+            )
+    if preprocess is not None and not callable(preprocess):
+        raise ValueError(
+            f"preprocess={preprocess!r}: expected a function, such as data.Preprocess(...)"
+        )
+
+
 def check_functions(loss: Any, clip: Any, average: Any) -> None:
     """Raise ValueError unless loss and clip can be called and average is an Average, or None."""
-    if not callable(loss):
+    if not callable(loss) or isinstance(loss, type):
         raise ValueError(
             f"loss={loss!r}: expected a function of outputs and labels, such as "
             "training.SoftmaxCrossEntropy()"
         )
-    if clip is not None and not callable(clip):
+    if clip is not None and (not callable(clip) or isinstance(clip, type)):
         raise ValueError(
             f"clip={clip!r}: expected a function of the parameters, such as training.ClipNorm(1.0)"
         )

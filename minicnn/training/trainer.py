@@ -24,7 +24,7 @@ from . import checkpoint
 from .averaging import Average
 from .callbacks import Callback
 from .configuration import configuration
-from .diagnose import ChanceLevelDetector, first_bad_layer
+from .diagnose import IN_THE_INPUT, ChanceLevelDetector, first_bad_layer
 from .history import History, score
 from .loop import train_epoch
 from .losses import Loss, plain
@@ -213,10 +213,10 @@ class Trainer:
         epoch = self.loader.epoch + 1 if self.loader.batch else self.loader.epoch
         own = None if math.isfinite(self.metrics.own_loss) else first_bad_layer(self.model, x)
         cause = next((found for found in self.team.gather(own) if found), "")
+        rate = f". The usual cause is a learning rate that is too high (now {self.optimizer.lr:g})"
         raise DivergedError(
             f"the loss is {self.metrics.last_loss} at step {self.iteration + 1} (epoch {epoch}): "
-            f"{cause}; {good}. The usual cause is a learning rate that "
-            f"is too high (now {self.optimizer.lr:g})"
+            f"{cause}; {good}{'' if cause == IN_THE_INPUT else rate}"
         )
 
     def _finish_epoch(self) -> None:

@@ -27,6 +27,22 @@ def test_dataset_checks():
         Dataset(images, labels, ("only",))
     with pytest.raises(DataError, match="expected a Dataset or a pair"):
         data.as_dataset(5)
+    with pytest.raises(DataError, match=r"a pair \(images, labels\), not tuple of 3"):
+        data.as_dataset((images, labels, labels))
+    with pytest.raises(DataError, match="the images are no array: "):
+        data.as_dataset(([images[0], images[1, :2]], labels[:2]))
+    for bad_images, bad_labels, remedy in (
+        (images[..., 0], labels, r"images\[..., None\]"),
+        (images / 255, labels, r"images.astype\(np.float32\)"),
+        (images.astype(int), labels, r"images.astype\(np.uint8\)"),
+        (images, labels[:, None], r"labels\[:, 0\]"),
+        (images, np.eye(3, dtype=int), r"labels.argmax\(axis=1\)"),
+        (images, labels.astype(float), r"labels.astype\(np.int64\)"),
+        (images, np.array(["a", "b", "a"]), r"np.unique\(labels, return_inverse=True\)"),
+        (images, labels * np.nan, r"or float32 \(3, classes\)$"),
+    ):
+        with pytest.raises(DataError, match=remedy):
+            data.as_dataset((bad_images, bad_labels))
 
 
 def test_dataset_is_indexed_like_a_list():

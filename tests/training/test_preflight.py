@@ -147,13 +147,46 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         ({"average": training.EMA}, "average=<class .*EMA'>: expected an Average"),
         ({"loss": "mse"}, "loss='mse': expected a function of outputs and labels"),
         ({"schedule": 3}, "schedule=3: expected a training.Schedule or text"),
+        ({"loss": training.SoftmaxCrossEntropy}, "loss=<class .*: expected a function of outputs"),
+        ({"clip": training.ClipNorm}, "clip=<class .*: expected a function of the parameters"),
         ({"epochs": "3"}, "epochs='3': expected a number of at least 1"),
+        ({"epochs": True}, "epochs=True: expected a number of at least 1"),
+        ({"lr": "0.1"}, "SGD: lr='0.1', weight_decay=0.0: expected numbers >= 0"),
+        ({"preprocess": "/255"}, "preprocess='/255': expected a function, such"),
+        ({"resume": True}, "resume=True: expected out=FOLDER too"),
         ({"batch_size": 2.5}, "batch_size=2.5: expected a whole number of at least 1"),
         ({"warm_up": float("nan")}, "WarmUp: length=nan: expected a positive number of epochs"),
     ],
 )
 def test_arguments_of_another_type(options, message):
     refused(ValueError, message, linear(), **options)
+
+
+def test_objects_of_another_type():
+    def fit(model, **options):
+        training.fit(model, (X, LABELS), epochs=1, progress=False, **options)
+
+    for out in ("", 5):
+        with pytest.raises(ValueError, match=f"out={out!r}: expected a folder"):
+            fit(linear(), out=out)
+    for model in (None, "lenet5", Linear):
+        with pytest.raises(ValueError, match=r"model=.*: expected a network, such as models"):
+            fit(model)
+    for callbacks, message in (
+        (training.EarlyStopping(2), "callbacks=.*: expected a list of them"),
+        ([training.EarlyStopping], "callbacks: .*: expected training.Callback objects"),
+        ([print], "callbacks: .*: expected training.Callback objects"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(linear(), callbacks=callbacks)
+
+
+def test_pixels_that_are_not_finite_are_the_cause():
+    broken = X.copy()
+    broken[3, 2, 2] = np.nan
+    message = "the input already holds one: expected finite images after .* no checkpoint yet$"
+    with pytest.raises(TrainingError, match=message):
+        training.fit(linear(), (broken, LABELS), epochs=1, progress=False)
 
 
 def test_one_image_that_is_left_out():
