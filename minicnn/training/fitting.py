@@ -145,8 +145,7 @@ def fit(
     epochs = checked_epochs(plan.epochs if epochs is None else epochs)
     loading = preprocess, augment, seed, workers, accumulate, team
     loader = make_loader(model, train, plan, batch_size, *loading)
-    loss = loss or plan.loss or loss_of(model)
-    average = plan.average if average is None else average or None
+    loss, average = loss or plan.loss or loss_of(model), _chosen(average, plan.average)
     check_functions(loss, clip, average)
     check_data(model, loader, {"test": test, "validation": validation}, loss)
     check_metric(metric, validation or test)
@@ -162,9 +161,7 @@ def fit(
         callbacks=[*_standard_callbacks(folder, progress, team), *callbacks],
         team=team,
     )
-    _resume(trainer, folder)
-    remember_data(model, loader)
-    return trainer.run()
+    return _ready(trainer, folder).run()
 
 
 def _team_and_folder(
@@ -175,8 +172,16 @@ def _team_and_folder(
     return team, run_folder(out, resume) if team.is_first else None
 
 
-def _resume(trainer: Trainer, folder: Path | None) -> None:
-    """Bring the run to the state of its checkpoint, if there is one."""
+def _chosen(given: Average | Literal[False] | None, default: Average | None) -> Average | None:
+    """The average that is given; False means none, and None the recipe's."""
+    return default if given is None else given or None
+
+
+def _ready(trainer: Trainer, folder: Path | None) -> Trainer:
+    """The run in the state of its checkpoint, if there is one.
+
+    The model is changed once that has been checked.
+    """
     if trainer.team.size > 1:
         from ..distributed.agreement import check_agreement
 
@@ -189,6 +194,8 @@ def _resume(trainer: Trainer, folder: Path | None) -> None:
     last = trainer.team.first(lambda: last if last and last.exists() else None)
     if last:
         checkpoint.restore(trainer, last)
+    remember_data(trainer.model, trainer.loader)
+    return trainer
 
 
 def _standard_callbacks(folder: Path | None, progress: bool, team: Team) -> list[Callback]:
