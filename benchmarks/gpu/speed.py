@@ -16,7 +16,7 @@ import numpy as np
 from minicnn import registry, training
 from minicnn.device import runtime, set_precision, to_input
 from minicnn.kernels import functional as F
-from minicnn.kernels.cuda import product
+from minicnn.kernels.cuda import choice
 from minicnn.kernels.ladder.gpu import lenet
 from minicnn.layers import fuse
 from minicnn.study.summary import summarize
@@ -109,7 +109,7 @@ def _convolution(
         if what == "input gradient" and shape[3] == 3:
             continue  # a first layer needs none
         plans: list[tuple] = []
-        with mock.patch.object(product, "plan", partial(_noted, product.plan, plans)):
+        with mock.patch.object(choice, "plan", partial(_noted, choice.plan, plans)):
             result = work[what](0)
         x, dy = sets[0]
         yield spot.check(f"{name}, {what}", what, precision, x, dy, w, geometry, result).row()

@@ -12,8 +12,8 @@ from unittest import mock
 import numpy as np
 
 from minicnn.device import set_precision
+from minicnn.kernels.cuda import choice
 from minicnn.kernels.cuda import plan as plans
-from minicnn.kernels.cuda import product
 from minicnn.kernels.cuda.precision import PRECISIONS
 
 from .cases import Images, cases
@@ -85,10 +85,10 @@ def _compared(
         steps = max(1, -(-k // plans.inner(how)))
         room = plans.shared_bytes(kernel, tile, how, stages) <= card.block_memory
         parts = -(-steps // -(-steps // min(splits, steps)))  # none of them empty
-        return plans.Plan(tile, stages if room else stages - 1, parts, 0.0, 0, 0.0)
+        return plans.Plan(how, tile, stages if room else stages - 1, parts, 0.0, 0, 0.0)
 
     set_precision(precision)
-    with mock.patch.object(product, "plan", plan):
+    with mock.patch.object(choice, "plan", plan):
         yield compare(name, operation, arguments, options, precision).row()
 
 

@@ -42,6 +42,7 @@
 #endif
 
 #include "epilogue.cuh"
+#include "multiply.cuh"
 
 // Copies of single numbers need more registers.
 #define RESIDENT (VEC_A == 1 || VEC_B == 1 ? 1 : TOGETHER)

@@ -9,9 +9,10 @@ from ..types import Array, IntOrPair, Padding, Shape
 from . import depthwise
 from .activation import BOUNDS, NUMBERS, activate, convert, resize
 from .arrays import empty, number_type, optional, output_array, parameter, pixel_step, spaced
+from .choice import run_product
 from .device import THREADS, blocks, launch
 from .pixel_classes import PixelClass, pixel_classes
-from .product import Epilogue, Patches, Product, Taps, Target, run_product
+from .product import Epilogue, Patches, Product, Taps, Target
 from .sums import partial_sums
 
 
@@ -57,7 +58,7 @@ def scaled_conv2d(
         groups=groups,
         patches=_patches(g, x, w.shape[2]),
         target=Target(*g.output, pixel_step(y), per_group),
-        taps=Taps(w_step=filters),
+        taps=Taps(0, 1, 0, 1, g.kernel[1], w.shape[2], filters),
         activation=NUMBERS[activation if activation in BOUNDS else None],
         other_step=residual_step,
     )

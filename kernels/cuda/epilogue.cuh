@@ -1,6 +1,6 @@
-// From registers to global memory.
+// From registers to global memory. The kernel defines BM, BN, BK and VEC_C.
 #pragma once
-#include "multiply.cuh"
+#include "product.cuh"
 
 template <class T>
 __device__ __forceinline__ void store_pair(T* p, float v0, float v1, bool second) {

@@ -64,18 +64,6 @@ __device__ __forceinline__ void copy_rows(operand* to, const operand* from, int 
     });
 }
 
-// Tap (and channel) number k of `end`: its distance from the beginning of a patch in lines,
-// columns, and indices of pixels.
-struct Tap {
-    int y, x, pixels, number, channel;
-};
-
-__device__ __forceinline__ Tap tap_of(int k, int end, const Product& g) {
-    int tap = k / g.by_channels, i = tap / g.by_taps_x, y = i * g.tap_y,
-        x = (tap - i * int(g.by_taps_x.d)) * g.tap_x;
-    return {k < end ? y : 2 * OUTSIDE, x, y * g.width + x, tap, k - tap * g.channels};
-}
-
 // Copy the patches' values at one tap; `images` points to its channel.
 template <class T>
 __device__ __forceinline__ void copy_patches(operand* to, const operand* images, const Tap& tap,

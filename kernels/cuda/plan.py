@@ -8,8 +8,9 @@ of two ways is cheaper, for which their ratios matter.
 import functools
 from typing import Any, NamedTuple
 
-# Multiply-adds per cycle of a multiprocessor whose operands are always ready.
-MULTIPLY_ADDS = {"FFMA": 100, "TF32X3": 210, "TF32": 630, "BF16": 1270}
+# Multiply-adds per cycle of a multiprocessor whose operands are always ready. "WGMMA" is bfloat16
+# on Hopper's units: see hopper.py.
+MULTIPLY_ADDS = {"FFMA": 100, "TF32X3": 210, "TF32": 630, "BF16": 1270, "WGMMA": 2000}
 QUARTERS = 4  # of a multiprocessor; each has warps of its own
 SHARED_BYTES = 128  # per cycle to and from a multiprocessor's shared memory
 CACHE_BYTES = 32  # per cycle from the second-level cache to a multiprocessor
@@ -36,7 +37,7 @@ class Card(NamedTuple):
 class Tile(NamedTuple):
     """A block's part of C, `m` x `n` numbers, divided among warps_m x warps_n warps.
 
-    A multiprocessor has registers for `together` blocks.
+    A multiprocessor has registers for `together` blocks. `stages` is the most that a block fills.
     """
 
     m: int
@@ -44,10 +45,11 @@ class Tile(NamedTuple):
     warps_m: int
     warps_n: int
     together: int
+    stages: int = STAGES
 
     @property
     def warps(self) -> int:
-        """The warps of a block."""
+        """The warps of a block that multiply."""
         return self.warps_m * self.warps_n
 
     def defines(self) -> dict[str, Any]:
@@ -56,20 +58,33 @@ class Tile(NamedTuple):
         return {"BM": self.m, "BN": self.n, **warps, "TOGETHER": self.together}
 
 
+# Two warpgroups of 4 warps, each 64 rows.
+HOPPER_TILES = (
+    Tile(128, 256, 8, 1, 1, stages=4),
+    Tile(128, 128, 8, 1, 2),
+    Tile(128, 64, 8, 1, 2, stages=4),
+)
+
+
 class Plan(NamedTuple):
-    """A product's tile, stages and splits, and what the model estimates for them.
+    """A product's precision, tile, stages and splits, and what the model estimates for them.
 
     `stages`: the steps whose copies are in flight. `splits`: the parts of each sum. `cycles`: of
     the busiest multiprocessor. `warps`: how many of its warps run at the same time. `balance`: the
     steps of the average multiprocessor over those of the busiest.
     """
 
+    precision: str
     tile: Tile
     stages: int
     splits: int
     cycles: float
     warps: int
     balance: float
+
+    def grid(self, m: int, n: int, groups: int) -> tuple[int, int, int]:
+        """The blocks of conv.cu: tiles of C, and parts of the sums of each group."""
+        return -(-m // self.tile.m) * -(-n // self.tile.n), 1, groups * self.splits
 
     @property
     def fills(self) -> bool:
@@ -84,7 +99,7 @@ def inner(precision: str) -> int:
 
 def number_size(precision: str) -> int:
     """Bytes of a number of A and B."""
-    return 2 if precision == "BF16" else 4
+    return 2 if precision in ("BF16", "WGMMA") else 4
 
 
 def tiles(precision: str) -> tuple[Tile, ...]:
@@ -92,6 +107,8 @@ def tiles(precision: str) -> tuple[Tile, ...]:
 
     A warp that computes 64x64 numbers reads half as much of A and B per number as one with 32x32.
     """
+    if precision == "WGMMA":
+        return HOPPER_TILES
     if precision in ("BF16", "TF32"):
         return Tile(128, 128, 2, 2, 2), Tile(128, 64, 2, 2, 2), Tile(64, 64, 2, 2, 4)
     # 3xTF32 needs two registers per number of A and B, and two sums.
@@ -106,6 +123,8 @@ def shared_bytes(kernel: str, tile: Tile, precision: str, stages: int) -> int:
     weight gradient, per pixel of two steps.
     """
     size, depth = number_size(precision), inner(precision)
+    if precision == "WGMMA":  # Ring of conv_hopper.cu, which begins at a multiple of 1,024
+        return 1024 + stages * ((tile.m + tile.n) * depth * size + 2 * 8) + 16 * tile.m
 
     def numbers(side: int, k_inside: bool) -> int:
         gap = 8 if size == 2 or not k_inside else 4
@@ -118,9 +137,9 @@ def shared_bytes(kernel: str, tile: Tile, precision: str, stages: int) -> int:
 def stages_of(kernel: str, tile: Tile, precision: str, card: Card) -> tuple[int, int]:
     """The number of stages, and of blocks that a multiprocessor then holds.
 
-    Three stages if `tile.together` blocks have room for them, else two.
+    As many stages as the tile may have if `tile.together` blocks have room for them, else one less.
     """
-    for stages in (STAGES, STAGES - 1):
+    for stages in (tile.stages, tile.stages - 1):
         needed = shared_bytes(kernel, tile, precision, stages)
         together = min(tile.together, card.memory // (needed + RESERVED))
         if needed <= card.block_memory and together == tile.together:
@@ -158,7 +177,8 @@ def ways(
                 moved = (splits + 1) * results * 4
                 cycles += LAUNCH + moved / (MEMORY_BYTES * card.processors)
             balance = count * steps / (card.processors * busiest * each)
-            found.append(Plan(tile, stages, splits, cycles, resident * tile.warps, balance))
+            numbers = cycles, resident * tile.warps, balance
+            found.append(Plan(precision, tile, stages, splits, *numbers))
     return found
 
 
@@ -167,7 +187,8 @@ def _cycles(
 ) -> float:
     """Cycles of a multiprocessor for `blocks` of `steps` each, `resident` of them at a time."""
     busy = _step_cycles(tile, precision)
-    step = max(busy, (busy + STEP_LATENCY * QUARTERS / tile.warps) / resident)
+    waits = 0 if precision == "WGMMA" else STEP_LATENCY * QUARTERS / tile.warps
+    step = max(busy, (busy + waits) / resident)
     out = tile.m * tile.n * (number_size(precision) if splits == 1 else 4) / MEMORY_BYTES
     return blocks * (steps * step + BLOCK_LATENCY / resident + out)
 
@@ -177,6 +198,9 @@ def _step_cycles(tile: Tile, precision: str) -> float:
     """Cycles of a step without waiting: the most of products, shared memory, and cache."""
     depth, size = inner(precision), number_size(precision)
     copied = (tile.m + tile.n) * depth * size
-    read = tile.warps * (tile.m // tile.warps_m + tile.n // tile.warps_n) * depth * size
+    readers, rows = tile.warps, tile.m // tile.warps_m
+    if precision == "WGMMA":  # a warpgroup reads what its four warps multiply
+        readers, rows = readers // 4, rows * 4
+    read = readers * (rows + tile.n // tile.warps_n) * depth * size
     products = tile.m * tile.n * depth / MULTIPLY_ADDS[precision]
     return max(products, (copied + read) / SHARED_BYTES, copied / CACHE_BYTES)

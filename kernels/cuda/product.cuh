@@ -35,6 +35,18 @@ __device__ __forceinline__ Row row_of(int m, int end, const Product& g) {
     return {(image * g.height + y) * g.width + x, y, x, target};
 }
 
+// Tap (and channel) number k of `end`: its distance from the beginning of a patch in lines,
+// columns, and indices of pixels.
+struct Tap {
+    int y, x, pixels, number, channel;
+};
+
+__device__ __forceinline__ Tap tap_of(int k, int end, const Product& g) {
+    int tap = k / g.by_channels, i = tap / g.by_taps_x, y = i * g.tap_y,
+        x = (tap - i * int(g.by_taps_x.d)) * g.tap_x;
+    return {k < end ? y : 2 * OUTSIDE, x, y * g.width + x, tap, k - tap * g.channels};
+}
+
 // What is applied to C before it is written, if the pointers are not null: f(scale * C + bias +
 // residual), or the gradient of the ReLU whose output is `relu_output`.
 struct Epilogue {

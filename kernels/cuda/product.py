@@ -1,7 +1,6 @@
 """One matrix product C = A B of a convolution: its description, and how it is launched.
 
-The rows of A are patches of images, gathered by the kernel (see conv.cu); plan.py chooses the tile
-and the number of parts into which the sum is split.
+The rows of A are patches of images, gathered by the kernel (see conv.cu).
 """
 
 import functools
@@ -10,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..types import Array
+from . import hopper
 from .arrays import empty, number_type
 from .device import DIVISOR, THREADS, blocks, counted, divisor, divisors, launch, runtime
-from .plan import Card, inner, plan, shared_bytes
-from .precision import product_option
+from .plan import Plan, inner, shared_bytes
 
 
 class Patches(NamedTuple):
@@ -114,16 +113,17 @@ class Epilogue(NamedTuple):
 NO_EPILOGUE = Epilogue()
 
 
-def run_product(
+def multiply(
     kernel: str,
     product: Product,
+    way: Plan,
     a: Array,
     b: Array,
     b_row: tuple[int, int],
     out: Array,
     epilogue: Epilogue = NO_EPILOGUE,
 ) -> None:
-    """Write the product to `out`: choose tile and split, launch, and add up the parts.
+    """Write the product to `out` in the way of a plan: launch, and add up the parts.
 
     Args:
         kernel: "forward", "grad_input" or "grad_weight".
@@ -131,37 +131,43 @@ def run_product(
         b: the other operand.
         b_row: the length of b's rows, and the distance from row to row.
     """
-    how = product_option(a.dtype != np.float32)
-    m, n, k, groups = product[:4]
-    tile, stages, splits, *_ = plan(kernel, m, n, k, groups, how, _card())
-    tiles_n = -(-n // tile.n)
-    options: dict[str, Any] = tile.defines() | {
-        "BK": inner(how),
-        "STAGES": stages,
-        "PRECISION": how,
+    m, n, _, groups = product[:4]
+    options: dict[str, Any] = {
+        "STAGES": way.stages,
         "REAL": number_type(a),
-        "VEC_A": _copy_width(a, product.patches.channels, product.patches.step),
-        "VEC_B": _copy_width(b, *b_row),
         "VEC_C": _store_width(out, n, product.target.out_step),
     }
     counted(a.size // a.shape[-1])
-    structure = _structure(product, splits, tiles_n)
-    channels = groups * n
-    partial = empty(a, (splits, m, channels), np.float32) if splits > 1 else None
-    arguments = {
-        "forward": (a, b, *epilogue[:3], out, partial, structure),
-        "grad_input": (a, b, epilogue.relu_output, out, partial, structure),
-        "grad_weight": (a, b, b_row[1], out, partial, structure),
-    }[kernel]
-    grid, block = (-(-m // tile.m) * tiles_n, 1, groups * splits), 32 * tile.warps
-    shared = shared_bytes(kernel, tile, how, stages)
-    launch("conv.cu", kernel, grid, block, *arguments, shared=shared, **options)
+    structure = _structure(product, way.splits, -(-n // way.tile.n))
+    partial = empty(a, (way.splits, m, groups * n), np.float32) if way.splits > 1 else None
+    if way.precision == "WGMMA":
+        arguments: tuple = a, *epilogue, out, partial
+        hopper.launch_product(kernel, product, way, b, arguments, structure, options)
+    else:
+        options |= way.tile.defines() | {
+            "BK": inner(way.precision),
+            "PRECISION": way.precision,
+            "VEC_A": images_width(a, product),
+            "VEC_B": _copy_width(b, *b_row),
+        }
+        arguments = {
+            "forward": (a, b, *epilogue[:3], out, partial, structure),
+            "grad_input": (a, b, epilogue.relu_output, out, partial, structure),
+            "grad_weight": (a, b, b_row[1], out, partial, structure),
+        }[kernel]
+        grid, block = way.grid(m, n, groups), 32 * way.tile.warps
+        shared = shared_bytes(kernel, way.tile, way.precision, way.stages)
+        launch("conv.cu", kernel, grid, block, *arguments, shared=shared, **options)
     if partial is not None:
-        count = partial[0].size
-        sizes = channels, *divisors(channels), count, structure
-        real = number_type(out)
-        numbers = partial, *epilogue, out, *sizes
-        launch("conv_sums.cu", "finish", blocks(count), THREADS, *numbers, REAL=real)
+        _finish(partial, epilogue, out, structure)
+
+
+def _finish(partial: Array, epilogue: Epilogue, out: Array, structure: np.ndarray) -> None:
+    """Add up the parts of a split sum."""
+    channels, count = partial.shape[2], partial[0].size
+    sizes = channels, *divisors(channels), count, structure
+    numbers = partial, *epilogue, out, *sizes
+    launch("conv_sums.cu", "finish", blocks(count), THREADS, *numbers, REAL=number_type(out))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -184,12 +190,12 @@ def _copy_width(array: Array, *sizes: int) -> int:
     return vec if aligned else 1
 
 
+def images_width(a: Array, product: Product) -> int:
+    """How many numbers of the images one copy moves: 16 bytes, or 1."""
+    return _copy_width(a, product.patches.channels, product.patches.step)
+
+
 def _store_width(out: Array, n: int, step: int) -> int:
     """How many numbers of C one store moves: 2 if all rows begin at an even number, else 1."""
     aligned = runtime().address(out) % (2 * out.itemsize) == 0
     return 2 if n % 2 == step % 2 == 0 and aligned else 1
-
-
-def _card() -> Card:
-    run = runtime()
-    return Card(run.processors, run.shared_memory, run.shared_memory_of_processor)

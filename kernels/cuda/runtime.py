@@ -80,6 +80,11 @@ class CuPy:
                 "minicnn needs 8.0 (Ampere) or newer"
             )
 
+    @property
+    def capturing(self) -> bool:
+        """True while `capture` records launches: nothing runs, and nothing can be read."""
+        return self._awaited is not None
+
     def empty(self, shape: Shape, dtype: DTypeLike) -> Array:
         """Uninitialized memory on the device; within `poisoned`, full of NaN."""
         array = self.cupy.empty(shape, dtype)

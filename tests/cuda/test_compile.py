@@ -35,7 +35,7 @@ WITHOUT_OPTIONS = ("data.cu", "lenet.cu", "optim.cu", "peak.cu", *RUNGS)
 OPTIONS: dict[str, list[dict]] = {
     file.name: [{"REAL": "float", "V": 1}, {"REAL": "float", "V": 4}, {"REAL": "bf16", "V": 8}]
     for file in SOURCES.values()
-    if file.name not in ("conv.cu", *WITHOUT_OPTIONS)
+    if file.name not in ("conv.cu", "conv_hopper.cu", *WITHOUT_OPTIONS)
 }
 OPTIONS |= {file: [{}] for file in WITHOUT_OPTIONS}
 PRODUCTS = (*PRECISIONS.values(), "BF16")
@@ -69,6 +69,11 @@ OPTIONS["conv.cu"] += [
     for a in (False, True)
 ]
 OPTIONS["conv.cu"] += [product(p, plan.tiles(p)[0], stages=plan.STAGES - 1) for p in PRODUCTS]
+OPTIONS["conv_hopper.cu"] = [
+    {"BN": t.n, "STAGES": t.stages, "TOGETHER": t.together, "REAL": "bf16", "VEC_C": pair}
+    for t in plan.HOPPER_TILES
+    for pair in (1, 2)
+]
 CASES = [
     (file, tuple(sorted(options.items())))
     for file, variants in OPTIONS.items()
@@ -83,7 +88,7 @@ def name_of(file: str, options) -> str:
 def architectures_of(file: str, options) -> tuple[str, ...]:
     """All of them; Hopper for its own instructions, and for rare variants, which compile slowly."""
     chosen = dict(options)
-    if file == "conv11_wgmma.cu":
+    if file in ("conv11_wgmma.cu", "conv_hopper.cu"):
         return ARCHITECTURES[-1:]
     return (
         ARCHITECTURES

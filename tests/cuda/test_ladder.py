@@ -19,7 +19,7 @@ from minicnn.kernels.ladder.gpu import conv, peak, roofs
 from minicnn.study import ladder_gpu as study
 from minicnn.study.ladder import Problem
 
-from .common import relative, to_device
+from .common import planted, relative, to_device
 
 CONV, NORM = gpu.rungs("conv"), gpu.rungs("batch_norm")
 
@@ -110,21 +110,6 @@ MISTAKES = {  # a statement that is left out, or what takes the place of an expr
     "2 * TILE * int(sizeof(bf16))": "TILE * int(sizeof(bf16))",
     "barrier_init(empty + stage, 8)": "barrier_init(empty + stage, 4)",
 }
-PLANTED = """static bool planted(int mistake) {
-    const char* chosen = getenv("PLANTED");
-    return chosen && atoi(chosen) == mistake;
-}
-"""
-
-
-def planted():
-    """Changes that plant all mistakes; the environment variable PLANTED chooses one."""
-    yield "#define STAGES 4", PLANTED + "#define STAGES 4"
-    for i, (old, new) in enumerate(MISTAKES.items()):
-        if new is None:
-            yield old, f"if (!planted({i})) {{ {old.removesuffix('}')} }}" + "}" * old.endswith("}")
-        else:
-            yield old, f"planted({i}) ? {new} : {old}"
 
 
 def test_mistakes_in_asynchronous_copies_and_products_are_noticed(emulate, monkeypatch):
@@ -132,7 +117,7 @@ def test_mistakes_in_asynchronous_copies_and_products_are_noticed(emulate, monke
     arrays, exact = convolution((2, 5, 3, 64), 3, 64)
 
     def is_right(seed):
-        emulate(seed=seed, changes=planted())
+        emulate(seed=seed, changes=planted(MISTAKES, "#define STAGES 4"))
         with np.errstate(all="ignore"):
             try:
                 y = WGMMA.prepare(*map(to_device, arrays))["forward"]()

@@ -50,6 +50,10 @@ class Emulator:
         self._alive: list = []
         self._released: list = []
 
+    @property
+    def capturing(self):
+        return self._recorded is not None
+
     def empty(self, shape, dtype):
         """Memory full of NaN (or of the largest whole number), so that a read before a write shows.
 

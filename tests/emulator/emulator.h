@@ -72,7 +72,9 @@ struct Thread {
     Block* block;
     int group;  // of cp.async
     std::vector<Copy> copies;
-    bool multiplies;  // has started products of wgmma: see hopper.h
+    std::vector<unsigned char*> unfenced;  // 16 bytes each that copies have written: see hopper.h
+    bool multiplies;                       // has started products of wgmma
+    int registers;                         // 0: as many as at launch
 };
 
 struct Later {  // a copy of TMA under way; `run` frees the data
@@ -86,6 +88,8 @@ struct Block {
     std::vector<unsigned char> shared;
     uint64_t exchange[64][32][8];  // what the lanes of a warp exchange
     std::vector<Later> later;
+    std::vector<bool> unfenced;  // which 16 bytes of `shared` the async proxy does not see yet
+    int registers;               // that threads have given back
 };
 
 static Thread* thread;
@@ -169,7 +173,9 @@ inline void start(Thread& t) {
     t.state = RUNNING;
     t.group = 0;
     t.copies.clear();
+    t.unfenced.clear();
     t.multiplies = false;
+    t.registers = 0;
 }
 
 inline void resume(Thread& t) {
@@ -231,6 +237,8 @@ inline void prepare(Block& block, dim3 index, size_t shared) {
     block.index = index;
     block.later.clear();
     block.shared.assign(shared, 0xff);  // a NaN, as float and as bf16
+    block.unfenced.assign(shared / 16 + 1, false);
+    block.registers = 0;
     block.threads.resize(size_t(block_size.x) * block_size.y * block_size.z);
     for (size_t i = 0; i < block.threads.size(); i++) {
         Thread& t = block.threads[i];

@@ -1,9 +1,11 @@
-// The functions of the ladder's hopper.cuh on the fibers of emulator.h.
+// The functions of hopper.cuh on the fibers of emulator.h.
 //
-// TMA delivers a box some turns after it was started, and its target is NaN until then. Products
-// read shared memory when they are started and again when they are waited for: if it has changed
-// in between, that is an error, as is a product without wgmma.fence. Sums are NaN until then. A
-// thread that waits for a barrier asks again each turn; if nobody can go on, that is an error.
+// TMA delivers a box, or bytes, some turns after it was started, and its target is NaN until then.
+// Products read shared memory when they are started and again when they are waited for: if it has
+// changed in between, that is an error, as are a product without wgmma.fence, one of bytes that
+// cp.async has written and no fence of the async proxy followed, and one whose sums need more
+// registers than its thread has. Sums are NaN until they are waited for. A thread that waits for a
+// barrier asks again each turn; if nobody can go on, that is an error.
 #define __grid_constant__
 
 struct Barrier {
@@ -20,7 +22,7 @@ constexpr uint8_t INITIALIZED = 0x5a, READY = 0x5b;
 static std::vector<Barrier*> emulated_fresh;  // barriers that TMA does not see yet
 
 static inline void emulated_failure(const char* what) {
-    fprintf(stderr, "emulator: %s\n", what);
+    if (!emulator::broken) fprintf(stderr, "emulator: %s\n", what);
     emulator::broken = true;
 }
 static inline void barrier_init(Barrier* b, int arrivals) {
@@ -75,6 +77,46 @@ struct EmulatedBox {
     }
 };
 
+struct EmulatedBytes {
+    std::vector<unsigned char> bytes;
+    unsigned char* to;
+    Barrier* barrier;
+};
+
+static inline void load_bytes(void* to, const void* from, int count, Barrier* b) {
+    if ((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from) | uintptr_t(count)) %
+        16)
+        emulated_failure("a bulk copy is not aligned to 16");
+    auto source = static_cast<const unsigned char*>(from);
+    auto copy = new EmulatedBytes{{source, source + count}, static_cast<unsigned char*>(to), b};
+    memset(to, 0xff, size_t(count));
+    auto run = [](void* data) {
+        auto copy = static_cast<EmulatedBytes*>(data);
+        memcpy(copy->to, copy->bytes.data(), copy->bytes.size());
+        emulated_change(copy->barrier, 0, -int(copy->bytes.size()));
+        delete copy;
+    };
+    emulator::thread->block->later.push_back({run, copy});
+}
+
+static inline void writes_ready() {
+    auto& self = *emulator::thread;
+    for (unsigned char* at : self.unfenced)
+        self.block->unfenced[size_t(at - self.block->shared.data()) / 16] = false;
+    self.unfenced.clear();
+}
+
+// What a thread gives back, or takes as soon as it is there.
+template <int FROM, int TO>
+static inline void change_registers() {
+    auto& self = *emulator::thread;
+    if (self.registers && self.registers != FROM)
+        emulated_failure("a thread has another number of registers");
+    while (self.block->registers < TO - FROM) emulator::wait(emulator::POLLING);
+    self.block->registers -= TO - FROM;
+    self.registers = TO;
+}
+
 static inline void load_box(void* to, const TensorMap* map, Barrier* b, int c, int v, int h,
                             int n) {
     if (reinterpret_cast<uintptr_t>(to) % 1024) emulated_failure("a box is not aligned to 1,024");
@@ -91,13 +133,13 @@ static inline void load_box(void* to, const TensorMap* map, Barrier* b, int c, i
 
 struct EmulatedProduct {
     unsigned long long a, b;
-    int group;
-    float sums[64];
+    int count, group;  // count: of sums
+    float sums[128];
 };
 struct EmulatedProducts {  // of a thread
     std::vector<EmulatedProduct> started;
-    float *target = nullptr, sums[64];
-    int group = 0;
+    float *target = nullptr, sums[128];
+    int count = 0, group = 0;
     bool begun = false;
 };
 static inline EmulatedProducts& emulated_products() {
@@ -116,14 +158,17 @@ static inline void products_close() { emulated_products().group++; }
 // This thread's part of a b^T, as the registers of wgmma are distributed.
 static inline void emulated_multiply(EmulatedProduct& p) {
     int t = emulator::thread->linear % 128, warp = t / 32, g = t % 32 / 4, pair = t % 4;
-    auto number = [](unsigned long long from, int row, int k) {
+    auto& block = *emulator::thread->block;
+    auto number = [&](unsigned long long from, int row, int k) {
         uintptr_t at = emulated_swizzle(uintptr_t(from) + size_t(row) * 128 + size_t(k) * 2);
+        if (block.unfenced[(at - uintptr_t(block.shared.data())) / 16])
+            emulated_failure("a product reads what the async proxy does not see yet");
         return __uint_as_float(unsigned(*reinterpret_cast<const uint16_t*>(at)) << 16);
     };
     float a[2][16];
     for (int k = 0; k < 16; k++)
         for (int i = 0; i < 2; i++) a[i][k] = number(p.a, warp * 16 + i * 8 + g, k);
-    for (int j = 0; j < 32; j++) {
+    for (int j = 0; j < p.count / 2; j++) {
         int column = j / 2 * 8 + 2 * pair + j % 2;
         double sum[2] = {};
         for (int k = 0; k < 16; k++) {
@@ -133,14 +178,18 @@ static inline void emulated_multiply(EmulatedProduct& p) {
         for (int i = 0; i < 2; i++) p.sums[j / 2 * 4 + i * 2 + j % 2] = float(sum[i]);
     }
 }
-static inline void multiply(float (&d)[64], unsigned long long a, unsigned long long b) {
+template <int COUNT>
+static inline void multiply(float (&d)[COUNT], unsigned long long a, unsigned long long b) {
     auto& own = emulated_products();
+    int registers = emulator::thread->registers;
     if (!own.begun) emulated_failure("a product without wgmma.fence");
+    if (registers && registers < COUNT + 16)  // some for addresses
+        emulated_failure("a product's sums need more registers");
     if (!own.target) {
-        own.target = d;
+        own.target = d, own.count = COUNT;
         memcpy(own.sums, d, sizeof(d)), memset(d, 0xff, sizeof(d));
     }
-    own.started.push_back({a, b, own.group, {}});
+    own.started.push_back({a, b, COUNT, own.group, {}});
     emulated_multiply(own.started.back());
 }
 template <int N>
@@ -151,12 +200,15 @@ static inline void products_arrive() {
         EmulatedProduct& p = own.started[done];
         EmulatedProduct again = p;
         emulated_multiply(again);
-        if (memcmp(p.sums, again.sums, sizeof(p.sums)))
+        if (memcmp(p.sums, again.sums, sizeof(float) * size_t(p.count)))
             emulated_failure("a product's operand changed before the product was waited for");
-        for (int i = 0; i < 64; i++) own.sums[i] += p.sums[i];
+        for (int i = 0; i < p.count; i++) own.sums[i] += p.sums[i];
     }
     own.started.erase(own.started.begin(), own.started.begin() + long(done));
     own.begun = false;
-    if (own.started.empty() && own.target)
-        memcpy(own.target, own.sums, sizeof(own.sums)), own.target = nullptr;
+    if (own.started.empty() && own.target) {
+        memcpy(own.target, own.sums, sizeof(float) * size_t(own.count));
+        own.target = nullptr;
+    }
+    __syncwarp();
 }

@@ -141,10 +141,14 @@ static inline void copy4(Shared to, const void* from, bool inside) {
 static inline void close_copies() { emulator::thread->group++; }
 template <int N>
 static inline void copies_arrive() {
-    auto& copies = emulator::thread->copies;
+    auto& self = *emulator::thread;
     size_t arrived = 0;
-    for (; arrived < copies.size() && copies[arrived].group < emulator::thread->group - N;
-         arrived++)
-        memcpy(copies[arrived].to, copies[arrived].bytes, size_t(copies[arrived].count));
-    copies.erase(copies.begin(), copies.begin() + long(arrived));
+    for (; arrived < self.copies.size(); arrived++) {
+        auto& copy = self.copies[arrived];
+        if (copy.group >= self.group - N) break;
+        memcpy(copy.to, copy.bytes, size_t(copy.count));
+        self.unfenced.push_back(copy.to);
+        self.block->unfenced[size_t(copy.to - self.block->shared.data()) / 16] = true;
+    }
+    self.copies.erase(self.copies.begin(), self.copies.begin() + long(arrived));
 }
