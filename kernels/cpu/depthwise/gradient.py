@@ -1,5 +1,7 @@
 """The weight gradient: every weight is multiplied with one pixel per result of its map."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ...geometry import Window
@@ -8,56 +10,80 @@ from ..engine.arrays import Image, address, image, pixels
 from ..engine.launch import kernel, task_range, threads_for
 from ..engine.memory import empty
 from ..engine.rows import fill_zeros
-from ..engine.simd import (
-    FLOAT,
-    LANES,
-    Address,
-    load,
-    load_index,
-    prefetch,
-    slide_products,
-    store,
-    tile_load,
-)
-from .taps import COLUMNS, TILE, TapRecord, forward_taps
-from .tiles import AHEAD, PAD, Tile, always_inline, fetch_ahead
+from ..engine.simd import FLOAT, LANES, Address, load, slide_products, store, tile_load, tile_zeros
+from .bands import TOGETHER, Bands, bands_of, pack
+from .taps import TILE
+from .tiles import always_inline
+
+
+def _row_products(cells: int, step: int) -> Callable[..., None]:
+    """The function for `cells` weights side by side of results `step` pixels apart."""
+    number = 2 * cells  # of sums: a constant, as registers need it
+
+    def row_products(
+        deltas: Address,
+        rows: int,
+        across: int,
+        band: Address,
+        down: int,
+        apart: int,
+        weights: Address,
+    ) -> None:
+        """weights[j] += sum of dy[p, q] * band[p, q * step + j].
+
+        dy is `(rows, across)`. Rows of the band are `down` floats apart, pixels `apart`.
+        """
+        sums = tile_zeros(number, 1)
+        for p in range(rows):
+            row, d = band + FLOAT * down * p, deltas + FLOAT * LANES * across * p
+            for q in range(0, across, TILE):
+                four = tile_load(TILE, d + FLOAT * LANES * q, LANES)
+                sums = slide_products(
+                    sums, four, cells, step, row + FLOAT * apart * step * q, apart
+                )
+        for j in range(cells):
+            total = load(weights, LANES * j) + (sums[j] + sums[cells + j])
+            store(weights, LANES * j, total)
+
+    return always_inline(row_products, name=f"row_products_{cells}_{step}")
+
+
+_of_1, _of_3, _of_5 = (_row_products(cells, 1) for cells in (1, 3, 5))
+_of_3_strided, _of_5_strided = (_row_products(cells, 2) for cells in (3, 5))
 
 
 @always_inline
-def _add_cells(
-    factors: Tile, tile: Address, taps: TapRecord, step: int, sums: Address, row: Address
-) -> None:
-    """Add the products of one row of the kernel to its sums, cell by cell."""
-    for j in range(load_index(tile, 2), load_index(tile, 3)):
-        to = sums + FLOAT * load_index(taps.column_cells, 2 * j)
-        at = row + FLOAT * load_index(taps.column_cells, 2 * j + 1)
-        slide_products(factors, 1, 1, at, taps.source_step * step, to, 0)
+def _add_deltas(deltas: Address, count: int, sum: Address) -> None:
+    """sum += the vectors of dy; `count` is a multiple of TILE."""
+    total = tile_load(1, sum, 0)[0]
+    for k in range(0, count, TILE):
+        four = tile_load(TILE, deltas + FLOAT * LANES * k, LANES)
+        total = total + ((four[0] + four[1]) + (four[2] + four[3]))
+    store(sum, 0, total)
 
 
 @always_inline
-def _add_row(
-    factors: Tile, tile: Address, taps: TapRecord, step: int, sums: Address, row: Address
+def _add_band(
+    x: Address, dy: Address, rows: int, bands: Bands, cells_y: int, cells_x: int, to: Address
 ) -> None:
-    """Add the products of one row of the kernel to its sums."""
-    run, between, first = load_index(tile, 4), load_index(tile, 5), load_index(tile, 2)
-    if run < 2 or taps.source_step > 2:
-        _add_cells(factors, tile, taps, step, sums, row)
-        return
-    sums += FLOAT * load_index(taps.column_cells, 2 * first)
-    row += FLOAT * load_index(taps.column_cells, 2 * first + 1)
-    if taps.source_step == 1:
-        if run == 3:
-            slide_products(factors, 3, 1, row, step, sums, between)
-        elif run == 5:
-            slide_products(factors, 5, 1, row, step, sums, between)
+    """Add the products of a band of x and one of dy to dw and, behind it, db."""
+    step, move, down = bands.step_x, bands.move_x, LANES * bands.width * bands.step_y
+    for i in range(cells_y):
+        at = x + FLOAT * LANES * bands.width * bands.move_y * i
+        if cells_x == 3 and move == step == 1:
+            _of_3(dy, rows, bands.across, at, down, LANES, to)
+        elif cells_x == 3 and move == 1 and step == 2:
+            _of_3_strided(dy, rows, bands.across, at, down, LANES, to)
+        elif cells_x == 5 and move == step == 1:
+            _of_5(dy, rows, bands.across, at, down, LANES, to)
+        elif cells_x == 5 and move == 1 and step == 2:
+            _of_5_strided(dy, rows, bands.across, at, down, LANES, to)
         else:
-            slide_products(factors, 2, 1, row, step, sums, between)
-    elif run == 3:
-        slide_products(factors, 3, 2, row, step, sums, between)
-    elif run == 5:
-        slide_products(factors, 5, 2, row, step, sums, between)
-    else:
-        slide_products(factors, 2, 2, row, step, sums, between)
+            for j in range(cells_x):
+                cell, weight = at + FLOAT * LANES * move * j, to + FLOAT * LANES * j
+                _of_1(dy, rows, bands.across, cell, down, LANES * step, weight)
+        to += FLOAT * LANES * cells_x
+    _add_deltas(dy, rows * bands.across, to)
 
 
 @kernel
@@ -67,70 +93,55 @@ def _products(
     x: Image,
     dy: Image,
     images: int,
-    taps: TapRecord,
+    bands: Bands,
+    cells_y: int,
+    cells_x: int,
+    together: int,
     sums: Address,
-    size: int,
-    db: int,
+    scratch: Address,
 ) -> None:
-    """sums[task] = dw `(kH, kW, C)` and, `db` floats behind, db `(C,)`, of the task's rows of dy.
+    """sums[task] = dw `(kH, kW)` and, behind, db of the task's bands, for each vector of channels.
 
-    Each cell has `db / (kH kW)` floats there. The last vector of channels begins earlier in x and
-    dy, so that it is a whole one; among the sums it has a place of its own.
+    `together` vectors are copied at once. The last one of an image begins earlier.
     """
-    first, last = task_range(images * dy.height, task, tasks)
-    own = sums + FLOAT * task * size
-    fill_zeros(own, size)
+    blocks = (x.channels + LANES - 1) // LANES
+    parts = (blocks + together - 1) // together
+    first, last = task_range(images * bands.number * parts, task, tasks)
+    size, own = LANES * (cells_y * cells_x + 1), sums
+    own += FLOAT * size * blocks * task
+    fill_zeros(own, size * blocks)
+    room, room_of_dy = LANES * bands.height * bands.width, LANES * bands.rows * bands.across
+    pixels = scratch + FLOAT * (room + room_of_dy) * together * task
+    deltas = pixels + FLOAT * room * together
     for unit in range(first, last):
-        n, p = unit // dy.height, unit % dy.height
-        i_first, i_last = load_index(taps.rows, p), load_index(taps.rows, p + 1)
-        image_data = x.data + FLOAT * n * x.height * x.width * x.step
-        for t in range(taps.number):
-            tile = taps.tiles + 8 * COLUMNS * t
-            for block in range(0, x.channels, LANES):
-                c = min(block, x.channels - LANES)
-                place = (unit * dy.width + load_index(tile, 0)) * dy.step + c
-                total = load(own, db + block)
-                if load_index(tile, 1) == TILE:
-                    d = tile_load(TILE, dy.data + FLOAT * place, dy.step)
-                    for k in range(TILE):
-                        prefetch(dy.data, place + k * dy.step + AHEAD)
-                    fetch_ahead(image_data + FLOAT * c, taps, i_first, i_last, tile, x.step)
-                    store(own, db + block, total + ((d[0] + d[1]) + (d[2] + d[3])))
-                    for i in range(i_first, i_last):
-                        to = own + FLOAT * (load_index(taps.row_cells, 2 * i) + block)
-                        row = image_data + FLOAT * (load_index(taps.row_cells, 2 * i + 1) + c)
-                        _add_row(d, tile, taps, x.step, to, row)
-                else:
-                    one = tile_load(1, dy.data + FLOAT * place, dy.step)
-                    store(own, db + block, total + one[0])
-                    for i in range(i_first, i_last):
-                        to = own + FLOAT * (load_index(taps.row_cells, 2 * i) + block)
-                        row = image_data + FLOAT * (load_index(taps.row_cells, 2 * i + 1) + c)
-                        _add_cells(one, tile, taps, x.step, to, row)
+        block, band = unit % parts * together, unit // parts
+        n, p = band // bands.number, band % bands.number * bands.rows
+        rows, vectors = min(bands.rows, dy.height - p), min(together, blocks - block)
+        top, c = p * bands.step_y + bands.off_y, LANES * block
+        height = (rows - 1) * bands.step_y + (cells_y - 1) * bands.move_y + 1
+        pack(x, n, c, vectors, top, bands.off_x, height, bands.width, pixels, room)
+        pack(dy, n, c, vectors, p, 0, rows, bands.across, deltas, room_of_dy)
+        for v in range(vectors):
+            x_v, dy_v = pixels + FLOAT * room * v, deltas + FLOAT * room_of_dy * v
+            _add_band(x_v, dy_v, rows, bands, cells_y, cells_x, own + FLOAT * size * (block + v))
 
 
 def conv2d_grad_weight(dy: Array, x: Array, geometry: Window, dw: Array, db: Array) -> None:
     """dw `(kH, kW, 1, C)` and db `(C,)` from dy and x; both are contiguous."""
-    (x, step), (dy, _), filters = pixels(x), pixels(dy), dw.shape[3]
+    (x, _), (dy, _), filters = pixels(x), pixels(dy), dw.shape[3]
     if filters > x.shape[3]:
-        x, step = np.repeat(x, filters // x.shape[3], axis=3), filters
-    width = -(-filters // LANES) * LANES + PAD
-    area = dw.shape[0] * dw.shape[1]
-    taps = forward_taps(geometry, x.shape[1:3], width, step)
-    tasks, size = threads_for(flops=2 * dy.size * area), (area + 1) * width
-    sums = empty((tasks, area + 1, width))
-    _products(
-        tasks,
-        image(x),
-        image(dy),
-        len(dy),
-        taps.record,
-        address(sums),
-        size,
-        area * width,
-    )
-    total = sums.sum(axis=0)
-    last = width - PAD - LANES  # the place of the last vector of channels
-    total[:, filters - LANES : filters] = total[:, last : last + LANES].copy()
-    dw[...] = total[:area, :filters].reshape(dw.shape)
-    db[...] = total[area, :filters]
+        x = np.repeat(x, filters // x.shape[3], axis=3)
+    area, blocks = geometry.kernel[0] * geometry.kernel[1], -(-filters // LANES)
+    together = min(TOGETHER, blocks)
+    bands, tasks = bands_of(geometry, together), threads_for(flops=2 * dy.size * area)
+    sums = empty((tasks, blocks, area + 1, LANES))
+    room = bands.height * bands.width + bands.rows * bands.across
+    scratch = empty(tasks * together * LANES * room)
+    buffers = address(sums), address(scratch)
+    _products(tasks, image(x), image(dy), len(dy), bands, *geometry.kernel, together, *buffers)
+    total = sums.sum(axis=0).transpose(1, 0, 2).reshape(area + 1, -1)
+    whole = filters // LANES * LANES
+    both = dw.reshape(area, filters), db[None]
+    for target, found in zip(both, (total[:area], total[area:]), strict=True):
+        target[:, :whole] = found[:, :whole]
+        target[:, filters - LANES :] = found[:, -LANES:]

@@ -5,8 +5,9 @@ import pytest
 
 from minicnn.kernels import cpu, reference
 from minicnn.kernels.cpu import conv, depthwise
-from minicnn.kernels.cpu.depthwise import taps
+from minicnn.kernels.cpu.depthwise import bands, taps
 from minicnn.kernels.cpu.engine import memory
+from minicnn.kernels.cpu.engine.simd import LANES
 from minicnn.kernels.geometry import window
 
 
@@ -47,6 +48,21 @@ def test_cells_side_by_side_have_code_of_their_own():
     assert forward[1].tolist()[:2] + forward[1].tolist()[4:] == [1, 4, 3, 16]
     assert backward[1].tolist()[:2] + backward[1].tolist()[4:] == [1, 4, 3, -16]
     assert set(forward[2:, 4].tolist()) == {0}, "single results have none"
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_bands_of_few_rows(rows, monkeypatch):
+    """Images of several bands, the last one smaller, and several parts of the channels."""
+    generator = np.random.default_rng(0)
+    x, dy = generator.standard_normal((2, 2, 7, 9, 40), dtype=np.float32)
+    together = min(bands.TOGETHER, -(-40 // LANES))
+    monkeypatch.setattr(bands, "BYTES", 4 * LANES * 14 * (rows + 2) * together)
+    found = bands.bands_of(window((7, 9), 3, 1, 1), together)
+    assert found.rows <= rows and found.number == -(-7 // found.rows)
+    dw, db = cpu.conv2d_grad_weight(dy, x, (3, 3, 1, 40), 1, 1, 1, 40)
+    exact = reference.conv2d_grad_weight(dy.astype(float), x.astype(float), dw.shape, 1, 1, 1, 40)
+    np.testing.assert_allclose(dw, exact[0], rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(db, exact[1], rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("channels", [24, 32])

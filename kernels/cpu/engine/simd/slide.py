@@ -49,25 +49,27 @@ def slide_multiply(
 
 @with_constants
 def slide_products(
-    typing: Any, tile: Any, cells: Any, step: Any, row: Any, apart: Any, sums: Any, between: Any
+    typing: Any, sums: Any, tile: Any, cells: Any, step: Any, row: Any, apart: Any
 ) -> Any:
-    """`sums[j * between] += sum_t tile[t] * row[(t * step + j) * apart]` for j < cells."""
+    """`sums[j] += sum_t tile[t] * row[(t * step + j) * apart]` for j < cells.
+
+    Odd t go to sums[cells + j]: additions to one sum wait for each other.
+    """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        factors, _, _, row, apart, sums, between = values
+        totals, factors, _, _, row, apart = values
+        found = [builder.extract_value(totals, k) for k in range(len(sums))]
         pixels: dict[int, ir.Value] = {}
-        for j in range(cells.literal_value):
-            total = _load(builder, sums, j, between)
-            for t in range(len(tile)):
-                at = t * step.literal_value + j
+        for t in range(len(tile)):
+            factor = builder.extract_value(factors, t)
+            for j in range(cells.literal_value):
+                at, k = t * step.literal_value + j, t % 2 * cells.literal_value + j
                 if at not in pixels:
                     pixels[at] = _load(builder, row, at, apart)
-                total = _fma(builder, builder.extract_value(factors, t), pixels[at], total)
-            place = builder.mul(between, ir.Constant(INT64, j))
-            builder.store(total, pointer_to(builder, sums, place, VECTOR)).align = FLOAT
-        return context.get_dummy_value()
+                found[k] = _fma(builder, factor, pixels[at], found[k])
+        return context.make_tuple(builder, sums, found)
 
-    return types.void(tile, cells, step, *[intp] * 4), generate
+    return sums(sums, tile, cells, step, intp, intp), generate
 
 
 @with_constants
