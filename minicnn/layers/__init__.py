@@ -48,6 +48,7 @@ from .pool import (
     Subsample2d,
 )
 from .rearrange import FlipChannels, Pad2d, Permute, Reshape
+from .resample import Resample2d
 from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Identity, PadShortcut
@@ -89,6 +90,7 @@ __all__ = [
     "Parameter",
     "Permute",
     "ReLU",
+    "Resample2d",
     "Reshape",
     "Residual",
     "Scale",

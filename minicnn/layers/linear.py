@@ -12,6 +12,7 @@ from .activation import check_activation
 from .checks import check_dtype, check_dy_shape
 from .init import Initializer, torch_default
 from .layer import Layer
+from .matrix import matrix
 from .parameter import Parameter, are_frozen, make_bias
 
 
@@ -74,17 +75,17 @@ class RBF(Layer):
     """Euclidean radial basis functions, `(N, in)` -> `(N, classes)`: squared distances to codes.
 
     `codes` `(classes, in)` are a buffer, not trained: LeNet-5's output layer (LeCun et al. 1998,
-    equation 7). The smallest output is the predicted class.
+    equation 7). The smallest output is the predicted class. A shape in place of the codes stands
+    for zeros, which a file replaces.
     """
 
     buffers = ("codes",)
 
     def __init__(self, codes: Any):
-        self.codes = np.array(codes, np.float32)
-        if self.codes.ndim != 2:
-            raise ValueError(
-                f"RBF: codes of shape {self.codes.shape}: expected (classes, in_features)"
-            )
+        found = matrix("RBF: codes", codes)
+        if found is None:
+            raise ValueError("RBF: codes=None: expected an array (classes, in_features)")
+        self.codes = found
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 2 or shape[1] != self.codes.shape[1] or shape[0] == 0:

@@ -15,11 +15,17 @@ from .node import Node
 from .package import onnx_package
 
 MOST = 2**28  # elements of an array that a node fills with one number
-ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Min", "Max", "Equal", "Where", "Pow")
-OTHERS = (
-    *("Cast", "Ceil", "Concat", "Floor", "Gather", "Identity", "Neg", "ReduceProd", "Reshape"),
-    *("Shape", "Slice", "Sqrt", "Squeeze", "Transpose", "Unsqueeze"),
+ELEMENTWISE = (
+    *("Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max"),
+    *("Min", "Mod", "Mul", "Or", "Pow", "Sub", "Where"),
 )
+OTHERS = (
+    *("Abs", "Cast", "CastLike", "Ceil", "Concat", "Exp", "Floor", "Gather", "Identity", "Log"),
+    *("Neg", "Not", "Reciprocal", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape"),
+    *("Round", "Shape", "Sign", "Size", "Slice", "Split", "Sqrt", "Squeeze", "Transpose"),
+    "Unsqueeze",
+)
+FILLING = ("Expand", "Range", "Tile")  # whose results are larger than what they are made of
 
 
 def fold(
@@ -35,13 +41,16 @@ def fold(
         return {node.outputs[0]: _filled(node, constants[node.inputs[0]])}
     if node.op == "Dropout":
         return {node.outputs[0]: constants[node.inputs[0]]}
-    if node.op not in ELEMENTWISE + OTHERS:
+    if node.op not in ELEMENTWISE + OTHERS + FILLING:
         node.fail("its inputs are constant; this operator of constants is not known")
     if node.op == "Shape" and node.inputs[0] in shapes:
         found = np.array(shapes[node.inputs[0]], np.int64)
         return {node.outputs[0]: found[slice(node.integer("start"), _end(node))]}
     arrays = {name: constants[name] for name in node.inputs if name}
-    _check_size(node, list(arrays.values()))
+    if node.op in FILLING:
+        _check_filled(node, [constants[name] for name in node.inputs])
+    else:
+        _check_size(node, list(arrays.values()))
     return _evaluated(node, arrays)
 
 
@@ -81,6 +90,22 @@ def _check_size(node: Node, arrays: list[np.ndarray]) -> None:
         size = arrays[1].size * (arrays[0].size // max(length, 1))
     if size > MOST or (size > 1000 and size > 100 * max(largest, 1)):
         node.fail(f"it makes {size:,} numbers of {largest:,}; expected at most {MOST:,}")
+
+
+def _check_filled(node: Node, arrays: list[np.ndarray]) -> None:
+    """Raise CheckpointError if the result would have more elements than are allowed."""
+    first, *others = arrays
+    numbers = [int(n) for n in others[0].reshape(-1)] if others else []
+    size = math.prod(max(n, 1) for n in numbers)
+    if node.op == "Tile":
+        size *= first.size
+    elif node.op == "Expand":
+        size *= max(first.size, 1)
+    else:
+        start, limit, step = (float(a.reshape(())) for a in arrays)
+        size = math.ceil(abs((limit - start) / step))
+    if size > MOST // 256:
+        node.fail(f"it makes {size:,} numbers; expected at most {MOST // 256:,}")
 
 
 def _evaluated(node: Node, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

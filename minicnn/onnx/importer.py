@@ -8,7 +8,19 @@ import numpy as np
 
 from ..errors import CheckpointError, ShapeError
 from ..kernels.types import Shape
-from ..layers import Flatten, Graph, Identity, Layer, Permute, Reshape
+from ..layers import (
+    Affine,
+    Flatten,
+    FlipChannels,
+    Graph,
+    Identity,
+    Layer,
+    Pad2d,
+    Permute,
+    Reshape,
+    Scale,
+    Slice,
+)
 from ..layers.graph import INPUT
 from ..layers.init import skip_init
 from ..weights.checks import check_weights
@@ -23,6 +35,12 @@ DAMAGE = (
     *(ShapeError, ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError),
     *(KeyError, AttributeError, MemoryError),
 )
+# Operators that move numbers, whatever their type is.
+MOVES = (
+    *("Concat", "Flatten", "Gather", "Identity", "Reshape", "Shape", "Slice", "Split", "Squeeze"),
+    *("Transpose", "Unsqueeze"),
+)
+IMAGE_LAYERS = (Affine, Flatten, FlipChannels, Pad2d, Permute, Reshape, Scale, Slice)
 PROTOTYPE = Graph(Flatten())  # the attributes of a network are no names of layers
 
 
@@ -42,6 +60,7 @@ class Importer:
         read = [name for node in file.nodes for name in node.inputs]
         self.readers = Counter([*read, file.output])
         self.waiting = Counter(self.readers)  # those that were not made yet
+        self.bytes = {file.input} if file.has_bytes else set[str]()  # tensors of integers
         batch = (Atom(file.batch, True),)
         self.batch: Axis = batch
         axes = (batch, *map(new_axis, input_shape))
@@ -55,6 +74,7 @@ class Importer:
             unknown = [n for n in node.inputs if n and n not in self.values | self.constants]
             if unknown:
                 node.fail(f"it reads {unknown[0]!r}, which is computed by no node before it")
+            self._check_type(node, computed)
             try:
                 if not computed or node.op == "Shape":
                     shapes = {name: self.values[name].shape for name in computed}
@@ -69,6 +89,14 @@ class Importer:
                 node.fail(" ".join(str(error).split()) or type(error).__name__)
             self.waiting.subtract(node.inputs)
         return self._graph()
+
+    def _check_type(self, node: Node, computed: list[str]) -> None:
+        """Raise CheckpointError for a node that computes with integers."""
+        if self.bytes.isdisjoint(computed) or node.op == "Cast":
+            return
+        if node.op not in MOVES:
+            node.fail("it computes with integers, uint8; expected a Cast to floats before it")
+        self.bytes |= set(node.outputs)
 
     def _graph(self) -> Graph:
         if self.file.output not in self.values:
@@ -232,6 +260,13 @@ class Importer:
         layer = self.layers.get(value.node)
         waiting = sum(self.waiting[name] for name, v in self.values.items() if v.node == value.node)
         return layer if waiting == 1 else None
+
+    def is_input(self, value: Value) -> bool:
+        """True for the images themselves, cropped, padded, moved and scaled by numbers at most."""
+        name = value.node
+        while isinstance(self.layers.get(name), IMAGE_LAYERS):
+            (name,) = self.inputs[name]
+        return name == INPUT
 
     def _title(self, node: Node) -> str:
         """The name of the layer: that of its weights, of the node, or of its output."""

@@ -8,12 +8,12 @@ from ..errors import CheckpointError
 from ..kernels.types import Shape
 from ..layers import Graph, Softmax
 from .importer import DAMAGE, Importer
-from .operators import arithmetic, dense, maps, norm, pointwise, reduce, select, shape
+from .operators import arithmetic, dense, maps, norm, pointwise, reduce, resize, select, shape
 from .properties import classes_in, preprocess_in
 from .read import File, read
 
 # imported so that they register themselves
-OPERATORS = (arithmetic, dense, maps, norm, pointwise, reduce, select, shape)
+OPERATORS = (arithmetic, dense, maps, norm, pointwise, reduce, resize, select, shape)
 
 
 def from_onnx(

@@ -71,6 +71,10 @@ class Node:
             self.refuse(attribute, "expected integers")
         return found
 
+    def numbers(self, attribute: str) -> list[float]:
+        """An attribute that is a list of numbers."""
+        return [float(n) for n in self._value(attribute, (list,), [])]
+
     def finish(self) -> None:
         """Raise CheckpointError for an attribute that was not read."""
         for attribute in self.attributes.keys() - self._read:

@@ -16,6 +16,7 @@ import numpy as np
 from ..kernels.reference import activation as f
 from ..kernels.reference.functions import erf, softplus
 from .node import FLOATS, Node
+from .structures import Structures
 
 LARGEST = 16  # nodes in a group
 TOLERANCE = 5e-5  # of the values, also for constants of float16
@@ -105,11 +106,17 @@ class _Finder:
                 self.constants[node.outputs[0]] = np.asarray(node.attributes["value"])
         self.makers = {name: node for node in nodes for name in node.outputs}
         self.readers = Counter([*(name for node in nodes for name in node.inputs), *outputs])
+        self.structures = Structures(self.makers, self.readers, self.constants)
         self.made: dict[int, Node] = {}
         self.removed: set[int] = set()
 
     def replace(self, last: Node) -> None:
         """Replace the largest group that ends with this node and is known."""
+        structure = self.structures.find(last)
+        if structure is not None:
+            self.made[id(last)] = structure[0]
+            self.removed |= {id(one) for one in structure[1]}
+            return
         if last.op not in COMPUTE:
             return
         for x, group in self.groups(last):

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import CheckpointError
-from .node import Node
+from .node import FLOATS, Node
 from .package import onnx_package
 from .patterns import with_groups
 
 DOMAINS = ("", "ai.onnx")
-NEWEST = 27  # the newest version of the operators whose forms were compared
-NO_LAYERS = ("Constant", "ConstantOfShape", "Identity")
+NEWEST = 28  # the newest version of the operators whose forms were compared
+BYTES = 2  # uint8, of TensorProto
 
 
 @dataclass
@@ -23,7 +23,8 @@ class File:
 
     nodes: in the order of computation. constants: its initializers by name. input: the name of its
     input. shape: that of its input, without the batch; 0 for an unknown size. batch: the images in
-    it, 1 if unknown. output: the name of its output. properties: its metadata.
+    it, 1 if unknown. output: the name of its output. has_bytes: its input are integers of 8 bits.
+    properties: its metadata.
     """
 
     nodes: list[Node]
@@ -32,6 +33,7 @@ class File:
     shape: tuple[int, ...]
     batch: int
     output: str
+    has_bytes: bool = False
     properties: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -71,7 +73,8 @@ def read(path: Path, output: str | None = None) -> File:
     constants = {t.name: _tensor(t, path.parent, len(data)) for t in graph.initializer}
     nodes = [_node(proto, opset, path.parent, len(data)) for proto in graph.node]
     nodes = with_groups(nodes, constants, [value.name for value in graph.output])
-    name, shape, batch = _input(graph, constants, nodes)
+    given = _input(graph, constants, nodes)
+    name, shape, batch = _shape(given)
     return File(
         nodes=nodes,
         constants=constants,
@@ -79,6 +82,7 @@ def read(path: Path, output: str | None = None) -> File:
         shape=shape,
         batch=batch,
         output=_output(graph, output),
+        has_bytes=given.type.tensor_type.elem_type == BYTES,
         properties={entry.key: entry.value for entry in model.metadata_props},
     )
 
@@ -164,23 +168,26 @@ def _external(tensor: Any, folder: Path, where: str) -> np.ndarray:
     return np.frombuffer(data, kind.newbyteorder("<")).reshape(tuple(tensor.dims)).astype(kind)
 
 
-def _input(
-    graph: Any, constants: dict[str, np.ndarray], nodes: list[Node]
-) -> tuple[str, tuple[int, ...], int]:
-    """The name and the shape of the one input that is no constant, and its batch."""
+def _input(graph: Any, constants: dict[str, np.ndarray], nodes: list[Node]) -> Any:
+    """The one input that is no constant."""
     computed = {name for node in nodes for name in node.outputs}
     read = {name for node in nodes for name in node.inputs}
     given = [i for i in graph.input if i.name in read and i.name not in constants.keys() | computed]
     if len(given) != 1:
         names = ", ".join(i.name for i in given) or "none"
         raise CheckpointError(f"its inputs are {names}; expected one that is no constant")
-    kind = given[0].type.tensor_type
+    return given[0]
+
+
+def _shape(given: Any) -> tuple[str, tuple[int, ...], int]:
+    """The name and the shape of an input, and its batch."""
+    kind = given.type.tensor_type
     dims = [d.dim_value for d in kind.shape.dim]
-    if kind.elem_type not in (1, 10, 11, 16):  # float32, float16, float64, bfloat16
-        raise CheckpointError(f"its input {given[0].name!r} is no array of floats")
+    if kind.elem_type not in (*FLOATS, BYTES):
+        raise CheckpointError(f"its input {given.name!r} is no array of floats, or of uint8")
     if not dims or any(not 0 <= d < 2**31 for d in dims):
-        raise CheckpointError(f"its input {given[0].name!r} has the shape {tuple(dims)}")
-    return given[0].name, tuple(dims[1:]), dims[0] or 1
+        raise CheckpointError(f"its input {given.name!r} has the shape {tuple(dims)}")
+    return given.name, tuple(dims[1:]), dims[0] or 1
 
 
 def _output(graph: Any, output: str | None) -> str:

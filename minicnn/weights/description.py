@@ -17,14 +17,13 @@ from ..layers.parameter import Parameter
 
 Description = list[dict[str, Any]]
 
-# The classes that hold layers, or arrays that are no parameters.
+# The classes that hold layers.
 NOT_DESCRIBED = (
-    *("AuxiliaryNetwork", "Concat", "Graph", "Layer", "Network", "RBF", "Residual"),
-    "Sequential",
+    *("AuxiliaryNetwork", "Concat", "Graph", "Layer", "Network", "Residual", "Sequential"),
 )
 SIZES = (
     *("channels", "in_channels", "out_channels", "in_features", "out_features", "kernel_size"),
-    "shape",
+    *("shape", "rows", "columns", "codes"),
 )
 LARGEST = 2**31 - 1  # of the other numbers
 
@@ -61,8 +60,10 @@ def arguments_of(layer: Layer) -> dict[str, Any] | None:
         value = getattr(layer, name)
         if isinstance(value, Parameter) or name == "bias":
             value = value is not None and value is not False
-        if hasattr(value, "shape"):
+        if hasattr(value, "shape") and name not in kind.buffers:
             return None
+        if hasattr(value, "shape"):
+            value = value.shape  # the numbers are in the file, as those of parameters
         if value != parameter.default:
             found[name] = value
     return found
@@ -110,7 +111,7 @@ def _layer(one: dict[str, Any], most: int) -> Layer:
             positional = value
         else:
             arguments[name] = value
-    size = _size(arguments)
+    size = max([_size(arguments), *(math.prod(arguments.get(n) or ()) for n in kind.buffers)])
     if size > most:
         raise ValueError(f"{one['name']} has {size:,} weights; the file has {most:,} numbers")
     return kind(*positional, **arguments)

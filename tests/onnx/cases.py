@@ -12,20 +12,22 @@ from minicnn.layers.graph import INPUT
 from minicnn.onnx.load import from_onnx
 
 NAMES = """
-    Abs Add AveragePool BatchNormalization Clip Concat Conv ConvTranspose Div Dropout Elu Erf Exp
-    Expand Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool GroupNormalization HardSigmoid
-    HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax MatMul
-    Max MaxPool Mean Min Mul Neg PRelu Pad Pow Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean
-    ReduceMin ReduceSum ReduceSumSquare Relu Reshape Sigmoid Slice Softmax Softplus Split Sqrt
-    Squeeze Sub Sum Swish Tanh Transpose Unsqueeze
+    Abs Add AveragePool BatchNormalization Celu Clip Concat Conv ConvTranspose DepthToSpace Div
+    Dropout Elu Erf Exp Expand Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool
+    GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LRN LayerNormalization
+    LeakyRelu Log LogSoftmax MatMul Max MaxPool Mean Min Mish Mul Neg PRelu Pad Pow Reciprocal
+    ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum ReduceSumSquare Relu Reshape Resize
+    Selu Sigmoid Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tanh
+    Transpose Unsqueeze Upsample
 """
 FILES = """
-    abs add averagepool batch_normalization clip concat conv convtranspose div dropout elu erf exp
-    expand flatten gather gelu gemm globalaveragepool globalmaxpool groupnormalization hardsigmoid
-    hardswish identity instance_normalization lrn layernormalization leakyrelu log logsoftmax matmul
-    max maxpool mean min mul neg prelu pad pow reciprocal reducel1 reducel2 reducemax reducemean
-    reducemin reducesum reducesumsquare relu reshape sigmoid slice softmax softplus split sqrt
-    squeeze sub sum swish tanh transpose unsqueeze
+    abs add averagepool batch_normalization celu clip concat conv convtranspose depthtospace div
+    dropout elu erf exp expand flatten gather gelu gemm globalaveragepool globalmaxpool
+    groupnormalization hardsigmoid hardswish identity instance_normalization lrn
+    layernormalization leakyrelu log logsoftmax matmul max maxpool mean min mish mul neg prelu pad
+    pow reciprocal reducel1 reducel2 reducemax reducemean reducemin reducesum reducesumsquare relu
+    reshape resize selu sigmoid slice softmax softplus spacetodepth split sqrt squeeze sub sum
+    swish tanh transpose unsqueeze upsample
 """
 OPERATORS, MODULES = NAMES.split(), FILES.split()
 JOINS = ("Add", "Concat", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum")
@@ -97,6 +99,7 @@ def check(model, inputs, outputs, folder, rtol=1e-3, atol=1e-5):
     x = np.asarray(inputs[0])
     dtype = np.float64 if x.dtype == np.float64 else np.float32
     y = run(graph.astype(dtype), x.astype(dtype))
+    rtol = 1e-2 if x.dtype.name == "bfloat16" else rtol
     expected = np.asarray(outputs[0])
     np.testing.assert_allclose(y.reshape(expected.shape), expected, rtol=rtol, atol=atol)
     assert INPUT in {source for sources in graph.inputs.values() for source in sources}

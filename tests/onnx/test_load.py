@@ -10,7 +10,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 import minicnn
-from minicnn import layers, models
+from minicnn import data, layers, models, training
 from minicnn.errors import CheckpointError
 from minicnn.layers import Graph
 from minicnn.onnx import to_onnx
@@ -23,17 +23,18 @@ pytestmark = pytest.mark.filterwarnings("ignore:(overflow|divide by zero|invalid
 
 # The number of cases of each operator that give the expected output; the others are refused.
 EQUAL = {
-    **{"Abs": 1, "Add": 2, "AveragePool": 13, "BatchNormalization": 2, "Clip": 8, "Concat": 6},
-    **{"Conv": 6, "ConvTranspose": 10, "Div": 2, "Dropout": 6, "Elu": 3, "Erf": 1, "Exp": 2},
-    **{"Expand": 1, "Flatten": 3, "Gather": 1, "Gelu": 4, "Gemm": 8, "GlobalAveragePool": 2},
-    **{"GlobalMaxPool": 2, "GroupNormalization": 2, "HardSigmoid": 3, "HardSwish": 1},
-    **{"Identity": 2, "InstanceNormalization": 2, "LRN": 2, "LayerNormalization": 13},
-    **{"LeakyRelu": 3, "Log": 2, "MatMul": 1, "Max": 1, "MaxPool": 13, "Mean": 1, "Min": 1},
-    **{"Mul": 2, "Neg": 2, "PRelu": 1, "Pad": 3, "Pow": 1, "Reciprocal": 2, "ReduceL1": 6},
-    **{"ReduceL2": 6, "ReduceMax": 6, "ReduceMean": 6, "ReduceMin": 6, "ReduceSum": 6},
-    **{"ReduceSumSquare": 6, "Relu": 1, "Reshape": 5, "Sigmoid": 2, "Slice": 5, "Softmax": 6},
-    **{"Softplus": 2, "Split": 5, "Sqrt": 2, "Squeeze": 1, "Sub": 2, "Sum": 1, "Swish": 1},
-    **{"Tanh": 2, "Transpose": 2, "Unsqueeze": 6},
+    **{"Abs": 1, "Add": 2, "AveragePool": 13, "BatchNormalization": 2, "Celu": 3, "Clip": 8},
+    **{"Concat": 6, "Conv": 6, "ConvTranspose": 10, "DepthToSpace": 2, "Div": 2, "Dropout": 6},
+    **{"Elu": 3, "Erf": 1, "Exp": 2, "Expand": 1, "Flatten": 3, "Gather": 1, "Gelu": 4},
+    **{"Gemm": 8, "GlobalAveragePool": 2, "GlobalMaxPool": 2, "GroupNormalization": 2},
+    **{"HardSigmoid": 3, "HardSwish": 1, "Identity": 2, "InstanceNormalization": 2, "LRN": 2},
+    **{"LayerNormalization": 13, "LeakyRelu": 3, "Log": 2, "MatMul": 1, "Max": 1, "MaxPool": 13},
+    **{"Mean": 1, "Min": 1, "Mish": 1, "Mul": 2, "Neg": 2, "PRelu": 1, "Pad": 3, "Pow": 1},
+    **{"Reciprocal": 2, "ReduceL1": 6, "ReduceL2": 6, "ReduceMax": 6, "ReduceMean": 6},
+    **{"ReduceMin": 6, "ReduceSum": 6, "ReduceSumSquare": 6, "Relu": 1, "Reshape": 6},
+    **{"Resize": 25, "Selu": 3, "Sigmoid": 2, "Slice": 5, "Softmax": 6, "Softplus": 2},
+    **{"SpaceToDepth": 4, "Split": 5, "Sqrt": 2, "Squeeze": 1, "Sub": 2, "Sum": 1, "Swish": 1},
+    **{"Tanh": 2, "Transpose": 2, "Unsqueeze": 6, "Upsample": 1},
 }
 REASONS = (
     r"has the shape \(.*\); expected (maps )?\(N, C",  # 1 and 3 dimensions
@@ -43,6 +44,7 @@ REASONS = (
     r"the input is transposed",
     r"expected vectors \(N, in\)|is constant; expected one that is computed|joins constants",
     r"0 is the batch|an axis behind the batch|repeats the images|is no single number|list of int",
+    r"antialias=1|tf_crop_and_resize'|expected stretch|runtimes compute",
     r"it has no axes|nothing is left|expected one number|has the shape \(0, 4\) without N",
     r"is no array of floats|training_mode is true|mode='|low=2 is above high=1|log softmax",
     r"this operator is not known|cuts an axis into parts|for a tensor \(1, 3, 4\)|it is no layer",
@@ -354,6 +356,30 @@ def test_our_own_exports(name, options, tmp_path):
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5 * abs(expected).max())
     found, own = (minicnn.training.preprocess_of(n) for n in (graph, network))
     assert found == own
+
+
+@pytest.mark.parametrize("pixels", ["uint8", "float32"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_an_export_that_contains_its_preprocessing(pixels, layout, tmp_path):
+    """It reads pixels of 0 to 255, here as floats; `preprocess` leaves them as they are."""
+    network = models.create("lenet5", seed=0, recipe="digits")
+    network.preprocess = data.Preprocess(size=(32, 32), mean=0.3, std=0.2)
+    path = tmp_path / "net.onnx"
+    to_onnx(network.eval(), path, with_preprocessing=pixels, input_layout=layout)
+    graph = from_onnx(path)
+    images = np.random.default_rng(0).integers(0, 256, (2, *graph.input_shape), np.uint8)
+    expected = network(training.preprocess_of(network)(images))
+    y = graph(training.preprocess_of(graph)(images))
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(graph(images.astype(np.float32)), y, rtol=1e-5, atol=1e-6)
+    (affine,) = (layer for layer in graph if isinstance(layer, layers.Affine))
+    assert affine.weight.frozen and affine.bias.frozen
+    if pixels == "uint8":
+        model = onnx.load(path)
+        next(n for n in model.graph.node if n.op_type == "Cast").op_type = "Relu"
+        onnx.save(model, path)
+        with pytest.raises(CheckpointError, match=r"Relu '.*': it computes with integers, uint8"):
+            from_onnx(path)
 
 
 def test_options_and_errors(tmp_path):

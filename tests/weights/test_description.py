@@ -31,7 +31,15 @@ def test_a_graph_is_made_again(tmp_path):
 
 def test_every_layer_of_the_table_is_made_again():
     """The arguments of each class, as its constructor takes them, with values like these."""
-    values = {"p": 0.3, "output_size": 2, "axes": (0, 1), "stop": 3, "factor": 0.5, "low": -1.0}
+    values = {
+        "codes": (2, 3),
+        "p": 0.3,
+        "output_size": 2,
+        "axes": (0, 1),
+        "stop": 3,
+        "factor": 0.5,
+        "low": -1.0,
+    }
     for name, kind in kinds().items():
         layer = made_with(kind, values)
         if layer is None:
@@ -59,6 +67,8 @@ def made_with(kind, values):
         return kind("tanh")
     if kind is layers.Function:
         return kind("exp")
+    if kind is layers.Resample2d:
+        return kind((5, 3), (2, 4))
     arguments |= {name: 0 for name in ("start",) if name in arguments}
     try:
         return kind(**arguments)

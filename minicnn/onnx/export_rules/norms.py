@@ -7,6 +7,7 @@ import numpy as np
 
 from ...layers import BatchNorm2d, GroupNorm, LayerNorm, LocalResponseNorm
 from ..export_graph import GraphWriter, Value, per_channel, rule
+from ..structures import neighbors
 from .activations import activate
 
 
@@ -93,12 +94,8 @@ def local_response_norm(layer: LocalResponseNorm, x: Value, graph: GraphWriter) 
 
 def _lrn_by_sums(layer: LocalResponseNorm, c: float, x: Value, graph: GraphWriter) -> Value:
     """x (k + c * sums of squares)^-beta."""
-    channel = np.arange(x.shape[3])
-    offset = channel - channel[:, None]  # from the channel of the result to its neighbor
-    inside = (-(layer.size // 2) <= offset) & (offset <= (layer.size - 1) // 2)
-    group = channel // (len(channel) // layer.groups)
-    neighbors = (inside & (group == group[:, None]))[:, :, None, None]
-    sums = graph.add("Conv", graph.add("Mul", x, x), neighbors.astype(np.float32))
+    weights = neighbors(x.shape[3], layer.size, layer.groups)[:, :, None, None]
+    sums = graph.add("Conv", graph.add("Mul", x, x), weights)
     return _divided(layer, x, graph.add("Mul", sums, c), graph)
 
 

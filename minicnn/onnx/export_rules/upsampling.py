@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ...kernels.reference.upsample import source_weights
-from ...layers import Upsample
+from ...layers import Resample2d, Upsample
 from ..export_graph import GraphWriter, Value, rule
 from .pooling import apply_to_axes
 
@@ -28,6 +28,19 @@ def upsample(layer: Upsample, x: Value, graph: GraphWriter) -> Value:
         for (size, count), scale in zip(sides, scales, strict=True)
     )
     return apply_to_axes(rows, columns, x, graph)
+
+
+@rule(Resample2d)
+def resample(layer: Resample2d, x: Value, graph: GraphWriter) -> Value:
+    """A matrix for columns, and one for rows."""
+    n, h, w, c = x.shape
+    if layer.columns is not None:
+        w = len(layer.columns)
+        x = graph.add("MatMul", x, graph.constant("columns", layer.columns.T), shape=(n, h, w, c))
+    if layer.rows is not None:
+        shape = n, len(layer.rows), w, c
+        x = graph.add("MatMul", graph.constant("rows", layer.rows), x, shape=shape)
+    return x
 
 
 def _is_exact(scale: float, size: int, count: int) -> bool:

@@ -20,7 +20,7 @@ from ...layers import (
     Scale,
 )
 from ...layers.join import Join
-from ...layers.parameter import make_bias
+from ...layers.parameter import are_frozen, make_bias
 from ..axes import Value, order_of
 from ..importer import Importer
 from ..node import Node, put
@@ -77,7 +77,11 @@ def arithmetic(importer: Importer, node: Node) -> None:
         value = importer.same(node, Scale(-1.0), value, f"{value.node}_minus")
     value = importer.arranged(node, value, ours)
     if not _is_folded(importer, node, vector, value, False):
-        importer.give_same(node, _affine(node, vector), value)
+        layer = _affine(node, vector)
+        if importer.is_input(value):
+            for parameter in layer.parameters():
+                parameter.frozen = True  # a normalization of images, which is no weight
+        importer.give_same(node, layer, value)
 
 
 def _bound(importer: Importer, node: Node, array: np.ndarray, value: Value) -> None:
@@ -112,11 +116,14 @@ def _is_folded(
         if node.op in ("Mul", "Div"):
             if layer.weight is None:
                 layer.weight, layer.scale = Parameter(np.ones(vector.size, np.float32)), True
+                layer.weight.frozen = are_frozen(layer.bias)
             put(layer.weight, layer.weight.value * vector.reshape(-1), node)
             if layer.bias is not None:
                 put(layer.bias, layer.bias.value * vector.reshape(-1), node)
         else:
-            layer.bias = layer.bias or Parameter(np.zeros(vector.size, np.float32))
+            if layer.bias is None:
+                layer.bias = Parameter(np.zeros(vector.size, np.float32))
+                layer.bias.frozen = are_frozen(layer.weight)
             put(layer.bias, layer.bias.value + vector.reshape(-1), node)
     elif isinstance(layer, (Conv2d, ConvTranspose2d, Linear)) and node.op in ("Add", "Sub", "Sum"):
         channels = getattr(layer, "out_channels", getattr(layer, "out_features", None))

@@ -189,6 +189,22 @@ def lrn(importer: Importer, node: Node) -> None:
     importer.give(node, Value(name, x.axes, x.ours))
 
 
+@operator("local response")
+def response_norm(importer: Importer, node: Node) -> None:
+    """Across channels of any groups, or within each map; see `minicnn.onnx.structures`."""
+    within = bool(node.integer("within"))
+    layer = LocalResponseNorm(
+        node.integer("size"),
+        node.number("alpha"),
+        node.number("beta"),
+        node.number("bias"),
+        alpha_div_n=within,
+        groups=node.integer("groups"),
+        within_channel=within,
+    )
+    importer.give_same(node, layer, importer.maps(node))
+
+
 def per_channel(array: np.ndarray, value: Value) -> tuple[np.ndarray, Axes] | None:
     """A constant as a vector, and the axes of our array whose last one it has a number for each of.
 

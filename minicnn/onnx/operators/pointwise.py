@@ -19,6 +19,7 @@ from ...layers import (
     Layer,
     LeakyReLU,
     Linear,
+    Multiply,
     PReLU,
     ReLU,
     ReLU6,
@@ -29,7 +30,7 @@ from ...layers import (
     Softmax,
     Tanh,
 )
-from ..axes import with_last
+from ..axes import Value, with_last
 from ..importer import Importer
 from ..node import FLOATS, Node, put
 from . import operator
@@ -91,6 +92,33 @@ def leaky_relu(importer: Importer, node: Node) -> None:
 def elu(importer: Importer, node: Node) -> None:
     """alpha (exp(x) - 1) of negative numbers."""
     importer.give_same(node, ELU(node.number("alpha", 1.0)), importer.value(node))
+
+
+@operator("Selu")
+def selu(importer: Importer, node: Node) -> None:
+    """gamma times ELU."""
+    alpha, gamma = node.number("alpha", 1.6732632), node.number("gamma", 1.0507010)
+    line = importer.same(node, ELU(alpha), importer.value(node), f"{node.outputs[0]}_elu")
+    importer.give_same(node, Scale(gamma), line)
+
+
+@operator("Celu")
+def celu(importer: Importer, node: Node) -> None:
+    """alpha ELU(x / alpha)."""
+    alpha, value = node.number("alpha", 1.0), importer.value(node)
+    line = importer.same(node, Scale(1 / alpha), value, f"{node.outputs[0]}_scale")
+    line = importer.same(node, ELU(), line, f"{node.outputs[0]}_elu")
+    importer.give_same(node, Scale(alpha), line)
+
+
+@operator("Mish")
+def mish(importer: Importer, node: Node) -> None:
+    """x tanh(log(1 + e^x))."""
+    value = importer.value(node)
+    gate = importer.same(node, Function("softplus"), value, f"{node.outputs[0]}_softplus")
+    gate = importer.same(node, Tanh(), gate, f"{node.outputs[0]}_tanh")
+    name = importer.add(node, Multiply(), value, gate)
+    importer.give(node, Value(name, value.axes, value.ours))
 
 
 @operator("Gelu")
@@ -197,6 +225,7 @@ def dropout(importer: Importer, node: Node) -> None:
 @operator("Identity", "Cast")
 def identity(importer: Importer, node: Node) -> None:
     """The same tensor; of types only those of floats, which here are all float32."""
+    node.integer("saturate"), node.text("round_mode")  # of types with 8 bits
     if node.op == "Cast" and node.integer("to") not in FLOATS:
         node.refuse("to", "expected a type of floats")
     importer.give(node, importer.value(node))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ...layers import Pad2d
-from ..axes import reshaped, transposed
+from ..axes import Value, flat, length, new_axis, reshaped, transposed
 from ..importer import Importer
 from ..node import Node
 from . import operator
@@ -32,6 +32,11 @@ def reshape(importer: Importer, node: Node) -> None:
 def give_reshaped(importer: Importer, node: Node, shape: list[int]) -> None:
     """The output is the input with another shape."""
     value = importer.value(node)
+    if is_cut_otherwise(value, shape):
+        ones = (importer.batch, flat(value.axes[1:]))
+        value = importer.arranged(node, value, ones)
+        axes = (importer.batch, new_axis(length(ones[1])))
+        value = Value(value.node, axes, axes)
     try:
         found = reshaped(value, shape)
     except ValueError as error:
@@ -42,6 +47,39 @@ def give_reshaped(importer: Importer, node: Node, shape: list[int]) -> None:
             "stay the first"
         )
     importer.give(node, found)
+
+
+def is_cut_otherwise(value: Value, shape: list[int]) -> bool:
+    """True for a shape whose axes are no parts of those that the tensor had before."""
+    try:
+        reshaped(value, shape)
+    except ValueError as error:
+        return "parts of other sizes" in str(error)
+    return False
+
+
+@operator("DepthToSpace", "SpaceToDepth")
+def blocks(importer: Importer, node: Node) -> None:
+    """(N, C, H, W) -> (N, C / s^2, s H, s W) and back: axes are cut, moved, and joined."""
+    value, s = importer.value(node), node.integer("blocksize")
+    if len(value.axes) != 4 or s < 1:
+        node.fail(f"blocksize={s} of a tensor {value.shape}; expected maps (N, C, H, W)")
+    n, c, h, w = value.shape
+    is_crd = node.text("mode", "DCR") == "CRD"
+    if not is_crd and node.text("mode", "DCR") != "DCR":
+        node.refuse("mode", "expected DCR or CRD")
+    if node.op == "SpaceToDepth":
+        parts, shape = [n, c, h // s, s, w // s, s], [c * s * s, h // s, w // s]
+        order = [0, 1, 3, 5, 2, 4] if is_crd else [0, 3, 5, 1, 2, 4]
+    else:
+        rest = c // (s * s)
+        parts, order = [n, s, s, rest, h, w], [0, 3, 4, 1, 5, 2]
+        if is_crd:
+            parts, order = [n, rest, s, s, h, w], [0, 1, 4, 2, 5, 3]
+        shape = [rest, h * s, w * s]
+    if 0 in parts or math.prod(parts) != math.prod(value.shape):
+        node.fail(f"blocksize={s} of a tensor {value.shape}, which it does not divide")
+    importer.give(node, reshaped(transposed(reshaped(value, parts), order), [n, *shape]))
 
 
 @operator("Flatten")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...device import to_host
 from ...kernels.geometry import padding_pairs, pair
 from ...kernels.reference.pool import adaptive_means
 from ...kernels.reference.upsample import source_weights
@@ -28,6 +29,7 @@ from ...layers import (
     Pad2d,
     PadShortcut,
     PReLU,
+    Resample2d,
     Residual,
     Scale,
     Slice,
@@ -238,6 +240,12 @@ def _(layer: Upsample, shape: Shape) -> Windows | None:
     output, scale = layer.output_shape(shape)[1:3], layer.scale or (None, None)
     sides = zip(shape[1:3], output, scale, strict=True)
     return _read(*(source_weights(np.zeros(1), n, m, layer.mode, s) for n, m, s in sides))
+
+
+@window.register
+def _(layer: Resample2d, shape: Shape) -> Windows | None:
+    pairs = ((layer.rows, shape[1]), (layer.columns, shape[2]))
+    return _read(*(np.eye(n) if m is None else abs(to_host(m)) for m, n in pairs))
 
 
 @window.register

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn.layers import Upsample
+from minicnn.layers import Resample2d, Upsample
 from minicnn.study import explain, trace
 from tests.study.explain.numbers import check_all
 
@@ -12,6 +12,8 @@ LAYERS = {
     "nearest, fractional": Upsample((1.5, 2.25)),
     "bilinear": Upsample(2, "bilinear"),
     "smaller": Upsample(0.5, "bilinear"),
+    "any": Resample2d(np.arange(12).reshape(3, 4) - 5, np.ones((2, 5))),
+    "columns": Resample2d(columns=np.arange(10).reshape(2, 5)),
     "size": Upsample(size=(7, 3), mode="bilinear"),
 }
 
