@@ -14,7 +14,7 @@ import numpy as np
 from . import weights
 from .captured import captured
 from .data.files import listing
-from .data.folders import is_image
+from .data.layout import is_image
 from .data.pixels import read_file
 from .data.transforms import Preprocess
 from .device import model_device, to_host, to_input

@@ -25,6 +25,7 @@ from .dataset import Dataset
 from .download import cache_folder
 from .files import Files, file_at, listing, members
 from .pixels import Decode, contents_of
+from .splits import SPLITS
 
 TRAIN_TAR, VAL_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit"
@@ -118,7 +119,7 @@ def _root(files: Files) -> str:
     for path in files:
         parts = PurePosixPath(path).parts
         for i, part in enumerate(parts[:-2]):
-            if part.lower() in folders.SPLITS["train"] and synsets.is_synset(parts[i + 1]):
+            if part.lower() in SPLITS["train"] and synsets.is_synset(parts[i + 1]):
                 return "".join(f"{parent}/" for parent in parts[:i])
     return ""
 

@@ -6,6 +6,8 @@ has tabs and no heading: both are read.
 
 import csv
 import io
+import posixpath
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
@@ -13,11 +15,18 @@ from pathlib import Path, PurePosixPath
 from ..errors import DataError
 from .files import Files
 from .pixels import contents_of
+from .splits import SUFFIXES as SUFFIXES_OF_IMAGES
+from .splits import split_of, split_of_table
 
-SUFFIXES = {".csv", ".tsv"}
+TABLES = {".csv", ".tsv"}
 ANNOTATIONS = "annotations.txt"  # the end of such a table's name
 PATH_HEADINGS = {"path", "file", "filename", "file_name", "image", "image_id", "img", "id", "name"}
+PATH_HEADINGS |= {"image_name", "image_path", "img_name", "img_path", "file_path", "filepath"}
+PATH_HEADINGS |= {"filepaths", "images", "fname", "imageid"}
 LABEL_HEADINGS = {"label", "labels", "class", "class_name", "category", "target", "breed"}
+LABEL_HEADINGS |= {"class_id", "classname", "diagnosis", "level", "species", "tag"}
+SAMPLE = 100  # rows by which the column of the names is found
+WINDOWS_PATH = re.compile(r"[A-Za-z]:/")
 
 
 def is_table(path: str) -> bool:
@@ -25,72 +34,135 @@ def is_table(path: str) -> bool:
     name = PurePosixPath(path).name.lower()
     if "submission" in name:
         return False
-    return PurePosixPath(name).suffix in SUFFIXES or name.endswith(ANNOTATIONS)
+    return PurePosixPath(name).suffix in TABLES or name.endswith(ANNOTATIONS)
 
 
 def read(
     files: Files, source: Path, images: Iterable[str], report: Callable[[str], object] = print
-) -> dict[str, str]:
-    """The label of each image that a table names, `{path: label}`; `report` says which are used.
+) -> tuple[dict[str, str], set[str]]:
+    """The labels that tables give, `{path: label}`, and the images beside these that get none.
 
+    `report` says which tables are used, and which are not though they name images.
     A table of labels has a heading that names the column of the label, or two columns of which the
     first has names of files.
-    Raises DataError for a row whose image is missing, or an image with two labels.
+    Raises DataError for a row whose image is missing or that has no label, and for an image with
+    two labels.
     """
     images, found = list(images), dict[str, str]()
     for table in (path for path in files if is_table(path) and not files[path].is_folder):
         where = f"{source}/{table}"
         rows = _rows(where, contents_of(where, files[table].read))
-        known = _images_below(str(PurePosixPath(table).parent), images)
-        labels = [(known.get(name), name, label) for name, label in rows]
-        if labels and labels[0][0] is None:
-            labels = labels[1:]  # a heading
-        if not any(path for path, _, _ in labels):
+        known = _Names(table, images)
+        columns = _columns(rows, known, where, report)
+        if columns is None:
             continue
-        report(f"{where}: the labels of {len(labels)} images are from this table")
-        for path, name, label in labels:
+        name, label = columns
+        rows = [row for row in rows if len(row) > name]
+        rows = rows if known.find(rows[0][name]) else rows[1:]  # without a heading
+        report(f"{where}: the labels of {len(rows)} images are from this table")
+        for row in rows:
+            path, text = known.find(row[name]), row[label] if len(row) > label else ""
             if path is None:
-                raise DataError(f"{where}: there is no image {name}, which it labels {label}")
-            if found.setdefault(path, label) != label:
-                raise DataError(f"{where}: {name} is labeled {label}, and elsewhere {found[path]}")
-    return found
+                raise DataError(f"{where}: there is no image {row[name]}, which it labels {text}")
+            if not text:
+                raise DataError(f"{where}: {row[name]} has no label")
+            if found.setdefault(path, text) != text:
+                raise DataError(f"{where}: {row[name]} is labeled {text}, elsewhere {found[path]}")
+    beside = {str(PurePosixPath(path).parent) for path in found}
+    return found, {
+        path for path in images if str(PurePosixPath(path).parent) in beside and path not in found
+    }
 
 
-def _rows(where: str, contents: bytes) -> list[tuple[str, str]]:
-    """The name and the label in each row of a table."""
+def _rows(where: str, contents: bytes) -> list[list[str]]:
+    """The cells of each row of a table that has two columns or more; else none."""
     try:
         text = unicodedata.normalize("NFC", contents.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise DataError(f"{where}: it is not text in UTF-8") from None
     first_line = text.partition("\n")[0]
-    delimiter = max("\t,;", key=first_line.count)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
-    if not rows or len(rows[0]) < 2:
-        return []
-    heading = [cell.strip().lower() for cell in rows[0]]
-    name = next((i for i, cell in enumerate(heading) if cell in PATH_HEADINGS), 0)
-    named = [i for i, cell in enumerate(heading) if cell in LABEL_HEADINGS and i != name]
-    if not named:
-        # Without a heading only file names tell that this is a table of labels, and no log.
-        is_list = len(heading) == 2 or where.endswith(ANNOTATIONS)
-        if not is_list or not PurePosixPath(rows[-1][name].strip()).suffix:
-            return []
-        named = [1 - name if len(heading) == 2 else 1]
-    label = named[0]
-    return [(row[name].strip(), row[label].strip()) for row in rows if len(row) > max(name, label)]
+    delimiter = max("\t,;|", key=first_line.count)
+    lines = io.StringIO(text, newline=None)  # also those of old Macs
+    try:
+        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+        rows = [[cell.strip() for cell in row] for row in reader if row]
+    except csv.Error as error:
+        raise DataError(f"{where}: it is damaged, or no table: {error}") from None
+    return rows if rows and len(rows[0]) > 1 else []
 
 
-def _images_below(folder: str, images: list[str]) -> dict[str, str]:
-    """The images below a table's folder by every name that a row may use for one of them.
+def _columns(
+    rows: list[list[str]], known: "_Names", where: str, report: Callable[[str], object]
+) -> tuple[int, int] | None:
+    """The columns of the names and of the labels; None for a table of something else."""
+    if not rows:
+        return None
+    heading = [cell.lower() for cell in rows[0]]
+    labels = [i for i, cell in enumerate(heading) if cell in LABEL_HEADINGS]
+    names = [i for i, cell in enumerate(heading) if cell in PATH_HEADINGS]
+    hits = [
+        sum(len(row) > i and known.find(row[i]) is not None for row in rows[:SAMPLE])
+        for i in range(len(heading))
+    ]
+    name = max(
+        (i for i in range(len(heading)) if i not in labels[:1]),
+        key=lambda i: (hits[i], i in names, -i),
+    )
+    if not hits[name]:
+        if labels and names:
+            report(f"{where}: it is not used: none of the images that it names is there")
+        return None
+    if labels:
+        return name, labels[0]
+    # Without a heading only file names tell that this is a table of labels, and no log.
+    is_list = len(heading) == 2 or where.endswith(ANNOTATIONS)
+    if is_list and len(rows[-1]) > name and PurePosixPath(rows[-1][name]).suffix:
+        return name, 1 - name if len(heading) == 2 else 1
+    if name in names or PurePosixPath(rows[-1][name]).suffix:
+        headings = ", ".join(sorted(LABEL_HEADINGS))
+        report(f"{where}: it is not used: none of its columns has labels ({headings})")
+    return None
+
+
+class _Names:
+    """The images by every name that a row of a table may use for one of them.
 
     These are the path from the table's folder, and the file's name where only one image has it;
-    each with and without the suffix.
+    each with and without the suffix. Of a table of training images, those in a folder of the
+    training split come first: `train.csv` beside `train/` and `test/`, whose files have the same
+    names.
     """
-    below = [i for i in images if folder == "." or i.startswith(f"{folder}/")]
+
+    def __init__(self, table: str, images: list[str]):
+        self.folder = "" if "/" not in table else table.rpartition("/")[0] + "/"
+        below = [i.removeprefix(self.folder) for i in images if i.startswith(self.folder)]
+        split = split_of_table(PurePosixPath(table).stem)
+        its_own = [i for i in below if split and split in map(split_of, i.split("/")[:-1])]
+        self.paths, self.images = set(below), set(images)
+        self.names = _unique(below) | _unique(its_own)
+
+    def find(self, name: str) -> str | None:
+        """The image that a row calls `name`; None if there is none."""
+        name = posixpath.normpath(name.replace("\\", "/"))
+        if name.startswith(".."):  # from the table's folder upwards
+            path = posixpath.normpath(self.folder + name)
+            return path if path in self.images else None
+        stem, _, suffix = name.rpartition(".")
+        for spelling in (name, stem if "." + suffix.lower() in SUFFIXES_OF_IMAGES else ""):
+            if spelling in self.names:
+                return self.folder + self.names[spelling]
+        if name.startswith("/") or WINDOWS_PATH.match(name):  # on the machine where it was made
+            parts = name.split("/")
+            tails = ("/".join(parts[i:]) for i in range(1, len(parts)))
+            return next((self.folder + tail for tail in tails if tail in self.paths), None)
+        return None
+
+
+def _unique(paths: list[str]) -> dict[str, str]:
+    """Each name that only one of the paths has, with that path."""
     names: dict[str, set[str]] = {}
-    for image in below:
-        path = PurePosixPath(image if folder == "." else image.removeprefix(f"{folder}/"))
-        for name in {path, PurePosixPath(path.name)}:
-            for spelling in {str(name), str(name.with_suffix(""))}:
-                names.setdefault(spelling, set()).add(image)
+    for path in paths:
+        for name in {path, path.rpartition("/")[2]}:
+            for spelling in {name, name.rpartition(".")[0] or name}:
+                names.setdefault(spelling, set()).add(path)
     return {name: found.pop() for name, found in names.items() if len(found) == 1}

@@ -1,0 +1,229 @@
+"""Which class and split each image of a folder or archive belongs to, by the names of its files."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ..errors import DataError
+from . import labels as tables
+from .files import Files
+from .splits import SPLITS, SUFFIXES, split_of
+
+UNREAD = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".tga", ".dng", ".cr2", ".nef"}
+UNREAD |= {".dcm", ".nii", ".npy", ".npz", ".exr", ".hdr", ".mp4"}
+TEST_EVERY = 5
+
+Report = Callable[[str], object]
+Labeled = list[tuple[str, str]]  # the class and the path of each image
+
+
+@dataclass
+class Layout:
+    """Which class and split each image belongs to.
+
+    splits: the images of "train", "validation" and "test". folders: the class folders of the
+    training images, also empty ones.
+    """
+
+    splits: dict[str, Labeled] = field(default_factory=lambda: {name: [] for name in SPLITS})
+    folders: set[str] = field(default_factory=set)
+
+
+def is_image(path: str) -> bool:
+    """True if the name is that of an image file that can be read."""
+    return PurePosixPath(path).suffix.lower() in SUFFIXES
+
+
+def is_image_tree(files: Files) -> bool:
+    """True if there are image files."""
+    return any(is_image(path) for path in files)
+
+
+def find_layout(files: Files, source: Path, report: Report = print) -> Layout:
+    """Which class and split each image belongs to. Raises DataError if that cannot be told."""
+    images = [path for path in files if is_image(path) and not files[path].is_folder]
+    _report_unread(files, source, report)
+    labels, unlabeled = tables.read(files, source, images, report)
+    if unlabeled:
+        report(
+            f"{source}: {len(unlabeled)} images beside labeled ones are left out: no table has "
+            f"their label, such as that of {min(unlabeled)}"
+        )
+        files = {path: file for path, file in files.items() if path not in unlabeled}
+        images = [path for path in images if path not in unlabeled]
+    root = _root_of_splits(files, images, source, report)
+    if root is None:
+        layout = _without_splits(files, images, labels, source, report)
+    else:
+        layout = _with_splits(files, labels, root, source, report)
+    layout.folders -= {part for path in labels for part in PurePosixPath(path).parts[:-1]}
+    return layout
+
+
+def _report_unread(files: Files, source: Path, report: Report) -> None:
+    """Say which files may be images that are not read: those of other types, or without one."""
+    named = {path: PurePosixPath(path) for path in files if not files[path].is_folder}
+    unread = Counter(name.suffix.lower() for name in named.values())
+    for suffix in sorted(UNREAD & unread.keys()):
+        report(f"{source}: {unread[suffix]} files of type {suffix} are left out: it is not read")
+    typed = {name.parent for name in named.values() if name.suffix}
+    bare = Counter(name.parent for name in named.values() if not name.suffix)
+    for folder in sorted(bare.keys() - typed - {PurePosixPath(".")}):
+        report(
+            f"{source}: {bare[folder]} files in {folder} are left out: their names do not end with "
+            "a type, such as .jpg"
+        )
+
+
+def _root_of_splits(
+    files: Files, images: list[str], source: Path, report: Report
+) -> tuple[str, ...] | None:
+    """The folder that holds `train` and the like, as the parts of its path; None without one."""
+    roots: Counter[tuple[str, ...]] = Counter()
+    for path in images:
+        parts = PurePosixPath(path).parts[:-1]
+        first = next((i for i, part in enumerate(parts) if split_of(part)), None)
+        if first is not None:
+            roots[parts[:first]] += 1
+    if not roots:
+        return None
+    ordered = sorted(roots, key=len)
+    root, *others = ordered
+    if others and len(others[0]) == len(root):
+        found = ", ".join("/".join(r) for r in ordered if len(r) == len(root))
+        raise DataError(f"{source} holds several sets: {found}; give the folder of one of them")
+    for other in others:
+        report(
+            f"{source}: {'/'.join(other)} holds a set of its own, with {roots[other]} images: "
+            "it is left out"
+        )
+    return root
+
+
+def _with_splits(
+    files: Files,
+    labels: dict[str, str],
+    root: tuple[str, ...],
+    source: Path,
+    report: Report,
+) -> Layout:
+    layout, loose = Layout(), {name: list[str]() for name in SPLITS}
+    outside, doubled = 0, _doubled(files, root)
+    for path in files:
+        parts = PurePosixPath(path).parts
+        split = split_of(parts[len(root)]) if len(parts) > len(root) else None
+        below = parts[len(root) + 1 + (parts[: len(root) + 1] in doubled) :]
+        if parts[: len(root)] != root or split is None:
+            outside += is_image(path) and not any(map(split_of, parts[:-1]))
+        elif files[path].is_folder:
+            is_class = split == "train" and len(below) == 1
+            layout.folders |= {below[0]} if is_class else set()
+        elif path in labels:
+            layout.splits[split].append((labels[path], path))
+        elif is_image(path) and len(below) > 1:
+            layout.splits[split].append((below[0], path))
+        elif is_image(path):
+            loose[split].append(path)
+    if outside:
+        report(f"{source}: {outside} images that lie in none of its splits are left out")
+    trained = {label for label, _ in layout.splits["train"]}
+    for split, paths in loose.items():
+        if paths and (split == "train" or layout.splits[split]):
+            raise DataError(
+                f"{source}: {paths[0]} lies directly in {PurePosixPath(paths[0]).parent}; expected "
+                "class folders in it, such as train/cat/1.jpg, or a CSV file of path,label"
+            )
+        if paths:
+            report(f"{source}: the {len(paths)} images in {split} are left out: they have no class")
+    _check_spelling(layout.splits, source)
+    for split in ("validation", "test"):
+        found = {label for label, _ in layout.splits[split]}
+        if found and trained and not found & trained:
+            report(
+                f"{source}: the images in {split} are left out: "
+                f"{first_few(found)} is no class of the training images"
+            )
+            layout.splits[split] = []
+    return layout
+
+
+def _check_spelling(splits: dict[str, Labeled], source: Path) -> None:
+    """Raise DataError for a class that is in one split only, and in another by another spelling."""
+    found = {split: {label for label, _ in part} for split, part in splits.items() if part}
+    for split, labels in found.items():
+        trained = found.get("train", set())
+        twins = {" ".join(label.casefold().split()): label for label in trained - labels}
+        for label in sorted(labels - trained):
+            twin = twins.get(" ".join(label.casefold().split()))
+            if twin is not None:
+                raise DataError(
+                    f"{source}: the class {label!r} of the {split} images is {twin!r} in training: "
+                    "expected one spelling"
+                )
+
+
+def _doubled(files: Files, root: tuple[str, ...]) -> set[tuple[str, ...]]:
+    """The folders of splits in which everything lies in one folder of that split's name again."""
+    inside: dict[tuple[str, ...], set[str]] = {}
+    for path in files:
+        parts = PurePosixPath(path).parts
+        if parts[: len(root)] == root and len(parts) > len(root) + 1:
+            inside.setdefault(parts[: len(root) + 1], set()).add(parts[len(root) + 1])
+    return {
+        split
+        for split, names in inside.items()
+        if len(names) == 1 and split_of(split[-1]) == split_of(next(iter(names))) is not None
+    }
+
+
+def _without_splits(
+    files: Files,
+    images: list[str],
+    labels: dict[str, str],
+    source: Path,
+    report: Report,
+) -> Layout:
+    """Class folders only: every fifth image of a class is a test image."""
+    layout, by_class = Layout(), dict[str, list[str]]()
+    depth, direct = _depth_of_classes(images), 0
+    for path in files:
+        parts = PurePosixPath(path).parts
+        if files[path].is_folder:
+            layout.folders |= {parts[depth]} if len(parts) == depth + 1 else set()
+        elif path in labels:
+            by_class.setdefault(labels[path], []).append(path)
+        elif is_image(path) and len(parts) > depth + 1:
+            by_class.setdefault(parts[depth], []).append(path)
+        else:
+            direct += is_image(path)
+    if direct and by_class:
+        report(f"{source}: {direct} images that lie in no class folder are left out")
+    for label, paths in by_class.items():
+        few = len(paths) < TEST_EVERY
+        for i, path in enumerate(sorted(paths)):
+            held_out = i % TEST_EVERY == TEST_EVERY - 1
+            layout.splits["train"] += [(label, path)] if few or not held_out else []
+            layout.splits["test"] += [(label, path)] if few or held_out else []
+    small = {label for label, paths in by_class.items() if len(paths) < TEST_EVERY}
+    if small:
+        report(f"{source}: {first_few(small)}: fewer than {TEST_EVERY} images, used in both sets")
+    return layout
+
+
+def _depth_of_classes(images: list[str]) -> int:
+    """How many folders lie above the class folders: those that hold one folder each."""
+    depth = 0
+    while True:
+        above = {PurePosixPath(path).parts[: depth + 1] for path in images}
+        inside = [PurePosixPath(path).parts for path in images]
+        if len(above) != 1 or any(len(parts) < depth + 3 for parts in inside):
+            return depth
+        depth += 1
+
+
+def first_few(names: Iterable[str], most: int = 5) -> str:
+    """The first names in order, and the number of the others."""
+    names = sorted(names)
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
