@@ -38,6 +38,7 @@ def parts(precisions: list[str], tiny: bool, has_torch: bool) -> list[Part]:
         causes,
         correctness,
         environment,
+        hopper,
         learning,
         networks,
         rungs,
@@ -53,6 +54,8 @@ def parts(precisions: list[str], tiny: bool, has_torch: bool) -> list[Part]:
     found = [Part("environment", lambda: environment.tasks(tiny), 60)]
     found += each("kernels", correctness.tasks, 60)
     found += each("variants", variants.tasks, 60)
+    if "bf16" in precisions and hopper.is_here():
+        found += [Part("hopper", lambda: hopper.tasks(tiny), 60)]
     found += [Part("whole steps", lambda: whole.tasks(precisions, tiny), 90)]
     found += each("networks", networks.tasks, 120)
     found += each("operations", speed.operations, 60)

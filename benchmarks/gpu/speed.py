@@ -86,8 +86,7 @@ def _row(
         "seconds": seconds,
         "flops": flops,
         "bytes": moved,
-        **more,
-    }
+    } | more
 
 
 # -- operations ----------------------------------------------------------------------------------
@@ -104,28 +103,38 @@ def _convolution(
     name: str, precision: str, shape: tuple, size: int, filters: int, geometry: dict[str, int]
 ) -> Iterator[dict]:
     set_precision(precision)
-    work, sets, w, flops, moved = _prepared(shape, size, filters, geometry)
-    for what in PASSES:
-        if what == "input gradient" and shape[3] == 3:
-            continue  # a first layer needs none
-        plans: list[tuple] = []
-        with mock.patch.object(choice, "plan", partial(_noted, choice.plan, plans)):
-            result = work[what](0)
-        x, dy = sets[0]
-        yield spot.check(f"{name}, {what}", what, precision, x, dy, w, geometry, result).row()
-        seconds = statistics.median(runtime().times(work[what]))
-        yield _row(
-            "convolution",
-            f"{name}, {what}",
-            precision,
-            seconds,
-            flops,
-            moved,
-            plan=_described(plans),
-        )
+    ready = prepared(shape, size, filters, geometry)
+    for what in passes(shape):
+        yield from measured(f"{name}, {what}", what, precision, ready, geometry)
 
 
-def _prepared(
+def passes(shape: tuple) -> tuple[str, ...]:
+    """Those of a convolution; a first layer needs no input gradient."""
+    return tuple(what for what in PASSES if what != "input gradient" or shape[3] != 3)
+
+
+def measured(
+    name: str,
+    what: str,
+    precision: str,
+    ready: tuple,
+    geometry: dict[str, int],
+    group: str = "convolution",
+    **more: str,
+) -> Iterator[dict]:
+    """Check some results of a pass and measure it; `ready`: see `prepared`."""
+    work, sets, w, flops, moved = ready
+    plans: list[tuple] = []
+    with mock.patch.object(choice, "plan", partial(_noted, choice.plan, plans)):
+        result = work[what](0)
+    x, dy = sets[0]
+    yield spot.check(name, what, precision, x, dy, w, geometry, result).row()
+    seconds = statistics.median(runtime().times(work[what]))
+    plan, numbers = _described(plans), (precision, seconds, flops, moved)
+    yield _row(group, name, *numbers, plan=plan, **more)
+
+
+def prepared(
     shape: tuple, size: int, filters: int, geometry: dict[str, int]
 ) -> tuple[dict[str, Callable], list[tuple], Any, float, int]:
     """Each pass as a call, the rotating buffers, the weights, and FLOPs and bytes per pass."""

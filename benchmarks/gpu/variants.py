@@ -5,6 +5,7 @@ never run the large tiles. Then follow large shapes and long sums.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -12,7 +13,7 @@ from unittest import mock
 import numpy as np
 
 from minicnn.device import set_precision
-from minicnn.kernels.cuda import choice
+from minicnn.kernels.cuda import choice, hopper
 from minicnn.kernels.cuda import plan as plans
 from minicnn.kernels.cuda.precision import PRECISIONS
 
@@ -66,7 +67,32 @@ def tasks(precision: str, tiny: bool) -> Iterator[Task]:
                     )
     for name, large in ({} if tiny else LARGE).items():
         for which in ("forward", "input gradient", "weight gradient"):
-            yield f"{name}, {which}", partial(_large, name, which, precision, *large)
+            yield f"{name}, {which}", partial(compared_large, name, which, precision, *large)
+
+
+@contextmanager
+def forced(
+    tile: plans.Tile, stages: int, splits: int, algorithm: str = "mma"
+) -> Iterator[list[plans.Plan]]:
+    """In this block the products of that algorithm are cut so, as far as they can be.
+
+    The list is filled with their plans.
+    """
+    found: list[plans.Plan] = []
+
+    def plan(
+        kernel: str, m: int, n: int, k: int, groups: int, how: str, card: plans.Card
+    ) -> plans.Plan:
+        if (how == "WGMMA") != (algorithm == "wgmma"):  # one that the algorithm cannot compute
+            return plans.plan(kernel, m, n, k, groups, how, card)
+        steps = max(1, -(-k // plans.inner(how)))
+        room = plans.shared_bytes(kernel, tile, how, stages) <= card.block_memory
+        parts = -(-steps // -(-steps // min(splits, steps)))  # none of them empty
+        found.append(plans.Plan(how, tile, stages if room else stages - 1, parts, 0.0, 0, 0.0))
+        return found[-1]
+
+    with hopper.algorithm(algorithm), mock.patch.object(choice, "plan", plan):
+        yield found
 
 
 def _compared(
@@ -79,20 +105,12 @@ def _compared(
     stages: int,
     splits: int,
 ) -> Iterator[dict]:
-    def plan(
-        kernel: str, m: int, n: int, k: int, groups: int, how: str, card: plans.Card
-    ) -> plans.Plan:
-        steps = max(1, -(-k // plans.inner(how)))
-        room = plans.shared_bytes(kernel, tile, how, stages) <= card.block_memory
-        parts = -(-steps // -(-steps // min(splits, steps)))  # none of them empty
-        return plans.Plan(how, tile, stages if room else stages - 1, parts, 0.0, 0, 0.0)
-
     set_precision(precision)
-    with mock.patch.object(choice, "plan", plan):
+    with forced(tile, stages, splits):
         yield compare(name, operation, arguments, options, precision).row()
 
 
-def _large(
+def compared_large(
     name: str,
     which: str,
     precision: str,
@@ -101,6 +119,7 @@ def _large(
     filters: int,
     geometry: dict[str, Any],
 ) -> Iterator[dict]:
+    """One pass of a large convolution."""
     generator = np.random.default_rng()
 
     def normal(*sizes: int) -> np.ndarray:

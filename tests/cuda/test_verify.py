@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu import environment, report, spot, torch_side
+from benchmarks.gpu import environment, hopper, report, spot, torch_side
 from benchmarks.gpu.__main__ import main
-from benchmarks.gpu.parts import Part, run_part
+from benchmarks.gpu.parts import Part, parts, run_part
 from minicnn.kernels import dispatch, reference
 
 from ..emulator import COMPILER
@@ -130,6 +130,44 @@ def test_no_time(tmp_path):
         ("kernels fp32", "the time for all parts ended here"),
         ("networks fp32", "no time was left"),
     ]
+
+
+def test_products_on_hoppers_units(emulate):
+    """One task of each kind, with a kernel that is right and with one that is not."""
+    chosen = "[wgmma 128x64]", "5x5, residual [wgmma 128x64, 3 parts]", "tiny 3x3, speed"
+    found: dict[bool, list] = {}
+    for right in (True, False):
+        emulate(changes=[] if right else [("(chunk ^ first % 8) * 8", "chunk * 8")])
+        picked = {name: task for name, task in hopper.tasks(tiny=True) if name.endswith(chosen)}
+        assert len(picked) == 3
+        difference, *rest = picked.values()
+        if right:
+            assert list(difference()) == []
+        else:
+            with pytest.raises(AssertionError, match="its results differ from those of conv.cu"):
+                list(difference())
+        found[right] = [row for task in rest for row in task()]
+    for right, rows in found.items():
+        checks = [(row["name"].split(" ")[-1], row["passed"]) for row in rows if "passed" in row]
+        assert checks == [("parts]", right)] + 2 * [("results", True), ("results", right)]
+        speeds = [row for row in rows if row["kind"] == "speed"]
+        assert [row["group"] for row in speeds] == 2 * [
+            "convolution by mma",
+            "convolution by wgmma",
+        ]
+        assert {row["against"] for row in speeds} == {
+            "tiny 3x3, forward",
+            "tiny 3x3, input gradient",
+        }
+        assert speeds[1]["plan"][0]["tile"] == "128x64"
+
+
+def test_a_part_of_its_own_on_hopper(emulate):
+    run = emulate()
+    assert "hopper" in [part.name for part in parts(["bf16"], True, False)]
+    assert "hopper" not in [part.name for part in parts(["fp32"], True, False)]
+    run.capability = 80
+    assert "hopper" not in [part.name for part in parts(["bf16"], True, False)]
 
 
 def test_the_environment_says_which_commit(emulate, monkeypatch):
