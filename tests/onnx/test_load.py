@@ -362,8 +362,9 @@ def test_our_own_exports(name, options, tmp_path):
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 def test_an_export_that_contains_its_preprocessing(pixels, layout, tmp_path):
     """It reads pixels of 0 to 255, here as floats; `preprocess` leaves them as they are."""
-    network = models.create("lenet5", seed=0, recipe="digits")
-    network.preprocess = data.Preprocess(size=(32, 32), mean=0.3, std=0.2)
+    network = layers.Network(layers.Conv2d(3, 2, 3), layers.Flatten(), input_shape=(6, 5, 3))
+    mean, std = (0.3, 0.4, 0.5), (0.1, 0.2, 0.3)
+    network.preprocess = data.Preprocess(size=(6, 5), mean=mean, std=std)
     path = tmp_path / "net.onnx"
     to_onnx(network.eval(), path, with_preprocessing=pixels, input_layout=layout)
     graph = from_onnx(path)
