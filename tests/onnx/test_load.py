@@ -364,7 +364,7 @@ def test_an_export_that_contains_its_preprocessing(pixels, layout, tmp_path):
     """It reads pixels of 0 to 255, here as floats; `preprocess` leaves them as they are."""
     network = layers.Network(layers.Conv2d(3, 2, 3), layers.Flatten(), input_shape=(6, 5, 3))
     mean, std = (0.3, 0.4, 0.5), (0.1, 0.2, 0.3)
-    network.preprocess = data.Preprocess(size=(6, 5), mean=mean, std=std)
+    network.preprocess = data.Preprocess((6, 5), channels=3, mean=mean, std=std)
     path = tmp_path / "net.onnx"
     to_onnx(network.eval(), path, with_preprocessing=pixels, input_layout=layout)
     graph = from_onnx(path)
