@@ -1,7 +1,7 @@
 """The command.
 
 Exit codes: 0 if all comparisons passed, 1 if one failed or a task ended with an error, 2 for an
-unknown part, 3 if there is no GPU.
+unknown part or network, 3 if there is no GPU.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Any
 
 from minicnn.kernels import dispatch
 
-from . import environment, report
+from . import environment, report, sweep
 from .parts import parts, run_part
 from .runner import Runner
 
@@ -31,10 +31,16 @@ def main(arguments: Sequence[str] | None = None, command: Sequence[str] = COMMAN
     if isinstance(reason, str):
         print(f"benchmarks.gpu: there is no GPU to verify: {reason}")
         return 3
+    try:
+        swept = None if options.sweep is None else sweep.networks(options.sweep)
+    except ValueError as error:
+        print(f"benchmarks.gpu: {error}")
+        return 2
     known = parts(
         options.precisions,
         options.tiny,
         bool(options.part) or (not options.no_torch and environment.has_torch()),
+        swept,
     )
     if options.part:
         return run_part(
@@ -52,6 +58,7 @@ def main(arguments: Sequence[str] | None = None, command: Sequence[str] = COMMAN
         *options.precisions,
         *(["--tiny"] * options.tiny),
         *(["--no-torch"] * options.no_torch),
+        *([] if options.sweep is None else ["--sweep", *options.sweep]),
     ]
     return _supervised(
         Runner([*command, *shared], options.seconds, options.limit, _say), chosen, options
@@ -84,6 +91,8 @@ def _supervised(runner: Runner, chosen: Sequence[Any], options: argparse.Namespa
         found = report.collected(runner.lines, stored)
         for table in report.tables(found):
             report.console.print(table)
+        if options.sweep is not None:
+            _say(f"benchmarks.gpu: {sweep.write(runner.lines, options.plans)}")
         bad, judged = report.verdict(found)
         failures, left_out = len(found["failures"]), len(found["left_out"])
         _say(
@@ -128,6 +137,20 @@ def _parser() -> argparse.ArgumentParser:
         "--torch-file",
         type=Path,
         help="PyTorch's rows of this card, as an earlier run wrote them to gpu-torch.json",
+    )
+    parser.add_argument(
+        "--sweep",
+        nargs="*",
+        metavar="NETWORK[:BATCH]",
+        help="measure instead the plans of all products of these networks' training steps (by "
+        "default of six networks), and write the fastest to a file that the engine uses",
+    )
+    parser.add_argument(
+        "--plans",
+        type=Path,
+        metavar="FILE",
+        help="the file that --sweep writes (that of this card in the platform's cache folder, or "
+        "MINICNN_PLANS, which the engine reads)",
     )
     parser.add_argument("--tiny", action="store_true", help="the smallest shapes: a rehearsal")
     parser.add_argument(

@@ -10,7 +10,7 @@ and knows which task was running.
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,8 +32,16 @@ class Part(NamedTuple):
     limit: float
 
 
-def parts(precisions: list[str], tiny: bool, has_torch: bool) -> list[Part]:
-    """All parts, the most important first, because a budget of time may leave out the last ones."""
+def parts(
+    precisions: list[str],
+    tiny: bool,
+    has_torch: bool,
+    sweep: Sequence[tuple[str, int]] | None = None,
+) -> list[Part]:
+    """All parts, the most important first, because a budget of time may leave out the last ones.
+
+    `sweep`: networks and batches; the parts are then those that measure their products' plans.
+    """
     from . import (
         causes,
         correctness,
@@ -51,6 +59,10 @@ def parts(precisions: list[str], tiny: bool, has_torch: bool) -> list[Part]:
     def each(what: str, tasks: Callable[..., Iterator[Task]], limit: float) -> list[Part]:
         return [Part(f"{what} {p}", partial(tasks, p, tiny), limit) for p in precisions]
 
+    if sweep is not None:
+        from . import sweep as sweeps
+
+        return each("sweep", partial(sweeps.tasks, sweep), 300)
     found = [Part("environment", lambda: environment.tasks(tiny), 60)]
     found += each("kernels", correctness.tasks, 60)
     found += each("variants", variants.tasks, 60)

@@ -6,7 +6,8 @@ from ..types import Array
 from . import hopper
 from .device import runtime
 from .hopper_check import is_trusted
-from .plan import Card, Plan, plan
+from .plan import Card, Plan
+from .plan_file import plan
 from .precision import product_option
 from .product import NO_EPILOGUE, Epilogue, Product, images_width, multiply
 
