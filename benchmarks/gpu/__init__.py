@@ -20,6 +20,7 @@ that a crash ends only the task that caused it.
 | rungs.py       | the rungs of the GPU's ladders: results and speed                              |
 | speed.py       | operations and training steps, with spot checks (spot.py) of their results     |
 | torch_side.py  | PyTorch's best of the same                                                     |
+| sweep.py       | the fastest plan of each product, for the engine to use                        |
 | causes.py      | the time of a step by kernel                                                   |
 | learning.py    | short trainings, whose losses must follow the CPU's                            |
 | report.py      | tables, the JSON file and the picture                                          |
