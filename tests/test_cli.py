@@ -253,6 +253,7 @@ def test_models_backends_and_version(minicnn):
     assert "reference" in said
     assert "conv2d_grad_weight" in said
     assert "not available: " in said
+    assert "--precision bf16: " in said
     assert minicnn("--version").startswith("minicnn ")
 
 

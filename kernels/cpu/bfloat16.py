@@ -10,6 +10,8 @@ the innermost step differs: `tile[r] += a0[r] * b0[:] + a1[r] * b1[:]`, one inst
 | input gradient  | filters       | dy[2k], dy[2k + 1]       | w[:, 2k], w[:, 2k + 1]    |
 | weight gradient | pixels of dy  | patches 2m, 2m + 1       | dy[2m], dy[2m + 1]        |
 
+Where the processor has matrix units, the forward pass runs on those (matrix_units.py).
+
 Winograd's algorithm stays in float32: it needs fewer products than this saves.
 """
 
@@ -17,6 +19,7 @@ from typing import Any
 
 from ..geometry import Window
 from ..types import Array
+from . import matrix_units, matrix_units_access
 from .direct import forward, grad_input, grad_weight, patches
 from .engine import gemm
 from .engine.arrays import address
@@ -165,6 +168,11 @@ _outer_products = kernel(
 )
 
 
+def forward_rate() -> int:
+    """Products per cycle of the forward pass, see `conv.cost`."""
+    return 4 if matrix_units_access.unavailable() else matrix_units.RATE
+
+
 # -- the passes -----------------------------------------------------------------------------------
 
 
@@ -179,12 +187,19 @@ def conv2d(
     y: Array,
 ) -> None:
     """See `direct.conv2d`. The channels of a group are even in number."""
+    if not matrix_units_access.unavailable():
+        return matrix_units.conv2d(x, w, scale, b, geometry, groups, bounds, y)
     words, geometry = neighbors(x, geometry.padding), geometry._replace(padding=NO_PADDING)
     forward.conv2d(words, row_words(w), scale, b, geometry, groups, bounds, y, _patch_products)
 
 
 def conv2d_grad_input(dy: Array, w: Array, geometry: Window, groups: int, dx: Array) -> None:
     """See `direct.conv2d_grad_input`. The filters of a group are even in number."""
+    is_linear = geometry.kernel == geometry.stride == (1, 1) and geometry.padding == NO_PADDING
+    if is_linear and groups == 1 and not matrix_units_access.unavailable():
+        filters, channels = dy.shape[3], dx.shape[3]
+        matrix = w.reshape(channels, filters)
+        return linear_grad_input(dy.reshape(-1, filters), matrix, dx.reshape(-1, channels))
     kernels = _patch_products, _scatter_products
     grad_input.conv2d_grad_input(neighbors(dy), neighbors(w), geometry, groups, dx, *kernels)
 
@@ -198,6 +213,8 @@ def conv2d_grad_weight(
 
 def linear(x: Array, w: Array, y: Array, bias: Address, relu: bool) -> None:
     """y = x w + bias, at least 0 with `relu`."""
+    if not matrix_units_access.unavailable():
+        return matrix_units.linear(x, w, y, bias, relu)
     words = row_words(w)
     b = address(words), w.shape[1], 1
     product(matrix_words(x), b, y, bias, relu, _row_products)
@@ -205,6 +222,8 @@ def linear(x: Array, w: Array, y: Array, bias: Address, relu: bool) -> None:
 
 def linear_grad_input(dy: Array, w: Array, dx: Array) -> None:
     """dx = dy w^T."""
+    if not matrix_units_access.unavailable():
+        return matrix_units.linear_grad_input(dy, w, dx)
     words = matrix_words(w)
     product(matrix_words(dy), (address(words), 1, words.shape[1]), dx, run=_row_products)
 

@@ -78,13 +78,13 @@ def choose(
     filters: int,
     groups: int,
     weights: bool = False,
-    pairs: bool = False,
+    rate: int = 2,
 ) -> str:
     """The algorithm for one pass: `name` if it is possible, else the cheapest by `cost`."""
     names = possible(geometry, channels, filters, groups)
     if name in names:
         return name
-    sizes = images, geometry, channels, filters, groups, weights, pairs
+    sizes = images, geometry, channels, filters, groups, weights, rate
     return min(names, key=lambda n: cost(n, *sizes))
 
 
@@ -96,11 +96,11 @@ def cost(
     filters: int,
     groups: int,
     weights: bool = False,
-    pairs: bool = False,
+    rate: int = 2,
 ) -> float:
     """An estimate in cycles: two products per cycle, and the transforms as measured.
 
-    pairs: the direct algorithm multiplies pairs of bfloat16 numbers, four products per cycle.
+    rate: the direct algorithm's products per cycle; 4 of pairs of bfloat16 numbers.
     """
     area, pixels = (
         geometry.kernel[0] * geometry.kernel[1],
@@ -109,7 +109,7 @@ def cost(
     if name == "depthwise":
         return pixels * area * filters / 2
     if name == "direct":
-        products = pixels * area * channels / groups * filters / (4 if pairs else 2)
+        products = pixels * area * channels / groups * filters / rate
         return products + pixels * area * channels * PATCH
     m = int(name[-1])
     positions = (m + geometry.kernel[0] - 1) ** 2
@@ -131,11 +131,11 @@ def _chosen(
     images: Shape,
     filters: int,
     groups: int,
-    pairs: bool,
+    rate: int,
     weights: bool = False,
 ) -> tuple[str, winograd.Winograd | None]:
     """The algorithm for this convolution, and the `Winograd` if it is one of those."""
-    name = choose(_forced, images[0], geometry, images[3], filters, groups, weights, pairs)
+    name = choose(_forced, images[0], geometry, images[3], filters, groups, weights, rate)
     if not name.startswith("winograd"):
         return name, None
     return name, winograd.winograd(int(name[-1]), geometry.kernel[0])
@@ -212,7 +212,8 @@ def scaled_conv2d(
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
     y = output_array(out, (len(x), *geometry.output, w.shape[3]), channel_slice=True)
     pairs, bounds = in_bfloat16(w.shape[2]), BOUNDS.get(activation, 0)
-    name, variant = _chosen(geometry, x.shape, w.shape[3], groups, pairs)
+    rate = bfloat16.forward_rate() if pairs else 2
+    name, variant = _chosen(geometry, x.shape, w.shape[3], groups, rate)
     several = pixels_per_vector(geometry, w.shape[3], groups)
     if name == "depthwise":
         depthwise.conv2d(x, w, scale, b, geometry, bounds, y)
@@ -249,7 +250,7 @@ def conv2d_grad_input(
         return dx.reshape(x_shape)
     dx = empty(x_shape)
     pairs = in_bfloat16(w.shape[3] // groups)
-    name, variant = _chosen(geometry, x_shape, w.shape[3], groups, pairs)
+    name, variant = _chosen(geometry, x_shape, w.shape[3], groups, 4 if pairs else 2)
     if name == "depthwise":
         depthwise.conv2d_grad_input(dy, w, geometry, dx)
     elif variant:
@@ -279,7 +280,7 @@ def conv2d_grad_weight(
         return dw.reshape(w_shape), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
     pairs = in_bfloat16(PAIR)  # of pixels, of which an odd one gets a zero
-    name, variant = _chosen(geometry, x.shape, w_shape[3], groups, pairs, weights=True)
+    name, variant = _chosen(geometry, x.shape, w_shape[3], groups, 4 if pairs else 2, True)
     # More pixels per vector than in the forward pass: gathering patches takes most of the time.
     several = pixels_per_vector(geometry, w_shape[3], groups, COLUMNS)
     if name == "depthwise":

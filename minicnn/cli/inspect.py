@@ -89,6 +89,17 @@ def models() -> None:
     print_table(table)
 
 
+def _bfloat16_on_cpu() -> str:
+    """How the CPU multiplies bfloat16 numbers, and why not otherwise."""
+    from ..kernels.cpu import matrix_units_access, precision
+
+    reason = precision.unavailable("bf16")
+    if reason:
+        return f"not available: {reason}"
+    reason = matrix_units_access.unavailable()
+    return f"AVX-512, without matrix units: {reason}" if reason else "matrix units and AVX-512"
+
+
 @app.command()
 def backends() -> None:
     """Which backend serves which operation, and why one is unavailable."""
@@ -100,6 +111,8 @@ def backends() -> None:
             (f"{name:10}", "bold"), f" {purpose}: ", (state, "yellow" if missing else "green")
         )
         console.print(line, soft_wrap=True)
+        if name == "cpu" and not missing:
+            console.print(f"{'':10} --precision bf16: {_bfloat16_on_cpu()}", soft_wrap=True)
     table = Table("operation", *dispatch.BACKENDS)
     for operation, served in functional.table().items():
         table.add_row(operation, *("yes" if served[name] else "" for name in dispatch.BACKENDS))

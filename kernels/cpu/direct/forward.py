@@ -64,10 +64,10 @@ def patch_products(
                 patches_times(table + 8 * r, runs, panel, to, panel_end)
 
 
-def even_block(count: int, tasks: int) -> int:
-    """At most BLOCK pixels, a multiple of ROWS, so that all tasks get equally many blocks."""
-    rounds = -(-count // (tasks * BLOCK))
-    return -(-count // (tasks * rounds * ROWS)) * ROWS
+def even_block(count: int, tasks: int, most: int = BLOCK, multiple: int = ROWS) -> int:
+    """At most `most` pixels, a multiple of `multiple`: all tasks get equally many blocks."""
+    rounds = -(-count // (tasks * most))
+    return -(-count // (tasks * rounds * multiple)) * multiple
 
 
 def products(
