@@ -175,25 +175,61 @@ def batch_norm_grad(
     activation: str | None = None,
 ) -> tuple[Array, Array, Array]:
     """See `functional.batch_norm_grad`."""
+    dy, x, parameters, f = before_sums(dy, x, (mean, inv_std, gamma, beta), activation)
+    dgamma, dbeta = gradient_sums(dy, x, parameters, f)
+    share = x.shape[-1] / x.size if training else 0.0
+    return normalize_grad(dy, x, parameters, f, dgamma, dbeta, share), dgamma, dbeta
+
+
+def before_sums(
+    dy: Array,
+    x: Array,
+    parameters: tuple[Array, Array, Array, Array | None],
+    activation: str | None,
+) -> tuple[Array, Array, tuple[Array | None, ...], str | None]:
+    """The arguments of the two functions below, which compute some activations in their passes.
+
+    parameters: mean, inv_std, gamma, beta.
+    """
+    mean, inv_std, gamma, beta = parameters
     if activation not in IN_THE_PASS:  # all of these have their gradient from the input
         assert beta is not None
         z, *_ = normalize_batch(x, gamma, beta, (mean, inv_std), None, None, None)
         dy, activation = activation_grad(dy, z, activation), None
-    dy, x, channels = spaced(dy), spaced(x), x.shape[-1]
-    real, count, f = number_type(x), x.size // channels, NUMBERS[activation]
-    parameters = contiguous(mean), contiguous(inv_std), parameter(gamma), parameter(beta)
+    given = contiguous(mean), contiguous(inv_std), parameter(gamma), parameter(beta)
+    return spaced(dy), spaced(x), given, activation
+
+
+def gradient_sums(
+    dy: Array, x: Array, parameters: tuple[Array | None, ...], activation: str | None
+) -> tuple[Array, Array]:
+    """dgamma and dbeta `(C,)`, in a fixed order. parameters: mean, inv_std, gamma, beta."""
+    real, channels, f = number_type(x), x.shape[-1], NUMBERS[activation]
     sums = partial_sums("norm.cu", "gradient_sums", 2, [dy, x], *parameters, f, REAL=real)
     dgamma, dbeta = empty(x, (channels,), np.float32), empty(x, (channels,), np.float32)
     totals = sums.values, sums.chunks, channels, dgamma, dbeta
     launch("norm.cu", "gradient_totals", blocks(channels), THREADS, *totals, REAL=real)
-    dx = empty(x, x.shape)
+    return dgamma, dbeta
+
+
+def normalize_grad(
+    dy: Array,
+    x: Array,
+    parameters: tuple[Array | None, ...],
+    activation: str | None,
+    dgamma: Array,
+    dbeta: Array,
+    share: float,
+) -> Array:
+    """dx = gamma * inv_std * (dz - share * (dbeta + x^ dgamma)), dz before the activation."""
+    real, channels, dx = number_type(x), x.shape[-1], empty(x, x.shape)
     v = vector_width(channels, dy, x, dx, parameters=_given(*parameters))
     vectors = x.size // v
     images = dy, pixel_step(dy), x, pixel_step(x)
-    sizes = *divisors(channels // v), vectors, f, 1.0 / count if training else 0.0
+    sizes = *divisors(channels // v), vectors, NUMBERS[activation], share
     arguments = *images, *parameters, dgamma, dbeta, dx, *sizes
     launch("norm.cu", "normalize_grad", blocks(vectors), THREADS, *arguments, REAL=real, V=v)
-    return dx, dgamma, dbeta
+    return dx
 
 
 def _given(*arrays: Array | None) -> list[Array]:

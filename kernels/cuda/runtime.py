@@ -4,6 +4,7 @@ Tests install another object with the same methods, which runs the same sources 
 """
 
 import functools
+import importlib
 import math
 import re
 import warnings
@@ -66,6 +67,7 @@ class CuPy:
         self.cupy = cupy
         self._poison = False
         self._awaited: list[tuple[Array, np.ndarray]] | None = None  # see `upload`
+        self._cuts: list[tuple[Any, Callable[[], Any] | None]] = []  # see `cut`
         self._lasting = cupy.cuda.MemoryPool()
         self._copies = cupy.cuda.Stream(non_blocking=True)
         attributes = cupy.cuda.Device().attributes
@@ -216,7 +218,7 @@ class CuPy:
         cuda.get_current_stream().synchronize()
         pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
         awaited: list[tuple[Array, np.ndarray]] = []
-        self._awaited = awaited
+        self._awaited, self._cuts = awaited, []
         try:
             with cuda.using_allocator(pool.malloc), stream:
                 stream.begin_capture()
@@ -228,7 +230,35 @@ class CuPy:
             self._awaited = None
             for array, host in awaited:  # tables are cached, so also after an error they are read
                 self.overwrite(array, np.ascontiguousarray(host))
-        return Graph(graph, pool, [array for array, _ in awaited])
+        return Graph([*self._cuts, (graph, None)], pool, [array for array, _ in awaited])
+
+    def cut(self, after: Callable[[], Any]) -> None:
+        """Call `after()`, which starts work that no graph contains.
+
+        While a graph is captured, it ends here and another one goes on: each replay calls `after`
+        between the two.
+        """
+        if self._awaited is None:
+            after()
+            return
+        stream = self.cupy.cuda.get_current_stream()
+        self._cuts.append((stream.end_capture(), after))
+        stream.begin_capture()
+
+    def nccl(self) -> Any:
+        """CuPy's module of NCCL, or None where that library is not installed."""
+        with warnings.catch_warnings():  # CuPy's, which names a tool of its own
+            warnings.simplefilter("ignore")
+            try:
+                module = importlib.import_module("cupy.cuda.nccl")
+            except ImportError:
+                return None
+        return module if module.available else None
+
+    def place(self) -> tuple[int, ...]:
+        """Where the GPU is in its machine: the numbers of its domain, bus and device."""
+        attributes = self.cupy.cuda.Device().attributes
+        return tuple(attributes[name] for name in ("PciDomainId", "PciBusId", "PciDeviceId"))
 
     def launch(
         self,
@@ -272,11 +302,17 @@ class CuPy:
 
 
 class Graph:
-    """A captured graph and the memory that it uses, which is released with the graph."""
+    """A captured graph and the memory that it uses, which is released with the graph.
 
-    def __init__(self, graph: Any, *memory: Any) -> None:
-        self._graph, self._memory = graph, memory
+    parts: graphs, each with what is called after its launch, or None.
+    """
+
+    def __init__(self, parts: list[tuple[Any, Callable[[], Any] | None]], *memory: Any) -> None:
+        self._parts, self._memory = parts, memory
 
     def launch(self) -> None:
         """Start all captured kernels."""
-        self._graph.launch()
+        for graph, after in self._parts:
+            graph.launch()
+            if after is not None:
+                after()

@@ -46,7 +46,8 @@ class SyncBatchNorm(Layer):
         if not norm.training:
             return norm.forward(x, out=out)
         norm.output_shape(x.shape)
-        counts, means, squares = self._moments(x)
+        every, c = self._team.gather_numbers(self._moments(x)), norm.channels
+        counts, means, squares = every[:, :1], every[:, 1 : 1 + c], every[:, 1 + c :]
         total = counts.sum()
         mean = (counts * means).sum(axis=0) / total
         var = (squares + counts * (means - mean) ** 2).sum(axis=0) / total
@@ -63,39 +64,51 @@ class SyncBatchNorm(Layer):
         self.save_for_backward(x, mean, inv_std, counts[:, 0])
         return y
 
-    def _moments(self, x: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of all ranks: the values per channel `(ranks, 1)`, means and squares `(ranks, C)`."""
+    def _moments(self, x: Array) -> Array:
+        """M_r, m_r and S_r of this rank, float64 `(1 + 2 C,)`."""
         axes = tuple(range(x.ndim - 1))
         mean = x.mean(axis=axes, dtype=np.float64)
         squares = ((x - mean) ** 2).sum(axis=axes)
-        own = np.concatenate([[x.size // x.shape[-1]], mean, squares])
-        every = self._team.gather_numbers(own)
-        return every[:, :1], every[:, 1 : 1 + len(mean)], every[:, 1 + len(mean) :]
+        return np.concatenate([[x.size // x.shape[-1]], mean, squares])
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
         norm = self.norm
         if not norm.training:
             return norm.backward(dy, need_dx=need_dx)
         x, mean, inv_std, counts = self.pop_saved()
-        gamma, beta = norm.gamma, norm.bias.value
-        dx, dgamma, dbeta = F.batch_norm_grad(
-            dy, x, gamma, mean, inv_std, False, beta, norm.activation
-        )
-        own = np.concatenate([dbeta, dgamma]).astype(np.float64)
-        weights = counts / counts[self._team.rank]
-        sums = (weights[:, None] * self._team.gather_numbers(own)).sum(axis=0) / counts.sum()
-        of_beta, of_gamma = sums.astype(x.dtype).reshape(2, -1)
-        dx -= (gamma * inv_std) * (of_beta + ((x - mean) * inv_std) * of_gamma)
+        dx, dgamma, dbeta = self._gradients(dy, x, mean, inv_std, counts)
         if norm.weight is not None:
             norm.weight.add_grad(dgamma, copy=False)
         norm.bias.add_grad(dbeta, copy=False)
         return dx
 
+    def _gradients(
+        self, dy: Array, x: Array, mean: Array, inv_std: Array, counts: Array
+    ) -> tuple[Array, Array, Array]:
+        """dx, and dgamma and dbeta of this rank's images. counts: M_r `(ranks,)`."""
+        norm, gamma = self.norm, self.norm.gamma
+        dx, dgamma, dbeta = F.batch_norm_grad(
+            dy, x, gamma, mean, inv_std, False, norm.bias.value, norm.activation
+        )
+        own = np.stack([dbeta, dgamma]).astype(np.float64)
+        of_beta, of_gamma = self._shared(own, counts).astype(x.dtype)
+        dx -= (gamma * inv_std) * (of_beta + ((x - mean) * inv_std) * of_gamma)
+        return dx, dgamma, dbeta
+
+    def _shared(self, own: Array, counts: Array) -> Array:
+        """`sum_r w_r own_r / (M w)` of each rank's numbers `(2, C)`, float64."""
+        weights = (counts / counts[self._team.rank])[:, None, None]
+        return (weights * self._team.gather_numbers(own)).sum(axis=0) / counts.sum()
+
 
 def synchronized(model: Any, team: Ranks) -> Any:
     """A network of the same layers, with every batch norm synchronized."""
     if isinstance(model, BatchNorm2d):
-        return SyncBatchNorm(model, team)
+        if model_device(model) == "cpu":
+            return SyncBatchNorm(model, team)
+        from .device_batch_norm import DeviceSyncBatchNorm
+
+        return DeviceSyncBatchNorm(model, team)
     if not any(isinstance(layer, BatchNorm2d) for _, layer in model.named_layers()):
         return model
     twin = copy.copy(model)
@@ -113,15 +126,8 @@ def _synchronized(item: Any, team: Ranks) -> Any:
     return synchronized(item, team) if isinstance(item, Tree) else item
 
 
-def check_sync(model: Layer, loader: Loader) -> None:
-    """Raise ValueError on a GPU, where a captured step cannot wait for other processes.
-
-    Raise TrainingError if some process has no images in some step, and so no statistics.
-    """
-    if model_device(model) != "cpu":
-        raise ValueError(
-            "sync_bn: batch norm is synchronized on the CPU only; the model is on a GPU"
-        )
+def check_sync(loader: Loader) -> None:
+    """Raise TrainingError if some process has no images in some step, and so no statistics."""
     for turn in loader.shards.turns(0, loader.images):
         if len(turn.sizes) < loader.shards.ranks or 0 in turn.sizes:
             images = sum(turn.sizes)

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.reference.arrays import array_module
+from ..kernels.types import Array
 from .team import Ranks
 
 SIZE = 4 << 20  # the most bytes of a bucket, of a network with many
@@ -33,8 +35,8 @@ class Bucket:
         self.team, self.dtype = team, dtype
         self.ends = np.cumsum([0, *sizes])
         part = -(-int(self.ends[-1]) // team.size)
-        self._send, self._received = (np.zeros((team.size, part), dtype) for _ in range(2))
-        self._sum = np.empty(part, dtype)
+        self._send, self._received = (self._zeros(team.size, part) for _ in range(2))
+        self._sum = self._zeros(part)
         self._exchange: Any = None
         self._gather: Any = None
         self._ranks: Sequence[int] = ()
@@ -48,13 +50,17 @@ class Bucket:
         """True if all arrays of this turn have been put."""
         return len(self.filled) == len(self.ends) - 1
 
-    def put(self, i: int, array: np.ndarray | None, weight: float) -> None:
+    def _zeros(self, *shape: int) -> Array:
+        return np.zeros(shape, self.dtype)
+
+    def put(self, i: int, array: Array | None, weight: float) -> None:
         """The i-th array of this process's shard, with its weight; None is zeros."""
         place = self._send.reshape(-1)[self.ends[i] : self.ends[i + 1]]
         if array is None:
             place[...] = 0
         else:
-            np.multiply(array.reshape(-1), self.dtype.type(weight), out=place)
+            multiply = array_module(place).multiply
+            multiply(array.reshape(-1), self.dtype.type(weight), out=place)
         self.filled.add(i)
 
     def start(self, ranks: Sequence[int], scale: float | None) -> None:
@@ -92,7 +98,7 @@ class Bucket:
     def _add(self) -> None:
         for rank in self._ranks:
             if self._is_new:
-                np.copyto(self._sum, self._received[rank])
+                self._sum[...] = self._received[rank]
             else:
                 self._sum += self._received[rank]
             self._is_new = False
@@ -100,11 +106,14 @@ class Bucket:
         self.filled.clear()
 
     def _start_gather(self) -> None:
-        self._sum *= self.dtype.type(self._scale)
-        self._is_summed, self._is_new = False, True
+        self._finish_sum()
         self._gather = self.team.start_gather(self._sum, self._received)
 
-    def result(self, i: int) -> np.ndarray:
+    def _finish_sum(self) -> None:
+        self._sum *= self.dtype.type(self._scale)
+        self._is_summed, self._is_new = False, True
+
+    def result(self, i: int) -> Array:
         """The i-th sum, `(n,)`: valid until the next exchange."""
         return self._received.reshape(-1)[self.ends[i] : self.ends[i + 1]]
 

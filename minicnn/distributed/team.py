@@ -3,14 +3,20 @@
 import os
 import socket
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..device import array_device, to_device, to_host
 from ..errors import TrainingError
 from ..kernels.dispatch import set_num_threads
+from ..kernels.types import Array
 from .faults import end_all_after_errors
 from .launch import Launch, choose_gpu, found_launch
+
+if TYPE_CHECKING:
+    from .nccl import Nccl
 
 T = TypeVar("T")
 
@@ -60,12 +66,28 @@ class Ranks(Team):
     def gather(self, value: T) -> list[T]:
         return self.communicator.allgather(value)
 
-    def gather_numbers(self, numbers: np.ndarray) -> np.ndarray:
-        """The arrays of all processes, `(ranks, *shape)`."""
+    @cached_property
+    def gpus(self) -> "Nccl | None":
+        """The GPUs of all processes, or None if NCCL does not connect them."""
+        from .nccl import connected
+
+        return connected(self)
+
+    def gather_numbers(self, numbers: Array) -> Array:
+        """The arrays of all processes, `(ranks, *shape)`, on the device that they are on."""
+        if array_device(numbers) == "cuda":
+            if self.gpus:
+                return self.gpus.gathered(numbers)
+            return to_device(self.gather_numbers(to_host(numbers)), "cuda")
         found = np.empty((self.size, *numbers.shape), numbers.dtype)
         self.communicator.Allgather(numbers, found)
         self._count(numbers.nbytes * (self.size - 1), self.size - 1)
         return found
+
+    def count_bucket(self, part: int, is_gathered: bool) -> None:
+        """Count the messages of a bucket of which each process adds `part` bytes."""
+        times = (self.size - 1) * (1 + is_gathered)
+        self._count(times * part, times)
 
     def start_exchange(self, send: np.ndarray, receive: np.ndarray) -> Any:
         """Send row i of `(ranks, n)` to rank i. Returns a request, with the method `Test`."""

@@ -25,10 +25,11 @@ class CapturedStep:
 
     The images, the labels and dropout's keys have fixed addresses on the device. They are copied
     there before each replay. The update is not in the graph, so that the learning rate may change.
+    captures: False to launch kernel by kernel, for a step in which processes wait for each other.
     """
 
-    def __init__(self, step: Step):
-        self.step = step
+    def __init__(self, step: Step, captures: bool = True):
+        self.step, self.captures = step, captures
         self._network: Any = None
         self._captured: Captured | None = None
 
@@ -42,7 +43,7 @@ class CapturedStep:
             return [parameter._grad for parameter in parameters]
 
         self._captured = self._captured or Captured(gradients, WARM_UP)
-        is_usual = len(x) >= run.loader.shards.least
+        is_usual = self.captures and len(x) >= run.loader.shards.least
         with labels_checked():
             found = (self._captured if is_usual else self._captured.run)(x, labels)
         for parameter, gradient in zip(parameters, found, strict=True):

@@ -189,7 +189,7 @@ def _ready(trainer: Trainer, folder: Path | None) -> Trainer:
         if trainer.sync_bn:
             from ..distributed.batch_norm import check_sync
 
-            check_sync(trainer.model, trainer.loader)
+            check_sync(trainer.loader)
     last = folder / checkpoint.LAST if folder else None
     last = trainer.team.first(lambda: last if last and last.exists() else None)
     if last:

@@ -36,7 +36,8 @@ def parts(run: "Trainer") -> Parts:
             from .cuda_graph import CapturedStep
 
             metrics = SharedDeviceMetrics(run.loss, team, run.loader)
-            return shared, metrics, ShardStep(CapturedStep(forward_backward))
+            step = CapturedStep(forward_backward, captures=not run.sync_bn)
+            return shared, metrics, ShardStep(step)
         return shared, SharedMetrics(run.loss, team), ShardStep(forward_backward)
     accumulator = Accumulator(run.model, parameters, run.loader)
     if run.device == "cpu":

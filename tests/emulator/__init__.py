@@ -22,6 +22,7 @@ from minicnn.kernels import dispatch
 from minicnn.kernels.cuda import device, runtime
 
 from .device_array import Capture, DeviceArray, plain
+from .nccl import StandIn
 
 HEADERS = [Path(__file__).with_name(name) for name in ("emulator.h", "instructions.h")]
 HOPPER = Path(__file__).with_name("hopper.h")
@@ -45,6 +46,7 @@ class Emulator:
     def __init__(self, seed: int = 0, changes=(), sanitize: bool = False):
         self.seed, self.changes, self.sanitize = seed, tuple(changes), sanitize
         self.launches: list[str] = []
+        self.cupy, self.place = None, lambda: (os.getpid(),)
         self._libraries: dict = {}
         self._recorded: list | None = None
         self._alive: list = []
@@ -81,6 +83,14 @@ class Emulator:
         if self._recorded is not None:
             self._alive.append(memory)
         return memory.view(dtype).reshape(shape).view(DeviceArray)
+
+    def connect(self, communicator=None):
+        """Have streams and NCCL. communicator: of mpi4py; None for one rank."""
+        self.cupy = StandIn(self, communicator)
+        return self
+
+    def nccl(self):
+        return self.cupy and self.cupy.cuda.nccl
 
     @contextmanager
     def poisoned(self):
@@ -140,6 +150,13 @@ class Emulator:
             self._recorded = Capture.calls = None
         return graph
 
+    def cut(self, after):
+        """As CuPy's: a replay calls `after` between the launches."""
+        if self._recorded is not None:
+            self._recorded.append(after)
+        else:
+            after()
+
     def launch(self, *arguments):
         if self._recorded is not None:
             self._recorded.append(lambda: self._start(*arguments))
@@ -165,6 +182,8 @@ class Emulator:
         )
         assert 0 not in grid, f"{name}: the grid {grid} is empty"
         self.launches.append(name)
+        if self.cupy:
+            self.cupy.launched(name)
         values = [np.ascontiguousarray(a) for a in arguments]
         pointers = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
         sizes = getattr(self._library(file, options), f"sizes_{name}")
