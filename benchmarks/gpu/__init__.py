@@ -17,6 +17,7 @@ that a crash ends only the task that caused it.
 | variants.py    | every tile, split and number of stages; large shapes and long sums             |
 | hopper.py      | the same of the kernels on Hopper's own units, and their speed                 |
 | whole.py       | LeNet's fused steps, graphs, totals, running statistics                        |
+| communication.py | NCCL with one rank: its copies, gradients, synchronized batch norm           |
 | rungs.py       | the rungs of the GPU's ladders: results and speed                              |
 | speed.py       | operations and training steps, with spot checks (spot.py) of their results     |
 | torch_side.py  | PyTorch's best of the same                                                     |

@@ -44,6 +44,7 @@ def parts(
     """
     from . import (
         causes,
+        communication,
         correctness,
         environment,
         hopper,
@@ -69,6 +70,7 @@ def parts(
     if "bf16" in precisions and hopper.is_here():
         found += [Part("hopper", lambda: hopper.tasks(tiny), 60)]
     found += [Part("whole steps", lambda: whole.tasks(precisions, tiny), 90)]
+    found += [Part("communication", lambda: communication.tasks(tiny), 90)]
     found += each("networks", networks.tasks, 120)
     found += each("operations", speed.operations, 60)
     if has_torch:

@@ -2,9 +2,11 @@
 
 import io
 import os
+import struct
 import tarfile
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import DataError
 
 NO_DATA = ("__MACOSX",)  # what macOS adds to archives
+ZIP_HEADER = 30  # bytes before an entry's name
 
 
 @dataclass(frozen=True)
@@ -161,11 +164,32 @@ def _read_part(path: Path, first: int, size: int) -> bytes:
 
 
 def _zip(source: Path) -> Iterator[tuple[str, File]]:
-    archive = zipfile.ZipFile(source)  # it stays open for as long as an entry is referred to
+    """Of entries, only places are kept, so that another process can read them without a listing.
+
+    Those of rare compressions are read by `zipfile`, which keeps the archive open.
+    """
+    archive = zipfile.ZipFile(source)
     for info in archive.infolist():
         name = PurePosixPath(info.filename).as_posix()
         if not _is_data(name):
             continue
         if info.flag_bits & 1:
             raise DataError(f"{source}: {name} is encrypted")
-        yield name, File(partial(archive.read, info), info.is_dir())
+        if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            place = info.header_offset, info.compress_size, info.compress_type, info.CRC
+            yield name, File(partial(_read_zipped, source, *place), info.is_dir())
+        else:
+            yield name, File(partial(archive.read, info), info.is_dir())
+
+
+def _read_zipped(path: Path, first: int, size: int, method: int, checksum: int) -> bytes:
+    """An entry whose header is at `first` and whose contents have `size` bytes there."""
+    with open(path, "rb") as file:
+        file.seek(first)
+        name, extra = struct.unpack("<26xHH", file.read(ZIP_HEADER))  # their lengths, behind it
+        file.seek(name + extra, os.SEEK_CUR)
+        data = file.read(size)
+    data = data if method == zipfile.ZIP_STORED else zlib.decompress(data, -zlib.MAX_WBITS)
+    if zlib.crc32(data) != checksum:
+        raise zipfile.BadZipFile("its checksum is wrong")
+    return data

@@ -12,8 +12,9 @@ T = TypeVar("T")
 def shared(team: Team, load: Callable[[], T]) -> T:
     """What `load` returns at rank 0, for all ranks: only there files are listed or downloaded.
 
-    Of images that stay files, only names, places and labels are sent. What cannot be sent, such as
-    an open zip file, every rank loads by itself, after rank 0.
+    Of images that stay files, only names, places and labels are sent, but of a compressed tar file
+    its contents. What cannot be sent, such as a zip file of a rare compression that stays open,
+    every rank loads by itself, after rank 0.
     """
     if team.size == 1:
         return load()

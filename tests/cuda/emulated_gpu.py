@@ -24,6 +24,7 @@ class Faulty(Emulator):
     def __init__(self, fault: str):
         super().__init__(changes=[WRONG] if fault == "wrong" else [])
         self._fault, self._lost = fault, False
+        self.connect()
 
     def launch(self, file, name, *rest):
         """As the emulator's, but for the fault."""

@@ -1,18 +1,16 @@
 """Training on the emulated GPU: captured and replayed steps, devices, precisions, checkpoints."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 import minicnn
+from benchmarks.gpu.communication import Alone
 from minicnn import device, training
 from minicnn.data import Preprocess, RandomShift
 from minicnn.data.dataset import Dataset
 from minicnn.data.loader import Loader
 from minicnn.data.resident import ResidentLoader, can_stay
 from minicnn.distributed import accumulation
-from minicnn.distributed.team import Ranks
 from minicnn.errors import ShapeError, TrainingError
 from minicnn.kernels import dispatch
 from minicnn.kernels.cuda.capture import Fresh
@@ -126,33 +124,6 @@ def test_gradients_as_on_the_cpu(options, emulate):
         assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-5)
     for name, array in parameters(cpu).items():
         np.testing.assert_allclose(parameters(gpu)[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
-
-
-class Alone(Ranks):
-    """One rank without MPI: what it sends, it receives."""
-
-    rank, size = 0, 1
-
-    def __init__(self):
-        self.bytes_sent = self.messages = 0
-
-    def first(self, function):
-        return function()
-
-    def gather(self, value):
-        return [value]
-
-    def gather_numbers(self, numbers):
-        return numbers[None]
-
-    def count_bucket(self, part, is_gathered):
-        pass
-
-    def start_exchange(self, send, receive):
-        receive[...] = send.reshape(receive.shape)
-        return SimpleNamespace(Wait=lambda: None)
-
-    start_gather = start_exchange
 
 
 @pytest.mark.parametrize("has_nccl", [False, True])

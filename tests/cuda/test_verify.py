@@ -66,6 +66,7 @@ def test_everything_at_its_smallest(tmp_path):
     assert "conv 3x3 odd, weight gradient [128x128, 3 stages, 1 parts]" in names
     assert "conv 3x3 odd, weight gradient [64x64, 2 stages, 3 parts]" in names
     assert "LeNet's step by one kernel, 3 images, parameters" in names
+    assert "one layer: the bits do not depend on NCCL" in names
     assert all(check["passed"] for check in found["checks"])
     rows = [row for row in found["rows"] if row["group"] != "ladder"]
     assert len(rows) == 3 + 6 + 3

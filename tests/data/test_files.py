@@ -70,6 +70,20 @@ def test_tar_files(tmp_path, mode):
     assert stem(archive) == "set"
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_zip_entries_are_read_in_place(method, tmp_path):
+    """Behind other bytes, and with an extra field, as some tools write them."""
+    archive = tmp_path / "set.zip"
+    archive.write_bytes(b"#!some program that unpacks the rest\n")
+    written = {f"cat/{i}.txt": bytes([i]) * (50 * i) for i in range(3)}
+    with zipfile.ZipFile(archive, "a", method) as target:
+        for name, data in written.items():
+            entry = zipfile.ZipInfo(name)
+            entry.extra = b"\x99\x99\x02\x00ab"
+            target.writestr(entry, data, method)
+    assert contents(listing(archive)) == written
+
+
 def test_zip_files(tmp_path):
     archive = tmp_path / "set.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:

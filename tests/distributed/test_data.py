@@ -1,8 +1,10 @@
 """Data sets that the first process finds for all."""
 
+import shutil
 import threading
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from minicnn import data
@@ -32,15 +34,18 @@ class First(Team):
         return self.sent
 
 
-def test_files_are_listed_once(tmp_path):
+@pytest.mark.parametrize("kind", ["", "tar", "gztar", "zip"])
+def test_files_are_listed_once(kind, tmp_path):
     """The other rank reads the same pixels, and lists nothing."""
+    folder = tmp_path / "set"
     for label in ("a", "b"):
-        (tmp_path / label).mkdir()
+        (folder / label).mkdir(parents=True)
         for i in range(5):
             pixels = np.full((8, 8, 3), 20 * i, np.uint8)
-            Image.fromarray(pixels).save(tmp_path / label / f"{i}.png")
+            Image.fromarray(pixels).save(folder / label / f"{i}.png")
+    source = shutil.make_archive(str(tmp_path / "packed"), kind, folder) if kind else str(folder)
     first = First()
-    splits = shared(first, lambda: data.load_splits(tmp_path, data.Decode((8, 8)), memory=0))
+    splits = shared(first, lambda: data.load_splits(source, data.Decode((8, 8)), memory=0))
     other = shared(Other(first.sent), lambda: 1 / 0)
     for ours, theirs in zip(splits[:2], other[:2], strict=True):
         np.testing.assert_array_equal(ours.labels, theirs.labels)
