@@ -199,7 +199,7 @@ def prepared(name: str, team):
 
     def step(mode: str) -> None:
         accumulator.overlap = mode == "during"
-        with accumulator.shard(0) if mode != "alone" else nullcontext():
+        with accumulator.shard(0) if mode != "alone" else nullcontext(), accumulator.watched():
             _, gradient = loss(network(x), labels)
             rule.zero_grad()
             network.backward(gradient, need_dx=False)

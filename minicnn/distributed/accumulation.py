@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ class SharedAccumulator(Accumulator):
     layer to the first. A bucket is exchanged as soon as it is full, while backward goes on; its
     messages advance whenever a layer's backward is over.
     Gradients on GPUs are exchanged by NCCL. A captured step calls no hooks when it is replayed; so
-    while it is captured, it is cut where a bucket is full, which starts there in each replay.
+    while it is captured, it is cut where a bucket is full, which starts there in each replay. No
+    graph contains NCCL: a rank without images replays none, and weights differ between turns.
     Without NCCL they are copied to the host and back, after backward.
     overlap: False to start only after backward, as for measurements.
     waited: the seconds that the host spent on waiting after backward.
@@ -50,9 +51,14 @@ class SharedAccumulator(Accumulator):
     @contextmanager
     def shard(self, first_image: int) -> Iterator[None]:
         self._begin_turn()
-        hook = observe(backward=self._after_backward) if self.overlap else nullcontext()
-        with super().shard(first_image), hook:
+        with super().shard(first_image):
             yield
+
+    def watched(self) -> AbstractContextManager[None]:
+        """A block in which backward starts buckets that are full."""
+        if not self.overlap or self.shards.count == 1:
+            return nullcontext()
+        return observe(backward=self._after_backward)
 
     def collect(self, images: int) -> None:
         self._begin_turn()

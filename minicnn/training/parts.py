@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..distributed.team import Ranks
 from ..layers import Layer, fuse
 from .accumulation import Accumulator, ShardStep
@@ -31,14 +33,19 @@ def parts(run: "Trainer") -> Parts:
         from ..distributed.metrics import SharedMetrics
 
         shared = SharedAccumulator(run.model, parameters, run.loader, team)
+
+        def step(run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
+            with shared.watched():
+                forward_backward(run, x, labels)
+
         if run.device == "cuda":
             from ..distributed.device_metrics import SharedDeviceMetrics
             from .cuda_graph import CapturedStep
 
             metrics = SharedDeviceMetrics(run.loss, team, run.loader)
-            step = CapturedStep(forward_backward, captures=not run.sync_bn)
-            return shared, metrics, ShardStep(step)
-        return shared, SharedMetrics(run.loss, team), ShardStep(forward_backward)
+            captured = CapturedStep(step, captures=not run.sync_bn)
+            return shared, metrics, ShardStep(captured)
+        return shared, SharedMetrics(run.loss, team), ShardStep(step)
     accumulator = Accumulator(run.model, parameters, run.loader)
     if run.device == "cpu":
         return accumulator, RunningMetrics(run.loss), ShardStep(forward_backward)

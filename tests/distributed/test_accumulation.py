@@ -143,7 +143,7 @@ def test_buckets_are_gathered_in_one_order(monkeypatch):
     loader.shards = Shards(4, 2, 0, 2)
     loader.turn = next(loader.shards.turns(0, 4))
     accumulator = SharedAccumulator(model, model.parameters(), loader, team)
-    with accumulator.shard(0):
+    with accumulator.shard(0), accumulator.watched():
         model.backpropagate(model(np.ones((2, 2), np.float32)))
     assert len(team.exchanges) == 4 and not team.gathered
     for done, gathered in (([1, 3], []), ([0], [20, 160]), ([2], [20, 160, 4, 8])):
