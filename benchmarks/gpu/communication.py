@@ -81,7 +81,7 @@ def _network(name: str) -> Layer:
 def _trained(name: str, team: Ranks | None, **options: Any) -> list[np.ndarray]:
     """The parameters and buffers after two epochs, whose steps are captured and replayed."""
     model, generator = _network(name).to("cuda"), np.random.default_rng(0)
-    shape = getattr(model, "input_shape", (2, 2, 3))
+    shape = model.input_shape or (2, 2, 3)
     x = generator.standard_normal((72, *shape), dtype=np.float32)
     labels = generator.integers(0, 5, 72)
     settings = {"batch_size": 8, "lr": 1e-3, "optimizer": "sgd", "epochs": 2, "progress": False}
