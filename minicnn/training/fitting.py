@@ -187,7 +187,7 @@ def _ready(trainer: Trainer, folder: Path | None) -> Trainer:
 
         check_agreement(trainer, trainer.team)
         if trainer.sync_bn:
-            from ..distributed.batch_norm import check_sync
+            from ..distributed.synchronized import check_sync
 
             check_sync(trainer.loader)
     last = folder / checkpoint.LAST if folder else None

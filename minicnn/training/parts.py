@@ -19,7 +19,7 @@ Parts = tuple[Accumulator, RunningMetrics, Step]
 def network_of(run: "Trainer") -> Layer:
     """The network that is run: the same parameters, in fewer passes over memory."""
     if run.sync_bn and isinstance(run.team, Ranks):
-        from ..distributed.batch_norm import synchronized
+        from ..distributed.synchronized import synchronized
 
         return fuse(synchronized(run.model, run.team))
     return fuse(run.model)
