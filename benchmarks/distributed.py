@@ -51,7 +51,9 @@ def main():
         latency, seconds_per_byte = model.fitted(runs[n]["messages"])
         lines.append((n, latency, seconds_per_byte))
         for name in chosen(n, options):
-            rows.append(compared(name, n, runs, (latency, 1 / seconds_per_byte)))
+            row = compared(name, n, runs, (latency, 1 / seconds_per_byte))
+            # With fewer cores than processes, these wait for turns, which the model does not have.
+            rows.append(row if n <= options.threads else row | {"model": None})
     links = [emulated(name, runs[2][name]) for name in chosen(2, options)] if 2 in runs else []
     tables = steps_table(rows), messages_table(lines), links_table(links), model.predictions()
     text = "\n\n".join(tables)
@@ -275,9 +277,10 @@ def steps_table(rows: list[dict]) -> str:
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for r in rows:
-        times = [r["one"], r["alone"], r["after"], r["model"], r["during"]]
-        one, alone, after, said, during = (f"{1e3 * t:.1f}" for t in times)
-        error = f"{said} ({r['model'] / r['after'] - 1:+.0%})"
+        times = [r["one"], r["alone"], r["after"], r["during"]]
+        one, alone, after, during = (f"{1e3 * t:.1f}" for t in times)
+        said = r["model"]
+        error = "none" if said is None else f"{1e3 * said:.1f} ({said / r['after'] - 1:+.0%})"
         hidden = "" if r["hidden"] is None else f"{r['hidden']:.0%}"
         lines.append(
             f"| {r['network']}, {r['batch']} | {r['ranks']} | {one} | {alone} | {after} | {error} "

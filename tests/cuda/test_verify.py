@@ -69,7 +69,7 @@ def test_everything_at_its_smallest(tmp_path):
     assert "one layer: the bits do not depend on NCCL" in names
     assert all(check["passed"] for check in found["checks"])
     rows = [row for row in found["rows"] if row["group"] != "ladder"]
-    assert len(rows) == 3 + 6 + 3
+    assert len(rows) == 6 + 6 + 3
     assert len(found["rows"]) - len(rows) == LADDER
     assert found["courses"][0]["distance"] < 1e-5
     assert (tmp_path / "gpu.md").read_text().count("│ fp32") > 10
