@@ -78,8 +78,18 @@ def order_of(value: Value) -> list[int]:
     return [0, 2, 3, 1] if rank == 4 else list(range(rank))
 
 
-def with_last(value: Value, chosen: Collection[int]) -> Axes:
-    """Axes of an array whose last one joins the chosen axes; the others stay in our order."""
+def with_last(value: Value, axis: int) -> Axes:
+    """Axes of an array whose last one is that of ONNX's tensor; the others stay in our order."""
+    if value.ours[-1] == value.axes[axis]:
+        return value.ours
+    return (*(value.axes[i] for i in order_of(value) if i != axis), value.axes[axis])
+
+
+def with_joined(value: Value, chosen: Collection[int]) -> Axes:
+    """Axes of an array whose last one joins the chosen axes, in the order of our array.
+
+    It is for what does not depend on the order of the numbers along these axes, as a mean.
+    """
     atoms = flat([value.axes[i] for i in chosen])
     last = tuple(atom for atom in flat(value.ours) if atom in atoms)
     if value.ours[-1] == last:
@@ -93,9 +103,9 @@ def in_order(array: np.ndarray, axes: Sequence[Axis], ours: Axis) -> np.ndarray:
     array: it begins with these axes; further ones stay behind them.
     """
     atoms, rest = flat(axes), array.shape[len(axes) :]
-    parts = array.reshape(*(atom.size for atom in atoms), *rest)
+    parts = array.reshape([*(atom.size for atom in atoms), *rest])
     order = [atoms.index(atom) for atom in ours]
-    return parts.transpose(*order, *range(len(atoms), parts.ndim)).reshape(-1, *rest)
+    return parts.transpose(*order, *range(len(atoms), parts.ndim)).reshape((-1, *rest))
 
 
 def replaced(axes: Axes, place: int, axis: Axis) -> Axes:

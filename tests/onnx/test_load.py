@@ -149,6 +149,21 @@ NETWORKS = {
         ],
         CONV | {"s1": np.array([0, 2, 3, 8, 6], I64), "s2": np.array([0, -1, 8, 6], I64)},
     ),
+    "shuffled and split": (
+        [
+            C1,
+            ("Reshape", ["c", "s1"], ["r"], {}),
+            ("Transpose", ["r"], ["t"], {"perm": [0, 2, 1, 3, 4]}),
+            ("Reshape", ["t", "s2"], ["u"], {}),
+            ("Split", ["u", "parts"], ["p", "q"], {"axis": 1}),
+            ("Slice", ["q", "one", "four", "three"], ["v"], {}),
+            ("Concat", ["v", "q"], ["y"], {"axis": -1}),
+        ],
+        CONV
+        | {"s1": np.array([0, 2, 3, 8, 6], I64), "s2": np.array([0, -1, 8, 6], I64)}
+        | {"parts": np.array([1, 5], I64), "one": np.array([1], I64)}
+        | {"four": np.array([4], I64), "three": np.array([3], I64)},
+    ),
     "flattened by its shape": (
         [
             C1,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...layers import RBF, Conv2d, Flatten, Linear, Resample2d
-from ..axes import Value, flat, in_order, length, new_axis, replaced, standard, with_last
+from ..axes import Value, flat, in_order, length, new_axis, replaced, standard, with_joined
 from ..importer import Importer
 from ..node import Node, put
 from . import operator
@@ -44,7 +44,7 @@ def matmul(importer: Importer, node: Node) -> None:
         _linear(importer, node, w, None)
         return
     last = len(x.axes) - 1
-    ours = with_last(x, [last])
+    ours = with_joined(x, [last])
     if len(ours) != 4:
         ours = (importer.batch, flat(ours[1:-1]), (), ours[-1])
     x = importer.arranged(node, x, ours)

@@ -16,7 +16,7 @@ from ...layers import (
     LocalResponseNorm,
     MaxPool2d,
 )
-from ..axes import Axes, Value, in_order, length, with_last
+from ..axes import Axes, Value, in_order, length, with_joined
 from ..importer import Importer
 from ..node import Node, put
 from . import operator
@@ -219,6 +219,6 @@ def per_channel(array: np.ndarray, value: Value) -> tuple[np.ndarray, Axes] | No
         return None
     if any(shape[i] != length(value.axes[i]) for i in longer):
         return None
-    ours = with_last(value, longer)
+    ours = with_joined(value, longer)
     array = array.reshape([shape[i] for i in longer])
     return in_order(array, [value.axes[i] for i in longer], ours[-1]), ours

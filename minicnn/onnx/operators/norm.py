@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...layers import BatchNorm2d, GroupNorm, Layer, LayerNorm
-from ..axes import Value, flat, in_order, length, with_last
+from ..axes import Value, flat, in_order, length, with_joined, with_last
 from ..importer import Importer
 from ..node import Node, put
 from . import operator
@@ -45,7 +45,7 @@ def layer_norm(importer: Importer, node: Node) -> None:
     if not -rank <= axis < rank or axis % rank == 0:
         node.refuse("axis", f"expected an axis behind the batch of a tensor {x.shape}")
     places = list(range(axis % rank, rank))
-    ours, axes = with_last(x, places), [x.axes[i] for i in places]
+    ours, axes = with_joined(x, places), [x.axes[i] for i in places]
     layer = LayerNorm(length(ours[-1]), node.number("epsilon", 1e-5))
     for parameter, array in ((layer.weight, scale), (layer.bias, bias)):
         if array is not None:
@@ -66,10 +66,10 @@ def decomposed_norm(importer: Importer, node: Node) -> None:
     is_of_maps = rank > 2 and axes[-1] == rank - 1 and len(axes) >= rank - 2
     layer: Layer
     if is_of_maps and axes[0] <= 2:  # of each map, or of all maps
-        ours = with_last(x, [1])
+        ours = with_joined(x, [1])
         layer = GroupNorm(1 if axes[0] == 1 else channels, channels, eps)
     else:
-        ours = with_last(x, axes)
+        ours = with_joined(x, axes)
         layer = LayerNorm(length(ours[-1]), eps)
     importer.give_same(node, layer, importer.arranged(node, x, ours))
 
@@ -90,7 +90,7 @@ def group_norm(importer: Importer, node: Node) -> None:
     if node.op == "GroupNormalization":
         groups = node.integer("num_groups")
     if node.op == "GroupNormalization" or ours[-1][: len(x.axes[1])] != x.axes[1]:
-        ours = with_last(x, [1])
+        ours = with_last(x, 1)
     given = channels if node.op == "InstanceNormalization" or node.opset >= 21 else groups
     if groups < 1 or channels % groups or {scale.shape, bias.shape} != {(given,)}:
         node.fail(

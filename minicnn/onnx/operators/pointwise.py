@@ -30,7 +30,7 @@ from ...layers import (
     Softmax,
     Tanh,
 )
-from ..axes import Value, with_last
+from ..axes import Value, with_joined
 from ..importer import Importer
 from ..node import FLOATS, Node, put
 from . import operator
@@ -199,7 +199,7 @@ def softmax(importer: Importer, node: Node) -> None:
     over = [axis] if node.opset >= 13 else list(range(axis, rank))
     if over[0] == 0:
         node.refuse("axis", f"it is over the batch of a tensor {value.shape}")
-    wanted = with_last(value, over)
+    wanted = with_joined(value, over)
     is_last = node.outputs[0] == importer.file.output and (axis in (1, rank - 1))
     if is_last and not importer.keep_softmax:
         importer.give(node, value)

@@ -82,7 +82,7 @@ def part_of(
     """From part[0] to part[1] along an axis."""
     if part == (0, length(value.axes[axis])):
         return value
-    value = importer.arranged(node, value, with_last(value, [axis]))
+    value = importer.arranged(node, value, with_last(value, axis))
     name = importer.add(node, Slice(*part), value, name=name)
     new = new_axis(part[1] - part[0])
     return Value(name, replaced(value.axes, axis, new), (*value.ours[:-1], new))
@@ -100,7 +100,7 @@ def every(importer: Importer, node: Node, value: Value, steps: dict[int, int]) -
         if len(steps) > 1:
             rest = {a: s for a, s in steps.items() if a != axis}
             value = every(importer, node, value, rest)
-        others = [a for i, a in enumerate(with_last(value, [axis])) if i][:-1]
+        others = [a for i, a in enumerate(with_last(value, axis)) if i][:-1]
         ours, stride = (importer.batch, value.axes[axis], (), flat(others)), (steps[axis], 1)
         places, steps = {axis: 1}, {axis: steps[axis]}
         value = importer.arranged(node, value, ours)
@@ -121,7 +121,7 @@ def selected(importer: Importer, node: Node, value: Value, ranges: dict[int, ran
         low, high = min(places[0], places[-1]), max(places[0], places[-1])
         value = part_of(importer, node, value, axis, (low, high + 1))
         if places.step < 0 and len(places) > 1:
-            value = importer.arranged(node, value, with_last(value, [axis]))
+            value = importer.arranged(node, value, with_last(value, axis))
             value = importer.same(node, FlipChannels(), value)
         if abs(places.step) > 1 and len(places) > 1:
             steps[axis] = abs(places.step)

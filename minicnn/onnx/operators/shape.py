@@ -9,6 +9,7 @@ from ..axes import Value, flat, length, new_axis, reshaped, transposed
 from ..importer import Importer
 from ..node import Node
 from . import operator
+from .select import selected
 
 
 @operator("Reshape")
@@ -142,10 +143,19 @@ def pad(importer: Importer, node: Node) -> None:
     if pads is None or len(pads) != 2 * len(axes):
         node.fail(f"pads={pads}: expected two numbers for each of the axes {axes}")
     sides = {a: (pads[i], pads[i + len(axes)]) for i, a in enumerate(axes)}
-    if all(pair == (0, 0) for pair in sides.values()):
+    if any(sides.get(0, (0, 0))):
+        node.fail(f"pads={pads} of a tensor {value.shape}: 0 is the batch, which stays as it is")
+    cut = {
+        a: range(max(-low, 0), value.shape[a] - max(-high, 0)) for a, (low, high) in sides.items()
+    }
+    value = selected(importer, node, value, {a: r for a, r in cut.items() if a})
+    widths = {a: (max(low, 0), max(high, 0)) for a, (low, high) in sides.items()}
+    if not any(map(any, widths.values())):
         importer.give(node, value)
         return
-    if rank != 4 or any(sides.get(0, (0, 0))) or min(pads) < 0:
+    if rank not in (3, 4):
         node.fail(f"pads={pads} of a tensor {value.shape}; expected a frame around maps")
-    channels, rows, columns = (sides.get(axis, (0, 0)) for axis in (1, 2, 3))
-    importer.give_maps(node, Pad2d((rows, columns), number, channels), importer.maps(node))
+    node.spatial = rank - 2
+    value = importer.arranged(node, Value(value.node, (*value.axes, ())[:4], value.ours))
+    channels, rows, columns = (widths.get(axis, (0, 0)) for axis in (1, 2, 3))
+    importer.give_maps(node, Pad2d((rows, columns), number, channels), value)
