@@ -3,6 +3,7 @@
 In memory images are uint8 `(N, H, W, C)`; a `Loader` yields float32 batches.
 """
 
+import difflib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from .cifar import cifar10, cifar100
 from .dataset import Dataset, Splits, as_dataset, hold_out
 from .digits import digits
 from .download import cache_folder
-from .files import listing, stem
+from .files import Files, is_archive, listing, stem, types_of
 from .image_files import ImageFiles
 from .imagenet import arranged, imagenet, is_imagenet
 from .loader import Loader
@@ -110,36 +111,44 @@ def _splits(
     if source in NAMES:
         return Splits(*NAMES[source](report=report))
     folder = Path(source).expanduser()
-    if not folder.exists():
+    if not source or not folder.exists():
+        near = difflib.get_close_matches(source.lower(), NAMES, 1)
         raise DataError(
             f"{source!r} is neither a data set ({', '.join(NAMES)}) "
-            "nor a folder or archive that exists"
+            "nor a folder or archive that exists" + "".join(f"; did you mean {n}" for n in near)
         )
-    if folder.is_dir() and idx.is_folder(folder):
-        return Splits(*_idx(folder, report))
+    if folder.suffix.lower() in (".npz", ".npy"):
+        raise DataError(
+            f"{folder}: arrays are trained with in Python: load them with numpy.load, and call "
+            "training.fit(model, (images, labels))"
+        )
     files = listing(folder)
+    if idx.is_idx(files):
+        return Splits(*_idx(files, folder, report))
     if is_imagenet(files):
         files = arranged(files, folder, report)
     if cifar.is_cifar(files):
         return Splits(*cifar.read(files, stem(folder)))
     if folders.is_image_tree(files):
         return folders.read(files, folder, decode, report=report, **options)
-    archives = [folder / path for path in files if ".tar" in path or path.endswith(".zip")]
+    archives = [folder / path for path in files if is_archive(path)]
     if len(archives) == 1 and folder.is_dir():
         return _splits(str(archives[0]), decode, report, options)
     raise DataError(
         f"{folder}: expected the four IDX files train-images-idx3-ubyte, "
-        "train-labels-idx1-ubyte, t10k-..., the batches of CIFAR, or images in class folders"
+        "train-labels-idx1-ubyte, t10k-..., the batches of CIFAR, or images in class folders; "
+        f"found {types_of(files)}"
     )
 
 
-def _idx(folder: Path, report: Callable[[str], object]) -> tuple[Dataset, Dataset]:
+def _idx(files: Files, folder: Path, report: Callable[[str], object]) -> tuple[Dataset, Dataset]:
     """The sets of four IDX files; the classes are called by the labels that occur."""
-    splits = idx.read_folder(folder, report)
+    splits = idx.read(files, folder, report)
     values = np.unique(np.concatenate([labels for _, labels in splits.values()]))
     classes = tuple(str(value) for value in values)
+    name = folder.name if folder.is_dir() else stem(folder)
     train, test = (
-        Dataset(images, np.searchsorted(values, labels), classes, folder.name, split)
+        Dataset(images, np.searchsorted(values, labels), classes, name, split)
         for split, (images, labels) in splits.items()
     )
     return train, test

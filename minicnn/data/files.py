@@ -7,6 +7,7 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from ..errors import DataError
 
 NO_DATA = ("__MACOSX",)  # what macOS adds to archives
 ZIP_HEADER = 30  # bytes before an entry's name
+ARCHIVES = (".zip", ".tgz", ".tbz2", ".txz")
+MOST = 5  # types of files that a message names
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,19 @@ def stem(source: Path) -> str:
     return source.name.partition(".")[0] or source.name
 
 
+def is_archive(name: str) -> bool:
+    """True for the name of a tar or zip file."""
+    return ".tar" in name or name.lower().endswith(ARCHIVES)
+
+
+def types_of(files: Files) -> str:
+    """How many files there are of which type, in words: "files: 3 of .txt, 1 of no type"."""
+    kinds = Counter(PurePosixPath(p).suffix.lower() for p, f in files.items() if not f.is_folder)
+    parts = [f"{n} of {kind or 'no type'}" for kind, n in kinds.most_common(MOST)]
+    more = ["others"] if len(kinds) > MOST else []
+    return f"files: {', '.join([*parts, *more])}" if kinds else "no files"
+
+
 def _is_data(name: str) -> bool:
     return not any(part.startswith(".") or part in NO_DATA for part in PurePosixPath(name).parts)
 
@@ -105,6 +121,10 @@ def _archive(source: Path) -> Iterator[tuple[str, File]]:
     with _readable(source):
         if zipfile.is_zipfile(source):
             yield from _zip(source)
+        elif _starts_as_zip(source):
+            raise DataError(
+                f"{source}: the zip file is damaged or incomplete: it has no directory at its end"
+            )
         else:
             with tarfile.open(source) as archive:
                 yield from _tar(source, archive)
@@ -127,12 +147,22 @@ def _readable(source: Path | str) -> Iterator[None]:
         raise DataError(f"{source}: the archive is damaged: {error}") from None
 
 
+def _starts_as_zip(source: Path) -> bool:
+    with open(source, "rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def _inside(name: str) -> str:
+    """The path of an entry within its archive, though it may be written as from the root."""
+    return PurePosixPath(name.lstrip("/")).as_posix()
+
+
 def _tar(source: Path, archive: tarfile.TarFile) -> Iterator[tuple[str, File]]:
     """A compressed archive is read once and kept; of another one, only places are kept."""
     is_plain = isinstance(archive.fileobj, io.BufferedReader)
     found: Files = {}
     for member in archive:
-        name = PurePosixPath(member.name).as_posix().removeprefix("./")
+        name = _inside(member.name).removeprefix("./")
         if not _is_data(name):
             continue
         if member.isdir():
@@ -170,7 +200,7 @@ def _zip(source: Path) -> Iterator[tuple[str, File]]:
     """
     archive = zipfile.ZipFile(source)
     for info in archive.infolist():
-        name = PurePosixPath(info.filename).as_posix()
+        name = _inside(info.filename.replace("\\", "/"))  # as old programs on Windows wrote
         if not _is_data(name):
             continue
         if info.flag_bits & 1:

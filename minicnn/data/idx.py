@@ -14,27 +14,42 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from .files import Files
+from .pixels import contents_of
 
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
-# The usual names: train-images-idx3-ubyte, train-images.idx3-ubyte, emnist-letters-test-labels-...
+# The usual names: train-images-idx3-ubyte, train-images.idx3-ubyte, emnist-letters-test-labels-...;
+# and what browsers and editors make of them: "train-images-idx3-ubyte (1).gz".
 PATTERN = re.compile(
-    r"(?P<prefix>.*?)-?(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(\.gz)?"
+    r"(?P<prefix>.*?)[-_]?(?P<split>train|t10k|test)[-_](?P<kind>images|labels)"
+    r"[-_.]idx[13][-_.]ubyte( ?\(\d+\))?(\.txt|\.bin)?(\.gz)?"
 )
 TRANSPOSED = "emnist"  # whose images lie on their side (Cohen et al. 2017: MATLAB's order)
+GZIP = b"\x1f\x8b"
 LARGEST = 1 << 31  # bytes; a damaged header must not cause a larger allocation
 
 
 def read_bytes(path: Path) -> bytes:
-    """The contents of a file, decompressed if its name ends in .gz. Raises DataError."""
+    """The contents of a file, decompressed if it is gzipped. Raises DataError."""
     try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except OSError as error:  # includes gzip.BadGzipFile
+        return unpacked(path.read_bytes(), path)
+    except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (EOFError, zlib.error) as error:
+
+
+def unpacked(contents: bytes, path: str | Path) -> bytes:
+    """The contents, decompressed if they are gzipped, whatever the name: browsers decompress, too.
+
+    Raises DataError.
+    """
+    if not contents.startswith(GZIP):
+        return contents
+    try:
+        return gzip.decompress(contents)
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: the gzip data is damaged: {error}") from None
 
 
@@ -82,50 +97,70 @@ def find(folder: Path, name: str) -> Path | None:
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
-def _sets(folder: Path) -> dict[str, dict[tuple[str, str], Path]]:
-    """The IDX files in a folder: for each prefix of their names `{(split, kind): path}`."""
-    sets: dict[str, dict[tuple[str, str], Path]] = {}
-    for path in sorted(folder.iterdir()):
-        match = PATTERN.fullmatch(path.name)
-        if match and path.is_file():
+Parts = dict[tuple[str, str], str]  # the path of each (split, kind)
+
+
+def _sets(files: Files) -> dict[tuple[str, str], Parts]:
+    """The IDX files by their folder and the prefix of their names.
+
+    Kaggle has each of the four in a folder of its own, which are one set; and they are left out if
+    all four lie beside these folders, too.
+    """
+    found: dict[tuple[str, str], Parts] = {}
+    for path, file in files.items():
+        folder, _, name = path.rpartition("/")
+        match = PATTERN.fullmatch(name.lower()) if "ubyte" in name.lower() else None
+        if match and not file.is_folder:
             split = "train" if match["split"] == "train" else "test"
-            sets.setdefault(match["prefix"], {}).setdefault((split, match["kind"]), path)
-    return sets
+            parts = found.setdefault((folder, match["prefix"]), {})
+            parts.setdefault((split, match["kind"]), path)
+    complete = {prefix for (_, prefix), parts in found.items() if len(parts) == 4}
+    merged: dict[tuple[str, str], Parts] = {}
+    for (folder, prefix), parts in found.items():
+        if len(parts) > 1:
+            merged.setdefault((folder, prefix), {}).update(parts)
+        elif prefix not in complete:
+            merged.setdefault(("", prefix), {}).update(parts)
+    return merged
 
 
-def is_folder(folder: Path) -> bool:
-    """True if `folder` has IDX files, named like those of MNIST or EMNIST."""
-    return bool(_sets(folder))
+def is_idx(files: Files) -> bool:
+    """True for IDX files, named like those of MNIST or EMNIST."""
+    return bool(_sets(files))
 
 
-def read_folder(
-    folder: Path, report: Callable[[str], object] = print
+def read(
+    files: Files, source: Path, report: Callable[[str], object] = print
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """`{"train": (images, labels), "test": ...}` of the four files.
+    """`{"train": (images, labels), "test": ...}` of the four files in a folder or archive.
 
     EMNIST's images are turned upright, which is reported.
     Raises DataError if one of the four is missing or damaged, or if there are several sets.
     """
-    sets = _sets(folder)
+    sets = _sets(files)
     if len(sets) > 1:
+        names = sorted("/".join(part for part in key if part) for key in sets)
         raise DataError(
-            f"{folder} holds the IDX files of several sets ({', '.join(sorted(sets))}): "
-            "put those of one into a folder of their own"
+            f"{source} holds the IDX files of several sets ({', '.join(names)}): "
+            "give the folder of one, or put its files into a folder of their own"
         )
-    ((prefix, files),) = sets.items()
+    (((_, prefix), parts),) = sets.items()
     splits = {}
     for split in FILES:
         arrays = []
         for kind, dimensions in (("images", 3), ("labels", 1)):
-            path = files.get((split, kind))
+            path = parts.get((split, kind))
             if path is None:
-                have = ", ".join(sorted(p.name for p in files.values()))
-                raise DataError(f"{folder}: the {split} {kind} are missing beside {have}")
-            arrays.append(parse(read_bytes(path), dimensions, path))
+                have = ", ".join(sorted(parts.values()))
+                raise DataError(f"{source}: the {split} {kind} are missing beside {have}")
+            where = f"{source}/{path}"
+            arrays.append(
+                parse(unpacked(contents_of(where, files[path].read), where), dimensions, where)
+            )
         images = arrays[0]
-        if prefix.lower().startswith(TRANSPOSED):
+        if prefix.startswith(TRANSPOSED):
             images = np.ascontiguousarray(images.transpose(0, 2, 1))
-        splits[split] = pair(images, arrays[1], folder)
-    if prefix.lower().startswith(TRANSPOSED):
-        report(f"{folder}: the images of {prefix} lie on their side, and are turned upright")
+        splits[split] = pair(images, arrays[1], source)
+    if prefix.startswith(TRANSPOSED):
+        report(f"{source}: the images of {prefix} lie on their side, and are turned upright")
     return splits

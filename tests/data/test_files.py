@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from minicnn.data.files import listing, members, stem
+from minicnn.data.files import is_archive, listing, members, stem, types_of
 from minicnn.errors import DataError
 
 
@@ -138,3 +138,24 @@ def test_a_tar_file_in_a_tar_file(tmp_path):
             "two": {"x": b"two x"},
         }
         assert (found["one"]["y"].path == path) == (mode == "w"), "only its place is kept"
+
+
+def test_names_as_other_programs_write_them(tmp_path):
+    """From the root, or with backslashes; nothing lies outside of the archive."""
+    archive = tmp_path / "set.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        for name in ("train\\a\\1.png", "/train/a/2.png", "../../a/3.png"):
+            target.writestr(name, b"x")
+    assert list(contents(listing(archive))) == ["train/a/1.png", "train/a/2.png"]
+    (tmp_path / "half.zip").write_bytes(archive.read_bytes()[:60])
+    with pytest.raises(DataError, match=r"half\.zip: the zip file is damaged or incomplete"):
+        listing(tmp_path / "half.zip")
+
+
+def test_what_a_message_says_of_files(tmp_path):
+    write(tmp_path, "a.tgz")
+    assert is_archive("x/a.tgz") and is_archive("a.tar.gz") and not is_archive("a.gz")
+    for name in ("b/1", "b/2", "3.HEIC"):
+        write(tmp_path, name)
+    assert types_of(listing(tmp_path)) == "files: 2 of no type, 1 of .heic, 1 of .tgz"
+    assert types_of({}) == "no files"

@@ -1,6 +1,7 @@
 """IDX files: read exactly, or rejected with a sentence that names the file."""
 
 import gzip
+import shutil
 import struct
 
 import numpy as np
@@ -78,7 +79,6 @@ def test_damaged_gzip(tmp_path):
     for contents in (
         packed[:-5],
         packed[:15],
-        b"not gzip at all",
         packed[:20] + b"\xff" + packed[21:],
     ):
         path.write_bytes(contents)
@@ -86,6 +86,9 @@ def test_damaged_gzip(tmp_path):
             idx.read_bytes(path)
     with pytest.raises(DataError, match="No such file"):
         idx.read_bytes(tmp_path / "missing.gz")
+    for name, contents in (("plain.gz", GOOD), ("packed", packed)):  # as browsers leave them
+        (tmp_path / name).write_bytes(contents)
+        assert idx.read_bytes(tmp_path / name) == GOOD
 
 
 def test_numbers_must_agree(tmp_path):
@@ -103,18 +106,34 @@ def test_numbers_must_agree(tmp_path):
         r"\(mnist, fashion_mnist, cifar10, cifar100, digits, imagenet\) nor a folder",
     ):
         data.load("nothing/here")
+    with pytest.raises(DataError, match="did you mean cifar10$"):
+        data.load("CIFAR-10")
+    with pytest.raises(DataError, match="^.. is neither a data set"):
+        data.load("")
+    np.savez(tmp_path / "mnist.npz", x=np.zeros(3))
+    with pytest.raises(DataError, match=r"mnist\.npz: arrays are trained with in Python"):
+        data.load(str(tmp_path / "mnist.npz"))
 
 
 @pytest.mark.parametrize(
-    "pattern", ["{}-{}-idx{}-ubyte", "{}-{}.idx{}-ubyte", "my-{}-{}-idx{}-ubyte"]
+    "pattern",
+    [
+        *("{}-{}-idx{}-ubyte", "{}-{}.idx{}-ubyte", "my-{}-{}-idx{}-ubyte"),
+        *("{}_{}_idx{}_ubyte", "{}-{}-idx{}-ubyte (1)", "{}-{}-idx{}-ubyte.txt"),
+        *("MNIST/raw/{}-{}-idx{}-ubyte", "{0}-{1}-idx{2}-ubyte/{0}-{1}-idx{2}-ubyte"),
+    ],
 )
 def test_usual_names(tmp_path, pattern):
     """Dots or dashes, a prefix; labels that start at 1 are classes called by their numbers."""
     images = np.random.default_rng(0).integers(0, 256, (6, 5, 4))
     for split in ("train", "test" if pattern.startswith("my") else "t10k"):
-        (tmp_path / pattern.format(split, "images", 3)).write_bytes(idx_bytes(images))
-        (tmp_path / pattern.format(split, "labels", 1)).write_bytes(idx_bytes(1 + np.arange(6)))
-    train, test = data.load(str(tmp_path), report=lambda line: None)
+        for kind, rank, values in (("images", 3, images), ("labels", 1, 1 + np.arange(6))):
+            path = tmp_path / "set" / pattern.format(split, kind, rank)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(idx_bytes(values))
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "set")
+    np.testing.assert_array_equal(data.load(archive)[0].labels, np.arange(6))
+    train, test = data.load(str(tmp_path / "set"), report=lambda line: None)
     assert train.classes == test.classes == ("1", "2", "3", "4", "5", "6")
     np.testing.assert_array_equal(train.labels, np.arange(6))
     np.testing.assert_array_equal(train.images[..., 0], images)
