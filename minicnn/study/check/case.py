@@ -1,6 +1,6 @@
 """The records of the check: one geometry with its numbers, one faulty form, one operation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,6 +75,8 @@ class Operation:
     settle: the case with what the faulty forms read from the observed results.
     may_refuse: True for a geometry that code may decline with an error of its own.
     constants: settings that code may hold as constants, with their usual values.
+    more, pairs: faults that are made of parts, and two of them at once. They are tried after
+        `faults`, in this order, so that a mistake with a name of its own has that name.
     forms: the same operation with arrays of other shapes, as other courses have them.
     """
 
@@ -95,6 +97,8 @@ class Operation:
     settle: Callable[[Case, Results], Case] = lambda case, observed: case
     may_refuse: Callable[[Case], bool] = lambda case: False
     constants: Mapping[str, float] = field(default_factory=dict)
+    more: tuple[Fault, ...] = ()
+    pairs: Callable[[], Iterable[Fault]] = tuple
     forms: "tuple[Operation, ...]" = ()
 
     def without(self, names: Sequence[str]) -> "Operation":

@@ -10,10 +10,9 @@ from ...kernels.types import Array
 from .case import Case, Fault, Form, Operation
 from .judge import SINGLE, TOLERANCE, Trial, is_close
 from .operations.generic import TRANSFORMS, generic_faults
+from .relations import Match, factor_of, related
 from .report import Check, Finding
 from .subject import Subject, from_layout
-
-Match = tuple[str, str, str]  # name, says, advice
 
 
 def diagnose(subject: Subject, check: Check, trials: list[Trial]) -> None:
@@ -34,22 +33,27 @@ def diagnose(subject: Subject, check: Check, trials: list[Trial]) -> None:
             )
         )
         wrong = [r for r in wrong if r not in operation.gradients]
-    matches = {result: _matches(operation, result, trials) for result in wrong}
+    matches = {result: _matches(subject, result, trials) for result in wrong}
     follows = _follow_from_forward(subject, wrong, matches, trials)
     names = [m[0] for r in wrong if r not in follows for m in matches[r]]
+    rests: list[str] = []
+    y_is_named = any(matches[r] for r in ("y", "loss") if r in wrong)
     for result in wrong:
         if result in follows:
             continue
         found = sorted(matches[result], key=lambda m: -names.count(m[0]))[:1]
         for name, says, advice in found:
             _add(check, Finding(name, [result], says, advice, [operation.formulas[result]]))
-        factor = None if found else _constant_factor(result, trials)
-        if factor:
-            says = f"it is {factor:.6g} times the right one in every geometry"
-            advice = "Look for a factor that does not belong there, or that is missing."
-            _add(check, Finding("factor", [result], says, advice, [operation.formulas[result]]))
+        if not found and result in operation.gradients and y_is_named:
+            rests.append(result)
         elif not found:
             check.clues += _clues(result, trials)
+    if rests:
+        joined = " and ".join(rests)
+        check.remarks.append(
+            f"{joined} may be wrong because of the forward: repair "
+            "the forward first, and check again."
+        )
     if follows:
         joined = " and ".join(follows)
         check.remarks.append(
@@ -89,25 +93,36 @@ def _read(subject: Subject, name: str, array: Array) -> Array:
     return from_layout(subject.operation, name, array, subject.layout)
 
 
-def _matches(operation: Operation, result: str, trials: list[Trial]) -> list[Match]:
-    """The mistakes that give these numbers, those that explain the most geometries first."""
+def _matches(subject: Subject, result: str, trials: list[Trial]) -> list[Match]:
+    """The mistakes that give these numbers: of the catalogue, a relation, or two mistakes."""
+    operation = subject.operation
+    found = _of_catalogue(operation, result, trials, _single)
+    if found:
+        return found
+    factor = _constant_factor(result, trials)
+    if factor:
+        return [factor]
+    found = _of_catalogue(operation, result, trials, _composite)[:1]
+    if found:
+        return found
+    other = related(subject, result, trials)
+    return [other] if other else _of_catalogue(operation, result, trials, _double)[:1]
+
+
+def _of_catalogue(
+    operation: Operation,
+    result: str,
+    trials: list[Trial],
+    forms: Callable[[Operation, str], Iterator[tuple[Match, Form]]],
+) -> list[Match]:
+    """The forms that give these numbers, those that explain the most geometries first."""
     seen = [(t, t.outcome.results[result]) for t in trials if result in t.outcome.results]
     seen = [(t, v) for t, v in seen if result in t.right]
     if not any(not t.is_right(result) for t, _ in seen):
         return []
-    found: list[tuple[int, Match]] = []
-    for match, form in _single(operation, result):
-        count = _explained(form, seen, result)
-        if count:
-            found.append((count, match))
-    if not found:
-        for match, form in _double(operation, result):
-            count = _explained(form, seen, result)
-            if count:
-                found.append((count, match))
-                break
-    best = max((count for count, _ in found), default=0)
-    return list(dict.fromkeys(match for count, match in found if count == best))
+    counts = [(_explained(form, seen, result), match) for match, form in forms(operation, result)]
+    best = max((count for count, _ in counts), default=0)
+    return list(dict.fromkeys(match for count, match in counts if count == best > 0))
 
 
 def _single(operation: Operation, result: str) -> Iterator[tuple[Match, Form]]:
@@ -116,8 +131,17 @@ def _single(operation: Operation, result: str) -> Iterator[tuple[Match, Form]]:
             yield (fault.name, fault.says, fault.advice), fault.forms[result]
 
 
+def _composite(operation: Operation, result: str) -> Iterator[tuple[Match, Form]]:
+    for fault in operation.more:
+        if result in fault.forms:
+            yield (fault.name, fault.says, fault.advice), fault.forms[result]
+
+
 def _double(operation: Operation, result: str) -> Iterator[tuple[Match, Form]]:
     """Two mistakes in one result: a changed question with another form, or a general one on top."""
+    for fault in operation.pairs():
+        if result in fault.forms:
+            yield (fault.name, fault.says, fault.advice), fault.forms[result]
     general = {fault.name: fault for fault in generic_faults(operation)}
     own = [fault for fault in operation.faults if result in fault.forms]
 
@@ -242,21 +266,17 @@ def _clues(result: str, trials: list[Trial]) -> list[str]:
     return clues or [f"The mistake in {result} is not in the catalogue; the example shows it."]
 
 
-def _constant_factor(result: str, trials: list[Trial]) -> float | None:
+def _constant_factor(result: str, trials: list[Trial]) -> Match | None:
     """The factor between the result and the right one, if it is the same in every geometry."""
     factors = [
-        _factor(t.outcome.results[result], t.right[result])
+        factor_of(t.outcome.results[result], t.right[result])
         for t in trials
         if result in t.right and result in t.outcome.results
     ]
     known = [f for f in factors if f is not None]
     if not known or len(known) < len(factors) or np.ptp(known) > 1e-6 * abs(known[0]):
         return None
-    return None if abs(known[0] - 1) < 1e-6 else known[0]
-
-
-def _factor(found: Array, right: Array) -> float | None:
-    if np.shape(found) != np.shape(right) or not np.abs(right).max():
+    if abs(known[0] - 1) < 1e-6:
         return None
-    factor = float((found * right).sum() / (right * right).sum())
-    return factor if is_close(found, factor * right, 1e-7) and factor else None
+    says = f"it is {known[0]:.6g} times the right one in every geometry"
+    return "factor", says, "Look for a factor that does not belong there, or that is missing."

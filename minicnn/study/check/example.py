@@ -58,7 +58,7 @@ def _setup(subject: Subject, case: Case, result: str) -> list[str]:
         )
         for name, a in arrays.items()
     ]
-    settings = {k: v for k, v in case.settings.items() if k not in ("has_ties", "axes")}
+    settings = {k: v for k, v in case.settings.items() if k not in ("has_ties", "axes", "split")}
     shown = [
         f"{'window' if k == 'kernel' else k} = {_text(v)}"
         for k, v in settings.items()

@@ -41,7 +41,7 @@ HELD_OUT = [
     Mutant("conv", SUM_DW, SUM_DW + " / (H_out * W_out)", {"dw": "mean over places"}),
     Mutant("conv", DB, DB.replace("(0, 2, 3)", "(2, 3)"), {"db": "axes of db"}),
     Mutant("conv", DB, "db = np.zeros_like(b)", {"db": "zeros"}),
-    Mutant("conv", DB, DB + "[::-1]", {"db": "unnamed"}),
+    Mutant("conv", DB, DB + "[::-1]", {"db": "reversed"}),
     Mutant("conv", "return dx, dw, db", "return dx, db, dw", {"dw": "order", "db": "order"}),
     Mutant("pool", POOL, POOL.replace("+=", "-="), {"dx": "sign"}),
     Mutant(

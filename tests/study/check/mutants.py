@@ -167,7 +167,7 @@ MUTANTS = [
     Mutant("conv", CROP, "dx = dx_pad[:, :, pad:-pad, pad:-pad]", {"dx": "pad:-pad"}),
     Mutant("conv", CROP, "dx = dx_pad[:, :, 1:-1, 1:-1]", {"dx": "1:-1"}),
     Mutant("conv", CROP, "dx = dx_pad", {"dx": "padding kept"}),
-    Mutant("conv", CROP, "dx = dx_pad[:, :, :H, :W]", {"dx": "padding on one side"}),
+    Mutant("conv", CROP, "dx = dx_pad[:, :, :H, :W]", {"dx": "cut at the end"}),
     Mutant("conv", SUM_DX, SUM_DX.replace("+=", "="), {"dx": "last filter only + assigned dx"}),
     Mutant("conv", SUM_DX, SUM_DX.replace("w[f]", "w[f][:, ::-1, ::-1]"), {"dx": "flip of dx"}),
     Mutant(
@@ -354,7 +354,7 @@ MUTANTS = [
         "bn_alt",
         LINE_ALT,
         "dx = gamma / (N * std) * (dout - dbeta - xhat * dgamma)",
-        {"dx": "sums for means + mean over the batch"},
+        {"dx": "divided by m: dy*gamma"},
     ),
     Mutant(
         "ln",
@@ -378,7 +378,8 @@ MUTANTS = [
         "sbn",
         "x.transpose(0, 2, 3, 1).reshape(-1, C)\n    out, cache = batchnorm_forward(flat, gamma, beta, bn_param)\n    return out.reshape(N, H, W, C).transpose(0, 3, 1, 2)",
         "x.reshape(-1, C)\n    out, cache = batchnorm_forward(flat, gamma, beta, bn_param)\n    return out.reshape(N, C, H, W)",
-        {"y": "reshape without transpose"},
+        {"y": "reshape without transpose"}
+        | dict.fromkeys(("dx", "dgamma", "running_mean", "running_var"), "wrong order of axes"),
     ),
     # affine, ReLU
     Mutant("affine", ".dot(w) + b", ".dot(w)", {"y": "no bias"}),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn.study.check.diagnose import _matches
+from minicnn.study.check.diagnose import _of_catalogue, _single
 from minicnn.study.check.find import find_subjects, load_module
 from minicnn.study.check.judge import Trial
 from minicnn.study.check.operations import OPERATIONS
@@ -13,6 +13,7 @@ from minicnn.study.check.subject import Outcome
 
 from .held_out import HELD_OUT
 from .mutants import MUTANTS, STUDENTS
+from .unseen import UNSEEN, check_unseen, named
 from .variants import check_variant
 
 
@@ -61,7 +62,7 @@ def named_share(operation):
         for result, form in fault.forms.items():
             with np.errstate(all="ignore"):
                 trials = trials_of(operation, result, form)
-                names = [name for name, *_ in _matches(operation, result, trials)]
+                names = [name for name, *_ in _of_catalogue(operation, result, trials, _single)]
             assert any(not t.is_right(result) for t in trials), (fault.name, result)
             assert fault.name in names, (fault.name, result, names)
             count += 1
@@ -93,3 +94,14 @@ def test_right_solutions_are_right(file):
     assert skipped == []
     wrong = [str(check) for check in map(check_subject, subjects) if not check.ok]
     assert not wrong, wrong[0]
+
+
+@pytest.mark.parametrize("mistake", UNSEEN[::13], ids=lambda m: f"{m['check']}: {m['new'][-40:]}")
+def test_mistakes_in_other_styles_are_named(mistake):
+    check = check_unseen(mistake)
+    assert not check.ok
+    assert named(check) == mistake["named"], str(check)
+
+
+def test_most_mistakes_in_other_styles_have_a_name():
+    assert sum(bool(mistake["named"]) for mistake in UNSEEN) >= 0.9 * len(UNSEEN)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from .conv import (
     terms,
     truth,
 )
+from .conv_styles import axes_of_db, by_cells, crop_faults, dilated, im2col_faults
 
 
 def _answer(result: str, change: Callable[[Case], Case], c: Case) -> Array:
@@ -39,28 +40,6 @@ def _asked(
     return Fault(
         name, says, advice, {r: partial(_answer, r, change) for r in results.split()}, change
     )
-
-
-AXES = {"N": "the images", "H": "the rows", "W": "the columns", "C": "the channels"}
-
-
-def _axes_of_db() -> Iterator[Fault]:
-    """db summed over any other set of axes, in both layouts."""
-    for letters, axes in (("NCHW", (0, 3, 1, 2)), ("NHWC", (0, 1, 2, 3))):
-        for count in range(1, 5):
-            for summed in combinations(range(4), count):
-                left = [letters[i] for i in range(4) if i not in summed]
-                if left == ["C"]:
-                    continue
-                over = ", ".join(AXES[letters[i]] for i in summed)
-                rest = " and ".join(AXES[k] for k in left) or "a single number"
-                yield Fault(
-                    "axes of db",
-                    f"db is summed over the wrong axes ({over}): {rest} "
-                    f"{'are' if left else 'is'} left",
-                    "db[k] sums dy over the images, the rows and the columns; the channels remain.",
-                    {"db": partial(_summed, axes, summed)},
-                )
 
 
 def _other_width(image: int, kernel: int, c: Case) -> Array:
@@ -84,10 +63,6 @@ def _into_first(dx: Array) -> Array:
     total = np.zeros_like(dx)
     total[0] = dx.sum(axis=0)
     return total
-
-
-def _summed(axes: tuple[int, ...], summed: tuple[int, ...], c: Case) -> Array:
-    return c.dy.transpose(axes).sum(axis=summed)
 
 
 def _cut(make: Form, cut: Callable[[Case, Array], Array], c: Case) -> Array:
@@ -123,6 +98,10 @@ def _two_in_dx() -> Iterator[Fault]:
             "dx_padded[:, :, pad:pad + H, pad:pad + W].",
             {"dx": partial(_cut, make, cut)},
         )
+
+
+def _padded(mode: str, c: Case) -> Array:
+    return correlate(c, pad(c, mode))
 
 
 FAULTS = (
@@ -243,14 +222,34 @@ FAULTS = (
             "y": lambda c: correlate(
                 c, np.pad(c.x, ((0, 0), (0, 2 * c.padding), (0, 2 * c.padding), (0, 0)))
             ),
-            "dx": lambda c: spread(c)[:, : c.x.shape[1], : c.x.shape[2]],
         },
     ),
     Fault(
-        "padding repeats the edge",
-        "the border repeats the edge's pixels",
-        "The padding of a convolution is zeros: np.pad(..., mode='constant').",
-        {"y": lambda c: correlate(c, pad(c, "edge"))},
+        "cut at the end",
+        "the border is cut off at the bottom and right only",
+        "Cut off `pad` pixels on each side: dx_padded[:, :, pad:pad + H, pad:pad + W].",
+        {"dx": lambda c: spread(c)[:, : c.x.shape[1], : c.x.shape[2]]},
+    ),
+    Fault(
+        "stride as dilation",
+        "the stride is between the cells of a window, not between the windows",
+        "The window of output (p, q) starts at p*stride, q*stride, and its pixels are neighbors.",
+        {"y": partial(dilated, "y"), "dw": partial(dilated, "dw")},
+    ),
+    *(
+        Fault(
+            "padding repeats the edge" if mode == "edge" else f"padding {mode}",
+            f"the border {what}",
+            "The padding of a convolution is zeros: np.pad(..., mode='constant').",
+            {"y": partial(_padded, mode)},
+        )
+        for mode, what in (
+            ("edge", "repeats the edge's pixels"),
+            ("reflect", "mirrors the image"),
+            ("symmetric", "mirrors the image"),
+            ("wrap", "continues the image from its other side"),
+            ("minimum", "is the smallest value, as for max pooling"),
+        )
     ),
     Fault(
         "padding kept",
@@ -285,6 +284,14 @@ FAULTS = (
         {"dx": lambda c: crop(c, spread(c, add=False))},
     ),
     Fault(
+        "assigned dx",
+        "`=` where `+=` is needed: where windows overlap, only one counts "
+        "(with an array of indices, dx[i] += a adds repeated ones only once, too)",
+        "A pixel lies in several windows, and each adds to its gradient: use += in a loop, or "
+        "np.add.at.",
+        {"dx": lambda c: crop(c, by_cells(c))},
+    ),
+    Fault(
         "assigned dw",
         "`=` where `+=` is needed: only the last place of the output counts",
         "Every place of the output uses the weight: dw += x[window] * dy[p, q].",
@@ -316,6 +323,20 @@ FAULTS = (
         "Output channel k has the bias b[k].",
         "y",
         lambda c: c.but(b=np.full_like(c.b, c.b[0])),
+    ),
+    _asked(
+        "biases summed",
+        "the sum of all biases is added to every output channel",
+        "Output channel k has the bias b[k].",
+        "y",
+        lambda c: c.but(b=np.full_like(c.b, c.b.sum())),
+    ),
+    _asked(
+        "bias per cell",
+        "the bias is added once for each cell of the kernel",
+        "Add b[k] once, after the sum over the window.",
+        "y",
+        lambda c: c.but(b=c.w[..., 0, 0].size * c.b),
     ),
     _asked(
         "bias twice",
@@ -468,7 +489,7 @@ FAULTS = (
         "W_out = (W + 2*pad - kW) // stride + 1; try an image that is not square.",
         {"y": lambda c: fewer(c, pad(c), *(2 * sizes(c, 2 * c.padding, 1)[:1]))},
     ),
-    *_axes_of_db(),
+    *axes_of_db(),
     Fault(
         "mean of db",
         "db is a mean over the batch and all places",
@@ -531,4 +552,5 @@ CONV2D = Operation(
     images=("x", "y", "dy", "dx"),
     filters=("w", "dw"),
     may_refuse=has_rest,
+    more=(*crop_faults(), *im2col_faults()),
 )

@@ -122,6 +122,12 @@ LINEAR = Operation(
             {"y": lambda c: _affine(c) - 2 * c.b},
         ),
         Fault(
+            "times b",
+            "the bias is multiplied, not added",
+            "y = x w + b.",
+            {"y": lambda c: _rows(c) @ c.w * c.b},
+        ),
+        Fault(
             "transposed w",
             "w is transposed",
             "Forward multiplies by w, backward by w^T: dx = dy @ w.T.",
@@ -286,6 +292,12 @@ RELU = Operation(
             "the mask is returned, without dy",
             "dx = dy * (x > 0).",
             {"dx": lambda c: (c.x > 0).astype(np.float64)},
+        ),
+        Fault(
+            "1 for dy",
+            "dx is 1 where x > 0, without dy, and dy elsewhere",
+            "dx = dy * (x > 0): dy where x > 0, and 0 elsewhere.",
+            {"dx": lambda c: np.where(c.x > 0, 1, c.dy)},
         ),
         Fault(
             "times x",

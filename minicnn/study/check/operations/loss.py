@@ -10,6 +10,7 @@ import numpy as np
 from ....kernels import reference
 from ....kernels.types import Array
 from ..case import Case, Fault, Operation, Results, number
+from .loss_parts import one_hot, part_faults
 
 
 def _case(x: Array, labels: Array) -> Case:
@@ -47,10 +48,6 @@ def truth(c: Case, observed: Results) -> Results:
     return {"loss": np.asarray(loss), "dx": dx}
 
 
-def _one_hot(c: Case) -> Array:
-    return (np.arange(c.x.shape[1]) == c.labels[:, None]).astype(np.float64)
-
-
 def _logs(c: Case) -> Array:
     """-log of the probability of each label."""
     return -np.log(reference.softmax(c.x)[np.arange(len(c.x)), c.labels])
@@ -72,7 +69,7 @@ def _mean(c: Case) -> float:
 
 
 def _gradient(form: Callable[[Case, Array, Array], Array]) -> dict:
-    return {"dx": lambda c: form(c, reference.softmax(c.x), _one_hot(c))}
+    return {"dx": lambda c: form(c, reference.softmax(c.x), one_hot(c))}
 
 
 def _loss(form: Callable[[Case], object]) -> dict:
@@ -115,19 +112,20 @@ SOFTMAX_LOSS = Operation(
     truth=truth,
     terms=terms,
     gradients=("dx",),
+    more=tuple(part_faults()),
     faults=(
         Fault(
             *_SHIFT,
             {
                 "loss": lambda c: _of_labels(c, np.log(_overflowing(c))),
-                "dx": lambda c: (_overflowing(c) - _one_hot(c)) / len(c.x),
+                "dx": lambda c: (_overflowing(c) - one_hot(c)) / len(c.x),
             },
         ),
         Fault(
             *_SHIFT,
             {
                 "loss": lambda c: _of_labels(c, _overflowing_logs(c)),
-                "dx": lambda c: (np.exp(_overflowing_logs(c)) - _one_hot(c)) / len(c.x),
+                "dx": lambda c: (np.exp(_overflowing_logs(c)) - one_hot(c)) / len(c.x),
             },
         ),
         Fault(
@@ -237,12 +235,12 @@ SOFTMAX_LOSS = Operation(
 def _margins(c: Case, delta: float = 1.0, own: bool = False) -> Array:
     right = c.x[np.arange(len(c.x)), c.labels][:, None]
     margins = np.maximum(0, c.x - right + delta)
-    return margins if own else margins * (1 - _one_hot(c))
+    return margins if own else margins * (1 - one_hot(c))
 
 
 def _hinge_gradient(c: Case) -> Array:
     over = (_margins(c) > 0).astype(np.float64)
-    return over - _one_hot(c) * over.sum(axis=1, keepdims=True)
+    return over - one_hot(c) * over.sum(axis=1, keepdims=True)
 
 
 def svm_truth(c: Case, observed: Results) -> Results:
@@ -255,7 +253,7 @@ def svm_terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> s
     """The margins, or the number of classes beyond the margin."""
     margins = _margins(c)
     if result == "loss":
-        inside = " + ".join(number(v) for v in margins[1 - _one_hot(c) > 0])
+        inside = " + ".join(number(v) for v in margins[1 - one_hot(c) > 0])
         return f"({inside}) / {len(c.x)}"
     n, k = index
     count = int((margins[n] > 0).sum())
@@ -312,7 +310,7 @@ SVM_LOSS = Operation(
             "label subtracted once",
             "the label's score gets -1 instead of minus the number of classes beyond the margin",
             "dx[n, label] -= the number of classes beyond the margin.",
-            {"dx": lambda c: ((_margins(c) > 0) - _one_hot(c)) / len(c.x)},
+            {"dx": lambda c: ((_margins(c) > 0) - one_hot(c)) / len(c.x)},
         ),
     ),
 )

@@ -54,6 +54,12 @@ def _is_shared(c: Case, dx: Array) -> bool:
     return True
 
 
+def _of_largest_magnitude(cells: Array) -> Array:
+    flat = cells.reshape(len(cells), -1, cells.shape[3])
+    places = np.abs(np.where(np.isfinite(flat), flat, 0)).argmax(axis=1)
+    return np.asarray(np.take_along_axis(flat, places[:, None], axis=1)[:, 0])
+
+
 def _multiplied(c: Case) -> Array:
     """The window is set to 1 at the maxima, then the whole window is multiplied by dy."""
     image, dx = padded(c, -np.inf), np.zeros_like(padded(c, 0))
@@ -71,6 +77,17 @@ def _set_at(c: Case, which: str) -> Array:
     for p, q in places(c):
         target, mask = cells_of(dx, c, p, q), is_largest(cells_of(image, c, p, q), which) > 0
         target[mask] = np.broadcast_to(c.dy[:, p, q][:, None, None], target.shape)[mask]
+    p = c.padding
+    return dx[:, p : p + c.x.shape[1], p : p + c.x.shape[2]]
+
+
+def _set_by_cells(c: Case) -> Array:
+    """The shares are set cell by cell of the window: the last cell overwrites the others."""
+    image, dx, s = padded(c, -np.inf), np.zeros_like(padded(c, 0)), c.stride
+    shares = {(p, q): is_largest(cells_of(image, c, p, q)) for p, q in places(c)}
+    for i, j in np.ndindex(*c.kernel):
+        for (p, q), share in shares.items():
+            dx[:, p * s + i, q * s + j] = share[:, i, j] * c.dy[:, p, q]
     p = c.padding
     return dx[:, p : p + c.x.shape[1], p : p + c.x.shape[2]]
 
@@ -95,6 +112,7 @@ MAX_FAULTS = (
         for form in (
             lambda c: spread_shares(c, lambda x, dy: is_largest(x) * dy, add=0),
             lambda c: _set_at(c, "first"),
+            _set_by_cells,
         )
     ),
     *(
@@ -108,6 +126,12 @@ MAX_FAULTS = (
             lambda c: spread_shares(c, lambda x, dy: is_largest(x, "all") * dy, add=0),
             lambda c: _set_at(c, "all"),
         )
+    ),
+    Fault(
+        "not zeros",
+        "the cells that are not the maximum get the values of x: the array was not zeros",
+        "Start from zeros: np.zeros_like(x), not a copy of x.",
+        {"dx": lambda c: spread_shares(c, lambda x, dy: np.where(is_largest(x) > 0, dy, x))},
     ),
     Fault(
         "window multiplied by dy",
@@ -227,6 +251,12 @@ MAX_FAULTS = (
         "it is the largest magnitude, not the largest value",
         "Compare the values themselves, without abs.",
         {"y": lambda c: reduce_windows(c, lambda x: np.abs(x).max(axis=(1, 2)))},
+    ),
+    Fault(
+        "largest magnitude",
+        "it is the value of the largest magnitude, not the largest one",
+        "Take the maximum of the values, not of their magnitudes.",
+        {"y": lambda c: reduce_windows(c, _of_largest_magnitude, -np.inf)},
     ),
     Fault(
         "kernel exchanged",

@@ -1,9 +1,12 @@
 """The operations of normalization: batch norm of rows and of images, layer norm."""
 
 from dataclasses import replace
+from functools import partial
 
 from ..case import Case, Fault, Operation
-from .norm_catalogue import BATCH_ONLY, COMMON, RESHAPED, RUNNING_FAULTS, other_axes
+from .norm_catalogue import BATCH_ONLY, COMMON, RESHAPED, other_axes
+from .norm_running import RUNNING_FAULTS
+from .norm_terms import more_faults, pairs_of_terms
 from .normalization import grouped, make_cases, make_small, terms, truth
 from .reshaped import reshaped, vector_axes
 
@@ -40,6 +43,8 @@ def _operation(
         truth=truth,
         terms=terms,
         faults=COMMON + other + (RUNNING_FAULTS if running else ()),
+        more=more_faults(len(shapes[0]) + (4 in axes)),
+        pairs=partial(pairs_of_terms, len(shapes[0]) + (4 in axes)),
         gradients=("dx", "dgamma", "dbeta"),
         images=images,
         optional=frozenset(("running_mean", "running_var")) if running else frozenset(),
@@ -117,6 +122,13 @@ _GROUP_NORM = _operation(
             "the channels of the group at each pixel",
             NEEDED,
             lambda c: c.settings["split"],
+        ),
+        other_axes(
+            "groups and channels exchanged",
+            (1, 2, 4),
+            "C // G groups of G channels each",
+            "G groups of C // G channels: x.reshape(N, G, C // G, H, W)",
+            lambda c: c.settings["split"][::-1],
         ),
         other_axes(
             "interleaved groups",

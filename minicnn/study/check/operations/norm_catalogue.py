@@ -10,10 +10,7 @@ from ....kernels.types import Array
 from ..case import Case, Fault, Form
 from .normalization import (
     Stats,
-    batch_mean,
-    batch_variance,
     input_gradient,
-    moving_average,
     output_of,
     stats,
     sum_over_batch,
@@ -100,6 +97,18 @@ STATISTICS = (
         lambda c: _scaled(s := stats(c), np.ones_like(s.inv_std)),
     ),
     (
+        "mean of squares",
+        "the variance is the mean of x**2: the mean is not subtracted in it",
+        "The variance is the mean of (x - mean)**2.",
+        lambda c: _scaled(s := stats(c), 1 / np.sqrt(s.mean(c.x**2) + c.eps)),
+    ),
+    (
+        "absolute deviation",
+        "the variance is the mean of |x - mean|: the square is missing",
+        "The variance is the mean of (x - mean)**2.",
+        lambda c: _scaled(s := stats(c), 1 / np.sqrt(s.mean(np.abs(s.centered)) + c.eps)),
+    ),
+    (
         "mean not subtracted",
         "the mean is not subtracted",
         "Subtract the mean before the division.",
@@ -132,6 +141,24 @@ COMMON = (
         "gamma and beta are exchanged",
         "y = gamma * x^ + beta.",
         {"y": lambda c: output_of(c.but(gamma=c.beta, beta=c.gamma), stats(c))},
+    ),
+    Fault(
+        "beta inside",
+        "beta is multiplied by gamma: y = gamma * (x^ + beta)",
+        "y = gamma * x^ + beta.",
+        {"y": lambda c: c.gamma * (stats(c).normalized + c.beta)},
+    ),
+    Fault(
+        "dgamma and dbeta exchanged in dx",
+        "the two means are exchanged: mean(dy*gamma * x^) stands alone, and x^ multiplies "
+        "mean(dy*gamma)",
+        "dx = (g - mean(g) - x^ * mean(g * x^)) / sqrt(var + eps) with g = dy*gamma.",
+        _dx(
+            lambda c, s: (
+                s.inv_std
+                * ((g := c.dy * c.gamma) - s.mean(g * s.normalized) - s.normalized * s.mean(g))
+            )
+        ),
     ),
     Fault(
         "both mean terms missing",
@@ -222,6 +249,36 @@ COMMON = (
                 input_gradient(c, s, third=0)
                 - s.inv_std * s.centered * s.mean(c.dy * c.gamma * s.centered)
             )
+        ),
+    ),
+    Fault(
+        "x^ squared",
+        "x^ is squared in the variance term",
+        "The third term is x^ * mean(dy*gamma * x^).",
+        _dx(
+            lambda c, s: (
+                input_gradient(c, s, third=0)
+                - s.inv_std * s.normalized**2 * s.mean(c.dy * c.gamma * s.normalized)
+            )
+        ),
+    ),
+    Fault(
+        "parentheses missing",
+        "the factor in front multiplies the first term only: the two sums stand outside of it",
+        "gamma / (m * sqrt(var + eps)) multiplies all three: (m*dy - dbeta - x^ * dgamma).",
+        _dx(
+            lambda c, s: (
+                s.inv_std * c.dy * c.gamma
+                - s.size * (s.mean(c.dy) + s.normalized * s.mean(c.dy * s.normalized))
+            )
+        ),
+    ),
+    Fault(
+        "mean missing in the variance term",
+        "the variance term is x^ / m: mean(dy*gamma * x^), which is dgamma, is missing in it",
+        "The third term is x^ * mean(dy*gamma * x^).",
+        _dx(
+            lambda c, s: input_gradient(c, s, third=0) - s.inv_std * c.gamma * s.normalized / s.size
         ),
     ),
     Fault(
@@ -319,124 +376,6 @@ def other_axes(
 
     advice = f"Take mean and variance over {needed}."
     return Fault(name, says, advice, _from_stats(make), _with_stats(make))
-
-
-def _test(form: Callable[[Case], Array]) -> dict[str, Form]:
-    return {"y_test": form}
-
-
-KEEP = "running = momentum * running + (1 - momentum) * batch"
-NEW: dict[str, Form] = {
-    "running_mean": batch_mean,
-    "running_var": lambda c: batch_variance(c, 0),
-}
-
-
-def _of_batch(form: Callable[[Case, str, Array], Array]) -> dict[str, Form]:
-    """The same form for both statistics: of the case, the statistic's name and the batch's."""
-    return {name: partial(_apply, form, name) for name in NEW}
-
-
-def _apply(form: Callable[[Case, str, Array], Array], name: str, c: Case) -> Array:
-    return form(c, name, NEW[name](c))
-
-
-def _fixed(c: Case, eps: float) -> Array:
-    return (c.x - c.running_mean) * c.gamma / np.sqrt(c.running_var + eps) + c.beta
-
-
-RUNNING_FAULTS = (
-    Fault(
-        "momentum exchanged",
-        "momentum weights the new batch instead of the old value",
-        f"In this convention {KEEP}.",
-        _of_batch(lambda c, n, new: moving_average(c, new, n, 1 - c.momentum)),
-    ),
-    Fault(
-        "not updated",
-        "the running statistic is not updated in training",
-        f"Store it back: {KEEP}.",
-        _of_batch(lambda c, n, new: c.settings[n]),
-    ),
-    Fault(
-        "batch stored",
-        "the running statistic is that of the last batch: the average is missing",
-        f"{KEEP}.",
-        _of_batch(lambda c, n, new: new),
-    ),
-    Fault(
-        "momentum fixed",
-        "momentum is always 0.9: the given one is not used",
-        "Take momentum from the parameters.",
-        _of_batch(lambda c, n, new: moving_average(c, new, n, 0.9)),
-    ),
-    Fault(
-        "sum without 1 - momentum",
-        "the batch is added with weight 1 instead of 1 - momentum",
-        f"{KEEP}.",
-        _of_batch(lambda c, n, new: c.momentum * c.settings[n] + new),
-    ),
-    Fault(
-        "standard deviation stored",
-        "the running variance holds the standard deviation",
-        "Store the variance, before the root.",
-        {"running_var": lambda c: moving_average(c, np.sqrt(batch_variance(c, 0)))},
-    ),
-    Fault(
-        "variance not divided",
-        "the running variance averages sums: the division by m is missing",
-        "Divide by m, the number of values: np.mean of (x - mean)**2.",
-        {
-            "running_var": lambda c: moving_average(
-                c, batch_variance(c, 0) * c.x.size / len(c.gamma)
-            )
-        },
-    ),
-    Fault(
-        "standard deviation stored",
-        "the running variance holds sqrt(var + eps)",
-        "Store the variance, before eps and the root.",
-        {"running_var": lambda c: moving_average(c, np.sqrt(batch_variance(c, 0) + c.eps))},
-    ),
-    Fault(
-        "batch statistics in test mode",
-        "in test mode the statistics of the batch are used",
-        "In test mode use running_mean and running_var.",
-        _test(lambda c: output_of(c, stats(c))),
-    ),
-    Fault(
-        "eps missing",
-        "eps is missing in test mode",
-        "Divide by sqrt(running_var + eps).",
-        _test(lambda c: _fixed(c, eps=0)),
-    ),
-    Fault(
-        "eps fixed",
-        "eps is always 1e-5 in test mode: the given one is not used",
-        "Take eps from the parameters.",
-        _test(lambda c: _fixed(c, eps=1e-5)),
-    ),
-    Fault(
-        "no root",
-        "in test mode it is divided by the variance, not by the standard deviation",
-        "Divide by sqrt(running_var + eps).",
-        _test(lambda c: c.gamma * (c.x - c.running_mean) / (c.running_var + c.eps) + c.beta),
-    ),
-    Fault(
-        "eps outside the root",
-        "in test mode eps is added to the standard deviation, not to the variance",
-        "Divide by sqrt(running_var + eps).",
-        _test(
-            lambda c: c.gamma * (c.x - c.running_mean) / (np.sqrt(c.running_var) + c.eps) + c.beta
-        ),
-    ),
-    Fault(
-        "gamma and beta missing in test mode",
-        "gamma and beta are missing in test mode",
-        "y = gamma * x^ + beta in both modes.",
-        _test(lambda c: (c.x - c.running_mean) / np.sqrt(c.running_var + c.eps)),
-    ),
-)
 
 
 BATCH_ONLY = Fault(
