@@ -207,7 +207,8 @@ class _Finder:
             return None
         along = tuple(axes[0])
         centered = SAMPLE - SAMPLE.mean(along, keepdims=True)
-        eps = (centered / y) ** 2 - (centered**2).mean(along, keepdims=True)
+        with np.errstate(all="ignore"):
+            eps = (centered / y) ** 2 - (centered**2).mean(along, keepdims=True)
         number = float(np.median(eps))
         is_same = abs(eps - number).max() < 1e-9 + 1e-6 * abs(number)
         if not is_same or number < -1e-12 or (centered * y < 0).any():

@@ -135,9 +135,11 @@ def _transposed_padding(
     wanted = [*wanted[-node.spatial :], 1][:2]
     for n, k, s, d, e, out in zip(size, kernel, stride, dilation, extra, wanted, strict=True):
         total = s * (n - 1) + e + (k - 1) * d + 1 - out
+        if total < 0 and not node.has("output_shape"):
+            node.refuse("auto_pad", "the windows leave gaps, which runtimes place differently")
         cut = max(total, 0)
         less = cut // 2
-        found.append((cut - less, less) if mode == "SAME_LOWER" else (less, cut - less))
+        found.append((less, cut - less) if mode == "SAME_UPPER" else (cut - less, less))
         more.append(e + max(-total, 0))
     return (found[0], found[1]), (more[0], more[1])
 

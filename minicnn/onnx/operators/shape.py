@@ -153,9 +153,9 @@ def pad(importer: Importer, node: Node) -> None:
     if not any(map(any, widths.values())):
         importer.give(node, value)
         return
-    if rank not in (3, 4):
+    if not 2 <= rank <= 4:
         node.fail(f"pads={pads} of a tensor {value.shape}; expected a frame around maps")
     node.spatial = rank - 2
-    value = importer.arranged(node, Value(value.node, (*value.axes, ())[:4], value.ours))
+    value = importer.arranged(node, Value(value.node, (*value.axes, (), ())[:4], value.ours))
     channels, rows, columns = (widths.get(axis, (0, 0)) for axis in (1, 2, 3))
     importer.give_maps(node, Pad2d((rows, columns), number, channels), value)
