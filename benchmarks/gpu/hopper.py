@@ -31,19 +31,20 @@ def is_here() -> bool:
 def tasks(tiny: bool) -> Iterator[Task]:
     """The runtime's own comparison of each tile, then convolutions by each, then their speed."""
     for tile in plans.HOPPER_TILES:
-        yield f"the runtime's comparison [{_name(tile)}]", partial(_difference, tile)
+        for of_weights in (False, True):
+            name = "weight gradient, " if of_weights else ""
+            name = f"{name}the runtime's comparison [{_name(tile)}]"
+            yield name, partial(_difference, of_weights, tile)
     for tile in plans.HOPPER_TILES:
         for splits in PARTS:
             for name, operation, arguments, options in cases(np.random.default_rng(), False):
                 shape = name.removeprefix("conv ").split(",")[0]
-                if operation == "conv2d_grad_weight" or not name.startswith("conv "):
-                    continue
-                if shape in (TINY if tiny else SHAPES):
+                if name.startswith("conv ") and shape in (TINY if tiny else SHAPES):
                     label = f"{name} [{_name(tile)}, {splits} parts]"
                     given = operation, arguments, options, tile, splits
                     yield label, partial(_compared, label, *given)
     for name, large in ({} if tiny else variants.LARGE).items():
-        for which in ("forward", "input gradient"):
+        for which in speed.PASSES:
             yield f"{name}, {which}, wgmma", partial(_large, name, which, *large)
     for name, shape in (speed.TINY if tiny else speed.CONVOLUTIONS).items():
         if "groups" not in shape[3]:  # a depthwise convolution has a kernel of its own
@@ -54,9 +55,9 @@ def _name(tile: plans.Tile) -> str:
     return f"wgmma {tile.m}x{tile.n}"
 
 
-def _difference(tile: plans.Tile) -> Iterator[dict]:
+def _difference(of_weights: bool, tile: plans.Tile) -> Iterator[dict]:
     set_precision("bf16")
-    found = hopper_check.difference(tile)
+    found = hopper_check.difference(of_weights, tile)
     assert found is None, found
     yield from ()
 
@@ -82,7 +83,7 @@ def _measured(
     set_precision("bf16")
     ready = speed.prepared(shape, size, filters, geometry)
     for what in speed.passes(shape):
-        for algorithm in ("mma", "wgmma") if what != "weight gradient" else ():
+        for algorithm in ("mma", "wgmma"):
             title, group = f"{name}, {what}", f"convolution by {algorithm}"
             given = what, "bf16", ready, geometry, group
             with hopper.algorithm(algorithm):

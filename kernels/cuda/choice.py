@@ -22,16 +22,16 @@ def run_product(
     epilogue: Epilogue = NO_EPILOGUE,
 ) -> None:
     """Write the product to `out`; see `product.multiply`."""
-    multiply(kernel, product, _way(kernel, product, a), a, b, b_row, out, epilogue)
+    multiply(kernel, product, _way(kernel, product, a, b), a, b, b_row, out, epilogue)
 
 
-def _way(kernel: str, product: Product, a: Array) -> Plan:
+def _way(kernel: str, product: Product, a: Array, b: Array) -> Plan:
     """A plan for conv_hopper.cu if it is chosen and can compute the product, else for conv.cu."""
     how, sizes = product_option(a.dtype != np.float32), product[:4]
     run = runtime()
     card = Card(run.processors, run.shared_memory, run.shared_memory_of_processor)
-    if how == "BF16" and images_width(a, product) > 1 and hopper.is_chosen(kernel, product):
+    if how == "BF16" and images_width(a, product) > 1 and hopper.is_chosen(kernel, product, b):
         found = plan(kernel, *sizes, "WGMMA", card)
-        if hopper.is_forced() or is_trusted(found.tile):
+        if hopper.is_forced() or is_trusted(kernel, found.tile):
             return found
     return plan(kernel, *sizes, how, card)

@@ -86,12 +86,19 @@ __device__ __forceinline__ unsigned long long operand(const void* p) {
     return (shared_address(p) & 0x3ffff) >> 4 | 1ull << 16 | 64ull << 32 | 1ull << 62;
 }
 
+// The same of a tile whose other axis is the inner index: eight of them make 1,024 bytes, and blocks
+// of 64 rows or columns are 8,192 bytes apart.
+__device__ __forceinline__ unsigned long long turned_operand(const void* p) {
+    return (shared_address(p) & 0x3ffff) >> 4 | 512ull << 16 | 64ull << 32 | 1ull << 62;
+}
+
 // The registers of the sums are ready for `multiply`.
 __device__ __forceinline__ void products_begin() {
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
 
-// Start d += a b^T by a warpgroup of 128 threads: a is 64x16, b is 64x16, 128x16 or 256x16.
+// Start d += a b^T by a warpgroup of 128 threads: a is 64x16, b is 64x16, 128x16 or 256x16. Operands
+// are TURNED or not.
 #define NAMES_32                                                                                  \
     "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"                                       \
     ",%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
@@ -110,25 +117,28 @@ __device__ __forceinline__ void products_begin() {
 #define SUMS_32 SUMS_16(0), SUMS_16(16)
 #define SUMS_64 SUMS_32, SUMS_16(32), SUMS_16(48)
 #define SUMS_128 SUMS_64, SUMS_16(64), SUMS_16(80), SUMS_16(96), SUMS_16(112)
-#define WGMMA(shape, names, a, b, ...)                                                            \
-    asm volatile("{.reg .pred p; setp.ne.b32 p, 1, 0; wgmma.mma_async.sync.aligned."              \
-                 shape ".f32.bf16.bf16 {" names "}, " a ", " b ", p, 1, 1, 0, 0;}"                \
+#define WGMMA(shape, names, a, b, turned, ...)                                                    \
+    asm volatile("{.reg .pred p; setp.ne.b32 p, 1, 0; wgmma.mma_async.sync.aligned." shape        \
+                 ".f32.bf16.bf16 {" names "}, " a ", " b ", p, 1, 1, " turned ", " turned ";}"    \
                  : __VA_ARGS__                                                                    \
-                 : "l"(from_a), "l"(from_b))
+                 : "l"(from_a), "l"(from_b), "n"(int(TURNED)))
 
+template <bool TURNED = false>
 __device__ __forceinline__ void multiply(float (&d)[32], unsigned long long from_a,
                                          unsigned long long from_b) {
-    WGMMA("m64n64k16", NAMES_32, "%32", "%33", SUMS_32);
+    WGMMA("m64n64k16", NAMES_32, "%32", "%33", "%34", SUMS_32);
 }
 
+template <bool TURNED = false>
 __device__ __forceinline__ void multiply(float (&d)[64], unsigned long long from_a,
                                          unsigned long long from_b) {
-    WGMMA("m64n128k16", NAMES_64, "%64", "%65", SUMS_64);
+    WGMMA("m64n128k16", NAMES_64, "%64", "%65", "%66", SUMS_64);
 }
 
+template <bool TURNED = false>
 __device__ __forceinline__ void multiply(float (&d)[128], unsigned long long from_a,
                                          unsigned long long from_b) {
-    WGMMA("m64n256k16", NAMES_128, "%128", "%129", SUMS_128);
+    WGMMA("m64n256k16", NAMES_128, "%128", "%129", "%130", SUMS_128);
 }
 
 __device__ __forceinline__ void products_close() {

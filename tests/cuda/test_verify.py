@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu import environment, hopper, report, spot, torch_side
+from benchmarks.gpu import environment, hopper, report, speed, spot, torch_side
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.parts import Part, parts, run_part
 from minicnn.kernels import dispatch, reference
@@ -133,12 +133,20 @@ def test_no_time(tmp_path):
     ]
 
 
+SWIZZLES = ("(chunk ^ first % 8) * 8", "chunk * 8"), ("(chunk % 8 ^ row % 8) * 8", "chunk % 8 * 8")
+
+
+@needs_compiler
 def test_products_on_hoppers_units(emulate):
     """One task of each kind, with a kernel that is right and with one that is not."""
-    chosen = "[wgmma 128x64]", "5x5, residual [wgmma 128x64, 3 parts]", "tiny 3x3, speed"
+    chosen = (
+        "t, the runtime's comparison [wgmma 128x64]",
+        "5x5, residual [wgmma 128x64, 3 parts]",
+        "tiny 3x3, speed",
+    )
     found: dict[bool, list] = {}
     for right in (True, False):
-        emulate(changes=[] if right else [("(chunk ^ first % 8) * 8", "chunk * 8")])
+        emulate(changes=() if right else SWIZZLES)
         picked = {name: task for name, task in hopper.tasks(tiny=True) if name.endswith(chosen)}
         assert len(picked) == 3
         difference, *rest = picked.values()
@@ -150,16 +158,12 @@ def test_products_on_hoppers_units(emulate):
         found[right] = [row for task in rest for row in task()]
     for right, rows in found.items():
         checks = [(row["name"].split(" ")[-1], row["passed"]) for row in rows if "passed" in row]
-        assert checks == [("parts]", right)] + 2 * [("results", True), ("results", right)]
+        assert checks == [("parts]", right)] + 3 * [("results", True), ("results", right)]
         speeds = [row for row in rows if row["kind"] == "speed"]
-        assert [row["group"] for row in speeds] == 2 * [
-            "convolution by mma",
-            "convolution by wgmma",
-        ]
-        assert {row["against"] for row in speeds} == {
-            "tiny 3x3, forward",
-            "tiny 3x3, input gradient",
-        }
+        groups = ["convolution by mma", "convolution by wgmma"]
+        assert [row["group"] for row in speeds] == 3 * groups
+        against = {f"tiny 3x3, {what}" for what in speed.PASSES}
+        assert {row["against"] for row in speeds} == against
         assert speeds[1]["plan"][0]["tile"] == "128x64"
 
 

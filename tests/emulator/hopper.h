@@ -133,6 +133,7 @@ static inline void load_box(void* to, const TensorMap* map, Barrier* b, int c, i
 
 struct EmulatedProduct {
     unsigned long long a, b;
+    bool turned;
     int count, group;  // count: of sums
     float sums[128];
 };
@@ -152,6 +153,7 @@ static inline EmulatedProducts& emulated_products() {
 static inline unsigned long long operand(const void* p) {
     return reinterpret_cast<unsigned long long>(p);
 }
+static inline unsigned long long turned_operand(const void* p) { return operand(p); }
 static inline void products_begin() { emulated_products().begun = true; }
 static inline void products_close() { emulated_products().group++; }
 
@@ -160,7 +162,8 @@ static inline void emulated_multiply(EmulatedProduct& p) {
     int t = emulator::thread->linear % 128, warp = t / 32, g = t % 32 / 4, pair = t % 4;
     auto& block = *emulator::thread->block;
     auto number = [&](unsigned long long from, int row, int k) {
-        uintptr_t at = emulated_swizzle(uintptr_t(from) + size_t(row) * 128 + size_t(k) * 2);
+        int place = p.turned ? row / 64 * 8192 + k * 128 + row % 64 * 2 : row * 128 + k * 2;
+        uintptr_t at = emulated_swizzle(uintptr_t(from) + size_t(place));
         if (block.unfenced[(at - uintptr_t(block.shared.data())) / 16])
             emulated_failure("a product reads what the async proxy does not see yet");
         return __uint_as_float(unsigned(*reinterpret_cast<const uint16_t*>(at)) << 16);
@@ -178,7 +181,7 @@ static inline void emulated_multiply(EmulatedProduct& p) {
         for (int i = 0; i < 2; i++) p.sums[j / 2 * 4 + i * 2 + j % 2] = float(sum[i]);
     }
 }
-template <int COUNT>
+template <bool TURNED = false, int COUNT>
 static inline void multiply(float (&d)[COUNT], unsigned long long a, unsigned long long b) {
     auto& own = emulated_products();
     int registers = emulator::thread->registers;
@@ -189,7 +192,7 @@ static inline void multiply(float (&d)[COUNT], unsigned long long a, unsigned lo
         own.target = d, own.count = COUNT;
         memcpy(own.sums, d, sizeof(d)), memset(d, 0xff, sizeof(d));
     }
-    own.started.push_back({a, b, COUNT, own.group, {}});
+    own.started.push_back({a, b, TURNED, COUNT, own.group, {}});
     emulated_multiply(own.started.back());
 }
 template <int N>
