@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 
-from .augment.mix import all_places
+from .augment.mix import all_places, mix
 from .augment.pipeline import Pipeline
 from .augment.step import Draws
 from .dataset import Dataset
@@ -137,13 +137,13 @@ class Loader:
         update, shard = divmod(turn.start + self.shards.rank, self.shards.count)
         generator = np.random.default_rng([self.seed, epoch, update])
         mixtures = self.pipeline.mixtures(len(every), generator)
-        needed = all_places(mixtures, places)[0]
+        needed = all_places(mixtures, places)
         own = generator
         if self.shards.count > 1:
             own = np.random.default_rng([self.seed, epoch, update, 1 + shard])
-        draws = Draws(generator, len(every), needed, own)
-        x, targets = self._unmixed(every[needed], epoch, draws, decoders)
-        return self.pipeline.mixed(x, targets, mixtures, places)
+        draws = Draws(generator, len(every), needed[0], own)
+        batch = self._unmixed(every[needed[0]], epoch, draws, decoders)
+        return mix(mixtures, needed, batch)
 
     def _unmixed(self, rows: np.ndarray, epoch: int, draws: Draws, decoders: Executor) -> Batch:
         """The images at `rows`, before they are mixed."""

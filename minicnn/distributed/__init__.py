@@ -6,9 +6,11 @@ Every process has the whole network, and computes the gradients of its shards of
 (`minicnn.data.shards`). These are summed in the order of the shards, so that n processes are
 bit-identical to one that accumulates n shards. See `docs/distributed.md`.
 
-launch: what the launcher says. team: the processes of a run. buckets: sums of gradients.
-accumulation, metrics: what replaces the parts of a training in one process. agreement: the
-settings of all processes are compared. faults: how all end if one does.
+launch: what the launcher says. team: the processes of a run. nccl: their GPUs. buckets,
+device_buckets: sums of gradients. accumulation, metrics, device_metrics: what replaces the parts of
+a training in one process. synchronized, batch_norm, device_batch_norm: statistics of all images.
+data: one process finds the images. agreement: the settings of all processes are compared. faults:
+how all end if one does.
 """
 
 from .launch import Launch, found_launch

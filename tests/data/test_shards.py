@@ -16,6 +16,7 @@ from minicnn.data.augment import (
     Lighting,
     Mixup,
     Pipeline,
+    RandomChoice,
     RandomCropFlip,
     RandomErasing,
     RandomFlip,
@@ -97,7 +98,9 @@ def test_processes_load_their_own_shards():
         Pipeline(RandomCropFlip(9, padding=2, shared_by=4), ColorJitter(0.4, 0.4, 0.4)),
         Pipeline(AlternatingFlip(), RandomShift(2, "reflect"), Lighting(0.1, KRIZHEVSKY)),
         Pipeline(RandomResizedCrop(12, flip=0.5), RandomErasing(0.7), NORMALIZE, Cutout(3)),
-        Pipeline(RandomFlip(), Mixup(1.0), CutMix(1.0), CutMix(1.0, p=0.5)),
+        Pipeline(
+            RandomFlip(), RandomChoice(Mixup(1.0), CutMix(1.0)), Mixup(1.0), CutMix(1.0, p=0.5)
+        ),
     ],
     ids=["crops", "shifts", "windows", "mixtures"],
 )

@@ -20,9 +20,11 @@ Mixed = tuple[np.ndarray, np.ndarray]  # images and targets
 class Mixture(NamedTuple):
     """What is drawn for a batch.
 
-    weight: of each image. others: with which one it is mixed. center: a place in 0..1, `(2,)`.
+    step: what mixes it. weight: of each image. others: with which one it is mixed. center: a place
+    in 0..1, `(2,)`.
     """
 
+    step: "Mixing"
     weight: float
     others: np.ndarray
     center: np.ndarray
@@ -36,14 +38,15 @@ class Mixing(Step, ABC):
         """The numbers for a batch of n images; None if nothing is mixed."""
 
     @abstractmethod
-    def mixed(self, ours: Mixed, others: Mixed, mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
+    def mixed(self, ours: Mixed, others: Mixed, mixture: Mixture) -> Mixed:
         """Images and targets that are mixed with the others, row by row."""
 
     def __call__(self, x: np.ndarray, targets: np.ndarray, generator: np.random.Generator) -> Mixed:
         mixture = self.sample(len(x), generator)
         if mixture is None:
             return x, targets
-        return self.mixed((x, targets), (x[mixture.others], targets[mixture.others]), mixture)
+        others = x[mixture.others], targets[mixture.others]
+        return mixture.step.mixed((x, targets), others, mixture)
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,7 +64,7 @@ class Mixup(Mixing):
 
     def sample(self, n: int, generator: np.random.Generator) -> Mixture:
         weight = generator.beta(self.alpha, self.alpha)
-        return Mixture(weight, generator.permutation(n), np.zeros(2))
+        return Mixture(self, weight, generator.permutation(n), np.zeros(2))
 
     def mixed(self, ours: Mixed, others: Mixed, mixture: Mixture) -> Mixed:
         x, targets = (_blend(*two, mixture.weight) for two in zip(ours, others, strict=True))
@@ -89,7 +92,7 @@ class CutMix(Mixing):
         if generator.random() >= self.p:
             return None
         weight = generator.beta(self.alpha, self.alpha)
-        return Mixture(weight, generator.permutation(n), generator.random(2))
+        return Mixture(self, weight, generator.permutation(n), generator.random(2))
 
     def mixed(self, ours: Mixed, others: Mixed, mixture: Mixture) -> Mixed:
         (x, targets), (x_others, targets_others) = ours, others
@@ -114,18 +117,13 @@ def all_places(mixtures: Sequence[Mixture | None], places: np.ndarray) -> list[n
     return found
 
 
-def mix(
-    steps: Sequence[Mixing],
-    mixtures: Sequence[Mixture | None],
-    every: Sequence[np.ndarray],
-    batch: Mixed,
-) -> Mixed:
+def mix(mixtures: Sequence[Mixture | None], every: Sequence[np.ndarray], batch: Mixed) -> Mixed:
     """The mixed images and targets. every: what `all_places` found; the batch has the first."""
-    for step, mixture, before, after in zip(steps, mixtures, every, every[1:], strict=False):
+    for mixture, before, after in zip(mixtures, every[:-1], every[1:], strict=True):
         if mixture is not None:
             here, there = np.searchsorted(before, (after, mixture.others[after]))
             ours, others = (tuple(array[at] for array in batch) for at in (here, there))
-            batch = step.mixed(ours, others, mixture)
+            batch = mixture.step.mixed(ours, others, mixture)
     return batch
 
 
@@ -158,11 +156,12 @@ class RandomChoice(Mixing):
         is_even = len(set(self.p)) <= 1
         return f"RandomChoice({', '.join(shown if is_even else [*shown, f'p={self.p}'])})"
 
-    def __call__(
-        self, x: np.ndarray, targets: np.ndarray, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def sample(self, n: int, generator: np.random.Generator) -> Mixture | None:
         chosen = int(np.searchsorted(np.cumsum(self.p)[:-1], generator.random(), side="right"))
-        return self.steps[chosen](x, targets, generator)
+        return self.steps[chosen].sample(n, generator)
+
+    def mixed(self, ours: Mixed, others: Mixed, mixture: Mixture) -> Mixed:
+        return mixture.step.mixed(ours, others, mixture)
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -111,19 +111,8 @@ class Pipeline:
         """
         mixtures = self.mixtures(len(images), generator)
         draws = Draws.of_all(generator, len(images))
-        x, targets = self.unmixed(images, labels, preprocess, draws, classes)
-        return self.mixed(x, targets, mixtures, draws.places)
-
-    def mixed(
-        self,
-        x: np.ndarray,
-        targets: np.ndarray,
-        mixtures: list[Mixture | None],
-        places: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The images at `places` of a batch. x, targets: of those that `all_places` says."""
-        steps = [step for step in self.steps if isinstance(step, Mixing)]
-        return mix(steps, mixtures, all_places(mixtures, places), (x, targets))
+        batch = self.unmixed(images, labels, preprocess, draws, classes)
+        return mix(mixtures, all_places(mixtures, draws.places), batch)
 
     def unmixed(
         self,
