@@ -5,7 +5,9 @@ or within `algorithm("wgmma")`. They compute all passes, also of linear layers, 
 channels are a multiple of 8, on a GPU of compute capability 9.0; conv.cu computes all else.
 """
 
+import functools
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -63,11 +65,23 @@ def is_chosen(kernel: str, product: "Product", b: Array) -> bool:
     setting = os.environ.get("MINICNN_HOPPER", "")
     if setting not in ("", "0", "1"):
         raise ValueError(f"MINICNN_HOPPER={setting!r}: expected 0 or 1")
-    possible = runtime().capability == CAPABILITY and _is_possible(kernel, product, b)
+    capability = runtime().capability
+    if setting == "1" and capability != CAPABILITY:
+        _warn_of(capability)
+    possible = capability == CAPABILITY and _is_possible(kernel, product, b)
     if _forced != "auto":
         return possible and is_forced()
     sizes = zip(product[:3], LEAST[kernel], strict=True)
     return possible and setting == "1" and all(size >= least for size, least in sizes)
+
+
+@functools.cache
+def _warn_of(capability: int) -> None:
+    warnings.warn(
+        f"MINICNN_HOPPER=1 changes nothing: the GPU has compute capability {capability / 10}; "
+        "expected 9.0",
+        stacklevel=2,
+    )
 
 
 def _is_possible(kernel: str, product: "Product", b: Array) -> bool:

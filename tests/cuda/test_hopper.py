@@ -156,16 +156,26 @@ def test_when_it_is_chosen(emulate, opted_in, monkeypatch):
     assert "forward" in launched(run, pixels=11)[0]  # a small product
     with precision.precision("tf32"):
         assert "forward" in launched(run, precise=True)[0]
-    for capability in (80, 100):
-        run.capability = capability
+    monkeypatch.setenv("MINICNN_HOPPER", "0")
+    for run.capability in (80, 100):
         with hopper.algorithm("wgmma"):
             assert "forward" in launched(run)[0]
     run.capability = 90
-    monkeypatch.setenv("MINICNN_HOPPER", "0")
     assert "convolve" not in launched(run)[0]
     monkeypatch.setenv("MINICNN_HOPPER", "yes")
     with pytest.raises(ValueError, match="^MINICNN_HOPPER='yes': expected 0 or 1$"):
         launched(run)
+
+
+def test_another_gpu(emulate, opted_in):
+    """One warning says that the setting changes nothing."""
+    run = emulate()
+    run.capability = 89
+    hopper._warn_of.cache_clear()
+    expected = "MINICNN_HOPPER=1 changes nothing: the GPU has compute capability 8.9; expected 9.0"
+    with pytest.warns(UserWarning, match=expected) as seen:
+        assert launched(run)[0] == launched(run)[0] == {"convert", "forward"}
+    assert len(seen) == 1
 
 
 def test_channels_that_are_no_multiple_of_eight(emulate, use_tile):
