@@ -95,7 +95,7 @@ def _whole_tiles(depth: int) -> int:
 
 
 @inline
-def _write_sums(sums: Address, to: Rows, epilogue: Epilogue) -> None:
+def write_sums(sums: Address, to: Rows, epilogue: Epilogue) -> None:
     """The 32 x 32 sums in memory to y, at most its rows and columns, with an epilogue."""
     for r in range(0, min(SIDE, to.rows), ROWS):
         tile = tile_load(VECTORS_OF_TILE, sums + FLOAT * r * SIDE, LANES)
@@ -155,7 +155,7 @@ def patch_products(
                     _multiply_part(rows, work.step, panel, depth, sums)
                     target = y.data + FLOAT * ((m + r) * y.step + j)
                     result = Rows(target, y.step, count - r, y.columns - j)
-                    _write_sums(sums, result, panel_epilogue(end, j))
+                    write_sums(sums, result, panel_epilogue(end, j))
             panels += FLOAT * depth * SIDE
     release_tiles()
 

@@ -8,8 +8,9 @@ Every rung computes the same convolution, with stride 1 and `pad` zeros around t
     grad_weight(dy, x, size, pad)  dw, db                     size = R
 
 A file `rungNN_name.py` is a rung, and the first line of its docstring is `name: idea.` `rungs()`
-finds them in order. A rung may have KERNEL, the only size of kernel that it computes, and
-`algorithm`, which says what it chooses for a shape. finish.py and squares.py are what rungs share.
+finds them in order. A rung may have KERNEL, the only size of kernel that it computes; `algorithm`,
+which says what it chooses for a shape; ERROR, the relative L2 error that is its rounding; and
+`unavailable`, which says why this machine cannot run it. finish.py and squares.py are shared.
 
 `minicnn ladder conv` checks each rung against the reference, measures it, and draws the ladder.
 """
@@ -33,6 +34,16 @@ class Rung(NamedTuple):
     grad_weight: Callable[..., tuple[Array, Array]]
     kernel: int | None = None  # the only size of kernel that it computes
     algorithm: Callable[..., str] | None = None
+    error: float = 1e-4  # any rung may round, none may be wrong
+    unavailable: Callable[[], str | None] = lambda: None  # why this machine cannot run it
+
+
+OPTIONAL = {
+    "kernel": "KERNEL",
+    "algorithm": "algorithm",
+    "error": "ERROR",
+    "unavailable": "unavailable",
+}
 
 
 def rungs() -> list[Rung]:
@@ -40,7 +51,11 @@ def rungs() -> list[Rung]:
     return [
         Rung(
             *(name, idea, rung.forward, rung.grad_input, rung.grad_weight),
-            *(getattr(rung, "KERNEL", None), getattr(rung, "algorithm", None)),
+            **{
+                field: getattr(rung, attribute)
+                for field, attribute in OPTIONAL.items()
+                if hasattr(rung, attribute)
+            },
         )
         for name, idea, rung in modules(__name__, __path__)
     ]

@@ -69,7 +69,7 @@ def ladder_command(
             found = ladder.climb(conv, repeats=repeats, progress=status.update)
     _show(found, str(problem), on_gpu)
     if any(found.readings.values()):
-        picture = plots.ladder(found.readings, out, str(problem), found.unit)
+        picture = plots.ladder(found.readings, out, str(problem), found.unit, found.left_out)
         console.print(f"picture: {picture}", soft_wrap=True)
     if found.wrong:
         raise typer.Exit(1)

@@ -11,7 +11,6 @@ from ..kernels.cpu.engine.machine import peak_flops
 from ..kernels.types import Array
 
 PASSES = ("forward", "grad_input", "grad_weight")
-TOLERANCE = 1e-4  # relative L2 error: any rung may round, none may be wrong
 # Seconds before a rung is measured. After a product, the threads of NumPy's BLAS library spin for a
 # while on the cores that are to be measured.
 PAUSE = 0.6
@@ -89,19 +88,16 @@ def climb(
     """
     validate(problem)
     peak, (calls, exact) = peak_flops(), _cases(problem)
-    rungs = [r for r in ladder.rungs() if r.kernel in (None, problem.kernel)]
-    left_out = {
-        r.name: f"left out: it computes only {r.kernel}x{r.kernel} kernels"
-        for r in ladder.rungs()
-        if r not in rungs
-    }
+    reasons = {rung: _unable(rung, problem) for rung in ladder.rungs()}
+    left_out = {rung.name: reason for rung, reason in reasons.items() if reason}
+    rungs = [rung for rung, reason in reasons.items() if not reason]
     found: dict[str, list[Reading]] = {}
     for name in passes:
         readings = found[name] = []
         for rung in rungs:
             progress(f"{name}: {rung.name}")
             error = _error(calls[name](rung), exact[name])
-            _expect(error, TOLERANCE, f"{rung.name!r} is wrong in {name}")
+            _expect(error, rung.error, f"{rung.name!r} is wrong in {name}")
             time.sleep(PAUSE)
             seconds = _median_time(calls[name], rung, repeats)
             idea = rung.idea
@@ -110,6 +106,14 @@ def climb(
                 idea += f": {rung.algorithm(*problem.shapes, problem.kernel // 2, weights)}"
             readings.append(reading(rung.name, idea, seconds, problem.flops, peak, readings, error))
     return Climb(peak, found, left_out)
+
+
+def _unable(rung: ladder.Rung, problem: Problem) -> str:
+    """Why a rung is left out; empty if it is not."""
+    if rung.kernel not in (None, problem.kernel):
+        return f"left out: it computes only {rung.kernel}x{rung.kernel} kernels"
+    reason = rung.unavailable()
+    return f"not available: {reason}" if reason else ""
 
 
 def validate(problem: Problem) -> None:

@@ -201,17 +201,31 @@ def three_digits(value: float) -> str:
 
 
 def ladder(
-    found: dict[str, list[Any]], path: Target = None, title: str = "", unit: str = "GFLOP/s"
+    found: dict[str, list[Any]],
+    path: Target = None,
+    title: str = "",
+    unit: str = "GFLOP/s",
+    left_out: dict[str, str] | None = None,
 ) -> Path | Figure:
-    """The speed of every rung, a panel per pass; `found` is `Climb.readings` of study.ladder."""
+    """The speed of every rung, a panel per pass; `found` is `Climb.readings` of study.ladder.
+
+    left_out: rungs without a bar, and why; `Climb.left_out`.
+    """
     found = {name: readings for name, readings in found.items() if readings}
     figure = Picture(figsize=(4.2 * len(found) + 1.6, 4.6), layout="constrained")
     panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
-    names = list(dict.fromkeys(r.name for readings in found.values() for r in readings))
+    measured = dict.fromkeys(r.name for readings in found.values() for r in readings)
+    names = [*measured, *(left_out or {})]
     for axes, (name, readings) in zip(panels, found.items(), strict=True):
         _rungs(axes, readings, names, unit)
         axes.set_title(name.replace("_", " "), fontsize=10)
-    panels[0].invert_yaxis()
+        for rung, reason in (left_out or {}).items():
+            beside = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
+            start = axes.get_xlim()[0], names.index(rung)
+            axes.annotate(
+                reason, start, fontsize=8, color="dimgray", annotation_clip=True, **beside
+            )
+    panels[0].set_ylim(len(names) - 0.4, -0.8)
     return finish(figure, path, title, size=11)
 
 

@@ -9,6 +9,9 @@ from minicnn.kernels import ladder, reference
 from minicnn.kernels.cpu.engine import launch
 from minicnn.kernels.ladder import rung09_winograd2
 
+from .cpu.amx import emulator, needs_emulator  # noqa: F401 - a fixture
+from .cpu.test_bfloat16 import rounded
+
 RUNGS = ladder.rungs()
 BY_NAME = {rung.name: rung for rung in RUNGS}
 WINOGRAD = ["Winograd F(2x2, 3x3)", "Winograd F(4x4, 3x3)"]
@@ -27,7 +30,9 @@ GEOMETRIES = [(1, 0), (3, 1), (3, 0), (5, 2), (5, 0)]  # kernel, padding
 CASES = [
     pytest.param(rung, *size, *geometry, id=f"{rung.name}-{size}-{geometry}")
     for rung, size, geometry in itertools.product(RUNGS, SIZES, GEOMETRIES)
-    if rung.kernel in (None, geometry[0]) and min(size[0][1:]) + 2 * geometry[1] >= geometry[0]
+    if rung.name != "matrix units"
+    and rung.kernel in (None, geometry[0])
+    and min(size[0][1:]) + 2 * geometry[1] >= geometry[0]
 ]
 
 
@@ -73,6 +78,21 @@ def test_rung(rung, shape, channels, filters, size, pad):
         np.testing.assert_array_equal(array, copy, "a rung changed its input")
     for result, again in zip(results, passes(rung, x, w, b, dy, pad), strict=True):
         np.testing.assert_array_equal(result, again, "two runs differ")
+
+
+@needs_emulator
+@pytest.mark.parametrize(
+    ("size", "geometry"),
+    list(zip(SIZES[2:], [(5, 2), (3, 1), (3, 0), (5, 2), (1, 0), (5, 0)], strict=True)),
+)
+def test_matrix_units(emulator, size, geometry):  # noqa: F811
+    """Of numbers that are bfloat16 already: the products are exact."""
+    x, w, b, dy = arrays(*size, *geometry)
+    x, w, dy = (rounded(a).astype(np.float32) for a in (x, w, dy))
+    with emulator.installed():
+        results = passes(BY_NAME["matrix units"], x, w, b, dy, geometry[1])
+    assert_close(results, exact(x, w, b, dy, geometry[1]))
+    assert emulator.configured_threads() == 0
 
 
 @pytest.mark.parametrize("name", ["all cores", "fused epilogue", *WINOGRAD])
@@ -161,6 +181,7 @@ def test_rungs_are_found_in_order_and_say_what_they_are():
         "fused epilogue",
         "FFT",
         *WINOGRAD,
+        "matrix units",
         "the engine",
     ]
     assert all(rung.idea and "\n" not in rung.idea for rung in RUNGS)
