@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import DataError
+
 Numbers = tuple[np.ndarray, ...]
 
 
@@ -59,8 +61,17 @@ class Draws:
         return cls(generator, size, np.arange(size), generator)
 
     def sample(self, step: Any, shape: tuple[int, ...]) -> Numbers:
-        """The numbers of a step for the images at hand, of `shape` (h, w, c)."""
+        """The numbers of a step for the images at hand, of `shape` (h, w, c).
+
+        Raises DataError unless the step draws for each image.
+        """
         every = step.sample(self.size, shape, self.generator)
+        rows = [len(numbers) for numbers in every]
+        if any(n != self.size for n in rows):
+            raise DataError(
+                f"{step}: sample returned arrays of {', '.join(map(str, rows))} rows for "
+                f"{self.size} images; expected a row for each image"
+            )
         return tuple(numbers[self.places] for numbers in every)
 
     def apply(self, step: Any, images: np.ndarray) -> np.ndarray:

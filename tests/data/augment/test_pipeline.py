@@ -10,6 +10,7 @@ from minicnn.data.augment import (
     ColorJitter,
     CutMix,
     Cutout,
+    ImageStep,
     Lighting,
     Mixup,
     Pipeline,
@@ -130,6 +131,32 @@ def test_the_loader_gives_what_the_pipeline_makes():
         )
         np.testing.assert_array_equal(batches[1][0], x)
         np.testing.assert_array_equal(batches[1][1], targets)
+
+
+class Darken(ImageStep):
+    """Divides each image by a number of its own; is_wrong: draws one for each row of pixels."""
+
+    def __init__(self, is_wrong=False):
+        self.is_wrong = is_wrong
+
+    def __repr__(self):
+        return "Darken()"
+
+    def sample(self, n, shape, generator):
+        return (generator.integers(1, 9, shape[0] if self.is_wrong else n),)
+
+    def apply(self, images, numbers):
+        return images // numbers[0][:, None, None, None].astype(np.uint8)
+
+
+def test_a_step_of_ones_own_draws_for_each_image():
+    images = pixels(5, 12, 12, 3)
+    expected = images // generator().integers(1, 9, 5)[:, None, None, None]
+    np.testing.assert_array_equal(Darken()(images, generator()), expected)
+    np.testing.assert_array_equal(Pipeline(Darken())(images, generator()), expected)
+    message = r"Darken\(\): sample returned arrays of 12 rows for 5 images; expected a row for each"
+    with pytest.raises(DataError, match=message):
+        Pipeline(Darken(is_wrong=True))(images, generator())
 
 
 def test_for_input_and_for_batch_reach_the_steps():
