@@ -9,6 +9,7 @@ layers, so that the form does not matter. Layer normalization is found in the sa
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,13 @@ KNOWN: tuple[tuple[str, dict[str, Any], Callable[[np.ndarray], np.ndarray]], ...
 OPSETS = {"Clip": 6, "Gelu": 20, "HardSwish": 14, "Swish": 24}
 PROBES = np.concatenate([np.linspace(-12, 12, 241), np.outer([-1, 1], [25, 300, 1e4, 1e37]).flat])
 SAMPLE = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
+
+
+@cache
+def _expected() -> list[np.ndarray]:
+    """The values of the functions of `KNOWN`."""
+    with np.errstate(all="ignore"):
+        return [function(PROBES) for _, _, function in KNOWN]
 
 
 def _clip(node: Node, x: np.ndarray, low: Any = None, high: Any = None) -> np.ndarray:
@@ -158,10 +166,12 @@ class _Finder:
                 if not any(maker is one for one in group):
                     group.append(maker)
                     waiting.append(maker)
+            if len(group) > LARGEST:
+                return None
         inside = Counter(name for node in group for name in node.inputs)
         own = [name for node in group if node is not last for name in node.outputs]
         is_whole = all(self.readers[name] == inside[name] for name in own)
-        return group if is_whole and len(group) <= LARGEST else None
+        return group if is_whole else None
 
     def value(self, name: str, x: str, given: np.ndarray, known: dict[str, np.ndarray]) -> Any:
         """A tensor of the group, for an array in place of x."""
@@ -183,7 +193,7 @@ class _Finder:
         try:
             with np.errstate(all="ignore"):
                 found = self.value(last.outputs[0], x, given, {})
-        except (ValueError, TypeError, IndexError, KeyError):
+        except (ValueError, TypeError, IndexError, KeyError, RecursionError):  # also of a cycle
             return None
         return found if np.shape(found) == given.shape else None
 
@@ -192,9 +202,7 @@ class _Finder:
         y = self.computed(last, x, PROBES)
         if y is None or not np.isfinite(y).all():
             return None
-        with np.errstate(all="ignore"):
-            expected = [function(PROBES) for _, _, function in KNOWN]
-        errors = [(abs(y - e) / np.maximum(abs(e), 1)).max() for e in expected]
+        errors = [(abs(y - e) / np.maximum(abs(e), 1)).max() for e in _expected()]
         best = int(np.argmin(errors))
         return KNOWN[best][:2] if errors[best] < TOLERANCE else None
 

@@ -12,6 +12,7 @@ from ..layers import (
     Conv2d,
     ConvTranspose2d,
     Dropout,
+    Function,
     GroupNorm,
     Layer,
     LayerNorm,
@@ -19,6 +20,7 @@ from ..layers import (
     LocalResponseNorm,
     PadShortcut,
     PReLU,
+    Resample2d,
     Slice,
     Softmax,
     Subsample2d,
@@ -138,6 +140,17 @@ def _(layer: AdaptivePool2d) -> dict[str, str]:
 @columns.register
 def _(layer: Upsample) -> dict[str, str]:
     return {"note": f"{layer.mode}, {_enlargement(layer)}"}
+
+
+@columns.register
+def _(layer: Resample2d) -> dict[str, str]:
+    sides = ("rows", layer.rows), ("columns", layer.columns)
+    return {"note": ", ".join(f"{len(m)} {name}" for name, m in sides if m is not None)}
+
+
+@columns.register
+def _(layer: Function) -> dict[str, str]:
+    return {"note": layer.name if layer.exponent is None else f"x^{layer.exponent:g}"}
 
 
 def _enlargement(layer: Upsample) -> str:

@@ -137,6 +137,7 @@ def runtime(path, x):
 
 
 CONV = {"w": draw(6, 3, 3, 3), "b": draw(6, seed=1)}
+SIZES = {"k": np.array([2, 3, 4, 3])}
 C1 = ("Conv", ["x", "w", "b"], ["c"], {"pads": [1, 1, 1, 1]})
 I64 = np.int64
 NETWORKS = {
@@ -429,6 +430,20 @@ BAD_NODES = {
         ("Relu", ["x"], ["r"], {}),
         ("Conv", ["x", "r"], ["c"], {}),
     ],
+    "QuantizeLinear 'y': this operator is not known": [("QuantizeLinear", ["x", "b"], ["y"], {})],
+    "Resize 'y': antialias=1: expected 0": [
+        ("Resize", ["x", "", "", "k"], ["y"], {"mode": "linear", "antialias": 1})
+    ],
+    "Concat 'y': axis=0 of a tensor (2, 3, 8, 6): 0 is the batch": [
+        ("Concat", ["x", "x"], ["y"], {"axis": 0})
+    ],
+    "MatMul 'y': its input 2, 'x', is computed; expected a constant": [
+        ("MatMul", ["x", "x"], ["y"], {})
+    ],
+    "Pow 'y': its exponent is no single number": [("Pow", ["x", "b"], ["y"], {})],
+    "ReduceMean 'y': axes=[0] of a tensor (2, 3, 8, 6): 0 is the batch": [
+        ("ReduceMean", ["x"], ["y"], {"axes": [0]})
+    ],
     "Einsum 'y': this operator is not known": [("Einsum", ["x"], ["y"], {"equation": "i->i"})],
     "MaxPool 'y': dilations=[2, 2]: pooling with dilation": [
         ("MaxPool", ["x"], ["y"], {"kernel_shape": [2, 2], "dilations": [2, 2]})
@@ -444,7 +459,7 @@ BAD_NODES = {
 
 @pytest.mark.parametrize("message", BAD_NODES)
 def test_what_cannot_be_read_is_named(message, tmp_path):
-    path = save(BAD_NODES[message], tmp_path / "net.onnx", weights=CONV)
+    path = save(BAD_NODES[message], tmp_path / "net.onnx", weights=CONV | SIZES, opset=17)
     with pytest.raises(CheckpointError, match=re.escape(message)) as found:
         from_onnx(path)
     assert str(found.value).startswith(f"{path}: ")

@@ -46,6 +46,43 @@ def test_a_constant_is_not_larger_than_its_limit(tmp_path):
         from_onnx(path)
 
 
+def test_results_that_are_much_larger_than_the_file(tmp_path):
+    """Sizes that a small file claims, in place of constants that it holds."""
+    means = [("ReduceMean", [i], [o], {"axes": [1]}) for i, o in (("x", "m"), ("p", "v"))]
+    norm = [
+        means[0],
+        ("Sub", ["x", "m"], ["d"], {}),
+        ("Mul", ["d", "d"], ["p"], {}),
+        means[1],
+        ("Add", ["v", "eps"], ["e"], {}),
+        ("Sqrt", ["e"], ["s"], {}),
+        ("Div", ["d", "s"], ["y"], {}),
+    ]
+    weights = {"eps": np.array(1e-5, np.float32), "k": np.array([2, 2**30, 10**9, 4])}
+    weights |= {"one": np.array([1]), "many": np.array([10**12])}
+    for nodes, message in (
+        (norm, "it normalizes 1,073,741,824 numbers; expected at most"),
+        (
+            [("Resize", ["x", "", "", "k"], ["y"], {})],
+            r"1000000000, 4\] pixels; expected",
+        ),
+        (
+            [("Tile", ["one", "many"], ["t"], {}), ("Reshape", ["x", "t"], ["y"], {})],
+            "Tile 't': it makes 1,000,000,000,000 numbers",
+        ),
+    ):
+        path = save(nodes, tmp_path / "net.onnx", weights=weights, shape=(2, 2**30, 4, 4))
+        with pytest.raises(CheckpointError, match=message):
+            from_onnx(path)
+
+
+def test_a_file_whose_nodes_depend_on_each_other(tmp_path):
+    nodes = [("Neg", ["a"], ["b"], {}), ("Neg", ["b"], ["a"], {}), ("Add", ["a", "x"], ["y"], {})]
+    path = save(nodes, tmp_path / "net.onnx")
+    with pytest.raises(CheckpointError, match="it reads 'a', which is computed by no node before"):
+        from_onnx(path)
+
+
 def external(path, location, offset=0):
     """A model whose weights are in a file beside it."""
     model = onnx.load(save([C1], path, weights=CONV, outputs=("c",)))

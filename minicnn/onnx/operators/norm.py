@@ -1,5 +1,7 @@
 """Normalization by statistics: of batches, layers, groups and maps."""
 
+import math
+
 import numpy as np
 
 from ...layers import BatchNorm2d, GroupNorm, Layer, LayerNorm
@@ -7,6 +9,14 @@ from ..axes import Value, flat, in_order, length, with_joined, with_last
 from ..importer import Importer
 from ..node import Node, put
 from . import operator
+
+LARGEST = 2**26  # factors of a layer that a file may have without holding them
+
+
+def _check_count(node: Node, count: int) -> None:
+    """Raise CheckpointError for more factors than a file of a few bytes should make."""
+    if count > LARGEST:
+        node.fail(f"it normalizes {count:,} numbers; expected at most {LARGEST:,}")
 
 
 @operator("BatchNormalization")
@@ -25,6 +35,8 @@ def batch_norm(importer: Importer, node: Node) -> None:
         node.fail(f"its input has the shape {x.shape}; expected (N, C, H, W), (N, C, L) or (N, C)")
     axes = x.axes
     x = importer.arranged(node, Value(x.node, (*axes, (), ())[:4], x.ours))
+    if scale.shape != (length(axes[1]),):
+        node.fail(f"its weights have the shape {scale.shape}; expected ({length(axes[1])},)")
     eps, momentum = node.number("epsilon", 1e-5), node.number("momentum", 0.9)
     layer = BatchNorm2d(length(axes[1]), eps, 1 - momentum)
     put(layer.weight, scale, node)
@@ -46,6 +58,7 @@ def layer_norm(importer: Importer, node: Node) -> None:
         node.refuse("axis", f"expected an axis behind the batch of a tensor {x.shape}")
     places = list(range(axis % rank, rank))
     ours, axes = with_joined(x, places), [x.axes[i] for i in places]
+    _check_count(node, length(ours[-1]))
     layer = LayerNorm(length(ours[-1]), node.number("epsilon", 1e-5))
     for parameter, array in ((layer.weight, scale), (layer.bias, bias)):
         if array is not None:
@@ -64,6 +77,7 @@ def decomposed_norm(importer: Importer, node: Node) -> None:
         node.fail(f"axes={axes} of a tensor {x.shape}: 0 is the batch")
     channels = length(x.axes[1])
     is_of_maps = rank > 2 and axes[-1] == rank - 1 and len(axes) >= rank - 2
+    _check_count(node, max(channels, math.prod(length(x.axes[i]) for i in axes)))
     layer: Layer
     if is_of_maps and axes[0] <= 2:  # of each map, or of all maps
         ours = with_joined(x, [1])
@@ -98,6 +112,7 @@ def group_norm(importer: Importer, node: Node) -> None:
             f"and {bias.shape}; expected ({given},)"
         )
     total = length(ours[-1])
+    _check_count(node, total)
     layer = GroupNorm(groups, total, node.number("epsilon", 1e-5))
     for parameter, array in ((layer.weight, scale), (layer.bias, bias)):
         put(parameter, np.repeat(array, total // given), node)

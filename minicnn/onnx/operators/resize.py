@@ -14,6 +14,7 @@ POSITIONS = (
     "tf_half_pixel_for_nn",
 )
 OURS = {"nearest": "nearest", "linear": "bilinear"}  # the modes of `Upsample`
+LARGEST = 2**26  # weights of a matrix
 F32 = np.float32  # in which runtimes compute positions
 
 
@@ -107,6 +108,8 @@ def _check_kind(node: Node) -> None:
 
 def _layer(node: Node, sides: list[tuple[int, int, float]]) -> Layer:
     """sides: for rows and columns the size, that of the output, and the scale."""
+    if any(size * out > LARGEST for size, out, _ in sides):
+        node.fail(f"from {[s[0] for s in sides]} to {[s[1] for s in sides]} pixels; expected fewer")
     found = [_weights(node, *side) for side in sides]
     ours = OURS.get(node.text("mode", "nearest"))
     for scales in (tuple(out / size for size, out, _ in sides), tuple(s for *_, s in sides)):
