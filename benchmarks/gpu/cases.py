@@ -111,6 +111,10 @@ def _pools(normal: Normal, x: Images) -> Iterator[Case]:
         yield f"avg pool {text}", "avg_pool2d", (x,), geometry
         yield f"max pool gradient {text}", "max_pool2d_grad", (dy, argmax, shape), geometry
         yield f"avg pool gradient {text}", "avg_pool2d_grad", (dy, shape), geometry
+    y, argmax = reference.adaptive_max_pool2d(x.array, (4, 5))
+    dy = Images(normal(*y.shape))
+    yield "adaptive max pool", "adaptive_max_pool2d", (x, (4, 5)), {}
+    yield "adaptive max pool, gradient", "adaptive_max_pool2d_grad", (dy, argmax, shape), {}
     dy = Images(normal(shape[0], shape[3]))
     yield "global average pool", "global_avg_pool2d", (x,), {}
     yield "global average pool, gradient", "global_avg_pool2d_grad", (dy, shape), {}
@@ -121,6 +125,14 @@ def _norms(normal: Normal, x: Images, dy: Images) -> Iterator[Case]:
     y, c = Images(x.array * scale**-0.75), x.array.shape[3]
     yield "LRN", "local_response_norm", (x, 5, 0.5), {}
     yield "LRN, gradient", "local_response_norm_grad", (dy, x, y, scale, 5, 0.5), {}
+    within = {"within_channel": True, "alpha_div_n": True}
+    yield "LRN within channels", "local_response_norm", (x, 3, 0.5), within
+    yield (
+        "LRN within channels, gradient",
+        "local_response_norm_grad",
+        (dy, x, y, scale, 3, 0.5),
+        within,
+    )
     gamma, beta, mean = normal(c), normal(c), normal(c)
     var = (1 + normal(c) ** 2).astype(np.float32)
     relu, both = {"activation": "relu"}, {"beta": beta, "activation": "relu"}

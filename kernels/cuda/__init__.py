@@ -54,6 +54,8 @@ from .loss import (
 from .norm import batch_norm, batch_norm_grad, local_response_norm, local_response_norm_grad
 from .optim import adam_update, rmsprop_update, sgd_update
 from .pool import (
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_grad,
     avg_pool2d,
     avg_pool2d_grad,
     global_avg_pool2d,

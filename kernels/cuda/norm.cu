@@ -68,6 +68,68 @@ extern "C" __global__ void lrn_grad(const REAL* __restrict__ dy, const REAL* __r
     }
 }
 
+// Images whose pixels have `by_vectors` vectors of V channels.
+struct Maps {
+    int height, width;
+    Divisor by_vectors, by_width, by_height;
+};
+
+// The sum of give(place) over the pixels around vector i of the images, of the same channels;
+// windows are clipped at the edges.
+template <class F>
+__device__ __forceinline__ Vector over_window(int i, const Maps& g, int before, int after, F give) {
+    int pixel = i / g.by_vectors, line = pixel / g.by_width, h = line % g.by_height,
+        w = pixel - line * g.width;
+    Vector sum = splat(0);
+    for (int r = max(-before, -h); r <= min(after, g.height - 1 - h); r++)
+        for (int q = max(-before, -w); q <= min(after, g.width - 1 - w); q++) {
+            long long step = (long long)(r * g.width + q) * g.by_vectors.d;
+            Vector v = give((i + step) * V);
+            EACH_LANE(l) sum.at[l] += v.at[l];
+        }
+    return sum;
+}
+
+extern "C" __global__ void lrn_within(const REAL* __restrict__ x, REAL* __restrict__ y,
+                                      float* __restrict__ scale, int vectors, Maps g, int before,
+                                      int after, float k, float factor, float beta) {
+    int i = THREAD;
+    if (i >= vectors) return;
+    Vector s = over_window(i, g, before, after, [&](long long at) {
+        Vector v = load(x + at);
+        EACH_LANE(l) v.at[l] *= v.at[l];
+        return v;
+    });
+    long long at = (long long)i * V;
+    Vector v = load(x + at);
+    EACH_LANE(l) {
+        s.at[l] = k + factor * s.at[l];
+        v.at[l] *= inverse_power(s.at[l], beta);
+    }
+    store(scale + at, s);
+    store(y + at, v);
+}
+
+extern "C" __global__ void lrn_within_grad(const REAL* __restrict__ dy, const REAL* __restrict__ x,
+                                           const REAL* __restrict__ y,
+                                           const float* __restrict__ scale, REAL* __restrict__ dx,
+                                           int vectors, Maps g, int before, int after,
+                                           float factor, float beta) {
+    int i = THREAD;
+    if (i >= vectors) return;
+    Vector crossed = over_window(i, g, before, after, [&](long long at) {
+        Vector d = load(dy + at), v = load(y + at), s = load(scale + at);
+        EACH_LANE(l) d.at[l] *= v.at[l] / s.at[l];
+        return d;
+    });
+    long long at = (long long)i * V;
+    Vector d = load(dy + at), v = load(x + at), s = load(scale + at);
+    EACH_LANE(l)
+        d.at[l] = d.at[l] * inverse_power(s.at[l], beta) -
+                  2.0f * factor * beta * v.at[l] * crossed.at[l];
+    store(dx + at, d);
+}
+
 // ---- batch normalization ------------------------------------------------------------------------
 
 // The mean and M2 = sum (x - mean)^2 of each channel, in one pass: of a thread's pixels by

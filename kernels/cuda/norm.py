@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from .. import reference
 from ..reference.arrays import write_to
-from ..types import Array
+from ..types import Array, Pair
 from .activation import IN_THE_PASS, NUMBERS, activate, activation_grad
 from .arrays import (
     contiguous,
@@ -18,9 +17,11 @@ from .arrays import (
     spaced,
     vector_width,
 )
-from .device import THREADS, blocks, divisors, launch
+from .device import DIVISOR, THREADS, blocks, divisor, divisors, launch
 from .sums import partial_sums
 
+_DIVISORS = [(name, DIVISOR) for name in ("by_vectors", "by_width", "by_height")]
+MAPS = np.dtype([("height", np.int32), ("width", np.int32), *_DIVISORS])
 LRN_VALUES = 4096  # numbers per block, whose squares are in 16 KB of shared memory
 LRN_CHANNELS = 12_288  # of one pixel: 48 KB
 
@@ -36,10 +37,13 @@ def local_response_norm(
     out: Array | None = None,
 ) -> tuple[Array, Array]:
     """See `functional.local_response_norm`."""
-    if within_channel:
-        return reference.local_response_norm(x, size, alpha, beta, k, alpha_div_n, True, out)
     x = contiguous(x)
     y, scale = empty(x, x.shape), empty(x, x.shape, np.float32)
+    if within_channel:
+        factor = alpha / size**2 if alpha_div_n else alpha
+        reach = size // 2, (size - 1) // 2
+        _within("lrn_within", (x, y, scale), reach, float(k), float(factor), float(beta))
+        return write_to(out, y), scale
     grid, values = _lrn_blocks(x)
     factor = alpha / size if alpha_div_n else alpha
     numbers = size // 2, (size - 1) // 2, float(k), float(factor), float(beta)
@@ -61,11 +65,14 @@ def local_response_norm_grad(
     within_channel: bool = False,
 ) -> Array:
     """See `functional.local_response_norm_grad`."""
-    if within_channel:
-        constants = size, alpha, beta, alpha_div_n
-        return reference.local_response_norm_grad(dy, x, y, scale, *constants, True)
     dy, x, y, scale = (contiguous(a) for a in (dy, x, y, scale))
     dx = empty(x, x.shape)
+    if within_channel:
+        factor = alpha / size**2 if alpha_div_n else alpha
+        reach = (size - 1) // 2, size // 2  # mirrored, as below
+        images = dy, x, y, scale, dx
+        _within("lrn_within_grad", images, reach, float(factor), float(beta))
+        return dx
     grid, values = _lrn_blocks(x)
     factor = alpha / size if alpha_div_n else alpha
     # The windows that contain a channel are mirrored: the halves of an even size change places.
@@ -74,6 +81,19 @@ def local_response_norm_grad(
     v = vector_width(x.shape[-1], dy, x, y, scale, dx)
     launch("norm.cu", "lrn_grad", grid, THREADS, *arguments, shared=values * 4, **options(x, v))
     return dx
+
+
+def _within(kernel: str, images: tuple[Array, ...], reach: Pair, *numbers: float) -> None:
+    """Launch a kernel over images without gaps, whose windows reach so far before and behind."""
+    x = images[0]
+    if x.ndim != 4:
+        raise ValueError(f"local_response_norm: x has shape {x.shape}: expected (N, H, W, C)")
+    height, width, channels = x.shape[1:]
+    v = vector_width(channels, *images)
+    by = map(divisor, (channels // v, width, height))
+    maps, vectors = np.array([(height, width, *by)], MAPS), x.size // v
+    arguments = *images, vectors, maps, *reach, *numbers
+    launch("norm.cu", kernel, blocks(vectors), THREADS, *arguments, **options(x, v))
 
 
 def _lrn_blocks(x: Array) -> tuple[int, int]:

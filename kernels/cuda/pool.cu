@@ -95,6 +95,68 @@ extern "C" __global__ void max_pool_grad(const REAL* __restrict__ dy, int dy_ste
     store(dx + (long long)i * V, sum);
 }
 
+// Adaptive windows: window i of `rows` covers the rows floor(i H / rows) to ceil((i + 1) H / rows)
+// - 1; columns likewise. Result or pixel number i of a kernel, a vector of V channels.
+struct Adaptive {
+    int height, width, channels, rows, columns;
+    Divisor by_vectors, by_rows, by_columns, by_height, by_width;
+};
+
+__device__ __forceinline__ int start_of(int i, int size, Divisor count) {
+    return i * size / count;
+}
+
+__device__ __forceinline__ int end_of(int i, int size, Divisor count) {
+    return ((i + 1) * size + int(count.d) - 1) / count;
+}
+
+extern "C" __global__ void adaptive_max(const REAL* __restrict__ x, int x_step,
+                                        REAL* __restrict__ y, int y_step, int* __restrict__ argmax,
+                                        Adaptive g, int vectors) {
+    int i = THREAD;
+    if (i >= vectors) return;
+    int m = i / g.by_vectors, line = m / g.by_columns, n = line / g.by_rows,
+        c = (i - m * int(g.by_vectors.d)) * V, p = line - n * g.rows, q = m - line * g.columns;
+    int left = start_of(q, g.width, g.by_columns), right = end_of(q, g.width, g.by_columns);
+    Vector best = splat(-INFINITE);
+    int winner[V], cell = 0;
+    EACH_LANE(l) winner[l] = 0;
+    for (int r = start_of(p, g.height, g.by_rows); r < end_of(p, g.height, g.by_rows); r++)
+        for (int s = left; s < right; s++, cell++) {
+            Vector v = load(x + ((long long)(n * g.height + r) * g.width + s) * x_step + c);
+            EACH_LANE(l)
+                if (v.at[l] > best.at[l] || (v.at[l] != v.at[l] && best.at[l] == best.at[l])) {
+                    best.at[l] = v.at[l];
+                    winner[l] = cell;
+                }
+        }
+    store(y + (long long)m * y_step + c, best);
+    EACH_LANE(l) argmax[(long long)m * g.channels + c + l] = winner[l];
+}
+
+extern "C" __global__ void adaptive_max_grad(const REAL* __restrict__ dy, int dy_step,
+                                             const int* __restrict__ argmax,
+                                             REAL* __restrict__ dx, Adaptive g, int vectors) {
+    int i = THREAD;
+    if (i >= vectors) return;
+    int m = i / g.by_vectors, line = m / g.by_width, n = line / g.by_height,
+        c = (i - m * int(g.by_vectors.d)) * V, h = line - n * g.height, w = m - line * g.width;
+    int q_first = start_of(w, g.columns, g.by_width), q_end = end_of(w, g.columns, g.by_width);
+    Vector sum = splat(0);
+    // The windows that cover a pixel are those that pixels would be for windows.
+    for (int p = start_of(h, g.rows, g.by_height); p < end_of(h, g.rows, g.by_height); p++)
+        for (int q = q_first; q < q_end; q++) {
+            int left = start_of(q, g.width, g.by_columns),
+                across = end_of(q, g.width, g.by_columns) - left,
+                cell = (h - start_of(p, g.height, g.by_rows)) * across + w - left;
+            long long window = (long long)(n * g.rows + p) * g.columns + q;
+            Vector v = load(dy + window * dy_step + c);
+            EACH_LANE(l)
+                if (argmax[window * g.channels + c + l] == cell) sum.at[l] += v.at[l];
+        }
+    store(dx + (long long)i * V, sum);
+}
+
 // 1 / (the cells that the mean of window (p, q) counts): with the padding, or only real pixels.
 __device__ __forceinline__ float inverse_count(int p, int q, const Window& g, int counts_padding) {
     int y0 = p * g.sy - g.top, x0 = q * g.sx - g.left;

@@ -8,7 +8,7 @@ import numpy as np
 from .. import reference
 from ..geometry import Window, pool_window
 from ..reference.arrays import write_to
-from ..types import Array, IntOrPair, Padding, Shape
+from ..types import Array, IntOrPair, Padding, Pair, Shape
 from .arrays import contiguous, empty, options, output_array, pixel_step, spaced, vector_width
 from .device import DIVISOR, THREADS, blocks, divisor, divisors, launch
 
@@ -18,6 +18,9 @@ _DIVISORS = ("by_vectors", "by_columns", "by_rows", "by_width", "by_height", "by
 WINDOW = np.dtype(
     [(name, np.int32) for name in (*_IMAGE, *_KERNEL)] + [(name, DIVISOR) for name in _DIVISORS]
 )
+_SIZES = ("height", "width", "channels", "rows", "columns")
+_BY = ("by_vectors", "by_rows", "by_columns", "by_height", "by_width")
+ADAPTIVE = np.dtype([(name, np.int32) for name in _SIZES] + [(name, DIVISOR) for name in _BY])
 MOST_CELLS = 256  # of a window, so that a cell's number is one byte
 
 
@@ -96,6 +99,38 @@ def avg_pool2d_grad(
     images = dy, pixel_step(dy), dx
     _launch("avg_pool_grad", images, x_shape, g, dx.size, v, count_include_pad)
     return dx
+
+
+def adaptive_max_pool2d(
+    x: Array, output_size: Pair, out: Array | None = None
+) -> tuple[Array, Array]:
+    """See `functional.adaptive_max_pool2d`."""
+    x, shape = spaced(x), (len(x), *output_size, x.shape[3])
+    y, argmax = output_array(out, x, shape), empty(x, shape, np.int32)
+    v = vector_width(x.shape[3], x, y)
+    images = x, pixel_step(x), y, pixel_step(y), argmax
+    _launch_adaptive("adaptive_max", images, x.shape, output_size, argmax.size // v, v)
+    return write_to(out, y), argmax
+
+
+def adaptive_max_pool2d_grad(dy: Array, argmax: Array, x_shape: Shape) -> Array:
+    """See `functional.adaptive_max_pool2d_grad`."""
+    dy, argmax, dx = spaced(dy), contiguous(argmax), empty(dy, x_shape)
+    v, output = vector_width(x_shape[3], dy, dx), (dy.shape[1], dy.shape[2])
+    images = dy, pixel_step(dy), argmax, dx
+    _launch_adaptive("adaptive_max_grad", images, x_shape, output, dx.size // v, v)
+    return dx
+
+
+def _launch_adaptive(
+    kernel: str, images: tuple[Any, ...], x_shape: Shape, output: Pair, vectors: int, v: int
+) -> None:
+    """Start a kernel of pool.cu on `vectors` vectors of channels."""
+    (_, height, width, channels), (rows, columns) = x_shape, output
+    by = map(divisor, (channels // v, rows, columns, height, width))
+    adaptive = np.array([(height, width, channels, rows, columns, *by)], ADAPTIVE)
+    arguments = *images, adaptive, vectors
+    launch("pool.cu", kernel, blocks(vectors), THREADS, *arguments, **options(images[0], v))
 
 
 def global_avg_pool2d(x: Array, out: Array | None = None) -> Array:

@@ -68,6 +68,7 @@ def bf16_cases(x, dy, c):
         "sigmoid_grad": (dy, x),
         "add": (x, dy, "tanh"),
         "max_pool2d": (x, 3, 2, 1),
+        "adaptive_max_pool2d": (x, (2, 3)),
         "avg_pool2d": (x, 3, 2, 1),
         "global_avg_pool2d": (x,),
         "local_response_norm": (x, 5, 0.5),
