@@ -201,18 +201,32 @@ def compare(seed, path):
     x = draw(*shape, seed=seed)
     expected = runtime(path, x)
     try:
-        y = run(from_onnx(path, keep_softmax=True), x)
+        graph = from_onnx(path, keep_softmax=True)
     except CheckpointError as error:
         return str(error).removeprefix(f"{path}: ")
+    y = run(graph, x)
     nodes = [(op, a) for op, _, _, a in chain.nodes]
     np.testing.assert_allclose(
         y.reshape(expected.shape), expected, rtol=1e-3, atol=1e-4, err_msg=f"{seed}: {nodes}"
     )
+    check_slope(graph.astype(np.float64), x.astype(float).transpose(0, 2, 3, 1), f"{seed}: {nodes}")
     return ""
 
 
+def check_slope(graph, x, text):
+    """The slope in a random direction is that of differences."""
+    generator, eps = np.random.default_rng(1), 1e-6
+    way = generator.standard_normal(x.shape)
+    after, before = graph(x + eps * way), graph(x - eps * way)
+    dy = generator.standard_normal(after.shape)
+    graph(x)
+    slope = (graph.backward(dy) * way).sum()
+    expected = ((after - before) * dy).sum() / (2 * eps)
+    np.testing.assert_allclose(slope, expected, rtol=1e-4, atol=1e-4, err_msg=text)
+
+
 def test_random_chains(tmp_path):
-    """All of them are read, and have onnxruntime's outputs."""
+    """All of them are read, and have onnxruntime's outputs, and gradients of finite differences."""
     with minicnn.use("reference"):
         for seed in range(60):
             assert compare(seed, tmp_path / "net.onnx") == "", seed
