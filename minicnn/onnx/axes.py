@@ -114,7 +114,10 @@ def replaced(axes: Axes, place: int, axis: Axis) -> Axes:
 
 
 def reshaped(value: Value, shape: Sequence[int]) -> Value:
-    """The value after ONNX's Reshape to `shape`. Raises ValueError for one that mixes images."""
+    """The value after ONNX's Reshape to `shape`.
+
+    The batch may be joined with what is behind it. Raises ValueError for what is before it.
+    """
     waiting = list(flat(value.axes))
     cut: dict[Atom, Axis] = {}
     axes: list[Axis] = []
@@ -123,7 +126,7 @@ def reshaped(value: Value, shape: Sequence[int]) -> Value:
         rest = size
         while waiting and (rest > 1 or (waiting[0].is_batch and not axis)):
             atom = waiting.pop(0)
-            if atom.is_batch and (axis or atom.size != size):
+            if atom.is_batch and (axis or rest % atom.size):
                 raise ValueError("it joins the images of a batch with another axis")
             if rest % atom.size:
                 if atom.size % rest:
@@ -134,8 +137,6 @@ def reshaped(value: Value, shape: Sequence[int]) -> Value:
                 waiting.insert(0, pieces[1])
             axis.append(atom)
             rest //= atom.size
-            if atom.is_batch:
-                break
         if rest > 1:
             raise ValueError("it has another number of values")
         axes.append(tuple(axis))

@@ -40,6 +40,8 @@ MOVES = (
     *("Concat", "Flatten", "Gather", "Identity", "Reshape", "Shape", "Slice", "Split", "Squeeze"),
     *("Transpose", "Unsqueeze"),
 )
+# Those that read a tensor whose batch is joined with other axes, or not the first axis.
+MIXES = ("Flatten", "Gather", "Identity", "Reshape", "Split", "Squeeze", "Transpose", "Unsqueeze")
 IMAGE_LAYERS = (Affine, Flatten, FlipChannels, Pad2d, Permute, Reshape, Scale, Slice)
 PROTOTYPE = Graph(Flatten())  # the attributes of a network are no names of layers
 
@@ -144,7 +146,10 @@ class Importer:
         name = node.inputs[index] if index < len(node.inputs) else ""
         if name not in self.values:
             node.fail(f"its input {index + 1} is constant; expected one that is computed")
-        return self.values[name]
+        value = self.values[name]
+        if value.axes[:1] != (self.batch,) and node.op not in MIXES:
+            node.fail(f"the first axis of its input {value.shape} is not the batch, as expected")
+        return value
 
     def constant(self, node: Node, index: int) -> np.ndarray | None:
         """The constant that the node reads there; None if it reads nothing there."""
@@ -206,7 +211,7 @@ class Importer:
     def arranged(self, node: Node, value: Value, ours: Axes | None = None) -> Value:
         """The value with its array in the order `ours`, by layers that move numbers."""
         ours = standard(value.axes) if ours is None else ours
-        if flat(ours)[:1] != self.batch or flat(value.ours)[:1] != self.batch:
+        if ours[:1] != (self.batch,) or flat(value.ours)[:1] != self.batch:
             node.fail("it moves the axis of the batch; expected it to be the first")
         atoms, wanted = flat(value.ours), flat(ours)
         name, now = value.node, tuple(map(length, value.ours))

@@ -137,7 +137,7 @@ def runtime(path, x):
 
 
 CONV = {"w": draw(6, 3, 3, 3), "b": draw(6, seed=1)}
-SIZES = {"k": np.array([2, 3, 4, 3])}
+SIZES = {"k": np.array([2, 3, 4, 3]), "mixed": np.array([6, 48])}
 C1 = ("Conv", ["x", "w", "b"], ["c"], {"pads": [1, 1, 1, 1]})
 I64 = np.int64
 NETWORKS = {
@@ -164,6 +164,20 @@ NETWORKS = {
         | {"s1": np.array([0, 2, 3, 8, 6], I64), "s2": np.array([0, -1, 8, 6], I64)}
         | {"parts": np.array([1, 5], I64), "one": np.array([1], I64)}
         | {"four": np.array([4], I64), "three": np.array([3], I64)},
+    ),
+    "shuffled together with the batch": (
+        [
+            C1,
+            ("Reshape", ["c", "s1"], ["r"], {}),
+            ("Transpose", ["r"], ["t"], {"perm": [1, 0, 2]}),
+            ("Reshape", ["t", "s2"], ["u"], {}),
+            ("Gather", ["u", "one"], ["v"], {"axis": 0}),
+            ("Gather", ["u", "zero"], ["w1"], {"axis": 0}),
+            ("Concat", ["v", "w1"], ["y"], {"axis": 1}),
+        ],
+        CONV
+        | {"s1": np.array([6, 2, 48], I64), "s2": np.array([2, -1, 3, 8, 6], I64)}
+        | {"zero": np.array(0, I64), "one": np.array(1, I64)},
     ),
     "flattened by its shape": (
         [
@@ -444,6 +458,11 @@ BAD_NODES = {
     "ReduceMean 'y': axes=[0] of a tensor (2, 3, 8, 6): 0 is the batch": [
         ("ReduceMean", ["x"], ["y"], {"axes": [0]})
     ],
+    "Softmax 'y': the first axis of its input (6, 48) is not the batch": [
+        ("Reshape", ["x", "mixed"], ["r"], {}),
+        ("Softmax", ["r"], ["y"], {}),
+    ],
+    "output 'y': it moves the axis of the batch": [("Reshape", ["x", "mixed"], ["y"], {})],
     "Einsum 'y': this operator is not known": [("Einsum", ["x"], ["y"], {"equation": "i->i"})],
     "MaxPool 'y': dilations=[2, 2]: pooling with dilation": [
         ("MaxPool", ["x"], ["y"], {"kernel_shape": [2, 2], "dilations": [2, 2]})

@@ -20,8 +20,11 @@ def axis_of(node: Node, value: Value, default: int) -> int:
     axis = node.integer("axis", default)
     if not -rank <= axis < rank:
         node.refuse("axis", f"expected an axis of tensors with {rank} axes")
-    if axis % rank == 0:
-        node.fail(f"axis={axis} of a tensor {value.shape}: 0 is the batch, whose images are apart")
+    if any(atom.is_batch for atom in value.axes[axis]):
+        node.fail(
+            f"axis={axis} of a tensor {value.shape}: {axis % rank} is the batch, whose images are "
+            "apart"
+        )
     return axis % rank
 
 

@@ -33,7 +33,7 @@ def reshape(importer: Importer, node: Node) -> None:
 def give_reshaped(importer: Importer, node: Node, shape: list[int]) -> None:
     """The output is the input with another shape."""
     value = importer.value(node)
-    if is_cut_otherwise(value, shape):
+    if value.axes[:1] == (importer.batch,) and is_cut_otherwise(value, shape):
         ones = (importer.batch, flat(value.axes[1:]))
         value = importer.arranged(node, value, ones)
         axes = (importer.batch, new_axis(length(ones[1])))
@@ -42,11 +42,6 @@ def give_reshaped(importer: Importer, node: Node, shape: list[int]) -> None:
         found = reshaped(value, shape)
     except ValueError as error:
         node.fail(f"from {value.shape} to {tuple(shape)}: {error}")
-    if found.axes[:1] != (importer.batch,):
-        node.fail(
-            f"from {value.shape} to {tuple(shape)}: it moves the axis of the batch; expected it to "
-            "stay the first"
-        )
     importer.give(node, found)
 
 
@@ -123,8 +118,6 @@ def transpose(importer: Importer, node: Node) -> None:
     order = node.integers("perm", list(reversed(range(len(value.axes)))))
     if sorted(order) != list(range(len(value.axes))):
         node.refuse("perm", f"expected an order of the axes of a tensor {value.shape}")
-    if order[:1] != [0]:
-        node.fail(f"perm={order}: it moves the axis of the batch; expected it to stay the first")
     importer.give(node, transposed(value, order))
 
 
