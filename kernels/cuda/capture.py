@@ -1,5 +1,6 @@
 """Inputs that change from step to step, such as dropout's keys, of steps that are captured once."""
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -8,7 +9,14 @@ from numpy.typing import DTypeLike
 from ..types import Array, Shape
 from .device import runtime
 
-_recording: "Fresh | None" = None
+
+class Recording(threading.local):
+    """The changing inputs of the step that this thread captures, or None."""
+
+    inputs: "Fresh | None" = None
+
+
+_recording = Recording()
 
 
 class Fresh:
@@ -23,13 +31,11 @@ class Fresh:
         self._inputs: list[tuple[Array, Callable[[], np.ndarray]]] = []
 
     def __enter__(self) -> "Fresh":
-        global _recording
-        _recording = self
+        _recording.inputs = self
         return self
 
     def __exit__(self, *exception: object) -> None:
-        global _recording
-        _recording = None
+        _recording.inputs = None
 
     def add(self, draw: Callable[[], np.ndarray], shape: Shape, dtype: DTypeLike) -> Array:
         """An array on the device for the values of `draw`; `refresh` fills it before a replay."""
@@ -45,6 +51,6 @@ class Fresh:
 
 def fresh(draw: Callable[[], np.ndarray], shape: Shape, dtype: DTypeLike) -> Array:
     """The values of `draw` on the device. In a captured step, every replay has its own."""
-    if _recording is not None:
-        return _recording.add(draw, shape, dtype)
+    if _recording.inputs is not None:
+        return _recording.inputs.add(draw, shape, dtype)
     return runtime().upload(draw())

@@ -7,6 +7,7 @@ import functools
 import importlib
 import math
 import re
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,17 @@ def source(file: str | Path) -> str:
     return re.sub(r'^#include "(\w+\.cuh)"\n', included, text, flags=re.MULTILINE)
 
 
+class Captures(threading.local):
+    """The capture of this thread; other threads may use the device meanwhile.
+
+    awaited: what is copied to the device when it ends; None if nothing is captured. cuts: see
+    `CuPy.cut`.
+    """
+
+    awaited: list[tuple[Array, np.ndarray]] | None = None
+    cuts: list[tuple[Any, Callable[[], Any] | None]]
+
+
 class CuPy:
     """Memory, compilation with NVRTC, and launches on the current CUDA device.
 
@@ -66,8 +78,7 @@ class CuPy:
             raise ImportError("CuPy finds no CUDA device")
         self.cupy = cupy
         self._poison = False
-        self._awaited: list[tuple[Array, np.ndarray]] | None = None  # see `upload`
-        self._cuts: list[tuple[Any, Callable[[], Any] | None]] = []  # see `cut`
+        self._capture = Captures()
         self._lasting = cupy.cuda.MemoryPool()
         self._copies = cupy.cuda.Stream(non_blocking=True)
         attributes = cupy.cuda.Device().attributes
@@ -85,7 +96,7 @@ class CuPy:
     @property
     def capturing(self) -> bool:
         """True while `capture` records launches: nothing runs, and nothing can be read."""
-        return self._awaited is not None
+        return self._capture.awaited is not None
 
     def empty(self, shape: Shape, dtype: DTypeLike) -> Array:
         """Uninitialized memory on the device; within `poisoned`, full of NaN."""
@@ -149,10 +160,10 @@ class CuPy:
 
         While a graph is captured, the copy is made once, when the capture ends.
         """
-        if self._awaited is None:
+        if self._capture.awaited is None:
             return self.cupy.asarray(np.ascontiguousarray(host))
         array = self.lasting(host.shape, host.dtype)
-        self._awaited.append((array, host))
+        self._capture.awaited.append((array, host))
         return array
 
     def lasting(self, shape: Shape, dtype: DTypeLike) -> Array:
@@ -216,9 +227,10 @@ class CuPy:
         """
         cuda = self.cupy.cuda
         cuda.get_current_stream().synchronize()
+        self.cupy.get_default_memory_pool().free_all_blocks()  # what the first calls used
         pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
         awaited: list[tuple[Array, np.ndarray]] = []
-        self._awaited, self._cuts = awaited, []
+        self._capture.awaited, self._capture.cuts = awaited, []
         try:
             with cuda.using_allocator(pool.malloc), stream:
                 stream.begin_capture()
@@ -227,10 +239,10 @@ class CuPy:
                 finally:
                     graph = stream.end_capture()  # raises an error for work that ended the capture
         finally:
-            self._awaited = None
+            self._capture.awaited = None
             for array, host in awaited:  # tables are cached, so also after an error they are read
                 self.overwrite(array, np.ascontiguousarray(host))
-        return Graph([*self._cuts, (graph, None)], pool, [array for array, _ in awaited])
+        return Graph([*self._capture.cuts, (graph, None)], pool, [array for array, _ in awaited])
 
     def cut(self, after: Callable[[], Any]) -> None:
         """Call `after()`, which starts work that no graph contains.
@@ -238,11 +250,11 @@ class CuPy:
         While a graph is captured, it ends here and another one goes on: each replay calls `after`
         between the two.
         """
-        if self._awaited is None:
+        if self._capture.awaited is None:
             after()
             return
         stream = self.cupy.cuda.get_current_stream()
-        self._cuts.append((stream.end_capture(), after))
+        self._capture.cuts.append((stream.end_capture(), after))
         stream.begin_capture()
 
     def nccl(self) -> Any:
