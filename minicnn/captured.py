@@ -10,6 +10,7 @@ from typing import Any
 
 from .device import runtime, to_device
 from .kernels.dispatch import is_host_array
+from .kernels.thread_state import state
 from .kernels.types import Array
 from .layers.hooks import is_observed
 
@@ -28,8 +29,9 @@ class Captured:
     The kind of a batch is the shapes and types of its arrays. They are on the host, or on the GPU
     already. The first `warm_up` calls with a kind run the function, which compiles its kernels; the
     next one captures what it launches. From then on its Python code is not run again: it must not
-    read values back, and what it computes on the host does not change. Within `observe` the
-    function is run, because replays call no hooks.
+    read values back, and what it computes on the host does not change. Within `observe` and
+    `dispatch.intercept` the function is run, because replays call nothing, and with the backend
+    `numba_cuda`, whose kernels are in no graph.
 
     The result may be any structure of arrays on the device. The next call overwrites them.
     A function that cannot be captured is run each time, after a warning that says why.
@@ -43,7 +45,7 @@ class Captured:
 
     def __call__(self, *batch: Array) -> Any:
         kind = tuple((array.shape, array.dtype) for array in batch)
-        if is_observed():
+        if is_observed() or state.intercept is not None or state.backend == "numba_cuda":
             return self.run(*batch)
         if kind not in self._graphs:
             self._seen[kind] += 1

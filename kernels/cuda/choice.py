@@ -20,9 +20,11 @@ def run_product(
     b_row: tuple[int, int],
     out: Array,
     epilogue: Epilogue = NO_EPILOGUE,
+    bias_gradient: Array | None = None,
 ) -> None:
     """Write the product to `out`; see `product.multiply`."""
-    multiply(kernel, product, _way(kernel, product, a, b), a, b, b_row, out, epilogue)
+    way = _way(kernel, product, a, b)
+    multiply(kernel, product, way, a, b, b_row, out, epilogue, bias_gradient)
 
 
 def _way(kernel: str, product: Product, a: Array, b: Array) -> Plan:

@@ -101,9 +101,27 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
     deliver(product, part, g, Epilogue{nullptr, nullptr, nullptr, relu_output}, dx, partial, rows);
 }
 
+// Each column of a tile has as many threads: thread t sums column t % BN.
+#define SHARES (BLOCK / BN)
+
+// This thread's share of a column of B, in the weight gradient a filter's dy.
+template <class T>
+__device__ __forceinline__ float column_sum(const operand* tile) {
+    static_assert(BLOCK % BN == 0 && T::ROWS % SHARES == 0, "threads and tile do not fit");
+    tile += threadIdx.x / BN * T::PITCH + threadIdx.x % BN;
+    float sum = 0;
+#pragma unroll 8
+    for (int i = 0; i < T::ROWS / SHARES; i++) sum += to_float(tile[i * SHARES * T::PITCH]);
+    return sum;
+}
+
+// `bias_parts` [split][summer][share][all groups' filters], if it is not null, gets sums of dy for
+// the bias. All blocks of a column of tiles read the same dy: the first `summers` of them add up
+// the steps by turns. `until`: the steps before this block's next turn.
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
     grad_weight(const operand* __restrict__ x, const operand* __restrict__ dy, int dy_step,
-                float* __restrict__ dw, float* __restrict__ partial, Product g) {
+                float* __restrict__ dw, float* __restrict__ partial,
+                float* __restrict__ bias_parts, int summers, Product g) {
     typedef Multiplier<false, false> M;
     SHARED(operand, stages);
     Row* pixels = reinterpret_cast<Row*>(stages + M::SIZE);  // of this step and of the next
@@ -112,12 +130,27 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
     Tap tap = tap_of(part.m + own_column<M::A>(), g.m, g);
     int n = part.n + own_column<M::B>();
     x += part.group * g.a_group + tap.channel, dy += part.group * g.out_group + n;
+    int turn = part.m / BM;
+    bool sums_bias = bias_parts && turn < summers;
+    int until = sums_bias ? (turn + summers - part.first % summers) % summers : -1;
+    float bias = 0;
     M product;
-    product.run(stages, part.first, part.last, [&](int step, operand* a, operand* b) {
-        copy_patches<M::A>(a, x, tap, pixels + step % 2 * BK, g);
-        copy_rows<M::B>(b, dy + (long long)(step * BK) * dy_step, dy_step,
-                        n < g.n ? g.k - step * BK : 0);
-        note_rows<BK>(pixels + (step + 1) % 2 * BK, (step + 1) * BK, g.k, g);
-    });
+    product.run(
+        stages, part.first, part.last,
+        [&](int step, operand* a, operand* b) {
+            copy_patches<M::A>(a, x, tap, pixels + step % 2 * BK, g);
+            copy_rows<M::B>(b, dy + (long long)(step * BK) * dy_step, dy_step,
+                            n < g.n ? g.k - step * BK : 0);
+            note_rows<BK>(pixels + (step + 1) % 2 * BK, (step + 1) * BK, g.k, g);
+        },
+        [&](const operand* b) {
+            if (until-- == 0) bias += column_sum<M::B>(b), until = summers - 1;
+        });
+    int column = threadIdx.x % BN;
+    if (sums_bias && part.n + column < g.n) {
+        int row = (part.split * summers + turn) * SHARES + threadIdx.x / BN,
+            all = g.out_group * int(gridDim.z / g.splits);
+        bias_parts[(long long)row * all + part.group * g.out_group + part.n + column] = bias;
+    }
     deliver(product, part, g, Epilogue{}, dw, partial, nullptr);
 }

@@ -144,8 +144,9 @@ def conv2d_grad_weight(
         patches=_patches(g, x, channels),
         target=Target(out_step=w_shape[3], out_group=per_group),
     )
-    run_product("grad_weight", product, x, dy, (per_group, pixel_step(dy)), dw)
-    return dw, bias_gradient(dy) if bias else None
+    db = empty(x, w_shape[3:], np.float32) if bias else None
+    run_product("grad_weight", product, x, dy, (per_group, pixel_step(dy)), dw, bias_gradient=db)
+    return dw, db
 
 
 def bias_gradient(dy: Array) -> Array:

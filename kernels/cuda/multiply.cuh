@@ -165,9 +165,9 @@ struct Multiplier {
 #endif
 
     // Add up the steps [first, last) of BK inner indices. load(step, a, b) starts the copies of a
-    // step; a barrier of all threads comes before each call.
-    template <class F>
-    __device__ __forceinline__ void run(operand* shared, int first, int last, F load) {
+    // step; a barrier of all threads comes before each call. also(b) may read B of each step.
+    template <class F, class G>
+    __device__ __forceinline__ void run(operand* shared, int first, int last, F load, G also) {
 #pragma unroll 1
         for (int s = 0; s < STAGES - 1; s++) {
             __syncthreads();  // rows that the copies need are written
@@ -182,10 +182,16 @@ struct Multiplier {
             int next = step + STAGES - 1;
             if (next < last) load(next, empty, empty + A::SIZE);
             close_copies();
+            also(full + A::SIZE);
             add(full, full + A::SIZE);
             empty = full;
             full = full == shared + (STAGES - 1) * STAGE ? shared : full + STAGE;
         }
+    }
+
+    template <class F>
+    __device__ __forceinline__ void run(operand* shared, int first, int last, F load) {
+        run(shared, first, last, load, [](const operand*) {});
     }
 
     // give(row, column, v0, v1) for each pair of neighbors in this thread's registers.

@@ -122,6 +122,7 @@ def multiply(
     b_row: tuple[int, int],
     out: Array,
     epilogue: Epilogue = NO_EPILOGUE,
+    bias_gradient: Array | None = None,
 ) -> None:
     """Write the product to `out` in the way of a plan: launch, and add up the parts.
 
@@ -130,8 +131,9 @@ def multiply(
         a: the images that patches are gathered from.
         b: the other operand.
         b_row: the length of b's rows, and the distance from row to row.
+        bias_gradient: of a weight gradient, `(all groups' n,)` for the sums of b's columns.
     """
-    m, n, _, groups = product[:4]
+    m, n, k, groups = product[:4]
     options: dict[str, Any] = {
         "STAGES": way.stages,
         "REAL": number_type(a),
@@ -150,14 +152,22 @@ def multiply(
             "VEC_A": images_width(a, product),
             "VEC_B": _copy_width(b, *b_row),
         }
+        steps = -(-k // inner(way.precision))
+        summers = max(1, min(-(-m // way.tile.m), steps // way.splits))
+        rows = way.splits * summers * max(1, 32 * way.tile.warps // way.tile.n)
+        sums = None if bias_gradient is None else empty(a, (rows, groups * n), np.float32)
         arguments = {
             "forward": (a, b, *epilogue[:3], out, partial, structure),
             "grad_input": (a, b, epilogue.relu_output, out, partial, structure),
-            "grad_weight": (a, b, b_row[1], out, partial, structure),
+            "grad_weight": (a, b, b_row[1], out, partial, sums, summers, structure),
         }[kernel]
         grid, block = way.grid(m, n, groups), 32 * way.tile.warps
         shared = shared_bytes(kernel, way.tile, way.precision, way.stages)
         launch("conv.cu", kernel, grid, block, *arguments, shared=shared, **options)
+        if sums is not None:
+            count = groups * n
+            totals = sums, rows, count, bias_gradient
+            launch("conv_sums.cu", "bias_totals", blocks(count), THREADS, *totals)
     if partial is not None:
         _finish(partial, epilogue, out, structure)
 

@@ -7,6 +7,8 @@ import pytest
 
 import minicnn
 from minicnn import captured, training
+from minicnn.kernels import dispatch
+from minicnn.kernels.thread_state import state
 from minicnn.layers import (
     BatchNorm2d,
     Conv2d,
@@ -149,6 +151,22 @@ def test_hooks_are_called_for_every_batch(emulate, monkeypatch):
     with observe(lambda layer, x, y: sizes.append(len(x)) if layer is model[-1] else None):
         evaluate(model)
     assert sizes == [8, 8, 8, 3]
+    assert not graphs
+
+
+def test_profiles_see_every_batch_and_numbas_kernels_are_in_no_graph(emulate, monkeypatch):
+    graphs = captures(emulate(), monkeypatch)
+    model, seen = network().to("cuda"), []
+
+    def noted(operation, chosen):
+        seen.append(operation.__name__)
+        return chosen
+
+    with dispatch.intercept(noted):
+        evaluate(model)
+    assert seen.count("softmax") == 4
+    with state.changed(backend="numba_cuda"):
+        evaluate(model)
     assert not graphs
 
 

@@ -51,7 +51,11 @@ def ptx(file: str, options: dict) -> str:
 
 
 def main_loops(text: str, multiplies: str) -> dict[str, Counter]:
-    """Kernel -> the instructions of the loop that multiplies most."""
+    """Kernel -> the instructions of the loop that multiplies most.
+
+    Those of a loop inside of it that sums dy for the bias are left out: it runs in one of many
+    steps.
+    """
     found = {}
     for kernel, body in re.findall(r"\.entry (\w+)\(.*?\n\{(.*?)\n\}", text, re.DOTALL):
         lines = [line.strip() for line in body.splitlines()]
@@ -61,18 +65,29 @@ def main_loops(text: str, multiplies: str) -> dict[str, Counter]:
             for i, line in enumerate(lines)
             if (branch := re.search(r"\bbra\S*\s+(\$\w+);", line)) and labels[branch[1]] < i
         ]
-        counts = [
-            Counter(
-                re.sub(r"@!?%p\d+\s+", "", line).split()[0]
-                for line in loop
-                if re.match(r"[@a-z]", line)
-            )
-            for loop in loops
-        ]
-        counts = [count for count in counts if any(name.startswith(multiplies) for name in count)]
-        if counts:
-            found[kernel] = max(counts, key=Counter.total)
+        counts = [instructions(loop) for loop in loops]
+        products = [count for count in counts if has(count, multiplies)]
+        if products:
+            most = max(products, key=Counter.total)
+            main = set(loops[counts.index(most)])
+            sums = [
+                count
+                for loop, count in zip(loops, counts, strict=True)
+                if loop[0] in main and not has(count, multiplies, "cp.async", "st.")
+            ]
+            found[kernel] = most - sum(sums, Counter())
     return found
+
+
+def instructions(loop: list[str]) -> Counter:
+    """The instructions of these lines, without their predicates and operands."""
+    lines = (line for line in loop if re.match(r"[@a-z]", line))
+    return Counter(re.sub(r"@!?%p\d+\s+", "", line).split()[0] for line in lines)
+
+
+def has(count: Counter, *names: str) -> bool:
+    """True if an instruction begins with one of the names."""
+    return any(name.startswith(names) for name in count)
 
 
 def beside(count: Counter, multiplies: str) -> float:
