@@ -127,24 +127,30 @@ def _filled(reduce: Callable[[Array], object]) -> Change:
 
 
 OTHERS: tuple[tuple[str, Change], ...] = (
-    ("its absolute value", np.abs),
-    ("its square", np.square),
-    ("its sign", np.sign),
-    ("its exponential", np.exp),
-    ("its sum everywhere", _filled(np.sum)),
-    ("its mean everywhere", _filled(np.mean)),
-    ("its largest value everywhere", _filled(np.max)),
-    ("itself plus 1", lambda a: a + 1),
-    ("itself minus its mean", lambda a: a - a.mean()),
-    ("max(0, it)", lambda a: np.maximum(a, 0)),
+    ("|{}|", np.abs),
+    ("{}**2", np.square),
+    ("sign({})", np.sign),
+    ("exp({})", np.exp),
+    ("the sum of all {}", _filled(np.sum)),
+    ("the mean of all {}", _filled(np.mean)),
+    ("the largest {}", _filled(np.max)),
+    ("{} + 1", lambda a: a + 1),
+    ("{} - mean({})", lambda a: a - a.mean()),
+    ("max(0, {})", lambda a: np.maximum(a, 0)),
 )
 
 
 def _result_changed(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
-    """The result is a function of the right one."""
+    """The result is a function of the right one, or one of the inputs."""
     for text, change in OTHERS:
         if all(is_close(t.outcome.results[result], change(t.right[result]), LOOSE) for t in trials):
-            return "changed", f"in the place of {result} stands {text}", f"Return {result} itself."
+            says = f"{text.format(result, result)} is returned, where {result} is needed"
+            return "changed", says, f"Return {result} itself."
+    for name in trials[0].case.arrays:
+        inputs = [t.case.arrays[name] for t in trials]
+        pairs = zip(trials, inputs, strict=True)
+        if all(is_close(t.outcome.results[result], a, LOOSE) for t, a in pairs):
+            return "input", f"{name} is returned unchanged", "Compute the formula."
     return None
 
 
@@ -173,7 +179,8 @@ def _scaled(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
     ):
         for text, change in OTHERS:
             if all(_agrees(subject, result, t, name, change) for t in trials):
-                return "changed", f"in the place of {name} stands {text}", f"Use {name} itself."
+                says = f"{text.format(name, name)} stands where {name} is needed"
+                return "changed", says, f"Use {name} itself."
     return None
 
 

@@ -114,6 +114,8 @@ LAYOUTS: dict[str, tuple[tuple[int, ...] | None, tuple[int, ...] | None]] = {
 def to_layout(operation: Operation, name: str, array: Array, layout: str) -> Array:
     """An array as the code under test takes it."""
     axes = _axes(operation, name, layout)
+    if array.ndim == 0:
+        return np.array(array)
     same = axes is None or array.ndim != 4
     return np.ascontiguousarray(array if same else array.transpose(axes)).copy()
 

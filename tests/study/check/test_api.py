@@ -325,3 +325,21 @@ def test_a_backward_that_returns_too_little():
 
     rows = {r.result: r for r in study.check(affine_forward, affine_backward).rows}
     assert (rows["db"].verdict, rows["db"].note) == ("missing", "backward does not return it")
+
+
+def test_dropout_that_drops_nothing_is_named_so():
+    check = study.check(lambda x, p: x, lambda dout, cache: dout, operation="dropout")
+    assert {f.name for f in check.findings} == {"nothing dropped"}, str(check)
+
+
+def test_an_input_that_is_returned():
+    def forward(x, gamma, beta, eps):
+        return x, None
+
+    check = study.check(forward, lambda dout, cache: (dout, dout, dout), operation="batch_norm")
+    assert check.findings[0].says == "x is returned unchanged", str(check)
+
+
+def test_the_shape_of_a_loss_is_that_of_a_number():
+    check = study.check(lambda x, y: (x, x), operation="softmax_loss")
+    assert "instead of () for" in check.rows[0].note

@@ -81,6 +81,13 @@ def _form(result: str, power: int, of_p: bool = False) -> Form:
     return form
 
 
+def _undropped(c: Case, name: str) -> Array:
+    """x or dy unchanged. Raises ValueError if values were dropped."""
+    if not c.settings["mask"].all():
+        raise ValueError("values were dropped")
+    return np.asarray(c.x if name == "x" else c.dy)
+
+
 DROPOUT = Operation(
     name="dropout",
     title="dropout",
@@ -98,6 +105,13 @@ DROPOUT = Operation(
     is_random=True,
     settle=settle,
     faults=(
+        Fault(
+            "nothing dropped",
+            "no value is dropped, and none is scaled",
+            "In training set each value to 0 with the probability 1 - keep, and divide the others "
+            "by keep.",
+            {"y": lambda c: _undropped(c, "x"), "dx": lambda c: _undropped(c, "dy")},
+        ),
         Fault(
             "no scale",
             "the division by the probability of keeping is missing",
