@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None, command: Sequence[str] = COMMAN
         print(f"benchmarks.gpu: there is no GPU to verify: {reason}")
         return 3
     try:
-        swept = None if options.sweep is None else sweep.networks(options.sweep)
+        swept = sweep.checked(options.sweep, options.plans)
     except ValueError as error:
         print(f"benchmarks.gpu: {error}")
         return 2

@@ -29,6 +29,18 @@ REPEATS, LAUNCHES = 3, 4  # of which the median counts
 Networks = Sequence[tuple[str, int]]  # names and images per batch
 
 
+def checked(texts: Sequence[str] | None, path: Path | None) -> Networks | None:
+    """The networks of --sweep, or None without it; `path` is that of --plans.
+
+    Raises ValueError with one sentence for arguments that cannot be used.
+    """
+    if texts is None and path is not None:
+        raise ValueError(f"--plans {path}: it is the file that --sweep writes; there is no --sweep")
+    if path is not None and path.is_dir():
+        raise ValueError(f"--plans {path}: it is a folder; expected a file")
+    return None if texts is None else networks(texts)
+
+
 def networks(texts: Sequence[str]) -> Networks:
     """`resnet50:64` as ("resnet50", 64); without a number, the batch of the other measurements.
 
@@ -135,10 +147,13 @@ def write(lines: Sequence[dict], path: Path | None) -> str:
     entries = {plan_file.key_of(entry): entry for entry in known}
     names = "kernel", *plan_file.SIZES, "precision", "tile", "splits", "microseconds"
     entries |= {plan_file.key_of(line): {name: line[name] for name in names} for line in measured}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        found = plan_file.head(gpu, card) | {"plans": list(entries.values())}
-        file.write(json.dumps(found, indent=1).encode())
+    found = plan_file.head(gpu, card) | {"plans": list(entries.values())}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(json.dumps(found, indent=1).encode())
+    except OSError as error:
+        return f"the plans cannot be written: {error}"
     return f"{path}: {len(entries)} plans. {_gain(measured)}"
 
 

@@ -203,6 +203,20 @@ def test_a_sweep_of_a_network(card, tmp_path, monkeypatch):
     assert sweep.write(lines, None) == "MINICNN_PLANS is empty: no plan is written"
 
 
+def test_arguments_of_a_sweep(card, capsys, tmp_path):
+    assert main(["--plans", "x.json"]) == 2
+    assert main(["--sweep", "--plans", str(tmp_path)]) == 2
+    assert capsys.readouterr().out.splitlines() == [
+        "benchmarks.gpu: --plans x.json: it is the file that --sweep writes; there is no --sweep",
+        f"benchmarks.gpu: --plans {tmp_path}: it is a folder; expected a file",
+    ]
+    (tmp_path / "file").touch()
+    line = content(card)["plans"][0] | {"kind": "plan"}
+    said = sweep.write([line], tmp_path / "file" / "plans.json")
+    assert said.startswith("the plans cannot be written: ")
+    assert str(tmp_path / "file") in said
+
+
 def test_networks_to_sweep(card, capsys):
     assert sweep.networks(["resnet50", "lenet5:32"]) == [("resnet50", 128), ("lenet5", 32)]
     assert main(["--sweep", "lenet"]) == 2
