@@ -1,6 +1,6 @@
 """Single operators with random attributes, old and new opsets, against onnxruntime.
 
-    python -m tests.onnx.test_attributes [COUNT]
+    python -m tests.onnx.test_operators [COUNT]
 
 What is read has onnxruntime's output; what is not read is one of `REFUSED`.
 """

@@ -1,6 +1,6 @@
 """Random chains of operators against onnxruntime: where our arrays have another order of axes.
 
-    python -m tests.onnx.test_random [COUNT]
+    python -m tests.onnx.test_axes [COUNT]
 
 Each operator reads what the one before it gives, whatever its axes are by then.
 """
