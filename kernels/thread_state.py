@@ -22,6 +22,10 @@ class ThreadState(threading.local):
                 setattr(self, name, value)
 
 
+class Kept(dict[int, Any]):
+    """What a block of `inference_mode` keeps, by the id of the array that it was made of."""
+
+
 class KernelState(ThreadState):
     """The settings that kernels and layers read.
 
@@ -36,7 +40,7 @@ class KernelState(ThreadState):
     backend: str | None = None
     grad_enabled: bool = True
     first_image: int = 0
-    kept: dict[Any, Any] | None = None
+    kept: Kept | None = None
     intercept: Callable[[Callable, Callable], Callable] | None = None
 
 
@@ -54,10 +58,10 @@ def inference_mode() -> AbstractContextManager[None]:
     What was derived from them, such as Winograd's filters or bfloat16 numbers, is then used by one
     batch after the other, and not compared with the weights again. `predict` and `evaluate` use it.
     """
-    return state.changed(grad_enabled=False, kept={} if state.kept is None else state.kept)
+    return state.changed(grad_enabled=False, kept=Kept() if state.kept is None else state.kept)
 
 
-def kept_for_inference() -> dict[Any, Any] | None:
+def kept_for_inference() -> Kept | None:
     """What backends keep until the end of `inference_mode`; None outside of it."""
     return state.kept
 

@@ -6,7 +6,7 @@ The contents of weights may change at any time, so they are compared by a hash. 
 
 import weakref
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class _Derived(NamedTuple):
     name: Hashable
     of: bytes
     array: Array
+    block: weakref.ref | None  # of inference_mode, in which the hash was computed
 
 
 class WeightCache:
@@ -34,17 +35,15 @@ class WeightCache:
 
     def get(self, name: Hashable, w: Array, make: Callable[[], Array]) -> Array:
         """make(), or its earlier result of that name if w has not changed since."""
-        block = kept_for_inference()
-        checked: dict[WeightCache, _Derived] = (
-            {} if block is None else block.setdefault(WeightCache, {})
-        )
-        found = checked.get(self)
-        if found is None or found.name != name:
-            found, now = self.last, fingerprint(w)
-            if found is None or (found.name, found.of) != (name, now):
-                found = self.last = _Derived(name, now, make())
-            checked[self] = found
-        return found.array
+        block, last = kept_for_inference(), self.last
+        here = None if block is None else weakref.ref(block)  # one object for each block
+        if here and last and last.name == name and last.block is here:
+            return last.array
+        now = fingerprint(w)
+        is_same = last is not None and (last.name, last.of) == (name, now)
+        array = last.array if last is not None and is_same else make()
+        self.last = _Derived(name, now, array, here)
+        return array
 
 
 _caches: dict[int, tuple[weakref.ref, WeightCache]] = {}
@@ -61,32 +60,33 @@ def weight_cache(w: Array) -> WeightCache | None:
         return None
     found = _caches.get(key)
     if found is None or found[0]() is not w:
-        found = weakref.ref(w, lambda gone: _forget(key, gone)), WeightCache()
+        found = weakref.ref(w, lambda gone: _forget(_caches, key, gone)), WeightCache()
         _caches[key] = found
     return found[1]
 
 
-def _forget(key: int, gone: weakref.ref) -> None:
+def _forget(caches: dict[int, tuple[weakref.ref, Any]], key: int, gone: weakref.ref) -> None:
     """Remove the entry of a freed array, unless a new array has the same id."""
-    if key in _caches and _caches[key][0] is gone:
-        del _caches[key]
+    if key in caches and caches[key][0] is gone:
+        del caches[key]
 
 
 def kept_in_block(w: Array, make: Callable[[], Array]) -> Array | None:
     """make(), kept until the end of `inference_mode`; None outside of it, and at w's first use.
 
     For what is not worth a hash of w, nor its memory afterwards. A single batch gains nothing.
+    It is freed with w, since weights may be computed anew for every batch.
     """
-    block = kept_for_inference()
+    block, key = kept_for_inference(), id(w)
     if block is None:
         return None
-    used = block.setdefault(kept_in_block, {})
-    if id(w) not in used:
-        used[id(w)] = w, None  # keeps w, so that no other array gets its id
+    kept = block.get(key)
+    if kept is None or kept[0]() is not w:
+        block[key] = weakref.ref(w, lambda gone: _forget(block, key, gone)), None
         return None
-    if used[id(w)][1] is None:
-        used[id(w)] = w, make()
-    return used[id(w)][1]
+    if kept[1] is None:
+        kept = block[key] = kept[0], make()
+    return kept[1]
 
 
 @kernel

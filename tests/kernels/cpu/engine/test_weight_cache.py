@@ -1,5 +1,7 @@
 """Transformed filters: reused until the weights change."""
 
+import weakref
+
 import numpy as np
 
 import minicnn
@@ -7,6 +9,7 @@ from minicnn.kernels import reference
 from minicnn.kernels.cpu import conv
 from minicnn.kernels.cpu.engine import weight_cache as caches
 from minicnn.kernels.cpu.engine.weight_cache import _caches, kept_in_block, weight_cache
+from minicnn.kernels.thread_state import kept_for_inference
 
 
 def test_kept_filters_follow_the_weights():
@@ -70,7 +73,12 @@ def test_weights_are_compared_once_in_inference_mode(monkeypatch):
     assert len(hashes) == 3, "once for each block"
     with minicnn.inference_mode():
         assert sum_of("other") == sum_of() == 2 * w.size
-    assert len(hashes) == 5, "for each name"
+        passing = np.ones(3, np.float32)
+        cache = weakref.ref(weight_cache(passing))
+        cache().get("sum", passing, lambda: np.zeros(1))
+        del passing
+        assert cache() is None, "freed with the weights"
+    assert len(hashes) == 6, "for each name and array"
     w[...] = 3
     with minicnn.no_grad():
         assert sum_of() == 3 * w.size
@@ -88,6 +96,10 @@ def test_what_is_kept_in_a_block_ends_with_it():
             assert use(w) is None, "at the first use"
             assert [use(w) for _ in range(3)] == [w.sum()] * 3
             for _ in range(9):  # none of these may get the id, and the result, of one before
-                assert use(np.full(3, 7, np.float32)) is None
+                new = np.full(3, 7, np.float32)
+                assert use(new) is None
+                assert use(new) == 21
+            del new
+            assert len(kept_for_inference()) == 1, "what was made of others is freed with them"
         w += 1
-    assert len(made) == 2
+    assert len(made) == 2 * (1 + 9)
