@@ -132,6 +132,8 @@ def names() -> list[str]:
 
 def entry(name: str) -> Entry:
     """The network registered under `name`. Raises ValueError that lists similar names."""
+    if not isinstance(name, str):
+        raise ValueError(f"model {name!r}: expected a name, such as lenet5")
     if name not in _entries:
         near = difflib.get_close_matches(name, _entries, 3)
         hint = f"did you mean {', '.join(near)}" if near else f"known are {', '.join(_entries)}"

@@ -25,6 +25,7 @@ def test_create():
 def test_unknown_names(create):
     for arguments, message in (
         ({"name": "lenet"}, "there is no model 'lenet'; did you mean lenet5"),
+        ({"name": None}, "model None: expected a name, such as lenet5"),
         ({"name": "?"}, "there is no model '\\?'; known are .*resnet50"),
         (
             {"name": "lenet5", "classes": 3},

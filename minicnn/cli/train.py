@@ -257,7 +257,7 @@ def load_data(
         )
     options |= {"validation": validation, "report": console_report}
     try:
-        return data.load_splits(source or default, decode, **options)
+        return data.load_splits(default if source is None else source, decode, **options)
     except DataError as error:
         if source is not None or default != "mnist":
             raise

@@ -47,6 +47,11 @@ KINDS = {
     "BOOL": "?",
 }
 OWN = "a function of one's own"
+# How files of other programs are read.
+TORCH = "models.create(NAME, weights=PATH), or --weights PATH, for a file of torch"
+OTHERS = dict.fromkeys((".pth", ".pt", ".th", ".ckpt", ".bin"), TORCH) | dict.fromkeys(
+    (".onnx", ".caffemodel"), "`minicnn convert` for this type of file"
+)
 OPTIMIZER = "optimizer/"  # prefix of the tensors that do not belong to the model
 
 # Options of networks that have been renamed, so that older files can still be read.
@@ -87,8 +92,9 @@ def read(path: AnyPath) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     except Exception as error:  # the library's own errors, and NumPy's for an impossible header
+        hint = f"; expected {OTHERS[path.suffix]}" if path.suffix in OTHERS else ""
         raise CheckpointError(
-            f"{path}: it is not a safetensors file, or damaged ({error})"
+            f"{path}: it is not a safetensors file, or damaged ({error}){hint}"
         ) from None
     ours = any(name.startswith("minicnn.") for name in metadata)
     if ours and metadata.get(DIGEST) != _digest(tensors, metadata):
@@ -130,8 +136,11 @@ def _tensors(data: bytes) -> dict[str, np.ndarray]:
 def save(model: Layer, path: AnyPath) -> None:
     """Write the model's weights, and its name and options if `models.create` made it.
 
-    Raises CheckpointError if a weight is not finite or the file cannot be written.
+    Raises CheckpointError if a weight is not finite or the file cannot be written; ValueError for
+    something else than a model.
     """
+    if not isinstance(model, Layer):
+        raise ValueError(f"save: {model!r} is no model: expected save(model, path)")
     state = {name: to_host(array) for name, array in model.state_dict().items()}
     try:
         check_weights(state, state)

@@ -36,6 +36,13 @@ NESTED = (
     "model_ema",
     "ema",
 )
+# What files that are no pickles begin with.
+NO_PICKLE = {
+    b"PK": "it is damaged or incomplete: it begins as a zip archive and does not end as one",
+    b"version https://git-lfs": "it is a pointer of Git LFS: fetch the file with `git lfs pull`",
+    b"<": "it is not a torch file, but a web page or XML",
+    b"\x89HDF": "it is not a torch file, but HDF5, as Keras writes it",
+}
 HOW_TO_SAVE = "save the weights alone: torch.save(model.state_dict(), path)"
 
 
@@ -65,6 +72,11 @@ def _contents(path: Path) -> Any:
         return _read_zip(path)
     if tarfile.is_tarfile(path):
         return _read_tar(path)
+    with path.open("rb") as file:
+        first = file.read(64)
+    for mark, what in NO_PICKLE.items():
+        if first.startswith(mark):
+            raise CheckpointError(what)
     return _read_legacy(path)
 
 

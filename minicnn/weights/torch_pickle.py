@@ -236,7 +236,9 @@ class Reader(pickle.Unpickler):
             or identity[0] != "storage"
             or identity[1] not in STORAGES
         ):
-            raise CheckpointError(f"an unknown kind of storage: {str(identity)[:80]}")
+            kind = identity[1] if isinstance(identity, tuple) and len(identity) > 1 else identity
+            kind = getattr(kind, "path", kind)
+            raise CheckpointError(f"a tensor is kept as {str(kind)[:80]!r}, which is not read")
         _, kind, key, _, size = identity[:5]
         storage = self._storages.setdefault(str(key), Storage(kind, str(key), int(size)))
         if len(identity) > 5 and identity[5] is not None:

@@ -63,6 +63,7 @@ def test_what_a_file_or_a_recipe_switches_on_can_be_switched_off(run, folder, mo
 
 def test_names_and_files_that_do_not_exist(run, folder):
     arguments = ("train", "resnet20_cifar", "--data", "images")
+    assert "'' is neither a data set" in run("train", "lenet5", "--data", "", code=2)
     assert "no layer or parameter 'layer4'; did you mean layer3" in run(
         *arguments, "--freeze", "layer4", code=2
     )

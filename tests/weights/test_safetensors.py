@@ -291,3 +291,14 @@ def test_a_header_is_read_without_the_numbers(tmp_path):
         ours.read_header(tmp_path / "none.safetensors")
     ours.write(path, {"a": np.zeros((2, 3), np.float32)}, {})
     assert ours.read_header(path)[0] == {"a": (2, 3)}
+
+
+def test_what_is_no_model_and_files_of_other_programs(tmp_path):
+    path = tmp_path / "w.safetensors"
+    for swapped in ("w.safetensors", {"weight": np.zeros(3)}, Linear):
+        with pytest.raises(ValueError, match=r"is no model: expected save\(model, path\)"):
+            minicnn.save(swapped, path)
+    for name, hint in (("w.pth", r"weights=PATH\)"), ("w.onnx", "`minicnn convert`")):
+        (tmp_path / name).write_bytes(b"PK and more")
+        with pytest.raises(CheckpointError, match=rf"it is not a safetensors file.*{hint}"):
+            minicnn.load(tmp_path / name)

@@ -267,3 +267,27 @@ def test_averaged_weights_are_found_where_there_are_no_others(tmp_path, save):
     both = {"state_dict_ema": {"w": torch.ones(2)}, "state_dict": {"w": torch.zeros(2)}}
     save(both, tmp_path / "x.pth")
     np.testing.assert_array_equal(read_torch(tmp_path / "x.pth")["w"], [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"PK\x03\x04" + bytes(90), "it is damaged or incomplete: it begins as a zip archive"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "it is a pointer of Git LFS"),
+        (b"<!DOCTYPE html>", "it is not a torch file, but a web page"),
+        (b"\x89HDF\r\n\x1a\n", "it is not a torch file, but HDF5"),
+    ],
+)
+def test_files_that_are_something_else(tmp_path, contents, message):
+    path = tmp_path / "w.pth"
+    path.write_bytes(contents)
+    with pytest.raises(CheckpointError, match=rf"w\.pth: {message}"):
+        read_torch(path)
+
+
+def test_types_that_are_not_read_are_named(tmp_path, save):
+    path = tmp_path / "w.pth"
+    save({"w": torch.zeros(3, dtype=torch.complex64)}, path)
+    message = r"a tensor is kept as 'torch\.ComplexFloatStorage', which is not read"
+    with pytest.raises(CheckpointError, match=message):
+        read_torch(path)
