@@ -39,6 +39,8 @@ class Weights(NamedTuple):
 
 def weights_of(matrix: Array) -> Weights:
     """The table of a matrix `(count, size)`. A row of zeros has an empty range."""
+    if not matrix.size:
+        return Weights(np.zeros((len(matrix), 2), np.int64), np.zeros((len(matrix), 1), np.float32))
     used = matrix != 0
     first = used.argmax(axis=1)
     last = np.where(used.any(axis=1), matrix.shape[1] - used[:, ::-1].argmax(axis=1), first)

@@ -20,6 +20,16 @@ def test_the_table_of_a_matrix():
     np.testing.assert_array_equal(again, matrix)
 
 
+def test_without_results_or_pixels_nothing_is_added():
+    """As in the reference: an empty array forward, zeros backward."""
+    x, dy = f32(1, 3, 3, 2), f32(1, 0, 4, 2)
+    for y in (cpu.upsample2d(x, (0, 4)), cpu.adaptive_avg_pool2d(x, (0, 4))):
+        assert y.shape == dy.shape
+    assert cpu.adaptive_max_pool2d(x, (0, 4))[1].shape == dy.shape
+    for dx in (cpu.upsample2d_grad(dy, x.shape), cpu.adaptive_avg_pool2d_grad(dy, x.shape)):
+        np.testing.assert_array_equal(dx, np.zeros(x.shape))
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 5, 1), (1, 7, 4, 20), (3, 40, 30, 33)])
 def test_it_is_two_matrix_products(shape):
     """Also of images that lie apart, and with pixels that nothing reads."""
