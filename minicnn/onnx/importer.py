@@ -148,7 +148,7 @@ class Importer:
             node.fail(f"its input {index + 1} is constant; expected one that is computed")
         value = self.values[name]
         if value.axes[:1] != (self.batch,) and node.op not in MIXES:
-            node.fail(f"the first axis of its input {value.shape} is not the batch, as expected")
+            node.fail(f"its input {value.shape} does not begin with the batch; expected that first")
         return value
 
     def constant(self, node: Node, index: int) -> np.ndarray | None:

@@ -458,7 +458,7 @@ BAD_NODES = {
     "ReduceMean 'y': axes=[0] of a tensor (2, 3, 8, 6): 0 is the batch": [
         ("ReduceMean", ["x"], ["y"], {"axes": [0]})
     ],
-    "Softmax 'y': the first axis of its input (6, 48) is not the batch": [
+    "Softmax 'y': its input (6, 48) does not begin with the batch": [
         ("Reshape", ["x", "mixed"], ["r"], {}),
         ("Softmax", ["r"], ["y"], {}),
     ],
