@@ -127,12 +127,19 @@ def main() -> None:
     except (MinicnnError, ValueError, ImportError, OSError, RuntimeError, MemoryError) as error:
         if debug:
             traceback.print_exc()
-        text = str(error) or type(error).__name__
+        text = _sentence(error)
         hint = "" if debug else "  (--debug shows the traceback)"
         if launch:
             end_all(launch, text + hint)
         error_console.print(f"minicnn: {text}{hint}", soft_wrap=True)
         sys.exit(2)
+
+
+def _sentence(error: BaseException) -> str:
+    """What an error says; one of the system's without its number."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
 
 
 def _begin(launch: Launch) -> None:

@@ -109,6 +109,8 @@ def read_header(path: AnyPath) -> tuple[dict[str, tuple[int, ...]], dict[str, st
 
     Raises CheckpointError if it is missing or not a safetensors file.
     """
+    if Path(path).is_dir():
+        raise CheckpointError(f"{path}: cannot be read: Is a directory")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118

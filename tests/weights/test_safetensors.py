@@ -289,6 +289,8 @@ def test_a_header_is_read_without_the_numbers(tmp_path):
             ours.read_header(path)
     with pytest.raises(CheckpointError, match=r"none\.safetensors: cannot be read: No such file"):
         ours.read_header(tmp_path / "none.safetensors")
+    with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
+        ours.read_header(tmp_path)
     ours.write(path, {"a": np.zeros((2, 3), np.float32)}, {})
     assert ours.read_header(path)[0] == {"a": (2, 3)}
 

@@ -37,6 +37,8 @@ def check_file(
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: there is no such file")
+    if path.suffix != ".py":
+        raise DataError(f"{path}: expected a file of Python, NAME.py")
     if layout is not None and layout not in LAYOUTS:
         raise ValueError(f"layout={layout!r}: expected one of {', '.join(LAYOUTS)}")
     report = Report(str(path))

@@ -127,6 +127,9 @@ def test_what_a_file_prints_does_not_disturb(tmp_path):
 def test_wrong_arguments(tmp_path):
     with pytest.raises(DataError, match="there is no such file"):
         check_file(tmp_path / "none.py")
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(DataError, match=r"notes\.txt: expected a file of Python, NAME\.py"):
+        check_file(tmp_path / "notes.txt")
     with pytest.raises(ValueError, match="layout='CHWN': expected one of NCHW, NHWC"):
         check_file(write(tmp_path, ""), layout="CHWN")
 
