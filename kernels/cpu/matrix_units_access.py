@@ -23,8 +23,14 @@ ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, TILE_DATA = 158, 0x1023, 18  # x86-64's numbers
 
 @functools.cache
 def refusal() -> str | None:
-    """One sentence that says why this process cannot use them, or None. Asks once."""
-    if os.environ.get("MINICNN_AMX") == "0":
+    """One sentence that says why this process cannot use them, or None. Asks once.
+
+    Raises ValueError for an unknown value of MINICNN_AMX.
+    """
+    setting = os.environ.get("MINICNN_AMX", "")
+    if setting not in ("", "0", "1"):
+        raise ValueError(f"MINICNN_AMX={setting!r}: expected 0 or 1")
+    if setting == "0":
         return "MINICNN_AMX=0 is set"
     features = binding.get_host_cpu_features()  # of the processor, if its system saves registers
     if LANES != 16 or not (features.get("amx-tile") and features.get("amx-bf16")):

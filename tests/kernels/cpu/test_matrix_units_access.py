@@ -33,6 +33,9 @@ def test_why_they_are_not_used(monkeypatch):
     assert refusal() is None
     monkeypatch.setenv("MINICNN_AMX", "0")
     assert refusal() == "MINICNN_AMX=0 is set"
+    monkeypatch.setenv("MINICNN_AMX", "off")
+    with pytest.raises(ValueError, match="^MINICNN_AMX='off': expected 0 or 1$"):
+        refusal()
 
 
 class FakeLibrary:
