@@ -200,8 +200,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, TOGETHER)
     }
 }
 
-// Start the copies of this thread's eight channels of a tap, of the pixels of a step. Lane l knows
-// where the patches of pixel l / 2 of this warp's even, or odd, pixels begin.
+// Start the copies of this thread's eight channels of a tap, of the pixels of a step. Lane l has
+// the address of the patches of pixel l / 2 of this warp's even, or odd, pixels.
 __device__ __forceinline__ void gather_turned(bf16* to, const bf16* from, int step, const Tap& tap,
                                               const Product& g) {
     constexpr int COUNT = PRODUCERS / 16;  // pixels at once

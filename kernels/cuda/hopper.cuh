@@ -8,7 +8,7 @@
 // A barrier in shared memory. Its phase ends when all arrivals and all expected bytes are there.
 typedef unsigned long long Barrier;
 
-// What TMA needs to know of an array: `tensor_map` in runtime.py.
+// The description of an array that TMA reads: see tensor_map.py.
 struct __align__(64) TensorMap {
     unsigned long long opaque[16];
 };
@@ -18,7 +18,7 @@ __device__ __forceinline__ void barrier_init(Barrier* b, int arrivals) {
                  : "memory");
 }
 
-// Let TMA see the barriers that this thread has initialized.
+// Make the barriers that this thread has initialized visible to TMA.
 __device__ __forceinline__ void barriers_ready() {
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -67,8 +67,8 @@ __device__ __forceinline__ void load_bytes(void* to, const void* from, int bytes
         : "memory");
 }
 
-// Let the tensor cores see what this thread has written to shared memory, also by copy16: they read
-// through another path ("async proxy"), which does not wait for ordinary writes.
+// Make what this thread has written to shared memory, also by copy16, visible to the tensor cores:
+// they read through another path ("async proxy"), which does not wait for ordinary writes.
 __device__ __forceinline__ void writes_ready() {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }

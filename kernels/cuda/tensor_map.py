@@ -1,4 +1,4 @@
-"""What Hopper's copying unit (TMA) needs to know of an array: a structure of the driver's."""
+"""The description of an array that Hopper's copying unit (TMA) reads: a structure of the driver's."""
 
 import ctypes
 import sys
@@ -15,7 +15,7 @@ def tensor_map(address: int, shape: Shape, box: Shape) -> np.ndarray:
     """The structure CUtensorMap of a bfloat16 array (N, H, W, C) that is copied in boxes.
 
     The rows of a box are 128 bytes, whose chunks of 16 are swizzled. What is outside of the array
-    is zero. Raises RuntimeError if the driver refuses.
+    is zero. Raises RuntimeError if the driver returns an error.
     """
     driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     memory = np.zeros(SIZE + ALIGNMENT, np.uint8)
@@ -29,5 +29,5 @@ def tensor_map(address: int, shape: Shape, box: Shape) -> np.ndarray:
     target, source = ctypes.c_void_p(found.ctypes.data), ctypes.c_void_p(address)
     code = driver.cuTensorMapEncodeTiled(target, BFLOAT16, 4, source, *pointers, *kinds)
     if code:
-        raise RuntimeError(f"cuTensorMapEncodeTiled refuses boxes {box} of {shape}: error {code}")
+        raise RuntimeError(f"cuTensorMapEncodeTiled: error {code} for boxes {box} of {shape}")
     return found.view(np.dtype((np.void, SIZE)))

@@ -37,7 +37,9 @@ def power(x: Array, exponent: float) -> Array:
 
 
 def power_grad(dy: Array, x: Array, exponent: float) -> Array:
-    """`dy * exponent x^(exponent - 1)`."""
+    """`dy * exponent x^(exponent - 1)`; 0 for the constant x^0, also at x = 0."""
+    if exponent == 0:
+        return array_module(x).zeros_like(x)
     return dy * (x.dtype.type(exponent) * x ** x.dtype.type(exponent - 1))
 
 

@@ -86,7 +86,7 @@ def connected(team: "Ranks") -> Nccl | None:
             "12)"
         )
     elif len(set(places)) < len(places):
-        reason = "several ranks share a GPU, which NCCL refuses"
+        reason = "several ranks share a GPU, which NCCL does not allow"
     else:
         return Nccl(team, module)
     if team.is_first:

@@ -106,7 +106,7 @@ def test_buckets_launch_all_aside(run):
     ("places", "reason"),
     [
         ([("a", 0), None], "rank 1 has no NCCL .pip install nvidia-nccl-cu13"),
-        ([("a", 0), ("b", 0), ("a", 0)], "several ranks share a GPU, which NCCL refuses"),
+        ([("a", 0), ("b", 0), ("a", 0)], "several ranks share a GPU, which NCCL does not allow"),
     ],
 )
 def test_gpus_that_cannot_be_connected(places, reason, run, monkeypatch):

@@ -28,6 +28,12 @@ class TestFunction(LayerContract):
     }
 
 
+def test_the_gradient_of_a_constant_power_is_zero():
+    layer = Function("power", 0)
+    np.testing.assert_array_equal(layer(np.array([0.0, 2.0])), 1)
+    np.testing.assert_array_equal(layer.backward(np.ones(2)), 0)
+
+
 @pytest.mark.parametrize("name", THEIRS)
 def test_against_torch(name):
     x = values((2, 3, 4))

@@ -1,7 +1,7 @@
 """Adaptive pooling: windows of nearly equal size, which overlap by at most a row or column.
 
-The averages are weighted sums (see separable.py). The maxima are taken here; their positions travel
-through the kernels as floats, which hold whole numbers up to 2^24.
+The averages are weighted sums (see separable.py). The maxima are taken here; the kernels
+compute their positions as floats, which represent whole numbers up to 2^24.
 """
 
 import functools

@@ -44,9 +44,8 @@ def input_gradient(record: Record, index: Index) -> Parts:
 
 
 def _kind(record: Record) -> str:
-    return getattr(record.layer, "mode", "any") + (
-        " upsampling" if isinstance(record.layer, Upsample) else " resizing"
-    )
+    layer = record.layer
+    return f"{layer.mode} upsampling" if isinstance(layer, Upsample) else "the resizing"
 
 
 def _weights(record: Record) -> tuple[np.ndarray, np.ndarray]:
