@@ -8,12 +8,11 @@ from ..reference.arrays import write_to
 from ..types import Array, IntOrPair, Padding, Shape
 from . import depthwise
 from .activation import BOUNDS, NUMBERS, activate, convert, resize
-from .arrays import empty, number_type, optional, output_array, parameter, pixel_step, spaced
+from .arrays import empty, optional, output_array, parameter, pixel_step, spaced
 from .choice import run_product
-from .device import THREADS, blocks, launch
 from .pixel_classes import PixelClass, pixel_classes
 from .product import Epilogue, Patches, Product, Taps, Target
-from .sums import partial_sums
+from .sums import sum_pixels
 
 
 def conv2d(
@@ -125,8 +124,10 @@ def conv2d_grad_weight(
     """See `functional.conv2d_grad_weight`; dw and db are float32 also for bfloat16 images."""
     g = window(x.shape[1:3], w_shape[:2], stride, padding, dilation)
     if depthwise.supports(g, w_shape, groups):
-        dw = depthwise.conv2d_grad_weight(dy, x, w_shape, g)
-        return dw, bias_gradient(dy) if bias else None
+        db = empty(dy, w_shape[3:], np.float32) if bias else None
+        if db is not None:
+            sum_pixels(dy, db)
+        return depthwise.conv2d_grad_weight(dy, x, w_shape, g), db
     dy, x, channels = spaced(dy), spaced(x), w_shape[2]
     wide = _padded_channels(x, groups)
     if wide != x.shape[3]:
@@ -147,16 +148,6 @@ def conv2d_grad_weight(
     db = empty(x, w_shape[3:], np.float32) if bias else None
     run_product("grad_weight", product, x, dy, (per_group, pixel_step(dy)), dw, bias_gradient=db)
     return dw, db
-
-
-def bias_gradient(dy: Array) -> Array:
-    """`db[k] = sum dy[..., k]`, float32."""
-    channels = dy.shape[-1]
-    sums = partial_sums("conv_sums.cu", "bias_sums", 1, [spaced(dy)], REAL=number_type(dy))
-    db = empty(dy, (channels,), np.float32)
-    arguments = sums.values, sums.chunks, channels, db
-    launch("conv_sums.cu", "bias_totals", blocks(channels), THREADS, *arguments)
-    return db
 
 
 def _patches(g: Window, x: Array, channels: int) -> Patches:

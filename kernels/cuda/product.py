@@ -13,6 +13,7 @@ from . import hopper
 from .arrays import empty, number_type
 from .device import DIVISOR, THREADS, blocks, counted, divisor, divisors, launch, runtime
 from .plan import Plan, inner, shared_bytes
+from .sums import sum_pixels
 
 
 class Patches(NamedTuple):
@@ -145,6 +146,8 @@ def multiply(
     if way.precision == "WGMMA":
         arguments: tuple = a, *epilogue, out, partial
         hopper.launch_product(kernel, product, way, b, arguments, structure, options)
+        if bias_gradient is not None:
+            sum_pixels(b, bias_gradient)
     else:
         options |= way.tile.defines() | {
             "BK": inner(way.precision),

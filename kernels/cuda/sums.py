@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..types import Array
-from .arrays import empty, pixel_step, vector_width
-from .device import launch, runtime
+from .arrays import empty, number_type, pixel_step, spaced, vector_width
+from .device import THREADS, blocks, launch, runtime
 
 
 class Partial(NamedTuple):
@@ -49,3 +49,10 @@ def partial_sums(
     grid, block = (across, chunks, layers), (columns, rows)
     launch(file, kernel, grid, block, *numbers, shared=shared, V=v, **defines)
     return Partial(partial, chunks, rows)
+
+
+def sum_pixels(dy: Array, db: Array) -> None:
+    """`db[k] = sum dy[..., k]`, float32: the bias's gradient by a pass of its own."""
+    sums = partial_sums("conv_sums.cu", "bias_sums", 1, [spaced(dy)], REAL=number_type(dy))
+    arguments = sums.values, sums.chunks, db.size, db
+    launch("conv_sums.cu", "bias_totals", blocks(db.size), THREADS, *arguments)

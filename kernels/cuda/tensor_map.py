@@ -1,4 +1,4 @@
-"""The description of an array that Hopper's copying unit (TMA) reads: a structure of the driver's."""
+"""The description of an array that Hopper's copying unit (TMA) reads, a structure of the driver."""
 
 import ctypes
 import sys

@@ -58,7 +58,7 @@ def test_convolution(case, tile, emulate, use_tile):
     y = reference.conv2d(x.astype(float), wide, b.astype(float), activation="relu", **geometry)
     dy = generator.standard_normal(y.shape).astype(BF16)
     dx = reference.conv2d_grad_input(dy.astype(float), wide, shape, **geometry)
-    dw, _ = reference.conv2d_grad_weight(dy.astype(float), x.astype(float), w.shape, **geometry)
+    dw, db = reference.conv2d_grad_weight(dy.astype(float), x.astype(float), w.shape, **geometry)
     for run.processors in (1, 40):
         plan.plan.cache_clear()
         run.launches.clear()
@@ -69,9 +69,10 @@ def test_convolution(case, tile, emulate, use_tile):
             ours = functional.conv2d_grad_input(*map(to_device, (dy, w)), shape, **geometry)
             assert relative(ours, dx) < 1e-2
             given = *map(to_device, (dy, x)), w.shape
-            ours, _ = functional.conv2d_grad_weight(*given, **geometry, bias=False)
-            assert ours.dtype == np.float32
+            ours, sums = functional.conv2d_grad_weight(*given, **geometry)
+            assert ours.dtype == sums.dtype == np.float32
             assert relative(ours, dw) < 1e-6
+            assert relative(sums, db) < 1e-6
         assert "convolve" in run.launches
         assert "forward" not in run.launches
         # its 9 filters are no multiple of 8
@@ -110,10 +111,11 @@ def test_linear_layers(emulate, use_tile):
     with hopper.algorithm("wgmma"):
         y = functional.linear(to_device(x.astype(BF16)), to_device(w))
         dx = functional.linear_grad_input(y, to_device(w))
-        dw, _ = functional.linear_grad_weight(y, to_device(x.astype(BF16)))
+        dw, db = functional.linear_grad_weight(y, to_device(x.astype(BF16)))
     np.testing.assert_array_equal(y.astype(float), x @ w)
     assert relative(dx, (x @ w) @ w.T) < 1e-2
     np.testing.assert_array_equal(dw, x.T @ (x @ w))
+    np.testing.assert_array_equal(db, (x @ w).sum(axis=0))
 
 
 def launched(run, pixels=12, precise=False, arrays=None):
