@@ -1,15 +1,15 @@
 # %% [markdown]
 """Your own layer: forward, backward, output_shape, and a check.
 
-PReLU has one trained slope per channel for negative values (He et al. 2015a, "Delving deep into
-rectifiers"):
+PReLU has one trained slope, alpha, per channel for negative values (He et al. 2015a, "Delving deep
+into rectifiers"):
 
     y = x          for x > 0            dx = dy              for x > 0
-    y = slope * x  elsewhere            dx = slope * dy      elsewhere
-                                        dslope = sum of dy * x over the other elements, per channel
+    y = alpha * x  elsewhere            dx = alpha * dy      elsewhere
+                                        dalpha = sum of dy * x over the other elements, per channel
 
 Change: in `backward`, leave out `* negative`.
-Then: the check says that dslope is wrong, and by how much.
+Then: the check says that dalpha is wrong, and which elements are too many.
 """
 
 # %%
@@ -24,20 +24,20 @@ class PReLU(Layer):
     """`(N, H, W, C)` -> `(N, H, W, C)`; negative values are multiplied by a trained slope."""
 
     def __init__(self, channels: int):
-        self.slope = Parameter(np.full(channels, 0.25, np.float32))
+        self.alpha = Parameter(np.full(channels, 0.25, np.float32))
 
     def output_shape(self, shape):
         return shape
 
     def forward(self, x):
         self.save_for_backward(x)
-        return np.where(x > 0, x, self.slope.value * x)
+        return np.where(x > 0, x, self.alpha.value * x)
 
     def backward(self, dy):
         (x,) = self.pop_saved()
         negative = x <= 0
-        self.slope.add_grad((dy * x * negative).sum(axis=(0, 1, 2)))
-        return np.where(negative, self.slope.value * dy, dy)
+        self.alpha.add_grad((dy * x * negative).sum(axis=(0, 1, 2)))
+        return np.where(negative, self.alpha.value * dy, dy)
 
 
 # %% [markdown]
@@ -63,11 +63,12 @@ settings = dict(epochs=10, lr=0.05, batch_size=32, preprocess=preprocess, progre
 history = training.fit(net, train, test, **settings)
 first, last = history.rows[0], history.rows[-1]
 print(f"training loss {first['train_loss']:.3f} at first, {last['train_loss']:.3f} at last")
-print("slopes", net.prelu1.slope.value.round(2))
+print("slopes", net.prelu1.alpha.value.round(2))
 
 # %% [markdown]
-# Is the gradient right? The check compares it with finite differences. On the command line:
-# `minicnn check my_layers.py`.
+# Is the gradient right? PReLU is an operation that the check has by name, so it can also say which
+# mistake was made. The gradients of other layers are compared with finite differences. On the
+# command line: `minicnn check my_layers.py`.
 
 # %%
 print(study.check(PReLU(3)))

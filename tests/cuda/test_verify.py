@@ -101,7 +101,7 @@ def test_a_failure_is_named_and_the_rest_is_compared(fault, why, tmp_path):
     assert names[0] == "linear"
     assert names[-8] == "softmax cross-entropy"  # after the culprit
     assert names[-3:] == ["sgd", "adam", "rmsprop"]
-    assert len(names) == len(set(names)) == 39
+    assert len(names) == len(set(names)) == 43
     assert "softmax" not in names
     assert all(check["passed"] for check in found["checks"])
     assert f"FAILED softmax: {why}" in out

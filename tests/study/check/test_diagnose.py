@@ -63,6 +63,9 @@ def named_share(operation):
             with np.errstate(all="ignore"):
                 trials = trials_of(operation, result, form)
                 names = [name for name, *_ in _of_catalogue(operation, result, trials, _single)]
+            if not trials:  # the masks of these trials drop values; see test_api
+                assert fault.name == "nothing dropped"
+                continue
             assert any(not t.is_right(result) for t in trials), (fault.name, result)
             assert fault.name in names, (fault.name, result, names)
             count += 1

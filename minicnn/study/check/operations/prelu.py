@@ -6,7 +6,7 @@ from ....kernels import reference
 from ....kernels.types import Array
 from ..case import Case, Fault, Operation, Results, normal, number, signed
 
-SHAPES = ((4, 3), (2, 3, 4, 2), (1, 5), (3, 2, 2, 4))
+SHAPES = ((2, 3, 4, 2), (1, 4, 3, 5), (3, 2, 2, 4), (4, 1, 1, 3))  # a layer may read only images
 
 
 def _cases(generator: np.random.Generator) -> list[Case]:
@@ -18,9 +18,14 @@ def _cases(generator: np.random.Generator) -> list[Case]:
     return found
 
 
+def _images(rows: list[list[float]]) -> Array:
+    """Images of one pixel, `(N, 1, 1, C)`."""
+    return np.array(rows)[:, None, None]
+
+
 def _small() -> list[Case]:
     return [
-        Case({"x": np.array(x), "alpha": np.array(a)}, {}, np.array(dy))
+        Case({"x": _images(x), "alpha": np.array(a)}, {}, _images(dy))
         for x, a, dy in (
             ([[-2.0]], [0.5], [[3.0]]),
             ([[-1.0, 2.0]], [0.5, 0.25], [[3.0, 5.0]]),
