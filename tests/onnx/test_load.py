@@ -319,6 +319,18 @@ def test_what_becomes_of_the_nodes(tmp_path):
     assert found["images with channels last"] == ["Conv2d", "Pad2d", "Permute", "Flatten"]
 
 
+def test_two_matrices_that_become_one_layer_are_saved(tmp_path):
+    """Sizes without exact scales are written as one matrix for rows and one for columns."""
+    net = Graph(layers.Upsample(size=(7, 5), mode="bilinear"), input_shape=(3, 3, 2))
+    to_onnx(net, tmp_path / "net.onnx")
+    found = from_onnx(tmp_path / "net.onnx")
+    minicnn.save(found, tmp_path / "net.safetensors")
+    again = minicnn.load(tmp_path / "net.safetensors").state_dict()
+    assert len(again) == 2
+    for name, array in found.state_dict().items():
+        np.testing.assert_array_equal(again[name], array)
+
+
 def test_maps_whose_channels_are_last_in_the_file_stay_so(tmp_path):
     """A file that begins and ends with a Transpose."""
     nodes = [

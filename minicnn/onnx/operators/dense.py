@@ -63,7 +63,9 @@ def _resample(importer: Importer, node: Node, w: np.ndarray, x: Value, axis: int
     axes = replaced(x.axes, axis, new)
     before = importer.only_reader(x)
     if isinstance(before, Resample2d) and getattr(before, name) is None:
-        setattr(before, name, np.array(w))
+        importer.layers[x.node] = Resample2d(
+            **{"rows": before.rows, "columns": before.columns, name: w}
+        )
         importer.give(node, Value(x.node, axes, standard(axes)))
         return
     importer.give(node, Value(importer.add(node, Resample2d(**{name: w}), x), axes, standard(axes)))
