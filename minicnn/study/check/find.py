@@ -68,12 +68,9 @@ NOISE = re.compile(
 
 def operation_named(name: str) -> str | None:
     """The operation that a function or class of that name computes; None if it is none of ours."""
-    plain = (
-        NOISE.sub("", name.lower())
-        if "layernorm" not in name.lower().replace("_", "")
-        else ("layernorm")
-    )
-    return NAMES.get(plain)
+    if "layernorm" in name.lower().replace("_", ""):  # of which NOISE would leave "norm"
+        return NAMES["layernorm"]
+    return NAMES.get(NOISE.sub("", name.lower()))
 
 
 def load_module(path: Path) -> tuple[ModuleType, list[str]]:
