@@ -4,6 +4,7 @@ Linux grants a process their registers, 8 KB per thread, when it asks for them. 
 documentation, arch/x86/xstate.) The permission holds for all threads and for forked processes.
 """
 
+import contextlib
 import ctypes
 import functools
 import mmap
@@ -74,7 +75,8 @@ def _in_child(tasks: int, *arguments: Any) -> None:
     if child == 0:
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # for Python's report of a fatal signal
-            patch_products(tasks, *arguments)
+            patch_products(1, *arguments)  # a forked process has no pool of threads
         finally:
             os._exit(0)
-    os.waitpid(child, 0)
+    with contextlib.suppress(ChildProcessError):  # it has ended, and its signals are ignored
+        os.waitpid(child, 0)

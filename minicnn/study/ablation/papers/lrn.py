@@ -30,5 +30,5 @@ CLAIM = Claim(
     ],
     limit=10_000,
     epochs=20,
-    minutes=12,
+    minutes=20,
 )
