@@ -245,7 +245,9 @@ def picture(rows: list[dict], path: Path) -> None:
             color=color,
             label={"train": "training step"}.get(what, what),
         )
-        axes.bar_label(bars, [f"{v:.2f}" for v in values], padding=3, fontsize=8)
+        labels = axes.bar_label(bars, [f"{v:.2f}" for v in values], padding=3, fontsize=8)
+        for label in labels:  # the line at 1 does not cross a number
+            label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
     axes.axvline(1, color="black", linewidth=1)
     axes.set_yticks(places, [f"{r['network']}, batch {r['batch']}" for r in rows])
     best = (
