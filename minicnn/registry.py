@@ -4,7 +4,6 @@ The files in `models/` register their networks when they are imported, which `im
 `minicnn.models.create` does the same as `create` here and can also load weights.
 """
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 from . import rng
 from .layers import Network
+from .text import hint
 
 Build = Callable[..., Network]
 
@@ -135,9 +135,8 @@ def entry(name: str) -> Entry:
     if not isinstance(name, str):
         raise ValueError(f"model {name!r}: expected a name, such as lenet5")
     if name not in _entries:
-        near = difflib.get_close_matches(name, _entries, 3)
-        hint = f"did you mean {', '.join(near)}" if near else f"known are {', '.join(_entries)}"
-        raise ValueError(f"there is no model {name!r}; {hint}")
+        meant = hint(name, _entries, f"known are {', '.join(_entries)}")
+        raise ValueError(f"there is no model {name!r}; {meant}")
     return _entries[name]
 
 

@@ -1,7 +1,15 @@
-"""Tables as plain text, and as HTML for notebooks."""
+"""Tables as plain text, and as HTML for notebooks; hints for mistyped names."""
 
-from collections.abc import Container, Sequence
+import difflib
+from collections.abc import Container, Iterable, Sequence
 from html import escape
+
+
+def hint(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The end of a message about an unknown name: `did you mean ...`, or `otherwise`."""
+    by_lower = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, 3)
+    return f"did you mean {', '.join(by_lower[one] for one in near)}" if near else otherwise
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Container[int] = ()) -> list[str]:

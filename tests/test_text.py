@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from minicnn.text import aligned, html_table
+from minicnn.text import aligned, hint, html_table
 
 
 def test_columns_have_equal_width():
@@ -21,3 +21,9 @@ def test_html_has_the_cells_escaped():
     assert page.find("p").text == "a < b"
     sides = [cell.get("style") for cell in page.iter("td")]
     assert sides == ["text-align:left", "text-align:right"]
+
+
+def test_a_mistyped_name_gets_the_nearest_ones():
+    names = ["ReLU", "tanh", "relu6"]
+    assert hint("RELu", names, "known are ...") == "did you mean ReLU, relu6"
+    assert hint("cosine", names, "known are ...") == "known are ..."

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
+from ..text import hint
 from .app import app, console
 
 FORM = re.compile(r"(?P<text>.*)\nChange: (?P<change>.*)\nThen: (?P<then>.*)", re.DOTALL)
@@ -173,7 +174,8 @@ def docs_command(
         return
     name = name.removeprefix("docs/").removesuffix(".md")
     if name not in found:
-        raise ValueError(f"docs {name}: expected one of {', '.join(found)}")
+        meant = hint(name, found, f"expected one of {', '.join(found)}")
+        raise ValueError(f"docs {name}: there is no such page; {meant}")
     if path:
         console.print(str(found[name]), soft_wrap=True)
         return

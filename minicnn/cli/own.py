@@ -6,7 +6,6 @@ The file of a function is executed, like a script, because the user names it; a 
 holds the name, and nothing is executed on its behalf.
 """
 
-import difflib
 import importlib.util
 import inspect
 import math
@@ -24,6 +23,7 @@ from .. import registry
 from ..data.transforms import Preprocess
 from ..layers import Network, Sequential, metadata
 from ..layers.init import skip_init
+from ..text import hint
 from ..training.recipe import DEFAULTS
 from ..weights import safetensors
 from ..weights.description import describe, make, with_classes
@@ -107,9 +107,8 @@ def _function(path: Path, name: str) -> Callable[..., Any]:
         own = [
             n for n, f in vars(module).items() if getattr(f, "__module__", "") == module.__name__
         ]
-        near = difflib.get_close_matches(name, own, 1)
-        hint = f"did you mean {near[0]}" if near else f"it has {', '.join(own) or 'none'}"
-        raise ValueError(f"{path} has no function {name!r}; {hint}")
+        meant = hint(name, own, f"it has {', '.join(own) or 'none'}")
+        raise ValueError(f"{path} has no function {name!r}; {meant}")
     return function
 
 

@@ -3,7 +3,6 @@
 In memory images are uint8 `(N, H, W, C)`; a `Loader` yields float32 batches.
 """
 
-import difflib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..kernels.geometry import pair
+from ..text import hint
 from . import augment, cifar, folders, idx
 from .augment import Pipeline, RandomCropFlip, RandomShift
 from .cifar import cifar10, cifar100
@@ -112,10 +112,9 @@ def _splits(
         return Splits(*NAMES[source](report=report))
     folder = Path(source).expanduser()
     if not source or not folder.exists():
-        near = difflib.get_close_matches(source.lower(), NAMES, 1)
+        meant = hint(source, NAMES, f"the data sets are {', '.join(NAMES)}")
         raise DataError(
-            f"{source!r} is neither a data set ({', '.join(NAMES)}) "
-            "nor a folder or archive that exists" + "".join(f"; did you mean {n}" for n in near)
+            f"{source!r} is neither a data set nor a folder or archive that exists; {meant}"
         )
     if folder.suffix.lower() in (".npz", ".npy"):
         raise DataError(

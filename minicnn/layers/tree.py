@@ -1,6 +1,5 @@
 """A network as a tree of layers, parameters and buffers with names."""
 
-import difflib
 import fnmatch
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from ..device import copy_into, to_device, validate_device
 from ..errors import CheckpointError
 from ..kernels.types import Array
 from ..rng import generator
+from ..text import hint
 from .init import Initializer, is_skipped
 from .parameter import Parameter, are_frozen
 
@@ -219,10 +219,9 @@ def matching(pattern: str, names: list[str]) -> list[str]:
     """The names that a name or pattern means. Raises ValueError if there is none."""
     found = [pattern] if pattern in names else fnmatch.filter(names, pattern)
     if not found:
-        near = difflib.get_close_matches(pattern, names, 3)
         top = [name for name in names if "." not in name] or names
-        hint = f"did you mean {', '.join(near)}" if near else f"it has {', '.join(top)}"
-        raise ValueError(f"the network has no layer or parameter {pattern!r}; {hint}")
+        meant = hint(pattern, names, f"it has {', '.join(top)}")
+        raise ValueError(f"the network has no layer or parameter {pattern!r}; {meant}")
     return found
 
 

@@ -1,6 +1,5 @@
 """One forward and backward pass of a small batch, with every layer's arrays recorded."""
 
-import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from ..kernels.types import Array
 from ..layers import Layer, metadata, observe
 from ..layers.parameter import Parameter
 from ..layers.tree import join
+from ..text import hint
 from ..training.losses import AuxiliaryLoss, Loss, plain, probabilities_of
 from ..training.metrics import loss_of
 
@@ -130,10 +130,9 @@ class Trace:
                 "training: trace(..., training=True); a layer of your own calls a child as "
                 "self.child(x), not self.child.forward(x)"
             )
-        near = difflib.get_close_matches(path, self._by_path, 3)
         top = [name for name in self._by_path if name and "." not in name]
-        hint = f"did you mean {', '.join(near)}" if near else f"it has {', '.join(top)}"
-        raise ValueError(f"the network has no layer {path!r}; {hint}")
+        meant = hint(path, self._by_path, f"it has {', '.join(top)}")
+        raise ValueError(f"the network has no layer {path!r}; {meant}")
 
 
 def trace(

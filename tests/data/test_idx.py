@@ -102,11 +102,11 @@ def test_numbers_must_agree(tmp_path):
         data.load(str(folder))
     with pytest.raises(
         DataError,
-        match="'nothing/here' is neither a data set "
-        r"\(mnist, fashion_mnist, cifar10, cifar100, digits, imagenet\) nor a folder",
+        match="'nothing/here' is neither a data set nor a folder or archive that exists; the data "
+        "sets are mnist, fashion_mnist, cifar10, cifar100, digits, imagenet$",
     ):
         data.load("nothing/here")
-    with pytest.raises(DataError, match="did you mean cifar10$"):
+    with pytest.raises(DataError, match="did you mean cifar10, cifar100$"):
         data.load("CIFAR-10")
     with pytest.raises(DataError, match="^.. is neither a data set"):
         data.load("")

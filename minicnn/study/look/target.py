@@ -1,6 +1,5 @@
 """What a map is about: images, the score of a class, or a unit inside the network."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from ...errors import ShapeError
 from ...kernels.types import Array
 from ...layers import Layer, no_grad
 from ...layers.checks import check_floats
+from ...text import hint
 from ...training.losses import probabilities_of
 from ...training.metrics import classes_of, loss_of
 from .rewriting import rewritten
@@ -96,12 +96,8 @@ def class_index(model: Layer, class_: Any, count: int) -> int:
         if name in names:
             return names.index(name)
         if not class_.removeprefix("-").isdecimal():
-            near = difflib.get_close_matches(class_, names, 3)
-            hint = f"; did you mean {', '.join(near)}" if near else ""
-            kinds = "a name or " if names else ""
-            raise ValueError(
-                f"the network has no class {class_!r}; expected {kinds}0 to {count - 1}{hint}"
-            )
+            numbers = f"expected {'a name or ' if names else ''}0 to {count - 1}"
+            raise ValueError(f"the network has no class {class_!r}; {hint(class_, names, numbers)}")
     index = int(class_) if isinstance(class_, (str, int, np.integer)) else -1
     if not 0 <= index < count:
         raise ValueError(f"the network has no class {class_}; expected 0 to {count - 1}")

@@ -1,7 +1,6 @@
 """One file per claim; `claims()` has all of them by name."""
 
-import difflib
-
+from ....text import hint
 from ..claim import Claim
 from . import (
     batch_norm,
@@ -37,7 +36,6 @@ def claim(name: str) -> Claim:
     """The claim of that name. Raises ValueError that lists similar names."""
     known = claims()
     if name not in known:
-        near = difflib.get_close_matches(name.lower(), known, 3)
-        hint = f"did you mean {', '.join(near)}" if near else f"known are {', '.join(known)}"
-        raise ValueError(f"there is no ablation {name!r}; {hint}")
+        meant = hint(name, known, f"known are {', '.join(known)}")
+        raise ValueError(f"there is no ablation {name!r}; {meant}")
     return known[name]
