@@ -7,8 +7,8 @@
   (`labels.py`).
 - Photographs of classes that are called by WordNet ids of ImageNet (`synsets.py`) are not turned as
   EXIF says: ImageNet's benchmarks do not.
-- Without splits, every fifth image of a class is a test image; a class with fewer than five is in
-  both sets.
+- Without splits, and with `train` only, every fifth image of a class is a test image; a class with
+  fewer than five is in both sets.
 - What is left out or doubtful is reported.
 """
 
@@ -23,7 +23,7 @@ from . import synsets
 from .dataset import Dataset, Splits
 from .files import Files, stem
 from .image_files import ImageFiles
-from .layout import Labeled, Layout, Report, find_layout, first_few, is_image_tree
+from .layout import Labeled, Layout, Report, divide, find_layout, first_few, is_image_tree
 from .originals import MEMORY
 from .pixels import Decode
 
@@ -90,11 +90,13 @@ def _fill_missing(splits: dict[str, Labeled], source: Path, report: Report, for_
     """Every run needs training and test images: without one of them, the next best serves."""
     if not splits["test"] and splits["validation"]:
         splits["test"], splits["validation"] = splits["validation"], []
-    for empty, other in (("train", "test"), ("test", "train")):
-        if not splits[empty] and splits[other]:
-            if not (for_test and empty == "train"):
-                report(f"{source} has no {empty} images: its {other} images are used for both")
-            splits[empty] = splits[other]
+    if not splits["test"] and splits["train"]:
+        report(f"{source} has no test images: every fifth training image of a class becomes one")
+        splits["train"], splits["test"] = divide(splits["train"], source, report)
+    if not splits["train"] and splits["test"]:
+        if not for_test:
+            report(f"{source} has no train images: its test images are used for both")
+        splits["train"] = splits["test"]
 
 
 def _report_classes(classes: tuple[str, ...], layout: Layout, source: Path, report: Report) -> None:

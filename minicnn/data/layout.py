@@ -184,7 +184,7 @@ def _without_splits(
     source: Path,
     report: Report,
 ) -> Layout:
-    """Class folders only: every fifth image of a class is a test image."""
+    """Class folders only: some images of each class are test images, see `divide`."""
     layout, by_class = Layout(), dict[str, list[str]]()
     depth, direct = _depth_of_classes(images), 0
     for path in files:
@@ -199,16 +199,27 @@ def _without_splits(
             direct += is_image(path)
     if direct and by_class:
         report(f"{source}: {direct} images that lie in no class folder are left out")
+    found = [(label, path) for label, paths in by_class.items() for path in paths]
+    layout.splits["train"], layout.splits["test"] = divide(found, source, report)
+    return layout
+
+
+def divide(images: Labeled, source: Path, report: Report) -> tuple[Labeled, Labeled]:
+    """Training and test images: every fifth of a class is for testing; of fewer, all for both."""
+    by_class = dict[str, list[str]]()
+    for label, path in sorted(images):
+        by_class.setdefault(label, []).append(path)
+    train, test = Labeled(), Labeled()
     for label, paths in by_class.items():
         few = len(paths) < TEST_EVERY
-        for i, path in enumerate(sorted(paths)):
+        for i, path in enumerate(paths):
             held_out = i % TEST_EVERY == TEST_EVERY - 1
-            layout.splits["train"] += [(label, path)] if few or not held_out else []
-            layout.splits["test"] += [(label, path)] if few or held_out else []
+            train += [(label, path)] if few or not held_out else []
+            test += [(label, path)] if few or held_out else []
     small = {label for label, paths in by_class.items() if len(paths) < TEST_EVERY}
     if small:
         report(f"{source}: {first_few(small)}: fewer than {TEST_EVERY} images, used in both sets")
-    return layout
+    return train, test
 
 
 def _depth_of_classes(images: list[str]) -> int:

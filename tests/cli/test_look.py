@@ -54,7 +54,7 @@ def test_a_unit(run, checkpoint, tmp_path):
 
 def test_what_does_not_fit_is_named(run, checkpoint, tmp_path):
     for command, words in (
-        (("saliency", "0.png", "--class", "bea"), "no class 'bea'; expected a name or 0 to 2; did"),
+        (("saliency", "0.png", "--class", "bea"), "no class 'bea'; did you mean bee"),
         (("saliency", "0.png", "--layer", "C1"), "expected both --layer and --unit, or neither"),
         (
             ("guided", "0.png", "--layer", "C1", "--unit", "1", "--class", "ant"),

@@ -155,8 +155,19 @@ def test_the_class_is_the_folder_below_the_split(tmp_path):
     assert said == [
         "ROOT: the images in validation are left out: images is no class of the training images",
         "ROOT: the images in test are left out: images is no class of the training images",
-        "ROOT has no test images: its train images are used for both",
+        "ROOT has no test images: every fifth training image of a class becomes one",
+        "ROOT: n1, n2: fewer than 5 images, used in both sets",
     ]
+
+
+def test_training_images_only_are_divided(tmp_path):
+    """No network is tested on what it was trained with, if there are enough images."""
+    for i in range(10):
+        tree(tmp_path, *(f"train/{label}/{i}.png" for label in "ab"), color=(i, i, i))
+    splits, said = loaded(tmp_path)
+    assert splits.train.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 5, 6, 7, 8] * 2
+    assert splits.test.images[:, 0, 0, 0].tolist() == [4, 9] * 2
+    assert said == ["ROOT has no test images: every fifth training image of a class becomes one"]
 
 
 def test_images_without_a_class_are_refused_by_name(tmp_path):

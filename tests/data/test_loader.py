@@ -73,9 +73,9 @@ def test_loader_passes_errors_on():
 
 @pytest.fixture
 def photographs(tmp_path):
-    """Twenty JPEGs in class folders, of several sizes."""
+    """Twenty JPEGs for training and four for testing, of several sizes, in class folders."""
     generator = np.random.default_rng(0)
-    for i in range(20):
+    for i in range(24):
         coarse = Image.fromarray(generator.integers(0, 256, (6, 8, 3), np.uint8))
         path = tmp_path / "train" / "ab"[i % 2] / f"{i:02}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
