@@ -1,5 +1,9 @@
-"""Writing files so that a crash, a kill or a full disk leaves the old file intact."""
+"""Writing files so that a crash, a kill or a full disk leaves the old file intact.
 
+And so that two processes do not write to the folder of one run.
+"""
+
+import errno
 import os
 import secrets
 import shutil
@@ -7,6 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from .errors import TrainingError
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -37,6 +48,28 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     _sync_folder(target.parent)
+
+
+@contextmanager
+def held(folder: Path | None) -> Iterator[None]:
+    """Keep the folder of a run to this process. The lock ends with the process, however it ends.
+
+    A file system without locks, and Windows, do not notice a second process.
+    Raises TrainingError if another process holds the folder.
+    """
+    if folder is None or fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
+                raise TrainingError(f"{folder}: another run is being written there now") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def _sync_folder(folder: Path) -> None:

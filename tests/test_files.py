@@ -1,12 +1,16 @@
 """Files are replaced whole or not at all."""
 
+import errno
 import os
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from minicnn.files import replacing
+from minicnn.errors import TrainingError
+from minicnn.files import held, replacing
 
 
 def test_replaces(tmp_path):
@@ -98,3 +102,36 @@ def test_writers_at_the_same_time(tmp_path):
         thread.join()
     assert path.read_bytes() in contents
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_is_held_by_one_process(tmp_path):
+    pytest.importorskip("fcntl")
+    code = """if True:
+        import sys, pathlib
+        from minicnn.files import held
+        with held(pathlib.Path(sys.argv[1])):
+            print("held", flush=True)
+            sys.stdin.read()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(TrainingError, match="another run is being written"), held(tmp_path):
+            pass
+        other.kill()
+        other.wait()
+        with held(tmp_path):
+            pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_systems_without_locks_are_no_obstacle(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with held(tmp_path), held(tmp_path), held(None):
+        pass

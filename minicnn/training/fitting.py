@@ -10,6 +10,7 @@ from .. import rng
 from ..data.dataset import Dataset
 from ..data.transforms import Augment
 from ..distributed import Team, join
+from ..files import held
 from ..layers import Layer
 from . import checkpoint
 from .arguments import (
@@ -133,9 +134,9 @@ def fit(
     Returns the History. On SIGINT it saves and returns with `interrupted` set (without `out` it
     raises KeyboardInterrupt).
     Raises TrainingError for a loss that is not finite, or if `out` already holds a run and `resume`
-    is not set; CheckpointError for a checkpoint that is damaged, belongs to another run, or cannot
-    be written; ValueError, ShapeError or DataError for arguments that do not fit, before the first
-    step.
+    is not set, or if another process is writing one there; CheckpointError for a checkpoint that is
+    damaged, belongs to another run, or cannot be written; ValueError, ShapeError or DataError for
+    arguments that do not fit, before the first step.
     """
     check_objects(model, callbacks, preprocess)
     train, test, validation = as_sets(train, test, validation)
@@ -161,7 +162,7 @@ def fit(
         callbacks=[*_standard_callbacks(folder, progress, team), *callbacks],
         team=team,
     )
-    return _ready(trainer, folder).run()
+    return _run(trainer, folder)
 
 
 def _team_and_folder(
@@ -175,6 +176,12 @@ def _team_and_folder(
 def _chosen(given: Average | Literal[False] | None, default: Average | None) -> Average | None:
     """The average that is given; False means none, and None the recipe's."""
     return default if given is None else given or None
+
+
+def _run(trainer: Trainer, folder: Path | None) -> History:
+    """Run from the folder's checkpoint, if there is one, while no other process writes there."""
+    with held(folder):
+        return _ready(trainer, folder).run()
 
 
 def _ready(trainer: Trainer, folder: Path | None) -> Trainer:
