@@ -145,7 +145,14 @@ class _Array:
     """A pickled NumPy array: its state is `(version, shape, type, Fortran order, bytes)`."""
 
     def __init__(self, *rest: object) -> None:
-        self.value: np.ndarray | None = None
+        self.value = np.empty(0, np.uint8)
+
+    @classmethod
+    def from_buffer(cls, data: Any, kind: Any, shape: Any, order: str) -> "_Array":
+        """As protocol 5 makes it."""
+        array = cls()
+        array.__setstate__((1, shape, kind, order == "F", data))
+        return array
 
     def __setstate__(self, state: Any) -> None:
         _, shape, kind, fortran, data = state
@@ -175,6 +182,8 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
             return _Array
+        if name == "_frombuffer" and module in ("numpy.core.numeric", "numpy._core.numeric"):
+            return _Array.from_buffer
         if module == "numpy" and name in ("ndarray", "dtype"):
             return _Array if name == "ndarray" else _Type
         if (module, name) == ("_codecs", "encode"):  # how protocol 2 holds the bytes of Python 3
@@ -183,11 +192,16 @@ class _Reader(pickle.Unpickler):
 
 
 def _pickled(files: Files, name: str, labels: int) -> tuple[np.ndarray, np.ndarray]:
-    """A dictionary with `data` (N, 3072) and `labels` (CIFAR-100: `fine_labels`)."""
+    """A dictionary with `data` (N, 3072) and `labels` (CIFAR-100: `fine_labels`).
+
+    The labels are a list or an array, and the keys bytes if Python 3 wrote what it had read so.
+    """
     try:
-        contents = _Reader(io.BytesIO(_contents(files, name)), encoding="latin1").load()
-        data = contents["data"].value
-        target = np.asarray(contents["labels" if labels == 1 else "fine_labels"], np.int64)
+        read = _Reader(io.BytesIO(_contents(files, name)), encoding="latin1").load()
+        contents = {key.decode() if isinstance(key, bytes) else key: read[key] for key in read}
+        data = contents["data"].value if isinstance(contents["data"], _Array) else None
+        target = contents["labels" if labels == 1 else "fine_labels"]
+        target = np.asarray(target.value if isinstance(target, _Array) else target, np.int64)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
     except Exception as error:  # a damaged pickle can raise anything
@@ -198,9 +212,8 @@ def _pickled(files: Files, name: str, labels: int) -> tuple[np.ndarray, np.ndarr
     if (
         data is None
         or data.dtype != np.uint8
-        or data.ndim != 2
-        or data.shape[1] != PIXELS
-        or len(target) != len(data)
+        or data.shape[1:] != (PIXELS,)
+        or target.shape != data.shape[:1]
     ):
         raise DataError(f"{name}: expected (N, {PIXELS}) bytes and N labels")
     return _images(data), target

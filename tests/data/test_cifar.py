@@ -49,6 +49,14 @@ def write_python(folder, batches, protocol=2):
         (folder / name).write_bytes(pickle.dumps(contents, protocol=protocol))
 
 
+def write_again(folder, batches):
+    """As a program writes what Python 3 has read: keys of bytes, and the labels as an array."""
+    folder.mkdir(parents=True)
+    for protocol, (name, (images, labels)) in enumerate(batches.items()):
+        contents = {b"data": planes(images), b"labels": labels}
+        (folder / name).write_bytes(pickle.dumps(contents, protocol=protocol))
+
+
 def write_tree(folder, batches):
     """PNG, so that the pixels come back exactly."""
     for split, names in (("train", list(batches)[:5]), ("test", ["test_batch"])):
@@ -70,8 +78,8 @@ def tar(folder, mode="w:gz"):
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
     "write",
-    [write_binary, write_python, lambda f, b: write_python(f, b, 4), write_tree],
-    ids=["bin", "py2", "py3", "png"],
+    [write_binary, write_python, lambda f, b: write_python(f, b, 4), write_again, write_tree],
+    ids=["bin", "py2", "py3", "again", "png"],
 )
 def test_forms(tmp_path, batches, write, packed):
     write(tmp_path / "cifar", batches)
