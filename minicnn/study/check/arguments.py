@@ -1,7 +1,7 @@
 """The arguments of a student's function, filled by the names of its parameters."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,23 @@ def _bn_param(c: Case) -> dict[str, Any]:
     }
 
 
+class Square(int):
+    """The length of a square window: a number that can be unpacked like a pair."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((int(self), int(self)))
+
+    def __getitem__(self, index: int) -> int:
+        return (int(self), int(self))[index]
+
+
 def _kernel(c: Case) -> Any:
-    return c.kernel[0] if c.kernel[0] == c.kernel[1] else c.kernel
+    return Square(c.kernel[0]) if c.kernel[0] == c.kernel[1] else c.kernel
+
+
+def _output_size(c: Case) -> Any:
+    height, width = c.output_size
+    return Square(height) if height == width else (height, width)
 
 
 def _negative_slope(c: Case) -> float:
@@ -54,6 +69,7 @@ SLOPES = {"slope", "alpha", "negative_slope", "leak", "a"}
 VALUES: dict[str, Callable[[Case], Any]] = {
     "conv_param": _conv_param,
     "conv_params": _conv_param,
+    "hparameters": _conv_param,
     "pool_param": _pool_param,
     "pool_params": _pool_param,
     "bn_param": _bn_param,
@@ -63,6 +79,7 @@ VALUES: dict[str, Callable[[Case], Any]] = {
     **dict.fromkeys(STRIDES, lambda c: c.stride),
     **dict.fromkeys(PADDINGS, lambda c: c.padding),
     **dict.fromkeys(("kernel_size", "pool_size", "window", "ksize", "k_size"), _kernel),
+    **dict.fromkeys(("output_size", "out_size", "output_shape", "out_shape"), _output_size),
     **dict.fromkeys(("pool_height", "kh", "HH"), lambda c: c.kernel[0]),
     **dict.fromkeys(("pool_width", "kw", "WW"), lambda c: c.kernel[1]),
     **dict.fromkeys(("eps", "epsilon"), lambda c: c.eps),

@@ -34,6 +34,15 @@ NAMES = {  # without "forward", "naive" and the like, lower case, without unders
         "global_avg_pool2d",
     ),
     **dict.fromkeys(("upsample", "upsample2d", "upsampling", "upsamplenearest"), "upsample2d"),
+    **dict.fromkeys(
+        ("upsamplebilinear", "bilinearupsample", "bilinearupsampling", "bilinear"),
+        "upsample_bilinear2d",
+    ),
+    **{
+        f"adaptive{name}pool{rest}": f"adaptive_{kind}_pool2d"
+        for name, kind in (("avg", "avg"), ("average", "avg"), ("max", "max"))
+        for rest in ("", "2d", "ing", "ing2d")
+    },
     **dict.fromkeys(("maxpool", "maxpool2d", "maxpooling", "maxpooling2d", "pool"), "max_pool2d"),
     **dict.fromkeys(
         ("avgpool", "avgpool2d", "averagepool", "averagepool2d", "averagepooling", "meanpool"),

@@ -96,7 +96,7 @@ class Pair:
         The dictionary of a convolution has both; of a pooling it has a padding if forward reads it.
         """
         names = {p.name for p in parameters(self.forward)}
-        has_record = any(name.endswith(("_param", "_params")) for name in names)
+        has_record = any(name.endswith(("_param", "_params", "parameters")) for name in names)
         is_pool = "kernel" in case.settings
         if case.settings.get("padding") and not names & PADDINGS:
             read = re.search(r"""["']pad(ding)?["']""", _source(self.forward))
@@ -171,8 +171,8 @@ class Pair:
         saved = {name: to_float(a).copy() for name, a in arrays.items()}
         try:
             extra = {"cache": kept["cache"], "y": kept["y"], "out": kept["y"]}
-            count = len([p for p in parameters(self.backward) if p.default is p.empty])
-            if count == 2 and parameters(self.backward)[1].name not in ARRAYS:
+            own = [p.name for p in parameters(self.backward) if p.default is p.empty]
+            if len(own) == 2 and (kept["cache"] is not None or own[1] not in ARRAYS):
                 arguments = [dy, kept["cache"]]
             else:
                 upstream = dict.fromkeys(UPSTREAM, dy)

@@ -20,6 +20,7 @@ VALUES = {
     "in_features": lambda c: c.x.shape[1],
     "out_features": lambda c: c.w.shape[1],
     "kernel_size": lambda c: c.kernel if "kernel" in c.settings else c.w.shape[:2],
+    "output_size": lambda c: c.output_size,
     "stride": lambda c: c.stride,
     "padding": lambda c: c.padding,
     "eps": lambda c: c.eps,

@@ -22,6 +22,8 @@ def relu_backward(dout, cache):
         layers.Conv2d,
         layers.MaxPool2d,
         layers.AvgPool2d,
+        layers.AdaptiveAvgPool2d,
+        layers.AdaptiveMaxPool2d,
         layers.BatchNorm2d,
         layers.LocalResponseNorm,
         layers.Linear,
@@ -37,6 +39,27 @@ def test_own_layers_are_right(kind):
 
 def test_a_layer_stands_for_its_class():
     assert study.check(layers.Conv2d(3, 4, 3, stride=2)).rows[0].total == 10
+
+
+def test_a_square_window_is_a_number_and_a_pair():
+    def max_pool_forward(x, kernel_size, stride):
+        kh, kw = kernel_size
+        windows = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(1, 2))
+        return windows[:, ::stride, ::stride].max(axis=(4, 5))
+
+    check = study.check(max_pool_forward)
+    assert check.rows[0].verdict == "right", str(check)
+
+
+def test_the_second_argument_of_backward_is_the_cache_whatever_its_name():
+    def tanh_forward(x):
+        t = np.tanh(x)
+        return t, t
+
+    def tanh_backward(dout, t):
+        return dout * (1 - t * t)
+
+    assert study.check(tanh_forward, tanh_backward).ok
 
 
 def test_state_of_an_earlier_call():

@@ -1,7 +1,9 @@
 """The operations that are checked: definition, cases and catalogue of mistakes of each."""
 
 from ..case import Operation
+from .adaptive_pool import ADAPTIVE_AVG_POOL2D, ADAPTIVE_MAX_POOL2D
 from .avg_pool import AVG_POOL2D, GLOBAL_AVG_POOL2D
+from .bilinear import UPSAMPLE_BILINEAR2D
 from .conv_catalogue import CONV2D
 from .conv_transpose import CONV_TRANSPOSE2D
 from .dense import LINEAR, RELU
@@ -26,7 +28,10 @@ OPERATIONS: dict[str, Operation] = {
         MAX_POOL2D,
         AVG_POOL2D,
         GLOBAL_AVG_POOL2D,
+        ADAPTIVE_AVG_POOL2D,
+        ADAPTIVE_MAX_POOL2D,
         UPSAMPLE2D,
+        UPSAMPLE_BILINEAR2D,
         BATCH_NORM,
         SPATIAL_BATCH_NORM,
         LAYER_NORM,

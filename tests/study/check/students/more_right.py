@@ -224,3 +224,76 @@ def upsample_forward(x, scale):
 def upsample_backward(dout, cache):
     (N, C, H, W), s = cache
     return dout.reshape(N, C, H, s, W, s).sum(axis=(3, 5))
+
+
+def adaptive_windows(size, count):
+    """(start, stop) of each window."""
+    return [(i * size // count, ((i + 1) * size + count - 1) // count) for i in range(count)]
+
+
+def adaptive_avg_pool_forward(x, output_size):
+    h_out, w_out = output_size
+    out = np.zeros((*x.shape[:2], h_out, w_out))
+    for i, (top, bottom) in enumerate(adaptive_windows(x.shape[2], h_out)):
+        for j, (left, right) in enumerate(adaptive_windows(x.shape[3], w_out)):
+            out[:, :, i, j] = x[:, :, top:bottom, left:right].mean(axis=(2, 3))
+    return out, x.shape
+
+
+def adaptive_avg_pool_backward(dout, cache):
+    dx = np.zeros(cache)
+    for i, (top, bottom) in enumerate(adaptive_windows(cache[2], dout.shape[2])):
+        for j, (left, right) in enumerate(adaptive_windows(cache[3], dout.shape[3])):
+            area = (bottom - top) * (right - left)
+            dx[:, :, top:bottom, left:right] += dout[:, :, i : i + 1, j : j + 1] / area
+    return dx
+
+
+def adaptive_max_pool_forward(x, output_size):
+    h_out, w_out = output_size
+    out, places = np.zeros((*x.shape[:2], h_out, w_out)), {}
+    for i, (top, bottom) in enumerate(adaptive_windows(x.shape[2], h_out)):
+        for j, (left, right) in enumerate(adaptive_windows(x.shape[3], w_out)):
+            window = x[:, :, top:bottom, left:right].reshape(*x.shape[:2], -1)
+            out[:, :, i, j] = window.max(axis=2)
+            row, column = np.divmod(window.argmax(axis=2), right - left)
+            places[i, j] = top + row, left + column
+    return out, (x.shape, places)
+
+
+def adaptive_max_pool_backward(dout, cache):
+    shape, places = cache
+    dx = np.zeros(shape)
+    n, c = np.ogrid[: shape[0], : shape[1]]
+    for (i, j), (row, column) in places.items():
+        dx[n, c, row, column] += dout[:, :, i, j]
+    return dx
+
+
+def bilinear_sources(size, scale):
+    """The two pixels that each output reads, and the weight of the second."""
+    h = np.maximum((np.arange(size * scale) + 0.5) / scale - 0.5, 0)
+    low = np.floor(h).astype(int)
+    return low, np.minimum(low + 1, size - 1), h - low
+
+
+def upsample_bilinear_forward(x, scale):
+    top, bottom, f = bilinear_sources(x.shape[2], scale)
+    left, right, g = bilinear_sources(x.shape[3], scale)
+    rows = x[:, :, top] * (1 - f)[:, None] + x[:, :, bottom] * f[:, None]
+    return rows[..., left] * (1 - g) + rows[..., right] * g, (x.shape, scale)
+
+
+def upsample_bilinear_backward(dout, cache):
+    shape, scale = cache
+    top, bottom, f = bilinear_sources(shape[2], scale)
+    left, right, g = bilinear_sources(shape[3], scale)
+    dx = np.zeros(shape)
+    for i in range(dout.shape[2]):
+        for j in range(dout.shape[3]):
+            d = dout[:, :, i, j]
+            dx[:, :, top[i], left[j]] += (1 - f[i]) * (1 - g[j]) * d
+            dx[:, :, top[i], right[j]] += (1 - f[i]) * g[j] * d
+            dx[:, :, bottom[i], left[j]] += f[i] * (1 - g[j]) * d
+            dx[:, :, bottom[i], right[j]] += f[i] * g[j] * d
+    return dx
