@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .links import ROOT, fenced, place, relative
+from .links import ROOT, contents, fenced, place, relative
 
 BACKENDS = ("reference", "cpu", "cuda", "numba_cuda")
 KERNELS = ROOT / "kernels"
@@ -117,17 +117,36 @@ def page(name: str) -> str:
             text += [f'=== "{backend}"', "", *_tab(source, here), ""]
     missing = [backend for backend, source in found.items() if not source]
     if missing:
-        text += [f"Not in {' and '.join(missing)}: there the reference computes it.", ""]
+        names = " and ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
+        text += [f"Not in {names}: there the reference computes it.", ""]
     return "\n".join(text)
 
 
 def _tab(source: Source, here: str) -> list[str]:
-    """A link to the whole file and its kernels, and the function."""
+    """Links to the whole file, its kernels and the modules that it calls, and the function."""
     links = [_link(source.path, here, f"{source.path}, line {source.line}")]
-    kernels = source.path.removesuffix(".py") + ".cu"
-    if (ROOT / kernels).exists():
-        links.append(_link(kernels, here, kernels))
-    return [f"    {', '.join(links)}", "", fenced(source.text, "python", indent=4)]
+    links += [_link(path, here, path) for path in _kernels(source.path)]
+    text = f"    {', '.join(links)}"
+    called = [path for module in _called(source.path) for path in (module, *_kernels(module))]
+    if called:
+        text += f"; it calls {', '.join(_link(path, here, path) for path in called)}"
+    return [text, "", fenced(source.text, "python", indent=4)]
+
+
+def _kernels(path: str) -> list[str]:
+    """The CUDA C beside a file, if there is any."""
+    found = path.removesuffix(".py") + ".cu"
+    return [found] if (ROOT / found).exists() else []
+
+
+def _called(path: str) -> list[str]:
+    """The modules that a file imports whole from its own folder, such as those of algorithms."""
+    file = ROOT / path
+    nodes = [n for n in _tree(file).body if isinstance(n, ast.ImportFrom)]
+    names = [a.name for n in nodes if n.level == 1 and not n.module for a in n.names]
+    modules = [_module(file.parent, name) for name in names]
+    found = [m.parent if m.name == "__init__.py" else m for m in modules]
+    return [m.relative_to(ROOT).as_posix() for m in found]
 
 
 def _link(path: str, here: str, text: str) -> str:
@@ -163,7 +182,8 @@ def sources() -> list[str]:
         for backend in BACKENDS:
             source = find(backend, name)
             if source:
-                found.add(source.path)
-                kernels = source.path.removesuffix(".py") + ".cu"
-                found |= {kernels} if (ROOT / kernels).exists() else set()
+                files = [source.path, *_called(source.path)]
+                found |= {path for file in files for path in (file, *_kernels(file))}
+    folders = [ROOT / path for path in found if (ROOT / path).is_dir()]
+    found |= {p.relative_to(ROOT).as_posix() for folder in folders for p in contents(folder)}
     return sorted(found)

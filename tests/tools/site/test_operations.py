@@ -38,7 +38,16 @@ def test_a_page():
         assert f'=== "{backend}"' in page
     assert "[kernels/cuda/pool.cu](../source/kernels/cuda/pool.cu.md)" in page
     assert "[derivation](../derivations/pooling.md)" in page
-    assert "Not in cpu and cuda and numba_cuda" in operations.page("rbf")
+    assert "Not in cpu, cuda and numba_cuda: there" in operations.page("rbf")
+
+
+def test_the_algorithms_that_a_convolution_calls():
+    page = operations.page("conv2d")
+    for path in ("cpu/depthwise", "cpu/winograd", "cuda/depthwise.py", "cuda/depthwise.cu"):
+        assert f"[kernels/{path}](../source/kernels/{path}.md)" in page
+        assert f"kernels/{path}" in operations.sources()
+    assert "kernels/cpu/depthwise/sums.py" in operations.sources()
+    assert "it calls" not in operations.page("group_norm")
 
 
 def test_the_index_and_the_sources():
