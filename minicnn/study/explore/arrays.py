@@ -14,19 +14,32 @@ def maps_of(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """`count` maps of an array from `first` on, with the shape and the range of all of it.
 
-    Of images `(N, H, W, C)`, the channels of the first image, `(count, H, W)`. Of the weights of a
-    convolution `(kH, kW, I, O)`, one kernel for each pair of an input and an output, `(count, kH,
-    kW)`, all inputs of an output before the next output. Other arrays as they are.
+    Of images `(N, H, W, C)`, the channels of the first image, `(count, H, W)`; if there are more
+    axes, as between two permutations, all behind W are channels. Of the weights of a convolution
+    `(kH, kW, I, O)`, one kernel for each pair of an input and an output, `(count, kH, kW)`, all
+    inputs of an output before the next output. Other arrays as they are.
     """
     low, high = finite_range(array)
     about = {"shape": list(array.shape), "low": low, "high": high}
     part = slice(max(0, first), max(0, first) + min(max(0, count), MOST_MAPS))
-    if array.ndim != 4:
+    if not has_maps(array, what):
         return array, about
     if is_activation(what):
-        return array[0].transpose(2, 0, 1)[part], about
+        return array[0].reshape(*map_size(array, what), -1).transpose(2, 0, 1)[part], about
     pairs = array.transpose(3, 2, 0, 1).reshape(-1, *array.shape[:2])
     return pairs[part], about
+
+
+def has_maps(array: np.ndarray, what: str) -> bool:
+    """True for images and for the weights of a convolution."""
+    return array.ndim >= 4 if is_activation(what) else array.ndim == 4
+
+
+def map_size(array: np.ndarray, what: str) -> tuple[int, int]:
+    """The height and the width of its maps."""
+    first = int(is_activation(what))
+    height, width = array.shape[first : first + 2]
+    return height, width
 
 
 def finite_range(array: np.ndarray) -> tuple[float, float]:

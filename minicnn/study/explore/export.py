@@ -7,6 +7,7 @@ them: packed with gzip and written in base64.
 
 import base64
 import gzip
+import math
 from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
@@ -18,7 +19,7 @@ from ...errors import DataError
 from ...files import replacing
 from ..explain import Explanation, explain
 from ..trace import Record, is_activation
-from .arrays import maps_of
+from .arrays import has_maps, map_size, maps_of
 from .gallery import png
 from .pages import Page, page, to_json
 from .session import Session
@@ -209,9 +210,9 @@ def _packed_array(
     if key in seen:
         return {"same": seen[key]}
     seen[key] = [path, what]
-    size = array.shape[1] * array.shape[2] if array.ndim == 4 else 1
+    size = math.prod(map_size(array, what)) if has_maps(array, what) else 1
     maps, about = maps_of(array, what, 0, max(LEAST_MAPS, MOST_NUMBERS // size))
-    if array.ndim != 4 and array.size > 16 * MOST_NUMBERS:
+    if not has_maps(array, what) and array.size > 16 * MOST_NUMBERS:
         return {**about, "sent": [0], "data": ""}
     return {**about, "sent": list(maps.shape), "data": _pack(np.ascontiguousarray(maps, "<f4"))}
 

@@ -1,9 +1,10 @@
 """The page in a real browser: clicks, keys and numbers; skipped where there is no Chromium."""
 
-import re
 import shutil
 import threading
+from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from minicnn.study.explain import explain
@@ -11,7 +12,8 @@ from minicnn.study.explore import server
 from minicnn.study.explore.export import export
 from minicnn.study.explore.views import Views
 
-from .common import nine_digits, number, session
+from .clicks import click, index_in, middle, show, shown, side_of
+from .common import nine_digits, number, other_layers, session
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install minicnn[browser]")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
@@ -26,25 +28,30 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(scope="module")
-def own():
+@contextmanager
+def serve(own):
     """A served session."""
-    app = server.App(session())
+    app = server.App(own)
     served = server.make(app)
     thread = threading.Thread(target=served.serve_forever, daemon=True)
     thread.start()
-    app.session.url = server.address(served, app)
-    yield app.session
+    own.url = server.address(served, app)
+    yield own
     app.training.pause()
     served.shutdown()
     thread.join()
     served.server_close()
 
 
-@pytest.fixture
-def page(browser, own):
+@pytest.fixture(scope="module")
+def own():
+    with serve(session()) as served:
+        yield served
+
+
+@contextmanager
+def opened(browser, own):
     """The page, ready; no error of a script, and no request to another host, is allowed."""
-    own.choose("test", 0)
     found = browser.new_page(viewport={"width": 1500, "height": 1000})
     faults = []
     found.on("pageerror", lambda error: faults.append(str(error)))
@@ -58,68 +65,75 @@ def page(browser, own):
     assert not faults
 
 
-def show(page, path, side, what):
-    """Put an array of a layer into view, and return its canvases."""
-    page.evaluate(
-        "async ([p, s, w]) => {"
-        " await select(p); stage.chosen[s] = w; await drawStage(); closeExplanation(); }",
-        [path, side, what],
-    )
-    return page.locator(f"#{side} .maps canvas")
+@pytest.fixture
+def page(browser, own):
+    own.choose("test", 0)
+    with opened(browser, own) as found:
+        yield found
 
 
-def shown(page, name):
-    return number(page.locator(f'#explanation [data-value="{name}"]').inner_text())
-
-
-def click(page, canvas, row, column, height, width):
-    box = canvas.bounding_box()
-    at = {"x": (column + 0.5) * box["width"] / width, "y": (row + 0.5) * box["height"] / height}
-    title = page.locator("#explanation-title")
-    before = title.inner_text() if title.count() else ""
-    canvas.click(position=at)
-    page.wait_for_function(
-        "before => document.querySelector('#explanation-title')"
-        " && document.querySelector('#explanation-title').innerText !== before",
-        arg=before,
-    )
-    return title.inner_text()
+def click_number(page, own, path, what):
+    """Click a cell of an array, and compare the explanation with the engine's numbers."""
+    record = own.trace[path]
+    array = record.arrays()[what]
+    side = side_of(what)
+    canvases = show(page, path, side, what)
+    sheet = page.evaluate(f"(() => $('{side}').view.sheet)()")
+    row, column = middle(sheet)
+    map_ = min(1, sheet["maps"] - 1)
+    title = click(page, canvases.nth(map_), row, column, sheet["height"], sheet["width"])
+    index = index_in(title) if array.ndim else ()
+    assert index == expected_place(array.shape, what, map_, row, column, sheet["width"])
+    found = explain(own.trace, path, what, index)
+    assert shown(page, "engine") == nine_digits(found.engine)
+    assert shown(page, "sum") == nine_digits(found.sum)
+    if found.then:
+        assert shown(page, "total") == nine_digits(found.total)
+    assert page.locator("#explanation .terms tr").count() == min(100, len(found.terms))
 
 
 def test_every_kind_of_layer_shows_the_numbers_of_the_engine(page, own):
     seen = set()
     for record in own.trace.records:
-        arrays = [
-            (w, a) for w, a in record.arrays().items() if w not in ("x", "x1", "dy") and record.path
-        ]
-        for what, array in arrays:
-            if (record.kind, what) in seen:
-                continue
-            side = "forward" if what in ("y", "x2") else "backward"
-            canvases = show(page, record.path, side, what)
-            sheet = page.evaluate(f"(() => $('{side}').view.sheet)()")
-            row, column = sheet["height"] // 2, sheet["width"] // 3
-            map_ = min(1, sheet["maps"] - 1)
-            title = click(page, canvases.nth(map_), row, column, sheet["height"], sheet["width"])
-            index = tuple(map(int, re.findall(r"\d+", title.rpartition("[")[2])))
-            index = index if array.ndim else ()
-            assert index == expected_place(array.shape, what, map_, row, column, sheet["width"])
-            found = explain(own.trace, record.path, what, index)
-            assert shown(page, "engine") == nine_digits(found.engine)
-            assert shown(page, "sum") == nine_digits(found.sum)
-            if found.then:
-                assert shown(page, "total") == nine_digits(found.total)
-            rows = page.locator("#explanation .terms tr").count()
-            assert rows == min(100, len(found.terms))
-            seen.add((record.kind, what))
+        for what in record.arrays():
+            if what not in ("x", "x1", "dy") and record.path and (record.kind, what) not in seen:
+                click_number(page, own, record.path, what)
+                seen.add((record.kind, what))
     assert len(seen) >= 24
+
+
+def test_arrays_with_other_axes(browser):
+    """Maps in groups of channels, a row per pixel, weights that are no filters, and buffers."""
+    with serve(session(other_layers(), "reference")) as own, opened(browser, own) as page:
+        for path, what in (
+            ("groups", "y"),
+            ("shuffled", "dx"),
+            ("points.pixels", "y"),
+            ("points.pixels", "dx"),
+            ("prelu", "w"),
+            ("transposed", "w"),
+            ("upsampled", "dx"),
+        ):
+            click_number(page, own, path, what)
+        canvas = show(page, "prelu", "backward", "w").first  # 6 numbers: the last cell is empty
+        box = canvas.bounding_box()
+        canvas.click(position={"x": box["width"] - 5, "y": box["height"] - 5})
+        assert page.locator("#explanation").is_hidden()
+        show(page, "points.distances", "forward", "value.codes").first.click()
+        message = page.locator("#message")
+        message.wait_for()
+        assert message.inner_text() == (
+            "points.distances: codes is not trained: it has no gradient that could be explained"
+        )
 
 
 def expected_place(shape, what, map_, row, column, width):
     if not shape:
         return ()
-    if len(shape) == 4 and what in ("y", "x2", "dx", "dx1", "dx2"):
-        return (0, row, column, map_)
+    if what in ("y", "x2", "dx", "dx1", "dx2") and len(shape) >= 3:
+        return (
+            (0, row, column, *np.unravel_index(map_, shape[3:])) if shape[3:] else (0, row, column)
+        )
     if len(shape) == 4:
         return (row, column, map_ % shape[2], map_ // shape[2])
     if len(shape) == 2 and what not in ("y", "dx"):

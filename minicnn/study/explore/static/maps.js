@@ -6,7 +6,7 @@ const FIRST_MAPS = 24;
 /** The side of a cell in CSS pixels, so that a map is large enough to point at. */
 function cellSize(sheet) {
   if (sheet.isVector && sheet.length <= WRITTEN) return 60;
-  if (sheet.isTransposed) return Math.max(0.5, Math.min(10, 440 / Math.max(sheet.height, sheet.width)));
+  if (sheet.isMatrix) return Math.max(0.5, Math.min(10, 440 / Math.max(sheet.height, sheet.width)));
   if (sheet.isVector) return sheet.width <= 32 ? 14 : sheet.width <= 64 ? 8 : 5;
   const side = Math.max(sheet.height, sheet.width);
   if (side <= 8) return sheet.maps > 64 ? 8 : 12;
@@ -78,8 +78,7 @@ function tile(view, map, values) {
   canvas.addEventListener("pointermove", (event) => point(view, one, ...cellAt(canvas, sheet, event)));
   canvas.addEventListener("pointerleave", () => { if (document.activeElement !== canvas) cursor.hidden = true; });
   canvas.addEventListener("click", (event) => {
-    point(view, one, ...cellAt(canvas, sheet, event));
-    explainCell(view, one);
+    if (point(view, one, ...cellAt(canvas, sheet, event))) explainCell(view, one);
   });
   canvas.addEventListener("focus", () => point(view, one, one.row, one.column));
   canvas.addEventListener("blur", () => (cursor.hidden = true));
@@ -126,15 +125,16 @@ function cellAt(canvas, sheet, event) {
   ];
 }
 
-/** Move the cursor of a map, and show the number there. */
+/** Move the cursor of a map, and show the number there; false behind the end of a vector. */
 function point(view, one, row, column) {
   const { sheet } = view;
   const at = row * sheet.width + column;
-  if (sheet.length && at >= sheet.length) return;
+  if (sheet.length && at >= sheet.length) return false;
   [one.row, one.column] = [row, column];
   placeBox(one.cursor, sheet, row, row + 1, column, column + 1);
   const name = `${view.layer.path || "image"}: ${nameIn(view.what)}[${sheet.index(one.map, row, column).join(", ")}]`;
   $("hover").textContent = `${name} = ${format(one.values[at])}`;
+  return true;
 }
 
 function nameIn(what) {
@@ -178,4 +178,5 @@ function explainCell(view, one) {
   // A parameter is explained by its gradient, which has the same places.
   const what = view.what.replace("value.", "");
   if (what in view.layer.arrays) openExplanation(view.layer.path, what, index);
+  else tell(`${view.layer.path}: ${what} is not trained: it has no gradient that could be explained`);
 }

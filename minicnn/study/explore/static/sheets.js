@@ -11,12 +11,21 @@ const isActivation = (name) => /^d?(y|x\d*)$/.test(name);
 function sheetOf(shape, what) {
   const name = what.replace("value.", "");
   const isMaps = isActivation(name);
-  if (shape.length === 4 && isMaps) {
-    const [, height, width, maps] = shape;
+  if (shape.length >= 4 && isMaps) { // the axes behind rows and columns are counted through
+    const [, height, width, ...rest] = shape;
     return {
-      maps, height, width, isPaged: true,
-      index: (m, r, c) => [0, r, c, m],
-      locate: ([, r, c, m]) => ({ map: m, row: r, column: c }),
+      maps: product(rest), height, width, isPaged: true,
+      index: (m, r, c) => [0, r, c, ...placeOf(m, rest)],
+      locate: ([, r, c, ...place]) => ({ map: countOf(place, rest), row: r, column: c }),
+      caption: rest.length > 1 ? (m) => placeOf(m, rest).join(", ") : undefined,
+    };
+  }
+  if (shape.length === 3 && isMaps) {
+    const [, height, width] = shape;
+    return {
+      maps: 1, height, width, isMatrix: true,
+      index: (m, r, c) => [0, r, c],
+      locate: ([, r, c]) => ({ map: 0, row: r, column: c }),
     };
   }
   if (shape.length === 4) { // weights: one kernel per pair of an output and an input map
@@ -31,22 +40,36 @@ function sheetOf(shape, what) {
   if (shape.length === 2 && !isMaps) { // weights of a linear layer: a row per output
     const [inputs, outputs] = shape;
     return {
-      maps: 1, height: outputs, width: inputs, isTransposed: true,
+      maps: 1, height: outputs, width: inputs, isMatrix: true, isTransposed: true,
       index: (m, r, c) => [c, r],
       locate: ([i, k]) => ({ map: 0, row: k, column: i }),
     };
   }
-  const length = shape.reduce((a, b) => a * b, 1), lead = shape.slice(0, -1).map(() => 0);
+  const length = product(shape);
   const width = length <= WRITTEN ? Math.min(length, 5) : Math.ceil(Math.sqrt(length * 3));
   return {
     maps: 1, height: Math.ceil(length / width), width, length, isVector: true,
-    index: (m, r, c) => (shape.length ? [...lead, r * width + c] : []),
+    index: (m, r, c) => placeOf(r * width + c, shape),
     locate: (index) => {
-      const at = index.length ? index[index.length - 1] : 0;
+      const at = countOf(index, shape);
       return { map: 0, row: Math.floor(at / width), column: at % width };
     },
   };
 }
+
+const product = (numbers) => numbers.reduce((a, b) => a * b, 1);
+
+/** The place of the element of that number, the last axis counted first; and its number. */
+function placeOf(at, shape) {
+  const place = [];
+  for (const size of [...shape].reverse()) {
+    place.unshift(at % size);
+    at = Math.floor(at / size);
+  }
+  return place;
+}
+
+const countOf = (place, shape) => place.reduce((at, i, axis) => at * shape[axis] + i, 0);
 
 const WRITTEN = 24; // numbers of a vector that are written into its cells, five in a row
 const MOST_CELLS = 4e6; // of an array that is drawn as a whole
