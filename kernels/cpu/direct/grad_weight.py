@@ -27,6 +27,7 @@ from ..engine.simd import (
     store_scalar,
 )
 from ..engine.simd.functions import constant
+from .forward import even_block
 from .patches import (
     DEPTH,
     PatchGrid,
@@ -153,8 +154,8 @@ def conv2d_grad_weight(
     # With a range of pixels per task, x and dy are read once. A large dw would then be written too
     # often: it is cut into parts instead.
     splits = min(tasks, -(-count // WEIGHT_BLOCK)) if tasks * size <= SPLIT_SIZE else 1
-    max_run = min(DEPTH, -(-depth // (tasks * ROWS)) * ROWS) if splits == 1 else DEPTH
-    layout = forward_layout(geometry.kernel, geometry.dilation, channels, step, x.shape[2], max_run)
+    part = even_block(depth, tasks if splits == 1 else 1, DEPTH)
+    layout = forward_layout(geometry.kernel, geometry.dilation, channels, step, x.shape[2], part)
     partial = empty(splits * size) if splits > 1 else None
     # The table of addresses is written in whole ROWS.
     block = -(-min(WEIGHT_BLOCK, -(-count // splits)) // ROWS) * ROWS

@@ -7,7 +7,6 @@ An image with padding is first copied into a larger one, so that no pixel is a s
 """
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -36,7 +35,7 @@ from ..engine.simd import (
     tile_zeros,
 )
 
-DEPTH = 512  # floats of a patch that the weight gradient gathers at a time
+DEPTH = 576  # floats of a patch (3x3x64) that the weight gradient gathers at a time
 
 
 class PatchLayout(NamedTuple):
@@ -75,33 +74,39 @@ class PatchGrid(NamedTuple):
 
 
 def patch_layout(
-    taps: Sequence[Pair], channels: int, step: int, width: int, max_run: int
+    taps: Sequence[Pair], channels: int, step: int, width: int, longest: int
 ) -> PatchLayout:
     """The layout of `taps`, pixels (dp, dq) of an image that is `width` pixels wide.
 
-    Of each pixel's `step` floats the first `channels` are read. No run and no part is longer than
-    max_run.
+    Of each pixel's `step` floats the first `channels` are read. All parts have `longest` floats,
+    but for the last.
     """
-    runs: list[list[int]] = []
+    whole: list[list[int]] = []  # runs, before they are cut where parts end
     for dp, dq in taps:
         start = (dp * width + dq) * step
-        if runs and sum(runs[-1]) == start and runs[-1][1] + channels <= max_run:
-            runs[-1][1] += channels
+        if whole and sum(whole[-1]) == start:
+            whole[-1][1] += channels
         else:
-            runs += [[start + c, min(max_run, channels - c)] for c in range(0, channels, max_run)]
-    parts, depth = [[0, 0]], 0
-    for r, (_, floats) in enumerate(runs):
-        if depth + floats - parts[-1][1] > max_run:
-            parts.append([r, depth])
-        depth += floats
+            whole.append([start, channels])
+    runs: list[list[int]] = []
+    parts: list[list[int]] = []
+    depth = 0
+    for start, floats in whole:
+        end = start + floats
+        while start < end:
+            if depth % longest == 0:
+                parts.append([len(runs), depth])
+            count = min(end - start, longest - depth % longest)
+            runs.append([start, count])
+            start, depth = start + count, depth + count
     parts.append([len(runs), depth])
-    longest = max(end - start for (_, start), (_, end) in itertools.pairwise(parts))
-    return PatchLayout(np.array(runs, np.int64), np.array(parts, np.int64), depth, longest)
+    tables = np.array(runs, np.int64), np.array(parts, np.int64)
+    return PatchLayout(*tables, depth, min(longest, depth))
 
 
 @functools.lru_cache(maxsize=1024)
 def forward_layout(
-    kernel_size: Pair, dilation: Pair, channels: int, step: int, width: int, max_run: int = 1 << 30
+    kernel_size: Pair, dilation: Pair, channels: int, step: int, width: int, longest: int = 1 << 30
 ) -> PatchLayout:
     """The patch of an output pixel of a padded image, in the order of the weights."""
     taps = [
@@ -109,7 +114,7 @@ def forward_layout(
         for i in range(kernel_size[0])
         for j in range(kernel_size[1])
     ]
-    return patch_layout(taps, channels, step, width, max_run)
+    return patch_layout(taps, channels, step, width, longest)
 
 
 @functools.lru_cache(maxsize=1024)
