@@ -7,11 +7,12 @@ from ..geometry import Window, window
 from ..reference.arrays import write_to
 from ..types import Array, IntOrPair, Padding, Shape
 from . import depthwise
-from .activation import BOUNDS, NUMBERS, activate, convert, resize
+from .activation import BOUNDS, NUMBERS, activate, resize
 from .arrays import empty, optional, output_array, parameter, pixel_step, spaced
 from .choice import run_product
 from .pixel_classes import PixelClass, pixel_classes
 from .product import Epilogue, Patches, Product, Taps, Target
+from .rounded import in_type
 from .sums import sum_pixels
 
 
@@ -175,7 +176,7 @@ def _weights(w: Array, dtype: DTypeLike) -> Array:
     """The weights in the type of the images."""
     w32 = parameter(w)
     assert w32 is not None
-    return convert(w32, dtype)
+    return in_type(w32, dtype)
 
 
 def _padded_channels(x: Array, groups: int) -> int:

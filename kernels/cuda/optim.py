@@ -10,10 +10,8 @@ import numpy as np
 from ..types import Array
 from .arrays import contiguous
 from .device import THREADS, launch, runtime
-
-CHUNK = 2048  # values of a parameter that one block updates
-_POINTERS = ("w", "first", "second", "g")
-_TENSOR = np.dtype([*((name, np.uint64) for name in _POINTERS), ("size", np.int64)])
+from .optim_tables import tables
+from .rounded import copies_to_write
 
 
 def sgd_update(
@@ -82,25 +80,16 @@ def _update(
             given = f"{array.dtype} {array.shape}"
             raise TypeError(f"{kernel}: parameters are float32 without gaps; one is {given}")
     run, g = runtime(), [contiguous(gradient) for gradient in g]
-    fours = zip(w, first, second or repeat(None, len(w)), g, strict=True)
-    addresses = tuple(tuple(0 if a is None else run.address(a) for a in four) for four in fours)
-    tensors, chunks, count = _tables(run, addresses, tuple(a.size for a in w))
+    copies = copies_to_write(w)
+    rounded = [None if copy is None else copy.array for copy in copies]
+    fives = zip(w, first, second or repeat(None, len(w)), g, rounded, strict=True)
+    addresses = tuple(tuple(0 if a is None else run.address(a) for a in five) for five in fives)
+    found = tables(run, addresses, tuple(a.size for a in w))
     rates = _rates(run, tuple(map(float, lr)), tuple(map(float, weight_decay)))
-    launch("optim.cu", kernel, count, THREADS, tensors, rates, chunks, *numbers)
-
-
-@functools.lru_cache(maxsize=16)
-def _tables(
-    run: Any, addresses: tuple[tuple[int, ...], ...], sizes: tuple[int, ...]
-) -> tuple[Array, Array, int]:
-    """The tables `Tensor` and `Chunk` of optim.cu, on the device, and the number of chunks.
-
-    Cached, because the addresses seldom change.
-    """
-    rows = [(*four, size) for four, size in zip(addresses, sizes, strict=True)]
-    chunks = [(i, chunk) for i, size in enumerate(sizes) for chunk in range(-(-size // CHUNK))]
-    tensors = np.array(rows, _TENSOR).view(np.uint8)
-    return run.upload(tensors), run.upload(np.array(chunks, np.int32)), len(chunks)
+    launch("optim.cu", kernel, found.blocks, THREADS, found.tensors, rates, found.chunks, *numbers)
+    for copy in copies:
+        if copy is not None:
+            copy.is_current = True
 
 
 @functools.lru_cache(maxsize=16)

@@ -42,6 +42,11 @@ class Callback:
         """At the end, also after an error or an interruption."""
 
 
+def acts_after_steps(callback: Callback) -> bool:
+    """True if the callback, or its class, defines `on_step_end`."""
+    return getattr(callback.on_step_end, "__func__", None) is not Callback.on_step_end
+
+
 class EarlyStopping(Callback):
     """End the training when there has been no progress for `patience` epochs.
 

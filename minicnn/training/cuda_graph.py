@@ -1,5 +1,6 @@
 """Training steps on a GPU: captured once as a CUDA graph per batch shape, and replayed."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,7 +8,10 @@ import numpy as np
 from ..captured import Captured
 from ..device import runtime
 from ..kernels.cuda.loss import tally
+from ..kernels.cuda.rounded import RoundedWeights
 from ..kernels.types import Array
+from ..layers.hooks import is_observed
+from .known import is_own
 from .loop import Step
 from .losses import Loss, is_multi_label, probabilities_of
 from .metrics import RunningMetrics
@@ -25,6 +29,7 @@ class CapturedStep:
 
     The images, the labels and dropout's keys have fixed addresses on the device. They are copied
     there before each replay. The update is not in the graph, so that the learning rate may change.
+    Of bfloat16 images, products read weights that the optimizer has rounded.
     captures: False to launch kernel by kernel, for a step in which processes wait for each other.
     """
 
@@ -32,10 +37,12 @@ class CapturedStep:
         self.step, self.captures = step, captures
         self._network: Any = None
         self._captured: Captured | None = None
+        self._rounded: RoundedWeights | None = None
 
     def __call__(self, run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
         if run.network is not self._network:  # fused again, as other layers are frozen
             self._network, self._captured = run.network, None
+            self._rounded = _rounded_weights(run)
         parameters = run.model.parameters()
 
         def gradients(x: Array, labels: Array) -> list[Array | None]:
@@ -44,10 +51,27 @@ class CapturedStep:
 
         self._captured = self._captured or Captured(gradients, WARM_UP)
         is_usual = self.captures and len(x) >= run.loader.shards.least
-        with labels_checked():
+        with labels_checked(), self._rounded_in_use(run):
             found = (self._captured if is_usual else self._captured.run)(x, labels)
         for parameter, gradient in zip(parameters, found, strict=True):
             parameter._grad = gradient
+
+    def _rounded_in_use(self, run: "Trainer") -> AbstractContextManager[None]:
+        """The block in which products read the rounded weights, if there are any."""
+        if self._rounded is None:
+            return nullcontext()
+        if run.weights_changed or is_observed() or not run.only_the_optimizer_changes_weights:
+            self._rounded.expire()
+            run.weights_changed = False
+        return nullcontext() if is_observed() else self._rounded.in_use()
+
+
+def _rounded_weights(run: "Trainer") -> RoundedWeights | None:
+    """None if a step runs code that is not minicnn's own: it may change weights within a step."""
+    layers = [layer for _, layer in run.model.named_layers()]
+    if not is_own(run.loss, *layers):
+        return None
+    return RoundedWeights(parameter.value for parameter in run.model.parameters())
 
 
 class DeviceMetrics(RunningMetrics):

@@ -21,11 +21,12 @@ from ..errors import DivergedError
 from ..layers import Layer, Parameter
 from ..weights import safetensors
 from . import checkpoint
-from .averaging import Average
-from .callbacks import Callback
+from .averaging import EMA, Average
+from .callbacks import Callback, acts_after_steps
 from .configuration import configuration
 from .diagnose import IN_THE_INPUT, ChanceLevelDetector, first_bad_layer
 from .history import History, score
+from .known import is_own
 from .loop import train_epoch
 from .losses import Loss, plain
 from .metrics import Evaluation, evaluate
@@ -65,6 +66,7 @@ class Trainer:
     out: the folder of the run, or None. stop: set it to end the training after the current epoch.
     team: the processes that train together; usually this one. accumulator, train_step: what sums
     gradients, and a step up to these, for the device and the team; see `loop`.
+    weights_changed: between epochs, where anything may change weights; until the next step.
     finished: True if the run ended without an error or an interruption.
     """
 
@@ -101,6 +103,7 @@ class Trainer:
         self.best_score = -math.inf
         self.iteration = 0
         self.stop = self.finished = self.restore_best = False
+        self.weights_changed = True
         self._best: dict[str, np.ndarray] = {}
         self.accumulator, self.metrics, self.train_step = parts(self)
         is_needed = self.out is not None or self.team.size > 1
@@ -160,6 +163,7 @@ class Trainer:
         if frozen != self._frozen:
             self._frozen, self.network = frozen, network_of(self)
         self.network.train()
+        self.weights_changed = True
 
     def notify(self, event: str, *arguments: Any) -> None:
         """Call the method `event` of all callbacks."""
@@ -175,6 +179,13 @@ class Trainer:
         sentence = self._chance.add(metrics.last_loss, metrics.last_accuracy)
         if sentence:
             warnings.warn(sentence, stacklevel=5)  # the caller of fit
+
+    @property
+    def only_the_optimizer_changes_weights(self) -> bool:
+        """True if between the steps of an epoch no other code may change weights."""
+        changing = (c for c in self.callbacks if not c.is_output and acts_after_steps(c))
+        reads_only = self.average is None or type(self.average) is EMA
+        return is_own(self.optimizer) and reads_only and not any(changing)
 
     def averaged(self) -> AbstractContextManager[None]:
         """A block in which the model has the averaged weights, if there are any."""
