@@ -159,7 +159,11 @@ class Loader:
         else:
             pixels = images.take(rows, decoders)
         classes = len(self.dataset.classes)
-        return pipeline.unmixed(pixels, labels, self.preprocess, draws, classes)
+        return pipeline.unmixed(pixels, labels, self.preprocess_of(pipeline), draws, classes)
+
+    def preprocess_of(self, pipeline: Pipeline) -> Callable[[np.ndarray], np.ndarray] | None:
+        """What turns the pixels that the pipeline has made into the batch."""
+        return self.preprocess
 
 
 def _cores() -> int:

@@ -125,6 +125,12 @@ class Preprocess:
         top, left = max(0, h - height) // 2, max(0, w - width) // 2
         return images[:, top : top + height, left : left + width]
 
+    def pixels(self, images: np.ndarray) -> np.ndarray:
+        """uint8 images cropped to `size`, but neither padded nor normalized. Raises DataError."""
+        images = self.cropped(images)
+        self._check_channels(images.shape[3])
+        return images
+
     def normalized(self, images: np.ndarray) -> np.ndarray:
         """Gray levels 0 to 255 of any type, padded to `size` but not cropped, and normalized."""
         n, h, w, c = images.shape

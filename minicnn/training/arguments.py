@@ -14,7 +14,7 @@ import numpy as np
 
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
-from ..data.resident import ResidentLoader, can_stay
+from ..data.resident import ResidentLoader, UploadingLoader, can_stay
 from ..data.shards import Shards
 from ..data.transforms import Augment, Preprocess
 from ..device import model_device
@@ -93,7 +93,7 @@ def make_loader(
     accumulate: int = 1,
     team: Team | None = None,
 ) -> Loader:
-    """The loader of the training data: on the GPU, if the model and the data allow it."""
+    """The loader of the training data. For a model on the GPU, batches are normalized there."""
     shape = metadata(model).input_shape
     batch_size = recipe.batch_size if batch_size is None else batch_size
     if augment is None and recipe.augment:
@@ -105,8 +105,10 @@ def make_loader(
             preprocess = preprocess.decoding_like(train.decode)
     if isinstance(preprocess, Preprocess):
         preprocess = preprocess.for_data(train.images)
-    is_resident = model_device(model) == "cuda" and can_stay(train, preprocess, augment)
-    kind: Any = ResidentLoader if is_resident else partial(Loader, workers=workers)
+    on_gpu = model_device(model) == "cuda"
+    kind: Any = partial(UploadingLoader if on_gpu else Loader, workers=workers)
+    if on_gpu and can_stay(train, preprocess, augment):
+        kind = ResidentLoader
     loader = kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
     loader.drop_last = recipe.drop_last
     team = team or Team()

@@ -14,6 +14,7 @@ from ..captured import captured
 from ..data import synsets
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
+from ..data.resident import UploadingLoader
 from ..data.shards import EveryOther
 from ..data.transforms import Preprocess
 from ..device import model_device, to_host, to_input
@@ -314,10 +315,11 @@ def evaluate(
     """
     dataset = as_dataset(dataset).with_classes(classes_of(model))
     loss = loss or plain(loss_of(model))
-    loader, team = Loader(dataset, batch_size, preprocess or preprocess_of(model)), team or Team()
+    place, team = model_device(model), team or Team()
+    kind = Loader if place == "cpu" else UploadingLoader
+    loader = kind(dataset, batch_size, preprocess or preprocess_of(model))
     loader.shards = EveryOther(batch_size, 1, team.rank, team.size)
     answers = _Answers(len(dataset.classes), is_multi_label(loss, dataset.labels))
-    place = model_device(model)
     with evaluating(model) as network, labels_checked():
 
         def answer(x: Array, labels: Array) -> tuple[Array, Array]:

@@ -1,6 +1,7 @@
 """Training on the emulated GPU: captured and replayed steps, devices, precisions, checkpoints."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ import pytest
 import minicnn
 from benchmarks.gpu.communication import Alone
 from minicnn import device, training
-from minicnn.data import Preprocess, RandomShift
+from minicnn.data import Pipeline, Preprocess, RandomCropFlip, RandomShift, resident
+from minicnn.data.augment import NORMALIZE, ColorJitter, Cutout, Mixup
 from minicnn.data.dataset import Dataset
 from minicnn.data.loader import Loader
-from minicnn.data.resident import ResidentLoader, can_stay
+from minicnn.data.resident import ResidentLoader, UploadingLoader, can_stay
 from minicnn.distributed import accumulation
 from minicnn.errors import ShapeError, TrainingError
 from minicnn.kernels import dispatch
@@ -310,10 +312,46 @@ def test_a_data_set_that_stays_on_the_device(channels, emulate):
     for _ in range(2):
         for (x, labels), (expected, right) in zip(ours, theirs, strict=True):
             assert device.array_device(x) == "cuda"
-            np.testing.assert_allclose(x, expected, rtol=1e-5, atol=1e-6)
+            np.testing.assert_array_equal(x, expected)
             np.testing.assert_array_equal(labels, right)
     assert (ours.epoch, ours.batch) == (theirs.epoch, theirs.batch) == (3, 0)
     assert run.launches.count("batch") == 4 + 6
+
+
+PLAIN = Preprocess((8, 9), 3, mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7), crop=True)
+
+
+@pytest.mark.parametrize(
+    ("augment", "preprocess", "uploads_bytes"),
+    [
+        (RandomShift(1), PLAIN, True),
+        (RandomCropFlip((7, 9), padding=3), replace(PLAIN, mean=0.25, std=0.3), True),
+        (None, replace(PLAIN, mean="per pixel"), False),
+        (Pipeline(NORMALIZE, Cutout(2)), PLAIN, False),
+        (ColorJitter(0.5), PLAIN, False),
+        (Mixup(0.2), PLAIN, False),
+        (None, lambda images: images.astype(np.float32), False),
+    ],
+)
+def test_bytes_are_normalized_on_the_device(
+    augment, preprocess, uploads_bytes, emulate, monkeypatch
+):
+    """The batches have the bits of the host's, whether they are copied beside kernels or not."""
+    images = np.random.default_rng(0).integers(0, 256, (11, 7, 12, 3), np.uint8)
+    if isinstance(preprocess, Preprocess):
+        preprocess = preprocess.for_data(images)
+    sets = Dataset(images, np.arange(11) % 4, tuple("abcd"), "some"), 4, preprocess, augment
+    run = emulate()
+    for staged in (1 << 16, 1):
+        monkeypatch.setattr(resident, "STAGED", staged)
+        ours, theirs = (kind(*sets, shuffle=True, seed=5) for kind in (UploadingLoader, Loader))
+        for _ in range(2):
+            for (x, labels), (expected, right) in zip(ours, theirs, strict=True):
+                assert (device.array_device(x) == "cuda") == uploads_bytes
+                assert x.dtype == np.float32
+                np.testing.assert_array_equal(x, expected)
+                np.testing.assert_array_equal(labels, right)
+    assert run.launches.count("batch") == (12 if uploads_bytes else 0)
 
 
 def test_the_digits_stay_on_the_device(emulate):
@@ -336,7 +374,7 @@ def test_the_digits_stay_on_the_device(emulate):
     expected = train("cpu")
     run = emulate()
     assert train("cuda") == pytest.approx(expected, rel=1e-4)
-    assert run.launches.count("batch") == 10
+    assert run.launches.count("batch") == 10 + 2  # and two evaluations
 
 
 @pytest.mark.parametrize("average", [training.EMA(0.9), training.Lookahead(2)])

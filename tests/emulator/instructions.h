@@ -32,6 +32,8 @@ static inline unsigned __float_as_uint(float x) {
 }
 static inline float __int_as_float(int i) { return __uint_as_float(unsigned(i)); }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return unsigned(uint64_t(a) * b >> 32); }
+static inline float __fmul_rn(float a, float b) { return a * b; }  // no fused multiply-add
+static inline float __fsub_rn(float a, float b) { return a - b; }
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 template <class T>
 static inline T max(T a, T b) {

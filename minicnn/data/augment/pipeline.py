@@ -81,6 +81,12 @@ class Pipeline:
         """True if its targets are distributions over the classes."""
         return any(isinstance(step, Mixing) for step in self.steps)
 
+    @property
+    def keeps_bytes(self) -> bool:
+        """True if bytes stay bytes up to the normalization, and nothing follows it."""
+        before, after, mixing = self._parts()
+        return not (after or mixing or any(isinstance(step, ColorStep) for step in before))
+
     def __call__(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """The changed pixels. Raises ValueError if steps work on the normalized input."""
         before, after, mixing = self._parts()
