@@ -49,6 +49,7 @@ def has_torch() -> bool:
 
 def environment(threads: int) -> dict:
     """The machine, the versions, the threads and the commit."""
+    from minicnn.machine import processor
 
     def version(package: str) -> str | None:
         try:
@@ -71,24 +72,13 @@ def environment(threads: int) -> dict:
         "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results"
     )
     return {
-        "machine": _processor(),
+        "machine": processor(),
         "cores": os.cpu_count(),
         "threads": threads,
         "python": platform.python_version(),
         **{package: version(package) for package in ("numpy", "numba", "torch", "minicnn")},
         "commit": git("rev-parse", "--short", "HEAD") + "-dirty" * bool(changed) or None,
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        platform.machine(),
-    )
 
 
 def interleaved(

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from llvmlite import binding
 
 from .files import replacing
 from .kernels import functional as F
@@ -23,6 +24,7 @@ from .kernels.dispatch import get_num_threads, set_num_threads
 from .layers import Conv2d, Flatten, Linear, MaxPool2d, Sequential
 from .training import SGD, softmax_cross_entropy
 
+CPUINFO = Path("/proc/cpuinfo")
 FORM = 1  # of the file: a change of what is measured makes older entries void
 ALONE = 0.45  # of the peak of one thread: what each of several threads has at least
 SMALL, CALLS, ROUNDS = 64, 200, 20  # floats in an array; calls in each of so many rounds
@@ -86,13 +88,16 @@ def _read(path: Path) -> dict[str, dict]:
 
 
 def processor() -> str:
-    """The name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+    """The name of the processor.
+
+    Linux and macOS do not name ARM cores; LLVM does: `neoverse-n1`, `apple-m1`.
+    """
+    with suppress(OSError):
+        for line in CPUINFO.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    name = binding.get_host_cpu_name() if platform.machine() in ("aarch64", "arm64") else "generic"
+    return name if name != "generic" else platform.processor() or platform.machine()
 
 
 def measure() -> Machine:

@@ -40,6 +40,32 @@ def test_each_processor_and_number_of_threads_has_its_own(measured, monkeypatch)
     assert len(json.loads(machine.cache_file().read_text())) == 3
 
 
+X86 = "processor\t: 0\nmodel\t\t: 17\nmodel name\t: AMD EPYC 9B14\n"
+ARM = "processor\t: 0\nFeatures\t: fp asimd atomics\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "architecture", "core", "name"),
+    [
+        (X86, "x86_64", "znver4", "AMD EPYC 9B14"),
+        (ARM, "aarch64", "neoverse-n1", "neoverse-n1"),
+        (None, "arm64", "apple-m2", "apple-m2"),  # macOS has no such file
+        (ARM, "aarch64", "generic", "aarch64"),  # newer than LLVM
+        (None, "AMD64", "znver4", "Intel64 Family 6"),  # Windows
+    ],
+)
+def test_the_name_of_the_processor(tmp_path, monkeypatch, cpuinfo, architecture, core, name):
+    """Systems do not name ARM cores: the file lists numbers, macOS says `arm`."""
+    if cpuinfo:
+        (tmp_path / "cpuinfo").write_text(cpuinfo)
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
+    said = "Intel64 Family 6" if architecture == "AMD64" else "" if cpuinfo else "arm"
+    monkeypatch.setattr(machine.platform, "processor", lambda: said)
+    monkeypatch.setattr(machine.binding, "get_host_cpu_name", lambda: core)
+    assert machine.processor() == name
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", '{"a": 1}', '{"a": {"flops": 1}}'])
 def test_a_damaged_file_is_written_anew(measured, text):
     machine.cache_file().parent.mkdir()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ...types import Array
 from .arrays import address
-from .launch import inline, kernel, task_range, threads
+from .launch import inline, kernel, task_range, threads_for
 from .memory import empty
 from .records import Epilogue, Rows, Strided
 from .simd import (
@@ -141,7 +141,7 @@ def pack_filter(
     Element (k, n) of tap t is w[offsets[t] + k * k_step + n * n_step], counted in floats.
     """
     packed = empty(len(offsets) * depth * packed_columns(columns))
-    tasks, taps = threads() if packed.size > 1 << 14 else 1, len(offsets)
+    tasks, taps = threads_for(bytes=packed.nbytes), len(offsets)
     source = Strided(address(w), k_step, n_step)
     _pack_filter(tasks, source, address(offsets), taps, depth, columns, address(packed))
     return packed

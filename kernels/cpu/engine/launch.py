@@ -299,7 +299,11 @@ class _ThreadState(threading.local):
 _one_at_a_time = threading.Lock()  # some threading layers do not support two callers at once
 _of_this_thread = _ThreadState()
 _forked = False
-MIN_BYTES, MIN_FLOPS = 1 << 15, 1 << 17  # from here on a second thread pays
+# From here on a second thread pays. OpenMP starts threads in 1 to 2 microseconds; Numba's work
+# queue, which macOS has instead, takes 50 to 100.
+MIN_BYTES, MIN_FLOPS = (
+    (1 << 20, 1 << 23) if numba.threading_layer() == "workqueue" else (1 << 15, 1 << 17)
+)
 _threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 
 
@@ -319,10 +323,7 @@ def threads() -> int:
 
 
 def threads_for(bytes: int = 0, flops: int = 0) -> int:
-    """All threads for a pass over so many bytes or with so many operations; one for a small pass.
-
-    Starting the threads takes 1 to 2 microseconds.
-    """
+    """All threads for a pass over so many bytes or with so many operations, one for a small one."""
     return _threads if bytes > MIN_BYTES or flops > MIN_FLOPS else 1
 
 

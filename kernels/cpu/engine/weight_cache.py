@@ -13,7 +13,7 @@ import numpy as np
 from ...thread_state import grad_enabled, kept_for_inference
 from ...types import Array
 from .arrays import address
-from .launch import kernel, task_range, threads
+from .launch import kernel, task_range, threads_for
 from .simd import LANES, Address, hash_combine, load_part, store
 from .simd.functions import constant
 
@@ -101,6 +101,6 @@ def _fingerprint(task: int, tasks: int, a: Address, n: int, prints: Address) -> 
 
 def fingerprint(a: Array) -> bytes:
     """A hash of the contents. It takes a tenth of the time of transforming filters."""
-    prints = np.empty((threads(), LANES), np.float32)
+    prints = np.empty((threads_for(bytes=a.nbytes), LANES), np.float32)
     _fingerprint(len(prints), address(a), a.size, address(prints))
     return prints.tobytes()

@@ -17,7 +17,7 @@ from ..engine.arrays import (
     pixels,
     write_to,
 )
-from ..engine.launch import inline, kernel, task_range, threads
+from ..engine.launch import inline, kernel, task_range, threads_for
 from ..engine.memory import empty, non_temporal
 from ..engine.records import Output, Rows
 from ..engine.rows import fill_zeros
@@ -39,7 +39,6 @@ from .moments import batch_moments
 # Activations that _normalize and _normalize_grad contain.
 IN_THE_PASS = None, "relu", "relu6", "gelu"
 BELOW_6 = float(np.nextafter(np.float32(6), np.float32(0)))  # at 6 the slope of ReLU6 is 0
-MIN_SIZE = 1 << 13  # numbers from which on all threads are used
 
 
 class Affine(NamedTuple):
@@ -189,7 +188,7 @@ def _rows(x: Array, step: int) -> Rows:
 
 
 def _tasks(x: Rows) -> int:
-    return min(threads(), x.rows) if x.rows * x.columns > MIN_SIZE else 1
+    return min(threads_for(bytes=FLOAT * x.rows * x.columns), x.rows)
 
 
 def _batch_statistics(

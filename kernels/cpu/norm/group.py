@@ -18,7 +18,7 @@ from ..engine.arrays import (
     pixels,
     write_to,
 )
-from ..engine.launch import kernel, task_range, threads
+from ..engine.launch import kernel, task_range, threads_for
 from ..engine.memory import empty, non_temporal
 from ..engine.records import Output, Rows
 from ..engine.rows import fill_zeros
@@ -27,7 +27,6 @@ from ..engine.simd.functions import constant
 from .moments import add_differences, add_squares
 
 PART = 1 << 15  # floats that are summed together: they are read twice, the second time from a cache
-MIN_SIZE = 1 << 13  # numbers from which on all threads are used
 
 
 class Images(NamedTuple):
@@ -216,7 +215,7 @@ def _sizes(x: Array, step: int) -> tuple[Rows, Images, int]:
     """x as rows, how its images are split, and the number of tasks."""
     count = x.size // x.shape[-1]
     area = count // len(x)
-    tasks = threads() if x.size > MIN_SIZE else 1
+    tasks = threads_for(bytes=x.nbytes)
     parts = max(-(-area * x.shape[-1] // PART), -(-tasks // len(x)))
     return Rows(address(x), step, count, x.shape[-1]), Images(area, min(area, parts)), tasks
 

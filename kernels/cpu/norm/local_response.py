@@ -10,7 +10,7 @@ from ..engine.arrays import (
     pixels,
     write_to,
 )
-from ..engine.launch import inline, kernel, task_range, threads
+from ..engine.launch import inline, kernel, task_range, threads_for
 from ..engine.memory import empty, non_temporal
 from ..engine.records import Output, Rows
 from ..engine.rows import fill_zeros
@@ -29,7 +29,7 @@ from ..engine.simd import (
 from ..engine.simd.functions import negative_power
 from . import within_channels
 
-MIN_SIZE = 1 << 12  # numbers from which on all threads are used
+FLOPS = 32  # per number, about
 
 
 @inline
@@ -148,7 +148,7 @@ def local_response_norm(
     channels = x.shape[-1]
     y = output_array(out, x.shape, channel_slice=True)
     scale, y_step = empty(x.shape), pixel_step(y)
-    tasks = threads() if x.size > MIN_SIZE else 1
+    tasks = threads_for(flops=FLOPS * x.size)
     scratch = _scratch(1, channels, size, tasks)
     _lrn(
         tasks,
@@ -184,7 +184,7 @@ def local_response_norm_grad(
     (dy, dy_step), (x, x_step), scale = pixels(dy), pixels(x), contiguous(scale)
     channels, dx = x.shape[-1], empty(x.shape)
     count = x.size // channels
-    tasks = threads() if x.size > MIN_SIZE else 1
+    tasks = threads_for(flops=FLOPS * x.size)
     scratch = _scratch(2, channels, size, tasks)
     _lrn_grad(
         tasks,
