@@ -15,7 +15,16 @@ import inspect
 
 import numpy as np
 
-from . import activations, dispatch, losses, normalization, pooling, reference, upsampling
+from . import (
+    activations,
+    convolution,
+    dispatch,
+    losses,
+    normalization,
+    pooling,
+    reference,
+    resampling,
+)
 from .activations import (  # noqa: F401 - offered here
     activate,
     activation_grad,
@@ -48,6 +57,14 @@ from .activations import (  # noqa: F401 - offered here
     tanh,
     tanh_grad,
 )
+from .convolution import (  # noqa: F401 - offered here
+    conv2d,
+    conv2d_grad_input,
+    conv2d_grad_weight,
+    conv_transpose2d,
+    conv_transpose2d_grad_input,
+    conv_transpose2d_grad_weight,
+)
 from .dispatch import select
 from .losses import (  # noqa: F401 - offered here
     binary_cross_entropy,
@@ -68,8 +85,6 @@ from .normalization import (  # noqa: F401 - offered here
     local_response_norm_grad,
 )
 from .pooling import (  # noqa: F401 - offered here
-    adaptive_avg_pool2d,
-    adaptive_avg_pool2d_grad,
     adaptive_max_pool2d,
     adaptive_max_pool2d_grad,
     avg_pool2d,
@@ -81,85 +96,8 @@ from .pooling import (  # noqa: F401 - offered here
     subsample2d,
     subsample2d_grad,
 )
+from .resampling import resample2d, resample2d_grad  # noqa: F401 - offered here
 from .types import Array, IntOrPair, Padding, Shape
-from .upsampling import (  # noqa: F401 - offered here
-    conv_transpose2d,
-    conv_transpose2d_grad_input,
-    conv_transpose2d_grad_weight,
-    upsample2d,
-    upsample2d_grad,
-)
-
-# -- convolution -----------------------------------------------------------------------------------
-
-
-def conv2d(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
-    stride: IntOrPair = 1,
-    padding: Padding = 0,
-    dilation: IntOrPair = 1,
-    groups: int = 1,
-    activation: str | None = None,
-    out: Array | None = None,
-) -> Array:
-    """A convolution (cross-correlation) with its bias and activation, `y = f(x conv w + b)`.
-
-    Args:
-        x: images `(N, H, W, C)`.
-        w: weights `(kH, kW, C/groups, K)`.
-        b: biases `(K,)`, or None.
-        stride, dilation: an int or a pair, in pixels.
-        padding: zeros around the images, in pixels.
-        groups: filters of group g see input group g only (Krizhevsky et al. 2012, section 3.2).
-        activation: None, "relu", "relu6", "sigmoid", "tanh" or "scaled_tanh".
-        out: where to write y, or None.
-
-    Returns y `(N, H_out, W_out, K)`, with H_out = floor((H + p - d (kH - 1) - 1) / s) + 1.
-    Raises ValueError if the kernel does not fit the padded image.
-    """
-    return select(reference.conv2d, x)(x, w, b, stride, padding, dilation, groups, activation, out)
-
-
-def conv2d_grad_input(
-    dy: Array,
-    w: Array,
-    x_shape: Shape,
-    stride: IntOrPair = 1,
-    padding: Padding = 0,
-    dilation: IntOrPair = 1,
-    groups: int = 1,
-) -> Array:
-    """The gradient of `conv2d` with respect to its images.
-
-    dy `(N, H_out, W_out, K)` is the gradient before the activation; x_shape is `(N, H, W, C)`.
-    Returns dx `(N, H, W, C)`.
-    """
-    return select(reference.conv2d_grad_input, dy)(
-        dy, w, x_shape, stride, padding, dilation, groups
-    )
-
-
-def conv2d_grad_weight(
-    dy: Array,
-    x: Array,
-    w_shape: Shape,
-    stride: IntOrPair = 1,
-    padding: Padding = 0,
-    dilation: IntOrPair = 1,
-    groups: int = 1,
-    bias: bool = True,
-) -> tuple[Array, Array | None]:
-    """The gradients of `conv2d` with respect to its weights and biases.
-
-    dy `(N, H_out, W_out, K)` is the gradient before the activation; w_shape is that of w.
-    Returns dw `(kH, kW, C/groups, K)` and db `(K,)`, or None instead of db without `bias`.
-    """
-    return select(reference.conv2d_grad_weight, dy)(
-        dy, x, w_shape, stride, padding, dilation, groups, bias
-    )
-
 
 # -- fully connected -------------------------------------------------------------------------------
 
@@ -355,7 +293,8 @@ def batch_norm_add(
 # -- which backend serves what ---------------------------------------------------------------------
 
 MODULES = tuple(
-    module.__name__ for module in (activations, losses, normalization, pooling, upsampling)
+    module.__name__
+    for module in (activations, convolution, losses, normalization, pooling, resampling)
 )
 OPERATIONS: tuple[str, ...] = tuple(
     name

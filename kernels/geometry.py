@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from .types import Array, IntOrPair, Padding, Pair
+from .types import Array, IntOrPair, Padding, Pair, Shape
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -180,6 +180,40 @@ def transposed_size(
                 f"{size[axis] + sum(padding[axis])} pixels; expected at least 1"
             )
     return size[0], size[1]
+
+
+def adaptive_windows(size: int, count: int) -> list[Pair]:
+    """The first pixel and the last + 1 of `count` windows of nearly equal size (torch's rule).
+
+    Window i covers floor(i size / count) to ceil((i + 1) size / count) - 1. The windows that cover
+    pixel j are those of `adaptive_windows(count, size)[j]`.
+    """
+    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+def resampled_shape(x_shape: Shape, rows: Array | None, columns: Array | None) -> Shape:
+    """The shape of `R x S^T` for x `(N, H, W, C)`, rows R `(H_out, H)` and columns S `(W_out, W)`.
+
+    None stands for the identity. Raises ValueError if a matrix does not fit x.
+    """
+    if len(x_shape) != 4:
+        raise ValueError(f"images have shape {tuple(x_shape)}: expected (N, H, W, C)")
+    shape = list(x_shape)
+    for axis, name, matrix in ((1, "rows", rows), (2, "columns", columns)):
+        if matrix is None:
+            continue
+        if matrix.ndim != 2 or matrix.shape[1] != shape[axis]:
+            raise ValueError(
+                f"the matrix for {name} has shape {matrix.shape}: expected (any, {shape[axis]}) "
+                f"for images of shape {tuple(x_shape)}"
+            )
+        shape[axis] = matrix.shape[0]
+    return tuple(shape)
+
+
+def transposed(rows: Array | None, columns: Array | None) -> tuple[Array | None, Array | None]:
+    """Both matrices transposed; None stays None."""
+    return None if rows is None else rows.T, None if columns is None else columns.T
 
 
 def pixel_step(a: Array) -> int:

@@ -78,20 +78,10 @@ def avg_pool2d_grad(
     )
 
 
-def adaptive_avg_pool2d(x: Array, output_size: Pair, out: Array | None = None) -> Array:
-    """Means over `output_size` (H_out, W_out) windows, as even as possible (torch's rule)."""
-    return select(reference.adaptive_avg_pool2d, x)(x, output_size, out)
-
-
-def adaptive_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
-    """The gradient of `adaptive_avg_pool2d`, `(N, H, W, C)`."""
-    return select(reference.adaptive_avg_pool2d_grad, dy)(dy, x_shape)
-
-
 def adaptive_max_pool2d(
     x: Array, output_size: Pair, out: Array | None = None
 ) -> tuple[Array, Array]:
-    """The largest values of the windows of `adaptive_avg_pool2d`.
+    """The largest values of `output_size` (H_out, W_out) windows of nearly equal size.
 
     Returns y `(N, H_out, W_out, C)`, and argmax of the same shape: the row-major position of the
     maximum in its window, whose width differs from window to window.

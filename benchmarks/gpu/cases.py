@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn.kernels import reference
+from minicnn.kernels.resampling import means, upsampling
 
 Case = tuple[str, str, tuple, dict[str, Any]]  # name, operation, arguments, options
 Normal = Callable[..., np.ndarray]
@@ -115,9 +116,22 @@ def _pools(normal: Normal, x: Images) -> Iterator[Case]:
     dy = Images(normal(*y.shape))
     yield "adaptive max pool", "adaptive_max_pool2d", (x, (4, 5)), {}
     yield "adaptive max pool, gradient", "adaptive_max_pool2d_grad", (dy, argmax, shape), {}
+    yield from _resamplings(x, dy)
     dy = Images(normal(shape[0], shape[3]))
     yield "global average pool", "global_avg_pool2d", (x,), {}
     yield "global average pool, gradient", "global_avg_pool2d_grad", (dy, shape), {}
+
+
+def _resamplings(x: Images, small: Images) -> Iterator[Case]:
+    """To twice the size, and to the 4 x 5 pixels of `small`."""
+    h, w = x.array.shape[1:3]
+    twice = tuple(upsampling(n, 2 * n, "bilinear") for n in (h, w))
+    from_half = tuple(upsampling(n // 2, n, "bilinear") for n in (h, w))
+    to_means = means(h, 4), means(w, 5)
+    yield "bilinear upsampling", "resample2d", (x, *twice), {}
+    yield "bilinear upsampling, gradient", "resample2d_grad", (x, *from_half), {}
+    yield "adaptive average pool", "resample2d", (x, *to_means), {}
+    yield "adaptive average pool, gradient", "resample2d_grad", (small, *to_means), {}
 
 
 def _norms(normal: Normal, x: Images, dy: Images) -> Iterator[Case]:

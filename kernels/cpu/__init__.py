@@ -56,8 +56,6 @@ from .norm import (
 )
 from .optim import adam_update, rmsprop_update, sgd_update
 from .pool import (
-    adaptive_avg_pool2d,
-    adaptive_avg_pool2d_grad,
     adaptive_max_pool2d,
     adaptive_max_pool2d_grad,
     avg_pool2d,
@@ -68,7 +66,7 @@ from .pool import (
     max_pool2d_grad,
 )
 from .prelu import prelu, prelu_grad
-from .upsample import upsample2d, upsample2d_grad
+from .resample import resample2d, resample2d_grad
 
 _own = Convolutions(conv2d, conv2d_grad_input, conv2d_grad_weight)
 conv_transpose2d = _own.conv_transpose2d

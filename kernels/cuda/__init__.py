@@ -64,6 +64,7 @@ from .pool import (
     max_pool2d_grad,
 )
 from .prelu import prelu, prelu_grad
+from .resample import resample2d, resample2d_grad
 
 _own = Convolutions(conv2d, conv2d_grad_input, conv2d_grad_weight)
 conv_transpose2d = _own.conv_transpose2d

@@ -61,8 +61,6 @@ from .norm import (
 )
 from .optim import adam_update, rmsprop_update, sgd_update
 from .pool import (
-    adaptive_avg_pool2d,
-    adaptive_avg_pool2d_grad,
     adaptive_max_pool2d,
     adaptive_max_pool2d_grad,
     avg_pool2d,
@@ -74,9 +72,9 @@ from .pool import (
     subsample2d,
     subsample2d_grad,
 )
+from .resample import resample2d, resample2d_grad
 from .transposed import (
     conv_transpose2d,
     conv_transpose2d_grad_input,
     conv_transpose2d_grad_weight,
 )
-from .upsample import upsample2d, upsample2d_grad

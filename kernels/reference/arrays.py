@@ -65,8 +65,3 @@ def scatter(contributions: Callable[[int, int], Array], x_shape: Shape, geometry
             columns = slice(j * dx, j * dx + (w_out - 1) * sx + 1, sx)
             padded[:, rows, columns] += contributions(i, j) if i or j else first
     return padded[:, top : top + height, left : left + width]
-
-
-def apply_to_axes(rows: Array, columns: Array, x: Array) -> Array:
-    """`rows x columns^T` for every map of x: rows `(P, H)`, columns `(Q, W)` -> `(N, P, Q, C)`."""
-    return array_module(x).einsum("ph,nhwc,qw->npqc", rows, x, columns, optimize=True)

@@ -6,10 +6,10 @@ reach beyond the edge (see `minicnn.kernels.geometry`).
 
 from collections.abc import Iterator
 
-from ..geometry import Window, pool_window
+from ..geometry import Window, adaptive_windows, pool_window
 from ..types import Array, IntOrPair, Padding, Pair, Shape
 from .activation import activate
-from .arrays import apply_to_axes, array_module, scatter, windows, write_to
+from .arrays import array_module, scatter, windows, write_to
 
 
 def max_pool2d(
@@ -85,39 +85,19 @@ def avg_pool2d_grad(
     return scatter(lambda i, j: share, x_shape, geometry)
 
 
-def adaptive_avg_pool2d(x: Array, output_size: Pair, out: Array | None = None) -> Array:
-    """Means over `output_size` = (H_out, W_out) windows of nearly equal size (torch's rule).
-
-    Window i covers the rows floor(i H / H_out) to ceil((i + 1) H / H_out) - 1; columns likewise.
-    """
-    rows, columns = (
-        adaptive_means(x, x.shape[1], output_size[0]),
-        adaptive_means(x, x.shape[2], output_size[1]),
-    )
-    return write_to(out, apply_to_axes(rows, columns, x))
-
-
-def adaptive_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
-    """As `y = R x C^T` for every map, `dx = R^T dy C`. Returns dx `(N, H, W, C)`."""
-    rows, columns = (
-        adaptive_means(dy, x_shape[1], dy.shape[1]),
-        adaptive_means(dy, x_shape[2], dy.shape[2]),
-    )
-    return apply_to_axes(rows.T, columns.T, dy)
-
-
 def adaptive_max_pool2d(
     x: Array, output_size: Pair, out: Array | None = None
 ) -> tuple[Array, Array]:
-    """The largest values of the windows of `adaptive_avg_pool2d`, each pooled by itself.
+    """The largest values of `output_size` = (H_out, W_out) windows, each pooled by itself.
 
-    Returns y `(N, H_out, W_out, C)` and argmax, as `max_pool2d` does: the row-major index within
-    the window, whose width differs from window to window.
+    The windows are those of `minicnn.kernels.geometry.adaptive_windows`. Returns y
+    `(N, H_out, W_out, C)` and argmax, as `max_pool2d` does: the row-major index within the window,
+    whose width differs from window to window.
     """
     xp = array_module(x)
     y = xp.empty((len(x), *output_size, x.shape[3]), x.dtype)
     argmax = xp.empty(y.shape, xp.int32)
-    for place, cell, size in adaptive_windows(x.shape, output_size):
+    for place, cell, size in adaptive_cells(x.shape, output_size):
         y[place], argmax[place] = max_pool2d(x[cell], size)
     return write_to(out, y), argmax
 
@@ -125,19 +105,16 @@ def adaptive_max_pool2d(
 def adaptive_max_pool2d_grad(dy: Array, argmax: Array, x_shape: Shape) -> Array:
     """Each dy is added at the pixel that was the maximum. Returns dx `(N, H, W, C)`."""
     dx = array_module(dy).zeros(x_shape, dy.dtype)
-    for place, cell, size in adaptive_windows(x_shape, dy.shape[1:3]):
+    for place, cell, size in adaptive_cells(x_shape, dy.shape[1:3]):
         dx[cell] += max_pool2d_grad(dy[place], argmax[place], dx[cell].shape, size)
     return dx
 
 
-def adaptive_windows(
+def adaptive_cells(
     x_shape: Shape, output: Shape
 ) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...], Pair]]:
     """The place in y, the cell of x and the size of each window."""
-    rows, columns = (
-        [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
-        for n, m in zip(x_shape[1:3], output, strict=True)
-    )
+    rows, columns = map(adaptive_windows, x_shape[1:3], output)
     for p, (top, bottom) in enumerate(rows):
         for q, (left, right) in enumerate(columns):
             place = (slice(None), slice(p, p + 1), slice(q, q + 1))
@@ -179,14 +156,6 @@ def subsample2d_grad(dy: Array, x: Array, w: Array, size: int = 2) -> tuple[Arra
     total = windows(x, geometry).sum(axis=(3, 4))
     dx = scatter(lambda i, j: dy * w, x.shape, geometry)
     return dx, (dy * total).sum(axis=(0, 1, 2)), dy.sum(axis=(0, 1, 2))
-
-
-def adaptive_means(like: Array, size: int, count: int) -> Array:
-    """The `(count, size)` matrix whose row i averages the pixels of window i."""
-    xp = array_module(like)
-    pixel, window = xp.arange(size), xp.arange(count)[:, None]
-    inside = (pixel >= window * size // count) & (pixel < -(-(window + 1) * size // count))
-    return (inside / inside.sum(axis=1, keepdims=True)).astype(like.dtype)
 
 
 def window_areas(like: Array, x_shape: Shape, geometry: Window, count_include_pad: bool) -> Array:

@@ -48,11 +48,10 @@ from .pool import (
     Subsample2d,
 )
 from .rearrange import FlipChannels, Pad2d, Permute, Reshape
-from .resample import Resample2d
+from .resample import Resample2d, Upsample
 from .scale import Scale
 from .sequential import Sequential
 from .shape import Flatten, Identity, PadShortcut
-from .upsample import Upsample
 
 __all__ = [
     "GELU",

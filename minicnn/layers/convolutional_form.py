@@ -29,9 +29,9 @@ from .pool import (
     GlobalMaxPool2d,
     MaxPool2d,
 )
+from .resample import Upsample
 from .sequential import Sequential
 from .shape import Flatten, Identity
-from .upsample import Upsample
 
 ANY_SHAPE = (Activation, Dropout, Identity, LayerNorm, PReLU, Softmax)
 CONVERTED = (AdaptivePool2d, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, Linear)

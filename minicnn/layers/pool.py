@@ -5,6 +5,7 @@ from typing import Any
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.geometry import padding_pairs, pair, pool_window
+from ..kernels.resampling import means
 from ..kernels.types import Array, IntOrPair, Padding, Shape
 from ..rng import generator
 from .activation import check_activation
@@ -12,6 +13,7 @@ from .checks import check_dy_shape, check_images
 from .init import torch_default
 from .layer import Layer
 from .parameter import Parameter
+from .resample import Matrices, Resampling
 
 
 class Pool2d(Layer):
@@ -117,22 +119,16 @@ class AdaptivePool2d(Layer):
         return (shape[0], *self.output_size, shape[3])
 
 
-class AdaptiveAvgPool2d(AdaptivePool2d):
+class AdaptiveAvgPool2d(AdaptivePool2d, Resampling):
     """Means over `output_size` windows of nearly equal size.
 
     torchvision's AlexNet and VGG have it before their classifier, where it is the identity at
     their own input size.
     """
 
-    def forward(self, x: Array, out: Array | None = None) -> Array:
-        shape = self.output_shape(x.shape)
-        self.save_for_backward(x.shape, shape)
-        return F.adaptive_avg_pool2d(x, self.output_size, out=out)
-
-    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
-        x_shape, y_shape = self.pop_saved()
-        check_dy_shape(self, dy, y_shape)
-        return F.adaptive_avg_pool2d_grad(dy, x_shape)
+    def matrices(self, shape: Shape) -> Matrices:
+        height, width = self.output_size
+        return means(shape[1], height), means(shape[2], width)
 
 
 class AdaptiveMaxPool2d(AdaptivePool2d):

@@ -16,6 +16,7 @@ from safetensors.numpy import save
 from ..files import replacing
 from ..kernels import reference as R
 from ..kernels.reference.activation import FROM_INPUT
+from ..kernels.resampling import means, upsampling
 from ..kernels.types import Array
 
 FORMAT = "minicnn-vectors 1"
@@ -79,9 +80,11 @@ def _upsample2d(g: np.random.Generator) -> Iterator[Vector]:
     for mode in ("nearest", "bilinear"):
         for size, scale in (((6, 9), None), ((7, 3), (2.5, 0.75))):
             x, dy = _normal(g, 2, 3, 4, 2), _normal(g, 2, *size, 2)
-            dx = R.upsample2d_grad(dy, x.shape, mode, scale)
+            down, across = scale or (None, None)
+            r, s = upsampling(3, size[0], mode, down), upsampling(4, size[1], mode, across)
             settings = {"output_size": size, "mode": mode, "scale": scale}
-            yield settings, {"x": x, "dy": dy}, {"y": R.upsample2d(x, size, mode, scale), "dx": dx}
+            found = {"y": R.resample2d(x, r, s), "dx": R.resample2d_grad(dy, r, s)}
+            yield settings, {"x": x, "dy": dy}, found
 
 
 def _linear(g: np.random.Generator) -> Iterator[Vector]:
@@ -120,7 +123,8 @@ def _avg_pool2d(g: np.random.Generator) -> Iterator[Vector]:
 def _adaptive_avg_pool2d(g: np.random.Generator) -> Iterator[Vector]:
     for size in ((2, 3), (7, 4)):
         x, dy = _normal(g, 2, 7, 8, 2), _normal(g, 2, *size, 2)
-        found = {"y": R.adaptive_avg_pool2d(x, size), "dx": R.adaptive_avg_pool2d_grad(dy, x.shape)}
+        r, s = means(7, size[0]), means(8, size[1])
+        found = {"y": R.resample2d(x, r, s), "dx": R.resample2d_grad(dy, r, s)}
         yield {"output_size": size}, {"x": x, "dy": dy}, found
 
 
@@ -287,6 +291,7 @@ SGD = [
     for form in ("torch", "caffe")
     for nesterov in (False, True)
 ]
+RESAMPLED = {"upsample2d": upsampling, "adaptive_avg_pool2d": means}  # by these, `y = R x S^T`
 OPERATIONS: dict[str, Callable[[np.random.Generator], Iterator[Vector]]] = {
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
@@ -355,7 +360,7 @@ def write_vectors(folder: str | PathLike[str], seed: int = 0) -> list[Path]:
             "format": FORMAT,
             "operation": name,
             "seed": str(seed),
-            "definition": (getattr(R, name).__doc__ or "").strip(),
+            "definition": ((RESAMPLED.get(name) or getattr(R, name)).__doc__ or "").strip(),
             "cases": json.dumps(settings),
         }
         paths.append(folder / f"{name}.safetensors")

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 
 from minicnn.kernels import dispatch, functional, reference
 
-from . import activation, conv, fused, linear, loss, norm, pool, transposed, upsample
+from . import activation, conv, fused, linear, loss, norm, pool, resample, transposed
 from .common import DTYPES, images
 
 CHECKS = {
@@ -24,11 +24,10 @@ CHECKS = {
     "conv2d_grad_input_relu": (conv.cases, fused.check_conv2d_grad_input_relu),
     "fold_batch_norm": (conv.cases, fused.check_fold_batch_norm),
     "conv_transpose2d": (transposed.cases, transposed.check_conv_transpose2d),
-    "upsample2d": (upsample.cases, upsample.check_upsample2d),
+    "resample2d": (resample.cases, resample.check_resample2d),
     "max_pool2d": (pool.max_pool_cases, pool.check_max_pool2d),
     "avg_pool2d": (pool.avg_pool_cases, pool.check_avg_pool2d),
     "global_avg_pool2d": (images, pool.check_global_avg_pool2d),
-    "adaptive_avg_pool2d": (pool.adaptive_cases, pool.check_adaptive_avg_pool2d),
     "adaptive_max_pool2d": (pool.adaptive_cases, pool.check_adaptive_max_pool2d),
     "subsample2d": (pool.subsample_cases, pool.check_subsample2d),
     "local_response_norm": (norm.lrn_cases, norm.check_local_response_norm),

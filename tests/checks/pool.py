@@ -148,28 +148,6 @@ def check_global_avg_pool2d(ops, case):
     )
 
 
-def check_adaptive_avg_pool2d(ops, case):
-    (x,) = draw(case, (case["n"], case["h"], case["w"], case["c"]))
-    (dy,) = draw({**case, "seed": case["seed"] + 1}, (case["n"], *case["size"], case["c"]))
-    tx = nchw(x)
-    ty = F.adaptive_avg_pool2d(tx, case["size"])
-    ty.backward(nchw(dy, requires_grad=False))
-    assert_close(
-        ops.adaptive_avg_pool2d(x, case["size"]),
-        nhwc(ty),
-        case["dtype"],
-        "adaptive_avg_pool2d",
-        at_least=0.1,
-    )
-    assert_close(
-        ops.adaptive_avg_pool2d_grad(dy, x.shape),
-        nhwc(tx.grad),
-        case["dtype"],
-        "adaptive_avg_pool2d dx",
-        at_least=0.1,
-    )
-
-
 def check_adaptive_max_pool2d(ops, case):
     x = spaced(case | {"negative": False}, (case["n"], case["h"], case["w"], case["c"]))
     (dy,) = draw(case, (case["n"], *case["size"], case["c"]))

@@ -10,13 +10,12 @@ from hypothesis import HealthCheck, given, settings
 
 from minicnn.kernels import dispatch, functional, reference
 from minicnn.kernels.cuda.activation import convert
+from minicnn.kernels.resampling import means, upsampling
 
 from ..checks import CHECKS, Through
 from .common import relative, to_device
 
-SERVED = [
-    name for name in CHECKS if name not in ("rbf", "map_loss", "subsample2d", "adaptive_avg_pool2d")
-]
+SERVED = [name for name in CHECKS if name not in ("rbf", "map_loss", "subsample2d")]
 
 
 class OnDevice:
@@ -50,9 +49,9 @@ def test_operation(operation, seed, emulate):
 def test_what_is_not_served_falls_back(emulate):
     """On the device's arrays, by the reference."""
     run = emulate()
-    x = to_device(np.ones((1, 4, 4, 2), np.float32))
-    assert dispatch.select(reference.adaptive_avg_pool2d, x) is reference.adaptive_avg_pool2d
-    np.testing.assert_array_equal(functional.adaptive_avg_pool2d(x, (2, 2)), np.ones((1, 2, 2, 2)))
+    x, one = to_device(np.ones((1, 4, 4, 2), np.float32)), to_device(np.ones(2, np.float32))
+    assert dispatch.select(reference.subsample2d, x) is reference.subsample2d
+    np.testing.assert_array_equal(functional.subsample2d(x, one, one), np.full((1, 2, 2, 2), 5))
     assert not run.launches
 
 
@@ -70,6 +69,8 @@ def bf16_cases(x, dy, c):
         "max_pool2d": (x, 3, 2, 1),
         "adaptive_max_pool2d": (x, (2, 3)),
         "avg_pool2d": (x, 3, 2, 1),
+        "resample2d": (x, upsampling(x.shape[1], 7, "bilinear"), means(x.shape[2], 3)),
+        "resample2d_grad": (dy, means(9, x.shape[1]), upsampling(3, x.shape[2], "bilinear")),
         "global_avg_pool2d": (x,),
         "local_response_norm": (x, 5, 0.5),
         "local_response_norm_grad": (dy, x, x, scale, 5, 0.5),

@@ -15,7 +15,7 @@ from ..checks.pool import avg_pool_cases, check_max_pool2d
 
 @over_backends(
     *("max_pool2d", "avg_pool2d", "global_avg_pool2d", "subsample2d"),
-    *("adaptive_avg_pool2d", "adaptive_max_pool2d"),
+    "adaptive_max_pool2d",
 )
 def test_like_torch(backend, operation, dtype):
     check_random_cases(Through(backend), operation, dtype)
@@ -79,7 +79,7 @@ def area_divisor(
 def even_windows(x, output_size, out=None):
     """floor(i H / P) to floor((i + 1) H / P): windows that never overlap."""
     y, argmax = reference.adaptive_max_pool2d(x, output_size)
-    for place, cell, _ in pool.adaptive_windows(x.shape, output_size):
+    for place, cell, _ in pool.adaptive_cells(x.shape, output_size):
         rows, columns = cell[1], cell[2]
         stop = (place[1].stop * x.shape[1] // output_size[0], rows.start + 1)
         y[place] = x[:, rows.start : max(stop), columns].max(axis=(1, 2), keepdims=True)
@@ -88,7 +88,7 @@ def even_windows(x, output_size, out=None):
 
 def assigned_adaptive_grad(dy, argmax, x_shape):
     dx = np.zeros(x_shape, dy.dtype)
-    for place, cell, size in pool.adaptive_windows(x_shape, dy.shape[1:3]):
+    for place, cell, size in pool.adaptive_cells(x_shape, dy.shape[1:3]):
         part = reference.max_pool2d_grad(dy[place], argmax[place], dx[cell].shape, size)
         dx[cell] = np.where(part != 0, part, dx[cell])
     return dx

@@ -10,7 +10,10 @@ from .links import ROOT, contents, fenced, place, relative
 BACKENDS = ("reference", "cpu", "cuda", "numba_cuda")
 KERNELS = ROOT / "kernels"
 # The modules with the functions that users call. Each is a section; functional.py has several.
-OFFERED = "functional", "pooling", "upsampling", "normalization", "activations", "losses"
+OFFERED = (
+    *("functional", "convolution", "pooling", "resampling", "normalization", "activations"),
+    "losses",
+)
 # Derivations and other pages that explain an operation, by the beginning of its name.
 EXPLAINED = {
     "conv2d": "derivations/convolution.md",

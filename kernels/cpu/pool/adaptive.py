@@ -1,14 +1,13 @@
-"""Adaptive pooling: windows of nearly equal size, which overlap by at most a row or column.
+"""Adaptive max pooling: windows of nearly equal size, which overlap by at most a row or column.
 
-The averages are weighted sums (see separable.py). The maxima are taken here; the kernels
-compute their positions as floats, which represent whole numbers up to 2^24.
+The kernels compute the positions of maxima as floats, which represent whole numbers up to 2^24.
 """
 
 import functools
 
 import numpy as np
 
-from ...reference.pool import adaptive_means
+from ...geometry import adaptive_windows
 from ...types import Array, Pair, Shape
 from ..engine.arrays import (
     Image,
@@ -34,34 +33,12 @@ from ..engine.simd import (
     store_part,
 )
 from ..engine.simd.functions import constant
-from ..separable import Weights, weighted_sums, weights_of
 
 
 @functools.lru_cache(maxsize=256)
-def _windows(size: int, count: int) -> Weights:
-    """The pixels of each window along an axis, with the weights of their mean."""
-    return weights_of(adaptive_means(np.empty(0, np.float32), size, count))
-
-
-@functools.lru_cache(maxsize=256)
-def _covering(size: int, count: int) -> Weights:
-    """The windows that cover each pixel along an axis, with its weights in their means."""
-    return weights_of(adaptive_means(np.empty(0, np.float32), size, count).T)
-
-
-def adaptive_avg_pool2d(x: Array, output_size: Pair, out: Array | None = None) -> Array:
-    """See `functional.adaptive_avg_pool2d`."""
-    expect_images("adaptive_avg_pool2d: x", x)
-    rows, columns = map(_windows, x.shape[1:3], output_size)
-    return weighted_sums(x, rows, columns, out)
-
-
-def adaptive_avg_pool2d_grad(dy: Array, x_shape: Shape) -> Array:
-    """See `functional.adaptive_avg_pool2d_grad`."""
-    expect_images("adaptive_avg_pool2d_grad: dy", dy)
-    expect_shape("adaptive_avg_pool2d_grad: dy", dy, (x_shape[0], *dy.shape[1:3], x_shape[3]))
-    rows, columns = map(_covering, x_shape[1:3], dy.shape[1:3])
-    return weighted_sums(dy, rows, columns)
+def _windows(size: int, count: int) -> Array:
+    """The first and last + 1 pixel of each window along an axis, int64 `(count, 2)`."""
+    return np.array(adaptive_windows(size, count), np.int64)
 
 
 @kernel
@@ -153,8 +130,8 @@ def adaptive_max_pool2d(
             threads_for(bytes=x.nbytes + y.nbytes),
             image(x),
             len(x),
-            address(rows.ranges),
-            address(columns.ranges),
+            address(rows),
+            address(columns),
             *output_size,
             address(y),
             pixel_step(y),
@@ -170,14 +147,14 @@ def adaptive_max_pool2d_grad(dy: Array, argmax: Array, x_shape: Shape) -> Array:
     expect_shape("adaptive_max_pool2d_grad: argmax", argmax, dy.shape)
     (dy, _), winners, dx = pixels(dy), argmax.astype(np.float32, order="C"), empty(tuple(x_shape))
     windows = [_windows(*sizes) for sizes in zip(x_shape[1:3], dy.shape[1:3], strict=True)]
-    covering = [_covering(*sizes) for sizes in zip(x_shape[1:3], dy.shape[1:3], strict=True)]
+    covering = [_windows(*sizes) for sizes in zip(dy.shape[1:3], x_shape[1:3], strict=True)]
     if dx.size:
         _adaptive_max_grad(
             threads_for(bytes=dx.nbytes + dy.nbytes),
             image(dy),
             address(winners),
             len(dy),
-            *(address(table.ranges) for table in (*windows, *covering)),
+            *(address(table) for table in (*windows, *covering)),
             image(dx),
         )
     return dx

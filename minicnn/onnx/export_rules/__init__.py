@@ -5,6 +5,6 @@ running statistics. Where runtimes disagree about an attribute (ceil mode, LRN o
 rule writes nodes that have only one meaning.
 """
 
-from . import activations, containers, norms, pooling, shapes, upsampling, weighted
+from . import activations, containers, norms, pooling, resampling, shapes, weighted
 
-__all__ = ["activations", "containers", "norms", "pooling", "shapes", "upsampling", "weighted"]
+__all__ = ["activations", "containers", "norms", "pooling", "resampling", "shapes", "weighted"]

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.geometry import PaddingPairs, pool_window
-from ...kernels.types import Array, Shape
+from ...kernels.geometry import PaddingPairs, adaptive_windows, pool_window
+from ...kernels.types import Shape
 from ...layers import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -16,6 +16,7 @@ from ...layers import (
 )
 from ...layers.pool import Pool2d
 from ..export_graph import GraphWriter, Value, rule
+from .resampling import two_products
 from .weighted import pads
 
 
@@ -85,29 +86,7 @@ def adaptive_avg_pool(layer: AdaptiveAvgPool2d, x: Value, graph: GraphWriter) ->
             return x
         shape = layer.output_shape(x.shape)
         return graph.add("AveragePool", x, shape=shape, kernel_shape=window, strides=window)
-    rows, columns = (means(have, wanted) for have, wanted in zip(size, output, strict=True))
-    return apply_to_axes(rows, columns, x, graph)
-
-
-def apply_to_axes(rows: Array, columns: Array, x: Value, graph: GraphWriter) -> Value:
-    """`rows x columns^T` for every map: rows `(P, H)`, columns `(Q, W)`."""
-    n, h, _, c = x.shape
-    x = graph.add("MatMul", x, columns.T, shape=(n, h, len(columns), c))
-    left = graph.constant("rows", rows)
-    return graph.add("MatMul", left, x, shape=(n, len(rows), len(columns), c))
-
-
-def means(size: int, count: int) -> Array:
-    """The `(count, size)` matrix that averages `count` windows of nearly equal size."""
-    found = np.zeros((count, size))
-    for i, (start, stop) in enumerate(adaptive_windows(size, count)):
-        found[i, start:stop] = 1 / (stop - start)
-    return found
-
-
-def adaptive_windows(size: int, count: int) -> list[tuple[int, int]]:
-    """The start and the end of each window, by torch's rule."""
-    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    return two_products(layer, x, graph)
 
 
 @rule(AdaptiveMaxPool2d)

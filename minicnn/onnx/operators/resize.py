@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...kernels.reference.upsample import source_weights
+from ...kernels.resampling import upsampling
 from ...layers import Layer, Resample2d, Upsample
 from ..axes import Value, flat, new_axis, order_of, replaced
 from ..importer import Importer
@@ -118,7 +118,7 @@ def _layer(node: Node, sides: list[tuple[int, int, float]]) -> Layer:
         is_whole = all(s == int(s) for s in scales)
         given = zip(sides, scales, strict=True)
         same = [
-            source_weights(np.zeros(1), size, out, ours, scale if is_whole else None)
+            upsampling(size, out, ours, scale if is_whole else None)
             for (size, out, _), scale in given
         ]
         if all(np.allclose(a, b, atol=1e-6) for a, b in zip(found, same, strict=True)):

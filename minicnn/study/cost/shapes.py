@@ -15,7 +15,14 @@ from ...kernels.cpu.conv import choose
 from ...kernels.cpu.engine.launch import threads
 from ...kernels.cpu.winograd.kernels import PAD
 from ...kernels.cpu.winograd.passes import SMALL_FILTERS, batches, padded_stride
-from ...kernels.geometry import Window, pool_window, transposed_size, window
+from ...kernels.geometry import (
+    Window,
+    pool_window,
+    resampled_shape,
+    transposed,
+    transposed_size,
+    window,
+)
 from ...kernels.reference.activation import ACTIVATIONS
 from ...kernels.types import Shape
 from .imagined import ImaginedPool
@@ -295,15 +302,17 @@ RESULTS: dict[str, Callable[[Arguments, Place], Any]] = {
     "max_pool2d_grad": _like("x_shape"),
     "avg_pool2d": lambda a, place: _written(a, place, _pooled(a)),
     "avg_pool2d_grad": _like("x_shape"),
-    "adaptive_avg_pool2d": lambda a, place: _written(a, place, _resized(a)),
-    "adaptive_avg_pool2d_grad": _like("x_shape"),
     "adaptive_max_pool2d": lambda a, place: (
         _written(a, place, _resized(a)),
         place.pool.empty(_resized(a), np.int32),
     ),
     "adaptive_max_pool2d_grad": _like("x_shape"),
-    "upsample2d": lambda a, place: _written(a, place, _resized(a)),
-    "upsample2d_grad": _like("x_shape"),
+    "resample2d": lambda a, place: _written(
+        a, place, resampled_shape(a["x"].shape, a["rows"], a["columns"])
+    ),
+    "resample2d_grad": lambda a, place: place.pool.empty(
+        resampled_shape(a["dy"].shape, *transposed(a["rows"], a["columns"]))
+    ),
     "global_avg_pool2d": lambda a, place: _written(a, place, (len(a["x"]), a["x"].shape[3])),
     "global_avg_pool2d_grad": _like("x_shape"),
     "dropout_grad": _like("dy"),

@@ -24,9 +24,9 @@ from . import (
     norm,
     pool,
     rearrange,
+    resample,
     sample_norm,
     transposed,
-    upsample,
 )
 from .explanation import (
     Explanation,
@@ -66,9 +66,9 @@ __all__ = [
     "norm",
     "pool",
     "rearrange",
+    "resample",
     "sample_norm",
     "transposed",
-    "upsample",
 ]
 
 NAMES = {"weight": "w", "bias": "b", "dweight": "w", "dbias": "b"}  # other names of an array

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...kernels.reference import pool as kernels
+from ...kernels import reference as kernels
+from ...kernels.geometry import adaptive_windows
 from ...layers import AdaptiveAvgPool2d, AdaptiveMaxPool2d, GlobalAvgPool2d, GlobalMaxPool2d
 from ..trace import Record
 from .explanation import Index, Parts
@@ -21,7 +22,7 @@ def mean(record: Record, index: Index) -> Parts:
     """The pixels of the window, divided by their number."""
     x = _window(record, index)
     count, formula = len(x.values), f"y[n,p,q,c] = mean of x[n,h,w,c] over {WINDOW}"
-    function: Function = kernels.adaptive_avg_pool2d
+    function: Function = kernels.resample2d
     if _is_global(record):
         formula, function = "y[n,c] = Σ(h,w) x[n,h,w,c] / (H·W)", kernels.global_avg_pool2d
     share = constant(f"1/{count}", 1 / count)
@@ -35,7 +36,7 @@ def gradient_of_mean(record: Record, index: Index) -> Parts:
     dy = elements("dy", record.dy, *np.array(places).T)
     areas = np.array([len(_window(record, place).values) for place in places])
     formula = "dx[n,h,w,c] = Σ dy[n,p,q,c] / area(p,q) over the windows (p,q) that contain (h,w)"
-    function: Function = kernels.adaptive_avg_pool2d_grad
+    function: Function = kernels.resample2d_grad
     if _is_global(record):
         formula, function = "dx[n,h,w,c] = dy[n,c] / (H·W)", kernels.global_avg_pool2d_grad
     terms = products(dy, Column("1/area", None, 1 / areas))
@@ -73,7 +74,7 @@ def _is_global(record: Record) -> bool:
 def _sides(record: Record, axis: int) -> list[tuple[int, int]]:
     """The first and the last row (or column) + 1 of all windows."""
     size, count = record.x.shape[axis], 1 if _is_global(record) else record.y.shape[axis]
-    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    return adaptive_windows(size, count)
 
 
 def _window(record: Record, index: Index) -> Column:

@@ -9,11 +9,11 @@ import numpy as np
 
 from ...device import to_host
 from ...kernels.geometry import padding_pairs, pair
-from ...kernels.reference.pool import adaptive_means
-from ...kernels.reference.upsample import source_weights
+from ...kernels.resampling import means
 from ...kernels.types import Shape
 from ...layers import (
     Activation,
+    AdaptiveMaxPool2d,
     Affine,
     BatchNorm2d,
     Concat,
@@ -29,18 +29,16 @@ from ...layers import (
     Pad2d,
     PadShortcut,
     PReLU,
-    Resample2d,
     Residual,
     Scale,
     Slice,
     Softmax,
     Subsample2d,
-    Upsample,
     metadata,
 )
 from ...layers.fusion import is_chain, runs_as
 from ...layers.graph import INPUT
-from ...layers.pool import AdaptivePool2d
+from ...layers.resample import Resampling
 from ...layers.tree import join
 
 Box = tuple[int, int, int, int]
@@ -236,22 +234,15 @@ def _(layer: ConvTranspose2d, shape: Shape) -> Windows | None:
 
 
 @window.register
-def _(layer: Upsample, shape: Shape) -> Windows | None:
-    output, scale = layer.output_shape(shape)[1:3], layer.scale or (None, None)
-    sides = zip(shape[1:3], output, scale, strict=True)
-    return _read(*(source_weights(np.zeros(1), n, m, layer.mode, s) for n, m, s in sides))
-
-
-@window.register
-def _(layer: Resample2d, shape: Shape) -> Windows | None:
-    pairs = ((layer.rows, shape[1]), (layer.columns, shape[2]))
+def _(layer: Resampling, shape: Shape) -> Windows | None:
+    pairs = zip(layer.matrices(shape), shape[1:3], strict=True)
     return _read(*(np.eye(n) if m is None else abs(to_host(m)) for m, n in pairs))
 
 
 @window.register
-def _(layer: AdaptivePool2d, shape: Shape) -> Windows | None:
+def _(layer: AdaptiveMaxPool2d, shape: Shape) -> Windows | None:
     sides = zip(shape[1:3], layer.output_size, strict=True)
-    return _read(*(adaptive_means(np.zeros(1), *side) for side in sides))
+    return _read(*(means(*side) for side in sides))
 
 
 def _read(rows: np.ndarray, columns: np.ndarray) -> Windows:

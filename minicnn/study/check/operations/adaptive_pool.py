@@ -9,6 +9,8 @@ from functools import partial
 import numpy as np
 
 from ....kernels import reference
+from ....kernels.geometry import adaptive_windows as _right
+from ....kernels.resampling import means
 from ....kernels.types import Array
 from ..case import Case, Fault, Operation, Results, integers, normal, number, with_dy
 from .pool import is_largest, largest
@@ -26,10 +28,6 @@ GEOMETRIES = [
     ((1, 11, 9, 2), (4, 4)),
 ]
 SMALL = [((1, 2, 2, 1), (1, 1)), ((1, 3, 3, 1), (2, 2)), ((1, 4, 5, 1), (3, 2)), *GEOMETRIES[:1]]
-
-
-def _right(size: int, count: int) -> list[tuple[int, int]]:
-    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
 
 
 def _cells(c: Case, windows: Windows, array: Array) -> list[tuple[tuple[int, int], Array]]:
@@ -193,7 +191,10 @@ MAX_FAULTS = (
         "mean",
         "it is adaptive average pooling",
         "Take the maximum of each window; in backward only its place gets dy.",
-        {"y": partial(_reduce, _mean, _right), "dx": partial(_spread, _even, _right)},
+        {
+            "y": partial(_reduce, _mean, _right),
+            "dx": partial(_spread, _even, _right),
+        },
     ),
     _assigned(_to_largest),
     Fault(
@@ -217,9 +218,10 @@ def _set_at_largest(c: Case) -> Array:
 
 
 def _avg_truth(c: Case, observed: Results) -> Results:
+    rows, columns = map(means, c.x.shape[1:3], c.output_size)
     return {
-        "y": reference.adaptive_avg_pool2d(c.x, c.output_size),
-        "dx": reference.adaptive_avg_pool2d_grad(c.dy, c.x.shape),
+        "y": reference.resample2d(c.x, rows, columns),
+        "dx": reference.resample2d_grad(c.dy, rows, columns),
     }
 
 

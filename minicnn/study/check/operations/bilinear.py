@@ -8,9 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from ....kernels import reference
-from ....kernels.reference.arrays import apply_to_axes
-from ....kernels.reference.upsample import source_weights
+from ....kernels.reference import resample2d, resample2d_grad
+from ....kernels.resampling import upsampling
 from ....kernels.types import Array
 from ..case import Case, Fault, Operation, Results, integers, normal, number, with_dy
 from .upsample import SHAPES, SMALL
@@ -19,7 +18,7 @@ Matrix = Callable[[int, int], Array]  # of H and the scale
 
 
 def _right(size: int, scale: int) -> Array:
-    return source_weights(np.zeros(()), size, size * scale, "bilinear", None)
+    return upsampling(size, size * scale, "bilinear")
 
 
 def _at(places: Callable[[int, int], Array], size: int, scale: int) -> Array:
@@ -46,7 +45,7 @@ def _faded(size: int, scale: int) -> Array:
 
 
 def _nearest(size: int, scale: int) -> Array:
-    return source_weights(np.zeros(()), size, size * scale, "nearest", None)
+    return upsampling(size, size * scale, "nearest")
 
 
 _RULE = "h = (i + 1/2) / scale - 1/2, at least 0; weights 1 - f and f with f = h - floor(h)."
@@ -83,12 +82,11 @@ def _matrices(make: Matrix, c: Case) -> tuple[Array, Array]:
 
 
 def _forward(make: Matrix, c: Case) -> Array:
-    return apply_to_axes(*_matrices(make, c), c.x)
+    return resample2d(c.x, *_matrices(make, c))
 
 
 def _gradient(make: Matrix, c: Case) -> Array:
-    rows, columns = _matrices(make, c)
-    return apply_to_axes(rows.T, columns.T, c.dy)
+    return resample2d_grad(c.dy, *_matrices(make, c))
 
 
 def _resampled(c: Case) -> Array:
@@ -98,15 +96,11 @@ def _resampled(c: Case) -> Array:
     for size in c.x.shape[1:3]:
         h = start + step * np.arange(size)
         sides.append(np.maximum(1 - np.abs(h[:, None] - np.arange(size * c.scale)), 0))
-    return apply_to_axes(sides[0], sides[1], c.dy)
+    return resample2d(c.dy, *sides)
 
 
 def _truth(c: Case, observed: Results) -> Results:
-    size = tuple(n * c.scale for n in c.x.shape[1:3])
-    return {
-        "y": reference.upsample2d(c.x, size, "bilinear"),
-        "dx": reference.upsample2d_grad(c.dy, c.x.shape, "bilinear"),
-    }
+    return {"y": _forward(_right, c), "dx": _gradient(_right, c)}
 
 
 def _terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> str:
@@ -129,7 +123,7 @@ def _cases(draw: Callable[..., Array], shapes: list) -> list[Case]:
 UPSAMPLE_BILINEAR2D = Operation(
     name="upsample_bilinear2d",
     title="bilinear upsampling",
-    source="minicnn.kernels.reference.upsample",
+    source="minicnn.kernels.reference.resample",
     formulas={
         "y": "y[p, q] = sum_{i, j} R[p, i] * S[q, j] * x[i, j], two weights in each row of R and S",
         "dx": "dx[i, j] = sum_{p, q} R[p, i] * S[q, j] * dy[p, q]",

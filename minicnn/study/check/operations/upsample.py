@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ....kernels import reference
+from ....kernels.reference import resample2d, resample2d_grad
+from ....kernels.resampling import upsampling
 from ....kernels.types import Array
 from ..case import Case, Fault, Operation, Results, integers, normal, number, with_dy
 
@@ -11,12 +12,16 @@ SMALL = [((1, 1, 1, 1), 2), ((1, 1, 2, 1), 2), ((1, 2, 3, 1), 2), ((2, 2, 2, 2),
 
 
 def _forward(c: Case) -> Array:
-    height, width = c.x.shape[1:3]
-    return reference.upsample2d(c.x, (height * c.scale, width * c.scale))
+    return resample2d(c.x, *_matrices(c))
 
 
 def _truth(c: Case, observed: Results) -> Results:
-    return {"y": _forward(c), "dx": reference.upsample2d_grad(c.dy, c.x.shape)}
+    return {"y": _forward(c), "dx": resample2d_grad(c.dy, *_matrices(c))}
+
+
+def _matrices(c: Case) -> tuple[Array, Array]:
+    rows, columns = (upsampling(n, n * c.scale, "nearest") for n in c.x.shape[1:3])
+    return rows, columns
 
 
 def _cases(generator: np.random.Generator) -> list[Case]:
@@ -62,7 +67,7 @@ def _as_tiles(c: Case) -> Array:
 UPSAMPLE2D = Operation(
     name="upsample2d",
     title="nearest-neighbor upsampling",
-    source="minicnn.kernels.reference.upsample",
+    source="minicnn.kernels.reference.resample",
     formulas={
         "y": "y[n, p, q, c] = x[n, p // scale, q // scale, c]",
         "dx": "dx[n, i, j, c] = sum of dy[n, p, q, c] over the copies of x[n, i, j, c]",

@@ -1,17 +1,18 @@
-"""Upsampling: every output is a weighted mean of pixels."""
+"""Resampling: every output is a weighted sum of pixels along rows and columns."""
 
 import numpy as np
 
 from ...device import to_host
-from ...kernels.reference.upsample import source_weights, upsample2d, upsample2d_grad
-from ...layers import Resample2d, Upsample
+from ...kernels.reference import resample2d, resample2d_grad
+from ...layers import Upsample
+from ...layers.resample import Resampling
 from ..trace import Record
 from .explanation import Index, Parts
 from .table import explains
 from .terms import Column, box, elements, flat, products
 
 
-@explains(Upsample, Resample2d, what="y")
+@explains(Resampling, what="y")
 def output(record: Record, index: Index) -> Parts:
     """The pixels that have a weight for this place: one, or up to four of bilinear upsampling."""
     rows, columns = _weights(record)
@@ -21,13 +22,13 @@ def output(record: Record, index: Index) -> Parts:
     return Parts(
         "y[n,p,q,c] = Σ(h,w) R[p,h] · S[q,w] · x[n,h,w,c]",
         products(Column("R", None, rows[p, h]), Column("S", None, columns[q, w]), x),
-        upsample2d if isinstance(record.layer, Upsample) else Resample2d.forward,
+        resample2d,
         reads=box(record, "x", x),
         note=f"R and S are the weights of {_kind(record)} along each axis.",
     )
 
 
-@explains(Upsample, Resample2d, what="dx")
+@explains(Resampling, what="dx")
 def input_gradient(record: Record, index: Index) -> Parts:
     """Every output that reads the pixel sends its gradient back with the same weights."""
     rows, columns = _weights(record)
@@ -37,7 +38,7 @@ def input_gradient(record: Record, index: Index) -> Parts:
     return Parts(
         "dx[n,h,w,c] = Σ(p,q) R[p,h] · S[q,w] · dy[n,p,q,c]",
         products(Column("R", None, rows[p, h]), Column("S", None, columns[q, w]), dy),
-        upsample2d_grad if isinstance(record.layer, Upsample) else Resample2d.backward,
+        resample2d_grad,
         reads=box(record, "dy", dy),
         note=f"Outputs that read the pixel: {len(dy.values)}.",
     )
@@ -50,14 +51,7 @@ def _kind(record: Record) -> str:
 
 def _weights(record: Record) -> tuple[np.ndarray, np.ndarray]:
     """The matrices R `(P, H)` and S `(Q, W)`."""
-    layer, sizes = record.layer, zip(record.x.shape[1:3], record.y.shape[1:3], strict=True)
-    if isinstance(layer, Resample2d):
-        pairs = zip((layer.rows, layer.columns), record.x.shape[1:3], strict=True)
-        found, other = (np.eye(n) if m is None else to_host(m) for m, n in pairs)
-        return found, other
-    scales = layer.scale or (None, None)
-    rows, columns = (
-        source_weights(np.zeros(1), size, count, layer.mode, scale)
-        for (size, count), scale in zip(sizes, scales, strict=True)
-    )
+    assert isinstance(record.layer, Resampling)
+    found = zip(record.layer.matrices(record.x.shape), record.x.shape[1:3], strict=True)
+    rows, columns = (np.eye(n) if m is None else to_host(m) for m, n in found)
     return rows, columns
