@@ -155,10 +155,7 @@ def _pixels(
             (None, image, False) for image in (images[None] if images.ndim == 3 else images)
         )
         return
-    preprocess = metrics.preprocess_of(network)
-    if not isinstance(preprocess, Preprocess):
-        name = metadata(network).name or type(network).__name__
-        raise DataError(f"{name}: the network has no recipe that says how to preprocess")
+    preprocess = needed_preprocess(network)
     for path in image_files(images):
         try:
             yield str(path), *preprocess.decode.decoded(str(path), read_file(path), invert)
@@ -166,6 +163,19 @@ def _pixels(
             if report is None:
                 raise
             report(error)
+
+
+def needed_preprocess(network: Layer) -> Preprocess:
+    """From pixels to input. Raises DataError that names the remedies if nothing tells how."""
+    found = metrics.preprocess_of(network)
+    if not isinstance(found, Preprocess):
+        name = metadata(network).name or type(network).__name__
+        raise DataError(
+            f"{name}: the network has no recipe that says how pixels become its input; `minicnn "
+            "convert --mean` writes it into a file, and network.preprocess = data.Preprocess(...) "
+            "sets it"
+        )
+    return found
 
 
 def _normalized(network: Layer, pixels: np.ndarray) -> np.ndarray:

@@ -80,7 +80,9 @@ def test_what_cannot_be_predicted(model, tmp_path):
         minicnn.predict(model, tmp_path / "x*.png")
     with pytest.raises(ValueError, match="top=0"):
         minicnn.predict(model, PIXELS, top=0)
-    with pytest.raises(DataError, match="Sequential: the network has no recipe"):
+    with pytest.raises(
+        DataError, match=r"Sequential: the network has no recipe .*; `minicnn convert --mean`"
+    ):
         minicnn.predict(Sequential(Flatten(), Linear(4, 2)), tmp_path)
 
 

@@ -8,10 +8,9 @@ from rich.table import Table
 
 from .. import evaluation
 from ..data import Dataset
-from ..data.transforms import Preprocess
-from ..errors import DataError
 from ..evaluation.protocols import PROTOCOLS, Protocol, named
 from ..layers import Network
+from ..prediction import needed_preprocess
 from ..training import metrics
 from .app import (
     BackendFlag,
@@ -78,7 +77,7 @@ def evaluate(
     networks = [load_network(path, device, model) for path in checkpoints]
     first = networks[0]
     source = data_source or first.trained_on or None
-    decode = preprocess_of(first).decode
+    decode = needed_preprocess(first).decode
     # Views are cut from the original images, so the files are not decoded when they are found.
     _, test_set, _ = load_data(source, first.recipe.data, decode, memory=0, for_test=True)
     if plan is None and csv is None and len(networks) == 1:
@@ -134,11 +133,3 @@ def _predicted(
         return evaluation.evaluate(
             networks, test_set, plan, batch_size=batch_size, on_batch=progress
         )
-
-
-def preprocess_of(network: Network) -> Preprocess:
-    """From pixels to input; every registered network has a recipe that says how."""
-    found = metrics.preprocess_of(network)
-    if found is None:
-        raise DataError(f"{network.name}: the network has no recipe that says how to preprocess")
-    return found

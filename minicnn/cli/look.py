@@ -9,11 +9,11 @@ import numpy as np
 import typer
 
 from ..layers import Network
-from ..prediction import image_files, network_inputs
+from ..prediction import image_files, needed_preprocess, network_inputs
 from ..study import look, plots
 from ..study.look import figures
 from .app import BackendFlag, DeviceFlag, ModelFlag, app, choose_compute, console, load_network
-from .evaluate import Checkpoint, preprocess_of
+from .evaluate import Checkpoint
 from .options import with_options
 
 MOST = 24  # rows of a picture
@@ -214,7 +214,7 @@ class View:
         **more: Any,
     ) -> None:
         """Draw the picture, and print what is in it. facts: one per image, under its name."""
-        pixels = figures.visible(self.x, preprocess_of(self.network))
+        pixels = figures.visible(self.x, needed_preprocess(self.network))
         rows = list(zip(self.files, facts, strict=True))
         captions = [f"{figures.shortened(path.name)}\n{fact}" for path, fact in rows]
         figure(pixels, found, captions, self.out, title, **more)

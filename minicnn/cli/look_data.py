@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ..data import Dataset
 from ..layers import Conv2d, Network
+from ..prediction import needed_preprocess
 from ..study import look, plots
 from ..study.look import figures
 from .app import (
@@ -21,7 +22,7 @@ from .app import (
     console,
     load_network,
 )
-from .evaluate import Checkpoint, preprocess_of
+from .evaluate import Checkpoint
 from .look import LayerFlag, OutFlag, look_app
 from .options import with_options
 from .tables import print_table
@@ -50,7 +51,7 @@ class DataOptions:
         choose_compute(self.backend, self.device, None)
         network = load_network(self.checkpoint, self.device, self.model)
         source = self.data_source or network.trained_on or None
-        decode = preprocess_of(network).decode
+        decode = needed_preprocess(network).decode
         _, test_set, _ = load_data(source, network.recipe.data, decode, memory=0)
         count = min(self.limit or len(test_set), len(test_set))
         rows = np.arange(count) * len(test_set) // count
@@ -116,7 +117,7 @@ def _row(
     network: Network, dataset: Dataset, layer: str, unit: int, found: list[look.Patch]
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[str]]:
     """The patches of a unit, their reconstructions, and captions."""
-    preprocess: Any = preprocess_of(network)
+    preprocess: Any = needed_preprocess(network)
     x = preprocess(dataset.images[np.array([patch.image for patch in found])])
     projected = look.deconvnet(network, x, layer, unit)
     shown = figures.visible(x, preprocess)
