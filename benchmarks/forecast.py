@@ -87,7 +87,9 @@ def measure(names: list[str], options: argparse.Namespace) -> dict[str, list[dic
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("networks", nargs="*", default=list(networks.BATCHES))
+    parser.add_argument(
+        "networks", nargs="*", help="of those of models.py; by default all, or all recorded ones"
+    )
     parser.add_argument("--rounds", type=int, default=2, help="processes per network")
     parser.add_argument(
         "--recorded", action="store_true", help="measure nothing, read results/models.json"
@@ -97,15 +99,17 @@ def main() -> None:
     )
     parser.add_argument("--bandwidth", type=float, help="GB/s, instead of the measured bandwidth")
     options = parser.parse_args()
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    known = list(recorded["raw"]) if options.recorded else list(networks.BATCHES)
+    options.networks = options.networks or known
     for name in options.networks:
-        if name not in networks.BATCHES:
-            parser.error(f"unknown network {name!r}; expected one of {', '.join(networks.BATCHES)}")
+        if name not in known:
+            parser.error(f"unknown network {name!r}; expected one of {', '.join(known)}")
     set_num_threads(min(options.threads, os.cpu_count() or 1))
     machine = this_machine()
     if options.bandwidth:
         machine = replace(machine, bytes=options.bandwidth * 1e9)
     if options.recorded:
-        recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
         machine = replace(machine, flops=recorded["peak_flops"])
         runs = {name: recorded["raw"][name][networks.OURS] for name in options.networks}
         note = f"Measured by models.py at commit {recorded['environment']['commit']}."

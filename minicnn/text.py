@@ -1,4 +1,4 @@
-"""Tables as plain text, and as HTML for notebooks; hints for mistyped names."""
+"""Tables as plain text, and as HTML for notebooks; numbers; hints for mistyped names."""
 
 import difflib
 from collections.abc import Container, Iterable, Sequence
@@ -10,6 +10,11 @@ def hint(name: str, known: Iterable[str], otherwise: str) -> str:
     by_lower = {one.lower(): one for one in known}
     near = difflib.get_close_matches(name.lower(), by_lower, 3)
     return f"did you mean {', '.join(by_lower[one] for one in near)}" if near else otherwise
+
+
+def four_digits(value: float) -> str:
+    """A number with four significant digits, in full if it is large: 0.4398, 18,190."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Container[int] = ()) -> list[str]:

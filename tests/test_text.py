@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from minicnn.text import aligned, hint, html_table
+from minicnn.text import aligned, four_digits, hint, html_table
 
 
 def test_columns_have_equal_width():
@@ -27,3 +27,9 @@ def test_a_mistyped_name_gets_the_nearest_ones():
     names = ["ReLU", "tanh", "relu6"]
     assert hint("RELu", names, "known are ...") == "did you mean ReLU, relu6"
     assert hint("cosine", names, "known are ...") == "known are ..."
+
+
+def test_four_digits_without_an_exponent():
+    assert [four_digits(v) for v in (0.43984, 12.0, 18190.2, -1234.5)] == [
+        *("0.4398", "12", "18,190", "-1,234")
+    ]

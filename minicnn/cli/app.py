@@ -168,7 +168,12 @@ def load_network(path: str | Path, device: str = "cpu", model: str | None = None
     """The network that was saved in a .safetensors file, on that device.
 
     model: `--model`, a network by name to make in place of the one that the file names.
+    Raises ValueError for the name of a network in place of a file.
     """
+    if str(path) in registry.names() and not Path(path).exists():
+        raise ValueError(
+            f"{path} is the name of a network; expected a file, as `minicnn train {path}` writes it"
+        )
     network = cast(Network, weights.load(path, name=model and find_entry(model).name))
     network.recipe = network.recipe or OF_FILE
     network.to(device)

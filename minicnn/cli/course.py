@@ -95,17 +95,20 @@ def course_command(
 
 def _list(course: list[Step]) -> None:
     for step in course:
-        console.print(f"{step.number:2}  {step.title}", style="bold")
+        _wrapped(f"{step.number:2}  ", step.title, "bold")
         for word, text in (("change", step.change), ("then", step.then)):
-            start = f"    {word:8}"
-            for line in textwrap.wrap(
-                text, min(console.width, 100), initial_indent=start, subsequent_indent=" " * 12
-            ):
-                console.print(line, soft_wrap=True)
+            _wrapped(f"    {word:8}", text)
     console.print(
         "\nminicnn course 1 prints a step, --run runs it, --copy FOLDER copies all of them",
         soft_wrap=True,
     )
+
+
+def _wrapped(start: str, text: str, style: str = "") -> None:
+    """Print a paragraph whose lines begin below the first word behind `start`."""
+    wide, later = min(console.width, 100), " " * len(start)
+    for line in textwrap.wrap(text, wide, initial_indent=start, subsequent_indent=later):
+        console.print(line, soft_wrap=True, style=style)
 
 
 def _show(step: Step) -> None:

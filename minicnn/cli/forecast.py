@@ -12,6 +12,7 @@ from ..layers import Network
 from ..layers.init import skip_init
 from ..machine import Machine, this_machine
 from ..study.forecast import GIB, Forecast, forecast, largest_batch, what_if
+from ..text import four_digits
 from ..training.optimizers import OPTIMIZERS
 from .app import ModelFlag, OptionFlags, app, console, find_network, parse_input_size
 from .profile import InputFlag, NetworkArgument
@@ -111,7 +112,7 @@ def _show(found: Forecast, table: list[Forecast], machine: Machine) -> None:
         for heading in ("input", "batch", "ms", "images/s", "MiB"):
             shown.add_column(heading, justify="right")
         for f in table:
-            numbers = (f"{1e3 * f.seconds:,.4g}", f"{f.batch / f.seconds:,.4g}")
+            numbers = (four_digits(1e3 * f.seconds), four_digits(f.batch / f.seconds))
             size = "x".join(map(str, f.input))
             shown.add_row(size, str(f.batch), *numbers, f"{f.memory / 2**20:,.0f}")
         print_table(shown)

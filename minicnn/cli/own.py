@@ -29,6 +29,7 @@ from ..weights import safetensors
 from ..weights.description import describe, make, with_classes
 
 FILE = ".safetensors"
+OF_OTHERS = (".onnx", ".caffemodel")  # files that `minicnn convert` reads
 # The recipe of a network that a file describes; it does not say on which images it is trained.
 OF_FILE = replace(DEFAULTS, data="images of its own")
 FORM = re.compile(r"(?P<file>.+\.py):(?P<function>\w+)")
@@ -38,12 +39,18 @@ def find_entry(model: str, options: dict[str, Any] | None = None) -> registry.En
     """The network of that name; `FILE.py:FUNCTION` and FILE.safetensors are registered first.
 
     options: with which the function is called once, for the recipe and the loss of its network.
-    Raises ValueError for an unknown name, a file that cannot be executed, a function that does not
-    exist, and one that returns no Network or Sequential.
+    Raises ValueError for an unknown name, a file of another kind, one that cannot be executed, a
+    function that does not exist, and one that returns no Network or Sequential.
     """
     if model.endswith(FILE):
         return _entry_in_file(model)
+    if model.endswith(OF_OTHERS):
+        raise ValueError(f"{model}: expected a {FILE} file; `minicnn convert {model}` writes one")
     if ".py" not in model:
+        if Path(model).exists() and model not in registry.names():
+            raise ValueError(
+                f"{model}: expected the name of a network, FILE.py:FUNCTION, or a {FILE} file"
+            )
         return registry.entry(model)
     match = FORM.fullmatch(model)
     if match is None:

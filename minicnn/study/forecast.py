@@ -9,6 +9,7 @@ from ..errors import ShapeError
 from ..kernels.types import Shape
 from ..layers import Layer, metadata
 from ..machine import Machine, this_machine
+from ..text import four_digits
 from ..training.optimizers import OPTIMIZERS
 from .cost import kernels
 from .cost.counts import Call
@@ -54,8 +55,9 @@ class Forecast:
         size = "x".join(map(str, self.input))
         images = "image" if self.batch == 1 else "images"
         return (
-            f"{self.model}, {what}, {self.batch} {images} of {size}: {1e3 * self.seconds:.4g} ms, "
-            f"{self.batch / self.seconds:,.4g} images/s, {self.memory / 2**20:,.0f} MiB"
+            f"{self.model}, {what}, {self.batch} {images} of {size}: "
+            f"{four_digits(1e3 * self.seconds)} ms, "
+            f"{four_digits(self.batch / self.seconds)} images/s, {self.memory / 2**20:,.0f} MiB"
         )
 
 

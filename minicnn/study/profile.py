@@ -11,6 +11,7 @@ from ..kernels.cpu.engine.machine import bandwidth, peak_flops
 from ..kernels.dispatch import get_num_threads
 from ..kernels.types import Shape
 from ..layers import Layer, metadata
+from ..text import four_digits
 from .cost.counts import Work
 from .cost.rows import ROWS, ProfileRow, folded
 from .cost.step import LOSS, UPDATE, Step, borrowed, check_host, input_shape_of, make_step
@@ -71,13 +72,13 @@ class Profile:
 
     def footer(self) -> str:
         """The sum beside steps without hooks."""
-        ms = [f"{1e3 * s:.4g} ms" for s in (self.seconds, self.step, self.fused_step)]
+        ms = [f"{four_digits(1e3 * s)} ms" for s in (self.seconds, self.step, self.fused_step)]
         overhead = self.seconds / self.step - 1
         text = f"sum of the rows {ms[0]}; a step without hooks {ms[1]} ({overhead:+.1%})"
         if not self.fused:
             text += f"; the fused network of fit {ms[2]}"
         if self.slowest > BUSY * self.fastest:
-            range = f"{1e3 * self.fastest:.4g} to {1e3 * self.slowest:.4g} ms"
+            range = f"{four_digits(1e3 * self.fastest)} to {four_digits(1e3 * self.slowest)} ms"
             text += f". The machine is busy or its speed varies: equal steps took {range}"
         return (
             f"{text}. Floor: {self.peak_flops / 1e9:,.0f} GFLOP/s and "

@@ -83,3 +83,9 @@ def test_without_a_place_the_largest_number(run, checkpoint):
 def test_errors(run, checkpoint, arguments, message):
     said = run("explain", checkpoint, "--image", "0.png", *arguments, code=2)
     assert message in said
+
+
+@pytest.mark.parametrize("command", [("explain", "--image", "0.png"), ("look", "filters")])
+def test_the_name_of_a_network_is_no_file(run, command):
+    said = run(*command, "lenet5", code=2)
+    assert "lenet5 is the name of a network; expected a file, as `minicnn train lenet5`" in said

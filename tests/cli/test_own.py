@@ -123,6 +123,11 @@ def test_summary_with_options(run, folder):
         ("nets/net.py:shapeless", "with input_shape=(); expected input_shape=(H, W, C)"),
         ("nets/net.py:fails", "nets/net.py:fails, line 9: ValueError: Conv2d: out_channels=0"),
         ("syntax.py:make", "syntax.py, line 2: SyntaxError"),
+        (
+            "net.onnx",
+            "net.onnx: expected a .safetensors file; `minicnn convert net.onnx` writes one",
+        ),
+        ("nets", "nets: expected the name of a network, FILE.py:FUNCTION, or a .safetensors file"),
         ("imports.py:make", "imports.py, line 1: ModuleNotFoundError: No module named 'nowhere'"),
     ],
 )
