@@ -32,11 +32,14 @@ class Part:
 
 
 class BoxPart(Part):
-    """A box with up to three lines."""
+    """A box with up to three lines.
 
-    def __init__(self, box: Box) -> None:
+    full: with the names of the containers, for a box outside of all frames.
+    """
+
+    def __init__(self, box: Box, full: bool = False) -> None:
         self.box = box
-        name = box.name.rpartition(".")[2]
+        name = box.name if full else box.name.rpartition(".")[2]
         numbers = [size_text(box.output)]
         numbers += [f"{count_text(box.parameters)} par"] if box.parameters else []
         numbers += [f"{count_text(box.macs)} MAC"] if box.macs else []
@@ -90,7 +93,7 @@ class BlockPart(Part):
         inner = sum(p.width for p in self.paths) + ASIDE * (len(self.paths) - 1)
         self.inside = max(p.height for p in self.paths)
         self.names = _names(block)
-        title = sum(text_width(text, TITLE, "bold") + 4 for text in self.names)
+        title = 2 * (text_width(self.names[0], TITLE, "bold") + 6)  # at the left of the spine
         joint = self._joint_text()
         self.joint_width = text_width(joint, SMALL, "normal") + 2 * PAD
         width = max(inner, title, self.joint_width) + 2 * FRAME
@@ -107,17 +110,19 @@ class BlockPart(Part):
 
     def _joint_text(self) -> str:
         words = [self.block.kind, self.block.text] if self.block.text else [self.block.kind]
-        return f"{', '.join(words)}  {size_text(self.block.output)}"
+        text = f"{', '.join(words)}  {size_text(self.block.output)}"
+        last = self.block.others[-1].output if self.block.others else self.block.output
+        return text if last == self.block.output else f"{text} to {last[-1]}"
 
     def draw(self, shapes: Shapes, x: float, y: float) -> None:
         spine, top = x + self.spine, y + self.top
         bottom = top + self.inside
         joint = bottom + GAP
-        shapes.frames.append((x, y, self.width, self.height, self.block.count > 1))
+        shapes.frames.append((x, y, self.width, self.height, bool(self.block.others)))
         shapes.text((x + FRAME, y + LINE / 2 + 1), self.names[0], TITLE, "bold", "0.25", "left")
-        if self.block.count > 1:
+        if self.block.others:
             corner = x + self.width - FRAME, y + LINE / 2 + 1
-            shapes.text(corner, f"x{self.block.count}", TITLE + 2, "bold", "#b03030", "right")
+            shapes.text(corner, self.names[1], TITLE + 2, "bold", "#b03030", "right")
         split = top - GAP / 2
         shapes.line([(spine, y), (spine, split)], arrow=False)
         left = x + self.margin
@@ -155,10 +160,19 @@ class BlockPart(Part):
 
 def _names(block: Block) -> list[str]:
     """The title of a block, and how many it stands for."""
-    name = block.name if not block.last else f"{block.name} to {block.last.rpartition('.')[2]}"
+    name = f"{block.name} to {_last_name(block)}" if block.others else block.name
     plain = name.rpartition(".")[2] if name.rpartition(".")[0].count(".") > 1 else name
     plain = "" if plain.isdigit() else plain
-    return [plain, f"x{block.count}"] if block.count > 1 else [plain]
+    return [plain, f"x{1 + len(block.others)}"] if block.others else [plain]
+
+
+def _last_name(block: Block) -> str:
+    """The name of the last folded block; only its number if the names count the blocks."""
+    first, last = (b.name.rpartition(".")[2] for b in (block, block.others[-1]))
+    stem = first.rstrip("0123456789")
+    digits = first.removeprefix(stem)
+    number = str(int(digits) + len(block.others)) if digits else ""
+    return number if last == stem + number else last
 
 
 class HeadPart(Part):
@@ -192,7 +206,7 @@ def place(network: Network) -> tuple[Shapes, float, float]:
     """Everything that is drawn, and its width and height: columns, read from left to right."""
     parts: list[Part] = []
     for node in network.chain.nodes:
-        part = part_of(node)
+        part = BoxPart(node, full=True) if isinstance(node, Box) else part_of(node)
         head = network.heads.get(node.name)
         parts.append(HeadPart(part, head) if head else part)
     parts.insert(0, BoxPart(Box("input", network.input, "input", "images", 0, 0)))

@@ -81,15 +81,19 @@ class Block(Node):
     """Parallel paths, joined by `ADD`, the second being a shortcut, or `CONCAT`, or another word.
 
     text: what follows the addition.
-
-    count: the number of equal blocks in a row that this one stands for; last: the name of the last.
+    others: the equal blocks behind it, which are not drawn.
     """
 
     paths: tuple[Node, ...]
     kind: str
     text: str = ""
-    count: int = 1
-    last: str = ""
+    others: tuple["Block", ...] = ()
+
+    @property
+    def grows(self) -> bool:
+        """True if the result is what it reads and more maps, as of a dense layer."""
+        empty = [path for path in self.paths if isinstance(path, Chain) and not path.nodes]
+        return self.kind == CONCAT and bool(empty)
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,10 @@ def _macs(node: Node) -> int:
     """Of one image, auxiliary classifiers excluded."""
     if isinstance(node, Box):
         return node.macs
-    nodes = node.nodes if isinstance(node, Chain) else getattr(node, "paths", ())
-    return getattr(node, "count", 1) * sum(map(_macs, nodes))
+    nodes = node.nodes if isinstance(node, Chain) else ()
+    if isinstance(node, Block):
+        nodes = (*node.paths, *node.others)
+    return sum(map(_macs, nodes))
 
 
 def _head(head: Layer, shape: Shape, name: str) -> Box:
@@ -247,20 +253,26 @@ def _folded(nodes: list[Node]) -> list[Node]:
     for node in nodes:
         before = found[-1] if found else None
         if isinstance(before, Block) and isinstance(node, Block) and _form(before) == _form(node):
-            found[-1] = replace(before, count=before.count + 1, last=node.name)
+            found[-1] = replace(before, others=(*before.others, node))
         else:
             found.append(node)
     return found
 
 
-def _form(node: Node) -> tuple:
-    """What two equal blocks have in common: everything but their names."""
-    if isinstance(node, Box):
-        return node.output, node.kind, node.text, node.parameters
+def _form(node: Node, grows: bool = False) -> tuple:
+    """What two equal blocks have in common: everything but their names.
+
+    grows: inside of a block that grows, also except the number of maps that are read.
+    """
     if isinstance(node, Chain):
-        return tuple(map(_form, node.nodes))
-    assert isinstance(node, Block)
-    return node.output, node.kind, node.text, *map(_form, node.paths)
+        return tuple(_form(n, grows) for n in node.nodes)
+    if isinstance(node, Block):
+        grows = grows or node.grows
+        inner: tuple = tuple(_form(path, grows) for path in node.paths)
+    else:
+        assert isinstance(node, Box)
+        inner = () if grows else (node.parameters,)
+    return node.output[:-1] if grows else node.output, node.kind, node.text, *inner
 
 
 # -- what a layer is -------------------------------------------------------------------------------

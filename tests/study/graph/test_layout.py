@@ -10,6 +10,7 @@ from minicnn.study.graph.layout import place
 from minicnn.study.graph.tree import read
 
 NAMES = ["lenet5", "googlenet", "resnet18", "resnet50", "inception_v4", "alexnet_2012_code"]
+NAMES += ["densenet121", "airbench94"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -35,3 +36,14 @@ def test_a_projection_shortcut_has_its_name():
         network = models.create("resnet20_cifar", option="B")
     shapes, _, _ = place(read(network, network.input_shape))
     assert [text[2] for text in shapes.texts].count("shortcut") == 2
+
+
+def test_names_outside_of_frames_are_whole_and_those_of_folded_blocks_end_with_a_number():
+    with skip_init():
+        network = models.create("densenet121")
+    shapes, _, _ = place(read(network, network.input_shape))
+    texts = [text[2] for text in shapes.texts]
+    for text in ("denseblock1.denselayer1 to 6", "x24", "concat  56x56x96 to 256"):
+        assert text in texts
+    assert "transition1.norm" in texts
+    assert "transition1.conv" in texts

@@ -14,6 +14,7 @@ from minicnn.layers import (
     Graph,
     GroupNorm,
     HardSwish,
+    Identity,
     Layer,
     LayerNorm,
     LeakyReLU,
@@ -37,7 +38,9 @@ def boxes(node):
     return [b for n in getattr(node, "nodes", getattr(node, "paths", ())) for b in boxes(n)]
 
 
-@pytest.mark.parametrize("name", ["lenet5_1998", "googlenet", "resnet20_cifar", "nin_cifar10"])
+@pytest.mark.parametrize(
+    "name", ["lenet5_1998", "googlenet", "resnet20_cifar", "nin_cifar10", "densenet_bc_cifar"]
+)
 def test_nothing_is_lost(name):
     """With or without folding, parameters and MACs are those of the summary."""
     with skip_init():
@@ -54,18 +57,31 @@ def test_nothing_is_lost(name):
 def test_equal_blocks_are_folded():
     found = read(models.create("resnet20_cifar"), (32, 32, 3))
     blocks = [n for n in found.chain.nodes if isinstance(n, Block)]
-    assert [(b.name, b.count, b.last) for b in blocks] == [
-        ("layer1.0", 3, "layer1.2"),
-        ("layer2.0", 1, ""),
-        ("layer2.1", 2, "layer2.2"),
-        ("layer3.0", 1, ""),
-        ("layer3.1", 2, "layer3.2"),
+    assert [(b.name, [other.name for other in b.others]) for b in blocks] == [
+        ("layer1.0", ["layer1.1", "layer1.2"]),
+        ("layer2.0", []),
+        ("layer2.1", ["layer2.2"]),
+        ("layer3.0", []),
+        ("layer3.1", ["layer3.2"]),
     ]
     first = blocks[0]
     assert (first.kind, first.text) == (ADD, "relu")
     assert [b.text for b in boxes(first)] == ["3x3 conv, 16, bn, relu", "3x3 conv, 16, bn"]
     assert first.paths[1] == Chain("layer1.0", (32, 32, 16), ())
     assert boxes(blocks[1].paths[1])[0].text == "pad with zeros, /2"
+
+
+def test_dense_layers_that_read_more_and_more_maps_are_folded():
+    def dense(channels):
+        new = Sequential(bn=BatchNorm2d(channels, activation="relu"), conv=Conv2d(channels, 4, 1))
+        return Concat(kept=Identity(), new=new)
+
+    network = Sequential(a=dense(3), b=dense(7), c=dense(11), conv=Conv2d(15, 2, 1))
+    first, conv = read(network, (5, 5, 3)).chain.nodes
+    assert (first.name, first.output, conv.output) == ("a", (5, 5, 7), (5, 5, 2))
+    assert [(b.name, b.output) for b in first.others] == [("b", (5, 5, 11)), ("c", (5, 5, 15))]
+    plain = Sequential(a=dense(3), b=Concat(Identity(), Conv2d(7, 4, 1)))
+    assert len(read(plain, (5, 5, 3)).chain.nodes) == 2
 
 
 def test_activations_and_norms_in_words():
