@@ -20,6 +20,7 @@ NOT_MIRRORED = {  # tests of more than one source file, with the reason
     "tests/cuda/test_numba_cuda.py": "every operation of a second backend",
     "tests/cuda/test_races.py": "every kernel, with its barriers removed one by one",
     "tests/cuda/test_verify.py": "the program benchmarks/gpu",
+    "tests/cuda/test_measurements.py": "the program benchmarks/gpu",
     "tests/models/test_counts.py": "every network: one table of parameters and operations",
     "tests/models/test_twins.py": "every network against torch",
     "tests/test_tree.py": "the tree itself",

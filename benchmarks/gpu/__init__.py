@@ -19,10 +19,15 @@ that a crash ends only the task that caused it.
 | whole.py       | LeNet's fused steps, graphs, totals, running statistics                        |
 | communication.py | NCCL with one rank: its copies, gradients, synchronized batch norm           |
 | rungs.py       | the rungs of the GPU's ladders: results and speed                              |
-| speed.py       | operations and training steps, with spot checks (spot.py) of their results     |
-| torch_side.py  | PyTorch's best of the same                                                     |
+| speed.py       | convolutions by pass, with spot checks (spot.py) of their results              |
+| memory.py      | operations bound by memory, optimizers, linear layers                          |
+| steps.py       | training steps and inference of whole networks                                 |
+| torch_side.py, torch_memory.py, torch_steps.py | PyTorch's best of the same                     |
 | sweep.py       | the fastest plan of each product, for the engine to use                        |
-| causes.py      | the time of a step by kernel                                                   |
+| launches.py    | what each operation launches, and what limits how many blocks run at a time    |
+| causes.py      | the time of a step by kernel, ours and PyTorch's, and the gaps between them    |
+| ablations.py   | convolutions without their loads, products or stores                           |
+| counters.py    | the reasons why warps wait, by NVIDIA's ncu, if it is installed                |
 | learning.py    | short trainings, whose losses must follow the CPU's                            |
-| report.py      | tables, the JSON file and the picture                                          |
+| report.py      | the results, collected and written; tables.py: as tables                       |
 """

@@ -14,11 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from minicnn.kernels import dispatch
 
 from . import environment, report, sweep
-from .parts import parts, run_part
+from .parts import Part, parts, run_part
 from .runner import Runner
+from .tables import tables
 
 PRECISIONS = ("fp32", "tf32", "bf16", "ffma")
 COMMAND = (sys.executable, "-m", "benchmarks.gpu")
@@ -33,6 +36,7 @@ def main(arguments: Sequence[str] | None = None, command: Sequence[str] = COMMAN
         return 3
     try:
         swept = sweep.checked(options.sweep, options.plans)
+        stored = report.stored(options.torch_file)
     except ValueError as error:
         print(f"benchmarks.gpu: {error}")
         return 2
@@ -41,43 +45,55 @@ def main(arguments: Sequence[str] | None = None, command: Sequence[str] = COMMAN
         options.tiny,
         bool(options.part) or (not options.no_torch and environment.has_torch()),
         swept,
+        report.best_ways(stored),
     )
     if options.part:
         return run_part(
             next(part for part in known if part.name == options.part), options.json, options.first
         )
-    chosen = [
-        part for part in known if any(part.name.startswith(name) for name in options.only or [""])
-    ]
-    if not chosen:
-        names = ", ".join(part.name for part in known)
-        print(f"benchmarks.gpu: --only {' '.join(options.only)}: expected one of {names}")
-        return 2
+    chosen: list[Part] = []
+    for prefix in options.only or [""]:
+        found = [part for part in known if part.name.startswith(prefix)]
+        if not found:
+            names = ", ".join(part.name for part in known)
+            print(f"benchmarks.gpu: --only {prefix!r}: expected the beginning of one of {names}")
+            return 2
+        chosen += [part for part in found if part not in chosen]
     shared = [
         "--precisions",
         *options.precisions,
         *(["--tiny"] * options.tiny),
         *(["--no-torch"] * options.no_torch),
         *([] if options.sweep is None else ["--sweep", *options.sweep]),
+        *(["--torch-file", str(options.torch_file)] if options.torch_file else []),
     ]
-    return _supervised(
-        Runner([*command, *shared], options.seconds, options.limit, _say), chosen, options
-    )
+    return _supervised([*command, *shared], chosen, stored, options)
 
 
-def _supervised(runner: Runner, chosen: Sequence[Any], options: argparse.Namespace) -> int:
+def _supervised(
+    command: Sequence[str],
+    chosen: Sequence[Part],
+    stored: Sequence[dict],
+    options: argparse.Namespace,
+) -> int:
     """Run the parts; whatever ends that, show and write what is there."""
-    stored = json.loads(options.torch_file.read_text()) if options.torch_file else []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "gpu.jsonl").unlink(missing_ok=True)
 
-    def keep() -> None:
+    def store(line: dict[str, Any]) -> None:
         if options.out:
-            options.out.mkdir(parents=True, exist_ok=True)
-            (options.out / "gpu.jsonl").write_text(
-                "".join(json.dumps(line) + "\n" for line in runner.lines)
-            )
+            with (options.out / "gpu.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
+
+    runner = Runner(command, options.seconds, options.limit, _say, store)
+
+    def keep(picture: bool = False) -> None:
+        if options.out:
             try:
-                report.write(report.collected(runner.lines, stored), options.out)
+                found = report.collected(runner.lines, stored)
+                report.write(found, options.out, picture)
             except (
                 Exception
             ):  # a fault of the report must not end the measurements; the lines are there
@@ -87,10 +103,11 @@ def _supervised(runner: Runner, chosen: Sequence[Any], options: argparse.Namespa
         runner.run(chosen, keep)
     finally:
         runner.close()
-        keep()
+        keep(picture=True)
         found = report.collected(runner.lines, stored)
-        for table in report.tables(found):
-            report.console.print(table)
+        console = Console(highlight=False, width=None if Console().is_terminal else 200)
+        for table in tables(found):
+            console.print(table)
         if options.sweep is not None:
             _say(f"benchmarks.gpu: {sweep.write(runner.lines, options.plans)}")
         bad, judged = report.verdict(found)
@@ -126,9 +143,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out",
         type=Path,
-        help="a folder for gpu.json, gpu.md and gpu.png, written again after each part",
+        help="a folder for gpu.jsonl, which gets each result at once; for gpu.json and gpu.md, "
+        "after each part; and gpu.png",
     )
-    parser.add_argument("--only", nargs="+", metavar="PART", help="the parts whose names begin so")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="PART",
+        help="the parts whose names begin so, in this order",
+    )
     parser.add_argument(
         "--precisions", nargs="+", choices=PRECISIONS, default=["fp32", "tf32", "bf16"]
     )
@@ -136,7 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--torch-file",
         type=Path,
-        help="PyTorch's rows of this card, as an earlier run wrote them to gpu-torch.json",
+        help="PyTorch's rows of this card, as an earlier run wrote them to gpu-torch.json: they "
+        "are not measured again, but for a few that show whether they are still right",
     )
     parser.add_argument(
         "--sweep",

@@ -13,7 +13,7 @@ from minicnn.device import runtime, set_precision
 from minicnn.kernels.cuda import hopper, hopper_check
 from minicnn.kernels.cuda import plan as plans
 
-from . import speed, variants
+from . import speed, steps, variants
 from .cases import cases
 from .correctness import compare
 from .parts import Task
@@ -21,6 +21,7 @@ from .parts import Task
 SHAPES = ("3x3", "3x3 strided", "1x1", "1x1 strided", "5x5", "groups", "dilated", "first layer")
 TINY = ("5x5",)
 PARTS = 1, 3  # of each sum
+STEPS = "resnet50", "vgg16"
 
 
 def is_here() -> bool:
@@ -46,6 +47,8 @@ def tasks(tiny: bool) -> Iterator[Task]:
     for name, large in ({} if tiny else variants.LARGE).items():
         for which in speed.PASSES:
             yield f"{name}, {which}, wgmma", partial(_large, name, which, *large)
+    for name in () if tiny else STEPS:
+        yield f"{name}, a step", partial(_step, name, *steps.STEPS[name])
     for name, shape in (speed.TINY if tiny else speed.CONVOLUTIONS).items():
         if "groups" not in shape[3]:  # a depthwise convolution has a kernel of its own
             yield f"{name}, speed", partial(_measured, name, *shape)
@@ -82,9 +85,18 @@ def _measured(
     """Rows of the same buffers by either algorithm."""
     set_precision("bf16")
     ready = speed.prepared(shape, size, filters, geometry)
-    for what in speed.passes(shape):
+    for what in speed.passes(name, shape):
         for algorithm in ("mma", "wgmma"):
             title, group = f"{name}, {what}", f"convolution by {algorithm}"
             given = what, "bf16", ready, geometry, group
             with hopper.algorithm(algorithm):
                 yield from speed.measured(f"{title}, {algorithm}", *given, against=title)
+
+
+def _step(name: str, batch: int, classes: int) -> Iterator[dict]:
+    """A row of a training step whose products are computed on Hopper's units where they can be."""
+    with hopper.algorithm("wgmma"):
+        call, flops = steps.training_step(name, batch, classes, "bf16")
+        title, group = f"{name}, batch {batch}", "training step by wgmma"
+        given = name, call, flops, "bf16", group
+        yield steps.timed(f"{title}, wgmma", *given, against=title)

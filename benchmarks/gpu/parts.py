@@ -10,7 +10,7 @@ and knows which task was running.
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn.device import runtime, set_precision
+
+from . import launches
 
 DEVICE_LOST = 4  # the child's exit code when an error has made the device useless to its process
 
@@ -37,22 +39,30 @@ def parts(
     tiny: bool,
     has_torch: bool,
     sweep: Sequence[tuple[str, int]] | None = None,
+    stored: Collection[tuple[str, str]] = (),
 ) -> list[Part]:
     """All parts, the most important first, because a budget of time may leave out the last ones.
 
     `sweep`: networks and batches; the parts are then those that measure their products' plans.
+    `stored`: names and precisions of PyTorch's rows that are known.
     """
     from . import (
+        ablations,
         causes,
         communication,
         correctness,
+        counters,
         environment,
         hopper,
         learning,
+        memory,
         networks,
         rungs,
         speed,
+        steps,
+        torch_memory,
         torch_side,
+        torch_steps,
         variants,
         whole,
     )
@@ -60,33 +70,42 @@ def parts(
     def each(what: str, tasks: Callable[..., Iterator[Task]], limit: float) -> list[Part]:
         return [Part(f"{what} {p}", partial(tasks, p, tiny), limit) for p in precisions]
 
+    def torchs(what: str, tasks: Callable[..., Iterator[Task]], limit: float) -> list[Part]:
+        return each(f"torch {what}", partial(tasks, stored=stored), limit) if has_torch else []
+
     if sweep is not None:
         from . import sweep as sweeps
 
         return each("sweep", partial(sweeps.tasks, sweep), 300)
     found = [Part("environment", lambda: environment.tasks(tiny), 60)]
-    found += each("kernels", correctness.tasks, 60)
-    found += each("variants", variants.tasks, 60)
+    found += each("kernels", correctness.tasks, 30)
+    found += each("variants", variants.tasks, 45)
     if "bf16" in precisions and hopper.is_here():
-        found += [Part("hopper", lambda: hopper.tasks(tiny), 60)]
+        found += [Part("hopper", lambda: hopper.tasks(tiny), 30)]
     found += [Part("whole steps", lambda: whole.tasks(precisions, tiny), 90)]
-    found += [Part("communication", lambda: communication.tasks(tiny), 90)]
+    found += [Part("communication", lambda: communication.tasks(tiny), 60)]
     found += each("networks", networks.tasks, 120)
-    found += each("operations", speed.operations, 60)
-    if has_torch:
-        found += each("torch operations", torch_side.operations, 60)
-    found += each("steps", speed.steps, 60)
-    if has_torch:
-        found += each("torch steps", torch_side.steps, 90)
-    found += [Part("ladder", lambda: rungs.tasks(tiny), 60)]
+    found += each("steps", steps.tasks, 45) + torchs("steps", torch_steps.tasks, 60)
+    found += each("operations", speed.operations, 40)
+    found += torchs("operations", torch_side.operations, 60)
+    found += each("memory", memory.tasks, 40) + torchs("memory", torch_memory.tasks, 40)
+    found += each("inference", steps.inference, 45)
+    found += torchs("inference", torch_steps.inference, 60)
+    found += each("causes", partial(causes.tasks, has_torch=has_torch), 60)
+    found += each("ablations", ablations.tasks, 60)
+    found += each("counters", counters.tasks, counters.LIMIT + 10)
+    found += [Part("ladder", lambda: rungs.tasks(tiny), 40)]
     found += [Part("learning", lambda: learning.tasks(precisions, tiny), 240)]
-    if has_torch:
-        found += each("causes", causes.tasks, 60)
+    found += torchs("compiled steps", partial(torch_steps.tasks, compiled=True), 180)
     return found
 
 
 def run_part(part: Part, path: Path, first: int = 0) -> int:
-    """Run a part's tasks from number `first` on, appending to the file; returns the exit code."""
+    """Run a part's tasks from number `first` on, appending to the file; returns the exit code.
+
+    After a failed process kernels are compiled one by one, in case that was what failed.
+    """
+    launches.ahead = first == 0
     with path.open("a", encoding="utf-8") as file:
 
         def write(**line: Any) -> None:

@@ -1,23 +1,21 @@
-"""What was found: tables in the terminal, a JSON file, markdown, and a picture of the ratios."""
+"""What was found: collected, judged, and written as JSON, as tables and as a picture."""
 
 import json
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-console = Console(highlight=False, width=None if Console().is_terminal else 170)
+from .tables import tables
 
-NEAREST = 8  # comparisons that are shown if none failed
 LISTS = {
     "check": "checks",
     "course": "courses",
     "epoch": "epochs",
     "cause": "causes",
+    "ablation": "ablations",
+    "counters": "counters",
     "failure": "failures",
     "left out": "left_out",
 }
@@ -44,10 +42,38 @@ def collected(lines: Sequence[dict], stored: Sequence[dict] = ()) -> dict[str, A
         elif line["kind"] == "output":
             found["output"].append(line)
     found["torch"] = [line for line in lines if line["kind"] == "torch"]
-    ways = {(row["name"], row["precision"]): row["ways"] for row in (*stored, *found["torch"])}
+    found["stored"] = list(stored)
+    ways = best_ways(stored) | best_ways(found["torch"])
     found["rows"] = [
         _beside(line, ways, found["ceilings"]) for line in lines if line["kind"] == "speed"
     ]
+    return found
+
+
+def stored(path: Path | None) -> list[dict]:
+    """PyTorch's rows in a file; none without one.
+
+    Raises ValueError with one sentence for a file that is none.
+    """
+    if path is None:
+        return []
+    try:
+        rows = json.loads(path.read_text())
+        best_ways(rows)
+    except OSError as error:
+        raise ValueError(f"--torch-file {path}: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ValueError(
+            f"--torch-file {path}: expected a gpu-torch.json, as an earlier run wrote it"
+        ) from None
+    return rows
+
+
+def best_ways(rows: Sequence[dict]) -> dict[tuple[str, str], dict[str, float]]:
+    """Name and precision -> PyTorch's ways and their seconds, of all rows with that name."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        found.setdefault((row["name"], row["precision"]), {}).update(row["ways"])
     return found
 
 
@@ -80,120 +106,19 @@ def verdict(found: dict) -> tuple[int, int]:
     return sum(not result["passed"] for result in judged), len(judged)
 
 
-def tables(found: dict) -> list[Table]:
-    """The results as tables."""
-    shown = []
-    if found.get("checks"):
-        shown.append(_checks(found["checks"]))
-    for kind, title in (("failures", "errors"), ("left_out", "left out")):
-        if found.get(kind):
-            shown.append(_messages(title, found[kind]))
-    if found.get("rows"):
-        shown.append(_speed(found["rows"]))
-    if found.get("courses"):
-        shown.append(_courses(found["courses"]))
-    if found.get("epochs"):
-        shown.append(_epochs(found["epochs"]))
-    return shown + [_cause(cause) for cause in found.get("causes", [])]
-
-
-def _table(title: str, *columns: str) -> Table:
-    return Table(*columns, title=title, title_justify="left")
-
-
-def _verdict(result: dict) -> str:
-    return "[green]ok[/]" if result["passed"] else "[red]FAILED[/]"
-
-
-def _checks(checks: list[dict]) -> Table:
-    """The comparisons that failed, or else those that came nearest to their limits."""
-    table = _table("correctness", "comparison", "precision", "error", "limit", "bits repeat", "")
-    failed = [c for c in checks if not c["passed"]]
-    nearest = sorted(checks, key=lambda c: -c["error"] / max(c["limit"], 1e-30))[:NEAREST]
-    for c in failed or nearest:
-        numbers = f"{c['error']:.1e}", f"{c['limit']:.0e}", "yes" if c["repeats"] else "no"
-        table.add_row(escape(c["name"]), c["precision"], *numbers, _verdict(c))
-    table.caption = f"{len(checks) - len(failed)} of {len(checks)} passed"
-    return table
-
-
-def _messages(title: str, lines: list[dict]) -> Table:
-    table = _table(title, "part", "what", "why")
-    for line in lines:
-        table.add_row(*(escape(line[key]) for key in ("part", "name", "message")))
-    return table
-
-
-def _speed(rows: list[dict]) -> Table:
-    columns = "what", "precision", "ours", "PyTorch", "its way", "ratio", "TFLOP/s", "of the floor"
-    table = _table("speed", *columns, "tile, parts, blocks per SM")
-    for r in rows:
-        theirs = f"{r['torch'] * 1e6:,.1f} us" if r["torch"] else ""
-        ratio = f"{r['ratio']:.2f}" if r["torch"] else ""
-        rate = f"{r['flops'] / r['seconds'] / 1e12:.1f}" if r["flops"] else ""
-        floor = f"{r['share']:.0%}" if r["share"] else ""
-        ours = r["name"], r["precision"], f"{r['seconds'] * 1e6:,.1f} us"
-        table.add_row(*ours, theirs, r["way"] or "", ratio, rate, floor, _plan(r))
-    for text, mean in means(rows).items():
-        name, ratio = f"[bold]geometric mean: {text}[/]", f"[bold]{mean:.2f}[/]"
-        table.add_row(name, "", "", "", "", ratio, "", "", "")
-    return table
-
-
-def _courses(courses: list[dict]) -> Table:
-    columns = "training", "precision", "losses on the GPU", "on the CPU", "distance"
-    table = _table("learning", *columns, "test accuracy", "")
-    for c in courses:
-        losses = (" ".join(f"{v:.4f}" for v in c[side]) for side in ("gpu", "cpu"))
-        numbers = f"{c['distance']:.1e}", f"{c['accuracy']:.2%}"
-        table.add_row(c["name"], c["precision"], *losses, *numbers, _verdict(c))
-    return table
-
-
-def _epochs(epochs: list[dict]) -> Table:
-    table = _table("LeNet-5 by epochs", "epoch", "training loss", "test accuracy", "seconds")
-    for e in epochs:
-        numbers = f"{e['train_loss']:.4f}", f"{e['test_accuracy']:.2%}", f"{e['seconds']:.2f}"
-        table.add_row(f"{e['epoch']}", *numbers)
-    return table
-
-
-def _cause(cause: dict) -> Table:
-    title = f"the kernels of a step of {cause['name']}, {cause['precision']}"
-    table = _table(title, "kernel", "launches", "us", "share")
-    for name, count, microseconds in cause["kernels"]:
-        share_of_all = f"{microseconds / cause['microseconds']:.0%}"
-        table.add_row(escape(name), f"{count}", f"{microseconds:,.1f}", share_of_all)
-    return table
-
-
-def _plan(row: dict) -> str:
-    return "; ".join(
-        f"{p['tile']}, {p['splits']}, {p['blocks per SM']}" for p in row.get("plan", [])[:2]
-    )
-
-
-def means(rows: Sequence[dict]) -> dict[str, float]:
-    """Group and precision -> the geometric mean of the ratios."""
-    found: dict[str, list[float]] = {}
-    for r in rows:
-        if r["ratio"]:
-            found.setdefault(f"{r['group']}, {r['precision']}", []).append(r["ratio"])
-    return {text: statistics.geometric_mean(values) for text, values in found.items()}
-
-
-def write(found: dict, folder: Path) -> None:
+def write(found: dict, folder: Path, picture: bool = True) -> None:
     """Write `gpu.json`, `gpu.md` and `gpu.png`, and PyTorch's rows to `gpu-torch.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
     if found["torch"]:
-        (folder / "gpu-torch.json").write_text(json.dumps(found["torch"], indent=1) + "\n")
+        kept = [*found["stored"], *found["torch"]]
+        (folder / "gpu-torch.json").write_text(json.dumps(kept, indent=1) + "\n")
     with (folder / "gpu.md").open("w") as file:
-        plain = Console(file=file, width=170, highlight=False)
+        plain = Console(file=file, width=200, highlight=False)
         plain.print(" ".join(f"{key}={value}" for key, value in found["environment"].items()))
         for table in tables(found):
             plain.print(table)
-    if any(r["ratio"] for r in found.get("rows", [])):
+    if picture and any(r["ratio"] for r in found.get("rows", [])):
         _picture([r for r in found["rows"] if r["ratio"]], folder / "gpu.png")
 
 

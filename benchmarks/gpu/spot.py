@@ -26,7 +26,8 @@ def check(
     weights = _wide(w)
     if precision == "bf16":
         weights = _wide(_half(weights))
-    ours, exact = {"forward": _forward, "input gradient": _input, "weight gradient": _weight}[what](
+    passes = {"forward": _forward, "input gradient": _input, "weight gradient": _weight}
+    ours, exact = passes.get(what, _weight_and_bias)(
         x,
         dy,
         _dense(weights, geometry.get("groups", 1)),
@@ -101,18 +102,26 @@ def _weight(x, dy, w, stride, padding, result, generator):
     """Two taps and channels of a group, each with some filters: sums over all pixels."""
     ours, exact = [], []
     first = int(generator.integers(0, max(1, w.shape[3] - FILTERS + 1)))
-    some = _wide(to_host(dy)[..., first : first + FILTERS])
-    images, channels = to_host(x), result.shape[2]
+    some = _wide(dy[..., first : first + FILTERS])
+    channels = result.shape[2]
     filters = result.shape[3] * channels // x.shape[3]  # per group
     for _ in range(2):
         r, s, c = (int(generator.integers(0, size)) for size in result.shape[:3])
-        read = [k // filters * channels + c for k in range(first, first + some.shape[3])]
+        groups = np.arange(first, first + some.shape[3]) // filters
+        begin, end = groups[0] * channels + c, groups[-1] * channels + c + 1
         border = (0, 0), (padding, padding), (padding, padding), (0, 0)
-        maps = np.pad(_wide(images[..., read]), border)
+        maps = np.pad(_wide(x[..., begin:end])[..., (groups - groups[0]) * channels], border)
         rows, columns = (
             slice(at, at + stride * (size - 1) + 1, stride)
             for at, size in ((r, dy.shape[1]), (s, dy.shape[2]))
         )
         exact.append((maps[:, rows, columns] * some).sum(axis=(0, 1, 2)))
         ours.append(_wide(result[r, s, c, first : first + FILTERS]))
+    return ours, exact
+
+
+def _weight_and_bias(x, dy, w, stride, padding, result, generator):
+    ours, exact = _weight(x, dy, w, stride, padding, result[0], generator)
+    ours.append(_wide(result[1][:FILTERS]))
+    exact.append(_wide(dy[..., :FILTERS]).sum(axis=(0, 1, 2)))
     return ours, exact

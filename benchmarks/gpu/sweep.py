@@ -21,9 +21,10 @@ from minicnn.kernels.cuda import plan as plans
 from minicnn.kernels.cuda.plan import Card, Plan
 
 from .parts import Task
-from .speed import STEPS, TINY_STEPS, training_step
+from .steps import STEPS, TINY_STEPS, training_step
 
 AFFORDABLE = 2.0  # ways that the model finds more times as slow as the fastest are left out
+NETWORKS = 6  # that are swept by default
 REPEATS, LAUNCHES = 3, 4  # of which the median counts
 
 Networks = Sequence[tuple[str, int]]  # names and images per batch
@@ -59,9 +60,10 @@ def networks(texts: Sequence[str]) -> Networks:
 
 
 def tasks(chosen: Networks, precision: str, tiny: bool) -> Iterator[Task]:
-    """A task per network; without a choice all those whose steps are measured."""
+    """A task per network; without a choice the first of those whose steps are measured."""
     steps = TINY_STEPS if tiny else STEPS
-    for name, batch in chosen or [(name, images) for name, (images, _) in steps.items()]:
+    default = [(name, images) for name, (images, _) in steps.items()][:NETWORKS]
+    for name, batch in chosen or default:
         yield f"{name}, batch {batch}", partial(_sweep, name, batch, precision)
 
 

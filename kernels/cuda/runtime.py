@@ -122,6 +122,7 @@ class CuPy:
             "gpu": properties["name"].decode(),
             "memory": f"{properties['totalGlobalMem'] / 2**30:.0f} GiB",
             "processors": self.processors,
+            "clock": f"{cuda.Device().attributes.get('ClockRate', 0) / 1e3:.0f} MHz",
             "driver": cuda.runtime.driverGetVersion(),
             "cuda": cuda.runtime.runtimeGetVersion(),
         }
@@ -145,15 +146,23 @@ class CuPy:
         for i in range(2):
             work(i)  # compiles, and makes tables
         start_all = self.capture(calls).launch if captured else calls
-        event, found = self.cupy.cuda.Event, []
+        found = []
         for _ in range(repeats + 1):
-            start, end = event(), event()
-            start.record()
+            start = self.stamp()
             start_all()
-            end.record()
-            end.synchronize()
-            found.append(self.cupy.cuda.get_elapsed_time(start, end) / 1e3 / launches)
+            found.append(self.seconds_between(start, self.stamp()) / launches)
         return found[1:]
+
+    def stamp(self) -> Any:
+        """An event that notes the device's time when all that was launched so far has ended."""
+        event = self.cupy.cuda.Event()
+        event.record()
+        return event
+
+    def seconds_between(self, start: Any, end: Any) -> float:
+        """The device's time between two stamps; waits for the second."""
+        end.synchronize()
+        return self.cupy.cuda.get_elapsed_time(start, end) / 1e3
 
     def upload(self, host: np.ndarray) -> Array:
         """A copy on the device, in C order, of an array on the host.
@@ -285,7 +294,7 @@ class CuPy:
     ) -> None:
         """Start `grid` blocks of `block` threads; with `together` all run at the same time."""
         if not together:
-            kernel = self._kernel(file, name, options, shared)
+            kernel = self.kernel(file, name, options, shared)
             kernel(grid, block, arguments, shared_mem=shared)
             return
         with warnings.catch_warnings():  # CuPy would start fewer blocks, and warn
@@ -294,7 +303,8 @@ class CuPy:
             kernel(grid, block, arguments, shared_mem=shared)
 
     @functools.cache  # noqa: B019 - there is one instance
-    def _kernel(self, file: str | Path, name: str, options: tuple[str, ...], shared: int) -> Any:
+    def kernel(self, file: str | Path, name: str, options: tuple[str, ...], shared: int) -> Any:
+        """CuPy's kernel, compiled, whose blocks may have so many bytes of shared memory."""
         found = self._module(file, options).get_function(name)
         if shared > STATIC_SHARED:
             found.max_dynamic_shared_size_bytes = shared

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu import environment, hopper, report, speed, spot, torch_side
+from benchmarks.gpu import environment, hopper, launches, report, speed, spot
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.parts import Part, parts, run_part
 from minicnn.kernels import dispatch, reference
+from minicnn.kernels.cuda import device
 
 from ..emulator import COMPILER
 
@@ -69,9 +70,15 @@ def test_everything_at_its_smallest(tmp_path):
     assert "one layer: the bits do not depend on NCCL" in names
     assert all(check["passed"] for check in found["checks"])
     rows = [row for row in found["rows"] if row["group"] != "ladder"]
-    assert len(rows) == 6 + 6 + 3
+    assert len(rows) == (4 + 3) + (11 + 1 + 2 + 3) + 3 + 1
     assert len(found["rows"]) - len(rows) == LADDER
     assert found["courses"][0]["distance"] < 1e-5
+    assert all(row["launches"] for row in rows if row["group"] in ("convolution", "memory"))
+    (cause,) = found["causes"]
+    assert cause["groups"].keys() >= {"forward products", "weight gradient", "optimizer", "loss"}
+    assert cause["gaps"] == pytest.approx(cause["wall"] - sum(cause["groups"].values()))
+    assert [a["name"] for a in found["ablations"]] == [f"tiny 3x3, {p}" for p in speed.PASSES]
+    assert [line["message"] for line in found["counters"]] == ["not installed"]
     assert (tmp_path / "gpu.md").read_text().count("│ fp32") > 10
     lines = (tmp_path / "gpu.jsonl").read_text().splitlines()
     assert {json.loads(line)["kind"] for line in lines} >= {
@@ -158,11 +165,11 @@ def test_products_on_hoppers_units(emulate):
         found[right] = [row for task in rest for row in task()]
     for right, rows in found.items():
         checks = [(row["name"].split(" ")[-1], row["passed"]) for row in rows if "passed" in row]
-        assert checks == [("parts]", right)] + 3 * [("results", True), ("results", right)]
+        assert checks == [("parts]", right)] + 4 * [("results", True), ("results", right)]
         speeds = [row for row in rows if row["kind"] == "speed"]
         groups = ["convolution by mma", "convolution by wgmma"]
-        assert [row["group"] for row in speeds] == 3 * groups
-        against = {f"tiny 3x3, {what}" for what in speed.PASSES}
+        assert [row["group"] for row in speeds] == 4 * groups
+        against = {f"tiny 3x3, {what}" for what in (*speed.PASSES, speed.BIAS)}
         assert {row["against"] for row in speeds} == against
         assert speeds[1]["plan"][0]["tile"] == "128x64"
 
@@ -181,14 +188,18 @@ def test_the_environment_says_which_commit(emulate, monkeypatch):
     assert environment.describe()["commit"] == "abc1234"
 
 
-def test_a_part_goes_on_behind_a_task(emulate, tmp_path):
+def test_a_part_goes_on_behind_a_task(emulate, tmp_path, monkeypatch):
     emulate()
     part = Part(
         "numbers",
         lambda: ((str(i), lambda i=i: [{"kind": "check", "name": i}]) for i in range(3)),
         1,
     )
+    monkeypatch.setattr(launches, "ahead", True)
     assert run_part(part, tmp_path / "lines", first=2) == 0
+    with launches.noted() as found:
+        launches.compile_ahead(lambda: device.launch("conv.cu", "forward", 1, 1))
+    assert not found  # as if it had been what failed
     lines = [json.loads(line) for line in (tmp_path / "lines").read_text().splitlines()]
     assert [line["kind"] for line in lines] == ["begin", "check", "end"]
     assert lines[1]["name"] == 2
@@ -214,30 +225,12 @@ def test_spot_checks(geometry):
     }
     for what, result in results.items():
         assert spot.check("", what, "fp32", x, dy, w, geometry, result).passed, what
-        assert not spot.check(
-            "", what, "fp32", x, dy, w, geometry, result * np.float32(1.001)
-        ).passed, what
-
-
-def test_torchs_side(monkeypatch):
-    """Every measurement of torch runs, here on the CPU at small sizes."""
-    pytest.importorskip("torch", reason="torch is not installed")
-    monkeypatch.setattr(torch_side, "DEVICE", "cpu")
-    for precision in ("fp32", "bf16"):
-        found = torch_side.convolution(
-            (2, 8, 8, 4), 3, 8, {"padding": 1, "stride": 2, "groups": 4}, precision, 2
-        )
-        assert all(
-            times["contiguous_format, eager"] > 0 and "channels_last, eager" in times
-            for times in found.values()
-        )
-    found = torch_side.memory_bound((2, 8, 8, 16), (4, 10), 100, "fp32")
-    assert len(found) == 6
-    assert all(min(times.values()) > 0 for times in found.values())
-    assert set(torch_side.step("lenet5", 2, 10, "fp32")) == {
-        "contiguous_format, eager",
-        "channels_last, eager",
-    }
+        wrong = result * np.float32(1.001)
+        assert not spot.check("", what, "fp32", x, dy, w, geometry, wrong).passed, what
+    dw, db = reference.conv2d_grad_weight(dy, x, w.shape, **geometry)
+    for factor, passed in ((1, True), (1.001, False)):
+        result = dw, db * np.float32(factor)
+        assert spot.check("", speed.BIAS, "fp32", x, dy, w, geometry, result).passed == passed
 
 
 def test_the_report(tmp_path):
