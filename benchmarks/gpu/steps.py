@@ -2,12 +2,14 @@
 
 import statistics
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
 
 from minicnn import registry, training
 from minicnn.device import runtime, set_precision, to_input
+from minicnn.kernels.cuda.rounded import RoundedWeights
 from minicnn.kernels.ladder.gpu import lenet
 from minicnn.kernels.types import Array
 from minicnn.layers import fuse, inference_mode
@@ -55,12 +57,14 @@ def training_step(
     )
     x = runtime().upload(normal(batch, *model.input_shape))
     labels = runtime().upload(np.random.default_rng().integers(0, classes, batch))
+    rounded = RoundedWeights(p.value for p in model.parameters())
 
     def step(i: int) -> None:
-        with labels_checked():  # reading them would end the capture
+        # reading the labels would end the capture
+        with labels_checked(), rounded.in_use() if precision == "bf16" else nullcontext():
             _, gradient = loss(model(to_input(x, "cuda")), labels)
-        optimizer.zero_grad()
-        model.backward(gradient, need_dx=False)
+            optimizer.zero_grad()
+            model.backward(gradient, need_dx=False)
         optimizer.step()
 
     return step, 6.0 * batch * summarize(model).macs
