@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, command: Sequence[str] = COMMAN
     known = parts(
         options.precisions,
         options.tiny,
-        bool(options.part) or (not options.no_torch and environment.has_torch()),
+        not options.no_torch and (bool(options.part) or environment.has_torch()),
         swept,
         report.best_ways(stored),
     )

@@ -16,7 +16,7 @@ import numpy as np
 
 from minicnn.device import runtime
 
-from . import torch_steps
+from . import environment, torch_steps
 from .parts import Task
 from .steps import STEPS, TINY_STEPS, training_step
 from .torch_side import first_line, layouts
@@ -50,6 +50,7 @@ Kernels = dict[str, tuple[int, float]]  # name: launches, and their seconds
 
 def tasks(precision: str, tiny: bool, has_torch: bool) -> Iterator[Task]:
     """A table for each network, then PyTorch's of the same."""
+    has_torch = has_torch and environment.has_torch()
     chosen = TINY_STEPS if tiny else {name: STEPS[name] for name in NETWORKS}
     for name, (batch, classes) in chosen.items():
         yield name, partial(_ours, name, precision, batch, classes, has_torch, tiny)

@@ -43,7 +43,7 @@ def collected(lines: Sequence[dict], stored: Sequence[dict] = ()) -> dict[str, A
             found["output"].append(line)
     found["torch"] = [line for line in lines if line["kind"] == "torch"]
     found["stored"] = list(stored)
-    ways = best_ways(stored) | best_ways(found["torch"])
+    ways = best_ways([*stored, *found["torch"]])
     found["rows"] = [
         _beside(line, ways, found["ceilings"]) for line in lines if line["kind"] == "speed"
     ]
@@ -70,7 +70,7 @@ def stored(path: Path | None) -> list[dict]:
 
 
 def best_ways(rows: Sequence[dict]) -> dict[tuple[str, str], dict[str, float]]:
-    """Name and precision -> PyTorch's ways and their seconds, of all rows with that name."""
+    """Name and precision -> PyTorch's ways and their seconds, the last of each way."""
     found: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
         found.setdefault((row["name"], row["precision"]), {}).update(row["ways"])
@@ -111,7 +111,10 @@ def write(found: dict, folder: Path, picture: bool = True) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
     if found["torch"]:
-        kept = [*found["stored"], *found["torch"]]
+        kept = [
+            {"kind": "torch", "name": name, "precision": precision, "ways": ways}
+            for (name, precision), ways in best_ways([*found["stored"], *found["torch"]]).items()
+        ]
         (folder / "gpu-torch.json").write_text(json.dumps(kept, indent=1) + "\n")
     with (folder / "gpu.md").open("w") as file:
         plain = Console(file=file, width=200, highlight=False)

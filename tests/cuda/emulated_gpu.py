@@ -1,5 +1,6 @@
-"""`python -m tests.cuda.emulated_gpu FAULT ...`: `benchmarks.gpu` on an emulated GPU with a fault.
+"""`python -m tests.cuda.emulated_gpu FAULT[:KERNEL] ...`: `benchmarks.gpu` on an emulated GPU.
 
+The kernel, by default softmax, raises an exception, hangs, ends the process, or loses the device.
 See test_verify.py.
 """
 
@@ -15,26 +16,27 @@ WRONG = (
     "losses[n] = by.y * total - product",
     "losses[n] = by.y * total + product",
 )  # in the loss
-FAULTY = "softmax"  # the kernel that the other faults are planted in
+FAULTY = "softmax"
 
 
 class Faulty(Emulator):
-    """Raises, hangs, ends the process or loses the device when the kernel `FAULTY` is launched."""
+    """Raises, hangs, ends the process or loses the device when one kernel is launched."""
 
     def __init__(self, fault: str):
         super().__init__(changes=[WRONG] if fault == "wrong" else [])
-        self._fault, self._lost = fault, False
+        self._fault, _, kernel = fault.partition(":")
+        self._faulty, self._lost = kernel or FAULTY, False
         self.connect()
 
     def launch(self, file, name, *rest):
         """As the emulator's, but for the fault."""
-        if name == FAULTY and self._fault == "exception":
+        if name == self._faulty and self._fault == "exception":
             raise ValueError("a planted exception")
-        if name == FAULTY and self._fault == "hang":
+        if name == self._faulty and self._fault == "hang":
             time.sleep(1000)
-        if name == FAULTY and self._fault == "exit":
+        if name == self._faulty and self._fault == "exit":
             sys.exit(9)
-        self._lost |= name == FAULTY and self._fault == "sticky"
+        self._lost |= name == self._faulty and self._fault == "sticky"
         self._check()
         super().launch(file, name, *rest)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu import environment, hopper, launches, report, speed, spot
+from benchmarks.gpu import environment, hopper, launches, report, speed, spot, tables
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.parts import Part, parts, run_part
 from minicnn.kernels import dispatch, reference
@@ -263,7 +263,7 @@ def test_the_report(tmp_path):
     assert [row["ratio"] for row in found["rows"]] == pytest.approx([4, None, 2])
     assert found["rows"][0]["way"] == "graph"
     assert found["rows"][0]["share"] == pytest.approx(0.5)
-    assert report.means(found["rows"]) == pytest.approx({"memory, fp32": 8**0.5})
+    assert tables.means(found["rows"]) == pytest.approx({"memory, fp32": 8**0.5})
     report.write(found, tmp_path)
     assert (tmp_path / "gpu.png").stat().st_size > 5000
     assert json.loads((tmp_path / "gpu-torch.json").read_text())[0]["ways"]["graph"] == 4e-4
