@@ -335,6 +335,25 @@ def test_tables_of_causes(capsys):
     assert "memory 7 %" in out and "barrier 2.50" in out
 
 
+def test_measurements_of_the_smallest(emulate):
+    """Each part that measures runs, here in this process."""
+    emulate()
+    rows = measured(memory.tasks("fp32", True)) + measured(steps.inference("fp32", True))
+    assert len(rows) == len(memory.IMAGES) + 1 + 2 + 3 + 1
+    assert all(row["seconds"] > 0 for row in rows)
+    assert all(row["launches"] for row in rows if row["group"] != "inference")
+    (row,) = [row for row in rows if row["name"] == "max pool 2x2"]
+    (pool, _) = row["launches"]
+    assert (pool["kernel"], pool["blocks"], pool["limit"]) == ("max_pool", 1, "registers")
+    assert pool["waves"] == pytest.approx(1 / (2 * 4), abs=0.01)  # two processors, four blocks each
+    (cause,) = measured(causes.tasks("fp32", True, False))
+    assert cause["groups"].keys() >= {"forward products", "weight gradient", "optimizer", "loss"}
+    assert cause["gaps"] == pytest.approx(cause["wall"] - sum(cause["groups"].values()))
+    found = measured(ablations.tasks("fp32", True))
+    assert [line["name"] for line in found] == [f"tiny 3x3, {what}" for what in speed.PASSES]
+    assert all({"nothing", *ablations.CHANGES} == line["seconds"].keys() for line in found)
+
+
 def test_parts_of_every_kind(emulate):
     emulate()
     names = [part.name for part in parts(["bf16"], True, True)]

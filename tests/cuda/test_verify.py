@@ -20,6 +20,10 @@ from minicnn.kernels.cuda import device
 
 from ..emulator import COMPILER
 
+PARTS = (  # those that test_measurements.py does not run without a process of their own
+    *("environment", "kernels", "variants", "whole", "communication", "networks", "steps"),
+    *("operations", "ladder", "learning"),
+)
 LADDER = 9 * 3 + 1 + 2 + 3 + 5  # passes: the split sum and batch norm have one, wgmma two
 ROOT = Path(__file__).parents[2]
 needs_compiler = pytest.mark.skipif(
@@ -59,7 +63,7 @@ def test_without_a_gpu(capsys):
 
 @needs_compiler
 def test_everything_at_its_smallest(tmp_path):
-    code, out, found = verify("none", tmp_path)
+    code, out, found = verify("none", tmp_path, "--only", *PARTS)
     assert code == 0, out
     assert found["failures"] == found["left_out"] == []
     names = {check["name"] for check in found["checks"]}
@@ -70,15 +74,9 @@ def test_everything_at_its_smallest(tmp_path):
     assert "one layer: the bits do not depend on NCCL" in names
     assert all(check["passed"] for check in found["checks"])
     rows = [row for row in found["rows"] if row["group"] != "ladder"]
-    assert len(rows) == (4 + 3) + (11 + 1 + 2 + 3) + 3 + 1
+    assert len(rows) == (4 + 3) + 3
     assert len(found["rows"]) - len(rows) == LADDER
     assert found["courses"][0]["distance"] < 1e-5
-    assert all(row["launches"] for row in rows if row["group"] in ("convolution", "memory"))
-    (cause,) = found["causes"]
-    assert cause["groups"].keys() >= {"forward products", "weight gradient", "optimizer", "loss"}
-    assert cause["gaps"] == pytest.approx(cause["wall"] - sum(cause["groups"].values()))
-    assert [a["name"] for a in found["ablations"]] == [f"tiny 3x3, {p}" for p in speed.PASSES]
-    assert [line["message"] for line in found["counters"]] == ["not installed"]
     assert (tmp_path / "gpu.md").read_text().count("│ fp32") > 10
     lines = (tmp_path / "gpu.jsonl").read_text().splitlines()
     assert {json.loads(line)["kind"] for line in lines} >= {
