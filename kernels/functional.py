@@ -271,6 +271,21 @@ def conv2d_grad_input_relu(
     return select(reference.conv2d_grad_input_relu, dy)(dy, w, x, stride, padding, dilation, groups)
 
 
+def conv2d_grad_input_add(
+    dy: Array,
+    w: Array,
+    other: Array,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Array:
+    """`conv2d_grad_input(dy, w, other.shape) + other`: other is dx of another path from x."""
+    return select(reference.conv2d_grad_input_add, dy)(
+        dy, w, other, stride, padding, dilation, groups
+    )
+
+
 def batch_norm_add(
     x: Array,
     other: Array,

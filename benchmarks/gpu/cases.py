@@ -84,6 +84,7 @@ def _convolutions(
     yield f"conv {name}, ReLU6", "conv2d_affine", affine[:4], relu6
     yield f"conv {name}, input gradient", "conv2d_grad_input", (dy, w, shape), geometry
     yield masked, "conv2d_grad_input_relu", (dy, w, x), geometry
+    yield f"conv {name}, input gradient added", "conv2d_grad_input_add", (dy, w, x), geometry
     yield f"conv {name}, weight gradient", "conv2d_grad_weight", (dy, x, w.shape), geometry
 
 

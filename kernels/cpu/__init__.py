@@ -41,7 +41,12 @@ from .activation import (
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .dropout import dropout, dropout_grad
 from .engine import memory
-from .fused import batch_norm_add, conv2d_affine, conv2d_grad_input_relu
+from .fused import (
+    batch_norm_add,
+    conv2d_affine,
+    conv2d_grad_input_add,
+    conv2d_grad_input_relu,
+)
 from .linear import linear, linear_grad_input, linear_grad_weight
 from .loss import softmax, softmax_cross_entropy, softmax_grad
 from .norm import (

@@ -6,7 +6,7 @@ from .activation import add, relu_grad
 from .conv import conv2d_grad_input, scaled_conv2d
 from .norm import batch_norm_add
 
-__all__ = ["batch_norm_add", "conv2d_affine", "conv2d_grad_input_relu"]
+__all__ = ["batch_norm_add", "conv2d_affine", "conv2d_grad_input_add", "conv2d_grad_input_relu"]
 
 
 def conv2d_affine(
@@ -44,3 +44,17 @@ def conv2d_grad_input_relu(
 ) -> Array:
     """See `functional.conv2d_grad_input_relu`."""
     return relu_grad(conv2d_grad_input(dy, w, x.shape, stride, padding, dilation, groups), x)
+
+
+def conv2d_grad_input_add(
+    dy: Array,
+    w: Array,
+    other: Array,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Array:
+    """See `functional.conv2d_grad_input_add`: a second pass over dx."""
+    dx = conv2d_grad_input(dy, w, other.shape, stride, padding, dilation, groups)
+    return add(dx, other, out=dx)

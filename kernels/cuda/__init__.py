@@ -41,7 +41,13 @@ from .activation import (
 )
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .dropout import dropout, dropout_grad
-from .fused import batch_norm_add, conv2d_affine, conv2d_grad_input_relu, fold_batch_norm
+from .fused import (
+    batch_norm_add,
+    conv2d_affine,
+    conv2d_grad_input_add,
+    conv2d_grad_input_relu,
+    fold_batch_norm,
+)
 from .group_norm import group_norm, group_norm_grad, layer_norm, layer_norm_grad
 from .linear import linear, linear_grad_input, linear_grad_weight
 from .loss import (

@@ -79,8 +79,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
     grad_input(const operand* __restrict__ dy, const operand* __restrict__ w,
-               const REAL* __restrict__ relu_output, REAL* __restrict__ dx,
-               float* __restrict__ partial, Product g) {
+               const REAL* __restrict__ residual, const REAL* __restrict__ relu_output,
+               REAL* __restrict__ dx, float* __restrict__ partial, Product g) {
     typedef Multiplier<true, true> M;
     SHARED(operand, stages);
     Row* rows = reinterpret_cast<Row*>(stages + M::SIZE);
@@ -98,7 +98,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
         copy_rows<M::B>(b, w + (long long)(cell * g.w_rows) * g.w_step + tap.channel, g.w_step,
                         inside ? g.n - part.n : 0);
     });
-    deliver(product, part, g, Epilogue{nullptr, nullptr, nullptr, relu_output}, dx, partial, rows);
+    Epilogue epilogue{nullptr, nullptr, residual, relu_output};
+    deliver(product, part, g, epilogue, dx, partial, rows);
 }
 
 // Each column of a tile has as many threads: thread t sums column t % BN.

@@ -11,7 +11,7 @@ from .activation import BOUNDS, NUMBERS, activate, resize
 from .arrays import empty, optional, output_array, parameter, pixel_step, spaced
 from .choice import run_product
 from .pixel_classes import PixelClass, pixel_classes
-from .product import Epilogue, Patches, Product, Taps, Target
+from .product import NO_EPILOGUE, Epilogue, Patches, Product, Taps, Target
 from .rounded import in_type
 from .sums import sum_pixels
 
@@ -80,20 +80,22 @@ def conv2d_grad_input(
 ) -> Array:
     """See `functional.conv2d_grad_input`."""
     g = window(x_shape[1:3], w.shape[:2], stride, padding, dilation)
-    return masked_grad_input(dy, w, x_shape, None, g, groups)
+    return finished_grad_input(dy, w, x_shape, NO_EPILOGUE, g, groups)
 
 
-def masked_grad_input(
-    dy: Array, w: Array, x_shape: Shape, relu_output: Array | None, g: Window, groups: int
+def finished_grad_input(
+    dy: Array, w: Array, x_shape: Shape, epilogue: Epilogue, g: Window, groups: int
 ) -> Array:
-    """dx, and 0 where `relu_output`, if given, is not above 0.
+    """dx after an epilogue with one image: `residual` or `relu_output`.
 
     A stride of s makes s^2 products, one per class of pixels that the same taps read.
     """
     if depthwise.supports(g, w.shape, groups):
-        return depthwise.conv2d_grad_input(dy, w, x_shape, relu_output, g)
+        return depthwise.conv2d_grad_input(dy, w, x_shape, epilogue, g)
     dy, w, filters, channels = spaced(dy), _weights(w, dy.dtype), w.shape[3], w.shape[2]
-    dx, (relu_output, other_step) = empty(dy, x_shape), optional(relu_output)
+    dx, (residual, residual_step) = empty(dy, x_shape), optional(epilogue.residual)
+    relu_output, mask_step = optional(epilogue.relu_output)
+    epilogue = Epilogue(residual=residual, relu_output=relu_output)
     per_group, (height, width, x_step) = filters // groups, x_shape[1:]
     for y in pixel_classes(x_shape[1], g, 0):
         for x in pixel_classes(x_shape[2], g, 1):
@@ -105,9 +107,8 @@ def masked_grad_input(
                 patches=_patches_of_class(dy, per_group, y, x),
                 target=Target(height, width, x_step, channels, *g.stride, y.first, x.first),
                 taps=Taps(y.tap, y.between, x.tap, x.between, g.kernel[1], channels, filters),
-                other_step=other_step,
+                other_step=residual_step or mask_step,
             )
-            epilogue = Epilogue(relu_output=relu_output)
             run_product("grad_input", product, dy, w, (per_group, filters), dx, epilogue)
     return dx
 

@@ -126,10 +126,8 @@ def conv2d(
     return write_to(out, y)
 
 
-def conv2d_grad_input(
-    dy: Array, w: Array, x_shape: Shape, relu_output: Array | None, g: Window
-) -> Array:
-    """dx, and 0 where `relu_output`, if given, is not above 0.
+def conv2d_grad_input(dy: Array, w: Array, x_shape: Shape, epilogue: Epilogue, g: Window) -> Array:
+    """dx after an epilogue with one image: `residual` or `relu_output`.
 
     Pixel h of a class adds up dy at h' + offset + t * move for its taps t. Along a row move is -1:
     the taps are read from the last to the first, so that their pixels are side by side.
@@ -146,7 +144,6 @@ def conv2d_grad_input(
                 **{"mul_y": g.stride[0], "mul_x": g.stride[1]},
                 **{"first_y": y.first, "first_x": x.first},
             }
-            epilogue = Epilogue(relu_output=relu_output)
             _run(dy, w, dx, epilogue, None, (max(1, x.taps), 1), sizes)
     return dx
 

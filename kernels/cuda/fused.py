@@ -5,7 +5,7 @@ import numpy as np
 from ..geometry import window
 from ..types import Array, IntOrPair, Padding
 from .arrays import empty, options, parameter, spaced
-from .conv import masked_grad_input, scaled_conv2d
+from .conv import finished_grad_input, scaled_conv2d
 from .device import THREADS, blocks, launch
 from .norm import batch_statistics, normalize_batch
 from .product import Epilogue
@@ -51,7 +51,21 @@ def conv2d_grad_input_relu(
 ) -> Array:
     """See `functional.conv2d_grad_input_relu`: the mask is applied while dx is written."""
     g = window(x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    return masked_grad_input(dy, w, x.shape, x, g, groups)
+    return finished_grad_input(dy, w, x.shape, Epilogue(relu_output=x), g, groups)
+
+
+def conv2d_grad_input_add(
+    dy: Array,
+    w: Array,
+    other: Array,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Array:
+    """See `functional.conv2d_grad_input_add`: `other` is added while dx is written."""
+    g = window(other.shape[1:3], w.shape[:2], stride, padding, dilation)
+    return finished_grad_input(dy, w, other.shape, Epilogue(residual=other), g, groups)
 
 
 def batch_norm_add(

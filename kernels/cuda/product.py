@@ -161,7 +161,7 @@ def multiply(
         sums = None if bias_gradient is None else empty(a, (rows, groups * n), np.float32)
         arguments = {
             "forward": (a, b, *epilogue[:3], out, partial, structure),
-            "grad_input": (a, b, epilogue.relu_output, out, partial, structure),
+            "grad_input": (a, b, *epilogue[2:], out, partial, structure),
             "grad_weight": (a, b, b_row[1], out, partial, sums, summers, structure),
         }[kernel]
         grid, block = way.grid(m, n, groups), 32 * way.tile.warps

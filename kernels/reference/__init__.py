@@ -39,7 +39,13 @@ from .activation import (
 from .arrays import empty
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight
 from .dropout import dropout, dropout_grad
-from .fused import batch_norm_add, conv2d_affine, conv2d_grad_input_relu, fold_batch_norm
+from .fused import (
+    batch_norm_add,
+    conv2d_affine,
+    conv2d_grad_input_add,
+    conv2d_grad_input_relu,
+    fold_batch_norm,
+)
 from .linear import linear, linear_grad_input, linear_grad_weight, rbf, rbf_grad
 from .loss import (
     binary_cross_entropy,

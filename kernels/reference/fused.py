@@ -1,6 +1,6 @@
 """Several operations in one. Here each is written as the composition that defines it.
 
-The layers in `minicnn.layers.fusion` call them; the fast backends compute each in one pass.
+The layers in `minicnn.layers.fused` call them; the fast backends compute each in one pass.
 """
 
 from ..types import Array, IntOrPair, Padding
@@ -50,6 +50,19 @@ def conv2d_grad_input_relu(
 ) -> Array:
     """`conv2d_grad_input`, then the gradient of the ReLU whose output is x."""
     return relu_grad(conv2d_grad_input(dy, w, x.shape, stride, padding, dilation, groups), x)
+
+
+def conv2d_grad_input_add(
+    dy: Array,
+    w: Array,
+    other: Array,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Array:
+    """`conv2d_grad_input(dy, w, other.shape) + other`: two paths that begin at the same x."""
+    return conv2d_grad_input(dy, w, other.shape, stride, padding, dilation, groups) + other
 
 
 def batch_norm_add(

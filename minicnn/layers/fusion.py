@@ -1,28 +1,26 @@
 """`fuse` rewrites a network: the same results in fewer passes over memory.
 
-| neighbors                            | fused layer    | pass that it saves            |
-|--------------------------------------|----------------|-------------------------------|
-| convolution, batch norm              | `ConvNorm`     | in evaluation, the batch norm |
-| residual block that ends with these  | `ResidualNorm` | the addition and its ReLU     |
-| convolutions with ReLU, max pools    | `ReLUChain`    | in backward, the mask of ReLU |
-| concatenations that keep their input | `DenseBlock`   | the copy of all earlier maps  |
-| frozen layers at the start           | `FrozenStart`  | backward                      |
+| neighbors                            | fused layer     | pass that it saves            |
+|--------------------------------------|-----------------|-------------------------------|
+| convolution, batch norm              | `ConvNorm`      | in evaluation, the batch norm |
+| residual block that ends with these  | `ResidualNorm`  | the additions and the ReLU    |
+| branches that read the same maps     | `SummingConcat` | in backward, the additions    |
+| convolutions with ReLU, max pools    | `ReLUChain`     | in backward, the mask of ReLU |
+| concatenations that keep their input | `DenseBlock`    | the copy of all earlier maps  |
+| frozen layers at the start           | `FrozenStart`   | backward                      |
 
 A fused layer contains the layers that it replaces, and so shares their parameters and buffers. Its
-results are equal to theirs up to rounding. Its operations are in `kernels/*/fused.py`;
-`minicnn.kernels.reference.fused` defines each as a composition.
+results are equal to theirs up to rounding. The layers are in `fused.py`, their operations in
+`kernels/*/fused.py`; `minicnn.kernels.reference.fused` defines each as a composition.
 """
 
 import copy
 from typing import Any
 
-from ..kernels import functional as F
-from ..kernels.thread_state import grad_enabled, no_grad
-from ..kernels.types import Array, Shape
 from .branches import Concat, Residual
-from .checks import check_dtype, check_dy_shape, inside
 from .conv import Conv2d
 from .dense import DenseBlock
+from .fused import ConvNorm, FrozenStart, ReLUChain, ResidualNorm, SummingConcat, runs_as
 from .graph import Graph
 from .layer import Layer
 from .network import AuxiliaryNetwork
@@ -75,7 +73,7 @@ def _fused(model: Any) -> Any:
     if runs_as(model, Graph):
         return _fuse_graph(model)
     if runs_as(model, Concat):
-        return _with_layers(model, {name: _fused(layer) for name, layer in model._layers.items()})
+        return SummingConcat(**{name: _fused(layer) for name, layer in model._layers.items()})
     if runs_as(model, AuxiliaryNetwork):
         twin = _with_layers(model, {name: _fused(layer) for name, layer in model._layers.items()})
         twin.heads = {name: _fused(head) for name, head in model.heads.items()}
@@ -83,12 +81,6 @@ def _fused(model: Any) -> Any:
     if runs_as(model, Residual):
         return _fuse_residual(model)
     return model
-
-
-def runs_as(layer: Any, kind: type[Layer]) -> bool:
-    """True if a layer has the forward and backward of this class."""
-    own = type(layer)
-    return own.forward is kind.forward and own.backward is kind.backward
 
 
 def _with_layers(container: Any, layers: dict[str, Layer]) -> Any:
@@ -175,147 +167,3 @@ def _dense_length(items: list[tuple[str, Any]]) -> int:
             break
         length += 1
     return length
-
-
-class FrozenStart(Layer):
-    """Frozen layers, and the trained ones after them: the former save nothing for backward."""
-
-    def __init__(self, start: Layer, rest: Layer):
-        self.start, self.rest = start, rest
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return self.rest.output_shape(self.start.output_shape(shape))
-
-    def forward(self, x: Array, out: Array | None = None) -> Any:
-        with no_grad():
-            x = self.start(x)
-        return self.rest(x, out=out)
-
-    def backward(self, dy: Any, need_dx: bool = True) -> None:
-        if need_dx:
-            raise RuntimeError(
-                "the first layers are frozen and have saved nothing to compute dx from: "
-                "run the model that was not fused, or pass need_dx=False"
-            )
-        self.rest.backpropagate(dy, need_dx=False)
-
-
-class ConvNorm(Layer):
-    """A convolution and its batch norm: one convolution if the statistics are fixed.
-
-    In evaluation without gradients the batch norm scales and shifts each channel by a constant.
-    """
-
-    def __init__(self, conv: Conv2d, norm: BatchNorm2d):
-        self.conv, self.norm = conv, norm
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return self.norm.output_shape(self.conv.output_shape(shape))
-
-    def forward(self, x: Array, out: Array | None = None) -> Array:
-        if self.norm.training or grad_enabled():
-            return self.norm.forward(self.conv.forward(x), out)
-        return self._folded(x, None, self.norm.activation, out)
-
-    def forward_added(
-        self, x: Array, other: Array, activation: str | None, out: Array | None
-    ) -> Array:
-        """`f(norm(conv(x)) + other)`, for a batch norm without activation.
-
-        `backward` takes the gradient before f.
-        """
-        if not (self.norm.training or grad_enabled()):
-            return self._folded(x, other, activation, out)
-        x = self.conv.forward(x)
-        self.norm.check_input(x)
-        y, mean, inv_std = F.batch_norm_add(
-            x, other, *self.norm.arguments(), activation=activation, out=out
-        )
-        self.norm.save_for_backward(x, mean, inv_std, self.norm.training)
-        return y
-
-    def _folded(
-        self, x: Array, other: Array | None, activation: str | None, out: Array | None
-    ) -> Array:
-        conv, norm = self.conv, self.norm
-        conv.output_shape(x.shape)
-        check_dtype(conv, x, conv.weight)
-        b = conv.bias.value if conv.bias else None
-        statistics = norm.running_mean, norm.running_var, norm.eps
-        scale, shift = F.fold_batch_norm(b, norm.gamma, norm.bias.value, *statistics)
-        w = conv.connected_weight()
-        options = conv.geometry | {"activation": activation, "out": out}
-        return F.conv2d_affine(x, w, scale, shift, other, **options)
-
-    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
-        return self.conv.backward(self.norm.backward(dy), need_dx)
-
-
-class ResidualNorm(Layer):
-    """A residual block whose body ends with a convolution and batch norm.
-
-    The addition and the activation are part of the pass that writes the batch norm's result.
-    """
-
-    def __init__(self, head: Layer, tail: ConvNorm, shortcut: Layer | None, activation: str | None):
-        self.head, self.tail, self.shortcut = head, tail, shortcut
-        self.activation = activation
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return self.tail.output_shape(self.head.output_shape(shape))
-
-    def forward(self, x: Array, out: Array | None = None) -> Array:
-        shortcut = self.shortcut(x) if self.shortcut else x
-        y = self.tail.forward_added(self.head(x), shortcut, self.activation, out)
-        self.save_for_backward(y)
-        return y
-
-    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
-        (y,) = self.pop_saved()
-        check_dy_shape(self, dy, y.shape)
-        dy = F.activation_grad(dy, y, self.activation)
-        dx = self.head.backpropagate(self.tail.backward(dy), need_dx=need_dx)
-        shortcut = self.shortcut.backpropagate(dy, need_dx=need_dx) if self.shortcut else dy
-        return F.add(dx, shortcut) if need_dx else None
-
-
-class ReLUChain(Layer):
-    """Convolutions with ReLU, and the max pools after them.
-
-    A maximum is positive after pooling exactly if it was positive before, so the mask of ReLU may
-    be applied to the smaller, pooled gradient. Inside, dy is the gradient before the ReLU.
-    """
-
-    def __init__(self, parts: dict[str, Conv2d | MaxPool2d]):
-        self.parts = parts
-
-    def output_shape(self, shape: Shape) -> Shape:
-        for layer in self.parts.values():
-            shape = layer.output_shape(shape)
-        return shape
-
-    def forward(self, x: Array, out: Array | None = None) -> Array:
-        *_, last = self.parts
-        for name, layer in self.parts.items():
-            with inside(name):
-                x = layer.forward(x, out if name is last else None)
-        self.save_for_backward(x)
-        return x
-
-    def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
-        (y,) = self.pop_saved()
-        check_dy_shape(self, dy, y.shape)
-        dy = F.relu_grad(dy, y)
-        *_, first = reversed(self.parts)
-        for name, layer in reversed(self.parts.items()):
-            if isinstance(layer, MaxPool2d):
-                dy = layer.backward(dy)
-                continue
-            x, _ = layer.pop_saved()
-            layer.add_weight_grad(dy, x)
-            w = layer.connected_weight()
-            if name is not first:
-                dy = F.conv2d_grad_input_relu(dy, w, x, **layer.geometry)
-            elif need_dx:
-                dy = F.conv2d_grad_input(dy, w, x.shape, **layer.geometry)
-        return dy if need_dx else None

@@ -22,6 +22,7 @@ CHECKS = {
     "conv2d": (conv.cases, conv.check_conv2d),
     "conv2d_affine": (conv.cases, fused.check_conv2d_affine),
     "conv2d_grad_input_relu": (conv.cases, fused.check_conv2d_grad_input_relu),
+    "conv2d_grad_input_add": (conv.cases, fused.check_conv2d_grad_input_add),
     "fold_batch_norm": (conv.cases, fused.check_fold_batch_norm),
     "conv_transpose2d": (transposed.cases, transposed.check_conv_transpose2d),
     "resample2d": (resample.cases, resample.check_resample2d),

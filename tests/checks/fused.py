@@ -32,6 +32,18 @@ def check_conv2d_grad_input_relu(ops, case):
     assert_close(dx, expected, case["dtype"], "conv2d_grad_input_relu")
 
 
+def check_conv2d_grad_input_add(ops, case):
+    x, weight, _, linear, (tx, _, _) = draw_convolution({**case, "bias": False})
+    dy = np.asarray(draw({**case, "seed": case["seed"] + 1}, nhwc(linear).shape)[0])
+    other = draw({**case, "seed": case["seed"] + 2}, x.shape)[0]
+    before = other.copy()
+    linear.backward(nchw(dy, requires_grad=False))
+    dx = ops.conv2d_grad_input_add(dy, weight, other, **geometry_of(case))
+    expected = nhwc(tx.grad) + before
+    assert_close(dx, expected, case["dtype"], "conv2d_grad_input_add")
+    np.testing.assert_array_equal(other, before)
+
+
 def check_fold_batch_norm(ops, case):
     k = case["k"]
     bias, gamma, beta, mean, var = draw(case, *[(k,)] * 5)

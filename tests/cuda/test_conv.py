@@ -107,12 +107,18 @@ def test_epilogues(case, name, emulate):
         six = functional.conv2d_affine(x, w, 9 * scale, b, activation="relu6", **geometry)
         dx = functional.conv2d_grad_input(plain, w, shape, **geometry)
         rectified = functional.conv2d_grad_input_relu(plain, w, x, **geometry)
+        wide = to_device(generator.standard_normal((*shape[:3], shape[3] + 4)).astype(kind))
+        other = wide[..., 2:-2]
+        added = functional.conv2d_grad_input_add(plain, w, other, **geometry)
     expected = np.maximum(plain.astype(float) + residual.astype(float), 0)
     assert relative(y, expected) < (6e-3 if name == "bf16" else 1e-6)
     assert (steep.astype(float) > 6).any()
     np.testing.assert_array_equal(six.astype(float), np.clip(steep.astype(float), 0, 6))
     np.testing.assert_array_equal(
         rectified.astype(float), np.where(x.astype(float) > 0, dx.astype(float), 0)
+    )
+    assert relative(added, dx.astype(float) + other.astype(float)) < (
+        6e-3 if name == "bf16" else 1e-6
     )
 
 

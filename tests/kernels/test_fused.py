@@ -7,7 +7,13 @@ from minicnn.kernels import reference
 from ..checks import Through, assert_caught, broken, check_random_cases, over_backends
 
 
-@over_backends("conv2d_affine", "conv2d_grad_input_relu", "fold_batch_norm", "batch_norm_add")
+@over_backends(
+    "conv2d_affine",
+    "conv2d_grad_input_add",
+    "conv2d_grad_input_relu",
+    "fold_batch_norm",
+    "batch_norm_add",
+)
 def test_like_torch(backend, operation, dtype):
     check_random_cases(Through(backend), operation, dtype)
 
@@ -26,6 +32,10 @@ def mask_of_the_gradient(dy, w, x, **geometry):
     return dx * (dx > 0)
 
 
+def added_without_its_sign(dy, w, other, **geometry):
+    return reference.conv2d_grad_input(dy, w, other.shape, **geometry) + abs(other)
+
+
 def variance_without_root(b, gamma, beta, mean, var, eps):
     return reference.fold_batch_norm(b, gamma, beta, mean, (var + eps) ** 2, 0.0)
 
@@ -39,6 +49,10 @@ MUTANTS = {  # operation, and a backend with one mistake
     "mask of the wrong array": (
         "conv2d_grad_input_relu",
         broken(conv2d_grad_input_relu=mask_of_the_gradient),
+    ),
+    "addition of the magnitude": (
+        "conv2d_grad_input_add",
+        broken(conv2d_grad_input_add=added_without_its_sign),
     ),
     "variance without its root": ("fold_batch_norm", broken(fold_batch_norm=variance_without_root)),
 }

@@ -20,7 +20,7 @@ from minicnn.layers import (
     fuse,
 )
 from minicnn.layers.dense import DenseBlock
-from minicnn.layers.fusion import ConvNorm, FrozenStart, ReLUChain, ResidualNorm
+from minicnn.layers.fused import ConvNorm, FrozenStart, ReLUChain, ResidualNorm, SummingConcat
 
 
 def chain():
@@ -60,7 +60,19 @@ def dense(channels):
     )
 
 
+def inception():
+    return layers.Concat(
+        one=Conv2d(4, 3, 1, activation="relu"),
+        three=Sequential(Conv2d(4, 2, 1, activation="relu"), Conv2d(2, 3, 3, padding=1)),
+        pool=Sequential(MaxPool2d(3, stride=1, padding=1), Conv2d(4, 2, 1, activation="relu")),
+        plain=Conv2d(4, 2, 3, padding=1, activation="tanh"),
+        normed=normed(),
+        rest=Sequential(layers.Identity()),
+    )
+
+
 NETWORKS = {
+    "branches": inception,
     "chain": chain,
     "chain that ends with a pool": lambda: Sequential(*list(chain())[:3], Flatten(), Linear(36, 2)),
     "batch norms": normed,
@@ -126,17 +138,39 @@ def test_what_is_fused():
         pool2=MaxPool2d(2),
         conv3=Conv2d(4, 4, 1),
         relu=ReLU(),
+        branches=inception(),
         pool=GlobalAvgPool2d(),
         input_shape=(12, 12, 3),
     )
     fused = fuse(net)
-    assert list(fused._layers) == ["conv1+bn1", "block", "conv2+pool2", "conv3", "relu", "pool"]
-    kinds = [type(layer) for layer in fused][:4]
-    assert kinds == [ConvNorm, ResidualNorm, ReLUChain, Conv2d]
+    assert list(fused._layers) == [
+        "conv1+bn1",
+        "block",
+        "conv2+pool2",
+        "conv3",
+        "relu",
+        "branches",
+        "pool",
+    ]
+    kinds = [type(layer) for layer in fused][:6]
+    assert kinds == [ConvNorm, ResidualNorm, ReLUChain, Conv2d, ReLU, SummingConcat]
     assert isinstance(fused, Network) and fused.input_shape == (12, 12, 3)
     assert list(net._layers)[:2] == ["conv1", "bn1"], "the model itself stays as it is"
     with pytest.raises(minicnn.errors.ShapeError, match=r"^conv1\+bn1: Conv2d"):
         fused.eval()(np.zeros((1, 9, 9, 2), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("network", "additions"), [(block, 0), (inception, 1), (lambda: Sequential(inception()), 1)]
+)
+def test_a_convolution_adds_dx_of_the_other_path(network, additions, monkeypatch):
+    """Of Inception's branches, pooling and the identity begin with none: their sum is a pass."""
+    added = []
+    monkeypatch.setattr(F, "add", lambda a, b: added.append(1) or a + b)
+    fused = fuse(network())
+    x = np.zeros((2, 5, 6, 4), np.float32)
+    fused.backward(np.ones_like(fused(x)))
+    assert len(added) == additions
 
 
 def test_dense_layers_in_a_row_are_one_block():

@@ -35,7 +35,7 @@ from minicnn.layers import (
     metadata,
     observe,
 )
-from minicnn.layers.fusion import ConvNorm, ReLUChain
+from minicnn.layers.fused import ConvNorm, ReLUChain
 from minicnn.study import check_gradients
 
 from .blocks import basic_block, inception

@@ -7,7 +7,7 @@ import minicnn
 from minicnn import layers as L
 from minicnn import models
 from minicnn.kernels.reference.activation import ACTIVATIONS
-from minicnn.layers.fusion import ConvNorm
+from minicnn.layers.fused import ConvNorm
 from minicnn.onnx import to_onnx
 from minicnn.onnx.export_graph import has_rule
 from minicnn.onnx.export_rules import activations

@@ -17,6 +17,7 @@ LEFT_OUT = {
     "fold_batch_norm": "a composition",
     "conv2d_affine": "a composition",
     "conv2d_grad_input_relu": "a composition",
+    "conv2d_grad_input_add": "a composition",
     "batch_norm_add": "a composition",
 }
 

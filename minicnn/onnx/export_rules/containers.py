@@ -17,7 +17,8 @@ from ...layers import (
     Sequential,
     Slice,
 )
-from ...layers.fusion import ConvNorm, are_conv_and_norm
+from ...layers.fused import ConvNorm
+from ...layers.fusion import are_conv_and_norm
 from ...layers.graph import INPUT
 from ...layers.join import Elementwise
 from ..export_graph import GraphWriter, Value, channel_axis, rule

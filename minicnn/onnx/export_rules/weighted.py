@@ -7,7 +7,7 @@ from ...kernels.geometry import PaddingPairs
 from ...kernels.reference.fused import fold_batch_norm
 from ...kernels.types import Array
 from ...layers import RBF, Conv2d, ConvTranspose2d, Linear, Subsample2d
-from ...layers.fusion import ConvNorm
+from ...layers.fused import ConvNorm
 from ...weights.torch_state import array_to_torch
 from ..export_graph import GraphWriter, Value, rule
 from .activations import activate

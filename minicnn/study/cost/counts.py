@@ -21,6 +21,7 @@ PRODUCTS = {
     "conv2d_affine": (RESULT, "w"),
     "conv2d_grad_input": ("dy", "w"),
     "conv2d_grad_input_relu": ("dy", "w"),
+    "conv2d_grad_input_add": ("dy", "w"),
     "conv2d_grad_weight": ("dy", "w_shape"),
     "linear": (RESULT, "w"),
     "linear_grad_input": ("dy", "w"),

@@ -34,7 +34,11 @@ FEW = 128 * 128  # products of input and output channels up to which they are fe
 # The direct algorithm loads and stores results at each pixel: with few values per patch, such as
 # 27 for 3x3 kernels on color, that takes most of the time. e is halved at this number of values.
 HALF_DEPTH = 40
-SAME_AS = {"conv2d_affine": "conv2d", "conv2d_grad_input_relu": "conv2d_grad_input"}
+SAME_AS = {
+    "conv2d_affine": "conv2d",
+    "conv2d_grad_input_relu": "conv2d_grad_input",
+    "conv2d_grad_input_add": "conv2d_grad_input",
+}
 # A call in a network, with the checks of its layer and the records of its kernel, takes so many
 # times that of an addition of a few numbers, which is measured.
 CALLS = 4
@@ -94,9 +98,10 @@ def kind_of(call: Call) -> str:
 
 
 def _with_image_shape(call: Call) -> dict:
-    """The arguments; the fused input gradient takes the images themselves."""
+    """The arguments; the fused input gradients take images of dx's shape."""
     a = call.arguments
-    return {**a, "x_shape": a["x"].shape} if call.operation == "conv2d_grad_input_relu" else a
+    images = {"conv2d_grad_input_relu": "x", "conv2d_grad_input_add": "other"}.get(call.operation)
+    return {**a, "x_shape": a[images].shape} if images else a
 
 
 def _convolution(call: Call, name: str, machine: Machine) -> float:

@@ -110,6 +110,10 @@ def _conv2d_grad_input_relu(a: Arguments, place: Place) -> Any:
     return place.pool.empty(a["x"].shape)
 
 
+def _conv2d_grad_input_add(a: Arguments, place: Place) -> Any:
+    return _conv2d_grad_input({**a, "x_shape": a["other"].shape}, place)
+
+
 def _conv2d_grad_weight(a: Arguments, place: Place) -> Any:
     geometry, images, weights = geometry_of(a)
     dw, db = place.pool.empty(weights), place.pool.empty(weights[3])
@@ -287,6 +291,7 @@ RESULTS: dict[str, Callable[[Arguments, Place], Any]] = {
         f.__name__[1:]: f
         for f in (
             *(_conv2d, _conv2d_affine, _conv2d_grad_input, _conv2d_grad_input_relu),
+            _conv2d_grad_input_add,
             *(_conv_transpose2d, _conv_transpose2d_grad_input, _conv_transpose2d_grad_weight),
             *(_conv2d_grad_weight, _max_pool2d, _activate, _activation_grad, _batch_norm),
             *(_batch_norm_grad, _fold_batch_norm, _local_response_norm),

@@ -36,7 +36,8 @@ from ...layers import (
     Subsample2d,
     metadata,
 )
-from ...layers.fusion import is_chain, runs_as
+from ...layers.fused import runs_as
+from ...layers.fusion import is_chain
 from ...layers.graph import INPUT
 from ...layers.resample import Resampling
 from ...layers.tree import join

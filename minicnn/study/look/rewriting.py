@@ -22,7 +22,7 @@ from ...layers import (
     Residual,
     Subsample2d,
 )
-from ...layers.fusion import runs_as
+from ...layers.fused import runs_as
 from ...layers.tree import Tree, join, matching
 
 Change = Callable[[str, Layer], Layer]
