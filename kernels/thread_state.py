@@ -2,12 +2,23 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class ThreadState(threading.local):
-    """Settings of one thread. A subclass has one class attribute per setting: its default."""
+    """Settings of one thread. A subclass has one class attribute per setting: its default.
+
+    inherited: the settings that `inheriting` passes on.
+    """
+
+    inherited: tuple[str, ...] = ()
+
+    def __init__(self) -> None:  # called once per thread
+        _states.add(self)
 
     @contextmanager
     def changed(self, **settings: Any) -> Iterator[None]:
@@ -20,6 +31,28 @@ class ThreadState(threading.local):
         finally:
             for name, value in previous.items():
                 setattr(self, name, value)
+
+
+_states: set[ThreadState] = set()
+
+
+def inheriting(function: Callable[P, R]) -> Callable[P, R]:
+    """The function for another thread, in which it has the settings that this thread has now.
+
+    Threads that a computation starts run such functions: they choose backends, precisions and
+    algorithms as it does. A thread of your own starts with the defaults.
+    """
+    settings = [
+        (state, {name: getattr(state, name) for name in state.inherited}) for state in list(_states)
+    ]
+
+    def with_settings(*args: P.args, **kwargs: P.kwargs) -> R:
+        with ExitStack() as stack:
+            for state, values in settings:
+                stack.enter_context(state.changed(**values))
+            return function(*args, **kwargs)
+
+    return with_settings
 
 
 class Kept(dict[int, Any]):
@@ -37,6 +70,7 @@ class KernelState(ThreadState):
     intercept: what `dispatch.intercept` set, or None.
     """
 
+    inherited = ("backend", "grad_enabled")
     backend: str | None = None
     grad_enabled: bool = True
     first_image: int = 0

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .kernels.dispatch import is_host_array, load
+from .kernels.thread_state import ThreadState
 from .kernels.types import Array
 
 if TYPE_CHECKING:
@@ -25,20 +26,28 @@ if TYPE_CHECKING:
 DEVICES = ("cpu", "cuda")
 PRECISIONS = ("fp32", "tf32", "bf16", "ffma")
 
-_precision = "fp32"
+
+class _State(ThreadState):
+    """precision: one of `PRECISIONS`."""
+
+    inherited = ("precision",)
+    precision = "fp32"
+
+
+_state = _State()
 
 
 def set_precision(name: str) -> None:
-    """Select the precision of all later products, on the GPU and on the CPU.
+    """Select the precision of all later products of this thread, on the GPU and on the CPU.
 
-    A CPU has `bf16` if it multiplies bfloat16 numbers (AVX-512's extension avx512_bf16). `tf32` and
-    `ffma` change nothing there. Raises ValueError for an unknown one, RuntimeError for `bf16` if
-    neither a GPU nor this CPU has it.
+    Threads that minicnn starts inherit it; a thread of your own starts with `fp32`. A CPU has
+    `bf16` if it multiplies bfloat16 numbers (AVX-512's extension avx512_bf16). `tf32` and `ffma`
+    change nothing there. Raises ValueError for an unknown one, RuntimeError for `bf16` if neither a
+    GPU nor this CPU has it.
     """
     from .kernels.cpu import precision as of_cpu
     from .kernels.cuda.precision import set_precision as set_product_precision
 
-    global _precision
     if name not in PRECISIONS:
         raise ValueError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
     on_cpu = name if name in of_cpu.PRECISIONS else "fp32"
@@ -49,12 +58,12 @@ def set_precision(name: str) -> None:
         )
     of_cpu.set_precision("fp32" if reason else on_cpu)
     set_product_precision("fp32" if name == "bf16" else name)
-    _precision = name
+    _state.precision = name
 
 
 def precision() -> str:
-    """The precision that `set_precision` selected; `fp32` at first."""
-    return _precision
+    """The precision that `set_precision` selected in this thread; `fp32` at first."""
+    return _state.precision
 
 
 def validate_device(device: str) -> str:
@@ -102,7 +111,7 @@ def to_host(array: Array) -> np.ndarray:
 def to_input(x: Array, device: str) -> Array:
     """Images on that device, in the type that the selected precision needs."""
     x = to_device(x, device)
-    if device == "cuda" and _precision == "bf16":
+    if device == "cuda" and _state.precision == "bf16":
         from ml_dtypes import bfloat16  # a dependency of CuPy
 
         from .kernels.cuda.activation import convert

@@ -14,12 +14,12 @@ Winograd's stays in float32, and is used where it is still the faster one.
 """
 
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import numpy as np
 
 from ..geometry import Window, window
+from ..thread_state import ThreadState
 from ..types import Array, IntOrPair, Padding, Shape
 from . import bfloat16, depthwise, direct, linear, winograd
 from .activation import activate
@@ -33,25 +33,25 @@ from .precision import PAIR, in_bfloat16
 
 ALGORITHMS = ("auto", "direct", "depthwise", "winograd2", "winograd4")
 
-_forced = "auto"
+
+class _State(ThreadState):
+    """algorithm: one of `ALGORITHMS`."""
+
+    inherited = ("algorithm",)
+    algorithm = "auto"
 
 
-@contextmanager
-def algorithm(name: str) -> Iterator[None]:
-    """Use the algorithm of that name in this block if it can compute the convolution.
+_state = _State()
 
-    "auto" restores the choice by `cost`.
 
-    Raises ValueError for an unknown name.
+def algorithm(name: str) -> AbstractContextManager[None]:
+    """Use this algorithm in this block, in this thread, if it can compute the convolution.
+
+    "auto" restores the choice by `cost`. Raises ValueError for an unknown name.
     """
-    global _forced
     if name not in ALGORITHMS:
         raise ValueError(f"unknown algorithm {name!r}; expected one of {', '.join(ALGORITHMS)}")
-    previous, _forced = _forced, name
-    try:
-        yield
-    finally:
-        _forced = previous
+    return _state.changed(algorithm=name)
 
 
 def possible(geometry: Window, channels: int, filters: int, groups: int) -> list[str]:
@@ -135,7 +135,7 @@ def _chosen(
     weights: bool = False,
 ) -> tuple[str, winograd.Winograd | None]:
     """The algorithm for this convolution, and the `Winograd` if it is one of those."""
-    name = choose(_forced, images[0], geometry, images[3], filters, groups, weights, rate)
+    name = choose(_state.algorithm, images[0], geometry, images[3], filters, groups, weights, rate)
     if not name.startswith("winograd"):
         return name, None
     return name, winograd.winograd(int(name[-1]), geometry.kernel[0])

@@ -1,16 +1,24 @@
 """How products of float32 arrays are computed on the CPU."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from llvmlite import binding
 
+from ..thread_state import ThreadState
 from .engine.simd import LANES
 
 PRECISIONS = ("fp32", "bf16")
 PAIR = 2  # bfloat16 numbers are multiplied in pairs
 
-_precision = "fp32"
+
+class _State(ThreadState):
+    """precision: one of `PRECISIONS`."""
+
+    inherited = ("precision",)
+    precision = "fp32"
+
+
+_state = _State()
 
 
 def unavailable(name: str) -> str | None:
@@ -20,32 +28,29 @@ def unavailable(name: str) -> str | None:
     return "this processor has no products of bfloat16 numbers (avx512_bf16)"
 
 
-def set_precision(name: str) -> None:
-    """Compute products in this precision from here on, in the whole process.
+def precision(name: str) -> AbstractContextManager[None]:
+    """Within this block, in this thread, products are computed in this precision.
 
     "bf16" rounds both factors to bfloat16 and sums in float32, where that is faster; arrays stay in
     float32. Raises ValueError for an unknown name, RuntimeError if the processor cannot.
     """
-    global _precision
+    return _state.changed(precision=_checked(name))
+
+
+def set_precision(name: str) -> None:
+    """As `precision`, from here on."""
+    _state.precision = _checked(name)
+
+
+def _checked(name: str) -> str:
     if name not in PRECISIONS:
         raise ValueError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
     reason = unavailable(name)
     if reason:
         raise RuntimeError(f"the precision {name!r} is not available: {reason}")
-    _precision = name
-
-
-@contextmanager
-def precision(name: str) -> Iterator[None]:
-    """As `set_precision`, within this block."""
-    previous = _precision
-    set_precision(name)
-    try:
-        yield
-    finally:
-        set_precision(previous)
+    return name
 
 
 def in_bfloat16(depth: int) -> bool:
     """True if sums of `depth` products are those of bfloat16 numbers: of pairs, so it is even."""
-    return _precision == "bf16" and depth % PAIR == 0
+    return _state.precision == "bf16" and depth % PAIR == 0

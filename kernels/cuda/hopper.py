@@ -8,12 +8,12 @@ channels are a multiple of 8, on a GPU of compute capability 9.0; conv.cu comput
 import functools
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..thread_state import ThreadState
 from ..types import Array
 from .arrays import empty
 from .device import THREADS, blocks, launch, runtime
@@ -33,28 +33,31 @@ LEAST = {
     "grad_weight": (256, 64, 2048),
 }
 
-_forced = "auto"
+
+class _State(ThreadState):
+    """algorithm: one of `ALGORITHMS`."""
+
+    inherited = ("algorithm",)
+    algorithm = "auto"
 
 
-@contextmanager
-def algorithm(name: str) -> Iterator[None]:
-    """Use these kernels within this block: "mma", those of conv.cu, or "wgmma" where it can.
+_state = _State()
 
-    "auto" restores the choice by MINICNN_HOPPER. Raises ValueError for an unknown name.
+
+def algorithm(name: str) -> AbstractContextManager[None]:
+    """Use these kernels in this block, in this thread: "mma", those of conv.cu, or "wgmma".
+
+    "wgmma" is used where it can be, and "auto" restores the choice by MINICNN_HOPPER.
+    Raises ValueError for an unknown name.
     """
-    global _forced
     if name not in ALGORITHMS:
         raise ValueError(f"unknown algorithm {name!r}; expected one of {', '.join(ALGORITHMS)}")
-    previous, _forced = _forced, name
-    try:
-        yield
-    finally:
-        _forced = previous
+    return _state.changed(algorithm=name)
 
 
 def is_forced() -> bool:
     """True within `algorithm("wgmma")`."""
-    return _forced == "wgmma"
+    return _state.algorithm == "wgmma"
 
 
 def is_chosen(kernel: str, product: "Product", b: Array) -> bool:
@@ -69,7 +72,7 @@ def is_chosen(kernel: str, product: "Product", b: Array) -> bool:
     if setting == "1" and capability != CAPABILITY:
         _warn_of(capability)
     possible = capability == CAPABILITY and _is_possible(kernel, product, b)
-    if _forced != "auto":
+    if _state.algorithm != "auto":
         return possible and is_forced()
     sizes = zip(product[:3], LEAST[kernel], strict=True)
     return possible and setting == "1" and all(size >= least for size, least in sizes)

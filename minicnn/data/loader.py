@@ -7,6 +7,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 
+from ..kernels.thread_state import inheriting
 from .augment.mix import all_places, mix
 from .augment.pipeline import Pipeline
 from .augment.step import Draws
@@ -93,14 +94,14 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         """From the current position to the end of the epoch; batches are prepared ahead."""
-        order, epoch = self.order(self.epoch), self.epoch
+        order, epoch, prepare = self.order(self.epoch), self.epoch, inheriting(self._prepare)
         decoders, pool = ThreadPoolExecutor(self.workers), ThreadPoolExecutor(AHEAD)
         ahead: deque[Future[Batch]] = deque()
         to_submit, turns = (self.shards.turns(self.batch, self.images) for _ in range(2))
         try:
             for turn in turns:
                 while len(ahead) <= AHEAD and (later := next(to_submit, None)) is not None:
-                    ahead.append(pool.submit(self._prepare, order, epoch, later, decoders))
+                    ahead.append(pool.submit(prepare, order, epoch, later, decoders))
                 x, labels = ahead.popleft().result()
                 self.advance(turn)
                 yield x, labels

@@ -16,6 +16,7 @@ from ..data.pixels import contents_of, opened
 from ..data.transforms import Preprocess
 from ..device import model_device, to_host, to_input
 from ..errors import DataError
+from ..kernels.thread_state import inheriting
 from ..layers import Layer, Sequential, fully_convolutional, fuse, inference_mode, metadata
 from ..training.losses import probabilities_of
 from ..training.metrics import classes_of, loss_of, preprocess_of
@@ -174,7 +175,7 @@ def _chunks(images: Iterator[Views], batch_size: int) -> Iterator[list[Views]]:
 
 def _views(model: Layer, dataset: Dataset, plan: Protocol) -> Iterator[Views]:
     """The pixels of each image's views, in order, made ahead by threads."""
-    make, pending = _maker(model, dataset, plan), deque[Any]()
+    make, pending = inheriting(_maker(model, dataset, plan)), deque[Any]()
     with ThreadPoolExecutor() as pool:
         try:
             for i in range(len(dataset)):

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import minicnn
+from benchmarks.gpu.communication import Alone
 from minicnn import device, training
 from minicnn.kernels import functional as F
 from minicnn.kernels.cuda.rounded import RoundedWeights
 from minicnn.layers import Conv2d, Flatten, Linear, Sequential, observe
-from minicnn.training import Callback, cuda_graph
+from minicnn.training import Callback, cuda_graph, fitting
 from minicnn.training.callbacks import RescaleFilters
 from minicnn.training.phases import Freeze
 
@@ -150,6 +151,17 @@ def test_a_resumed_training_has_the_same_bits(emulate, tmp_path):
     weights, _ = trained(epochs=3, out=tmp_path, resume=True)
     for name, array in whole.items():
         np.testing.assert_array_equal(weights[name], array, err_msg=name)
+
+
+def test_processes_have_copies_of_their_own(emulate, monkeypatch):
+    run = emulate()
+    expected, _ = trained(accumulate=3)
+    monkeypatch.setattr(fitting, "join", Alone)
+    run.connect().launches.clear()
+    weights, _ = trained(accumulate=3, distributed=True)
+    assert "round_weights" in run.launches
+    for name, array in weights.items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
 def test_copies_are_used_only_in_their_block(emulate):

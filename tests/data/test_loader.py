@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minicnn import data
+from minicnn import data, use
 from minicnn.data import Dataset, Loader, Pipeline, Preprocess, RandomResizedCrop
 from minicnn.data.loader import AHEAD
 from minicnn.data.shards import Shards
 from minicnn.errors import DataError
+from minicnn.kernels import dispatch
+from minicnn.kernels.cuda import precision
 
 
 def dataset(n):
@@ -171,3 +173,14 @@ def test_workers_are_checked():
     for workers in (0, "4", 1.5):
         with pytest.raises(ValueError, match=f"workers={workers!r}: expected a whole number of at"):
             Loader(dataset(4), 2, workers=workers)
+
+
+def test_its_threads_have_the_switches_of_the_one_that_iterates():
+    def preprocess(images):
+        seen.add((precision.product_option(False), dispatch.current()))
+        return images
+
+    seen = set()
+    with precision.precision("ffma"), use("reference"):
+        read(Loader(dataset(10), 4, preprocess))
+    assert seen == {("FFMA", "reference")}

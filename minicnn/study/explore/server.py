@@ -20,6 +20,7 @@ from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import get_host
 
 from ...errors import MinicnnError
+from ...kernels.thread_state import inheriting
 from .arrays import maps_of
 from .gallery import PAD, png
 from .pages import Page, to_json
@@ -254,7 +255,8 @@ def make(app: App, port: int = 0) -> BaseWSGIServer:
             probe.bind((HOST, port))
     except OSError as error:
         raise OSError(f"--port {port}: {error.strerror}; --port 0 takes a free one") from None
-    return make_server(HOST, port, app, threaded=True, request_handler=Quiet)
+    answer = inheriting(app)  # each request has a thread
+    return make_server(HOST, port, answer, threaded=True, request_handler=Quiet)
 
 
 def address(server: BaseWSGIServer, app: App) -> str:

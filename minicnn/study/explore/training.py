@@ -10,6 +10,7 @@ from ...data.loader import Loader
 from ...device import model_device, to_input
 from ...errors import MinicnnError
 from ...kernels.dispatch import use
+from ...kernels.thread_state import inheriting
 from ...training import SGD, metrics
 from ...training.losses import plain
 from .session import Session
@@ -64,7 +65,7 @@ class Training:
             train, min(batch, len(train)), self.session.gallery.preprocess, shuffle=True
         )
         self._thread = threading.Thread(
-            target=self._run, args=(optimizer, loader, speed), daemon=True
+            target=inheriting(self._run), args=(optimizer, loader, speed), daemon=True
         )
         self._thread.start()
 
