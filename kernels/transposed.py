@@ -41,7 +41,7 @@ class Convolutions(NamedTuple):
                 raise ValueError(
                     f"conv_transpose2d: bias has shape {b.shape}: expected {shape[3:]}"
                 )
-            y += b
+            y += b.astype(y.dtype, copy=False)
         return write_to(out, y)
 
     def conv_transpose2d_grad_input(
@@ -70,4 +70,4 @@ class Convolutions(NamedTuple):
         """See `functional.conv_transpose2d_grad_weight`."""
         geometry = stride, padding, dilation, groups
         dw, _ = self.conv2d_grad_weight(x, dy, w_shape, *geometry, bias=False)
-        return dw, dy.sum(axis=(0, 1, 2)) if bias else None
+        return dw, dy.sum(axis=(0, 1, 2), dtype=dw.dtype) if bias else None

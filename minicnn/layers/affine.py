@@ -18,16 +18,22 @@ class Affine(Layer):
     It is what batch norm does after the normalization, and Caffe's Scale layer.
     Parameters: `weight` and `bias`, `(channels,)` each, 1 and 0 at first.
     scale, bias: False for a layer without the factor, or without the bias.
+    trainable: False for constants, such as a normalization of the images: parameters that begin
+        frozen, also after the layer was saved and loaded.
     """
 
-    def __init__(self, channels: int, scale: bool = True, bias: bool = True):
+    def __init__(
+        self, channels: int, scale: bool = True, bias: bool = True, trainable: bool = True
+    ):
         if not isinstance(channels, (int, np.integer)) or channels < 1:
             raise ValueError(f"Affine: channels={channels!r}: expected an integer >= 1")
         if not (scale or bias):
             raise ValueError("Affine: scale=False, bias=False: expected at least one of them")
-        self.channels, self.scale = channels, bool(scale)
+        self.channels, self.scale, self.trainable = channels, bool(scale), bool(trainable)
         self.weight = Parameter(np.ones(channels, np.float32)) if scale else None
         self.bias = Parameter(np.zeros(channels, np.float32)) if bias else None
+        for parameter in self.parameters():
+            parameter.frozen = not trainable
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape[-1] != self.channels:
@@ -43,7 +49,7 @@ class Affine(Layer):
         y = y + self.bias.value if self.bias else y
         self.save_for_backward(x)
         if out is None:
-            return y
+            return y.astype(x.dtype, copy=False)  # x may have fewer bits than the parameters
         out[...] = y
         return out
 
@@ -52,11 +58,13 @@ class Affine(Layer):
         check_dy_shape(self, dy, x.shape)
         places = tuple(range(dy.ndim - 1))
         if self.bias:
-            self.bias.add_grad(dy.sum(axis=places), copy=False)
+            db = dy.sum(axis=places, dtype=self.bias.value.dtype)
+            self.bias.add_grad(db, copy=False)
         if self.weight is None:
             return dy
-        self.weight.add_grad((dy * x).sum(axis=places), copy=False)
-        return dy * self.weight.value
+        w = self.weight.value
+        self.weight.add_grad((dy.astype(w.dtype) * x).sum(axis=places), copy=False)
+        return (dy * w).astype(dy.dtype, copy=False)
 
     def initialize(self, weight: object = None, bias: object = None) -> "Affine":
         """The factors stay 1 and the biases 0: initializers are for convolutions."""

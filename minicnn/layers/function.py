@@ -1,5 +1,9 @@
 """Functions of single numbers that are no activations: networks of other programs have them."""
 
+from collections.abc import Callable
+
+import numpy as np
+
 from ..kernels.reference.functions import FUNCTIONS
 from ..kernels.types import Array, Shape
 from .checks import check_dy_shape, check_number
@@ -31,7 +35,7 @@ class Function(Layer):
         return shape
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
-        y = FUNCTIONS[self.name][0](x, *self.constants)
+        y = self._computed(FUNCTIONS[self.name][0], x)
         self.save_for_backward(x)
         if out is None:
             return y
@@ -41,4 +45,9 @@ class Function(Layer):
     def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
         (x,) = self.pop_saved()
         check_dy_shape(self, dy, x.shape)
-        return FUNCTIONS[self.name][1](dy, x, *self.constants) if need_dx else None
+        return self._computed(FUNCTIONS[self.name][1], dy, x) if need_dx else None
+
+    def _computed(self, function: Callable[..., Array], *arrays: Array) -> Array:
+        """The function of arrays; for bfloat16 in float32, rounded once."""
+        wide = [a.astype(np.float32) if a.dtype.itemsize == 2 else a for a in arrays]
+        return function(*wide, *self.constants).astype(arrays[0].dtype, copy=False)

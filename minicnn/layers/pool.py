@@ -9,7 +9,7 @@ from ..kernels.resampling import means
 from ..kernels.types import Array, IntOrPair, Padding, Shape
 from ..rng import generator
 from .activation import check_activation
-from .checks import check_dy_shape, check_images
+from .checks import check_count, check_dy_shape, check_images
 from .init import torch_default
 from .layer import Layer
 from .parameter import Parameter
@@ -197,9 +197,10 @@ class Subsample2d(Layer):
     """
 
     def __init__(self, channels: int, size: int = 2, activation: str | None = None):
-        self.channels, self.size = channels, size
+        self.channels = check_count(self, "channels", channels)
+        self.size = check_count(self, "size", size)
         self.activation = check_activation(activation)
-        fan_in = size * size
+        fan_in = self.size * self.size
         self.weight = Parameter(torch_default()((channels,), fan_in, 1, generator()), fan_in)
         self.bias = Parameter(torch_default()((channels,), fan_in, 1, generator()), fan_in)
 

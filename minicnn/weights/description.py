@@ -25,6 +25,7 @@ SIZES = (
     *("channels", "in_channels", "out_channels", "in_features", "out_features", "kernel_size"),
     *("shape", "rows", "columns", "codes"),
 )
+SMALL = 2**16  # channels, or pixels of a window, that any file may have
 LARGEST = 2**31 - 1  # of the other numbers
 
 
@@ -72,8 +73,8 @@ def arguments_of(layer: Layer) -> dict[str, Any] | None:
 def build(description: Any, most: int) -> Graph:
     """The graph of a description, its weights still to be loaded.
 
-    most: the number of numbers in its file; no layer has more channels, so that a wrong
-        description takes no more memory than its file.
+    most: the number of numbers in its file. No layer has more weights, or more channels than these
+        and `SMALL`, so that a wrong description takes little more memory than its file.
     Raises CheckpointError for a description that is damaged or does not fit together.
     """
     try:
@@ -106,7 +107,7 @@ def _layer(one: dict[str, Any], most: int) -> Layer:
     for name, value in one["arguments"].items():
         if name not in known:
             raise ValueError(f"{one['name']}: {one['kind']} has no argument {name!r}")
-        value = _plain(value, most if name in SIZES else LARGEST)
+        value = _plain(value, max(most, SMALL) if name in SIZES else LARGEST)
         if known[name].kind is inspect.Parameter.VAR_POSITIONAL:
             positional = value
         else:
@@ -130,7 +131,8 @@ def _plain(value: Any, most: int) -> Any:
 
 def _size(arguments: dict[str, Any]) -> int:
     """The number of weights of a convolution or a linear layer; 0 for others."""
-    into = arguments.get("in_channels", arguments.get("in_features", 0))
+    is_convolution = "kernel_size" in arguments  # other layers with in_channels have no weights
+    into = arguments.get("in_channels" if is_convolution else "in_features", 0)
     out = arguments.get("out_channels", arguments.get("out_features", 0))
     kernel = arguments.get("kernel_size", 1)
     sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)

@@ -10,13 +10,18 @@ from minicnn import captured, training
 from minicnn.kernels import dispatch
 from minicnn.kernels.thread_state import state
 from minicnn.layers import (
+    AdaptiveAvgPool2d,
+    Affine,
     BatchNorm2d,
     Conv2d,
     Dropout,
+    Function,
     GlobalAvgPool2d,
     Layer,
     Linear,
+    Resample2d,
     Sequential,
+    Upsample,
     observe,
 )
 
@@ -49,6 +54,22 @@ def captures(run, monkeypatch) -> list[int]:
 
     monkeypatch.setattr(run, "capture", counted)
     return found
+
+
+def test_resampling_is_captured(emulate, monkeypatch):
+    """Also by matrices that a layer holds on the device; nothing calls cuBLAS."""
+
+    def resampling():
+        any_rows = Resample2d(np.linspace(-1, 1, 18).reshape(3, 6))
+        means = AdaptiveAvgPool2d((2, 4)), Function("softplus"), Affine(8)
+        return network(Upsample(1.5, "bilinear"), any_rows, *means)
+
+    expected = evaluate(resampling())
+    run = emulate()
+    graphs = captures(run, monkeypatch)
+    found = evaluate(resampling().to("cuda"))
+    assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+    assert len(graphs) == 1
 
 
 def test_an_evaluation_as_on_the_cpu(emulate, monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from minicnn import layers
 from minicnn.kernels import dispatch, functional, reference
 from minicnn.kernels.cuda.activation import convert
 from minicnn.kernels.resampling import means, upsampling
@@ -134,3 +135,36 @@ def test_conversion_rounds_to_nearest_even(emulate):
     np.testing.assert_array_equal(
         np.asarray(convert(half, np.dtype(np.float32))), np.asarray(half).astype(np.float32)
     )
+
+
+LAYERS = {
+    "affine": lambda: layers.Affine(8),
+    "scale": lambda: layers.Scale(0.7, 0.3),
+    "transposed convolution": lambda: layers.ConvTranspose2d(8, 8, 2),
+    "upsample": lambda: layers.Upsample(1.5, "bilinear"),
+    "resample": lambda: layers.Resample2d(np.linspace(-1, 1, 18).reshape(3, 6)),
+    "adaptive": lambda: layers.AdaptiveAvgPool2d((4, 3)),
+    **{name: lambda name=name: layers.Function(name) for name in ("abs", "erf", "exp", "softplus")},
+    "power": lambda: layers.Function("power", 3.0),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_in_bfloat16(name, emulate):
+    """y and dx are in bfloat16, off by its rounding; sums over the pixels are float32."""
+    emulate(seed=3)
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((4, 6, 5, 8)).astype(ml_dtypes.bfloat16)
+    exact, layer = LAYERS[name]().astype(np.float64), LAYERS[name]()
+    for p, q in zip(exact.parameters(), layer.parameters(), strict=True):
+        q.value[...] = generator.standard_normal(p.value.shape)
+        p.value[...] = q.value
+    y, expected = layer.to("cuda")(to_device(x.copy())), exact(x.astype(np.float64))
+    dy = generator.standard_normal(expected.shape).astype(ml_dtypes.bfloat16)
+    dx = layer.backward(to_device(dy.copy()))
+    for ours, theirs in ((y, expected), (dx, exact.backward(dy.astype(np.float64)))):
+        assert ours.dtype == x.dtype
+        assert relative(ours, theirs) < 4e-3
+    for p, q in zip(layer.parameters(), exact.parameters(), strict=True):
+        assert p.grad.dtype == np.float32
+        assert relative(p.grad, q.grad) < (4e-3 if p.value.ndim > 1 else 1e-6)

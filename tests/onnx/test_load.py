@@ -417,6 +417,9 @@ def test_an_export_that_contains_its_preprocessing(pixels, layout, tmp_path):
     np.testing.assert_allclose(graph(images.astype(np.float32)), y, rtol=1e-5, atol=1e-6)
     (affine,) = (layer for layer in graph if isinstance(layer, layers.Affine))
     assert affine.weight.frozen and affine.bias.frozen
+    minicnn.save(graph, tmp_path / "net.safetensors")
+    again = minicnn.load(tmp_path / "net.safetensors")
+    assert [p.frozen for p in again.parameters()] == [p.frozen for p in graph.parameters()]
     if pixels == "uint8":
         model = onnx.load(path)
         next(n for n in model.graph.node if n.op_type == "Cast").op_type = "Relu"

@@ -1,6 +1,8 @@
 """A graph as plain data: it is made again, and damaged descriptions are named."""
 
+import contextlib
 import copy
+import inspect
 import json
 
 import numpy as np
@@ -11,6 +13,7 @@ from minicnn import layers
 from minicnn.errors import CheckpointError
 from minicnn.layers import Add, Conv2d, Graph, Layer, Linear, Sequential
 from minicnn.layers.init import skip_init
+from minicnn.layers.parameter import Parameter
 from minicnn.weights.description import build, describe, kinds, make, with_classes
 from tests.layers.test_graph import gated
 
@@ -29,51 +32,65 @@ def test_a_graph_is_made_again(tmp_path):
     np.testing.assert_array_equal(found(x), graph.eval()(x))
 
 
-def test_every_layer_of_the_table_is_made_again():
-    """The arguments of each class, as its constructor takes them, with values like these."""
-    values = {
-        "codes": (2, 3),
-        "p": 0.3,
-        "output_size": 2,
-        "axes": (0, 1),
-        "stop": 3,
-        "factor": 0.5,
-        "low": -1.0,
-    }
-    for name, kind in kinds().items():
-        layer = made_with(kind, values)
-        if layer is None:
+REQUIRED = {  # arguments without a default; 4 for the others
+    **{"codes": (2, 3), "p": 0.3, "output_size": 2, "axes": (0, 1), "start": 0, "stop": 3},
+    **{"factor": 0.5, "low": -1.0, "activation": "tanh", "name": "exp"},
+}
+OWN = {"Resample2d": {"rows": (5, 3), "columns": (2, 4)}, "Upsample": {"scale": 2}}
+OTHERS = (True, False, 2, 0.5, (2, 1), "relu", "bilinear")  # in place of a default
+
+
+def variants(kind):
+    """Layers of a class: the plainest, and for each argument some with another value."""
+    parameters = inspect.signature(kind).parameters.values()
+    required = [p for p in parameters if p.default is p.empty]
+    if any(p.kind is p.VAR_POSITIONAL for p in required):
+        value = REQUIRED.get(required[0].name, 4)
+        yield kind(*(value if isinstance(value, tuple) else (value,)))
+        return
+    given = {p.name: REQUIRED.get(p.name, 4) for p in required} | OWN.get(kind.__name__, {})
+    yield kind(**given)
+    for parameter in parameters:
+        default = parameter.default
+        for value in OTHERS if parameter not in required else ():
+            if default is not None and isinstance(value, bool) != isinstance(default, bool):
+                continue
+            with contextlib.suppress(ValueError, TypeError):  # it is not a value of that argument
+                yield kind(**given | {parameter.name: value})
+
+
+def state(layer):
+    """All that a layer holds, but for arrays' numbers."""
+    found = {}
+    for name, value in vars(layer).items():
+        if isinstance(value, Parameter):
+            found |= {f"{name}.{n}": str(v) for n, v in vars(value).items() if n != "value"}
+        elif name not in ("_saved", "training"):
+            found[name] = str(value) if hasattr(value, "shape") else value
+    return found
+
+
+@pytest.mark.parametrize("name", kinds())
+def test_every_layer_is_saved_and_loaded(name, tmp_path):
+    """Its arguments, arrays, and all else that it holds, such as which parameters are frozen."""
+    seen, generator = set(), np.random.default_rng(0)
+    for layer in variants(kinds()[name]):
+        if repr(layer) in seen:
             continue
-        description = describe(Graph(only=layer))
-        assert description is not None, name
-        again = make(json.loads(json.dumps(description)))
-        assert repr(again) == repr(Graph(only=layer)), name
-    assert {"Conv2d", "BatchNorm2d", "Add", "Reshape", "Affine", "Dropout"} <= kinds().keys()
-
-
-def made_with(kind, values):
-    import inspect
-
-    required = [
-        p
-        for p in inspect.signature(kind).parameters.values()
-        if p.default is inspect.Parameter.empty
-    ]
-    arguments = {p.name: values.get(p.name, 4) for p in required}
-    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in required):
-        (value,) = arguments.values()
-        return kind(*(value if isinstance(value, tuple) else (value,)))
-    if kind is layers.Activation:
-        return kind("tanh")
-    if kind is layers.Function:
-        return kind("exp")
-    if kind is layers.Resample2d:
-        return kind((5, 3), (2, 4))
-    arguments |= {name: 0 for name in ("start",) if name in arguments}
-    try:
-        return kind(**arguments)
-    except (TypeError, ValueError):
-        return None  # arguments of another form
+        seen.add(repr(layer))
+        graph = Graph(only=layer)
+        for array in graph.state_dict().values():
+            array[...] = generator.uniform(0.5, 2, array.shape)
+        path = tmp_path / f"{len(seen)}.safetensors"
+        minicnn.save(graph, path)
+        found = minicnn.load(path)
+        assert repr(found) == repr(graph)
+        assert state(dict(found.children())["only"]) == state(layer)
+        arrays = found.state_dict()
+        assert arrays.keys() == graph.state_dict().keys()
+        for key, array in graph.state_dict().items():
+            np.testing.assert_array_equal(arrays[key], array)
+    assert seen
 
 
 def test_what_is_not_described():
@@ -88,6 +105,13 @@ def test_another_number_of_classes():
     graph = Graph(conv=Conv2d(3, 4, 1), flat=layers.Flatten(), fc=Linear(16, 10))
     found = make(with_classes(describe(graph), 3))
     assert found.output_shape((1, 2, 2, 3)) == (1, 3)
+
+
+def test_layers_larger_than_the_weights(tmp_path):
+    """A window of more pixels than the file has numbers takes no memory."""
+    net = Graph(conv=Conv2d(1, 1, 1), pool=layers.AvgPool2d(30), input_shape=(60, 60, 1))
+    minicnn.save(net, tmp_path / "a.safetensors")
+    assert repr(minicnn.load(tmp_path / "a.safetensors")) == repr(net)
 
 
 BAD = {

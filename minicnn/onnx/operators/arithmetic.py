@@ -77,10 +77,8 @@ def arithmetic(importer: Importer, node: Node) -> None:
         value = importer.same(node, Scale(-1.0), value, f"{value.node}_minus")
     value = importer.arranged(node, value, ours)
     if not _is_folded(importer, node, vector, value, False):
-        layer = _affine(node, vector)
-        if importer.is_input(value):
-            for parameter in layer.parameters():
-                parameter.frozen = True  # a normalization of images, which is no weight
+        # A normalization of the images is no weight.
+        layer = _affine(node, vector, trainable=not importer.is_input(value))
         importer.give_same(node, layer, value)
 
 
@@ -93,9 +91,9 @@ def _bound(importer: Importer, node: Node, array: np.ndarray, value: Value) -> N
     importer.give_same(node, ReLU() if node.op == "Max" and number == 0 else bound, value)
 
 
-def _affine(node: Node, vector: np.ndarray) -> Affine:
+def _affine(node: Node, vector: np.ndarray, trainable: bool) -> Affine:
     is_factor = node.op in ("Mul", "Div")
-    layer = Affine(len(vector), scale=is_factor, bias=not is_factor)
+    layer = Affine(len(vector), scale=is_factor, bias=not is_factor, trainable=trainable)
     put(layer.weight if is_factor else layer.bias, vector, node)
     return layer
 
