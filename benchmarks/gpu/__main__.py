@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None, command: Sequence[str] = COMMAN
     try:
         swept = sweep.checked(options.sweep, options.plans)
         stored = report.stored(options.torch_file)
+        if options.out and not options.out.is_dir() and options.out.exists():
+            raise ValueError(f"--out {options.out}: it is a file; expected a folder")
     except ValueError as error:
         print(f"benchmarks.gpu: {error}")
         return 2

@@ -16,7 +16,7 @@ import numpy as np
 
 from minicnn.device import runtime
 
-from . import environment, torch_steps
+from . import environment, launches, torch_steps
 from .parts import Task
 from .steps import STEPS, TINY_STEPS, training_step
 from .torch_side import first_line, layouts
@@ -89,6 +89,7 @@ def _ours(
     name: str, precision: str, batch: int, classes: int, has_torch: bool, tiny: bool
 ) -> Iterator[dict]:
     step, _ = training_step(name, batch, classes, precision)
+    launches.compile_ahead(lambda: step(0))
     wall = statistics.median(runtime().times(step, launches=1))
     how, kernels = "", Kernels()
     if has_torch:

@@ -66,8 +66,15 @@ def compile_ahead(work: Callable[[], Any]) -> None:
 
 
 def described(launches: Sequence[Launch]) -> list[dict[str, Any]]:
-    """Each kernel's blocks, registers, and how full it leaves the multiprocessors."""
-    return [_described(launch) for launch in launches]
+    """Each kernel's blocks, registers, and how full it leaves the multiprocessors.
+
+    Or, if the driver does not tell, one entry with the error: the time that was measured counts
+    more.
+    """
+    try:
+        return [_described(launch) for launch in launches]
+    except Exception as error:  # of any kind
+        return [{"error": f"{type(error).__name__}: {error}"}]
 
 
 def _described(launch: Launch) -> dict[str, Any]:

@@ -150,6 +150,9 @@ def _conditions(rows: list[dict], clock: str) -> Table:
     for r in rows:
         if not r.get("launches"):
             continue
+        if "error" in r["launches"][0]:
+            table.add_row(r["name"], r["precision"], escape(r["launches"][0]["error"]))
+            continue
         of = max(r["launches"], key=lambda each: each["blocks"] * each["threads"])
         others = f" + {len(r['launches']) - 1}" if len(r["launches"]) > 1 else ""
         cells = f"{of['kernel']}{others}", f"{of['blocks']:,}", f"{of['waves']:.2f}"

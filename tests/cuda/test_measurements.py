@@ -120,6 +120,10 @@ def test_parts_run_in_the_order_that_is_asked_for(emulate, monkeypatch, capsys):
     assert (
         "--only 'speling': expected the beginning of one of environment" in capsys.readouterr().out
     )
+    assert main(["--out", __file__]) == 2
+    assert capsys.readouterr().out.endswith(
+        "test_measurements.py: it is a file; expected a folder\n"
+    )
     assert main(["--torch-file", "no.json"]) == 2
     assert (
         capsys.readouterr().out
@@ -209,6 +213,13 @@ def test_the_networks_of_the_steps_have_twins():
 
 
 # -- causes --------------------------------------------------------------------------------------
+
+
+def test_a_driver_that_does_not_tell_costs_no_time(emulate, monkeypatch):
+    run = emulate()
+    monkeypatch.setattr(run, "kernel", lambda *names: 1 / 0)
+    found = launches.described([launches.Launch("conv.cu", "forward", (), 1, 32, 0)])
+    assert found == [{"error": "ZeroDivisionError: division by zero"}]
 
 
 def test_what_limits_the_blocks():
@@ -310,12 +321,13 @@ def test_tables_of_causes(capsys):
     launch |= {"shared": 512, "blocks at a time": 2, "limit": "registers", "kernel": "forward"}
     row = {"name": "3x3", "precision": "bf16", "seconds": 2e-5, "flops": 0, "torch": None}
     row |= {"plan": [plan], "launches": [launch], "ratio": None, "share": None, "way": None}
+    other = row | {"name": "another", "launches": [{"error": "[no] attributes"}]}
     side = {"name": "resnet50", "precision": "bf16", "how": "CUPTI", "wall": 2e-3, "gaps": 5e-4}
     side |= {"groups": {"pooling": 1.5e-3}, "kernels": [["max_pool", 3, 1.5e-3]]}
     then = {"name": "3x3", "precision": "bf16", "ways": {"eager": 4e-5}}
     found = {
         "environment": {"clock": "1000 MHz"},
-        "rows": [row],
+        "rows": [row, other],
         "stored": [then],
         "torch": [then | {"ways": {"graph": 3e-5}}],
         "ablations": [then | {"seconds": {"nothing": 4e-5, "loads": 1e-5}}],
@@ -330,6 +342,7 @@ def test_tables_of_causes(capsys):
     assert [" 25% " in line for line in out.splitlines() if "3x3" in line and "40.0" in line]
     assert "20.0" in out and "1.00" in out  # microseconds at 1 GHz; measured over estimated
     assert "0.75" in out  # PyTorch now over then
+    assert "[no] attributes" in lines["another"]
     assert lines["pooling"].split("│")[2:4] == [" 1,500.0  ", " 75%   "]
     assert lines["between kernels"].split("│")[2:4] == [" 500.0    ", " 25%   "]
     assert "memory 7 %" in out and "barrier 2.50" in out
