@@ -8,6 +8,7 @@ from rich.table import Table
 
 NEAREST = 8  # comparisons that are shown if none failed
 KERNELS = 12  # of a step that are shown
+MAIN = "conv.cu", "conv_hopper.cu", "depthwise.cu"
 
 
 def tables(found: dict) -> list[Table]:
@@ -143,7 +144,10 @@ def _plan(row: dict) -> str:
 
 
 def _conditions(rows: list[dict], clock: str) -> Table:
-    """How full the largest launch of each row leaves the card, and the model's estimate."""
+    """How full the main launch of each row leaves the card, and the model's estimate.
+
+    The main launch is that of a convolution, or else the one with the most threads.
+    """
     columns = "kernel", "blocks", "waves", "last wave", "registers", "spilled", "shared"
     columns += "blocks at a time", "limit", "estimated us", "time / estimate"
     table = _table("what the kernels leave unused", "what", "precision", *columns)
@@ -153,13 +157,17 @@ def _conditions(rows: list[dict], clock: str) -> Table:
         if "error" in r["launches"][0]:
             table.add_row(r["name"], r["precision"], escape(r["launches"][0]["error"]))
             continue
-        of = max(r["launches"], key=lambda each: each["blocks"] * each["threads"])
+        of = max(r["launches"], key=_size)
         others = f" + {len(r['launches']) - 1}" if len(r["launches"]) > 1 else ""
         cells = f"{of['kernel']}{others}", f"{of['blocks']:,}", f"{of['waves']:.2f}"
         cells += f"{of['last wave']:.0%}", f"{of['registers']}", f"{of['spilled']}"
         cells += f"{of['shared']:,}", f"{of['blocks at a time']}", of["limit"]
         table.add_row(r["name"], r["precision"], *cells, *_estimate(r, clock))
     return table
+
+
+def _size(launch: dict) -> tuple[bool, int]:
+    return launch["file"] in MAIN, launch["blocks"] * launch["threads"]
 
 
 def _estimate(row: dict, clock: str) -> tuple[str, str]:

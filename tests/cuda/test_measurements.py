@@ -319,8 +319,10 @@ def test_tables_of_causes(capsys):
     plan = {"tile": "128x64", "splits": 2, "blocks per SM": 1.5, "cycles": 2e4}
     launch = dict.fromkeys(("blocks", "threads", "waves", "last wave", "registers", "spilled"), 1)
     launch |= {"shared": 512, "blocks at a time": 2, "limit": "registers", "kernel": "forward"}
+    launch |= {"file": "conv.cu"}
+    wide = launch | {"file": "activation.cu", "kernel": "convert", "blocks": 99}
     row = {"name": "3x3", "precision": "bf16", "seconds": 2e-5, "flops": 0, "torch": None}
-    row |= {"plan": [plan], "launches": [launch], "ratio": None, "share": None, "way": None}
+    row |= {"plan": [plan], "launches": [wide, launch], "ratio": None, "share": None, "way": None}
     other = row | {"name": "another", "launches": [{"error": "[no] attributes"}]}
     side = {"name": "resnet50", "precision": "bf16", "how": "CUPTI", "wall": 2e-3, "gaps": 5e-4}
     side |= {"groups": {"pooling": 1.5e-3}, "kernels": [["max_pool", 3, 1.5e-3]]}
@@ -343,6 +345,7 @@ def test_tables_of_causes(capsys):
     assert "20.0" in out and "1.00" in out  # microseconds at 1 GHz; measured over estimated
     assert "0.75" in out  # PyTorch now over then
     assert "[no] attributes" in lines["another"]
+    assert "forward + 1" in out  # not the conversion, which has more threads
     assert lines["pooling"].split("│")[2:4] == [" 1,500.0  ", " 75%   "]
     assert lines["between kernels"].split("│")[2:4] == [" 500.0    ", " 25%   "]
     assert "memory 7 %" in out and "barrier 2.50" in out
