@@ -82,6 +82,8 @@ def explore(options: ExploreOptions) -> None:
         options.model, options.data_source, options.own, options.option, options.seed
     )
     network.to(options.device)
+    if "." not in options.model:  # a name, not a file
+        console.print(f"{options.model}: the weights are new and not trained", soft_wrap=True)
     session = Session(network, Gallery(network, sets), options.backend)
     with console.status("forward and backward of the first image"):
         session.retrace()  # before there is an address: a network that cannot be run says so here

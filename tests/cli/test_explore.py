@@ -33,13 +33,14 @@ def test_a_network_by_name_with_the_digits(run, served, monkeypatch, tmp_path):
     state = served[0].session.state()
     assert state["network"] == "lenet5" and state["data"]["name"] == "digits"
     assert f"/{served[0].token}/" in out and "http://127.0.0.1:" in out
+    assert "lenet5: the weights are new and not trained" in out
 
 
 def test_a_checkpoint_brings_its_data(run, served, tmp_path):
     model = models.create("lenet5", seed=3)
     model.trained_on = "digits"
     save(model, tmp_path / "own.safetensors")
-    run("explore", "own.safetensors", "--no-browser")
+    assert "not trained" not in run("explore", "own.safetensors", "--no-browser")
     own = served[0].session
     assert own.gallery.name == "digits"
     assert (own.model.C1.weight.value == model.C1.weight.value).all()
