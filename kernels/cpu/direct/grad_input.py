@@ -81,16 +81,23 @@ def add_patches(
     canvas: Canvas,
     channels: int,
 ) -> None:
-    """Add rows of `results` to the image at `place` of patches from `position` = (p, q) on."""
-    p, q = position
-    for r in range(count):
-        pixel = p * canvas.stride_y * canvas.width + q * canvas.stride_x
-        to = image + FLOAT * (pixel * channels + place)
-        for c in range(0, floats, LANES):  # zeros are added to the floats that follow
-            store(to, c, load(to, c) + load_part(results, r * floats + c, floats - c))
-        q += 1
-        if q == grid.columns:
-            p, q = p + 1, 0
+    """Add rows of `results` to the image at `place` of patches from `position` = (p, q) on.
+
+    A load must wait for an earlier store that has written only a part of what it reads. So patches
+    whose floats overlap do not follow each other: every `apart`-th is added, then the ones between.
+    """
+    across = canvas.stride_x * channels  # floats from one patch to the next
+    apart = (floats + LANES - 1) // LANES * LANES // across + 1 if across % LANES != 0 else 1
+    for first in range(min(apart, count)):
+        p, q = position[0], position[1] + first
+        for r in range(first, count, apart):
+            while q >= grid.columns:
+                p, q = p + 1, q - grid.columns
+            pixel = p * canvas.stride_y * canvas.width * channels + q * across
+            to = image + FLOAT * (pixel + place)
+            for c in range(0, floats, LANES):  # zeros are added to the floats that follow
+                store(to, c, load(to, c) + load_part(results, r * floats + c, floats - c))
+            q += apart
 
 
 @always_inline
