@@ -29,6 +29,7 @@ from .simd import (
     tile_multiply,
     tile_store,
     tile_zeros,
+    transpose,
 )
 
 
@@ -85,6 +86,22 @@ def multiply(
 
 
 @inline
+def pack_columns(b: Strided, depth: int, columns: int, panel: Address, width: int) -> None:
+    """Copy columns of b to a vector per row of the panel, `width` floats apart."""
+    whole = depth // LANES * LANES if b.row_step == 1 and columns >= LANES else 0
+    for k in range(0, whole, LANES):
+        transpose(b.data + FLOAT * k, b.column_step, panel + FLOAT * k * width, width)
+    for i in range(min(columns, LANES)):
+        for k in range(whole, depth):
+            store_scalar(
+                panel, k * width + i, load_scalar(b.data, k * b.row_step + i * b.column_step)
+            )
+    for i in range(max(columns, 0), LANES):
+        for k in range(depth):
+            store_scalar(panel, k * width + i, 0.0)
+
+
+@inline
 def pack(
     b: Strided, depth: int, columns: int, packed: Address, packed_depth: int, k_first: int
 ) -> None:
@@ -102,13 +119,10 @@ def pack(
                     v = load_part(b.data, k * b.row_step + j + i, n - i)
                     store(panel, k * width + i, v)
         else:
-            for i in range(min(n, width)):
-                for k in range(depth):
-                    value = load_scalar(b.data, k * b.row_step + (j + i) * b.column_step)
-                    store_scalar(panel, k * width + i, value)
-            for i in range(n, width):
-                for k in range(depth):
-                    store_scalar(panel, k * width + i, 0.0)
+            column = b.data + FLOAT * j * b.column_step
+            for i in range(0, width, LANES):
+                columns_i = Strided(column + FLOAT * i * b.column_step, b.row_step, b.column_step)
+                pack_columns(columns_i, depth, n - i, panel + FLOAT * i, width)
 
 
 @kernel

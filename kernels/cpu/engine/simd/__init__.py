@@ -51,7 +51,14 @@ from .memory import (
     store_scalar,
 )
 from .slide import multiply_vectors, slide_multiply, slide_products, tile_load
-from .tile import addresses, tile_multiply, tile_multiply_at, tile_store, tile_zeros
+from .tile import (
+    addresses,
+    tile_multiply,
+    tile_multiply_at,
+    tile_store,
+    tile_zeros,
+    transpose,
+)
 from .vector import Address, Vector, operation, vector
 
 __all__ = [
@@ -106,5 +113,6 @@ __all__ = [
     "tile_multiply_at",
     "tile_store",
     "tile_zeros",
+    "transpose",
     "vector",
 ]

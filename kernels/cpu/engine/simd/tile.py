@@ -14,6 +14,7 @@ from .host import FLOAT, LANES
 from .vector import (
     FLOAT32,
     INT64,
+    INTEGERS,
     MASK,
     SUFFIX,
     VECTOR,
@@ -24,6 +25,7 @@ from .vector import (
     intp,
     masked_load,
     masked_store,
+    operation,
     pointer_to,
     vector,
 )
@@ -120,6 +122,37 @@ def tile_multiply_at(typing: Any, tile: Any, vectors: Any, rows: Any, i: Any, b:
         return context.make_tuple(builder, signature.return_type, result)
 
     return tile(tile, vectors, rows, intp, intp), generate
+
+
+@operation(intp, intp, intp, intp, result=types.void)
+def transpose(
+    builder: ir.IRBuilder, a: ir.Value, a_step: ir.Value, c: ir.Value, c_step: ir.Value
+) -> None:
+    """c[r, k] = a[k, r] for LANES rows and columns; rows are a_step and c_step floats apart.
+
+    Pairs of rows `half` apart exchange the blocks of half x half numbers off the diagonal, for
+    half = 1, 2, 4, ... (Eklundh 1972).
+    """
+    rows = []
+    for r in range(LANES):
+        place = builder.mul(a_step, ir.Constant(INT64, r))
+        rows.append(builder.load(pointer_to(builder, a, place, VECTOR)))
+        rows[-1].align = FLOAT
+    half = 1
+    while half < LANES:
+        lanes = range(LANES)
+        low = [i if not i & half else LANES + i - half for i in lanes]
+        high = [i + half if not i & half else LANES + i for i in lanes]
+        for r in (r for r in lanes if not r & half):
+            pair = rows[r], rows[r + half]
+            rows[r], rows[r + half] = (
+                builder.shuffle_vector(*pair, ir.Constant(INTEGERS, chosen))
+                for chosen in (low, high)
+            )
+        half *= 2
+    for r, row in enumerate(rows):
+        place = builder.mul(c_step, ir.Constant(INT64, r))
+        builder.store(row, pointer_to(builder, c, place, VECTOR)).align = FLOAT
 
 
 class _Column(NamedTuple):
