@@ -122,6 +122,8 @@ def resize(d):
         )
     if a["mode"] == "cubic":
         a |= d.some(exclude_outside=1, cubic_coeff_a=-0.5)
+    if opset > 17 and a["mode"] != "nearest":
+        a |= d.some(antialias=1)
     shape = (2, 3, *d.several(2, 1, 3, 4, 7))
     if opset > 10 and d.pick(True, False):
         w = {"k": np.array([2, 3, *d.several(2, 1, 2, 5, 9)])}

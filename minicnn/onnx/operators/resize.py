@@ -1,5 +1,7 @@
 """Resize and Upsample: every output is a weighted sum of pixels along rows and columns."""
 
+import math
+
 import numpy as np
 
 from ...kernels.resampling import upsampling
@@ -98,8 +100,8 @@ def _check_kind(node: Node) -> None:
     position = node.text("coordinate_transformation_mode", "half_pixel")
     if position not in POSITIONS:
         node.refuse("coordinate_transformation_mode", f"expected one of {', '.join(POSITIONS)}")
-    if node.integer("antialias"):
-        node.refuse("antialias", "expected 0: pixels that are left out are not averaged here")
+    if node.integer("antialias") and mode == "nearest":
+        node.refuse("antialias", "expected 0 for the nearest pixel")
     if node.integer("exclude_outside") and mode != "cubic":
         node.refuse("exclude_outside", "expected 0 for a mode other than cubic")
     node.number("extrapolation_value")  # of a mode that is not read
@@ -135,14 +137,18 @@ def _weights(node: Node, size: int, count: int, scale: float) -> np.ndarray:
     if mode == "nearest":
         nearest = _nearest(node, x).clip(0, size - 1)
         return (nearest[:, None] == pixel).astype(F32)
-    if mode == "linear":
-        return np.maximum(1 - abs(x.clip(0, size - 1)[:, None] - pixel), 0).astype(F32)
-    first = np.floor(x).astype(int)
-    taps = first[:, None] + np.arange(-1, 3)
-    weights = _cubic(x[:, None] - taps, node.number("cubic_coeff_a", -0.75))
+    # With antialiasing the filter grows with the distance of the outputs: none is left out.
+    stretch = max(1.0, 1 / scale) if node.integer("antialias") else 1.0
+    reach = math.ceil((2 if mode == "cubic" else 1) * stretch)
+    taps = np.floor(x).astype(int)[:, None] + np.arange(1 - reach, reach + 1)
+    t = (x[:, None] - taps) / stretch
+    if mode == "cubic":
+        weights = _cubic(t, node.number("cubic_coeff_a", -0.75))
+    else:
+        weights = np.maximum(1 - abs(t), 0)
     if node.integer("exclude_outside"):
         weights = np.where((taps >= 0) & (taps < size), weights, 0)
-        weights = weights / weights.sum(1, keepdims=True)
+    weights = weights / weights.sum(1, keepdims=True)
     found = np.zeros((count, size))
     np.add.at(found, (np.arange(count)[:, None], taps.clip(0, size - 1)), weights)
     return found.astype(F32)
