@@ -77,24 +77,25 @@ def parts(
         from . import sweep as sweeps
 
         return each("sweep", partial(sweeps.tasks, sweep), 300)
+    short = 60 if tiny else 40  # a rehearsal runs on an emulator, which compiles slowly
     found = [Part("environment", lambda: environment.tasks(tiny), 60)]
-    found += each("kernels", correctness.tasks, 30)
-    found += each("variants", variants.tasks, 45)
+    found += each("kernels", correctness.tasks, short)
+    found += each("variants", variants.tasks, short)
     if "bf16" in precisions and hopper.is_here():
-        found += [Part("hopper", lambda: hopper.tasks(tiny), 30)]
+        found += [Part("hopper", lambda: hopper.tasks(tiny), short)]
     found += [Part("whole steps", lambda: whole.tasks(precisions, tiny), 90)]
     found += [Part("communication", lambda: communication.tasks(tiny), 60)]
     found += each("networks", networks.tasks, 120)
-    found += each("steps", steps.tasks, 45) + torchs("steps", torch_steps.tasks, 60)
-    found += each("operations", speed.operations, 40)
+    found += each("steps", steps.tasks, short) + torchs("steps", torch_steps.tasks, 60)
+    found += each("operations", speed.operations, short)
     found += torchs("operations", torch_side.operations, 60)
-    found += each("memory", memory.tasks, 40) + torchs("memory", torch_memory.tasks, 40)
-    found += each("inference", steps.inference, 45)
+    found += each("memory", memory.tasks, short) + torchs("memory", torch_memory.tasks, short)
+    found += each("inference", steps.inference, short)
     found += torchs("inference", torch_steps.inference, 60)
     found += each("causes", partial(causes.tasks, has_torch=has_torch), 60)
     found += each("ablations", ablations.tasks, 60)
     found += each("counters", counters.tasks, counters.LIMIT + 10)
-    found += [Part("ladder", lambda: rungs.tasks(tiny), 40)]
+    found += [Part("ladder", lambda: rungs.tasks(tiny), short)]
     found += [Part("learning", lambda: learning.tasks(precisions, tiny), 240)]
     found += torchs("compiled steps", partial(torch_steps.tasks, compiled=True), 180)
     return found
