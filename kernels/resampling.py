@@ -14,7 +14,7 @@ from .geometry import adaptive_windows
 from .types import Array
 
 MODES = ("nearest", "bilinear")
-KEPT = 256  # matrices per function
+KEPT = 32  # matrices per function; one from 512 to 1,024 pixels takes 4 MB
 
 
 def resample2d(

@@ -35,7 +35,7 @@ from .engine.simd import (
 from .engine.simd.functions import constant
 
 FEW = 32  # pixels per result, or results per pixel; above it BLAS is faster
-MOST_KEPT = 256  # operands
+MOST_KEPT = 64  # operands: of 32 matrices, forward and transposed
 
 
 class Matrix(NamedTuple):

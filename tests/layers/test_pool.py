@@ -57,3 +57,9 @@ def test_global_max_of_a_large_map():
     np.testing.assert_array_equal(pool(x), x.max(axis=(1, 2)))
     dx = pool.backward(np.ones((2, 3), np.float32))
     np.testing.assert_array_equal(dx, x == x.max(axis=(1, 2), keepdims=True))
+
+
+@pytest.mark.parametrize(("channels", "size"), [(0, 2), (4, 0), (4, 2.5)])
+def test_subsampling_of_no_pixels(channels, size):
+    with pytest.raises(ValueError, match="Subsample2d: .*: expected a whole number of at least 1"):
+        Subsample2d(channels, size)

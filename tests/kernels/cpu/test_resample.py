@@ -63,6 +63,14 @@ def test_a_matrix_that_is_written_to_counts():
         np.testing.assert_array_equal(cpu.resample2d_grad(x, None, matrix), factor * x)
 
 
+def test_few_matrices_are_kept(monkeypatch):
+    """Images of many sizes would fill the memory."""
+    monkeypatch.setattr(resample, "_kept", {})
+    for count in range(1, resample.MOST_KEPT + 3):
+        cpu.resample2d(f32(1, 3, 1, 1), means(3, count), None)
+        assert 0 < len(resample._kept) <= resample.MOST_KEPT
+
+
 def test_a_value_that_is_not_finite_stays_with_its_readers():
     """A product with a whole matrix would spread it over the row."""
     x = np.ones((1, 4, 4, 20), np.float32)
