@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from ...kernels.types import Array
-from .case import Case, Fault, Form, Operation
+from .case import Fault, Form, Operation
+from .factors import constant, factor_of, named_factor
 from .judge import SINGLE, TOLERANCE, Trial, is_close
-from .operations.generic import TRANSFORMS, generic_faults
-from .relations import Match, factor_of, related
+from .operations.generic import generic_faults
+from .orders import Match
+from .regions import clues, left_out
+from .relations import related
 from .report import Check, Finding
 from .subject import Subject, from_layout
 
@@ -47,7 +50,7 @@ def diagnose(subject: Subject, check: Check, trials: list[Trial]) -> None:
         if not found and result in operation.gradients and y_is_named:
             rests.append(result)
         elif not found:
-            check.clues += _clues(result, trials)
+            check.clues += clues(subject, result, trials)
     if rests:
         joined = " and ".join(rests)
         check.remarks.append(
@@ -96,17 +99,48 @@ def _read(subject: Subject, name: str, array: Array) -> Array:
 def _matches(subject: Subject, result: str, trials: list[Trial]) -> list[Match]:
     """The mistakes that give these numbers: of the catalogue, a relation, or two mistakes."""
     operation = subject.operation
+    seen = [t for t in trials if result in t.right and result in t.outcome.results]
     found = _of_catalogue(operation, result, trials, _single)
+    found = found or [m for m in (constant(result, seen),) if m]
+    found = found or _of_catalogue(operation, result, trials, _composite)[:1]
     if found:
         return found
-    factor = _constant_factor(result, trials)
-    if factor:
-        return [factor]
-    found = _of_catalogue(operation, result, trials, _composite)[:1]
-    if found:
-        return found
-    other = related(subject, result, trials)
-    return [other] if other else _of_catalogue(operation, result, trials, _double)[:1]
+    for find in (related, left_out, _with_factor):
+        match = find(subject, result, seen)
+        if match:
+            return [match]
+    return _of_catalogue(operation, result, trials, _double)[:1]
+
+
+def _with_factor(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
+    """A form of the catalogue, multiplied by a factor with a name."""
+    operation = subject.operation
+    judged = sorted(trials, key=lambda t: t.is_right(result))
+    judged = [t for t in judged if np.size(t.outcome.results[result])]
+    if operation.is_random or all(np.size(t.right[result]) == 1 for t in judged):
+        return None
+    if all(t.is_right(result) for t in judged):
+        return None
+    own = [
+        ((f.name, f.says, f.advice), f.forms[result])
+        for f in (*operation.faults, *operation.more)
+        if result in f.forms
+    ]
+    for (name, says, advice), form in own:
+        if _ratio(form, judged[0], result) is None:
+            continue
+        text = named_factor(judged, [_ratio(form, t, result) for t in judged])
+        if text:
+            return f"{name} + factor", f"{says}; and {text}", advice
+    return None
+
+
+def _ratio(form: Form, t: Trial, result: str) -> float | None:
+    """The factor between the numbers seen and the form's; None if there is none."""
+    try:
+        return factor_of(t.outcome.results[result], np.asarray(form(t.case)))
+    except Exception:  # the form has no numbers in this geometry
+        return None
 
 
 def _of_catalogue(
@@ -138,11 +172,10 @@ def _composite(operation: Operation, result: str) -> Iterator[tuple[Match, Form]
 
 
 def _double(operation: Operation, result: str) -> Iterator[tuple[Match, Form]]:
-    """Two mistakes in one result: a changed question with another form, or a general one on top."""
+    """Two mistakes in one result: a changed question with another form."""
     for fault in operation.pairs():
         if result in fault.forms:
             yield (fault.name, fault.says, fault.advice), fault.forms[result]
-    general = {fault.name: fault for fault in generic_faults(operation)}
     own = [fault for fault in operation.faults if result in fault.forms]
 
     def both(a: Fault, b: Fault) -> Match:
@@ -152,17 +185,10 @@ def _double(operation: Operation, result: str) -> Iterator[tuple[Match, Form]]:
         for second in own if first.change else ():
             if second is not first:
                 yield both(first, second), _composed(first.change, second.forms[result])
-    for name, transform in TRANSFORMS.items():
-        for first in own if name in general and result in general[name].forms else ():
-            yield both(first, general[name]), _transformed(transform, first.forms[result])
 
 
 def _composed(change: Any, form: Form) -> Form:
     return lambda c: form(change(c))
-
-
-def _transformed(transform: Callable[[Case, Array], Array], form: Form) -> Form:
-    return lambda c: transform(c, form(c))
 
 
 def _explained(form: Form, seen: list[tuple[Trial, Array]], result: str) -> int:
@@ -221,62 +247,3 @@ def _fits(subject: Subject, result: str, trials: list[Trial]) -> bool:
         if not np.isclose(numeric, exact, rtol=1e-5, atol=1e-7):
             return False
     return bool(judged)
-
-
-# -- what can be said where no form matches --------------------------------------------------------
-
-PROPERTIES: dict[str, Callable[[Case], bool]] = {
-    "a stride above 1": lambda c: c.stride > 1,
-    "padding": lambda c: c.padding > 0,
-    "no padding": lambda c: c.padding == 0,
-    "overlapping windows": lambda c: c.stride < max(_kernel(c)),
-    "windows that leave a rest": lambda c: any(
-        (n + 2 * c.padding - k) % c.stride for n, k in zip(c.x.shape[1:3], _kernel(c), strict=True)
-    ),
-    "a kernel that is not square": lambda c: _kernel(c)[0] != _kernel(c)[1],
-    "an image that is not square": lambda c: c.x.shape[1] != c.x.shape[2],
-    "equal maxima": lambda c: "has_ties" in c.settings,
-    "more than one image": lambda c: len(c.x) > 1,
-    "more than one channel": lambda c: c.x.shape[-1] > 1,
-}
-
-
-def _kernel(c: Case) -> tuple[int, int]:
-    return c.kernel if "kernel" in c.settings else c.w.shape[:2]
-
-
-def _clues(result: str, trials: list[Trial]) -> list[str]:
-    """The property of the geometries in which the result is wrong."""
-    seen = [t for t in trials if result in t.right and result in t.outcome.results]
-    wrong = [t for t in seen if not t.is_right(result)]
-    if not wrong:
-        return []  # it failed elsewhere, which the row says
-    clues = []
-    right = [t for t in seen if t.is_right(result)]
-    for text, has in PROPERTIES.items():
-        try:
-            if (
-                right
-                and all(map(has, (t.case for t in wrong)))
-                and not any(map(has, (t.case for t in right)))
-            ):
-                clues.append(f"{result} is wrong exactly in the geometries with {text}.")
-        except (AttributeError, IndexError):
-            continue
-    return clues or [f"The mistake in {result} is not in the catalogue; the example shows it."]
-
-
-def _constant_factor(result: str, trials: list[Trial]) -> Match | None:
-    """The factor between the result and the right one, if it is the same in every geometry."""
-    factors = [
-        factor_of(t.outcome.results[result], t.right[result])
-        for t in trials
-        if result in t.right and result in t.outcome.results
-    ]
-    known = [f for f in factors if f is not None]
-    if not known or len(known) < len(factors) or np.ptp(known) > 1e-6 * abs(known[0]):
-        return None
-    if abs(known[0] - 1) < 1e-6:
-        return None
-    says = f"it is {known[0]:.6g} times the right one in every geometry"
-    return "factor", says, "Look for a factor that does not belong there, or that is missing."

@@ -115,7 +115,7 @@ class Pair:
         before = {name: to_float(a).copy() for name, a in arrays.items()}
         kept: dict[str, Any] = {"arrays": arrays}
         try:
-            arguments = fill(self.forward, case, self._convert(arrays))
+            arguments = [self._native(a) for a in fill(self.forward, case, self._convert(arrays))]
             with quiet():
                 returned = self.forward(*arguments)
         except SignatureError:
@@ -144,6 +144,13 @@ class Pair:
                 value = to_float(record[name])
                 outcome.results[name] = value.reshape(shape) if value.size == shape[0] else value
         return kept
+
+    def _native(self, argument: Any) -> Any:
+        """For torch a dictionary with tensors for its arrays, such as the running statistics."""
+        if self.framework != "torch" or not isinstance(argument, dict):
+            return argument
+        tensor = sys.modules["torch"].from_numpy
+        return {k: tensor(v) if isinstance(v, np.ndarray) else v for k, v in argument.items()}
 
     def _convert(self, arrays: dict[str, Any]) -> dict[str, Any]:
         return arrays

@@ -13,6 +13,7 @@ from .subject import Failure, Outcome, Subject, describe, shape_of, to_layout
 # float64 carries 16 digits. Another order of summation changes the last three or four of them, a
 # mistake changes the first ones: every bound between is safe.
 TOLERANCE = 1e-8
+LOOSE = 10 * TOLERANCE  # of a number that a relation expects
 SINGLE = 1e-4  # what float32 can keep in sums of a hundred products
 
 
@@ -159,6 +160,8 @@ def _effects(subject: Subject, trials: list[Trial]) -> list[str]:
                 effects.append(f"{result} has only the digits of float32")
     if subject.operation.is_random and _one_mask(trials):
         effects.append("one mask serves the whole batch: draw a number for each value")
+    if subject.operation.is_random and _one_number_per_example(trials):
+        effects.append("each example is dropped or kept as a whole: draw a number for each value")
     complete = [t for t in trials if t.outcome.results and not t.outcome.failures]
     if complete and not subject.operation.is_random:
         first = complete[0]
@@ -178,6 +181,12 @@ def _effects(subject: Subject, trials: list[Trial]) -> list[str]:
 def _one_mask(trials: list[Trial]) -> bool:
     masks = [t.outcome.results["y"] != 0 for t in trials if "y" in t.outcome.results]
     return any((mask == mask[:1]).all() and not mask.all() for mask in masks)
+
+
+def _one_number_per_example(trials: list[Trial]) -> bool:
+    masks = [t.outcome.results["y"] != 0 for t in trials if "y" in t.outcome.results]
+    rows = [mask.reshape(len(mask), -1) for mask in masks]
+    return any((row == row[:, :1]).all() and not row.all() for row in rows)
 
 
 def _differ(a: Outcome, b: Outcome) -> bool:

@@ -219,7 +219,7 @@ MUTANTS = [
         "conv",
         f"{CROP}\n    return dx, dw, db",
         "dx = dx_pad[:, :, pad:-pad, pad:-pad]\n    return -dx, dw, db",
-        {"dx": "pad:-pad + sign"},
+        {"dx": "pad:-pad + factor"},
     ),
     # max pooling
     Mutant("pool", POOL, POOL.replace("+=", "="), {"dx": "assigned dx"}),
@@ -525,7 +525,7 @@ MUTANTS = [
         "lrn",
         "scale = k + alpha * squares",
         "scale = k + alpha / size * squares",
-        {"y": "alpha divided"},
+        {"dx": "alpha not divided in the cross term"},
         file="nhwc_right",
     ),
     Mutant(

@@ -9,7 +9,8 @@ from .conv_transpose import CONV_TRANSPOSE2D
 from .dense import LINEAR, RELU
 from .dropout import DROPOUT
 from .grouped import DEPTHWISE_CONV2D, GROUPED_CONV2D
-from .loss import SOFTMAX_LOSS, SVM_LOSS
+from .hinge import SVM_LOSS
+from .loss import SOFTMAX_LOSS
 from .lrn import LRN
 from .max_pool import MAX_POOL2D
 from .norm import BATCH_NORM, GROUP_NORM, LAYER_NORM, SPATIAL_BATCH_NORM

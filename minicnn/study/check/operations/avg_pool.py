@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from .pool import (
     small,
     spread_shares,
 )
+from .pool_windows import window_faults
 from .reshaped import reshaped
 
 
@@ -65,6 +67,15 @@ def signed_or(value: float) -> str:
 
 def _even(cells: Array, dy: Array) -> Array:
     return np.ones_like(cells) * dy / cells[0, ..., 0].size
+
+
+def _one_cell(cell: tuple[int, int], divided: bool, c: Case) -> Array:
+    def share(x: Array, dy: Array) -> Array:
+        given = np.zeros_like(x)
+        given[:, cell[0], cell[1]] = dy[:, 0, 0] / (x[0, ..., 0].size if divided else 1)
+        return given
+
+    return spread_shares(c, share)
 
 
 AVG_FAULTS = (
@@ -112,6 +123,16 @@ AVG_FAULTS = (
             "dx": lambda c: spread_shares(c, _even, step=1),
         },
     ),
+    *(
+        Fault(
+            "one cell",
+            f"only the {which} cell of each window gets dy{what}",
+            "Every pixel of the window has the share dy / (kH * kW).",
+            {"dx": partial(_one_cell, cell, divided)},
+        )
+        for which, cell in (("first", (0, 0)), ("last", (-1, -1)))
+        for what, divided in ((" / (kH * kW)", True), ("", False))
+    ),
     Fault(
         "max's gradient",
         "only the maximum of each window gets dy: the gradient of max pooling",
@@ -148,6 +169,7 @@ AVG_POOL2D = Operation(
     gradients=("dx",),
     images=("x", "y", "dy", "dx"),
     may_refuse=has_rest,
+    more=tuple(window_faults(lambda x: x.mean(axis=(1, 2)), _even, 0.0)),
 )
 
 # -- global average pooling ------------------------------------------------------------------------

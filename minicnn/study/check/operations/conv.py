@@ -1,13 +1,14 @@
 """Convolution: definition, cases, and the plain loops with what can go wrong in them."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ....kernels import reference
 from ....kernels.types import Array
-from ..case import Case, Results, integers, normal, number, products, with_dy
+from ..case import Case, Fault, Results, integers, normal, number, products, with_dy
 
 GEOMETRIES = [
     (2, 5, 4, 3, 3, 2, 4, 1, 0),
@@ -145,9 +146,11 @@ def crop(c: Case, padded: Array) -> Array:
     return padded[:, p : p + c.x.shape[1], p : p + c.x.shape[2]]
 
 
-def collect(c: Case, steps: Any = None, keep: slice = slice(None)) -> Array:
-    """dw as the sum over places; `keep`: only these places."""
-    padded, dw = pad(c), np.zeros_like(c.w)
+def collect(
+    c: Case, steps: Any = None, keep: slice = slice(None), image: Array | None = None
+) -> Array:
+    """dw as the sum over places; `keep`: only these places; `image`: instead of the padded x."""
+    padded, dw = pad(c) if image is None else image, np.zeros_like(c.w)
     for p, q in list(places(c))[keep]:
         dw += np.einsum("nijc,nk->ijck", window(padded, c, p, q, steps), c.dy[:, p, q])
     return dw
@@ -193,3 +196,13 @@ def has_rest(c: Case) -> bool:
     kernel = c.kernel if "kernel" in c.settings else c.w.shape[:2]
     sizes = zip(c.x.shape[1:3], kernel, strict=True)
     return any((size + 2 * c.padding - k) % c.stride for size, k in sizes)
+
+
+def asked(name: str, says: str, advice: str, results: str, change: Callable[[Case], Case]) -> Fault:
+    """A mistake that is the right answer to another question."""
+    forms = {r: partial(_answer, r, change) for r in results.split()}
+    return Fault(name, says, advice, forms, change)
+
+
+def _answer(result: str, change: Callable[[Case], Case], c: Case) -> Array:
+    return truth(change(c), {})[result]

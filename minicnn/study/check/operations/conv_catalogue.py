@@ -1,14 +1,14 @@
 """The mistakes that students make in the three passes of a convolution."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from itertools import product
 
 import numpy as np
 
 from ....kernels.types import Array
-from ..case import Case, Fault, Form, Operation
+from ..case import Case, Fault, Operation
 from .conv import (
+    asked,
     cases,
     ceil,
     collect,
@@ -17,7 +17,6 @@ from .conv import (
     fewer,
     forward,
     has_rest,
-    only,
     pad,
     sizes,
     small,
@@ -26,20 +25,9 @@ from .conv import (
     terms,
     truth,
 )
-from .conv_styles import axes_of_db, by_cells, crop_faults, dilated, im2col_faults
-
-
-def _answer(result: str, change: Callable[[Case], Case], c: Case) -> Array:
-    return truth(change(c), {})[result]
-
-
-def _asked(
-    name: str, says: str, advice: str, results: str, change: Callable[[Case], Case]
-) -> Fault:
-    """A mistake that is the right answer to another question."""
-    return Fault(
-        name, says, advice, {r: partial(_answer, r, change) for r in results.split()}, change
-    )
+from .conv_borders import BORDER_FAULTS, border_faults
+from .conv_channels import CHANNEL_FAULTS
+from .conv_styles import by_cells, dilated, im2col_faults
 
 
 def _other_width(image: int, kernel: int, c: Case) -> Array:
@@ -65,54 +53,27 @@ def _into_first(dx: Array) -> Array:
     return total
 
 
-def _cut(make: Form, cut: Callable[[Case, Array], Array], c: Case) -> Array:
-    return cut(c, make(c))
+def _last_image(c: Case) -> Array:
+    dy = np.zeros_like(c.dy)
+    dy[-1] = c.dy[-1]
+    return dy
 
 
-def _two_in_dx() -> Iterator[Fault]:
-    """A mistake in the sum of dx together with one in cutting off the border."""
-    sums: dict[str, tuple[str, Callable[[Case], Array]]] = {
-        "stride ignored": ("the stride is ignored", lambda c: spread(c, (1, 1))),
-        "assigned dx": ("`=` stands where `+=` is needed", lambda c: spread(c, add=False)),
-        "flip of dx": (
-            "the kernel is flipped once too often or too little",
-            lambda c: spread(c.but(w=c.w[::-1, ::-1])),
-        ),
-    }
-    cuts: dict[str, tuple[str, Callable[[Case, Array], Array]]] = {
-        "padding kept": ("dx still has the border of the padding", lambda c, a: a),
-        "pad:-pad": (
-            "without padding the slice pad:-pad is 0:-0, which selects nothing",
-            lambda c, a: a[:, c.padding : -c.padding, c.padding : -c.padding],
-        ),
-        "1:-1": (
-            "one pixel is cut off on each side, whatever the padding is",
-            lambda c, a: a[:, 1:-1, 1:-1],
-        ),
-    }
-    for (name, (says, make)), (other, (also, cut)) in product(sums.items(), cuts.items()):
-        yield Fault(
-            f"{name} + {other}",
-            f"{says}; and {also}",
-            "dx_padded[p*s : p*s + kH, ...] += w * dy for every place, then cut off the border: "
-            "dx_padded[:, :, pad:pad + H, pad:pad + W].",
-            {"dx": partial(_cut, make, cut)},
-        )
+def _square_part(length: Callable[[int, int], int], c: Case) -> Case:
+    k, w = length(*c.w.shape[:2]), np.zeros_like(c.w)
+    w[:k, :k] = c.w[:k, :k]
+    return c.but(w=w)
 
 
-def _padded(mode: str, c: Case) -> Array:
-    return correlate(c, pad(c, mode))
-
-
-FAULTS = (
-    _asked(
+WINDOW_FAULTS = (
+    asked(
         "flipped kernel",
         "the kernel is flipped: this is the convolution of mathematics",
         "Networks compute the cross-correlation: multiply x[p*s + i, q*s + j] by w[i, j].",
         "y",
         lambda c: c.but(w=c.w[::-1, ::-1]),
     ),
-    _asked(
+    asked(
         "flip of dx",
         "the kernel is flipped once too often or once too little",
         "As a full convolution, dx slides the kernel rotated by 180 degrees over dy; "
@@ -121,7 +82,7 @@ FAULTS = (
         lambda c: c.but(w=c.w[::-1, ::-1]),
     ),
     *(
-        _asked(
+        asked(
             f"kernel flipped {how}",
             f"the kernel is flipped {how}",
             "Networks compute the cross-correlation: multiply x[p*s + i, q*s + j] by w[i, j].",
@@ -133,7 +94,7 @@ FAULTS = (
             ("horizontally", lambda c: c.but(w=c.w[:, ::-1])),
         )
     ),
-    _asked(
+    asked(
         "first image for all",
         "every image of the batch is computed from the first one",
         "Use image n: x[n].",
@@ -152,7 +113,21 @@ FAULTS = (
         "dw[i, j] sums x[p*s + i, q*s + j] * dy[p, q]: neither x nor dy is flipped.",
         {"dw": lambda c: truth(c, {})["dw"][::-1, ::-1]},
     ),
-    _asked(
+    *(
+        asked(
+            "square kernel",
+            f"only the first {length} rows and columns of the kernel are used",
+            "kH belongs to the rows, kW to the columns; try a kernel that is not square.",
+            "y dx",
+            partial(_square_part, of),
+        )
+        for length, of in (
+            ("min(kH, kW)", lambda kh, kw: min(kh, kw)),
+            ("kH", lambda kh, kw: kh),
+            ("kW", lambda kh, kw: kw),
+        )
+    ),
+    asked(
         "transposed kernel",
         "height and width of the kernel are exchanged",
         "Index the kernel as w[i, j] with i along the height; try a kernel that is not square.",
@@ -165,7 +140,7 @@ FAULTS = (
         "dw has the axes of w; try a kernel that is not square.",
         {"dw": lambda c: square(c, truth(c, {})["dw"], 0, 1)},
     ),
-    _asked(
+    asked(
         "transposed dy",
         "height and width of dy are exchanged",
         "Read dy[p, q] where y[p, q] was written; try an image that is not square.",
@@ -209,73 +184,11 @@ FAULTS = (
         },
     ),
     Fault(
-        "padding ignored",
-        "the padding is ignored",
-        "Pad x with zeros first, and count 2*pad in the output's size.",
-        {"y": lambda c: forward(c.but(padding=0))},
-    ),
-    Fault(
-        "padding on one side",
-        "the zeros are all at the bottom and right: the windows start at p*s instead of p*s - pad",
-        "Put `pad` zeros on each of the four sides.",
-        {
-            "y": lambda c: correlate(
-                c, np.pad(c.x, ((0, 0), (0, 2 * c.padding), (0, 2 * c.padding), (0, 0)))
-            ),
-        },
-    ),
-    Fault(
-        "cut at the end",
-        "the border is cut off at the bottom and right only",
-        "Cut off `pad` pixels on each side: dx_padded[:, :, pad:pad + H, pad:pad + W].",
-        {"dx": lambda c: spread(c)[:, : c.x.shape[1], : c.x.shape[2]]},
-    ),
-    Fault(
         "stride as dilation",
         "the stride is between the cells of a window, not between the windows",
         "The window of output (p, q) starts at p*stride, q*stride, and its pixels are neighbors.",
         {"y": partial(dilated, "y"), "dw": partial(dilated, "dw")},
     ),
-    *(
-        Fault(
-            "padding repeats the edge" if mode == "edge" else f"padding {mode}",
-            f"the border {what}",
-            "The padding of a convolution is zeros: np.pad(..., mode='constant').",
-            {"y": partial(_padded, mode)},
-        )
-        for mode, what in (
-            ("edge", "repeats the edge's pixels"),
-            ("reflect", "mirrors the image"),
-            ("symmetric", "mirrors the image"),
-            ("wrap", "continues the image from its other side"),
-            ("minimum", "is the smallest value, as for max pooling"),
-        )
-    ),
-    Fault(
-        "padding kept",
-        "dx still has the border of the padding",
-        "Cut the border off: dx = dx_padded[:, :, pad:pad + H, pad:pad + W].",
-        {"dx": spread},
-    ),
-    Fault(
-        "pad:-pad",
-        "without padding dx is empty: the slice pad:-pad is 0:-0, which selects nothing",
-        "Write dx_padded[:, :, pad:pad + H, pad:pad + W], which also holds for pad = 0.",
-        {"dx": lambda c: spread(c)[:, c.padding : -c.padding, c.padding : -c.padding]},
-    ),
-    Fault(
-        "cut at one side",
-        "the border is cut off at the top and left only, with both its widths",
-        "Cut off `pad` pixels on each side: dx_padded[:, :, pad:pad + H, pad:pad + W].",
-        {"dx": lambda c: spread(c)[:, 2 * c.padding :, 2 * c.padding :]},
-    ),
-    Fault(
-        "1:-1",
-        "one pixel is cut off on each side, whatever the padding is",
-        "Cut off `pad` pixels: dx_padded[:, :, pad:pad + H, pad:pad + W].",
-        {"dx": lambda c: spread(c)[:, 1:-1, 1:-1]},
-    ),
-    *_two_in_dx(),
     Fault(
         "assigned dx",
         "`=` where `+=` is needed: where windows overlap, only the last one counts",
@@ -303,94 +216,8 @@ FAULTS = (
         "Sum over all places p, q of the output.",
         {"dw": lambda c: collect(c, keep=slice(1))},
     ),
-    _asked(
-        "no bias",
-        "the bias is missing",
-        "Add b[k] to every place of output channel k.",
-        "y",
-        lambda c: c.but(b=0 * c.b),
-    ),
-    _asked(
-        "bias subtracted",
-        "the bias is subtracted",
-        "Add b[k].",
-        "y",
-        lambda c: c.but(b=-c.b),
-    ),
-    _asked(
-        "first bias for all",
-        "every output channel has the bias of the first one",
-        "Output channel k has the bias b[k].",
-        "y",
-        lambda c: c.but(b=np.full_like(c.b, c.b[0])),
-    ),
-    _asked(
-        "biases summed",
-        "the sum of all biases is added to every output channel",
-        "Output channel k has the bias b[k].",
-        "y",
-        lambda c: c.but(b=np.full_like(c.b, c.b.sum())),
-    ),
-    _asked(
-        "bias per cell",
-        "the bias is added once for each cell of the kernel",
-        "Add b[k] once, after the sum over the window.",
-        "y",
-        lambda c: c.but(b=c.w[..., 0, 0].size * c.b),
-    ),
-    _asked(
-        "bias twice",
-        "the bias is added twice",
-        "Add b[k] once, after the sum over the window.",
-        "y",
-        lambda c: c.but(b=2 * c.b),
-    ),
-    _asked(
-        "bias per channel",
-        "the bias is added once for each input channel",
-        "Add b[k] once, after the sum over the channels.",
-        "y",
-        lambda c: c.but(b=c.x.shape[3] * c.b),
-    ),
-    _asked(
-        "bias per weight",
-        "the bias is added inside the sum, once for each weight",
-        "Add b[k] once, after the sum over the window.",
-        "y",
-        lambda c: c.but(b=c.w[..., 0].size * c.b),
-    ),
-    Fault(
-        "last channel only",
-        "only the last input channel counts: `=` where `+=` is needed",
-        "Sum the products over all input channels.",
-        {"y": lambda c: forward(only(c, "c", -1))},
-        lambda c: only(c, "c", -1),
-    ),
-    Fault(
-        "first channel only",
-        "only the first input channel counts",
-        "Sum the products over all input channels.",
-        {"y": lambda c: forward(only(c, "c", 0))},
-        lambda c: only(c, "c", 0),
-    ),
-    Fault(
-        "channels summed",
-        "the input channels are summed before they are weighted",
-        "Each input channel has weights of its own: multiply first, then sum over c.",
-        {
-            "y": lambda c: forward(
-                c.but(x=np.repeat(c.x.sum(axis=3, keepdims=True), c.x.shape[3], axis=3))
-            )
-        },
-    ),
-    Fault(
-        "first weights for all channels",
-        "all input channels use the weights of the first one",
-        "Each input channel has weights of its own: w[i, j, c].",
-        {"y": lambda c: forward(c.but(w=np.repeat(c.w[:, :, :1], c.x.shape[3], axis=2)))},
-    ),
     *(
-        _asked(
+        asked(
             "last places missing",
             f"the last {which} of the output is left out",
             "Loop over all H_out rows and W_out columns: range(H_out), not range(H_out - 1).",
@@ -402,53 +229,6 @@ FAULTS = (
             ("column", False, True),
             ("row and column", True, True),
         )
-    ),
-    Fault(
-        "padding always 1",
-        "the padding is 1, whatever is given",
-        "Take the padding from the parameters.",
-        {"y": lambda c: forward(c.but(padding=1))},
-    ),
-    Fault(
-        "kept axis",
-        "the numbers are right, but the shape keeps axes of length 1",
-        "db has the shape of b, (K,): sum without keepdims.",
-        {"db": lambda c: truth(c, {})["db"].reshape(1, -1, 1, 1)},
-    ),
-    Fault(
-        "kept axis",
-        "the numbers are right, but the shape keeps axes of length 1",
-        "db has the shape of b, (K,): sum without keepdims.",
-        {"db": lambda c: truth(c, {})["db"].reshape(1, 1, 1, -1)},
-    ),
-    Fault(
-        "db of ones",
-        "db is 1 everywhere: dy is not used",
-        "db[k] is the sum of dy over the batch, the rows and the columns.",
-        {"db": lambda c: np.ones_like(c.b)},
-    ),
-    _asked(
-        "last filter only",
-        "only the last filter contributes to dx: `=` where `+=` is needed",
-        "Every filter read the pixel: sum over k.",
-        "dx",
-        lambda c: only(c, "k", -1),
-    ),
-    _asked(
-        "first filter only",
-        "only the first filter contributes to dx",
-        "Every filter read the pixel: sum over k.",
-        "dx",
-        lambda c: only(c, "k", 0),
-    ),
-    Fault(
-        "first filter for all",
-        "every output channel uses the weights of the first filter",
-        "Output channel k uses filter k: w[i, j, c, k].",
-        {
-            "y": lambda c: forward(c.but(w=np.repeat(c.w[..., :1], c.w.shape[3], axis=3))),
-            "dx": lambda c: truth(c.but(w=np.repeat(c.w[..., :1], c.w.shape[3], axis=3)), {})["dx"],
-        },
     ),
     Fault(
         "mean of the window",
@@ -489,34 +269,6 @@ FAULTS = (
         "W_out = (W + 2*pad - kW) // stride + 1; try an image that is not square.",
         {"y": lambda c: fewer(c, pad(c), *(2 * sizes(c, 2 * c.padding, 1)[:1]))},
     ),
-    *axes_of_db(),
-    Fault(
-        "mean of db",
-        "db is a mean over the batch and all places",
-        "db[k] is the sum of dy over the batch, the rows and the columns.",
-        {"db": lambda c: c.dy.mean(axis=(0, 1, 2))},
-    ),
-    Fault(
-        "mean over places",
-        "it is divided by the number of places of the output",
-        "Sum over the places; take no mean.",
-        {
-            "dw": lambda c: truth(c, {})["dw"] / c.dy[0, ..., 0].size,
-            "db": lambda c: truth(c, {})["db"] / c.dy[0, ..., 0].size,
-        },
-    ),
-    Fault(
-        "db counts",
-        "db counts the places instead of adding dy there",
-        "db[k] is the sum of dy over the batch, the rows and the columns.",
-        {"db": lambda c: np.full(c.b.shape, c.dy[..., 0].size, float)},
-    ),
-    Fault(
-        "last place of db",
-        "`=` where `+=` is needed: only the last place counts",
-        "db[k] is the sum of dy over the batch, the rows and the columns.",
-        {"db": lambda c: c.dy[-1, -1, -1]},
-    ),
     Fault(
         "last place of all",
         "`=` where `+=` is needed: only the last place of the last image counts",
@@ -524,14 +276,7 @@ FAULTS = (
         {"dw": lambda c: collect(c.but(dy=_last_image(c)), keep=slice(-1, None))},
     ),
 )
-
-
-def _last_image(c: Case) -> Array:
-    dy = np.zeros_like(c.dy)
-    dy[-1] = c.dy[-1]
-    return dy
-
-
+FAULTS = (*WINDOW_FAULTS, *BORDER_FAULTS, *CHANNEL_FAULTS)
 FORMULAS = {
     "y": "y[n, p, q, k] = b[k] + sum_{i, j, c} x[n, p*s + i, q*s + j, c] * w[i, j, c, k]",
     "dx": "dx[n, p*s + i, q*s + j, c] += sum_k dy[n, p, q, k] * w[i, j, c, k]",
@@ -552,5 +297,5 @@ CONV2D = Operation(
     images=("x", "y", "dy", "dx"),
     filters=("w", "dw"),
     may_refuse=has_rest,
-    more=(*crop_faults(), *im2col_faults()),
+    more=(*border_faults(), *im2col_faults()),
 )

@@ -1,14 +1,14 @@
 """Mistakes of certain styles of a convolution, such as im2col, and of the axes of its db."""
 
 from collections.abc import Iterator
-from functools import partial
-from itertools import combinations, product
+from functools import lru_cache, partial
+from itertools import combinations, permutations, product
 
 import numpy as np
 
 from ....kernels.types import Array
 from ..case import Case, Fault
-from .conv import forward, pad, places, spread
+from .conv import forward, pad, places
 
 
 def dilated(result: str, c: Case) -> Array:
@@ -44,30 +44,16 @@ def _columns(c: Case, orders: tuple[int, int, int]) -> Array:
     return y
 
 
-def crop_faults() -> Iterator[Fault]:
-    """The border cut off wrongly: dx_padded[start:stop], the same for rows and columns."""
-    for start, stop in product(("0", "1", "pad", "2*pad"), ("the end", "H", "-pad", "H + 1", "-1")):
-        where = f"dx_padded[:, :, {start}:{stop}, ...]".replace("the end", "")
-        yield Fault(
-            "border cut off wrongly",
-            f"the border is cut off as {where}, and the same along the width",
-            "Cut off `pad` pixels on each side: dx_padded[:, :, pad:pad + H, pad:pad + W].",
-            {"dx": partial(_cropped, start, stop)},
-        )
-
-
-def _cropped(start: str, stop: str, c: Case) -> Array:
-    p, dx = c.padding, spread(c)
-    first = {"0": 0, "1": 1, "pad": p, "2*pad": 2 * p}[start]
-    for axis in (1, 2):
-        size = c.x.shape[axis]
-        last = {"the end": None, "H": size, "-pad": -p, "H + 1": size + 1, "-1": -1}[stop]
-        dx = np.moveaxis(np.moveaxis(dx, axis, 0)[first:last], 0, axis)
-    return dx
-
-
 def im2col_faults() -> Iterator[Fault]:
-    """Every other order of the three arrays of indices."""
+    """Every other order of the three arrays of indices, and of the axes of the columns."""
+    for order in list(permutations(range(6))):
+        if order != COLUMNS:
+            yield Fault(
+                "axes of im2col",
+                f"the columns of im2col are flattened in the order of axes ({_named(order)})",
+                f"Transpose to ({_named(COLUMNS)}) before the reshape to rows.",
+                {"y": partial(_of_columns, order)},
+            )
     for orders in list(product(range(2), range(3), range(3)))[1:]:
         names = ("channels", "rows", "columns")
         wrong = [name for name, order in zip(names, orders, strict=True) if order]
@@ -79,6 +65,28 @@ def im2col_faults() -> Iterator[Fault]:
             "an index that changes slowly, np.tile one that changes fast.",
             {"y": partial(_columns, orders=orders)},
         )
+
+
+COLUMN_AXES = ("N", "C", "kH", "kW", "H_out", "W_out")
+COLUMNS = (0, 4, 5, 1, 2, 3)
+
+
+def _named(order: tuple[int, ...]) -> str:
+    return ", ".join(COLUMN_AXES[a] for a in order)
+
+
+@lru_cache(maxsize=4)
+def _windows(c: Case) -> Array:
+    """The pixels of all windows `(N, C, kH, kW, H_out, W_out)`."""
+    views = np.lib.stride_tricks.sliding_window_view(pad(c), c.w.shape[:2], axis=(1, 2))
+    return views[:, :: c.stride, :: c.stride].transpose(0, 3, 4, 5, 1, 2)
+
+
+def _of_columns(order: tuple[int, ...], c: Case) -> Array:
+    """y from columns whose axes are in another order."""
+    rows = _windows(c).transpose(order).reshape(-1, c.w[..., 0].size)
+    weights = c.w.transpose(3, 2, 0, 1).reshape(c.w.shape[3], -1)
+    return (rows @ weights.T + c.b).reshape(forward(c).shape)
 
 
 AXES = {"N": "the images", "H": "the rows", "W": "the columns", "C": "the channels"}

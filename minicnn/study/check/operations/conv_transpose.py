@@ -94,6 +94,23 @@ TRANSPOSED_FAULTS = (
     _bias("no bias", "the bias is missing", -1),
     _bias("bias subtracted", "the bias is subtracted", -2),
     _bias("bias twice", "the bias is added twice", 1),
+    Fault(
+        "bias per contribution",
+        "the bias is added with every product, once for each input pixel that reaches the place",
+        "Add b[k] once to every place of output channel k.",
+        {
+            "y": lambda c: (
+                _transposed(c.but(b=0 * c.b))
+                + c.b
+                * _transposed(
+                    Case(
+                        {k: np.ones_like(a) for k, a in c.arrays.items()} | {"b": 0 * c.b},
+                        c.settings,
+                    )
+                )
+            )
+        },
+    ),
     *(
         _exchanged(fault)
         for fault in FAULTS

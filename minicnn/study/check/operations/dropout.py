@@ -67,6 +67,7 @@ def terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> str:
 def settle(c: Case, observed: Results) -> Case:
     """The case with the mask that was drawn and its probability of keeping."""
     found = {"mask": mask_of(c, observed), "keep": kept_share(c, observed)}
+    found["of_dx"] = np.asarray(observed.get("dx", found["mask"])) != 0
     return replace(c, settings={**c.settings, **found})
 
 
@@ -86,6 +87,14 @@ def _undropped(c: Case, name: str) -> Array:
     if not c.settings["mask"].all():
         raise ValueError("values were dropped")
     return np.asarray(c.x if name == "x" else c.dy)
+
+
+def _of_other_mask(c: Case, keep: float) -> Array:
+    """dy where dx is not 0. Raises ValueError unless the zeros fit a mask that was drawn anew."""
+    own, mask = c.settings["of_dx"], c.settings["mask"] > 0
+    if own.shape != mask.shape or own.all() or abs((own & mask).mean() - mask.mean() ** 2) > 0.05:
+        return np.full_like(c.dy, np.nan)
+    return np.asarray(c.dy * own / keep)
 
 
 DROPOUT = Operation(
@@ -147,6 +156,25 @@ DROPOUT = Operation(
             "the mask is forgotten: dy / keep passes everywhere",
             "A dropped value has no influence: dx = dy * mask / keep.",
             {"dx": lambda c: c.dy / c.settings["keep"]},
+        ),
+        Fault(
+            "new mask",
+            "backward draws a mask of its own: the dropped values are not those of the forward",
+            "Keep the mask of the forward in the cache: dx = dy * mask / keep.",
+            {"dx": lambda c: _of_other_mask(c, c.settings["keep"])},
+        ),
+        Fault(
+            "new mask",
+            "backward draws a mask of its own, and the division by the probability of keeping is "
+            "missing",
+            "Keep the mask of the forward in the cache: dx = dy * mask / keep.",
+            {"dx": lambda c: _of_other_mask(c, 1.0)},
+        ),
+        Fault(
+            "another mask",
+            "the mask is inverted: dropped values get the gradient",
+            "Use the mask of the forward.",
+            {"dx": lambda c: c.dy * (1 - c.settings["mask"]) / c.settings["keep"]},
         ),
         Fault(
             "another mask",

@@ -131,9 +131,3 @@ def _form(operation: Operation, general: General, name: str, c: Case) -> Array:
         return operation.right(c.but(dy=general.dy(c)))[name]
     assert general.value
     return general.value(c, operation.right(c)[name])
-
-
-# On top of another mistake in the same gradient.
-TRANSFORMS: dict[str, Callable[[Case, Array], Array]] = {
-    g.name: g.value for g in GENERAL if g.value and g.name != "zeros"
-}

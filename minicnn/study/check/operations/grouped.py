@@ -11,6 +11,7 @@ from ....kernels import reference
 from ....kernels.types import Array
 from ..case import Case, Fault, Form, Operation, Results, integers, normal, with_dy
 from .conv import has_rest, terms
+from .conv_borders import border_faults
 from .conv_catalogue import FAULTS, FORMULAS
 from .reshaped import reshaped
 
@@ -133,6 +134,42 @@ GROUP_FAULTS = (
         {"y": lambda c: _joined_by_remainder(c)},
     ),
 )  # fmt: skip
+ORDERS: dict[str, Callable[[Array, int], Array]] = {  # of the channels 0, 1, 2, ... and G groups
+    "interleaved: 0, G, 2G, ...": lambda a, groups: a.reshape(-1, groups).T.ravel(),
+    "interleaved: 0, C/G, 2C/G, ...": lambda a, groups: a.reshape(groups, -1).T.ravel(),
+    "those of the groups in reverse": lambda a, groups: a.reshape(groups, -1)[::-1].ravel(),
+    "those of the next group": lambda a, groups: np.roll(a.reshape(groups, -1), -1, 0).ravel(),
+    "those of the previous group": lambda a, groups: np.roll(a.reshape(groups, -1), 1, 0).ravel(),
+}
+
+
+def _in_order(order: Callable[[Array, int], Array], name: str, result: str, c: Case) -> Array:
+    """The result with the channels of one array, or its own, in another order."""
+
+    def turned(a: Array) -> Array:
+        return a[..., order(np.arange(a.shape[-1]), c.groups)]
+
+    if name != result:
+        a = c.dy if name == "dy" else c.arrays[name]
+        return _truth(c.but(**{name: turned(a)}), {})[result]
+    if name == "y":  # the bias is added afterwards
+        return turned(_forward(c.but(b=0 * c.b))) + c.b
+    return turned(_truth(c, {})[name])
+
+
+def _order_faults() -> Iterator[Fault]:
+    for says, order in ORDERS.items():
+        for name, results in (
+            ("x", ("y", "dw")),
+            ("w", ("y", "dx")),
+            ("dy", ("dx", "dw")),
+            ("y", ("y",)),
+            ("dx", ("dx",)),
+            ("dw", ("dw",)),
+        ):
+            forms = {r: partial(_in_order, order, name, r) for r in results}
+            what = "filters" if name in ("w", "dw") else "channels"
+            yield Fault("order", f"the {what} of {name} are {says}", ADVICE, forms)
 
 
 def _joined_by_remainder(c: Case) -> Array:
@@ -142,6 +179,18 @@ def _joined_by_remainder(c: Case) -> Array:
         own = c.x[..., k % c.groups * per :][..., :per]
         y[..., k] = reference.conv2d(own, c.w[..., [k]], c.b[[k]], c.stride, c.padding)[..., 0]
     return y
+
+
+SUMMED = Fault(
+    "channels summed",
+    "the channels are summed: each output channel reads all input channels",
+    "Output channel c reads input channel c only.",
+    {"y": lambda c: _forward(c.but(b=0 * c.b)).sum(axis=3, keepdims=True) + c.b},
+)
+BORDERS = tuple(
+    replace(f, forms={r: partial(_joined, form) for r, form in f.forms.items()})
+    for f in border_faults()
+)
 
 
 def _carried_over(without: tuple[str, ...]) -> tuple[Fault, ...]:
@@ -159,7 +208,12 @@ def _carried_over(without: tuple[str, ...]) -> tuple[Fault, ...]:
 
 
 def _operation(
-    name: str, title: str, geometries: list, small: list, faults: tuple[Fault, ...]
+    name: str,
+    title: str,
+    geometries: list,
+    small: list,
+    faults: tuple[Fault, ...],
+    more: tuple[Fault, ...],
 ) -> Operation:
     def cases(generator: np.random.Generator) -> list[Case]:
         draw = normal(generator)
@@ -179,6 +233,7 @@ def _operation(
         truth=_truth,
         terms=_terms,
         faults=faults,
+        more=more,
         gradients=("dx", "dw", "db"),
         images=("x", "y", "dy", "dx"),
         filters=("w", "dw"),
@@ -209,13 +264,15 @@ GROUPED_CONV2D = _operation(
     GROUPED,
     SMALL + MIXED,
     _carried_over(KEPT) + GROUP_FAULTS,
+    (*_order_faults(), *BORDERS),
 )
 _DEPTHWISE = _operation(
     "depthwise_conv2d",
     "depthwise convolution",
     DEPTHWISE,
     SMALL,
-    _carried_over(KEPT + OF_MANY) + GROUP_FAULTS[:2],
+    (*_carried_over(KEPT + OF_MANY), *GROUP_FAULTS[:2], SUMMED),
+    BORDERS,
 )
 DEPTHWISE_CONV2D = replace(
     _DEPTHWISE,

@@ -49,6 +49,14 @@ PROBABILITIES: tuple[Part, ...] = (
     ("exp(x) is not divided by its sum", _exp),
     ("softmax sums over the batch, not over the classes", lambda c: _softmax(c.x.T).T),
     ("softmax sums over the batch and the classes", lambda c: _exp(c, None) / _exp(c, None).sum()),
+    (
+        "softmax sums over the batch, not over the classes, and the maxima are those of the rows",
+        lambda c: _exp(c) / _exp(c).sum(0),
+    ),
+    (
+        "the maximum is subtracted in the numerator only",
+        lambda c: _exp(c) / np.exp(c.x).sum(1, keepdims=True),
+    ),
     ("exp(x) is divided by its mean, not by its sum", lambda c: _over(c, lambda e: e.mean(1))),
     ("exp(x) is divided by N, not by its sum", lambda c: _exp(c) / len(c.x)),
     (
@@ -93,8 +101,8 @@ def _dx(p: Part | None, label: Part | None, divisor: Part | None, c: Case) -> Ar
     )
 
 
-def _loss(p: Part, divisor: Part | None, c: Case) -> Array:
-    logs = -np.log(p[1](c)[np.arange(len(c.x)), c.labels])
+def _loss(p: Part | None, divisor: Part | None, c: Case) -> Array:
+    logs = -np.log((p[1] if p else lambda c: _softmax(c.x))(c)[np.arange(len(c.x)), c.labels])
     return np.asarray(logs.sum() / (divisor[1](c) if divisor else len(c.x)))
 
 
@@ -148,9 +156,12 @@ def part_faults() -> Iterator[Fault]:
                 if len(wrong) in (1, 2):
                     says = "; and ".join(wrong)
                     yield Fault(says, says, ADVICE, {"dx": partial(_dx, p, label, divisor)})
-    for p in PROBABILITIES:
+    in_every_column = PROBABILITIES[[p[0][:11] for p in PROBABILITIES].index("the label's")]
+    for p in (None, *PROBABILITIES):
         for divisor in (None, *DIVISORS):
-            says = "; and ".join([p[0], divisor[0]] if divisor else [p[0]])
+            says = "; and ".join(part[0] for part in (p, divisor) if part)
+            if not says or p is in_every_column:  # of which the loss reads the label's only
+                continue
             yield Fault(says, says, LOSS_ADVICE, {"loss": partial(_loss, p, divisor)})
     for says, loss in LOSSES:
         yield Fault(says, says, LOSS_ADVICE, {"loss": loss})

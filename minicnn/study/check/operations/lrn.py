@@ -1,6 +1,8 @@
 """Local response normalization across channels: definition, cases, mistakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -26,7 +28,7 @@ def cases(generator: np.random.Generator) -> list[Case]:
 
 
 def _case(x: Array, dy: Array, size: int, alpha: float, beta: float, k: float) -> Case:
-    settings = {"size": size, "alpha": alpha, "beta": beta, "k": k}
+    settings = {"size": size, "alpha": alpha, "beta": beta, "k": k, "divided": False}
     return Case({"x": x}, settings, dy)
 
 
@@ -37,6 +39,11 @@ def small() -> list[Case]:
         _case(np.array([[[row]]]), np.arange(1.0, len(row) + 1)[None, None, None], 3, 1.0, 1.0, 1.0)
         for row in rows
     ]
+
+
+def _alpha(c: Case) -> float:
+    """alpha as it multiplies the sum: in torch and Caffe it is divided by the size."""
+    return c.alpha / c.size if c.divided else c.alpha
 
 
 def _around(a: Array, before: int, after: int) -> Array:
@@ -50,21 +57,30 @@ def _around(a: Array, before: int, after: int) -> Array:
 def _scale(c: Case, before: int | None = None, after: int | None = None) -> Array:
     half = c.size // 2
     before = half if before is None else before
-    return c.k + c.alpha * _around(c.x**2, before, half if after is None else after)
+    return c.k + _alpha(c) * _around(c.x**2, before, half if after is None else after)
 
 
 def _gradient(c: Case, factor: float = 2.0, before: int | None = None) -> Array:
     half = c.size // 2 if before is None else before
     s = _scale(c)
     crossed = _around(c.dy * c.x * s ** (-c.beta - 1), half, half)
-    return c.dy * s**-c.beta - factor * c.alpha * c.beta * c.x * crossed
+    return c.dy * s**-c.beta - factor * _alpha(c) * c.beta * c.x * crossed
 
 
 def truth(c: Case, observed: Results) -> Results:
     """The reference's output and gradient."""
-    constants = c.size, c.alpha, c.beta
+    c = settle(c, observed)
+    constants = c.size, _alpha(c), c.beta
     y, scale = reference.local_response_norm(c.x, *constants, c.k)
     return {"y": y, "dx": reference.local_response_norm_grad(c.dy, c.x, y, scale, *constants)}
+
+
+def settle(c: Case, observed: Results) -> Case:
+    """The case with alpha / size, as in torch and Caffe, if the observed y is that of it."""
+    divided = c.but(divided=True)
+    y = c.x * _scale(divided) ** -c.beta
+    seen = observed.get("y", y[:0])
+    return divided if seen.shape == y.shape and np.allclose(seen, y, rtol=1e-9) else c
 
 
 def terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> str:
@@ -81,7 +97,7 @@ def terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> str:
         f"{number(dy[j])}*({number(row[j])})*{number(scale[j])}^-{number(c.beta + 1)}"
         for j in range(low, high)
     )
-    factor = number(2 * c.alpha * c.beta)
+    factor = number(2 * _alpha(c) * c.beta)
     first = f"{number(dy[i])}*{number(scale[i])}^-{number(c.beta)}"
     return f"{first} - {factor}*({number(row[i])})*({crossed})"
 
@@ -90,19 +106,19 @@ def _crossed(c: Case, inner: Array) -> Array:
     """dx with other numbers in the place of x_j."""
     s, half = _scale(c), c.size // 2
     crossed = _around(c.dy * inner * s ** (-c.beta - 1), half, half)
-    return c.dy * s**-c.beta - 2 * c.alpha * c.beta * c.x * crossed
+    return c.dy * s**-c.beta - 2 * _alpha(c) * c.beta * c.x * crossed
 
 
 def _own(c: Case) -> Array:
     """The cross term with a_j * a_j where a_i * a_j is needed."""
     s, half = _scale(c), c.size // 2
     crossed = _around(c.dy * c.x * c.x * s ** (-c.beta - 1), half, half)
-    return c.dy * s**-c.beta - 2 * c.alpha * c.beta * crossed
+    return c.dy * s**-c.beta - 2 * _alpha(c) * c.beta * crossed
 
 
 def _diagonal(c: Case) -> Array:
     s = _scale(c)
-    return c.dy * s**-c.beta - 2 * c.alpha * c.beta * c.x * c.dy * c.x * s ** (-c.beta - 1)
+    return c.dy * s**-c.beta - 2 * _alpha(c) * c.beta * c.x * c.dy * c.x * s ** (-c.beta - 1)
 
 
 def _change(result: str, **changes: Callable[[Case], float]) -> Form:
@@ -114,6 +130,53 @@ def _change(result: str, **changes: Callable[[Case], float]) -> Form:
 
 def _both(**changes: Callable[[Case], float]) -> dict[str, Form]:
     return {result: _change(result, **changes) for result in ("y", "dx")}
+
+
+def other_windows() -> Iterator[Fault]:
+    """Other numbers of neighbors before and after."""
+    for before, after in product(COUNTS, COUNTS):
+        if (before, after) != ("size//2", "size//2"):
+            yield Fault(
+                "other window",
+                f"the window holds {before} channels before i and {after} after it",
+                "N(i) is i - size//2 to i + size//2, both included.",
+                {r: partial(_of_window, r, before, after) for r in ("y", "dx")},
+            )
+
+
+COUNTS: dict[str, Callable[[int], int]] = {
+    "0": lambda size: 0,
+    "size//2 - 1": lambda size: size // 2 - 1,
+    "size//2": lambda size: size // 2,
+    "size//2 + 1": lambda size: size // 2 + 1,
+    "size - 1": lambda size: size - 1,
+    "size": lambda size: size,
+}
+
+
+def _of_window(result: str, before: str, after: str, c: Case) -> Array:
+    first, last = COUNTS[before](c.size), COUNTS[after](c.size)
+    s = _scale(c, first, last)
+    if result == "y":
+        return np.asarray(c.x * s**-c.beta)
+    crossed = _around(c.dy * c.x * s ** (-c.beta - 1), last, first)
+    return np.asarray(c.dy * s**-c.beta - 2 * _alpha(c) * c.beta * c.x * crossed)
+
+
+def _divided_faults() -> Iterator[Fault]:
+    operation: Operation = LRN
+    return map(_divided, (*operation.faults, *operation.more))
+
+
+def _divided(fault: Fault) -> Fault:
+    """The same mistake where alpha is divided by the size."""
+
+    def of_torch(form: Form, c: Case) -> Array:
+        return form(c.but(divided=True))
+
+    forms = {result: partial(of_torch, form) for result, form in fault.forms.items()}
+    says = f"{fault.says} (and alpha is divided by the size, as in torch)"
+    return Fault(f"{fault.name}, divided", says, fault.advice, forms)
 
 
 LRN = Operation(
@@ -128,6 +191,9 @@ LRN = Operation(
     small=small,
     truth=truth,
     terms=terms,
+    settle=settle,
+    more=tuple(other_windows()),
+    pairs=_divided_faults,
     gradients=("dx",),
     images=("x", "y", "dy", "dx"),
     faults=(
@@ -153,10 +219,16 @@ LRN = Operation(
             {"y": lambda c: c.x * _scale(c, before=c.size - 1, after=0) ** -c.beta},
         ),
         Fault(
-            "alpha divided",
-            "alpha is divided by the size of the window",
-            "In the paper's form alpha is not divided (Caffe and torch divide).",
-            _both(alpha=lambda c: c.alpha / c.size),
+            "alpha multiplied",
+            "alpha is multiplied by the size of the window",
+            "The paper takes alpha as it is, Caffe and torch divide it by the size.",
+            _both(alpha=lambda c: c.alpha * c.size),
+        ),
+        Fault(
+            "power positive",
+            "it is multiplied by s**beta, not divided by it",
+            "y = x / s**beta.",
+            {"y": _change("y", beta=lambda c: -c.beta)},
         ),
         Fault(
             "k missing",
@@ -182,7 +254,8 @@ LRN = Operation(
             "s sums the squares of the neighbors.",
             {
                 "y": lambda c: (
-                    c.x * np.abs(c.k + c.alpha * _around(c.x, c.size // 2, c.size // 2)) ** -c.beta
+                    c.x
+                    * np.abs(c.k + _alpha(c) * _around(c.x, c.size // 2, c.size // 2)) ** -c.beta
                 )
             },
         ),
@@ -250,7 +323,13 @@ LRN = Operation(
             "alpha missing in the cross term",
             "the factor alpha of the cross term is missing",
             "The derivative of s with respect to x_i is 2 alpha x_i.",
-            {"dx": lambda c: _gradient(c, 2.0 / c.alpha)},
+            {"dx": lambda c: _gradient(c, 2.0 / _alpha(c))},
+        ),
+        Fault(
+            "alpha not divided in the cross term",
+            "alpha is divided by the size in y, but not in the cross term",
+            "Use the same alpha in both passes.",
+            {"dx": lambda c: _gradient(c, 2.0 * c.size)},
         ),
         Fault(
             "alpha divided in the cross term",
@@ -266,4 +345,4 @@ def _shorter(c: Case) -> Array:
     """The gradient with a window that lacks its last neighbor in the sum."""
     half, s = c.size // 2, _scale(c)
     crossed = _around(c.dy * c.x * s ** (-c.beta - 1), half, half - 1)
-    return c.dy * s**-c.beta - 2 * c.alpha * c.beta * c.x * crossed
+    return c.dy * s**-c.beta - 2 * _alpha(c) * c.beta * c.x * crossed

@@ -23,6 +23,7 @@ from .pool import (
     small,
     spread_shares,
 )
+from .pool_windows import place_faults, window_faults
 
 
 def max_forward(c: Case) -> Array:
@@ -159,6 +160,16 @@ MAX_FAULTS = (
         {
             "dx": lambda c: spread_shares(
                 c, lambda x, dy: is_largest(x) * dy * np.where(np.isinf(x), 0, x)
+            )
+        },
+    ),
+    Fault(
+        "maximum for dy",
+        "the maximum itself is put at its place, where dy is needed",
+        "The derivative of the maximum is 1 at its place: dx[place] += dy.",
+        {
+            "dx": lambda c: spread_shares(
+                c, lambda x, dy: is_largest(x) * np.where(np.isinf(x), 0, x)
             )
         },
     ),
@@ -386,4 +397,8 @@ MAX_POOL2D = Operation(
     gradients=("dx",),
     images=("x", "y", "dy", "dx"),
     may_refuse=has_rest,
+    more=(
+        *place_faults(),
+        *window_faults(largest, lambda x, dy: is_largest(x) * dy, -np.inf),
+    ),
 )

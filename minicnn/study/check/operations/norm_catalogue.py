@@ -31,7 +31,7 @@ def _from_stats(make: Callable[[Case], Stats], own_name: bool = False) -> dict[s
     return forms
 
 
-def _with_stats(make: Callable[[Case], Stats]) -> Callable[[Case], Case]:
+def _question_of(make: Callable[[Case], Stats]) -> Callable[[Case], Case]:
     """The change of a case to one whose statistics are `make`'s."""
     return lambda c: replace(c, settings={**c.settings, "statistics": make})
 
@@ -118,7 +118,7 @@ STATISTICS = (
 
 COMMON = (
     *(
-        Fault(name, says, advice, _from_stats(make, name == "not divided"), _with_stats(make))
+        Fault(name, says, advice, _from_stats(make, name == "not divided"), _question_of(make))
         for name, says, advice, make in STATISTICS
     ),
     Fault(
@@ -375,7 +375,7 @@ def other_axes(
         return stats(c, axes=axes, split=split(c))
 
     advice = f"Take mean and variance over {needed}."
-    return Fault(name, says, advice, _from_stats(make), _with_stats(make))
+    return Fault(name, says, advice, _from_stats(make), _question_of(make))
 
 
 BATCH_ONLY = Fault(

@@ -222,7 +222,7 @@ def pairs_of_terms(ndim: int) -> Iterator[Fault]:
 # -- statistics ------------------------------------------------------------------------------------
 
 
-def _with_statistics(c: Case, mean: Array, variance: Callable[[Array], Array]) -> Stats:
+def _stats_around(c: Case, mean: Array, variance: Callable[[Array], Array]) -> Stats:
     centered = c.x - mean
     return stats(c)._replace(centered=centered, inv_std=1 / np.sqrt(variance(centered) + c.eps))
 
@@ -230,15 +230,13 @@ def _with_statistics(c: Case, mean: Array, variance: Callable[[Array], Array]) -
 def _other_mean(axes: tuple[int, ...], factor: Callable[[Case], float], c: Case) -> Stats:
     """The mean over other axes; the variance is that of x minus this mean."""
     right = stats(c)
-    return _with_statistics(
-        c, factor(c) * mean_of(c.x, axes, right.split), lambda a: right.mean(a**2)
-    )
+    return _stats_around(c, factor(c) * mean_of(c.x, axes, right.split), lambda a: right.mean(a**2))
 
 
 def _other_variance(axes: tuple[int, ...], factor: Callable[[Case], float], c: Case) -> Stats:
     right = stats(c)
     mean = c.x - right.centered
-    return _with_statistics(c, mean, lambda a: factor(c) * mean_of(a**2, axes, right.split))
+    return _stats_around(c, mean, lambda a: factor(c) * mean_of(a**2, axes, right.split))
 
 
 def _own_variance(axes: tuple[int, ...], factor: Callable[[Case], float], c: Case) -> Stats:
@@ -246,7 +244,7 @@ def _own_variance(axes: tuple[int, ...], factor: Callable[[Case], float], c: Cas
     right = stats(c)
     spread = (c.x - mean_of(c.x, axes, right.split)) ** 2
     mean = c.x - right.centered
-    return _with_statistics(c, mean, lambda a: factor(c) * mean_of(spread, axes, right.split))
+    return _stats_around(c, mean, lambda a: factor(c) * mean_of(spread, axes, right.split))
 
 
 def _running(name: str, make: Callable[[Case], Stats], c: Case) -> Array:

@@ -1,5 +1,8 @@
 """Nearest-neighbor upsampling: definition and mistakes."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from ....kernels.reference import resample2d, resample2d_grad
@@ -64,6 +67,15 @@ def _as_tiles(c: Case) -> Array:
     return c.dy.reshape(n, c.scale, height, c.scale, width, channels).sum(axis=(1, 3))
 
 
+def _of_pixels(source: Callable[[Array, int, int], Array], c: Case) -> Array:
+    """y from other pixels, none beyond the border."""
+    rows, columns = (
+        np.clip(source(np.arange(n * c.scale), c.scale, n), 0, n - 1).astype(int)
+        for n in c.x.shape[1:3]
+    )
+    return np.asarray(c.x[:, rows][:, :, columns])
+
+
 UPSAMPLE2D = Operation(
     name="upsample2d",
     title="nearest-neighbor upsampling",
@@ -90,6 +102,21 @@ UPSAMPLE2D = Operation(
             "the pixels stand apart with zeros between them",
             "Each pixel fills a block of scale x scale.",
             {"y": _zeros_between},
+        ),
+        *(
+            Fault(
+                "source rounded",
+                f"output p reads pixel {how}, not floor(p / scale)",
+                "Each pixel fills a block: y[p, q] = x[p // scale, q // scale].",
+                {"y": partial(_of_pixels, source)},
+            )
+            for how, source in (
+                ("round(p / scale)", lambda p, s, n: np.round(p / s)),
+                ("ceil(p / scale)", lambda p, s, n: np.ceil(p / s)),
+                ("(p + 1) // scale", lambda p, s, n: (p + 1) // s),
+                ("(p - 1) // scale", lambda p, s, n: (p - 1) // s),
+                ("round(p * (H - 1) / (H_out - 1))", lambda p, s, n: np.round(p * (n - 1) / p[-1])),
+            )
         ),
         Fault(
             "first copy only",
