@@ -9,6 +9,7 @@ from ..explain import Explanation, Term
 from ..trace import is_activation
 
 MOST_MAPS = 512
+MOST_CELLS = 11 * 11  # of a window that the page draws (window.js)
 
 
 class Page(NamedTuple):
@@ -28,7 +29,8 @@ def page(found: Explanation, view: Page) -> dict[str, Any]:
     """The explanation in plain values, with the terms of that page.
 
     `maps` has one `[map, terms, sum]` for each input map that the sum reads, the largest sum first;
-    `window` has the terms of one of them. Both are empty if the terms are no elements of maps.
+    `window` has the terms of one of them, if they are few enough to be drawn. Both are empty if the
+    terms are no elements of maps.
     """
     terms = found.largest(len(found.terms)) if view.largest else found.terms
     shown = terms[view.offset : view.offset + view.limit]
@@ -36,7 +38,8 @@ def page(found: Explanation, view: Page) -> dict[str, Any]:
     ranked = sorted(groups, key=lambda c: -abs(sum(term.value for term in groups[c])))
     chosen = view.map if view.map in groups else next(iter(ranked), None)
     plain = replace(found, terms=tuple(shown)).to_json()
-    window = replace(found, terms=tuple(groups.get(chosen, [])[:MOST_MAPS]))
+    cells = groups.get(chosen, [])
+    window = replace(found, terms=tuple(cells if len(cells) <= MOST_CELLS else ()))
     return {
         **plain,
         "terms_count": len(found.terms),

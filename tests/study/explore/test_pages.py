@@ -36,3 +36,9 @@ def test_largest_first():
     values = [abs(term["value"]) for term in page(found, Page(largest=True, limit=5))["terms"]]
     assert values == [abs(term.value) for term in found.largest(5)]
     assert page(found, Page())["maps"] == []
+
+
+def test_a_window_that_is_too_large_to_draw_is_left_out():
+    found = page(explain(session().trace, "conv", "b", (0,)), Page(limit=10))
+    assert found["terms_count"] == 144 and len(found["maps"]) == 1
+    assert found["window"] == []
