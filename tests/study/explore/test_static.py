@@ -204,6 +204,12 @@ def test_blocks_fold(page):
     assert page.locator('[data-path="block.body.bn"]').count() == 1
     page.get_by_label("Fold block", exact=True).click()
     assert page.locator('[data-path="block.body.bn"]').count() == 0
+    edges = page.evaluate(
+        """[...document.querySelectorAll(".folded .name, .folded .fold")]
+        .map((e) => e.getBoundingClientRect())
+        .map((box, i) => (i % 2 ? box.left : box.right))"""
+    )
+    assert edges[0] < edges[1], "the button covers the name"
     page.get_by_label("Unfold block", exact=True).click()
     assert page.locator('[data-path="block.body"]').count() == 1
 
