@@ -52,6 +52,39 @@ def test_two_python_threads_at_once():
     assert not wrong
 
 
+WORK_QUEUE = """
+import threading
+import numba, numpy as np
+from minicnn.kernels import cpu
+from minicnn.kernels.cpu.engine import launch
+assert numba.threading_layer() == "workqueue"
+assert launch.threads_for(bytes=1 << 19, flops=1 << 22) == 1  # starting threads takes longer
+assert launch.threads_for(bytes=1 << 21) == launch.threads_for(flops=1 << 24) == launch.threads()
+x = np.arange(-(1 << 18), 1 << 18, dtype=np.float32)
+def work():
+    for _ in range(50):
+        np.testing.assert_array_equal(cpu.relu(x), np.maximum(x, 0))
+workers = [threading.Thread(target=work) for _ in range(2)]
+for worker in workers:
+    worker.start()
+for worker in workers:
+    worker.join()
+print("agree")
+"""
+
+
+def test_threads_of_numbas_work_queue():
+    """The layer without OpenMP, as on macOS. It ends the process if two threads use it at once."""
+    done = subprocess.run(
+        [sys.executable, "-c", WORK_QUEUE],
+        env=os.environ | {"NUMBA_THREADING_LAYER": "workqueue", "NUMBA_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "agree\n", done.stderr[-2000:]
+
+
 def _in_child(queue):
     x, weight, bias, dy, geometry, exact = case(7)
     queue.put(
