@@ -2,10 +2,10 @@
 
     python -m tools.arm code               the innermost loops of the products, compiled for a core
     python -m tools.arm root FOLDER        an ARM system with Python in that folder (on Debian)
-    python -m tools.arm compile FOLDER     every kernel into the cache of that system
+    python -m tools.arm compile FOLDER     all kernels, or those named, into its cache
     python -m tools.arm run FOLDER -m pytest tests/kernels/cpu/test_pool.py
 
-The emulator is QEMU's. It compiles twenty times slower than this machine, which compiles the same
+The emulator is QEMU's. It compiles ten times slower than this machine, which compiles the same
 code: `compile` saves it the work. Nothing is installed outside of the folder.
 """
 
@@ -15,6 +15,7 @@ import importlib
 import os
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -103,8 +104,8 @@ def code(core: str, names: list[str]) -> None:
             print(name, loop.instructions, loop.products, loop.spills, flush=True)
 
 
-def compile_all(folder: Path) -> None:
-    """Compile every kernel into the cache of the system in that folder."""
+def compile_kernels(folder: Path, names: list[str]) -> None:
+    """Compile the kernels of those names, or all, into the cache of the system in that folder."""
     os.environ["NUMBA_CACHE_DIR"] = str(folder / "cache")
     compile_for(CORE)
     from minicnn.kernels import cpu
@@ -114,8 +115,9 @@ def compile_all(folder: Path) -> None:
         importlib.import_module(module.name)
     for found in [k for k in gc.get_objects() if isinstance(k, kernel)]:
         module_name = found.py_func.__module__.removeprefix("minicnn.kernels.cpu.")
-        if module_name.startswith("matrix_units"):
-            continue  # x86 assembly, which ends the process here
+        # The assembly of matrix units is x86's, and would end the process here.
+        if module_name.startswith("matrix_units") or (names and found.__name__ not in names):
+            continue
         try:
             found._compile()
         except RuntimeError as error:
@@ -160,11 +162,16 @@ def make_root(folder: Path) -> None:
 
 
 def _run(*command: str, folder: Path | None = None) -> None:
-    """Run it. Raises CalledProcessError if it fails."""
-    subprocess.run(command, check=True, cwd=folder)
+    """Run it. Ends the program with a sentence if it fails."""
+    try:
+        status = subprocess.run(command, check=False, cwd=folder).returncode
+    except FileNotFoundError:
+        raise SystemExit(f"{command[0]} is missing: `root` needs Debian or Ubuntu") from None
+    if status:
+        raise SystemExit(f"{shlex.join(command)}: exit status {status}")
 
 
-def emulate(folder: Path, arguments: list[str], qemu_cpu: str = CORE) -> int:
+def emulate(folder: Path, arguments: list[str]) -> int:
     """Run that system's Python in the emulator. Returns its exit status."""
     python = f"usr/bin/python{PYTHON}"
     environment = os.environ | {
@@ -174,7 +181,7 @@ def emulate(folder: Path, arguments: list[str], qemu_cpu: str = CORE) -> int:
         "NUMBA_CPU_NAME": CORE,
         "NUMBA_CPU_FEATURES": FEATURES,
     }
-    command = [folder / EMULATOR, "-cpu", qemu_cpu, "-L", folder / "root", folder / "root" / python]
+    command = [folder / EMULATOR, "-cpu", CORE, "-L", folder / "root", folder / "root" / python]
     return subprocess.run([*command, *arguments], env=environment, check=False).returncode
 
 
@@ -187,11 +194,14 @@ def main() -> int:
     shown.add_argument("kernels", nargs="*", help=f"of {', '.join(PRODUCTS)}; all")
     helps = {
         "root": "make an ARM system with Python in a folder",
-        "compile": "compile all kernels into its cache",
+        "compile": "compile kernels into its cache",
         "run": "run its Python in the emulator",
     }
     for name, text in helps.items():
-        commands.add_parser(name, help=text).add_argument("folder", type=Path)
+        added = commands.add_parser(name, help=text)
+        added.add_argument("folder", type=Path)
+        if name == "compile":
+            added.add_argument("kernels", nargs="*", help="names such as _rectify; all")
     options, rest = parser.parse_known_args()
     if rest and options.command != "run":
         parser.error(f"unknown argument: {rest[0]}")
@@ -209,7 +219,7 @@ def main() -> int:
         raise SystemExit(f"{folder}: no emulator is there; run `python -m tools.arm root` first")
     if options.command == "run":
         return emulate(folder, rest)
-    compile_all(folder)
+    compile_kernels(folder, options.kernels)
     return 0
 
 

@@ -60,6 +60,19 @@ def test_the_register_tile_fits_into_the_registers_of_neon():
 
 
 @pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["no-such-program"], "no-such-program is missing: `root` needs Debian or Ubuntu"),
+        ([sys.executable, "-c", "exit(3)"], "-c 'exit(3)': exit status 3"),
+    ],
+)
+def test_a_step_that_fails_is_named(command, message):
+    with pytest.raises(SystemExit) as error:
+        arm._run(*command)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["code", "conv"], "unknown kernel 'conv'; expected one of patch_products, weight_pro"),
