@@ -10,7 +10,7 @@ the innermost step differs: `tile[r] += a0[r] * b0[:] + a1[r] * b1[:]`, one inst
 | input gradient  | filters       | dy[2k], dy[2k + 1]       | w[:, 2k], w[:, 2k + 1]    |
 | weight gradient | pixels of dy  | patches 2m, 2m + 1       | dy[2m], dy[2m + 1]        |
 
-Where the processor has matrix units, the forward pass runs on those (matrix_units.py).
+Where the processor has matrix units, the passes run on those (matrix_units.py).
 
 Winograd's algorithm stays in float32: it needs fewer products than this saves.
 """
@@ -19,27 +19,20 @@ from typing import Any
 
 from ..geometry import Window
 from ..types import Array
-from . import matrix_units, matrix_units_access
+from . import (
+    matrix_units,
+    matrix_units_access,
+    matrix_units_grad_input,
+    matrix_units_grad_weight,
+)
 from .direct import forward, grad_input, grad_weight, patches
+from .direct.pairs import add_pairs, gather_pairs, pack_pairs
 from .engine import gemm
 from .engine.arrays import address
 from .engine.launch import inline, kernel, replaced
 from .engine.records import Rows, Strided
-from .engine.simd import (
-    COLUMNS,
-    FLOAT,
-    LANES,
-    Address,
-    Vector,
-    load,
-    load_index,
-    load_part,
-    store,
-    store_part,
-    tile,
-)
-from .engine.simd.functions import constant
-from .engine.simd.pairs import add_pair_product, pair, sum_of_pair
+from .engine.simd import Address, Vector, load_part, tile
+from .engine.simd.pairs import add_pair_product, sum_of_pair
 from .matrix import outer_products, product, row_products
 from .matrix import sums_of_products as sums_of_float_products
 from .words import NO_PADDING, matrix_words, neighbors, row_words
@@ -78,58 +71,9 @@ _multiply = inline(
 
 
 @inline
-def _load_sum(p: Address, i: int) -> Vector:
-    """The sums of the pairs of words."""
-    return sum_of_pair(load(p, i))
-
-
-@inline
 def _load_part_sum(p: Address, i: int, n: int) -> Vector:
+    """The sums of the pairs of words."""
     return sum_of_pair(load_part(p, i, n))
-
-
-_add_rows = inline(replaced(grad_weight.add_rows, "add_rows_of_pairs", load=_load_sum))
-
-
-@inline
-def _gather_pairs(
-    table: Address,
-    count: int,
-    runs: Address,
-    first_run: int,
-    last_run: int,
-    buffer: Address,
-    step: int,
-) -> None:
-    """See `gather_patches`: the words of patches 2i and 2i + 1 in one row; an odd one has zeros."""
-    for i in range(0, count, 2):
-        a, b = load_index(table, i), load_index(table, min(i + 1, count - 1))
-        row, is_pair = buffer + FLOAT * (i // 2) * step, i + 1 < count
-        for r in range(first_run, last_run):
-            start, floats = load_index(runs, 2 * r), load_index(runs, 2 * r + 1)
-            for c in range(0, floats, LANES):
-                n, odd = floats - c, constant(0.0)
-                if is_pair:
-                    odd = load_part(b, start + c, n)
-                store_part(row, c, pair(load_part(a, start + c, n), odd), n)
-            row += FLOAT * floats
-
-
-@inline
-def _pack_pairs(
-    b: Strided, depth: int, columns: int, packed: Address, packed_depth: int, k_first: int
-) -> None:
-    """See `gemm.pack`: all of b, whose rows are contiguous, as words of its rows 2k and 2k + 1."""
-    half = (depth + 1) // 2
-    for j in range(0, columns, COLUMNS):
-        n = columns - j
-        width, panel = COLUMNS if n > LANES else LANES, packed + FLOAT * j * half
-        for k in range(half):
-            for i in range(0, width, LANES):
-                even, odd = load_part(b.data, 2 * k * b.row_step + j + i, n - i), constant(0.0)
-                if 2 * k + 1 < depth:
-                    odd = load_part(b.data, (2 * k + 1) * b.row_step + j + i, n - i)
-                store(panel, k * width + i, pair(even, odd))
 
 
 @inline
@@ -140,26 +84,22 @@ def _multiply_pairs(
     _multiply(a, b, (depth + 1) // 2, c, add, bias, relu)
 
 
-@inline
-def _add_pairs(panels: Address, count: int, columns: int, sums: Address) -> None:
-    """See `add_rows`: of words for `count` rows."""
-    _add_rows(panels, (count + 1) // 2, columns, sums)
-
-
 _patch_products = kernel(
     replaced(forward.patch_products, "patch_pair_products", patches_times=_patches_times)
 )
 _scatter_products = kernel(
     replaced(grad_input.scatter_products, "scatter_pair_products", cell_products=_cells)
 )
-_weight_products = kernel(
-    replaced(
-        grad_weight.weight_products,
-        "weight_pair_products",
-        gather_patches=_gather_pairs,
-        pack=_pack_pairs,
-        multiply=_multiply_pairs,
-        add_rows=_add_pairs,
+_weight_products = grad_weight.FLOATS._replace(
+    run=kernel(
+        replaced(
+            grad_weight.weight_products,
+            "weight_pair_products",
+            gather_patches=gather_pairs,
+            pack=pack_pairs,
+            multiply=_multiply_pairs,
+            add_rows=add_pairs,
+        )
     )
 )
 _row_products = kernel(replaced(row_products, "row_pair_products", multiply=_multiply))
@@ -168,8 +108,8 @@ _outer_products = kernel(
 )
 
 
-def forward_rate() -> int:
-    """Products per cycle of the forward pass, see `conv.cost`."""
+def rate() -> int:
+    """Products per cycle, see `conv.cost`."""
     return 4 if matrix_units_access.unavailable() else matrix_units.RATE
 
 
@@ -195,11 +135,8 @@ def conv2d(
 
 def conv2d_grad_input(dy: Array, w: Array, geometry: Window, groups: int, dx: Array) -> None:
     """See `direct.conv2d_grad_input`. The filters of a group are even in number."""
-    is_linear = geometry.kernel == geometry.stride == (1, 1) and geometry.padding == NO_PADDING
-    if is_linear and groups == 1 and not matrix_units_access.unavailable():
-        filters, channels = dy.shape[3], dx.shape[3]
-        matrix = w.reshape(channels, filters)
-        return linear_grad_input(dy.reshape(-1, filters), matrix, dx.reshape(-1, channels))
+    if not matrix_units_access.unavailable():
+        return matrix_units_grad_input.conv2d_grad_input(dy, w, geometry, groups, dx)
     kernels = _patch_products, _scatter_products
     grad_input.conv2d_grad_input(neighbors(dy), neighbors(w), geometry, groups, dx, *kernels)
 
@@ -208,7 +145,9 @@ def conv2d_grad_weight(
     dy: Array, x: Array, geometry: Window, groups: int, dw: Array, db: Array
 ) -> None:
     """See `direct.conv2d_grad_weight`. db is the sum of the rounded dy."""
-    grad_weight.conv2d_grad_weight(dy, x, geometry, groups, dw, db, _weight_products)
+    on_units = not matrix_units_access.unavailable()
+    kernel = matrix_units_grad_weight.WEIGHTS if on_units else _weight_products
+    grad_weight.conv2d_grad_weight(dy, x, geometry, groups, dw, db, kernel)
 
 
 def linear(x: Array, w: Array, y: Array, bias: Address, relu: bool) -> None:
@@ -230,4 +169,6 @@ def linear_grad_input(dy: Array, w: Array, dx: Array) -> None:
 
 def sums_of_products(dy: Array, x: Array) -> tuple[Array, Array]:
     """x^T dy and the sums of dy."""
+    if len(x) > matrix_units_grad_weight.FEW and not matrix_units_access.unavailable():
+        return matrix_units_grad_weight.sums_of_products(dy, x)
     return sums_of_float_products(row_words(dy), row_words(x), _outer_products)

@@ -100,7 +100,7 @@ def cost(
 ) -> float:
     """An estimate in cycles: two products per cycle, and the transforms as measured.
 
-    rate: the direct algorithm's products per cycle; 4 of pairs of bfloat16 numbers.
+    rate: the direct algorithm's products per cycle, of bfloat16 numbers `bfloat16.rate`.
     """
     area, pixels = (
         geometry.kernel[0] * geometry.kernel[1],
@@ -131,10 +131,14 @@ def _chosen(
     images: Shape,
     filters: int,
     groups: int,
-    rate: int,
+    pairs: bool,
     weights: bool = False,
 ) -> tuple[str, winograd.Winograd | None]:
-    """The algorithm for this convolution, and the `Winograd` if it is one of those."""
+    """The algorithm for this convolution, and the `Winograd` if it is one of those.
+
+    pairs: the direct algorithm multiplies bfloat16 numbers.
+    """
+    rate = bfloat16.rate() if pairs else 2
     name = choose(_state.algorithm, images[0], geometry, images[3], filters, groups, weights, rate)
     if not name.startswith("winograd"):
         return name, None
@@ -212,8 +216,7 @@ def scaled_conv2d(
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
     y = output_array(out, (len(x), *geometry.output, w.shape[3]), channel_slice=True)
     pairs, bounds = in_bfloat16(w.shape[2]), BOUNDS.get(activation, 0)
-    rate = bfloat16.forward_rate() if pairs else 2
-    name, variant = _chosen(geometry, x.shape, w.shape[3], groups, rate)
+    name, variant = _chosen(geometry, x.shape, w.shape[3], groups, pairs)
     several = pixels_per_vector(geometry, w.shape[3], groups)
     if name == "depthwise":
         depthwise.conv2d(x, w, scale, b, geometry, bounds, y)
@@ -250,7 +253,7 @@ def conv2d_grad_input(
         return dx.reshape(x_shape)
     dx = empty(x_shape)
     pairs = in_bfloat16(w.shape[3] // groups)
-    name, variant = _chosen(geometry, x_shape, w.shape[3], groups, 4 if pairs else 2)
+    name, variant = _chosen(geometry, x_shape, w.shape[3], groups, pairs)
     if name == "depthwise":
         depthwise.conv2d_grad_input(dy, w, geometry, dx)
     elif variant:
@@ -280,7 +283,7 @@ def conv2d_grad_weight(
         return dw.reshape(w_shape), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
     pairs = in_bfloat16(PAIR)  # of pixels, of which an odd one gets a zero
-    name, variant = _chosen(geometry, x.shape, w_shape[3], groups, 4 if pairs else 2, True)
+    name, variant = _chosen(geometry, x.shape, w_shape[3], groups, pairs, True)
     # More pixels per vector than in the forward pass: gathering patches takes most of the time.
     several = pixels_per_vector(geometry, w_shape[3], groups, COLUMNS)
     if name == "depthwise":

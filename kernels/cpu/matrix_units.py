@@ -8,9 +8,9 @@ stay in the cache while they are multiplied by all panels of the filters:
         for 32 columns of y, for 32 rows of the buffer:
             y (32, 32) += buffer (32, DEPTH) times a panel of the filters (DEPTH, 32)
 
-Panels are padded with rows and columns of zeros, the buffer with columns of zeros. Of the passes in
-bfloat16.py these are the forward ones, and the input gradients of linear layers and of 1x1
-convolutions. The others add up over pixels, or scatter, and use AVX-512.
+Panels are padded with rows and columns of zeros, the buffer with columns of zeros. The gradients of
+convolutions are in matrix_units_grad_input.py and matrix_units_grad_weight.py. Everything of
+bfloat16.py runs here but the weight gradients of linear layers with few rows.
 
 The instructions were run on an emulator only. BLOCK, DEPTH and RATE come from arithmetic, and from
 the speed of the same inner loop without blocking on a Sapphire Rapids: 2.2 to 2.7 TFLOP/s on two
@@ -20,6 +20,8 @@ cores, whose peak in float32 is 0.46.
 import math
 from collections.abc import Callable
 from typing import NamedTuple
+
+import numpy as np
 
 from ..geometry import Window
 from ..types import Array
@@ -35,7 +37,7 @@ from .direct.patches import (
 from .engine.arrays import address, pixel_step
 from .engine.launch import inline, kernel, task_range, threads_for
 from .engine.memory import empty
-from .engine.records import PLAIN, Epilogue, Rows, Strided, epilogue_of
+from .engine.records import PLAIN, Epilogue, Rows, epilogue_of
 from .engine.simd import (
     FLOAT,
     LANES,
@@ -90,7 +92,8 @@ class Work(NamedTuple):
 
 
 @inline
-def _whole_tiles(depth: int) -> int:
+def whole_tiles(depth: int) -> int:
+    """`depth` words, rounded up to whole tiles."""
     return (depth + TILE - 1) // TILE * TILE
 
 
@@ -104,12 +107,17 @@ def write_sums(sums: Address, to: Rows, epilogue: Epilogue) -> None:
 
 
 @inline
-def _multiply_part(rows: Address, step: int, panel: Address, depth: int, sums: Address) -> None:
-    """sums (32, 32) = rows (32, depth) words times a panel `(depth, 32)`."""
+def multiply_part(
+    rows: Address, step: int, panel: Address, width: int, depth: int, sums: Address
+) -> None:
+    """sums (32, 32) = rows (32, depth) words, `step` words apart, times a panel `(depth, width)`.
+
+    Of a panel narrower than 32 words the last columns of the sums have no meaning.
+    """
     zero_sums()
     for k in range(0, depth, TILE):
-        a, b = rows + FLOAT * k, panel + FLOAT * k * SIDE
-        add_products(a, a + FLOAT * TILE * step, FLOAT * step, b, FLOAT * SIDE)
+        a, b = rows + FLOAT * k, panel + FLOAT * k * width
+        add_products(a, a + FLOAT * TILE * step, FLOAT * step, b, FLOAT * width)
     store_sums(sums, sums + FLOAT * TILE * SIDE, FLOAT * SIDE)
 
 
@@ -140,7 +148,7 @@ def patch_products(
         for p in range(parts.number):
             run, at = load_index(parts.data, 2 * p), load_index(parts.data, 2 * p + 1)
             last_run, to = load_index(parts.data, 2 * p + 2), load_index(parts.data, 2 * p + 3)
-            depth = _whole_tiles(to - at)
+            depth = whole_tiles(to - at)
             gather_patches(table, count, parts.runs, run, last_run, patches, work.step)
             for i in range(count):
                 row = patches + FLOAT * (i * work.step + to - at)
@@ -152,7 +160,7 @@ def patch_products(
                 panel = panels + FLOAT * j * parts.depth
                 for r in range(0, count, SIDE):
                     rows = patches + FLOAT * r * work.step
-                    _multiply_part(rows, work.step, panel, depth, sums)
+                    multiply_part(rows, work.step, panel, SIDE, depth, sums)
                     target = y.data + FLOAT * ((m + r) * y.step + j)
                     result = Rows(target, y.step, count - r, y.columns - j)
                     write_sums(sums, result, panel_epilogue(end, j))
@@ -160,37 +168,56 @@ def patch_products(
     release_tiles()
 
 
+class Filters(NamedTuple):
+    """Words of filters: (tap, k, n) is at data[offsets[tap] + k * row_step + n * column_step].
+
+    Each tap has `depth` rows.
+    """
+
+    data: Address
+    offsets: Address
+    depth: int
+    row_step: int
+    column_step: int
+
+
 @kernel
-def _pack(task: int, tasks: int, w: Strided, parts: Parts, columns: int, packed: Address) -> None:
-    """Words `(depth, columns)` as panels of 32 columns; every part ends with rows of zeros."""
+def _pack(task: int, tasks: int, w: Filters, parts: Parts, columns: int, packed: Address) -> None:
+    """Filters `(taps * depth, columns)` as panels of 32 columns.
+
+    Every part ends with rows of zeros.
+    """
     first, last = task_range((columns + SIDE - 1) // SIDE, task, tasks)
     for panel in range(first, last):
         j, to = panel * SIDE, packed + FLOAT * panel * SIDE * parts.depth
         for p in range(parts.number):
             at, end = load_index(parts.data, 2 * p + 1), load_index(parts.data, 2 * p + 3)
-            for k in range(at, at + _whole_tiles(end - at)):
-                n = columns - j if k < end else 0
+            for k in range(at, at + whole_tiles(end - at)):
+                n, row = 0, 0
+                if k < end:
+                    n = columns - j
+                    row = load_index(w.offsets, k // w.depth) + k % w.depth * w.row_step
                 if w.column_step == 1:
                     for i in range(0, SIDE, LANES):
-                        store(to, i, load_part(w.data, k * w.row_step + j + i, n - i))
+                        store(to, i, load_part(w.data, row + j + i, n - i))
                 else:
                     for i in range(SIDE):
                         value = 0.0
                         if i < n:
-                            value = load_scalar(w.data, k * w.row_step + (j + i) * w.column_step)
+                            value = load_scalar(w.data, row + (j + i) * w.column_step)
                         store_scalar(to, i, value)
                 to += FLOAT * SIDE
 
 
-def _products(
+def products(
     grid: PatchGrid,
     layout: PatchLayout,
-    w: Strided,
+    w: Filters,
     y: Rows,
     epilogue: Epilogue,
     run: Run = patch_products,
 ) -> None:
-    """y = the patches times w `(depth, y.columns)`, words of its rows."""
+    """y = the patches times the filters."""
     depths = layout.parts[1:, 1] - layout.parts[:-1, 1]
     depth = int((-(-depths // TILE) * TILE).sum())
     parts = Parts(address(layout.runs), address(layout.parts), len(depths), depth)
@@ -203,6 +230,14 @@ def _products(
     scratch = empty(tasks * size)
     work = Work(address(scratch), size, block, step)
     run(tasks, grid, parts, address(packed), y, epilogue, address(CONFIGURATION), work)
+
+
+_NO_OFFSET = np.zeros(1, np.int64)
+
+
+def matrix(data: Address, depth: int, row_step: int, column_step: int) -> Filters:
+    """Filters of one tap."""
+    return Filters(data, address(_NO_OFFSET), depth, row_step, column_step)
 
 
 def conv2d(
@@ -226,8 +261,8 @@ def conv2d(
         offset, source = FLOAT * g * filters, address(words) + FLOAT * g * channels
         grid = PatchGrid(source, words.shape[3], *size, *geometry.stride, *geometry.output)
         to = Rows(address(y) + offset, pixel_step(y), math.prod(y.shape[:3]), filters)
-        panels = Strided(address(rows) + offset, all_filters, 1)
-        _products(grid, layout, panels, to, epilogue_of(scale, b, bounds, offset))
+        panels = matrix(address(rows) + offset, layout.depth, all_filters, 1)
+        products(grid, layout, panels, to, epilogue_of(scale, b, bounds, offset))
 
 
 def linear(
@@ -236,21 +271,22 @@ def linear(
     """See `bfloat16.linear`."""
     panels = row_words(w)
     epilogue = Epilogue(0, 0, bias, int(relu))
-    _matrix_product(x, Strided(address(panels), w.shape[1], 1), y, epilogue, run)
+    _matrix_product(x, matrix(address(panels), len(panels), w.shape[1], 1), y, epilogue, run)
 
 
 def linear_grad_input(dy: Array, w: Array, dx: Array) -> None:
     """See `bfloat16.linear_grad_input`."""
     panels = matrix_words(w)
-    _matrix_product(dy, Strided(address(panels), 1, panels.shape[1]), dx)
+    depth = panels.shape[1]
+    _matrix_product(dy, matrix(address(panels), depth, 1, depth), dx)
 
 
 def _matrix_product(
-    x: Array, w: Strided, y: Array, epilogue: Epilogue = PLAIN, run: Run = patch_products
+    x: Array, w: Filters, y: Array, epilogue: Epilogue = PLAIN, run: Run = patch_products
 ) -> None:
     """y = x w: every row of x is an image of one pixel."""
     words = matrix_words(x)
     depth = words.shape[1]
     layout = forward_layout((1, 1), (1, 1), depth, depth, 1, DEPTH)
     grid = PatchGrid(address(words), depth, 1, 1, 1, 1, 1, 1)
-    _products(grid, layout, w, Rows(address(y), y.shape[1], *y.shape), epilogue, run)
+    products(grid, layout, w, Rows(address(y), y.shape[1], *y.shape), epilogue, run)

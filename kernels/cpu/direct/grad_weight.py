@@ -4,6 +4,7 @@ A block of patches is copied into rows that stay in the second-level cache.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ...geometry import Window
@@ -135,6 +136,26 @@ def _add_splits(
         store_part(total, i, sum, n - i)
 
 
+class WeightKernel(NamedTuple):
+    """A kernel with the arguments of `weight_products`, and what it needs."""
+
+    run: Callable[..., None]
+    scratch: Callable[[int, int, int], int]  # floats per task for (block, longest, filters)
+    block: int  # the most pixels whose patches are gathered at a time
+    multiple: int  # blocks are a multiple of it in pixels, parts of a patch in floats
+
+
+def _rounded_up(n: int, products: WeightKernel) -> int:
+    return -(-n // products.multiple) * products.multiple
+
+
+def _scratch(block: int, longest: int, filters: int) -> int:
+    return block * (longest + PAD + packed_columns(filters) + 2)
+
+
+FLOATS = WeightKernel(weight_products, _scratch, WEIGHT_BLOCK, ROWS)
+
+
 def conv2d_grad_weight(
     dy: Array,
     x: Array,
@@ -142,7 +163,7 @@ def conv2d_grad_weight(
     groups: int,
     dw: Array,
     db: Array,
-    run: kernel = weight_products,
+    products: WeightKernel = FLOATS,
 ) -> None:
     """dw and db from dy and x; both are contiguous."""
     (x, step), (dy, dy_step) = padded(x, geometry.padding), pixels(dy)
@@ -153,14 +174,14 @@ def conv2d_grad_weight(
     size = dw.size + dw.shape[3]
     # With a range of pixels per task, x and dy are read once. A large dw would then be written too
     # often: it is cut into parts instead.
-    splits = min(tasks, -(-count // WEIGHT_BLOCK)) if tasks * size <= SPLIT_SIZE else 1
-    part = even_block(depth, tasks if splits == 1 else 1, DEPTH)
+    splits = min(tasks, -(-count // products.block)) if tasks * size <= SPLIT_SIZE else 1
+    part = even_block(depth, tasks if splits == 1 else 1, DEPTH, products.multiple)
     layout = forward_layout(geometry.kernel, geometry.dilation, channels, step, x.shape[2], part)
     partial = empty(splits * size) if splits > 1 else None
     # The table of addresses is written in whole ROWS.
-    block = -(-min(WEIGHT_BLOCK, -(-count // splits)) // ROWS) * ROWS
-    longest = layout.longest + layout.longest % 2
-    scratch = empty(tasks * block * (longest + PAD + packed_columns(filters) + 2) + LANES)
+    block = _rounded_up(min(products.block, -(-count // splits)), products)
+    longest = _rounded_up(layout.longest, products)
+    scratch = empty(tasks * products.scratch(block, longest, filters) + LANES)
     parts = Parts(address(layout.runs), address(layout.parts), len(layout.parts) - 1, longest)
     to_dw, to_db = address(dw), address(db)
     if partial is not None:
@@ -172,7 +193,7 @@ def conv2d_grad_weight(
         )
         rows = Rows(address(dy) + offset, dy_step, count, filters)
         sums = Sums(to_dw + offset, dw.shape[3], to_db + offset, splits, size)
-        run(tasks, grid, parts, rows, sums, address(scratch), block)
+        products.run(tasks, grid, parts, rows, sums, address(scratch), block)
     if partial is not None:
         add_tasks = threads_for(flops=2 * splits * size)
         _add_splits(add_tasks, address(partial), splits, size, address(dw), dw.size)
