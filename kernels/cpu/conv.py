@@ -7,6 +7,8 @@
 | `winograd2` | 3x3 and 5x5, stride 1: F(2x2), 2.25 and 2.78 times fewer    | 5e-7, 1e-6     |
 |             | products                                                    |                |
 | `winograd4` | 3x3, stride 1: F(4x4), 4 times fewer products               | 3e-6           |
+| `split`     | an even number of channels (filters): three products of     | 5e-6           |
+|             | bfloat16 numbers, only if it is forced (split.py)           |                |
 
 The error is relative to float64, in the L2 norm, with 256 channels. In the precision "bf16" the
 direct algorithm multiplies pairs of bfloat16 numbers (bfloat16.py), with an error of 2e-3.
@@ -21,7 +23,7 @@ import numpy as np
 from ..geometry import Window, window
 from ..thread_state import ThreadState
 from ..types import Array, IntOrPair, Padding, Shape
-from . import bfloat16, depthwise, direct, linear, winograd
+from . import bfloat16, depthwise, direct, linear, split, winograd
 from .activation import activate
 from .engine.arrays import contiguous, expect_shape, output_array, pixel_step, write_to
 from .engine.memory import empty
@@ -29,9 +31,9 @@ from .engine.records import BOUNDS
 from .engine.simd import COLUMNS
 from .engine.weight_cache import weight_cache
 from .narrow import pixels_per_vector
-from .precision import PAIR, in_bfloat16
+from .precision import PAIR, can_split, in_bfloat16
 
-ALGORITHMS = ("auto", "direct", "depthwise", "winograd2", "winograd4")
+ALGORITHMS = ("auto", "direct", "depthwise", "winograd2", "winograd4", "split")
 
 
 class _State(ThreadState):
@@ -131,14 +133,16 @@ def _chosen(
     images: Shape,
     filters: int,
     groups: int,
-    pairs: bool,
+    depth: int,
     weights: bool = False,
 ) -> tuple[str, winograd.Winograd | None]:
     """The algorithm for this convolution, and the `Winograd` if it is one of those.
 
-    pairs: the direct algorithm multiplies bfloat16 numbers.
+    depth: of the sums of products in this pass, or a factor of it.
     """
-    rate = bfloat16.rate() if pairs else 2
+    if _state.algorithm == "split" and can_split(depth):
+        return "split", None
+    rate = bfloat16.rate() if in_bfloat16(depth) else 2
     name = choose(_state.algorithm, images[0], geometry, images[3], filters, groups, weights, rate)
     if not name.startswith("winograd"):
         return name, None
@@ -216,10 +220,12 @@ def scaled_conv2d(
     b, scale = (a if a is None else contiguous(a) for a in (b, scale))
     y = output_array(out, (len(x), *geometry.output, w.shape[3]), channel_slice=True)
     pairs, bounds = in_bfloat16(w.shape[2]), BOUNDS.get(activation, 0)
-    name, variant = _chosen(geometry, x.shape, w.shape[3], groups, pairs)
+    name, variant = _chosen(geometry, x.shape, w.shape[3], groups, w.shape[2])
     several = pixels_per_vector(geometry, w.shape[3], groups)
     if name == "depthwise":
         depthwise.conv2d(x, w, scale, b, geometry, bounds, y)
+    elif name == "split":
+        split.conv2d(x, w, scale, b, geometry, groups, bounds, y)
     elif variant:
         winograd.conv2d(variant, x, w, scale, b, geometry.padding, bounds, y, cache)
     elif several and pixel_step(y) == w.shape[3]:
@@ -253,9 +259,11 @@ def conv2d_grad_input(
         return dx.reshape(x_shape)
     dx = empty(x_shape)
     pairs = in_bfloat16(w.shape[3] // groups)
-    name, variant = _chosen(geometry, x_shape, w.shape[3], groups, pairs)
+    name, variant = _chosen(geometry, x_shape, w.shape[3], groups, w.shape[3] // groups)
     if name == "depthwise":
         depthwise.conv2d_grad_input(dy, w, geometry, dx)
+    elif name == "split":
+        split.conv2d_grad_input(dy, w, geometry, groups, dx)
     elif variant:
         winograd.conv2d_grad_input(variant, dy, w, geometry.padding, dx)
     elif pairs:
@@ -283,11 +291,13 @@ def conv2d_grad_weight(
         return dw.reshape(w_shape), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
     pairs = in_bfloat16(PAIR)  # of pixels, of which an odd one gets a zero
-    name, variant = _chosen(geometry, x.shape, w_shape[3], groups, pairs, True)
+    name, variant = _chosen(geometry, x.shape, w_shape[3], groups, PAIR, True)
     # More pixels per vector than in the forward pass: gathering patches takes most of the time.
     several = pixels_per_vector(geometry, w_shape[3], groups, COLUMNS)
     if name == "depthwise":
         depthwise.conv2d_grad_weight(dy, x, geometry, dw, db)
+    elif name == "split":
+        split.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
     elif variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db if bias else None)
     elif several:

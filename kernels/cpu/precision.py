@@ -54,3 +54,8 @@ def _checked(name: str) -> str:
 def in_bfloat16(depth: int) -> bool:
     """True if sums of `depth` products are those of bfloat16 numbers: of pairs, so it is even."""
     return _state.precision == "bf16" and depth % PAIR == 0
+
+
+def can_split(depth: int) -> bool:
+    """True if sums of `depth` float32 products can be of bfloat16 numbers; see split.py."""
+    return _state.precision == "fp32" and depth % PAIR == 0 and not unavailable("bf16")
