@@ -155,3 +155,11 @@ def get_num_threads() -> int:
     from .cpu.engine import launch
 
     return launch.threads()
+
+
+def __getattr__(name: str) -> Any:
+    """An operation of `functional`, for programs from when they were called here."""
+    operations = importlib.import_module("minicnn.kernels.functional")
+    if name in operations.OPERATIONS:
+        return getattr(operations, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

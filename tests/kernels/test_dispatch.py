@@ -256,3 +256,7 @@ def test_intercept_replaces_what_computes_an_operation(fast):
         assert functional.relu(x) == "FAST RELU"
     assert functional.relu(x) == "fast relu"
     assert seen == [(True, True)]
+
+
+def test_operations_are_reached_under_their_old_names():
+    assert dispatch.relu is functional.relu and not hasattr(dispatch, "window")
