@@ -22,7 +22,10 @@ def check(
     geometry: dict[str, int],
     result: Any,
 ) -> Check:
-    """Compare some hundreds of numbers of `result`, which a pass computed from x, dy and w."""
+    """Compare some numbers of `result`, which a pass computed from x, dy and w.
+
+    All channels of PIXELS pixels, or of a weight gradient FILTERS filters at two taps and channels.
+    """
     weights = _wide(w)
     if precision == "bf16":
         weights = _wide(_half(weights))
