@@ -162,5 +162,5 @@ def test_documents_are_listed_and_printed(run):
     assert Path(run("docs", "derivations", "--path").strip()).samefile(
         ROOT / "docs" / "derivations" / "README.md"
     )
-    assert "no such page; expected one of ablations, augmentation" in run("docs", "xyz", code=2)
+    assert "no such page; expected one of ablations, arm" in run("docs", "xyz", code=2)
     assert "no such page; did you mean training" in run("docs", "trainin", code=2)

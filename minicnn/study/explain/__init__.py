@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...kernels.types import Array
-from ...layers import fuse
+from ...layers import dense, fused
 from ..trace import Record, Trace, is_activation, number_of
 from . import (
     activation,
@@ -186,7 +186,7 @@ def _unexplained(record: Record, what: str) -> Parts:
     remedy = "a class of your own can have a method explain(record, what, index), with result Parts"
     if what == "dy" or (is_activation(what) and what.startswith("x")):
         remedy = "its container is of another kind than minicnn's"
-    elif type(record.layer).__module__ == fuse.__module__:
+    elif type(record.layer).__module__ in (fused.__name__, dense.__name__):
         remedy = "trace the network before `fuse`"
     return Parts(
         "",

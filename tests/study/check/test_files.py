@@ -45,7 +45,7 @@ def test_a_broken_solution():
     }
     assert not report.ok
     assert found["affine"] == {"db": "kept axis"}
-    assert found["conv_naive"] == {"dx": "stride ignored + pad:-pad"}
+    assert found["conv_naive"] == {"dx": "stride ignored + border"}
     assert found["max_pool_naive"] == {"dx": "assigned dx, all ties"}
     assert found["softmax_loss"] == {"dx": "without 1/N"}
     assert found["batchnorm"] == {
