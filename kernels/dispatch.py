@@ -10,6 +10,7 @@ A call of an operation in `functional` goes to
 
 import functools
 import importlib
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import ModuleType, TracebackType
@@ -159,7 +160,7 @@ def get_num_threads() -> int:
 
 def __getattr__(name: str) -> Any:
     """An operation of `functional`, for programs from when they were called here."""
-    operations = importlib.import_module("minicnn.kernels.functional")
-    if name in operations.OPERATIONS:
+    operations = sys.modules.get(f"{__package__}.functional")  # it imports this module
+    if name in getattr(operations, "OPERATIONS", ()):
         return getattr(operations, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
