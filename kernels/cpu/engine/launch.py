@@ -300,7 +300,7 @@ _one_at_a_time = threading.Lock()  # some threading layers do not support two ca
 _of_this_thread = _ThreadState()
 _forked = False
 # From here on a second thread pays. OpenMP starts threads in 1 to 2 microseconds; Numba's work
-# queue, which macOS has instead, takes 50 to 100.
+# queue, which macOS has instead, takes 26 to 72.
 MIN_BYTES, MIN_FLOPS = (
     (1 << 20, 1 << 23) if numba.threading_layer() == "workqueue" else (1 << 15, 1 << 17)
 )
