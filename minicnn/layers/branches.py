@@ -32,6 +32,10 @@ class Concat(Container):
             raise ShapeError(f"Concat: the branches give {found}; only the channels may differ")
         return shapes
 
+    def _parts(self, ends: list[int]) -> list[tuple[tuple[str, Layer], int, int]]:
+        """Each branch by name, and where its channels of y begin and end."""
+        return list(zip(self._layers.items(), [0, *ends[:-1]], ends, strict=True))
+
     def output_shape(self, shape: Shape) -> Shape:
         shapes = self._branch_shapes(shape)
         return (*shapes[0][:-1], sum(s[-1] for s in shapes))
@@ -41,9 +45,7 @@ class Concat(Container):
         ends = list(accumulate(s[-1] for s in shapes))
         if out is None:
             out = F.empty(x, (*shapes[0][:-1], ends[-1]))
-        for (name, branch), start, end in zip(
-            self._layers.items(), [0, *ends[:-1]], ends, strict=True
-        ):
+        for (name, branch), start, end in self._parts(ends):
             with inside(name):
                 branch(x, out=out[..., start:end])
         self.save_for_backward(ends, out.shape)
@@ -53,9 +55,7 @@ class Concat(Container):
         ends, shape = self.pop_saved()
         check_dy_shape(self, dy, shape)
         dx = None
-        for (name, branch), start, end in zip(
-            self._layers.items(), [0, *ends[:-1]], ends, strict=True
-        ):
+        for (name, branch), start, end in self._parts(ends):
             with inside(name):
                 part = branch.backpropagate(dy[..., start:end], need_dx=need_dx)
             dx = part if dx is None or part is None else F.add(dx, part)

@@ -191,9 +191,9 @@ class SummingConcat(Concat):
             return super().backward(dy, need_dx)
         ends, shape = self.pop_saved()
         check_dy_shape(self, dy, shape)
-        parts = zip(self._layers.items(), [0, *ends[:-1]], ends, strict=True)
         dx = None
-        for (name, branch), start, end in sorted(parts, key=lambda p: _begins_with_conv(p[0][1])):
+        parts = sorted(self._parts(ends), key=lambda part: _begins_with_conv(part[0][1]))
+        for (name, branch), start, end in parts:
             with inside(name):
                 part = dy[..., start:end]
                 dx = branch.backpropagate(part) if dx is None else backward_added(branch, part, dx)
