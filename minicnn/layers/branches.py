@@ -1,6 +1,7 @@
 """Containers of parallel paths: `Concat` for Inception modules, `Residual` for residual blocks."""
 
-from itertools import accumulate
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
 from typing import Any
 
 from ..errors import ShapeError
@@ -10,6 +11,11 @@ from .activation import check_activation
 from .checks import check_dy_shape, inside
 from .layer import Layer
 from .sequential import Container
+
+
+def channel_slices(counts: Iterable[int]) -> list[slice]:
+    """The channels of each of several arrays in their concatenation: 2, 3 -> `0:2`, `2:5`."""
+    return [slice(start, end) for start, end in pairwise(accumulate(counts, initial=0))]
 
 
 class Concat(Container):
@@ -32,32 +38,28 @@ class Concat(Container):
             raise ShapeError(f"Concat: the branches give {found}; only the channels may differ")
         return shapes
 
-    def _parts(self, ends: list[int]) -> list[tuple[tuple[str, Layer], int, int]]:
-        """Each branch by name, and where its channels of y begin and end."""
-        return list(zip(self._layers.items(), [0, *ends[:-1]], ends, strict=True))
-
     def output_shape(self, shape: Shape) -> Shape:
         shapes = self._branch_shapes(shape)
         return (*shapes[0][:-1], sum(s[-1] for s in shapes))
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         shapes = self._branch_shapes(x.shape)
-        ends = list(accumulate(s[-1] for s in shapes))
+        slices = channel_slices(s[-1] for s in shapes)
         if out is None:
-            out = F.empty(x, (*shapes[0][:-1], ends[-1]))
-        for (name, branch), start, end in self._parts(ends):
+            out = F.empty(x, (*shapes[0][:-1], slices[-1].stop))
+        for (name, branch), channels in zip(self._layers.items(), slices, strict=True):
             with inside(name):
-                branch(x, out=out[..., start:end])
-        self.save_for_backward(ends, out.shape)
+                branch(x, out=out[..., channels])
+        self.save_for_backward(slices, out.shape)
         return out
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
-        ends, shape = self.pop_saved()
+        slices, shape = self.pop_saved()
         check_dy_shape(self, dy, shape)
         dx = None
-        for (name, branch), start, end in self._parts(ends):
+        for (name, branch), channels in zip(self._layers.items(), slices, strict=True):
             with inside(name):
-                part = branch.backpropagate(dy[..., start:end], need_dx=need_dx)
+                part = branch.backpropagate(dy[..., channels], need_dx=need_dx)
             dx = part if dx is None or part is None else F.add(dx, part)
         return dx if need_dx else None
 

@@ -1,7 +1,5 @@
 """A dense block in one array (Huang et al. 2017; Pleiss et al. 2017, arXiv:1707.06990)."""
 
-from itertools import pairwise
-
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
 from .checks import check_dy_shape, inside
@@ -23,37 +21,34 @@ class DenseBlock(Layer):
         self.branches = branches
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (*shape[:-1], self._ends(shape)[-1])
+        return (*shape[:-1], self._slices(shape)[-1].stop)
 
-    def _ends(self, shape: Shape) -> list[int]:
-        """The numbers of channels of x, and after each branch."""
-        channels = shape[-1]
-        ends = [channels]
+    def _slices(self, shape: Shape) -> list[slice]:
+        """The channels of y that each branch writes; it reads all before them."""
+        slices, end = [], shape[-1]
         for name, branch in self.branches.items():
             with inside(name):
-                channels += branch.output_shape((*shape[:-1], channels))[-1]
-            ends.append(channels)
-        return ends
+                new = branch.output_shape((*shape[:-1], end))[-1]
+            slices.append(slice(end, end + new))
+            end += new
+        return slices
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
-        ends = self._ends(x.shape)
-        y = F.empty(x, (*x.shape[:-1], ends[-1])) if out is None else out
-        y[..., : ends[0]] = x
-        for (name, branch), (start, end) in self._steps(ends):
+        slices = self._slices(x.shape)
+        y = F.empty(x, (*x.shape[:-1], slices[-1].stop)) if out is None else out
+        y[..., : x.shape[-1]] = x
+        for (name, branch), new in zip(self.branches.items(), slices, strict=True):
             with inside(name):
-                branch(y[..., :start], out=y[..., start:end])
-        self.save_for_backward(ends, y.shape)
+                branch(y[..., : new.start], out=y[..., new])
+        self.save_for_backward(slices, y.shape)
         return y
 
     def backward(self, dy: Array, need_dx: bool = True) -> Array:
-        ends, shape = self.pop_saved()
+        slices, shape = self.pop_saved()
         check_dy_shape(self, dy, shape)
         dx = F.empty(dy, shape)
         dx[...] = dy
-        for (name, branch), (start, end) in reversed(self._steps(ends)):
+        for (name, branch), new in reversed(list(zip(self.branches.items(), slices, strict=True))):
             with inside(name):
-                dx[..., :start] += branch.backpropagate(dx[..., start:end])
-        return dx[..., : ends[0]]
-
-    def _steps(self, ends: list[int]) -> list[tuple[tuple[str, Layer], tuple[int, int]]]:
-        return list(zip(self.branches.items(), pairwise(ends), strict=True))
+                dx[..., : new.start] += branch.backpropagate(dx[..., new])
+        return dx[..., : slices[0].start]

@@ -189,13 +189,13 @@ class SummingConcat(Concat):
     def backward(self, dy: Array, need_dx: bool = True) -> Array | None:
         if not need_dx:
             return super().backward(dy, need_dx)
-        ends, shape = self.pop_saved()
+        slices, shape = self.pop_saved()
         check_dy_shape(self, dy, shape)
         dx = None
-        parts = sorted(self._parts(ends), key=lambda part: _begins_with_conv(part[0][1]))
-        for (name, branch), start, end in parts:
+        branches = zip(self._layers.items(), slices, strict=True)
+        for (name, branch), channels in sorted(branches, key=lambda b: _begins_with_conv(b[0][1])):
             with inside(name):
-                part = dy[..., start:end]
+                part = dy[..., channels]
                 dx = branch.backpropagate(part) if dx is None else backward_added(branch, part, dx)
         return dx
 

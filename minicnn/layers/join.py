@@ -5,13 +5,13 @@
 """
 
 import math
-from itertools import accumulate
 from typing import Any
 
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
 from .activation import check_activation
+from .branches import channel_slices
 from .checks import check_dy_shape
 from .layer import Layer
 
@@ -140,16 +140,16 @@ class Concatenate(Join):
     def forward(self, x: tuple[Array, ...], out: Array | None = None) -> Array:  # type: ignore[override]
         shape = self.output_shape(tuple(a.shape for a in x))
         y = F.empty(x[0], shape) if out is None else out
-        ends = list(accumulate(a.shape[-1] for a in x))
-        for a, start, end in zip(x, [0, *ends], ends, strict=False):
-            y[..., start:end] = a
-        self.save_for_backward(ends, shape)
+        slices = channel_slices(a.shape[-1] for a in x)
+        for a, channels in zip(x, slices, strict=True):
+            y[..., channels] = a
+        self.save_for_backward(slices, shape)
         return y
 
     def backward(self, dy: Array, need_dx: bool = True) -> tuple[Array, ...]:
-        ends, shape = self.pop_saved()
+        slices, shape = self.pop_saved()
         check_dy_shape(self, dy, shape)
-        return tuple(dy[..., a:b] for a, b in zip([0, *ends], ends, strict=False))
+        return tuple(dy[..., channels] for channels in slices)
 
 
 class Slice(Layer):
