@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from minicnn import cli
+from minicnn import cli, data, models, training
 
 
 @pytest.fixture
@@ -26,3 +26,11 @@ def run(tmp_path, monkeypatch, capsys):
         return out if code == 0 else error
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """The folder of a run in which LeNet-5 was trained on the digits for four epochs."""
+    out = tmp_path_factory.mktemp("trained") / "run"
+    training.fit(models.create("lenet5", seed=0), *data.digits(), epochs=4, out=out, progress=False)
+    return out

@@ -1,4 +1,4 @@
-"""`evaluate` by protocols: what it prints, its CSV, and what it refuses."""
+"""`minicnn evaluate`: protocols, what it prints, its CSV, errors, and classes by name."""
 
 import csv
 
@@ -92,3 +92,24 @@ def test_the_list_of_protocols(command):
 def test_options_that_mean_nothing(command, options, message):
     done = command("0.safetensors", "--data", "images", *options)
     assert done.exit_code and message in str(done.exception)
+
+
+def test_classes_are_matched_by_name_and_files_as_in_training(run, tmp_path):
+    """Trained on three colors, evaluated on two of them, predicted from the very files."""
+    colors = {"ant": (200, 30, 30), "bee": (30, 200, 30), "cat": (30, 30, 200)}
+    for root, classes in (("all", "ant bee cat"), ("few", "bee cat"), ("odd", "bee dog")):
+        for name in classes.split():
+            for i in range(10):
+                path = tmp_path / root / ("val" if i > 7 else "train") / name / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (60, 20), colors.get(name, (9, 9, 9))).save(path)
+    options = ("-o", "in_channels=3", "--epochs", 30, "--lr", 0.01, "--out", "run", "--val", 0.25)
+    said = run("train", "lenet5", "--data", "all", *options)
+    assert "validation loss" in said
+    assert "100.00% test accuracy" in said
+    for arguments in (("--data", "few"), ()):
+        assert "100.00% test accuracy" in run("evaluate", "run/best.safetensors", *arguments)
+    said = run("evaluate", "run/best.safetensors", "--data", "odd", code=2)
+    assert "the network has no class dog; its 3 classes are ant, bee, cat" in said
+    said = run("predict", "--top", 1, "run/best.safetensors", "all/val/bee", "few/val/cat")
+    assert said.count("bee ") == said.count("cat ") == 2

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import minicnn
-from minicnn import models
+from minicnn import data, models
 
 
 @pytest.fixture
@@ -62,3 +62,58 @@ def test_broken_files_are_named_and_the_others_predicted(run, checkpoint, tmp_pa
     error = run("predict", checkpoint, "in", "--csv", "p.csv", code=2)
     assert "9.png: it cannot be read as an image" in error
     assert (tmp_path / "p.csv").read_text().count("\n") == 5
+
+
+def test_evaluate_and_predict(run, tmp_path, trained):
+    said = run("evaluate", trained / "best.safetensors", "--data", "digits")
+    assert "top-1" in said
+    assert "top-5" in said
+    _, test = data.digits()
+    names = []
+    for i in (0, 1, 2):
+        path = tmp_path / f"digit{i}.png"
+        Image.fromarray(255 - test.images[i, ..., 0] if i else test.images[i, ..., 0]).save(path)
+        names.append(path)
+    said = run("predict", trained / "best.safetensors", *names, "--top", 2)
+    lines = [line for line in said.splitlines() if "digit" in line]
+    assert len(lines) == 3
+    for i, line in enumerate(lines):
+        assert f"{test.labels[i]} " in line.partition("%")[0].split("│")[2]
+        assert ("inverted" in line) == (i > 0)
+    (tmp_path / "broken.png").write_bytes(names[0].read_bytes()[:100])
+    assert "broken.png: it cannot be read as an image" in run(
+        "predict", trained / "best.safetensors", names[0], "broken.png", code=2
+    )
+
+
+def test_names_are_printed_as_they_are_and_never_cut(run, tmp_path, trained, monkeypatch):
+    """Class names and paths with brackets, and paths that are wider than a terminal."""
+    network = minicnn.load(trained / "best.safetensors")
+    network.classes = ("[bold]", "[/red]", ":smile:", *network.classes[3:])
+    minicnn.save(network, tmp_path / "own.safetensors")
+    long = tmp_path / ("[dim]" + "n" * 150 + ".png")
+    _, test = data.digits()
+    Image.fromarray(test.images[0, ..., 0]).save(long)
+    monkeypatch.setenv("COLUMNS", "40")
+    said = run("predict", "own.safetensors", long, "--top", 10)
+    row = next(line for line in said.splitlines() if str(long) in line)
+    for name in network.classes:
+        assert f"{name} " in row
+    for label in (0, 1):
+        folder = tmp_path / "own" / ("train", "val")[label] / "[bold]"
+        folder.mkdir(parents=True)
+        Image.fromarray(test.images[label, ..., 0]).save(folder / "1.png")
+    assert "[bold]" in run("data", "own")
+
+
+def test_predict_takes_folders_and_patterns(run, tmp_path, trained):
+    """Every image below a folder, and patterns as cmd.exe hands them over."""
+    (tmp_path / "in" / "side").mkdir(parents=True)
+    for name in ("in/0.png", "in/side/1.png"):
+        Image.new("L", (28, 28)).save(tmp_path / name)
+    checkpoint = trained / "best.safetensors"
+    said = run("predict", checkpoint, "in")
+    assert "0.png" in said
+    assert "1.png" in said
+    assert "1.png" not in run("predict", checkpoint, "in/*.png")
+    assert "none*.png: there is no image file" in run("predict", checkpoint, "none*.png", code=2)
