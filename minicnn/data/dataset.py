@@ -159,6 +159,8 @@ def hold_out(dataset: Dataset, share: float, seed: int = 0) -> tuple[Dataset, Da
     """
     if not 0 < share < 1:
         raise ValueError(f"validation share {share}: expected a fraction between 0 and 1")
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed={seed!r}: expected an integer >= 0")
     generator = np.random.default_rng(seed)
     held_out = np.zeros(len(dataset), bool)
     groups = dataset.labels if dataset.labels.ndim == 1 else np.zeros(len(dataset), int)

@@ -183,8 +183,11 @@ def _tar(source: Path, archive: tarfile.TarFile) -> Iterator[tuple[str, File]]:
     stream = archive.fileobj
     if is_plain and stream is not None:  # tarfile takes a header that is none for the end
         stream.seek(archive.offset)
-        if any(stream.read(tarfile.BLOCKSIZE)):
+        end = stream.read(tarfile.BLOCKSIZE)
+        if any(end):
             raise tarfile.ReadError(f"there is no header at byte {archive.offset}")
+        if not end:
+            raise tarfile.ReadError("the mark of its end is missing")
 
 
 def _read_part(path: Path, first: int, size: int) -> bytes:

@@ -102,6 +102,11 @@ def _fill_missing(splits: dict[str, Labeled], source: Path, report: Report, for_
 def _report_classes(classes: tuple[str, ...], layout: Layout, source: Path, report: Report) -> None:
     if len(classes) == 1:
         report(f"warning: {source} has one class only, {classes[0]}: nothing to tell apart")
+    if all(map(str.isdecimal, classes)):
+        by_number = enumerate(zip(classes, sorted(classes, key=int), strict=True))
+        moved = next(((i, text) for i, (text, number) in by_number if text != number), None)
+        if moved:
+            report(f"{source}: the classes are in the order of text: output %d is class %s" % moved)
     empty = layout.folders - set(classes)
     if empty:
         report(f"{source}: {first_few(empty)}: no images, and therefore no class")

@@ -1,9 +1,11 @@
 """Tables of labels beside images: a CSV file of `path,label`, and its relatives.
 
 Kaggle's `trainLabels.csv` names images without their suffix, Tiny ImageNet's `val_annotations.txt`
-has tabs and no heading: both are read.
+has tabs and no heading: both are read. A column `split`, or else the table's name, says which split
+its images belong to.
 """
 
+import codecs
 import csv
 import io
 import posixpath
@@ -11,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from ..errors import DataError
 from .files import Files
@@ -25,8 +28,22 @@ PATH_HEADINGS |= {"image_name", "image_path", "img_name", "img_path", "file_path
 PATH_HEADINGS |= {"filepaths", "images", "fname", "imageid"}
 LABEL_HEADINGS = {"label", "labels", "class", "class_name", "category", "target", "breed"}
 LABEL_HEADINGS |= {"class_id", "classname", "diagnosis", "level", "species", "tag"}
+SPLIT_HEADINGS = {"split", "set", "subset", "partition", "dataset", "data set", "data_set"}
 SAMPLE = 100  # rows by which the column of the names is found
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # spreadsheets write it as "Unicode text"
 WINDOWS_PATH = re.compile(r"[A-Za-z]:/")
+
+
+class Labels(NamedTuple):
+    """What tables say of images.
+
+    labels: `{path: label}`. unlabeled: the images beside these that get none. splits: those of the
+    images of which a table says it.
+    """
+
+    labels: dict[str, str]
+    unlabeled: set[str]
+    splits: dict[str, str]
 
 
 def is_table(path: str) -> bool:
@@ -39,8 +56,8 @@ def is_table(path: str) -> bool:
 
 def read(
     files: Files, source: Path, images: Iterable[str], report: Callable[[str], object] = print
-) -> tuple[dict[str, str], set[str]]:
-    """The labels that tables give, `{path: label}`, and the images beside these that get none.
+) -> Labels:
+    """What tables say of the images.
 
     `report` says which tables are used, and which are not though they name images.
     A table of labels has a heading that names the column of the label, or two columns of which the
@@ -48,7 +65,7 @@ def read(
     Raises DataError for a row whose image is missing or that has no label, and for an image with
     two labels.
     """
-    images, found = list(images), dict[str, str]()
+    images, found, splits = list(images), dict[str, str](), dict[str, str]()
     for table in (path for path in files if is_table(path) and not files[path].is_folder):
         where = f"{source}/{table}"
         rows = _rows(where, contents_of(where, files[table].read))
@@ -56,11 +73,12 @@ def read(
         columns = _columns(rows, known, where, report)
         if columns is None:
             continue
-        name, label = columns
+        (name, label), heading = columns, rows[0]
         rows = [row for row in rows if len(row) > name]
         rows = rows if known.find(rows[0][name]) else rows[1:]  # without a heading
         report(f"{where}: the labels of {len(rows)} images are from this table")
-        for row in rows:
+        of_rows = _splits(table, heading, rows, where, report)
+        for row, split in zip(rows, of_rows, strict=True):
             path, text = known.find(row[name]), row[label] if len(row) > label else ""
             if path is None:
                 raise DataError(f"{where}: there is no image {row[name]}, which it labels {text}")
@@ -68,18 +86,41 @@ def read(
                 raise DataError(f"{where}: {row[name]} has no label")
             if found.setdefault(path, text) != text:
                 raise DataError(f"{where}: {row[name]} is labeled {text}, elsewhere {found[path]}")
+            if split and splits.setdefault(path, split) != split:
+                raise DataError(f"{where}: {row[name]} is for {split}, elsewhere {splits[path]}")
     beside = {str(PurePosixPath(path).parent) for path in found}
-    return found, {
+    unlabeled = {
         path for path in images if str(PurePosixPath(path).parent) in beside and path not in found
     }
+    return Labels(found, unlabeled, splits)
+
+
+def _splits(
+    table: str,
+    heading: list[str],
+    rows: list[list[str]],
+    where: str,
+    report: Callable[[str], object],
+) -> list[str | None]:
+    """The split of each row: by a column of splits, or else by the table's name."""
+    column = next((i for i, cell in enumerate(heading) if cell.lower() in SPLIT_HEADINGS), None)
+    if column is not None:
+        named = [row[column] if len(row) > column else "" for row in rows]
+        found = [split_of(name) for name in named]
+        if all(found):
+            return found
+        other = next(name for name, split in zip(named, found, strict=True) if not split)
+        report(f"{where}: its column {heading[column]} is not used: {other!r} is no split")
+    return [split_of_table(PurePosixPath(table).stem)] * len(rows)
 
 
 def _rows(where: str, contents: bytes) -> list[list[str]]:
     """The cells of each row of a table that has two columns or more; else none."""
+    encoding = "utf-16" if contents[:2] in UTF_16 else "utf-8-sig"
     try:
-        text = unicodedata.normalize("NFC", contents.decode("utf-8-sig"))
+        text = unicodedata.normalize("NFC", contents.decode(encoding))
     except UnicodeDecodeError:
-        raise DataError(f"{where}: it is not text in UTF-8") from None
+        raise DataError(f"{where}: it is not text in UTF-8: save it as CSV UTF-8") from None
     first_line = text.partition("\n")[0]
     delimiter = max("\t,;|", key=first_line.count)
     lines = io.StringIO(text, newline=None)  # also those of old Macs

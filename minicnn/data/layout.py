@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import DataError
 from . import labels as tables
-from .files import Files
-from .splits import SPLITS, SUFFIXES, split_of
+from .files import Files, is_archive
+from .splits import SPLITS, SUFFIXES, split_of, splits_in
 
 UNREAD = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".tga", ".dng", ".cr2", ".nef"}
 UNREAD |= {".dcm", ".nii", ".npy", ".npz", ".exr", ".hdr", ".mp4"}
@@ -44,7 +44,7 @@ def find_layout(files: Files, source: Path, report: Report = print) -> Layout:
     """Which class and split each image belongs to. Raises DataError if that cannot be told."""
     images = [path for path in files if is_image(path) and not files[path].is_folder]
     _report_unread(files, source, report)
-    labels, unlabeled = tables.read(files, source, images, report)
+    labels, unlabeled, splits = tables.read(files, source, images, report)
     if unlabeled:
         report(
             f"{source}: {len(unlabeled)} images beside labeled ones are left out: no table has "
@@ -54,15 +54,37 @@ def find_layout(files: Files, source: Path, report: Report = print) -> Layout:
         images = [path for path in images if path not in unlabeled]
     root = _root_of_splits(files, images, source, report)
     if root is None:
-        layout = _without_splits(files, images, labels, source, report)
+        layout = _without_splits(files, images, labels, splits, source, report)
     else:
-        layout = _with_splits(files, labels, root, source, report)
+        layout = _with_splits(files, labels, splits, root, source, report)
     layout.folders -= {part for path in labels for part in PurePosixPath(path).parts[:-1]}
+    _check_classes(layout, labels, source, report)
     return layout
 
 
+def _check_classes(layout: Layout, labels: dict[str, str], source: Path, report: Report) -> None:
+    """Raise DataError for class folders that are all called like splits, which they may be."""
+    inside: dict[str, set[str]] = {}  # the folders within each class folder
+    for label, path in (image for part in layout.splits.values() for image in part):
+        if path not in labels:
+            parts = PurePosixPath(path).parts[:-1]
+            inside.setdefault(label, set()).update(parts[parts.index(label) + 1 :][:1])
+    splits = [splits_in(label) for label in inside]
+    if all(splits) and len(set().union(*splits)) > 1:
+        raise DataError(
+            f"{source}: the folders {first_few(inside)} would be classes, and are called like "
+            "splits: give the folder that holds the splits, and call these train, val and test"
+        )
+    divided = [label for label, folders in inside.items() if len(folders) > 1]
+    if divided:
+        report(f"{source}: {first_few(divided)}: one class each, with all the folders inside")
+
+
 def _report_unread(files: Files, source: Path, report: Report) -> None:
-    """Say which files may be images that are not read: those of other types, or without one."""
+    """Say which files may be or hold images that are not read: of other types, or without one."""
+    archives = [path for path in files if is_archive(path) and not files[path].is_folder]
+    if archives:
+        report(f"{source}: archives within it are left out: {first_few(archives)}")
     named = {path: PurePosixPath(path) for path in files if not files[path].is_folder}
     unread = Counter(name.suffix.lower() for name in named.values())
     for suffix in sorted(UNREAD & unread.keys()):
@@ -104,11 +126,13 @@ def _root_of_splits(
 def _with_splits(
     files: Files,
     labels: dict[str, str],
+    splits: dict[str, str],
     root: tuple[str, ...],
     source: Path,
     report: Report,
 ) -> Layout:
     layout, loose = Layout(), {name: list[str]() for name in SPLITS}
+    sources = {name: set[str]() for name in SPLITS}
     outside, doubled = 0, _doubled(files, root)
     for path in files:
         parts = PurePosixPath(path).parts
@@ -116,15 +140,20 @@ def _with_splits(
         below = parts[len(root) + 1 + (parts[: len(root) + 1] in doubled) :]
         if parts[: len(root)] != root or split is None:
             outside += is_image(path) and not any(map(split_of, parts[:-1]))
-        elif files[path].is_folder:
+            continue
+        sources[split] |= {parts[len(root)]}
+        if files[path].is_folder:
             is_class = split == "train" and len(below) == 1
             layout.folders |= {below[0]} if is_class else set()
         elif path in labels:
-            layout.splits[split].append((labels[path], path))
+            layout.splits[splits.get(path, split)].append((labels[path], path))
         elif is_image(path) and len(below) > 1:
             layout.splits[split].append((below[0], path))
         elif is_image(path):
             loose[split].append(path)
+    for split, names in sources.items():
+        if len(names) > 1:
+            report(f"{source}: the folders {first_few(names)} are all taken for {split} images")
     if outside:
         report(f"{source}: {outside} images that lie in none of its splits are left out")
     trained = {label for label, _ in layout.splits["train"]}
@@ -181,16 +210,19 @@ def _without_splits(
     files: Files,
     images: list[str],
     labels: dict[str, str],
+    splits: dict[str, str],
     source: Path,
     report: Report,
 ) -> Layout:
-    """Class folders only: some images of each class are test images, see `divide`."""
+    """Without folders of splits: what no table says is divided, see `divide`."""
     layout, by_class = Layout(), dict[str, list[str]]()
     depth, direct = _depth_of_classes(images), 0
     for path in files:
         parts = PurePosixPath(path).parts
         if files[path].is_folder:
             layout.folders |= {parts[depth]} if len(parts) == depth + 1 else set()
+        elif path in splits:
+            layout.splits[splits[path]].append((labels[path], path))
         elif path in labels:
             by_class.setdefault(labels[path], []).append(path)
         elif is_image(path) and len(parts) > depth + 1:
@@ -200,7 +232,9 @@ def _without_splits(
     if direct and by_class:
         report(f"{source}: {direct} images that lie in no class folder are left out")
     found = [(label, path) for label, paths in by_class.items() for path in paths]
-    layout.splits["train"], layout.splits["test"] = divide(found, source, report)
+    train, test = divide(found, source, report)
+    layout.splits["train"] += train
+    layout.splits["test"] += test
     return layout
 
 

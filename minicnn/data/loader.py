@@ -61,11 +61,12 @@ class Loader:
             raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
         if workers is not None and (not isinstance(workers, (int, np.integer)) or workers < 1):
             raise ValueError(f"workers={workers!r}: expected a whole number of at least 1")
-        self.dataset, self.batch_size, self.shuffle, self.seed = dataset, batch_size, shuffle, seed
+        self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), shuffle
+        self.seed = seed
         self.preprocess, self.augment = preprocess, augment
         self.pipeline = Pipeline.of(augment)
         self.workers = workers or _cores()
-        self.shards = Shards(batch_size)
+        self.shards = Shards(self.batch_size)
         self.drop_last = False
         self.epoch = 0
         self.batch = 0

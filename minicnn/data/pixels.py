@@ -29,9 +29,9 @@ class Decode:
     light_on_dark: invert gray images whose border is bright, as scans of ink on paper are, so that
         they look like MNIST.
 
-    Whatever the file holds has one value: transparency is laid over white, 16 bits per pixel become
-    the upper 8, floating-point pixels are read as 0 to 1 (or 0 to 255, if one exceeds 1), palettes
-    and CMYK become RGB, and of several frames the first is taken.
+    Whatever the file holds has one value: transparency is laid over white, 16 (or 12) bits per
+    pixel become the upper 8, floating-point pixels are read as 0 to 1 (or 0 to 255, if one is 2 or
+    more), palettes, CMYK and Lab become RGB, and of several frames the first is taken.
     Raises ValueError for arguments that mean nothing.
     """
 
@@ -135,13 +135,17 @@ MISTAKEN = (
     (b"version https://git-lfs", "is a pointer of Git LFS: fetch the file with `git lfs pull`"),
     (b"ftyphei", "is HEIC, which is not read: convert it to JPEG"),
     (b"ftypmif1", "is HEIC, which is not read: convert it to JPEG"),
-    (b"ftypavif", "is AVIF, which this version of Pillow does not read: convert it to JPEG"),
+    (b"ftypavif", "is AVIF, damaged or not read by this version of Pillow: convert it to JPEG"),
+    (b"II*\0", "is TIFF, damaged or of a kind that Pillow does not read"),
+    (b"MM\0*", "is TIFF, damaged or of a kind that Pillow does not read"),
     (b"<html", "is a web page"),
     (b"<!DOCTYPE", "is a web page"),
     (b"<?xml", "is XML, such as SVG, which is not read"),
 )
 
 ORIENTATION = 0x0112  # the EXIF tag
+BITS, PHOTOMETRIC = 258, 262  # tags of TIFF
+WHITE_IS_ZERO = 0  # a value of PHOTOMETRIC; Pillow inverts only up to 8 bits
 QUARTER_TURNS = (5, 6, 7, 8)  # its values that exchange width and height
 
 
@@ -175,28 +179,40 @@ def plain(image: Image.Image, sixteen_bits: bool = False) -> Image.Image:
     sixteen_bits: pixels of 32 bits hold numbers of 16. Raises DataError if the range is not known.
     """
     if image.mode.startswith("I;16") or (image.mode == "I" and sixteen_bits):
-        return _upper_bits(image)
+        return _eight_bits(image, _upper_bits(image))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode == "I":
         raise DataError("its pixels are integers of 32 bits; expected 8 or 16 bits")
     if image.mode == "F":
-        pixels = np.asarray(image, np.float64)
-        low, high = pixels.min(), pixels.max()
-        if not (low >= 0 and high <= 255):  # NaN is neither
-            raise DataError(f"its pixels run from {low:g} to {high:g}; expected 0 to 1 or 0 to 255")
-        return Image.fromarray(np.rint(pixels * (255 if high <= 1 else 1)).astype(np.uint8))
-    return image
+        return _eight_bits(image, _from_floats(image))
+    return image.convert("RGB") if image.mode == "LAB" else image  # Pillow has no Lab to gray
 
 
-def _upper_bits(image: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image, pixels: np.ndarray) -> Image.Image:
+    """The pixels of `image` as uint8. In a TIFF, 0 may be white."""
+    is_inverted = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
+    return Image.fromarray(255 - pixels if is_inverted else pixels)
+
+
+def _upper_bits(image: Image.Image) -> np.ndarray:
     """The upper 8 of 16 bits. The gray level that a PNG calls transparent becomes white."""
     pixels = np.asarray(image)
-    upper = (pixels >> 8).astype(np.uint8)
+    (bits,) = getattr(image, "tag_v2", {}).get(BITS, (16,))  # a TIFF may have 12
+    upper = (pixels >> (bits - 8)).astype(np.uint8)
     if "transparency" in image.info:
         upper[pixels == image.info["transparency"]] = 255
-    return Image.fromarray(upper)
+    return upper
+
+
+def _from_floats(image: Image.Image) -> np.ndarray:
+    """From 0 to 1 or 0 to 255. Raises DataError if neither is certain."""
+    pixels = np.asarray(image, np.float64)
+    low, high = pixels.min(), pixels.max()
+    if not (low >= 0 and (high <= 1 or 2 <= high <= 255)):  # NaN is neither
+        raise DataError(f"its pixels run from {low:g} to {high:g}; expected 0 to 1 or 0 to 255")
+    return np.rint(pixels * (255 if high <= 1 else 1)).astype(np.uint8)
 
 
 def is_dark_on_light(pixels: np.ndarray) -> bool:

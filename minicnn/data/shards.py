@@ -32,6 +32,7 @@ class Shards:
         """
         if not isinstance(accumulate, (int, np.integer)) or accumulate < 1:
             raise ValueError(f"accumulate={accumulate!r}: expected a whole number of at least 1")
+        accumulate = int(accumulate)
         return cls(batch_size * accumulate, max(accumulate, ranks), rank, ranks)
 
     @property

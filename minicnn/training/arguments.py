@@ -1,11 +1,9 @@
 """From the arguments of `fit` to the objects of a run; the recipe has what is not given."""
 
 import inspect
-import math
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
-from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from ..distributed.team import Team
 from ..errors import TrainingError
 from ..layers import Layer, Network, metadata
 from . import checkpoint
+from .checks import is_number, plain
 from .metrics import recipe_preprocess
 from .optimizers import OPTIMIZERS, Optimizer
 from .recipe import Recipe
@@ -57,9 +56,9 @@ def as_sets(
 
 def checked_epochs(epochs: float) -> float:
     """The number of epochs. Raises ValueError unless it is at least 1 and finite."""
-    if not isinstance(epochs, Real) or isinstance(epochs, bool) or not 1 <= epochs < math.inf:
+    if not is_number(epochs, 1):
         raise ValueError(f"epochs={epochs!r}: expected a number of at least 1")
-    return epochs
+    return plain(epochs)
 
 
 def kept_preprocess(model: Layer, recipe: Recipe | str | None, train: Dataset) -> Any:
@@ -112,7 +111,7 @@ def make_loader(
     loader = kind(train, batch_size, preprocess, augment, shuffle=True, seed=seed)
     loader.drop_last = recipe.drop_last
     team = team or Team()
-    loader.shards = Shards.of(batch_size, accumulate, team.rank, team.size)
+    loader.shards = Shards.of(loader.batch_size, accumulate, team.rank, team.size)
     return loader
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..kernels.types import Array
 from ..layers import Layer
+from .checks import is_number
 
 
 class Average:
@@ -113,6 +114,6 @@ class Lookahead(Average):
 
 
 def _checked(average: Average, name: str, value: float) -> float:
-    if not 0 <= value <= 1:
+    if not is_number(value, 0, 1):
         raise ValueError(f"{type(average).__name__}: {name}={value!r}: expected 0 to 1")
     return float(value)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..device import model_device
+from .checks import is_number
 from .history import FILE, describe, score
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class EarlyStopping(Callback):
     """
 
     def __init__(self, patience: int = 5, min_delta: float = 0.0, restore: bool = False):
-        if patience < 1 or not min_delta >= 0:
+        if not (is_number(patience, 1) and is_number(min_delta, 0)):
             raise ValueError(
                 f"EarlyStopping: patience={patience!r}, min_delta={min_delta!r}: expected a number "
                 "of epochs and a number >= 0"

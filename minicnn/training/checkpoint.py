@@ -14,6 +14,7 @@ from ..data.loader import Loader
 from ..device import copy_into
 from ..errors import CheckpointError, DivergedError
 from ..weights import safetensors
+from .checks import plain
 from .configuration import differences
 from .diagnose import first_bad_parameter
 from .history import COLUMNS
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 
 STATE = "minicnn.training"
 FORMAT = 2
+NEEDED = (
+    "configuration",
+    "step",
+    "epochs",
+    "epoch",
+    "batch",
+    "metrics",
+    "rows",
+    "best",
+    "schedule",
+)
 TRAINED = "weights/"  # prefix of the weights that the optimizer changes, if there is an average
 LAST, BEST = "last.safetensors", "best.safetensors"
 
@@ -62,7 +74,8 @@ def _write(trainer: "Trainer", path: Path) -> None:
         "schedule": trainer.schedule.state_dict(),
         "random": rng.state(),
     }
-    metadata = safetensors.model_metadata(trainer.model) | {STATE: json.dumps(state)}
+    text = json.dumps(state, default=plain)
+    metadata = safetensors.model_metadata(trainer.model) | {STATE: text}
     try:
         safetensors.write(path, tensors, metadata)
     except OSError as error:
@@ -77,8 +90,8 @@ def restore(trainer: "Trainer", path: Path) -> None:
     """
     tensors, metadata = trainer.team.first(lambda: safetensors.read(path))
     try:
-        state = json.loads(metadata[STATE])
-    except (KeyError, ValueError):
+        state = dict(json.loads(metadata[STATE]))
+    except (KeyError, ValueError, TypeError):
         raise CheckpointError(
             f"{path}: it holds weights but no training state to resume from"
         ) from None
@@ -86,6 +99,9 @@ def restore(trainer: "Trainer", path: Path) -> None:
         raise CheckpointError(
             f"{path}: its format is {state.get('format')!r}; this version of minicnn reads {FORMAT}"
         )
+    missing = [name for name in NEEDED if name not in state]
+    if missing:
+        raise CheckpointError(f"{path}: its training state lacks {', '.join(missing)}")
     _check_same_run(trainer, state, path)
     prefix = safetensors.OPTIMIZER
     slots = {

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..data.dataset import Dataset
 from ..layers import metadata
+from .checks import plain
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -49,7 +50,7 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
         "preprocess": describe(loader.preprocess),
         "the recipe's callbacks": [describe(callback) for callback in trainer.recipe_callbacks],
     }
-    return json.loads(json.dumps(found, default=describe))
+    return json.loads(json.dumps(found, default=_as_json))
 
 
 def _chosen(trainer: "Trainer") -> dict[str, Any]:
@@ -106,6 +107,10 @@ def identity(dataset: Dataset) -> str:
     digest.update(np.ascontiguousarray(dataset.labels, numbers).data)
     digest.update(np.ascontiguousarray(images).data)
     return f"{dataset.name}, {len(dataset)} images, hash {digest.hexdigest()[:12]}"
+
+
+def _as_json(value: Any) -> Any:
+    return plain(value) if isinstance(value, np.generic) else describe(value)
 
 
 def describe(value: Any) -> str:

@@ -197,6 +197,8 @@ def _ready(trainer: Trainer, folder: Path | None) -> Trainer:
             from ..distributed.synchronized import check_sync
 
             check_sync(trainer.loader)
+    length = trainer.total_steps / trainer.steps_per_epoch
+    trainer.schedule.check(trainer.steps_per_epoch, length)
     last = folder / checkpoint.LAST if folder else None
     last = trainer.team.first(lambda: last if last and last.exists() else None)
     if last:

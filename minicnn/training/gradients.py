@@ -1,12 +1,12 @@
 """Clipping: what may happen to gradients between backward and the update."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..kernels.reference.arrays import array_module
 from ..layers import Parameter
+from .checks import is_number
 
 
 class ClipNorm:
@@ -51,6 +51,6 @@ class ClipValue:
 
 
 def _checked(name: str, limit: float) -> float:
-    if not (math.isfinite(limit) and limit > 0):
+    if not is_number(limit, 0) or limit == 0:
         raise ValueError(f"{name}: limit={limit!r}: expected a positive number")
     return limit

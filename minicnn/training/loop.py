@@ -32,7 +32,7 @@ def train_epoch(run: "Trainer", step: Step = forward_backward) -> bool:
     for x, labels in run.loader:
         length = run.total_steps / run.steps_per_epoch  # epochs, also if the last one is a part
         factor = run.schedule.at(run.iteration, run.steps_per_epoch, length)
-        run.optimizer.lr = run.base_lr * factor
+        run.optimizer.lr = run.base_lr * float(factor)
         step(run, x, labels)
         if run.metrics.count(len(labels)):
             run.check_finite(x)

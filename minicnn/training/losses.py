@@ -16,6 +16,7 @@ from ..data.dataset import Dataset
 from ..device import array_device, to_device
 from ..errors import ShapeError
 from ..kernels import functional as F
+from .checks import is_number
 from .targets import check_labels, check_targets
 
 
@@ -74,7 +75,7 @@ class SoftmaxCrossEntropy:
         label_smoothing: float = 0.0,
         class_weights: Sequence[float] | np.ndarray | None = None,
     ):
-        if not 0 <= label_smoothing <= 1:
+        if not is_number(label_smoothing, 0, 1):
             raise ValueError(
                 f"SoftmaxCrossEntropy: label_smoothing={label_smoothing!r}: expected 0 to 1"
             )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ..kernels import functional as F
 from ..kernels.types import Array
 from ..layers import Parameter
-from .optimizers import OPTIMIZERS, Optimizer
+from .optimizers import OPTIMIZERS, Optimizer, checked_share
 
 # Of a x + b x^3 + c x^5, chosen for a large slope at 0: its iterates do not converge to 1, but stay
 # near it.
@@ -62,14 +62,13 @@ class Muon(Optimizer):
         plain_lr: float = 1.0,
     ):
         super().__init__(parameters, lr, weight_decay)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"Muon: momentum={momentum!r}: expected 0 <= momentum < 1")
         if iterations < 1 or not plain_lr >= 0:
             raise ValueError(
                 f"Muon: iterations={iterations!r}, plain_lr={plain_lr!r}: expected at least 1 "
                 "iteration and a factor >= 0"
             )
-        self.momentum, self.nesterov, self.iterations = momentum, nesterov, iterations
+        self.momentum = checked_share(self, "momentum", momentum)
+        self.nesterov, self.iterations = nesterov, iterations
         self.normalize, self.plain_lr = normalize, plain_lr
         chosen = {id(parameter) for parameter in plain}
         # By position, so that a checkpoint can compare them.

@@ -7,7 +7,6 @@ shapes of the parameters and is part of a checkpoint.
 
 import inspect
 from collections.abc import Iterable
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..device import copy_into
 from ..errors import CheckpointError
 from ..kernels import functional as F
 from ..layers import Parameter
+from .checks import is_number, plain
 
 
 class Optimizer:
@@ -40,12 +40,11 @@ class Optimizer:
                 f"{name}: {repeated} of {len(self.parameters)} parameters are given twice; "
                 "expected each one once"
             )
-        rates = lr, weight_decay
-        if not all(isinstance(n, Real) and np.isfinite(n) and n >= 0 for n in rates):
+        if not (is_number(lr, 0) and is_number(weight_decay, 0)):
             raise ValueError(
                 f"{name}: lr={lr!r}, weight_decay={weight_decay!r}: expected numbers >= 0"
             )
-        self.lr, self.weight_decay = lr, weight_decay
+        self.lr, self.weight_decay = plain(lr), plain(weight_decay)
         self.steps = 0
         self.multipliers = [(1.0, 1.0)] * len(self.parameters)
         self.state = [
@@ -120,6 +119,20 @@ class Optimizer:
         return f"{type(self).__name__}({len(self.parameters)} parameters, {settings})"
 
 
+def checked_share(optimizer: Optimizer, name: str, value: float) -> float:
+    """The share that an average keeps. Raises ValueError unless it is at least 0 and below 1."""
+    if not is_number(value, 0) or value >= 1:
+        raise ValueError(f"{type(optimizer).__name__}: {name}={value!r}: expected 0 <= {name} < 1")
+    return plain(value)
+
+
+def checked_eps(optimizer: Optimizer, value: float) -> float:
+    """The number that is added to a denominator. Raises ValueError unless it is at least 0."""
+    if not is_number(value, 0):
+        raise ValueError(f"{type(optimizer).__name__}: eps={value!r}: expected a number >= 0")
+    return plain(value)
+
+
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum, L2 weight decay and optional Nesterov momentum.
 
@@ -139,11 +152,10 @@ class SGD(Optimizer):
         form: str = "torch",
     ):
         super().__init__(parameters, lr, weight_decay)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"SGD: momentum={momentum!r}: expected 0 <= momentum < 1")
+        self.momentum = checked_share(self, "momentum", momentum)
         if form not in ("torch", "caffe"):
             raise ValueError(f"SGD: form={form!r}: expected 'torch' or 'caffe'")
-        self.momentum, self.nesterov, self.form = momentum, nesterov, form
+        self.nesterov, self.form = nesterov, form
 
     def update(  # type: ignore[override]
         self,
@@ -173,7 +185,10 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ):
         super().__init__(parameters, lr, weight_decay)
-        self.betas, self.eps = betas, eps
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ValueError(f"{type(self).__name__}: betas={betas!r}: expected two numbers")
+        first, second = (checked_share(self, "betas", beta) for beta in betas)
+        self.betas, self.eps = (first, second), checked_eps(self, eps)
 
     def update(  # type: ignore[override]
         self,
@@ -229,7 +244,8 @@ class RMSProp(Optimizer):
         weight_decay: float = 0.0,
     ):
         super().__init__(parameters, lr, weight_decay)
-        self.decay, self.eps, self.momentum = decay, eps, momentum
+        self.decay, self.eps = checked_share(self, "decay", decay), checked_eps(self, eps)
+        self.momentum = checked_share(self, "momentum", momentum)
 
     def update(  # type: ignore[override]
         self,

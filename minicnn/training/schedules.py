@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .checks import is_number, plain
+
 
 class Schedule:
     """The base, and the constant schedule: the factor is always 1."""
@@ -36,6 +38,20 @@ class Schedule:
             for step in steps[:: max(1, len(steps) // 1000)]
         )
 
+    def check(self, steps_per_epoch: int, epochs: float) -> None:
+        """Raise ValueError unless the factors of such a run are finite numbers of at least 0."""
+        steps = range(max(1, int(epochs * steps_per_epoch)))
+        for step in {*steps[:: max(1, len(steps) // 1000)], steps[-1]}:
+            try:
+                found: Any = self.at(step, steps_per_epoch, epochs)
+            except (ArithmeticError, TypeError, ValueError) as error:
+                found = error
+            if not is_number(found, 0):
+                raise ValueError(
+                    f"schedule={self!r}: at step {step} of {len(steps)} the factor of the learning "
+                    f"rate is {found!r}; expected a finite number >= 0"
+                )
+
     def observe(self, metric: float) -> None:
         """Called after each epoch with the test loss; without a test set, the training loss."""
 
@@ -47,7 +63,9 @@ class Schedule:
         """Return to a state given by `state_dict`."""
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_"))
+        values = ", ".join(
+            f"{k}={plain(v)!r}" for k, v in vars(self).items() if not k.startswith("_")
+        )
         return f"{type(self).__name__}({values})"
 
 
@@ -60,7 +78,7 @@ class StepDecay(Schedule):
 
     def __init__(self, size: float, gamma: float = 0.1, unit: str = "epoch"):
         super().__init__(unit)
-        if not size > 0:
+        if not is_number(size, 0) or size == 0:
             raise ValueError(f"StepDecay: size={size!r}: expected a positive number of {unit}s")
         self.size, self.gamma = size, gamma
 
@@ -73,7 +91,10 @@ class MultiStep(Schedule):
 
     def __init__(self, milestones: Iterable[float], gamma: float = 0.1, unit: str = "epoch"):
         super().__init__(unit)
-        self.milestones, self.gamma = tuple(milestones), gamma
+        self.milestones = tuple(map(plain, milestones)) if isinstance(milestones, Iterable) else ()
+        if not all(map(is_number, self.milestones)) or not isinstance(milestones, Iterable):
+            raise ValueError(f"MultiStep: milestones={milestones!r}: expected a list of numbers")
+        self.gamma = gamma
 
     def factor(self, t: float, total: float) -> float:
         return self.gamma ** sum(t >= m for m in self.milestones)
@@ -87,7 +108,7 @@ class PiecewiseConstant(Schedule):
 
     def __init__(self, factors: dict[float, float], unit: str = "epoch"):
         super().__init__(unit)
-        if 0 not in factors:
+        if not isinstance(factors, dict) or 0 not in factors or not all(map(is_number, factors)):
             raise ValueError(f"PiecewiseConstant: factors={factors!r}: expected one from time 0 on")
         self.factors = dict(sorted(factors.items()))
 
@@ -174,7 +195,8 @@ class PiecewiseLinear(Schedule):
 
     def __init__(self, factors: dict[float, float], unit: str = "epoch"):
         super().__init__(unit)
-        if not {0, 1} <= factors.keys() or not all(0 <= time <= 1 for time in factors):
+        times = factors if isinstance(factors, dict) else {}
+        if not {0, 1} <= times.keys() or not all(is_number(time, 0, 1) for time in times):
             raise ValueError(
                 f"PiecewiseLinear: factors={factors!r}: expected times from 0 to 1, with both"
             )
@@ -192,8 +214,10 @@ class WarmUp(Schedule):
 
     def __init__(self, length: float, schedule: Schedule | None = None, start: float = 0.0):
         self.schedule = schedule or Constant()
+        if not isinstance(self.schedule, Schedule):
+            raise ValueError(f"WarmUp: schedule={schedule!r}: expected a training.Schedule")
         super().__init__(self.schedule.unit)
-        if not 0 < length < math.inf:
+        if not is_number(length, 0) or length == 0:
             raise ValueError(
                 f"WarmUp: length={length!r}: expected a positive number of {self.unit}s"
             )
@@ -221,6 +245,11 @@ class ReduceOnPlateau(Schedule):
 
     def __init__(self, gamma: float = 0.1, patience: int = 5, threshold: float = 1e-3):
         super().__init__()
+        settings = {"gamma": gamma, "patience": patience, "threshold": threshold}
+        for name, value in settings.items():
+            if not is_number(value, 0, math.inf if name == "patience" else 1):
+                wanted = "a number of epochs" if name == "patience" else "0 to 1"
+                raise ValueError(f"ReduceOnPlateau: {name}={value!r}: expected {wanted}")
         self.gamma, self.patience, self.threshold = gamma, patience, threshold
         self._best, self._bad, self._factor = math.inf, 0, 1.0
 

@@ -72,6 +72,8 @@ def test_a_number_per_class():
     np.testing.assert_array_equal(data[1][1], [1, 1, 0])
     train, held_out = hold_out(data, 0.5)
     assert (len(train), len(held_out)) == (2, 2)
+    with pytest.raises(ValueError, match="seed=-1: expected an integer >= 0"):
+        hold_out(data, 0.5, -1)
     matched = data.with_classes(("dog", "cow", "cat"))
     np.testing.assert_array_equal(matched.labels[1], [1, 0, 1])
     assert matched.classes == ("dog", "cow", "cat")

@@ -111,6 +111,9 @@ def test_damage_within_a_tar_file(tmp_path):
     path = tmp_path / "x.tar"
     path.write_bytes(contents)
     assert list(listing(path)) == ["a.png", "b.png", "c.png"]
+    path.write_bytes(contents[: 2 * 1024])  # after the second file
+    with pytest.raises(DataError, match=r"x\.tar: the archive is damaged: the mark of its end"):
+        listing(path)
     contents[1024 + 4] ^= 1  # in the name of the second file
     path.write_bytes(contents)
     with pytest.raises(DataError, match=r"x\.tar: the archive is damaged: .* at byte 1024"):

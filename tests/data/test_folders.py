@@ -202,6 +202,13 @@ def test_classes_that_are_empty_or_in_one_split_are_reported(tmp_path):
     ]
 
 
+def test_numbers_as_classes_are_in_the_order_of_text(tmp_path):
+    tree(tmp_path, *(f"{split}/{i}/1.png" for split in ("train", "test") for i in (0, 1, 2, 10)))
+    splits, said = loaded(tmp_path)
+    assert splits.train.classes == ("0", "1", "10", "2")
+    assert said == ["ROOT: the classes are in the order of text: output 2 is class 10"]
+
+
 def test_a_single_class_is_worth_a_warning(tmp_path):
     tree(tmp_path, "train/only/1.png", "val/only/2.png")
     assert "one class only, only: nothing to tell apart" in loaded(tmp_path)[1][0]

@@ -16,7 +16,7 @@ def read(table, text, images=IMAGES):
     files = {name: File(lambda: b"") for name in images}
     files[table] = File(lambda: text if isinstance(text, bytes) else text.encode())
     said = []
-    found, unlabeled = labels.read(files, Path("set"), images, said.append)
+    found, unlabeled, _ = labels.read(files, Path("set"), images, said.append)
     return found, said, unlabeled
 
 
@@ -32,6 +32,7 @@ def read(table, text, images=IMAGES):
         ("a.csv", "path,label\n/home/me/train/1.png,frog\nC:\\me\\train\\2.png,toad\n"),
         ("a.csv", "class id,filepaths,labels\n7,train/1.png,frog\n8,train/2.png,toad\n"),
         ("a.csv", ",image,y,class\n0,train/1.jpg,0,frog\n1,train/2.jpg,0,toad\n"),
+        ("a.csv", "path,label\ntrain/1.png,frog\ntrain/2.png,toad\n".encode("utf-16")),
         ("labels.tsv", "file\tclass\n1.png\tfrog\n2.png\ttoad\n"),
     ],
 )
@@ -80,6 +81,17 @@ def test_images_beside_labeled_ones():
     found, _, unlabeled = read("a.csv", "id,label\n1,cat\n", ["x/1.png", "x/2.png", "dog/3.png"])
     assert found == {"x/1.png": "cat"}
     assert unlabeled == {"x/2.png"}
+
+
+def test_the_names_of_tables_divide_the_images():
+    files = {name: File(lambda: b"") for name in ("images/1.png", "images/2.png")}
+    files["train.csv"] = File(lambda: b"path,label\nimages/1.png,frog\n")
+    files["val.csv"] = File(lambda: b"path,label\nimages/2.png,toad\n")
+    found = labels.read(files, Path("set"), list(files)[:2], lambda text: None)
+    assert found.splits == {"images/1.png": "train", "images/2.png": "validation"}
+    files["val.csv"] = File(lambda: b"path,label\nimages/1.png,frog\n")
+    with pytest.raises(DataError, match=r"images/1.png is for validation, elsewhere train"):
+        labels.read(files, Path("set"), list(files)[:2], lambda text: None)
 
 
 def test_faults():

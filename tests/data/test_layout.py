@@ -32,6 +32,9 @@ def layout(*names, table=None):
         ("trainset", "testset"),
         ("train", "evaluation"),
         ("x/train", "x/test/test"),
+        ("train2017", "test2017"),
+        ("train_256", "test1"),
+        ("trainval", "test"),
     ],
 )
 def test_names_of_splits(train, test):
@@ -54,6 +57,40 @@ def test_one_class_in_two_spellings(train, test):
         layout(f"train/{train}/1.png", "train/dog/1.png", f"test/{test}/1.png", "test/dog/1.png")
     letters = [f"{split}/{label}/1.png" for split in ("train", "test") for label in "aA"]
     assert layout(*letters)[1] == []  # two classes, in both splits
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("my_train", "my_test"), ("x_data/train", "x_data/cats-val")]
+)
+def test_splits_by_other_names_are_no_classes(first, second):
+    names = [f"all/{split}/cat/{i}.png" for split in (first, second) for i in range(5)]
+    with pytest.raises(DataError, match="would be classes, and are called like splits"):
+        layout(*(name.replace("all/x_data", "train_data") for name in names))
+
+
+def test_what_is_doubtful_is_said():
+    _, said = layout("train/a/1.png", "training/a/1.png", "test/a/1.png", "test.zip")
+    assert said[0] == "set: archives within it are left out: test.zip"
+    assert said[1] == "set: the folders train, training are all taken for train images"
+    _, said = layout("zoo/cat/1.png", "zoo/dog/1.png", "park/tree/1.png", "park/2.png")
+    assert "set: zoo: one class each, with all the folders inside" in said
+
+
+@pytest.mark.parametrize("column", ["split", "Data Set"])
+def test_a_table_divides_the_images(column):
+    names = [f"images/{i}.png" for i in range(6)]
+    splits = ["train", "Training", "valid", "TEST", "test", "train"]
+    rows = [f"{name},cat,{split}" for name, split in zip(names, splits, strict=True)]
+    table = "\n".join([f"path,label,{column}", *rows])
+    found = layout(*names, table=table)[0].splits
+    assert {split: [path[7] for _, path in part] for split, part in found.items()} == {
+        "train": ["0", "1", "5"],
+        "validation": ["2"],
+        "test": ["3", "4"],
+    }
+    found, said = layout(*names, table=table.replace("TEST", "fold 3"))
+    assert f"set/labels.csv: its column {column} is not used: 'fold 3' is no split" in said
+    assert len(found.splits["test"]) == 1, "every fifth"
 
 
 def test_types_that_are_read_and_not_read():

@@ -1,6 +1,7 @@
 """Image files of every format and mode, damaged ones included."""
 
 import io
+import struct
 import tracemalloc
 
 import numpy as np
@@ -65,6 +66,23 @@ RAMP = np.linspace(0, 65535, 32 * 32).reshape(32, 32)
 RED_BLUE = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
 
 
+def tiff(bits, photometric, pixels, sample_format=1):
+    """A TIFF file of one channel, of the size of RAMP. photometric: 0 if 0 is white, else 1."""
+    height, width = RAMP.shape
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 0, 277: 1}
+    tags |= {278: height, 279: len(pixels.tobytes()), 339: sample_format}
+    tags[273] = 8 + 2 + 12 * len(tags) + 4  # the pixels lie behind the tags
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + pixels.tobytes()
+
+
+def twelve_bits(pixels):
+    """Numbers of 12 bits, two in three bytes."""
+    first, second = pixels.reshape(-1, 2).T
+    packed = first >> 4, (first & 15) << 4 | second >> 8, second & 255
+    return np.stack(packed, axis=1).astype(np.uint8)
+
+
 @pytest.mark.parametrize(
     ("contents", "expected"),
     [
@@ -80,6 +98,10 @@ RED_BLUE = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
         (encoded(Image.fromarray(RAMP.astype(np.int32)), "PPM"), RAMP / 256),
         (encoded(Image.fromarray((RAMP / 65535).astype(np.float32)), "TIFF"), RAMP / 257),
         (encoded(Image.fromarray((RAMP / 257).astype(np.float32)), "TIFF"), RAMP / 257),
+        (tiff(16, 0, (65535 - RAMP).astype("<u2")), RAMP / 256),
+        (tiff(32, 0, (1 - RAMP / 65535).astype("<f4"), sample_format=3), RAMP / 257),
+        (tiff(12, 1, twelve_bits(RAMP.astype(int) >> 4)), RAMP / 256),
+        (encoded(Image.new("LAB", (8, 8), (255, 128, 128)), "TIFF"), 255),
         (encoded(Image.fromarray(RAMP > 30000)), 255 * (RAMP > 30000)),
         (encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 0))), 255),
         (encoded(Image.new("LA", (8, 8), (0, 128))), 127),
@@ -94,6 +116,10 @@ RED_BLUE = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
         "16pgm",
         "unit",
         "bytes",
+        "16 white is zero",
+        "float white is zero",
+        "12",
+        "lab",
         "bit",
         "rgba",
         "la",
@@ -117,6 +143,8 @@ def test_every_kind_of_pixel_has_one_value(contents, expected):
         (encoded(Image.fromarray(-RAMP.astype(np.float32)), "TIFF"), "run from -65535 to"),
         (encoded(Image.fromarray(np.full((8, 8), np.nan, np.float32)), "TIFF"), "run from nan to"),
         (encoded(Image.fromarray(np.full((8, 8), np.inf, np.float32)), "TIFF"), "run from inf to"),
+        (encoded(Image.fromarray(np.full((8, 8), 1.02, np.float32)), "TIFF"), "from 1.02 to 1.02"),
+        (tiff(64, 1, RAMP.astype("<f8"), sample_format=3), "of a kind that Pillow does not read"),
         (b"", "the file is empty"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab", "a pointer of Git LFS"),
         (b"\0\0\0\x18ftypheic" + bytes(50), "is HEIC, which is not read"),

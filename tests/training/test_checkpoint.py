@@ -1,6 +1,7 @@
 """Checkpoints: what a resumed run must have in common with the first, and a disk that is full."""
 
 import errno
+import json
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from minicnn.errors import CheckpointError, TrainingError
 from minicnn.layers import Flatten, Linear, Network, ReLU, Sequential
 from minicnn.training import checkpoint
 from minicnn.training.configuration import describe, identity
+from minicnn.weights import safetensors
 
 X = np.random.default_rng(0).random((64, 8, 8, 1)).astype(np.float32)
 LABELS = np.arange(64) % 2
@@ -62,6 +64,28 @@ def test_a_changed_run_is_not_resumed(rule, change, message, tmp_path):
     with pytest.raises(CheckpointError, match=f"it belongs to another run: .*{message}"):
         start(tmp_path, resume=True, rule=rule, epochs=3, **change)
     assert len(start(tmp_path, resume=True, rule=rule, epochs=3)[0].rows) == 3
+
+
+def test_numbers_of_numpy_are_settings_like_others(tmp_path):
+    """They are saved, and equal Python's when the run is resumed."""
+    numpys = {"epochs": np.int64(2), "batch_size": np.int64(8), "seed": np.int64(3)}
+    start(tmp_path, **numpys, accumulate=np.int32(2), momentum=np.float64(0.5))
+    start(tmp_path, resume=True, epochs=3, seed=3, accumulate=2, momentum=0.5)
+    rate = training.StepDecay(np.float32(1), np.float32(0.5))
+    history, _ = start(tmp_path / "rate", epochs=np.float32(2), schedule=rate)
+    assert history.column("learning_rate") == [0.1, 0.05]
+
+
+@pytest.mark.parametrize("name", ["rows", "configuration"])
+def test_a_training_state_that_lacks_something(name, tmp_path):
+    start(tmp_path)
+    path = tmp_path / checkpoint.LAST
+    tensors, metadata = safetensors.read(path)
+    state = json.loads(metadata[checkpoint.STATE])
+    del state[name]
+    safetensors.write(path, tensors, metadata | {checkpoint.STATE: json.dumps(state)})
+    with pytest.raises(CheckpointError, match=f"its training state lacks {name}"):
+        start(tmp_path, resume=True, epochs=3)
 
 
 def test_a_run_that_is_not_resumed_leaves_the_model_as_it_was(tmp_path):

@@ -35,6 +35,18 @@ def test_arguments_are_checked():
     p = [Parameter(np.zeros(1))]
     with pytest.raises(ValueError, match="momentum=1.5"):
         training.SGD(p, 0.1, momentum=1.5)
+    with pytest.raises(ValueError, match="momentum='a'"):
+        training.SGD(p, 0.1, momentum="a")
+    with pytest.raises(ValueError, match=r"Adam: betas=1.0: expected 0 <= betas < 1"):
+        training.Adam(p, betas=(0.9, 1.0))
+    with pytest.raises(ValueError, match="AdamW: betas=0.9: expected two numbers"):
+        training.AdamW(p, betas=0.9)
+    with pytest.raises(ValueError, match="eps=-1e-08: expected a number >= 0"):
+        training.Adam(p, eps=-1e-8)
+    with pytest.raises(ValueError, match="RMSProp: decay=1: expected 0 <= decay < 1"):
+        training.RMSProp(p, decay=1)
+    with pytest.raises(ValueError, match="RMSProp: momentum=nan"):
+        training.RMSProp(p, momentum=float("nan"))
     with pytest.raises(ValueError, match="form='keras'"):
         training.SGD(p, 0.1, form="keras")
     with pytest.raises(ValueError, match="lr=-1"):

@@ -107,6 +107,32 @@ def test_arguments():
     with pytest.raises(ValueError, match="length=0"):
         s.WarmUp(0)
 
+    with pytest.raises(ValueError, match="schedule='cosine': expected a training.Schedule"):
+        s.WarmUp(1, "cosine")
+    with pytest.raises(ValueError, match=r"milestones=\['a'\]: expected a list of numbers"):
+        s.MultiStep(["a"])
+    with pytest.raises(ValueError, match="gamma=-1: expected 0 to 1"):
+        s.ReduceOnPlateau(-1)
+    with pytest.raises(ValueError, match="patience=-1: expected a number of epochs"):
+        s.ReduceOnPlateau(patience=-1)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (s.Cosine(-1), r"Cosine.*at step 7 of 12 the factor of the learning rate is -0\."),
+        (s.Exponential(-1), r"at step 1 of 12 .* is \(0\.8"),
+        (s.StepDecay(1, float("nan")), "at step 6 of 12 .* is nan"),
+        (s.WarmUp(1, s.PiecewiseConstant({0: 1, 1.8: -2})), "at step 11 of 12 "),
+        (s.InverseTimeDecay(-0.5), "at step 2 of 12 .* ZeroDivisionError"),
+        (s.Polynomial("a"), "at step 0 of 12 .* TypeError"),
+    ],
+)
+def test_factors_that_are_no_rates(schedule, message):
+    with pytest.raises(ValueError, match=message):
+        schedule.check(6, 2)
+    s.OneCycle().check(6, 2)
+
 
 def test_repr_tells_schedules_apart():
     """A checkpoint compares them by it."""
