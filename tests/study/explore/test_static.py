@@ -269,6 +269,14 @@ def test_what_matters_and_the_mistakes(page, own):
 
 def test_a_narrow_screen(page):
     page.set_viewport_size({"width": 360, "height": 740})
+    page.evaluate(
+        """() => {
+          app.state.classes[3] = app.state.top[0].name = "black-and-tan coonhound, a long name";
+          app.state.image.text = "a_file_with_a_long_name_and_no_space_in_it.jpeg";
+          $("label").replaceChildren();
+          drawPicture();
+        }"""
+    )
     canvases = show(page, "conv", "forward", "y")
     click(page, canvases.nth(0), 2, 2, 12, 12)
     for part in ("document.documentElement", "$('explanation')"):
