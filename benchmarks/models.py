@@ -41,6 +41,7 @@ BATCHES = {
     "mobilenet_v1": 16,
     "mobilenet_v2": 16,
     "densenet121": 8,
+    "airbench94": 64,
 }
 OURS = "minicnn"
 LAYOUTS = ("contiguous", "channels_last")
