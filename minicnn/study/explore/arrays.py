@@ -7,12 +7,17 @@ import numpy as np
 from ..trace import is_activation
 
 MOST_MAPS = 1024  # in one answer
+PEAK = 99.5  # the percentile that has the full color, as in `minicnn.study.look.figures`
+FEW = 256  # numbers of which the largest has the full color
+SAMPLE = 1 << 16  # numbers that the percentile is taken of
 
 
 def maps_of(
     array: np.ndarray, what: str, first: int, count: int
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """`count` maps of an array from `first` on, with the shape and the range of all of it.
+
+    Of images there is also the `peak`, the magnitude that has the full color.
 
     Of images `(N, H, W, C)`, the channels of the first image, `(count, H, W)`; if there are more
     axes, as between two permutations, all behind W are channels. Of the weights of a convolution
@@ -25,6 +30,7 @@ def maps_of(
     if not has_maps(array, what):
         return array, about
     if is_activation(what):
+        about["peak"] = peak(array)
         return array[0].reshape(*map_size(array, what), -1).transpose(2, 0, 1)[part], about
     pairs = array.transpose(3, 2, 0, 1).reshape(-1, *array.shape[:2])
     return pairs[part], about
@@ -40,6 +46,21 @@ def map_size(array: np.ndarray, what: str) -> tuple[int, int]:
     first = int(is_activation(what))
     height, width = array.shape[first : first + 2]
     return height, width
+
+
+def peak(array: np.ndarray) -> float:
+    """The magnitude that has the full color: single numbers would make all others pale.
+
+    A high percentile of the magnitudes that are not 0, taken of a sample of large arrays; the
+    largest magnitude of a few numbers.
+    """
+    numbers = array.ravel()
+    if numbers.size > SAMPLE:
+        numbers = numbers[np.random.default_rng(0).integers(numbers.size, size=SAMPLE)]
+    sizes = np.abs(numbers[np.isfinite(numbers) & (numbers != 0)])
+    if sizes.size <= FEW:
+        return float(np.max(np.abs(finite_range(array))))
+    return float(np.percentile(sizes, PEAK))
 
 
 def finite_range(array: np.ndarray) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from ...device import model_device, to_input
 from ...kernels.dispatch import use
 from ...layers import fuse, no_grad
 from .. import look
-from .arrays import finite_range
+from .arrays import finite_range, peak
 from .session import Session
 
 MOST_TESTED = 2000  # images, in the search for mistakes
@@ -109,4 +109,4 @@ class Views:
             found = found.sum(axis=2)
         found = found[..., 0] if found.ndim == 3 and found.shape[2] == 1 else found
         low, high = finite_range(found)
-        return found, {"low": low, "high": high, "text": text}
+        return found, {"low": low, "high": high, "peak": peak(found), "text": text}

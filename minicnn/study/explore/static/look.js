@@ -49,8 +49,8 @@ function drawLook(box, found, name) {
   const [height, width, channels = 1] = found.sent;
   const isColor = channels === 3;
   const canvas = element("canvas", "", null, { role: "img", "aria-label": `${name}: ${found.text}` });
-  const scale = scaleOf(found.low, found.high);
-  if (isColor) paintColor(canvas, found, height, width);
+  const scale = scaleOf(found.low, found.high, isColor || found.low < 0, found.peak);
+  if (isColor) paintColor(canvas, found, height, width, scale.high);
   else paint(canvas, found.data, height, width, scale);
   const input = element("img", "", null, { src: app.source.picture(), alt: "The image" });
   const side = 224 / Math.max(height, width);
@@ -65,15 +65,14 @@ function drawLook(box, found, name) {
   const left = element("figure"), right = element("figure");
   left.append(input, element("figcaption", "", "the image"));
   right.append(canvas, element("figcaption", "", found.text));
-  const end = isColor ? element("p", "legend-text", `colors from ${format(found.low, 3)} to ${format(found.high, 3)}; gray is 0`) : legend(scale);
+  const end = isColor ? element("p", "legend-text", `colors from ${format(scale.low, 3)} to ${format(scale.high, 3)}; gray is 0`) : legend(scale);
   box.replaceChildren(left, right, over, end);
 }
 
 /** Three channels of signed numbers as colors around gray. */
-function paintColor(canvas, found, height, width) {
+function paintColor(canvas, found, height, width, most) {
   [canvas.height, canvas.width] = [height, width];
   const context = canvas.getContext("2d"), image = context.createImageData(width, height);
-  const most = Math.max(Math.abs(found.low), Math.abs(found.high)) || 1;
   for (let i = 0; i < height * width; i++) {
     for (let c = 0; c < 3; c++) image.data[4 * i + c] = 127.5 * (1 + found.data[3 * i + c] / most);
     image.data[4 * i + 3] = 255;

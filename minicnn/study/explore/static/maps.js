@@ -23,16 +23,12 @@ async function showMaps(panel, layer, what) {
   const first = await readMaps(layer.path, what, shape, 0, FIRST_MAPS);
   if (panel.asked !== asked) return null;
   view.sheet = first.sheet;
-  view.scale = scaleOf(first.low, first.high, isSigned(layer, what, first.low));
+  view.scale = first.scale;
   view.size = cellSize(first.sheet);
   grid.replaceChildren();
   panel.querySelector(".legend").replaceWith(legend(view.scale));
   addTiles(view, first.maps);
   return (panel.view = view);
-}
-
-function isSigned(layer, what, low) {
-  return low < 0 || !isActivation(what) || what.startsWith("d");
 }
 
 function addTiles(view, maps) {

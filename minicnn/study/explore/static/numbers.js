@@ -67,13 +67,15 @@ function colorTable(diverging) {
   return tables[key];
 }
 
-/** From a range of numbers to a scale: symmetric and diverging if some are negative. */
-function scaleOf(low, high, signed = low < 0) {
-  if (signed) {
-    const end = Math.max(Math.abs(low), Math.abs(high)) || 1;
-    return { low: -end, high: end, diverging: true };
-  }
-  return { low: Math.min(0, low), high: high > 0 ? high : 1, diverging: false };
+/** From a range of numbers to a scale: symmetric and diverging if some are negative.
+ *
+ * peak: the magnitude that has the full color, if it is smaller than the largest.
+ */
+function scaleOf(low, high, signed = low < 0, peak = Infinity) {
+  const most = Math.max(Math.abs(low), Math.abs(high));
+  const end = Math.min(most, peak ?? Infinity) || 1;
+  if (signed) return { low: -end, high: end, diverging: true, isCut: end < most };
+  return { low: Math.min(0, low), high: high > 0 ? end : 1, diverging: false, isCut: end < most };
 }
 
 function colorPlace(scale, value) {
@@ -120,7 +122,11 @@ function legend(scale, text) {
   paint(canvas, values, 1, 128, scale);
   const ends = [scale.low, ...(scale.diverging ? [0] : []), scale.high];
   const labels = element("div", "legend-labels");
-  for (const end of ends) labels.append(element("span", "", format(end, 3)));
+  ends.forEach((end, i) => {
+    const isLast = i === ends.length - 1, isCut = scale.isCut && end !== 0;
+    const sign = isCut ? (isLast ? "\u2265 " : "\u2264 ") : ""; // larger numbers have the same color
+    labels.append(element("span", "", sign + format(end, 3)));
+  });
   box.append(canvas, labels);
   if (text) box.append(element("p", "legend-text", text));
   return box;

@@ -74,7 +74,7 @@ const countOf = (place, shape) => place.reduce((at, i, axis) => at * shape[axis]
 const WRITTEN = 24; // numbers of a vector that are written into its cells, five in a row
 const MOST_CELLS = 4e6; // of an array that is drawn as a whole
 
-/** The numbers of `count` maps from `first` on, `[height * width, ...]`, with the array's range. */
+/** The numbers of `count` maps from `first` on, `[height * width, ...]`, with the array's colors. */
 async function readMaps(path, what, shape, first, count) {
   const sheet = sheetOf(shape, what);
   const size = sheet.height * sheet.width;
@@ -92,8 +92,10 @@ async function readMaps(path, what, shape, first, count) {
   const maps = [];
   if (!sheet.isPaged) maps.push(data);
   else for (let i = 0; (i + 1) * size <= data.length; i++) maps.push(data.subarray(i * size, (i + 1) * size));
-  return { sheet, maps, low: found.low, high: found.high };
+  return { sheet, maps, scale: scaleOf(found.low, found.high, isSigned(what, found.low), found.peak) };
 }
+
+const isSigned = (what, low) => low < 0 || !isActivation(what) || what.startsWith("d");
 
 function shapeText(shape) {
   return shape.length ? shape.slice(shape[0] === 1 && shape.length > 1 ? 1 : 0).join(" × ") : "one number";

@@ -143,11 +143,10 @@ async function drawThumbs(one) {
     if (!(what in layer.arrays)) continue;
     const found = await readMaps(layer.path, what, layer.arrays[what], 0, THUMBS);
     if (app.state.version !== version) return;
-    const scale = scaleOf(found.low, found.high, isSigned(layer, what, found.low));
     place.replaceChildren(...found.maps.map((values) => {
       const canvas = element("canvas", "", null, { "aria-hidden": "true" });
       const { sheet } = found;
-      paint(canvas, sheet.length ? values.subarray(0, sheet.length) : values, sheet.height, sheet.width, scale);
+      paint(canvas, sheet.length ? values.subarray(0, sheet.length) : values, sheet.height, sheet.width, found.scale);
       const frame = element("span", "thumb-frame");
       frame.append(canvas);
       return frame;

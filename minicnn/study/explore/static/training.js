@@ -117,14 +117,13 @@ async function drawFilters() {
     const shape = layer.parameters.w;
     if (what === "w" && !layer.arrays.w) continue;
     const found = await readMaps(layer.path, what, shape, 0, FIRST_MAPS);
-    const scale = scaleOf(found.low, found.high, true);
     const kernels = element("div", "kernels");
     for (const values of found.maps) {
       const canvas = element("canvas", "kernel", null, { "aria-hidden": "true" });
-      paint(canvas, values, found.sheet.height, found.sheet.width, scale);
+      paint(canvas, values, found.sheet.height, found.sheet.width, found.scale);
       kernels.append(canvas);
     }
-    $(id).replaceChildren(kernels, legend(scale));
+    $(id).replaceChildren(kernels, legend(found.scale));
   }
 }
 

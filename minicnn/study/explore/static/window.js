@@ -102,14 +102,14 @@ function readsOf(found) {
 async function drawRead(figure, layer, what, shape, ranges, found) {
   const [first, end] = ranges[3];
   const map = found.map !== null && found.map >= first && found.map < end ? found.map : first;
-  const { sheet, maps, low, high } = await readMaps(layer.path, what, shape, map, 1);
+  const { sheet, maps, scale } = await readMaps(layer.path, what, shape, map, 1);
   const frame = element("div", "frame");
   const canvas = element("canvas", "", null, {
     role: "img",
     "aria-label":
       `${layer.path || "image"}: ${titleOf(what)}, map ${map}: rows ${ranges[1][0]} to ${ranges[1][1] - 1}, columns ${ranges[2][0]} to ${ranges[2][1] - 1} are read`,
   });
-  paint(canvas, maps[0], sheet.height, sheet.width, scaleOf(low, high, isSigned(layer, what, low)));
+  paint(canvas, maps[0], sheet.height, sheet.width, scale);
   const side = 168 / Math.max(sheet.height, sheet.width);
   canvas.style.width = `${sheet.width * side}px`;
   canvas.style.height = `${sheet.height * side}px`;
