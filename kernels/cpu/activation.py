@@ -2,7 +2,8 @@
 
 ReLU and the identity are one kernel: the maximum of x and `least`, which is 0 or -inf. The others
 have a kernel of their own, because their arithmetic would slow down the loop of ReLU. Arrays of any
-shape are `(n,)` here.
+shape are `(n,)` here, but for gradients of slices of channels, such as a branch's part of a
+concatenation: these are read pixel by pixel, where a copy would take most of the time.
 """
 
 import math
@@ -11,8 +12,16 @@ from collections.abc import Callable
 from ..reference.activation import FROM_INPUT
 from ..types import Array
 from .curves import curve, curve_grad, numbers_of
-from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
-from .engine.launch import inline, kernel, threads_for
+from .engine.arrays import (
+    address,
+    contiguous,
+    expect_shape,
+    is_contiguous,
+    output_array,
+    pixels,
+    write_to,
+)
+from .engine.launch import inline, kernel, task_range, threads_for
 from .engine.memory import empty, non_temporal
 from .engine.rows import span
 from .engine.simd import (
@@ -119,6 +128,30 @@ def _curve_grad(
     fence()
 
 
+@kernel
+def _rectify_grad_pixels(
+    task: int,
+    tasks: int,
+    dy: Address,
+    dy_step: int,
+    y: Address,
+    y_step: int,
+    dx: Address,
+    count: int,
+    channels: int,
+    nt: bool,
+) -> None:
+    """`_rectify_grad` of `count` pixels; there are `dy_step` floats from one to the next."""
+    first, last = task_range(count, task, tasks)
+    zero = constant(0.0)
+    for q in range(first, last):
+        for c in range(0, channels, LANES):
+            n = channels - c
+            d, v = load_part(dy, q * dy_step + c, n), load_part(y, q * y_step + c, n)
+            store_nt_part(dx, q * channels + c, select_greater(v, zero, d, zero), n, nt)
+    fence()
+
+
 def activate(
     x: Array,
     activation: str | None = None,
@@ -145,8 +178,15 @@ def activation_grad(
     if activation is None:
         return dy
     expect_shape("activation_grad: dy", dy, y.shape)
-    dy, y = contiguous(dy), contiguous(y)
     dx, tasks = empty(dy.shape), threads_for(bytes=dy.nbytes)
+    are_contiguous = is_contiguous(dy) and is_contiguous(y)
+    if activation == "relu" and dy.size and dy.ndim > 1 and not are_contiguous:
+        (dy, dy_step), (y, y_step), channels = pixels(dy), pixels(y), dy.shape[-1]
+        sources = address(dy), dy_step, address(y), y_step
+        count, nt = dy.size // channels, non_temporal(dx, channels)
+        _rectify_grad_pixels(tasks, *sources, address(dx), count, channels, nt)
+        return dx
+    dy, y = contiguous(dy), contiguous(y)
     arguments = tasks, address(dy), address(y), address(dx), dy.size, non_temporal(dx)
     if activation == "relu":
         _rectify_grad(*arguments)

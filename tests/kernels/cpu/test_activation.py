@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn.kernels import cpu
+from minicnn.kernels import cpu, reference
 
 from .rejected import V, X, assert_rejected, f32
 
@@ -13,6 +13,35 @@ def test_activations_propagate_nan():
     x[1] = np.nan
     assert np.isnan(cpu.relu(x)[1]).all()
     assert np.isnan(cpu.add(x, x, "relu")[1]).all()
+
+
+SLICES = {
+    "of channels, with odd steps": lambda a: a[..., 7:30],
+    "of whole vectors": lambda a: a[..., 16:48],
+    "of rows and channels": lambda a: a[:, 1:, :, :5],
+    "with every other channel": lambda a: a[..., ::2],
+    "turned": lambda a: a[0, 0].T,
+    "one axis": lambda a: a[0, 0, 0, ::3],
+}
+
+
+@pytest.mark.parametrize("part", SLICES.values(), ids=SLICES)
+def test_the_gradient_of_relu_reads_slices(part):
+    dy, y = np.random.default_rng(0).standard_normal((2, 2, 4, 6, 53)).astype(np.float32)
+    y[0, 0, 0] = np.nan
+    for source in (y, np.concatenate([y, y], axis=3)[..., :53]):  # also with another step
+        found = cpu.activation_grad(part(dy), part(source), "relu")
+        expected = reference.activation_grad(part(dy), part(source), "relu")
+        assert found.flags.c_contiguous
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_gradient_of_relu_of_large_slices():
+    """Large enough for several tasks and for non-temporal stores."""
+    dy = np.arange(480 * 480 * 48, dtype=np.float32).reshape(1, 480, 480, 48)
+    y = np.where(np.arange(48) % 3, dy, -dy)
+    found = cpu.activation_grad(dy[..., 16:], y[..., 16:], "relu")
+    np.testing.assert_array_equal(found, (dy * (y > 0))[..., 16:])
 
 
 REJECTED = {
