@@ -4,9 +4,11 @@
 |-------------|-------------------------------------------------------------|----------------|
 | `direct`    | everything: a matrix product that reads patches in place    | 3e-7           |
 | `depthwise` | one group per channel: sums over vectors of channels        | 3e-7           |
-| `winograd2` | 3x3 and 5x5, stride 1: F(2x2), 2.25 and 2.78 times fewer    | 5e-7, 1e-6     |
-|             | products                                                    |                |
-| `winograd4` | 3x3, stride 1: F(4x4), 4 times fewer products               | 3e-6           |
+| `winograd2` | stride 1, 3x3 and 5x5: 2.25 and 2.78 times fewer products;  | 5e-7, 1e-6     |
+|             | kernels of one row or column with 3, 5, 7: 1.5, 1.67, 1.75  | 1e-6           |
+| `winograd4` | stride 1, 3x3: 4 times fewer products;                      | 3e-6           |
+|             | kernels of one row or column with 3, 5, 7: 2, 2.5, 2.8      | 1e-6, 1e-6,    |
+|             |                                                             | 4e-6           |
 | `split`     | an even number of channels (filters): three products of     | 5e-6           |
 |             | bfloat16 numbers, only if it is forced (split.py)           |                |
 
@@ -16,6 +18,7 @@ Winograd's stays in float32, and is used where it is still the faster one.
 """
 
 import functools
+import math
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -61,13 +64,9 @@ def possible(geometry: Window, channels: int, filters: int, groups: int) -> list
     names = ["direct"]
     if depthwise.supports(channels, filters, groups):
         names.append("depthwise")
-    if (
-        geometry.stride == geometry.dilation == (1, 1)
-        and groups == 1
-        and winograd.supports(channels, filters)
-    ):
-        names += ["winograd2"] if geometry.kernel in ((3, 3), (5, 5)) else []
-        names += ["winograd4"] if geometry.kernel == (3, 3) else []
+    is_dense = geometry.stride == geometry.dilation == (1, 1) and groups == 1
+    if is_dense and winograd.supports(channels, filters):
+        names += [f"winograd{m}" for m in winograd.accurate(geometry.kernel)]
     return names
 
 
@@ -113,19 +112,25 @@ def cost(
     if name == "direct":
         products = pixels * area * channels / groups * filters / rate
         return products + pixels * area * channels * PATCH
-    m = int(name[-1])
-    positions = (m + geometry.kernel[0] - 1) ** 2
-    tiles = images * -(-geometry.output[0] // m) * -(-geometry.output[1] // m)
+    sizes = winograd_sizes(name, geometry)
+    positions, tiles = sizes.positions, images * math.prod(sizes.tiles(geometry.output))
     products = max(tiles, winograd.SUBBATCH // 2) * positions * channels * filters / 2
-    return (
-        products
-        + tiles * positions * (channels + filters) * TRANSFORM
+    transforms = (
+        tiles * positions * (channels + filters) * TRANSFORM
         + positions * channels * filters * FILTER * (1 + weights)
     )
+    axes = sum(m > 1 for m in sizes.results)
+    return products + axes * transforms
 
 
-# Instructions per float. Filters of many channels are read from memory, not from a cache.
-PATCH, TRANSFORM, FILTER = 2, 10, 30
+# Instructions per float, and axis that is transformed. Filters of many channels are read from memory,
+# not from a cache.
+PATCH, TRANSFORM, FILTER = 2, 5, 15
+
+
+def winograd_sizes(name: str, geometry: Window) -> winograd.Sizes:
+    """The sizes of the algorithm "winograd2" or "winograd4" for this geometry."""
+    return winograd.Sizes.of(int(name.removeprefix("winograd")), geometry.kernel)
 
 
 def _chosen(
@@ -146,7 +151,7 @@ def _chosen(
     name = choose(_state.algorithm, images[0], geometry, images[3], filters, groups, weights, rate)
     if not name.startswith("winograd"):
         return name, None
-    return name, winograd.winograd(int(name[-1]), geometry.kernel[0])
+    return name, winograd.winograd(winograd_sizes(name, geometry))
 
 
 def _is_linear(geometry: Window, image: Shape, groups: int) -> bool:

@@ -1,4 +1,4 @@
-"""The kernels of one F(m x m, r x r)."""
+"""The kernels of one F(m x n, r x s)."""
 
 import functools
 import threading
@@ -11,10 +11,12 @@ from ..engine.records import Epilogue, Rows, Strided
 from ..engine.simd import COLUMNS, FLOAT, LANES, Address, load, store
 from ..engine.simd.functions import constant
 from .records import Batch, Panels, Stack, Tiles
+from .sizes import Sizes
 from .transforms import (
     filter_transform,
     gradient_transform,
     input_transform,
+    inverse_scratch,
     products,
     weight_transform,
 )
@@ -25,13 +27,13 @@ PAD = CACHE_LINE_FLOATS  # floats after a row of V
 
 
 def _named(function: Callable[..., None], name: str) -> kernel:
-    """A kernel from a function that is defined once per F(m, r)."""
+    """A kernel from a function that is defined once per F(m x n, r x s)."""
     function.__name__ = function.__qualname__ = name
     return kernel(function)
 
 
 class Winograd:
-    """F(m x m, r x r): its transforms and products as kernels, in which the sizes are constants.
+    """F(m x n, r x s): its transforms and products as kernels, in which the sizes are constants.
 
     If the transformed filters are small, each task computes all steps of some tiles in its own
     cache (`fused_forward`). Large filters should be read from memory only once: tiles are then
@@ -39,26 +41,26 @@ class Winograd:
     tiles of a batch (`transform_input`), then the panels of filters (`multiply_and_invert`).
     """
 
-    def __init__(self, m: int, r: int) -> None:
-        self.m, self.r, self.a = m, r, m + r - 1
-        name = f"winograd_{m}_{r}"
-        transform, finish = input_transform(m, r, name), products(m, r, name)
-        self.transform_filters = _named(filter_transform(m, r, name), f"{name}_filters")
+    def __init__(self, sizes: Sizes) -> None:
+        self.sizes = sizes
+        name = "winograd_{}x{}_{}x{}".format(*sizes.results, *sizes.kernel)
+        transform, finish = input_transform(sizes, name), products(sizes, name)
+        self.transform_filters = _named(filter_transform(sizes, name), f"{name}_filters")
         self.transform_input = _named(self._input_kernel(transform), f"{name}_input")
         self.multiply_and_invert = _named(self._product_kernel(finish), f"{name}_products")
         self.fused_forward = _named(self._fused_kernel(transform, finish), f"{name}_fused")
-        self.transform_gradient = _named(gradient_transform(m, r, name), f"{name}_gradient")
-        self.invert_weight_gradient = _named(weight_transform(m, r, name), f"{name}_weights")
+        self.transform_gradient = _named(gradient_transform(sizes, name), f"{name}_gradient")
+        self.invert_weight_gradient = _named(weight_transform(sizes, name), f"{name}_weights")
 
     @property
     def input_scratch(self) -> int:
         """Floats per task that `transform_input` and `transform_gradient` need."""
-        return LANES * 2 * self.a**2
+        return LANES * 2 * self.sizes.positions
 
     def product_scratch(self, subbatch: int) -> int:
         """Floats per task that `multiply_and_invert` needs."""
-        inverse = LANES * (self.m * self.a + self.m**2)
-        return inverse + self.a**2 * (subbatch * COLUMNS + CACHE_LINE_FLOATS)
+        positions = self.sizes.positions
+        return inverse_scratch(self.sizes) + positions * (subbatch * COLUMNS + CACHE_LINE_FLOATS)
 
     def _input_kernel(self, transform: Callable[..., None]) -> Callable[..., None]:
         floats = self.input_scratch
@@ -89,7 +91,7 @@ class Winograd:
         return transform_input
 
     def _product_kernel(self, finish: Callable[..., None]) -> Callable[..., None]:
-        m, a = self.m, self.a
+        inverse, positions = inverse_scratch(self.sizes), self.sizes.positions
 
         def multiply_and_invert(
             task: int,
@@ -108,7 +110,7 @@ class Winograd:
             panels = (y.channels + COLUMNS - 1) // COLUMNS
             first, last = task_range(panels * portions, task, tasks)
             step = subbatch * COLUMNS + CACHE_LINE_FLOATS
-            mine = scratch + FLOAT * task * (LANES * (m * a + m * m) + a * a * step)
+            mine = scratch + FLOAT * task * (inverse + positions * step)
             for unit in range(first, last):
                 start = unit % portions * subbatch
                 rows = Stack(v.data + FLOAT * start * v.row_step, v.row_step, v.step)
@@ -130,7 +132,7 @@ class Winograd:
     def _fused_kernel(
         self, transform: Callable[..., None], finish: Callable[..., None]
     ) -> Callable[..., None]:
-        m, a = self.m, self.a
+        inverse, positions = inverse_scratch(self.sizes), self.sizes.positions
 
         def fused_forward(
             task: int,
@@ -150,9 +152,9 @@ class Winograd:
             size = subbatch * row_step
             v_step = size + (0 if size // CACHE_LINE_FLOATS % 2 else CACHE_LINE_FLOATS)
             step = subbatch * COLUMNS + CACHE_LINE_FLOATS
-            own = LANES * (m * a + m * m) + a * a * step + LANES * 2 * a * a
-            v = Stack(scratch + FLOAT * task * ((a * a + 1) * v_step + own), row_step, v_step)
-            mine = v.data + FLOAT * (a * a + 1) * v_step
+            own = inverse + positions * (step + LANES * 2)
+            v = Stack(scratch + FLOAT * task * ((positions + 1) * v_step + own), row_step, v_step)
+            mine = v.data + FLOAT * (positions + 1) * v_step
             for unit in range(first, last):
                 start, end = unit * subbatch, min((unit + 1) * subbatch, count)
                 transform(x, tiles, start, end, v, mine, False)
@@ -165,15 +167,13 @@ class Winograd:
 _variants_lock = threading.Lock()
 
 
-@functools.cache
-def _winograd(m: int, r: int) -> Winograd:
-    return Winograd(m, r)
+_winograd = functools.cache(Winograd)
 
 
-def winograd(m: int, r: int) -> Winograd:
-    """The only `Winograd(m, r)` of this process: the names of its kernels must be unique."""
+def winograd(sizes: Sizes) -> Winograd:
+    """The only `Winograd(sizes)` of this process: the names of its kernels must be unique."""
     with _variants_lock:
-        return _winograd(m, r)
+        return _winograd(sizes)
 
 
 @kernel

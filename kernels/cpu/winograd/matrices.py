@@ -20,9 +20,9 @@ from ..engine.simd.vector import (
     types,
 )
 
-# The error grows with the number and size of the points: 3e-6 for F(4x4, 3x3), 3e-7 for the plain
-# sum.
-POINTS = (0, 1, -1, 2, -2)
+# The error grows with the number and size of the points: 3e-6 for F(4x4, 3x3), 4e-6 for F(4, 7),
+# 3e-7 for the plain sum.
+POINTS = *(0, 1, -1, 2, -2), *(Fraction(n, d) for n, d in ((1, 2), (-1, 2), (3, 4), (-3, 4)))
 
 
 def matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

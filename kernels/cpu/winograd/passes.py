@@ -12,6 +12,7 @@ from ..engine.simd import LANES
 from ..engine.weight_cache import WeightCache
 from .kernels import CACHE_LINE_FLOATS, PAD, SUBBATCH, Winograd, accumulate, column_sums
 from .records import Batch, Panels, Stack, Tiles
+from .transforms import filter_scratch, inverse_scratch
 
 # Floats of transformed filters up to which each task computes all steps of its tiles.
 SMALL_FILTERS = 1 << 20
@@ -47,11 +48,11 @@ def padded_stride(size: int) -> int:
 
 
 def transformed_filters(f: Winograd, w: Array, rotate: bool) -> Array:
-    """U of the weights `(r, r, C, K)`; with `rotate`, of the input gradient's filter (K to C)."""
+    """U of the weights `(r, s, C, K)`; with `rotate`, of the input gradient's filter (K to C)."""
     channels, filters = w.shape[2:]
     depth, columns = (filters, channels) if rotate else (channels, filters)
-    u = empty((f.a**2, padded_stride(depth * columns)))
-    scratch = empty(threads() * LANES * (f.r * f.r * (LANES + 1) + f.a * f.r))
+    u = empty((f.sizes.positions, padded_stride(depth * columns)))
+    scratch = empty(threads() * filter_scratch(f.sizes))
     panels = Panels(address(u), depth, u.shape[1])
     f.transform_filters(threads(), address(w), columns, rotate, panels, address(scratch))
     return u
@@ -71,21 +72,21 @@ def convolve(
     x is padded by `top` and `left` zeros, and by as many as y needs at the other sides.
     """
     x, _ = pixels(x)
-    rows, columns = -(-y.shape[1] // f.m), -(-y.shape[2] // f.m)
+    (rows, columns), positions = f.sizes.tiles(y.shape[1:3]), f.sizes.positions
     count, tiles = len(x) * rows * columns, Tiles(rows, columns, top, left)
     panels = Panels(address(u), x.shape[3], u.shape[1])
     source, target, row_step = image(x), image(y), x.shape[3] + PAD
-    if f.a**2 * source.channels * target.channels <= SMALL_FILTERS:
+    if positions * source.channels * target.channels <= SMALL_FILTERS:
         subbatch = min(SUBBATCH, -(-count // threads()))
-        v_size = (f.a**2 + 1) * (subbatch * row_step + CACHE_LINE_FLOATS)
+        v_size = (positions + 1) * (subbatch * row_step + CACHE_LINE_FLOATS)
         scratch = empty(threads() * (v_size + f.product_scratch(subbatch) + f.input_scratch))
         batch = Batch(0, count, subbatch)
         f.fused_forward(threads(), source, panels, batch, tiles, target, epilogue, address(scratch))
         return
-    for first, last in batches(count, source.channels, target.channels, f.a**2):
+    for first, last in batches(count, source.channels, target.channels, positions):
         batch = Batch(first, last - first, min(SUBBATCH, last - first))
         # One more position, because the last register tile reads beyond the end of V.
-        v = empty((f.a**2 + 1, padded_stride((last - first) * row_step)))
+        v = empty((positions + 1, padded_stride((last - first) * row_step)))
         stack = Stack(address(v), row_step, v.shape[1])
         scratch = empty(threads() * f.input_scratch)
         f.transform_input(threads(), source, tiles, first, last - first, stack, address(scratch))
@@ -113,14 +114,15 @@ def conv2d(
     if weight_cache is None:
         u = transformed_filters(f, w, rotate=False)
     else:
-        u = weight_cache.get(f.m, w, lambda: transformed_filters(f, w, rotate=False))
+        u = weight_cache.get(f.sizes, w, lambda: transformed_filters(f, w, rotate=False))
     convolve(f, x, u, padding[0][0], padding[1][0], y, epilogue_of(scale, b, bounds))
 
 
 def conv2d_grad_input(f: Winograd, dy: Array, w: Array, padding: PaddingPairs, dx: Array) -> None:
     """dx is dy convolved with the weights turned by 180 degrees."""
     u = transformed_filters(f, w, rotate=True)
-    convolve(f, dy, u, f.r - 1 - padding[0][0], f.r - 1 - padding[1][0], dx)
+    r, s = f.sizes.kernel
+    convolve(f, dy, u, r - 1 - padding[0][0], s - 1 - padding[1][0], dx)
 
 
 def conv2d_grad_weight(
@@ -134,14 +136,14 @@ def conv2d_grad_weight(
     """dw = sum over tiles of A^T [ (B^T d B) * (G dy G^T) ] A, and db unless it is None."""
     (x, _), (dy, dy_step) = pixels(x), pixels(dy)
     channels, filters = dw.shape[2:]
-    rows, columns = -(-dy.shape[1] // f.m), -(-dy.shape[2] // f.m)
+    (rows, columns), positions = f.sizes.tiles(dy.shape[1:3]), f.sizes.positions
     tiles, row_step = Tiles(rows, columns, padding[0][0], padding[1][0]), channels + PAD
-    s = empty((f.a**2, padded_stride(channels * filters)))
+    s = empty((positions, padded_stride(channels * filters)))
     sums = Stack(address(s), filters, s.shape[1])
-    for first, last in batches(len(x) * rows * columns, channels, filters, f.a**2):
+    for first, last in batches(len(x) * rows * columns, channels, filters, positions):
         count = last - first
-        v = empty((f.a**2 + 1, padded_stride(count * row_step)))
-        z = empty((f.a**2, padded_stride(count * filters)))
+        v = empty((positions + 1, padded_stride(count * row_step)))
+        z = empty((positions, padded_stride(count * filters)))
         scratch = empty(threads() * f.input_scratch)
         stack = Stack(address(v), row_step, v.shape[1])
         panels = Panels(address(z), count, z.shape[1])
@@ -151,14 +153,14 @@ def conv2d_grad_weight(
             threads(),
             stack,
             panels,
-            f.a**2,
+            positions,
             channels,
             filters,
             sums,
             first > 0,
             min(channels, STRIP),
         )
-    scratch = empty(threads() * LANES * (f.r * f.a + f.r * f.r))
+    scratch = empty(threads() * inverse_scratch(f.sizes.exchanged))
     f.invert_weight_gradient(threads(), sums, channels, filters, address(dw), address(scratch))
     if db is not None:
         parts = empty((threads(), filters))

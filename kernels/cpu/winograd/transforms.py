@@ -1,12 +1,14 @@
 """Winograd's transforms of tiles, a vector of channels at a time.
 
-Each function here returns a function for one F(m x m, r x r), in which the sizes are constants.
-`a = m + r - 1` is the side of a transformed tile, and a `position` is one of its a * a numbers.
-The transform of a tile by a matrix M is M t M^T, computed as (M t) M^T.
+Most functions here return a function for one F(m x n, r x s), in which the sizes are constants.
+`a x b` is the size of a transformed tile, and a `position` is one of its a * b numbers. The
+transform of a tile by matrices M for its columns and N for its rows is M t N^T, computed as
+(M t) N^T.
 """
 
 from collections.abc import Callable
 
+from ...geometry import Pair
 from ...types import Array
 from ..engine.arrays import Image
 from ..engine.gemm import multiply
@@ -27,27 +29,29 @@ from ..engine.simd import (
 from ..engine.simd.functions import constant
 from .matrices import linear_map, matrices
 from .records import Panels, Stack, Tiles
+from .sizes import Sizes
 
 
 @inline
-def load_tile(x: Image, row: int, column: int, c: int, size: int, to: Address) -> None:
-    """Copy size x size pixels from (row, column) on, LANES channels from c on; 0 outside of x.
+def load_tile(x: Image, row: int, column: int, c: int, size: Pair, to: Address) -> None:
+    """Copy `size` pixels from (row, column) on, LANES channels from c on; 0 outside of x.
 
-    x is the Image at its first pixel; `to` is `(size, size, LANES)`.
+    x is the Image at its first pixel; `to` is `(*size, LANES)`.
     """
-    for i in range(size):
-        for j in range(size):
+    height, width = size
+    for i in range(height):
+        for j in range(width):
             inside = 0 <= row + i < x.height and 0 <= column + j < x.width
             pixel = ((row + i) * x.width + column + j) * x.step + c
             v = load(x.data, pixel) if inside else constant(0.0)
-            store(to, (i * size + j) * LANES, v)
+            store(to, (i * width + j) * LANES, v)
 
 
 @inline
-def tile_corner(tiles: Tiles, t: int, m: int) -> tuple[int, int, int]:
+def tile_corner(tiles: Tiles, t: int, results: Pair) -> tuple[int, int, int]:
     """Image, row and column of the first result of tile t."""
     n, rest = t // (tiles.rows * tiles.columns), t % (tiles.rows * tiles.columns)
-    return n, rest // tiles.columns * m, rest % tiles.columns * m
+    return n, rest // tiles.columns * results[0], rest % tiles.columns * results[1]
 
 
 @inline
@@ -57,44 +61,56 @@ def image_at(x: Image, n: int) -> Image:
     return Image(data, x.step, x.height, x.width, x.channels)
 
 
-def tile_transform(matrix: Array, name: str) -> Callable[..., None]:
-    """An inline function: target = M t M^T for a tile t of vectors, M `(outer, inner)`.
+def both_axes(which: int, sizes: Sizes) -> tuple[Array, Array]:
+    """A^T, G or B^T (0, 1 or 2) of F(m, r), for the columns of a tile, and of F(n, s), its rows."""
+    m, n = (matrices(*axis)[which] for axis in zip(*sizes, strict=True))
+    return m, n
+
+
+def tile_transform(pair: tuple[Array, Array], name: str) -> Callable[..., None]:
+    """An inline function: target = M t N^T for a tile t of vectors.
 
     Element (i, j) of t is at source[i * line + j * pixel], element (i, j) of the result at
-    target[(i * outer + j) * step]. `half` is a buffer for M t.
+    target[(i * len(N) + j) * step]. `half` is a buffer for M t.
     """
-    outer, inner = matrix.shape
-    apply = linear_map(matrix)
+    (rows, _), (columns, inner) = pair[0].shape, pair[1].shape
+    apply_rows, apply_columns = linear_map(pair[0]), linear_map(pair[1])
 
     def transform_tile(
         source: Address, pixel: int, line: int, half: Address, target: Address, step: int
     ) -> None:
         for j in range(inner):
-            apply(source + FLOAT * j * pixel, line, half + FLOAT * j * LANES, inner * LANES)
-        for i in range(outer):
+            apply_rows(source + FLOAT * j * pixel, line, half + FLOAT * j * LANES, inner * LANES)
+        for i in range(rows):
             row = half + FLOAT * i * inner * LANES
-            apply(row, LANES, target + FLOAT * i * outer * step, step)
+            apply_columns(row, LANES, target + FLOAT * i * columns * step, step)
 
     return inline(transform_tile, name, always=True)
 
 
-def filter_transform(m: int, r: int, name: str) -> Callable:
+def filter_scratch(sizes: Sizes) -> int:
+    """Floats per task that the kernel of `filter_transform` needs."""
+    (r, s), a = sizes.kernel, sizes.tile[0]
+    return LANES * (r * s * (LANES + 1) + a * s)
+
+
+def filter_transform(sizes: Sizes, name: str) -> Callable:
     """A kernel: U[position] = G g G^T as packed panels.
 
     With `rotate`, the filter of the input gradient: w with channels and columns exchanged, and the
     kernel rotated by 180 degrees.
     """
-    a = m + r - 1
-    transform_tile = tile_transform(matrices(m, r)[1], f"{name}_transform_tile")
+    (r, s), floats = sizes.kernel, filter_scratch(sizes)
+    transform_tile = tile_transform(both_axes(1, sizes), f"{name}_transform_tile")
 
     def transpose_block(
         w: Address, n: int, k_first: int, channels: int, columns: int, square: Address
     ) -> None:
         """Copy LANES x LANES weights of every cell, rotated, to `square`."""
         size = channels * columns
-        for cell in range(r * r):
+        for cell in range(r * s):
             for lane in range(LANES):
-                source = (r * r - 1 - cell) * size + (n + lane) * channels + k_first
+                source = (r * s - 1 - cell) * size + (n + lane) * channels + k_first
                 store(square, (cell * LANES + lane) * LANES, load(w, source))
 
     transpose_block = inline(transpose_block, f"{name}_transpose_block")
@@ -105,9 +121,9 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
         """See `filter_transform`."""
         channels, blocks = u.depth, u.depth // LANES
         first, last = task_range((columns + COLUMNS - 1) // COLUMNS * blocks, task, tasks)
-        square = scratch + FLOAT * task * LANES * (r * r * LANES + r * r + a * r)
-        tile = square + FLOAT * LANES * LANES * r * r
-        half = tile + FLOAT * LANES * r * r
+        square = scratch + FLOAT * task * floats
+        tile = square + FLOAT * LANES * LANES * r * s
+        half = tile + FLOAT * LANES * r * s
         for unit in range(first, last):
             panel, k_first = unit // blocks * COLUMNS, unit % blocks * LANES
             width = min(COLUMNS, columns - panel)
@@ -115,7 +131,7 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
                 if rotate:
                     transpose_block(w, n, k_first, channels, columns, square)
                 for k in range(LANES):
-                    for cell in range(r * r):
+                    for cell in range(r * s):
                         if rotate:
                             for lane in range(LANES):
                                 weight = load_scalar(square, (cell * LANES + lane) * LANES + k)
@@ -125,92 +141,99 @@ def filter_transform(m: int, r: int, name: str) -> Callable:
                             store(tile, cell * LANES, load(w, weights))
                     place = panel * channels + (k_first + k) * width + n - panel
                     target = u.data + FLOAT * place
-                    transform_tile(tile, LANES, r * LANES, half, target, u.step)
+                    transform_tile(tile, LANES, s * LANES, half, target, u.step)
 
     return filters
 
 
-def input_transform(m: int, r: int, name: str) -> Callable:
+def input_transform(sizes: Sizes, name: str) -> Callable:
     """An inline function: V[position, tile - first, :] = B^T d B of the tiles first...last.
 
     With `prefetch`, the lines of V are fetched some vectors ahead, for a V outside of the caches.
     """
-    a = m + r - 1
-    transform_tile = tile_transform(matrices(m, r)[2], f"{name}_transform_input_tile")
+    results, size, positions = sizes.results, sizes.tile, sizes.positions
+    height, width = size
+    transform_tile = tile_transform(both_axes(2, sizes), f"{name}_transform_input_tile")
 
     def transform_input(
         x: Image, tiles: Tiles, first: int, last: int, v: Stack, scratch: Address, prefetch: int
     ) -> None:
         """See `input_transform`."""
-        half = scratch + FLOAT * LANES * a * a
+        half = scratch + FLOAT * LANES * positions
         for t in range(first, last):
-            n, row, column = tile_corner(tiles, t, m)
+            n, row, column = tile_corner(tiles, t, results)
             row, column, image = row - tiles.top, column - tiles.left, image_at(x, n)
-            inside = row >= 0 and column >= 0 and row + a <= x.height and column + a <= x.width
+            bottom, right = row + height, column + width
+            inside = row >= 0 and column >= 0 and bottom <= x.height and right <= x.width
             for c in range(0, x.channels, LANES):
                 if inside:
                     source = image.data + FLOAT * ((row * x.width + column) * x.step + c)
                     pixel, line = x.step, x.width * x.step
                 else:
-                    load_tile(image, row, column, c, a, scratch)
-                    source, pixel, line = scratch, LANES, a * LANES
+                    load_tile(image, row, column, c, size, scratch)
+                    source, pixel, line = scratch, LANES, width * LANES
                 target = v.data + FLOAT * ((t - first) * v.row_step + c)
-                for position in range(a * a if prefetch else 0):
+                for position in range(positions if prefetch else 0):
                     prefetch_write(target + FLOAT * (position * v.step + 4 * LANES))
                 transform_tile(source, pixel, line, half, target, v.step)
 
     return inline(transform_input, f"{name}_transform_input")
 
 
-def inverse_transform(m: int, r: int, name: str) -> Callable:
+def inverse_scratch(sizes: Sizes) -> int:
+    """Floats per task that the functions of `inverse_transform` and `weight_transform` need."""
+    (m, n), b = sizes.results, sizes.tile[1]
+    return LANES * (m * b + m * n)
+
+
+def inverse_transform(sizes: Sizes, name: str) -> Callable:
     """An inline function: y = scale A^T M A + bias for one tile and panel, clipped to the image."""
-    a = m + r - 1
-    transform_tile = tile_transform(matrices(m, r)[0], f"{name}_transform_product")
+    (m, n), b = sizes.results, sizes.tile[1]
+    transform_tile = tile_transform(both_axes(0, sizes), f"{name}_transform_product")
 
     def invert_tile(
         middle: Address,
         step: int,
-        n: int,
-        row: int,
-        column: int,
+        corner: tuple[int, int, int],
         y: Image,
         panel: int,
         epilogue: Epilogue,
         half: Address,
     ) -> None:
         """See `inverse_transform`; `middle` is the tile's first product, `step` its positions'."""
-        result = half + FLOAT * LANES * m * a
+        result = half + FLOAT * LANES * m * b
+        image, row, column = corner
         for k in range(0, min(COLUMNS, y.channels - panel), LANES):
             source = middle + FLOAT * k
-            transform_tile(source, step, a * step, half, result, LANES)
+            transform_tile(source, step, b * step, half, result, LANES)
             scale, bias = epilogue.scale, epilogue.bias
             factor = load(scale, panel + k) if scale != 0 else constant(1.0)
             shift = load(bias, panel + k) if bias != 0 else constant(0.0)
             for i in range(min(m, y.height - row)):
-                for j in range(min(m, y.width - column)):
-                    z = load(result, (i * m + j) * LANES) * factor + shift
+                for j in range(min(n, y.width - column)):
+                    z = load(result, (i * n + j) * LANES) * factor + shift
                     if epilogue.bounds:
                         z = select_greater(constant(0.0), z, constant(0.0), z)
                     if epilogue.bounds == 2:
                         z = select_greater(z, constant(6.0), constant(6.0), z)
-                    pixel = (n * y.height + row + i) * y.width + column + j
+                    pixel = (image * y.height + row + i) * y.width + column + j
                     store(y.data, pixel * y.step + panel + k, z)
 
     return inline(invert_tile, f"{name}_invert_tile")
 
 
-def products(m: int, r: int, name: str) -> Callable:
+def products(sizes: Sizes, name: str) -> Callable:
     """An inline function: y from V for the tiles first...last and one panel of filters."""
-    a = m + r - 1
-    invert_tile = inverse_transform(m, r, name)
+    results, positions, inverse = sizes.results, sizes.positions, inverse_scratch(sizes)
+    invert_tile = inverse_transform(sizes, name)
 
     def prefetch_results(first: int, last: int, tiles: Tiles, y: Image, panel: int) -> None:
         """Fetch the cache lines of the results while the products are computed."""
         for t in range(first, last):
-            n, row, column = tile_corner(tiles, t, m)
-            corner = ((n * y.height + row) * y.width + column) * y.step + panel
-            for i in range(m):
-                for j in range(m):
+            image, row, column = tile_corner(tiles, t, results)
+            corner = ((image * y.height + row) * y.width + column) * y.step + panel
+            for i in range(results[0]):
+                for j in range(results[1]):
                     for k in range(0, min(COLUMNS, y.channels - panel), LANES):
                         pixel = corner + (i * y.width + j) * y.step
                         prefetch_write(y.data + FLOAT * (pixel + k))
@@ -230,9 +253,9 @@ def products(m: int, r: int, name: str) -> Callable:
         step: int,
     ) -> None:
         """See `products`; the products' positions are `step` floats apart in `scratch`."""
-        middle = scratch + FLOAT * (LANES * m * a + LANES * m * m)
-        for position in range(a * a):
-            t_first, t_last = task_range(last - first, position, a * a)
+        middle = scratch + FLOAT * inverse
+        for position in range(positions):
+            t_first, t_last = task_range(last - first, position, positions)
             prefetch_results(first + t_first, first + t_last, tiles, y, panel)
             rows = Strided(v.data + FLOAT * position * v.step, v.row_step, 1)
             filters = u.data + FLOAT * (position * u.step + panel * u.depth)
@@ -240,57 +263,59 @@ def products(m: int, r: int, name: str) -> Callable:
             to = Rows(place, COLUMNS, last - first, min(COLUMNS, y.channels - panel))
             multiply(rows, filters, u.depth, to, False, 0, False)
         for t in range(first, last):
-            n, row, column = tile_corner(tiles, t, m)
             source = middle + FLOAT * (t - first) * COLUMNS
-            invert_tile(source, step, n, row, column, y, panel, epilogue, scratch)
+            corner = tile_corner(tiles, t, results)
+            invert_tile(source, step, corner, y, panel, epilogue, scratch)
 
     return inline(multiply_and_invert, f"{name}_multiply_and_invert")
 
 
-def gradient_transform(m: int, r: int, name: str) -> Callable:
-    """A kernel: Z[position] = G dy G^T as packed panels, the filter of F(r x r, m x m)."""
-    a = m + r - 1
-    transform_tile = tile_transform(matrices(r, m)[1], f"{name}_transform_gradient_tile")
+def gradient_transform(sizes: Sizes, name: str) -> Callable:
+    """A kernel: Z[position] = G dy G^T as packed panels, the filter of F(r x s, m x n)."""
+    results, positions = sizes.results, sizes.positions
+    (m, n), a = results, sizes.tile[0]
+    matrices_g = both_axes(1, sizes.exchanged)
+    transform_tile = tile_transform(matrices_g, f"{name}_transform_gradient_tile")
 
     def gradients(
         task: int, tasks: int, dy: Image, tiles: Tiles, first_tile: int, z: Panels, scratch: Address
     ) -> None:
         """See `gradient_transform`; z.depth tiles from first_tile on."""
         first, last = task_range(z.depth, task, tasks)
-        tile = scratch + FLOAT * task * LANES * (m * m + a * m)
-        half = tile + FLOAT * LANES * m * m
+        tile = scratch + FLOAT * task * LANES * (m * n + a * n)
+        half = tile + FLOAT * LANES * m * n
         for t in range(first, last):
-            n, row, column = tile_corner(tiles, first_tile + t, m)
+            image, row, column = tile_corner(tiles, first_tile + t, results)
             for k in range(0, dy.channels, LANES):
-                load_tile(image_at(dy, n), row, column, k, m, tile)
+                load_tile(image_at(dy, image), row, column, k, results, tile)
                 panel = k // COLUMNS * COLUMNS
                 width = COLUMNS if dy.channels - panel > LANES else LANES
                 target = z.data + FLOAT * (panel * z.depth + t * width + k - panel)
-                for position in range(a * a):
+                for position in range(positions):
                     prefetch_write(target + FLOAT * (position * z.step + 2 * COLUMNS))
-                transform_tile(tile, LANES, m * LANES, half, target, z.step)
+                transform_tile(tile, LANES, n * LANES, half, target, z.step)
 
     return gradients
 
 
-def weight_transform(m: int, r: int, name: str) -> Callable:
+def weight_transform(sizes: Sizes, name: str) -> Callable:
     """A kernel: dw = A^T S A."""
-    a = m + r - 1
-    transform_tile = tile_transform(matrices(r, m)[0], f"{name}_transform_sums")
+    (r, s), b, floats = sizes.kernel, sizes.tile[1], inverse_scratch(sizes.exchanged)
+    transform_tile = tile_transform(both_axes(0, sizes.exchanged), f"{name}_transform_sums")
 
     def weights(
-        task: int, tasks: int, s: Stack, channels: int, filters: int, dw: Address, scratch: Address
+        task: int, tasks: int, sums: Stack, channels: int, filters: int, dw: Address, scratch: Address
     ) -> None:
         """See `weight_transform`."""
         first, last = task_range(channels, task, tasks)
-        half = scratch + FLOAT * task * LANES * (r * a + r * r)
-        tile = half + FLOAT * LANES * r * a
+        half = scratch + FLOAT * task * floats
+        tile = half + FLOAT * LANES * r * b
         for c in range(first, last):
             for k in range(0, filters, LANES):
                 at = c * filters + k
-                source = s.data + FLOAT * at
-                transform_tile(source, s.step, a * s.step, half, tile, LANES)
-                for cell in range(r * r):
+                source = sums.data + FLOAT * at
+                transform_tile(source, sums.step, b * sums.step, half, tile, LANES)
+                for cell in range(r * s):
                     store(dw, cell * channels * filters + at, load(tile, cell * LANES))
 
     return weights

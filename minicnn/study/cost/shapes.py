@@ -5,13 +5,14 @@ operation gives. Scratch memory is that of `kernels.cpu` where it matters: padde
 transforms of Winograd's algorithm, taken in the order in which the kernel takes them.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ...kernels.cpu.conv import choose
+from ...kernels.cpu.conv import choose, winograd_sizes
 from ...kernels.cpu.engine.launch import threads
 from ...kernels.cpu.winograd.kernels import PAD
 from ...kernels.cpu.winograd.passes import SMALL_FILTERS, batches, padded_stride
@@ -120,9 +121,9 @@ def _conv2d_grad_weight(a: Arguments, place: Place) -> Any:
     algorithm = algorithm_of(a, weights=True)
     if algorithm.startswith("winograd"):
         channels, filters = weights[2:]
-        m, positions = _tile(algorithm, geometry)
+        sizes = winograd_sizes(algorithm, geometry)
+        positions, tiles = sizes.positions, images[0] * math.prod(sizes.tiles(geometry.output))
         _s = place.pool.empty((positions, padded_stride(channels * filters)))
-        tiles = images[0] * -(-geometry.output[0] // m) * -(-geometry.output[1] // m)
         for first, last in batches(tiles, channels, filters, positions):
             count = last - first
             _v = place.pool.empty((positions + 1, padded_stride(count * (channels + PAD))))
@@ -150,14 +151,8 @@ def _conv_transpose2d_grad_weight(a: Arguments, place: Place) -> Any:
     return dw, place.pool.empty(a["dy"].shape[3]) if a["bias"] else None
 
 
-def _tile(algorithm: str, geometry: Window) -> tuple[int, int]:
-    """The results per side of a tile, and the number of positions of a transformed one."""
-    m = int(algorithm[-1])
-    return m, (m + geometry.kernel[0] - 1) ** 2
-
-
 def _filters(algorithm: str, geometry: Window, weights: Shape, place: Place) -> Any:
-    _, positions = _tile(algorithm, geometry)
+    positions = winograd_sizes(algorithm, geometry).positions
     return place.pool.empty((positions, padded_stride(weights[2] * weights[3])))
 
 
@@ -165,10 +160,10 @@ def _convolve(
     algorithm: str, geometry: Window, output: Shape, channels: Shape, place: Place
 ) -> None:
     """The transformed input of `winograd.convolve`: (C, K) are `channels`."""
-    m, positions = _tile(algorithm, geometry)
+    sizes = winograd_sizes(algorithm, geometry)
+    positions, tiles = sizes.positions, output[0] * math.prod(sizes.tiles(output[1:3]))
     if positions * channels[0] * channels[1] <= SMALL_FILTERS:
         return
-    tiles = output[0] * -(-output[1] // m) * -(-output[2] // m)
     for first, last in batches(tiles, channels[0], channels[1], positions):
         row = padded_stride((last - first) * (channels[0] + PAD))
         _v = place.pool.empty((positions + 1, row))
