@@ -115,10 +115,9 @@ def cost(
     sizes = winograd_sizes(name, geometry)
     positions, tiles = sizes.positions, images * math.prod(sizes.tiles(geometry.output))
     products = max(tiles, winograd.SUBBATCH // 2) * positions * channels * filters / 2
-    transforms = (
-        tiles * positions * (channels + filters) * TRANSFORM
-        + positions * channels * filters * FILTER * (1 + weights)
-    )
+    transforms = tiles * positions * (
+        channels + filters
+    ) * TRANSFORM + positions * channels * filters * FILTER * (1 + weights)
     axes = sum(m > 1 for m in sizes.results)
     return products + axes * transforms
 

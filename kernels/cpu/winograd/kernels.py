@@ -10,9 +10,10 @@ from ..engine.launch import kernel, task_range
 from ..engine.records import Epilogue, Rows, Strided
 from ..engine.simd import COLUMNS, FLOAT, LANES, Address, load, store
 from ..engine.simd.functions import constant
-from .records import Batch, Panels, Stack, Tiles
+from .records import Batch, Filters, Panels, Stack, Tiles
 from .sizes import Sizes
 from .transforms import (
+    filter_scratch,
     filter_transform,
     gradient_transform,
     input_transform,
@@ -45,9 +46,10 @@ class Winograd:
         self.sizes = sizes
         name = "winograd_{}x{}_{}x{}".format(*sizes.results, *sizes.kernel)
         transform, finish = input_transform(sizes, name), products(sizes, name)
-        self.transform_filters = _named(filter_transform(sizes, name), f"{name}_filters")
+        filters = filter_transform(sizes, name)
+        self.transform_filters = _named(self._filter_kernel(filters), f"{name}_filters")
         self.transform_input = _named(self._input_kernel(transform), f"{name}_input")
-        self.multiply_and_invert = _named(self._product_kernel(finish), f"{name}_products")
+        self.multiply_and_invert = _named(self._product_kernel(filters, finish), f"{name}_products")
         self.fused_forward = _named(self._fused_kernel(transform, finish), f"{name}_fused")
         self.transform_gradient = _named(gradient_transform(sizes, name), f"{name}_gradient")
         self.invert_weight_gradient = _named(weight_transform(sizes, name), f"{name}_weights")
@@ -60,7 +62,24 @@ class Winograd:
     def product_scratch(self, subbatch: int) -> int:
         """Floats per task that `multiply_and_invert` needs."""
         positions = self.sizes.positions
-        return inverse_scratch(self.sizes) + positions * (subbatch * COLUMNS + CACHE_LINE_FLOATS)
+        products = positions * (subbatch * COLUMNS + CACHE_LINE_FLOATS)
+        return filter_scratch(self.sizes) + inverse_scratch(self.sizes) + products
+
+    def _filter_kernel(self, transform: Callable[..., None]) -> Callable[..., None]:
+        floats = filter_scratch(self.sizes)
+
+        def transform_filters(
+            task: int, tasks: int, w: Filters, u: Panels, scratch: Address
+        ) -> None:
+            """U = G g G^T; tasks share the panels and the channels of each."""
+            blocks = u.depth // LANES
+            first, last = task_range((w.columns + COLUMNS - 1) // COLUMNS * blocks, task, tasks)
+            mine = scratch + FLOAT * task * floats
+            for unit in range(first, last):
+                k = unit % blocks * LANES
+                transform(w, unit // blocks * COLUMNS, k, k + LANES, u, mine)
+
+        return transform_filters
 
     def _input_kernel(self, transform: Callable[..., None]) -> Callable[..., None]:
         floats = self.input_scratch
@@ -90,13 +109,17 @@ class Winograd:
 
         return transform_input
 
-    def _product_kernel(self, finish: Callable[..., None]) -> Callable[..., None]:
+    def _product_kernel(
+        self, transform: Callable[..., None], finish: Callable[..., None]
+    ) -> Callable[..., None]:
+        floats = filter_scratch(self.sizes)
         inverse, positions = inverse_scratch(self.sizes), self.sizes.positions
 
         def multiply_and_invert(
             task: int,
             tasks: int,
             v: Stack,
+            w: Filters,
             u: Panels,
             batch: Batch,
             tiles: Tiles,
@@ -104,20 +127,30 @@ class Winograd:
             epilogue: Epilogue,
             scratch: Address,
         ) -> None:
-            """y = A^T [V U] A; tasks share the panels of filters and the subbatches of each."""
+            """y = A^T [V U] A; tasks share the panels of filters and the subbatches of each.
+
+            Unless w is 0, u has room for one panel per task, transformed when it is needed.
+            """
             count, subbatch = batch.tiles, batch.subbatch
             portions = (count + subbatch - 1) // subbatch
             panels = (y.channels + COLUMNS - 1) // COLUMNS
             first, last = task_range(panels * portions, task, tasks)
             step = subbatch * COLUMNS + CACHE_LINE_FLOATS
-            mine = scratch + FLOAT * task * (inverse + positions * step)
+            mine = scratch + FLOAT * task * (floats + inverse + positions * step)
+            square = mine + FLOAT * (inverse + positions * step)
             for unit in range(first, last):
-                start = unit % portions * subbatch
+                start, panel = unit % portions * subbatch, unit // portions * COLUMNS
+                filters = u
+                if w.data != 0:
+                    place = task * positions * u.step - panel * u.depth
+                    filters = Panels(u.data + FLOAT * place, u.depth, u.step)
+                    if unit == first or start == 0:
+                        transform(w, panel, 0, u.depth, filters, square)
                 rows = Stack(v.data + FLOAT * start * v.row_step, v.row_step, v.step)
                 finish(
                     rows,
-                    u,
-                    unit // portions * COLUMNS,
+                    filters,
+                    panel,
                     batch.first + start,
                     batch.first + min(start + subbatch, count),
                     tiles,

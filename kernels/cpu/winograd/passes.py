@@ -2,16 +2,16 @@
 
 import math
 
-from ...geometry import PaddingPairs
+from ...geometry import PaddingPairs, Pair
 from ...types import Array
 from ..engine.arrays import address, image, pixels
 from ..engine.launch import threads
 from ..engine.memory import empty
 from ..engine.records import PLAIN, Epilogue, epilogue_of
-from ..engine.simd import LANES
+from ..engine.simd import COLUMNS, LANES
 from ..engine.weight_cache import WeightCache
 from .kernels import CACHE_LINE_FLOATS, PAD, SUBBATCH, Winograd, accumulate, column_sums
-from .records import Batch, Panels, Stack, Tiles
+from .records import Batch, Filters, Panels, Stack, Tiles
 from .transforms import filter_scratch, inverse_scratch
 
 # Floats of transformed filters up to which each task computes all steps of its tiles.
@@ -53,37 +53,54 @@ def transformed_filters(f: Winograd, w: Array, rotate: bool) -> Array:
     depth, columns = (filters, channels) if rotate else (channels, filters)
     u = empty((f.sizes.positions, padded_stride(depth * columns)))
     scratch = empty(threads() * filter_scratch(f.sizes))
-    panels = Panels(address(u), depth, u.shape[1])
-    f.transform_filters(threads(), address(w), columns, rotate, panels, address(scratch))
+    panels, weights = Panels(address(u), depth, u.shape[1]), Filters(address(w), columns, rotate)
+    f.transform_filters(threads(), weights, panels, address(scratch))
     return u
+
+
+def by_panel(tiles: int, channels: int, filters: int, positions: int) -> bool:
+    """True if each panel of filters is transformed just before its products.
+
+    Large filters then never pass through memory. This is done for one batch of tiles only.
+    """
+    is_small = positions * channels * filters <= SMALL_FILTERS
+    return not is_small and len(batches(tiles, channels, filters, positions)) == 1
 
 
 def convolve(
     f: Winograd,
     x: Array,
-    u: Array,
-    top: int,
-    left: int,
+    w: Array,
+    rotate: bool,
+    corner: Pair,
     y: Array,
     epilogue: Epilogue = PLAIN,
+    u: Array | None = None,
 ) -> None:
-    """y = x convolved with the filters whose transforms are u.
+    """y = x convolved with the weights w, rotated if `rotate`; u is their transform, if it is kept.
 
-    x is padded by `top` and `left` zeros, and by as many as y needs at the other sides.
+    x is padded by corner = (top, left) zeros, and by as many as y needs at the other sides.
     """
     x, _ = pixels(x)
-    (rows, columns), positions = f.sizes.tiles(y.shape[1:3]), f.sizes.positions
-    count, tiles = len(x) * rows * columns, Tiles(rows, columns, top, left)
-    panels = Panels(address(u), x.shape[3], u.shape[1])
-    source, target, row_step = image(x), image(y), x.shape[3] + PAD
-    if positions * source.channels * target.channels <= SMALL_FILTERS:
+    source, target, positions = image(x), image(y), f.sizes.positions
+    rows, columns = f.sizes.tiles(y.shape[1:3])
+    count, tiles = len(x) * rows * columns, Tiles(rows, columns, *corner)
+    sizes = source.channels, target.channels, positions
+    weights = Filters(0, target.channels, rotate)
+    if u is None and by_panel(count, *sizes):
+        weights = Filters(address(w), target.channels, rotate)
+        u = empty((threads() * positions, padded_stride(source.channels * COLUMNS)))
+    elif u is None:
+        u = transformed_filters(f, w, rotate)
+    panels, row_step = Panels(address(u), source.channels, u.shape[1]), source.channels + PAD
+    if math.prod(sizes) <= SMALL_FILTERS:
         subbatch = min(SUBBATCH, -(-count // threads()))
         v_size = (positions + 1) * (subbatch * row_step + CACHE_LINE_FLOATS)
         scratch = empty(threads() * (v_size + f.product_scratch(subbatch) + f.input_scratch))
         batch = Batch(0, count, subbatch)
         f.fused_forward(threads(), source, panels, batch, tiles, target, epilogue, address(scratch))
         return
-    for first, last in batches(count, source.channels, target.channels, positions):
+    for first, last in batches(count, *sizes):
         batch = Batch(first, last - first, min(SUBBATCH, last - first))
         # One more position, because the last register tile reads beyond the end of V.
         v = empty((positions + 1, padded_stride((last - first) * row_step)))
@@ -92,7 +109,7 @@ def convolve(
         f.transform_input(threads(), source, tiles, first, last - first, stack, address(scratch))
         scratch = empty(threads() * f.product_scratch(batch.subbatch))
         f.multiply_and_invert(
-            threads(), stack, panels, batch, tiles, target, epilogue, address(scratch)
+            threads(), stack, weights, panels, batch, tiles, target, epilogue, address(scratch)
         )
 
 
@@ -111,18 +128,16 @@ def conv2d(
 
     `weight_cache` keeps the transformed filters for the next call.
     """
-    if weight_cache is None:
-        u = transformed_filters(f, w, rotate=False)
-    else:
+    u, corner = None, (padding[0][0], padding[1][0])
+    if weight_cache is not None:
         u = weight_cache.get(f.sizes, w, lambda: transformed_filters(f, w, rotate=False))
-    convolve(f, x, u, padding[0][0], padding[1][0], y, epilogue_of(scale, b, bounds))
+    convolve(f, x, w, False, corner, y, epilogue_of(scale, b, bounds), u)
 
 
 def conv2d_grad_input(f: Winograd, dy: Array, w: Array, padding: PaddingPairs, dx: Array) -> None:
     """dx is dy convolved with the weights turned by 180 degrees."""
-    u = transformed_filters(f, w, rotate=True)
     r, s = f.sizes.kernel
-    convolve(f, dy, u, r - 1 - padding[0][0], s - 1 - padding[1][0], dx)
+    convolve(f, dy, w, True, (r - 1 - padding[0][0], s - 1 - padding[1][0]), dx)
 
 
 def conv2d_grad_weight(

@@ -30,6 +30,18 @@ class Stack(NamedTuple):
     step: int
 
 
+class Filters(NamedTuple):
+    """Weights `(r, s, C, K)` of a convolution with `columns` filters.
+
+    `rotate`: those of the input gradient, with C and K exchanged and rotated by 180 degrees. An
+    address of 0 means that they are transformed already.
+    """
+
+    data: Address
+    columns: int
+    rotate: bool
+
+
 class Panels(NamedTuple):
     """One matrix per position, `step` floats apart, as packed panels `depth` rows deep."""
 

@@ -28,7 +28,7 @@ from ..engine.simd import (
 )
 from ..engine.simd.functions import constant
 from .matrices import linear_map, matrices
-from .records import Panels, Stack, Tiles
+from .records import Filters, Panels, Stack, Tiles
 from .sizes import Sizes
 
 
@@ -89,18 +89,14 @@ def tile_transform(pair: tuple[Array, Array], name: str) -> Callable[..., None]:
 
 
 def filter_scratch(sizes: Sizes) -> int:
-    """Floats per task that the kernel of `filter_transform` needs."""
+    """Floats that the function of `filter_transform` needs."""
     (r, s), a = sizes.kernel, sizes.tile[0]
     return LANES * (r * s * (LANES + 1) + a * s)
 
 
 def filter_transform(sizes: Sizes, name: str) -> Callable:
-    """A kernel: U[position] = G g G^T as packed panels.
-
-    With `rotate`, the filter of the input gradient: w with channels and columns exchanged, and the
-    kernel rotated by 180 degrees.
-    """
-    (r, s), floats = sizes.kernel, filter_scratch(sizes)
+    """An inline function: U[position] = G g G^T, packed, for some channels of one panel."""
+    r, s = sizes.kernel
     transform_tile = tile_transform(both_axes(1, sizes), f"{name}_transform_tile")
 
     def transpose_block(
@@ -115,35 +111,32 @@ def filter_transform(sizes: Sizes, name: str) -> Callable:
 
     transpose_block = inline(transpose_block, f"{name}_transpose_block")
 
-    def filters(
-        task: int, tasks: int, w: Address, columns: int, rotate: bool, u: Panels, scratch: Address
+    def transform_filters(
+        w: Filters, panel: int, first: int, last: int, u: Panels, square: Address
     ) -> None:
-        """See `filter_transform`."""
-        channels, blocks = u.depth, u.depth // LANES
-        first, last = task_range((columns + COLUMNS - 1) // COLUMNS * blocks, task, tasks)
-        square = scratch + FLOAT * task * floats
+        """See `filter_transform`; the channels first...last, and the panel's columns."""
+        channels, columns = u.depth, w.columns
         tile = square + FLOAT * LANES * LANES * r * s
         half = tile + FLOAT * LANES * r * s
-        for unit in range(first, last):
-            panel, k_first = unit // blocks * COLUMNS, unit % blocks * LANES
-            width = min(COLUMNS, columns - panel)
+        width = min(COLUMNS, columns - panel)
+        for k_first in range(first, last, LANES):
             for n in range(panel, panel + width, LANES):
-                if rotate:
-                    transpose_block(w, n, k_first, channels, columns, square)
+                if w.rotate:
+                    transpose_block(w.data, n, k_first, channels, columns, square)
                 for k in range(LANES):
                     for cell in range(r * s):
-                        if rotate:
+                        if w.rotate:
                             for lane in range(LANES):
                                 weight = load_scalar(square, (cell * LANES + lane) * LANES + k)
                                 store_scalar(tile, cell * LANES + lane, weight)
                         else:
                             weights = (cell * channels + k_first + k) * columns + n
-                            store(tile, cell * LANES, load(w, weights))
+                            store(tile, cell * LANES, load(w.data, weights))
                     place = panel * channels + (k_first + k) * width + n - panel
                     target = u.data + FLOAT * place
                     transform_tile(tile, LANES, s * LANES, half, target, u.step)
 
-    return filters
+    return inline(transform_filters, f"{name}_transform_filters")
 
 
 def input_transform(sizes: Sizes, name: str) -> Callable:
@@ -304,7 +297,13 @@ def weight_transform(sizes: Sizes, name: str) -> Callable:
     transform_tile = tile_transform(both_axes(0, sizes.exchanged), f"{name}_transform_sums")
 
     def weights(
-        task: int, tasks: int, sums: Stack, channels: int, filters: int, dw: Address, scratch: Address
+        task: int,
+        tasks: int,
+        sums: Stack,
+        channels: int,
+        filters: int,
+        dw: Address,
+        scratch: Address,
     ) -> None:
         """See `weight_transform`."""
         first, last = task_range(channels, task, tasks)

@@ -14,8 +14,9 @@ import numpy as np
 
 from ...kernels.cpu.conv import choose, winograd_sizes
 from ...kernels.cpu.engine.launch import threads
+from ...kernels.cpu.engine.simd import COLUMNS
 from ...kernels.cpu.winograd.kernels import PAD
-from ...kernels.cpu.winograd.passes import SMALL_FILTERS, batches, padded_stride
+from ...kernels.cpu.winograd.passes import SMALL_FILTERS, batches, by_panel, padded_stride
 from ...kernels.geometry import (
     Window,
     pool_window,
@@ -76,13 +77,11 @@ def _conv2d(a: Arguments, place: Place) -> Any:
     y = _written(a, place, (images[0], *geometry.output, weights[3]))
     algorithm = algorithm_of(a)
     if algorithm.startswith("winograd"):
-        key = id(a["w"])
-        u = place.kept.get(key)
-        if u is None:
-            u = _filters(algorithm, geometry, weights, place)
+        kept = None if place.training else place.kept.get(id(a["w"]))
+        output = images[0], *geometry.output
+        u = _convolve(algorithm, geometry, output, weights[2:], place, kept)
         if not place.training:
-            place.kept[key] = u
-        _convolve(algorithm, geometry, (images[0], *geometry.output), weights[2:], place)
+            place.kept[id(a["w"])] = u
     elif algorithm == "direct":
         _padded(geometry, images, place)
     return y
@@ -96,7 +95,6 @@ def _conv2d_grad_input(a: Arguments, place: Place) -> Any:
     geometry, images, weights = geometry_of(a)
     dx, algorithm = place.pool.empty(images), algorithm_of(a)
     if algorithm.startswith("winograd"):
-        _u = _filters(algorithm, geometry, weights, place)
         _convolve(algorithm, geometry, images[:3], weights[:1:-1], place)
     elif algorithm == "direct" and not geometry.kernel == geometry.stride == (1, 1):
         height = images[1] + 2 * geometry.kernel[0]
@@ -151,22 +149,27 @@ def _conv_transpose2d_grad_weight(a: Arguments, place: Place) -> Any:
     return dw, place.pool.empty(a["dy"].shape[3]) if a["bias"] else None
 
 
-def _filters(algorithm: str, geometry: Window, weights: Shape, place: Place) -> Any:
-    positions = winograd_sizes(algorithm, geometry).positions
-    return place.pool.empty((positions, padded_stride(weights[2] * weights[3])))
-
-
 def _convolve(
-    algorithm: str, geometry: Window, output: Shape, channels: Shape, place: Place
-) -> None:
-    """The transformed input of `winograd.convolve`: (C, K) are `channels`."""
+    algorithm: str,
+    geometry: Window,
+    output: Shape,
+    channels: Shape,
+    place: Place,
+    u: Any = None,
+) -> Any:
+    """The transformed filters u and input of `winograd.convolve`: (C, K) are `channels`."""
     sizes = winograd_sizes(algorithm, geometry)
     positions, tiles = sizes.positions, output[0] * math.prod(sizes.tiles(output[1:3]))
+    if u is None and place.training and by_panel(tiles, *channels, positions):
+        u = place.pool.empty((threads() * positions, padded_stride(channels[0] * COLUMNS)))
+    elif u is None:
+        u = place.pool.empty((positions, padded_stride(channels[0] * channels[1])))
     if positions * channels[0] * channels[1] <= SMALL_FILTERS:
-        return
+        return u
     for first, last in batches(tiles, channels[0], channels[1], positions):
         row = padded_stride((last - first) * (channels[0] + PAD))
         _v = place.pool.empty((positions + 1, row))
+    return u
 
 
 def _padded(geometry: Window, images: Shape, place: Place) -> None:

@@ -32,6 +32,9 @@ SHAPES = [
     (1, 6, 14, 152, 152, (3, 3), 1, 1, 1, 152),  # several parts of the channels
     (1, 9, 11, 200, 200, (5, 5), 2, 2, 1, 200),
     (1, 3, 2, 16, 16, (5, 5), 1, 2, 1, 16),  # a kernel larger than the image
+    (2, 5, 18, 16, 48, (1, 7), 1, ((0, 0), (3, 3)), 1, 1),  # Winograd along one axis
+    (3, 11, 2, 48, 16, (3, 1), 1, ((1, 0), (0, 0)), 1, 1),
+    (2, 6, 5, 256, 272, (3, 3), 1, 1, 1, 1),  # filters that are transformed panel by panel
 ]
 
 
