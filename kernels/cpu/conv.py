@@ -31,7 +31,7 @@ from .activation import activate
 from .engine.arrays import contiguous, expect_shape, output_array, pixel_step, write_to
 from .engine.memory import empty
 from .engine.records import BOUNDS
-from .engine.simd import COLUMNS
+from .engine.simd import COLUMNS, ROWS
 from .engine.weight_cache import weight_cache
 from .narrow import pixels_per_vector
 from .precision import PAIR, can_split, in_bfloat16
@@ -78,14 +78,13 @@ def choose(
     channels: int,
     filters: int,
     groups: int,
-    weights: bool = False,
     rate: int = 2,
 ) -> str:
     """The algorithm for one pass: `name` if it is possible, else the cheapest by `cost`."""
     names = possible(geometry, channels, filters, groups)
     if name in names:
         return name
-    sizes = images, geometry, channels, filters, groups, weights, rate
+    sizes = images, geometry, channels, filters, groups, rate
     return min(names, key=lambda n: cost(n, *sizes))
 
 
@@ -96,7 +95,6 @@ def cost(
     channels: int,
     filters: int,
     groups: int,
-    weights: bool = False,
     rate: int = 2,
 ) -> float:
     """An estimate in cycles: two products per cycle, and the transforms as measured.
@@ -114,17 +112,14 @@ def cost(
         return products + pixels * area * channels * PATCH
     sizes = winograd_sizes(name, geometry)
     positions, tiles = sizes.positions, images * math.prod(sizes.tiles(geometry.output))
-    products = max(tiles, winograd.SUBBATCH // 2) * positions * channels * filters / 2
-    transforms = tiles * positions * (
-        channels + filters
-    ) * TRANSFORM + positions * channels * filters * FILTER * (1 + weights)
+    products = max(tiles, ROWS) * positions * channels * filters / 2
+    images_and_results = tiles * positions * (channels + filters) * TRANSFORM
     axes = sum(m > 1 for m in sizes.results)
-    return products + axes * transforms
+    return products + axes * (images_and_results + positions * channels * filters * FILTER)
 
 
-# Instructions per float, and axis that is transformed. Filters of many channels are read from memory,
-# not from a cache.
-PATCH, TRANSFORM, FILTER = 2, 5, 15
+# Instructions per float; of a transform, along each axis.
+PATCH, TRANSFORM, FILTER = 2, 5, 2
 
 
 def winograd_sizes(name: str, geometry: Window) -> winograd.Sizes:
@@ -138,7 +133,6 @@ def _chosen(
     filters: int,
     groups: int,
     depth: int,
-    weights: bool = False,
 ) -> tuple[str, winograd.Winograd | None]:
     """The algorithm for this convolution, and the `Winograd` if it is one of those.
 
@@ -147,7 +141,7 @@ def _chosen(
     if _state.algorithm == "split" and can_split(depth):
         return "split", None
     rate = bfloat16.rate() if in_bfloat16(depth) else 2
-    name = choose(_state.algorithm, images[0], geometry, images[3], filters, groups, weights, rate)
+    name = choose(_state.algorithm, images[0], geometry, images[3], filters, groups, rate)
     if not name.startswith("winograd"):
         return name, None
     return name, winograd.winograd(winograd_sizes(name, geometry))
@@ -295,7 +289,7 @@ def conv2d_grad_weight(
         return dw.reshape(w_shape), db if bias else None
     dw, db = empty(w_shape), empty(w_shape[3])
     pairs = in_bfloat16(PAIR)  # of pixels, of which an odd one gets a zero
-    name, variant = _chosen(geometry, x.shape, w_shape[3], groups, PAIR, True)
+    name, variant = _chosen(geometry, x.shape, w_shape[3], groups, PAIR)
     # More pixels per vector than in the forward pass: gathering patches takes most of the time.
     several = pixels_per_vector(geometry, w_shape[3], groups, COLUMNS)
     if name == "depthwise":

@@ -20,10 +20,10 @@ from ..geometry import window
 from ..types import Array, Shape
 
 
-def algorithm(x_shape: Shape, w_shape: Shape, pad: int, weights: bool) -> str:
-    """The engine's choice for this convolution, or with `weights` for its weight gradient."""
+def algorithm(x_shape: Shape, w_shape: Shape, pad: int) -> str:
+    """The engine's choice for this convolution."""
     geometry = window(x_shape[1:3], w_shape[:2], 1, pad)
-    return conv.choose("auto", x_shape[0], geometry, *w_shape[2:], 1, weights)
+    return conv.choose("auto", x_shape[0], geometry, *w_shape[2:], 1)
 
 
 def forward(x: Array, w: Array, b: Array, pad: int) -> Array:

@@ -102,8 +102,7 @@ def climb(
             seconds = _median_time(calls[name], rung, repeats)
             idea = rung.idea
             if rung.algorithm:
-                weights = name == "grad_weight"
-                idea += f": {rung.algorithm(*problem.shapes, problem.kernel // 2, weights)}"
+                idea += f": {rung.algorithm(*problem.shapes, problem.kernel // 2)}"
             readings.append(reading(rung.name, idea, seconds, problem.flops, peak, readings, error))
     return Climb(peak, found, left_out)
 

@@ -189,5 +189,5 @@ def test_rungs_are_found_in_order_and_say_what_they_are():
 
 def test_the_engine_says_what_it_chooses():
     algorithm = RUNGS[-1].algorithm
-    assert algorithm((4, 28, 28, 128), (3, 3, 128, 128), 1, False) == "winograd4"
-    assert algorithm((4, 28, 28, 128), (1, 1, 128, 128), 0, True) == "direct"
+    assert algorithm((4, 28, 28, 128), (3, 3, 128, 128), 1) == "winograd4"
+    assert algorithm((4, 28, 28, 128), (1, 1, 128, 128), 0) == "direct"

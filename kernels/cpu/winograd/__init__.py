@@ -17,13 +17,12 @@ tiles, kernels.py the kernels of one F, `Winograd(sizes)`, and passes.py the thr
 convolution.
 """
 
-from .kernels import SUBBATCH, Winograd, winograd
+from .kernels import Winograd, winograd
 from .matrices import matrices
 from .passes import conv2d, conv2d_grad_input, conv2d_grad_weight, supports
 from .sizes import Sizes, accurate
 
 __all__ = [
-    "SUBBATCH",
     "Sizes",
     "Winograd",
     "accurate",

@@ -10,7 +10,7 @@ from ..engine.launch import kernel, task_range
 from ..engine.records import Epilogue, Rows, Strided
 from ..engine.simd import COLUMNS, FLOAT, LANES, Address, load, store
 from ..engine.simd.functions import constant
-from .records import Batch, Filters, Panels, Stack, Tiles
+from .records import Batch, Filters, Gradient, Panels, Stack, Tiles
 from .sizes import Sizes
 from .transforms import (
     filter_scratch,
@@ -25,6 +25,7 @@ from .transforms import (
 SUBBATCH = 48  # tiles whose products one task keeps in its cache
 CACHE_LINE_FLOATS = 16
 PAD = CACHE_LINE_FLOATS  # floats after a row of V
+STRIP = 64  # channels whose sums one task of `accumulate_and_invert` keeps in its cache
 
 
 def _named(function: Callable[..., None], name: str) -> kernel:
@@ -52,7 +53,9 @@ class Winograd:
         self.multiply_and_invert = _named(self._product_kernel(filters, finish), f"{name}_products")
         self.fused_forward = _named(self._fused_kernel(transform, finish), f"{name}_fused")
         self.transform_gradient = _named(gradient_transform(sizes, name), f"{name}_gradient")
-        self.invert_weight_gradient = _named(weight_transform(sizes, name), f"{name}_weights")
+        invert = weight_transform(sizes, name)
+        self.invert_sums = _named(self._inverse_kernel(invert), f"{name}_sums")
+        self.accumulate_and_invert = _named(self._gradient_kernel(invert), f"{name}_weights")
 
     @property
     def input_scratch(self) -> int:
@@ -196,6 +199,48 @@ class Winograd:
 
         return fused_forward
 
+    @property
+    def sums_scratch(self) -> int:
+        """Floats per task that `accumulate_and_invert` needs."""
+        sums = self.sizes.positions * (STRIP * COLUMNS + CACHE_LINE_FLOATS)
+        return inverse_scratch(self.sizes.exchanged) + sums
+
+    def _inverse_kernel(self, invert: Callable[..., None]) -> Callable[..., None]:
+        floats = inverse_scratch(self.sizes.exchanged)
+
+        def invert_sums(task: int, tasks: int, sums: Stack, dw: Gradient, scratch: Address) -> None:
+            """dw = A^T S A; tasks share the channels."""
+            first, last = task_range(dw.channels, task, tasks)
+            mine = Stack(sums.data + FLOAT * first * sums.row_step, sums.row_step, sums.step)
+            half = scratch + FLOAT * task * floats
+            invert(mine, last - first, dw.filters, dw, first, 0, half)
+
+        return invert_sums
+
+    def _gradient_kernel(self, invert: Callable[..., None]) -> Callable[..., None]:
+        inverse, positions = inverse_scratch(self.sizes.exchanged), self.sizes.positions
+
+        def accumulate_and_invert(
+            task: int, tasks: int, v: Stack, z: Panels, dw: Gradient, scratch: Address
+        ) -> None:
+            """dw = A^T [V^T Z] A; tasks share the strips of V's columns, and the panels of Z."""
+            panels = (dw.filters + COLUMNS - 1) // COLUMNS
+            first, last = task_range((dw.channels + STRIP - 1) // STRIP * panels, task, tasks)
+            step = STRIP * COLUMNS + CACHE_LINE_FLOATS
+            half = scratch + FLOAT * task * (inverse + positions * step)
+            sums = Stack(half + FLOAT * inverse, COLUMNS, step)
+            for unit in range(first, last):
+                c, k = unit // panels * STRIP, unit % panels * COLUMNS
+                rows, columns = min(STRIP, dw.channels - c), min(COLUMNS, dw.filters - k)
+                for position in range(positions):
+                    transposed = Strided(v.data + FLOAT * (position * v.step + c), 1, v.row_step)
+                    panel = z.data + FLOAT * (position * z.step + k * z.depth)
+                    result = Rows(sums.data + FLOAT * position * step, COLUMNS, rows, columns)
+                    multiply(transposed, panel, z.depth, result, False, 0, False)
+                invert(sums, rows, columns, dw, c, k, half)
+
+        return accumulate_and_invert
+
 
 _variants_lock = threading.Lock()
 
@@ -217,15 +262,14 @@ def accumulate(
     z: Panels,
     positions: int,
     channels: int,
-    filters: int,
     s: Stack,
     add: bool,
-    strip: int,
 ) -> None:
     """S[position] = V[position]^T Z[position], added to S if `add`: `(C, tiles) (tiles, K)`.
 
     Tasks share the positions and the strips of rows of each.
     """
+    strip, filters = 2 * STRIP, s.row_step
     strips = (channels + strip - 1) // strip
     first, last = task_range(positions * strips, task, tasks)
     for unit in range(first, last):

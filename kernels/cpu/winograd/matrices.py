@@ -22,7 +22,7 @@ from ..engine.simd.vector import (
 
 # The error grows with the number and size of the points: 3e-6 for F(4x4, 3x3), 4e-6 for F(4, 7),
 # 3e-7 for the plain sum.
-POINTS = *(0, 1, -1, 2, -2), *(Fraction(n, d) for n, d in ((1, 2), (-1, 2), (3, 4), (-3, 4)))
+POINTS = [Fraction(p) for p in ["0", "1", "-1", "2", "-2", "1/2", "-1/2", "3/4", "-3/4"]]
 
 
 def matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -34,7 +34,7 @@ def matrices(m: int, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     of the interpolation are in the rows of G.
     """
     a = m + r - 1
-    points = [Fraction(p) for p in POINTS[: a - 1]]
+    points = POINTS[: a - 1]
 
     def monic(roots: Sequence[Fraction]) -> list[Fraction]:
         """The coefficients of prod (x - root), lowest first."""

@@ -11,13 +11,12 @@ from ..engine.records import PLAIN, Epilogue, epilogue_of
 from ..engine.simd import COLUMNS, LANES
 from ..engine.weight_cache import WeightCache
 from .kernels import CACHE_LINE_FLOATS, PAD, SUBBATCH, Winograd, accumulate, column_sums
-from .records import Batch, Filters, Panels, Stack, Tiles
+from .records import Batch, Filters, Gradient, Panels, Stack, Tiles
 from .transforms import filter_scratch, inverse_scratch
 
 # Floats of transformed filters up to which each task computes all steps of its tiles.
 SMALL_FILTERS = 1 << 20
 SMALL_BATCH, LARGE_BATCH = 1 << 20, 1 << 22  # floats of transformed input per batch
-STRIP = 128  # rows of the weight gradient's matrices in one unit of work
 
 
 def supports(channels: int, filters: int) -> bool:
@@ -153,30 +152,27 @@ def conv2d_grad_weight(
     channels, filters = dw.shape[2:]
     (rows, columns), positions = f.sizes.tiles(dy.shape[1:3]), f.sizes.positions
     tiles, row_step = Tiles(rows, columns, padding[0][0], padding[1][0]), channels + PAD
-    s = empty((positions, padded_stride(channels * filters)))
-    sums = Stack(address(s), filters, s.shape[1])
-    for first, last in batches(len(x) * rows * columns, channels, filters, positions):
+    sizes = len(x) * rows * columns, channels, filters, positions
+    gradient, s = Gradient(address(dw), channels, filters), None
+    if not by_panel(*sizes):
+        s = empty((positions, padded_stride(channels * filters)))
+    for first, last in batches(*sizes):
         count = last - first
         v = empty((positions + 1, padded_stride(count * row_step)))
         z = empty((positions, padded_stride(count * filters)))
-        scratch = empty(threads() * f.input_scratch)
+        scratch = empty(threads() * max(f.input_scratch, f.sums_scratch))
         stack = Stack(address(v), row_step, v.shape[1])
         panels = Panels(address(z), count, z.shape[1])
         f.transform_input(threads(), image(x), tiles, first, count, stack, address(scratch))
         f.transform_gradient(threads(), image(dy), tiles, first, panels, address(scratch))
-        accumulate(
-            threads(),
-            stack,
-            panels,
-            positions,
-            channels,
-            filters,
-            sums,
-            first > 0,
-            min(channels, STRIP),
-        )
-    scratch = empty(threads() * inverse_scratch(f.sizes.exchanged))
-    f.invert_weight_gradient(threads(), sums, channels, filters, address(dw), address(scratch))
+        if s is None:
+            f.accumulate_and_invert(threads(), stack, panels, gradient, address(scratch))
+        else:
+            sums = Stack(address(s), filters, s.shape[1])
+            accumulate(threads(), stack, panels, positions, channels, sums, first > 0)
+    if s is not None:
+        scratch = empty(threads() * inverse_scratch(f.sizes.exchanged))
+        f.invert_sums(threads(), sums, gradient, address(scratch))
     if db is not None:
         parts = empty((threads(), filters))
         pixels_count = math.prod(dy.shape[:3])

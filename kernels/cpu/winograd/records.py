@@ -42,6 +42,14 @@ class Filters(NamedTuple):
     rotate: bool
 
 
+class Gradient(NamedTuple):
+    """A weight gradient `(r, s, C, K)`."""
+
+    data: Address
+    channels: int
+    filters: int
+
+
 class Panels(NamedTuple):
     """One matrix per position, `step` floats apart, as packed panels `depth` rows deep."""
 

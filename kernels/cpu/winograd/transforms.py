@@ -28,7 +28,7 @@ from ..engine.simd import (
 )
 from ..engine.simd.functions import constant
 from .matrices import linear_map, matrices
-from .records import Filters, Panels, Stack, Tiles
+from .records import Filters, Gradient, Panels, Stack, Tiles
 from .sizes import Sizes
 
 
@@ -292,29 +292,21 @@ def gradient_transform(sizes: Sizes, name: str) -> Callable:
 
 
 def weight_transform(sizes: Sizes, name: str) -> Callable:
-    """A kernel: dw = A^T S A."""
-    (r, s), b, floats = sizes.kernel, sizes.tile[1], inverse_scratch(sizes.exchanged)
+    """An inline function: dw = A^T S A for some channels and filters."""
+    (r, s), b = sizes.kernel, sizes.tile[1]
     transform_tile = tile_transform(both_axes(0, sizes.exchanged), f"{name}_transform_sums")
 
-    def weights(
-        task: int,
-        tasks: int,
-        sums: Stack,
-        channels: int,
-        filters: int,
-        dw: Address,
-        scratch: Address,
+    def invert_sums(
+        sums: Stack, rows: int, columns: int, dw: Gradient, c: int, k: int, half: Address
     ) -> None:
-        """See `weight_transform`."""
-        first, last = task_range(channels, task, tasks)
-        half = scratch + FLOAT * task * floats
+        """See `weight_transform`; dw[:, :, c : c + rows, k : k + columns] from all of `sums`."""
         tile = half + FLOAT * LANES * r * b
-        for c in range(first, last):
-            for k in range(0, filters, LANES):
-                at = c * filters + k
-                source = sums.data + FLOAT * at
+        for i in range(rows):
+            for j in range(0, columns, LANES):
+                source = sums.data + FLOAT * (i * sums.row_step + j)
                 transform_tile(source, sums.step, b * sums.step, half, tile, LANES)
                 for cell in range(r * s):
-                    store(dw, cell * channels * filters + at, load(tile, cell * LANES))
+                    at = (cell * dw.channels + c + i) * dw.filters + k + j
+                    store(dw.data, at, load(tile, cell * LANES))
 
-    return weights
+    return inline(invert_sums, f"{name}_invert_sums")

@@ -91,7 +91,7 @@ def kind_of(call: Call) -> str:
     if name not in CONVOLUTIONS:
         return name
     a = _with_image_shape(call)
-    algorithm = algorithm_of(a, name == "conv2d_grad_weight")
+    algorithm = algorithm_of(a)
     is_pointwise = algorithm == "direct" and geometry_of(a)[0].kernel == (1, 1)
     return f"{name} {'1x1' if is_pointwise else algorithm}"
 
@@ -105,11 +105,10 @@ def _with_image_shape(call: Call) -> dict:
 
 def _convolution(call: Call, name: str, machine: Machine) -> float:
     a = _with_image_shape(call)
-    weights = name == "conv2d_grad_weight"
-    algorithm, (geometry, images, shape) = algorithm_of(a, weights), geometry_of(a)
+    algorithm, (geometry, images, shape) = algorithm_of(a), geometry_of(a)
     if algorithm == "linear":
         return _linear(flops(call), bytes_of(call), name.replace("conv2d", "linear"), machine)
-    sizes = images[0], geometry, images[3], shape[3], a["groups"], weights
+    sizes = images[0], geometry, images[3], shape[3], a["groups"]
     if algorithm == "depthwise":
         products, bytes = DEPTHWISE[name]
         return max(

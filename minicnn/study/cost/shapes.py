@@ -49,13 +49,13 @@ def geometry_of(a: Arguments) -> tuple[Window, Shape, Shape]:
     return geometry, tuple(images), tuple(weights)
 
 
-def algorithm_of(a: Arguments, weights: bool = False) -> str:
+def algorithm_of(a: Arguments) -> str:
     """The algorithm that the CPU backend chooses: linear, or one of `conv.ALGORITHMS`."""
     geometry, images, filters = geometry_of(a)
     covers = geometry.kernel == images[1:3] and geometry.dilation == (1, 1)
     if covers and a["groups"] == 1 and not any(map(any, geometry.padding)):
         return "linear"
-    return choose("auto", images[0], geometry, images[3], filters[3], a["groups"], weights)
+    return choose("auto", images[0], geometry, images[3], filters[3], a["groups"])
 
 
 def has_padding(geometry: Window) -> bool:
@@ -116,12 +116,13 @@ def _conv2d_grad_input_add(a: Arguments, place: Place) -> Any:
 def _conv2d_grad_weight(a: Arguments, place: Place) -> Any:
     geometry, images, weights = geometry_of(a)
     dw, db = place.pool.empty(weights), place.pool.empty(weights[3])
-    algorithm = algorithm_of(a, weights=True)
+    algorithm = algorithm_of(a)
     if algorithm.startswith("winograd"):
         channels, filters = weights[2:]
         sizes = winograd_sizes(algorithm, geometry)
         positions, tiles = sizes.positions, images[0] * math.prod(sizes.tiles(geometry.output))
-        _s = place.pool.empty((positions, padded_stride(channels * filters)))
+        if not by_panel(tiles, channels, filters, positions):
+            _s = place.pool.empty((positions, padded_stride(channels * filters)))
         for first, last in batches(tiles, channels, filters, positions):
             count = last - first
             _v = place.pool.empty((positions + 1, padded_stride(count * (channels + PAD))))
@@ -160,7 +161,7 @@ def _convolve(
     """The transformed filters u and input of `winograd.convolve`: (C, K) are `channels`."""
     sizes = winograd_sizes(algorithm, geometry)
     positions, tiles = sizes.positions, output[0] * math.prod(sizes.tiles(output[1:3]))
-    if u is None and place.training and by_panel(tiles, *channels, positions):
+    if u is None and place.training and by_panel(tiles, channels[0], channels[1], positions):
         u = place.pool.empty((threads() * positions, padded_stride(channels[0] * COLUMNS)))
     elif u is None:
         u = place.pool.empty((positions, padded_stride(channels[0] * channels[1])))
