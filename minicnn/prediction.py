@@ -166,7 +166,7 @@ def _pixels(
 
 
 def needed_preprocess(network: Layer) -> Preprocess:
-    """From pixels to input. Raises DataError that names the remedies if nothing tells how."""
+    """From pixels to input. Raises DataError that names the remedies if nothing says how."""
     found = metrics.preprocess_of(network)
     if not isinstance(found, Preprocess):
         name = metadata(network).name or type(network).__name__

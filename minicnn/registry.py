@@ -23,7 +23,7 @@ class TorchForm:
 
     names: translates a tensor's name into its name there.
     preprocess: the `data.Preprocess` that those weights were trained with; None: the recipe's.
-    undecided: options that such a file does not tell, and that have to be given with it; each with
+    undecided: options that such a file does not have, and that must be given with it; each with
         a sentence about its values.
     present: translates a name in older files into the present one.
     """
@@ -56,7 +56,7 @@ class Entry:
 
     build: its constructor. recipes: `training.Recipe`s by name, at least "default".
     loss: the loss it is trained with; None means softmax cross-entropy.
-    torch, caffe: how it appears in torch's checkpoints and in Caffe's; None if nobody wrote any.
+    torch, caffe: how it appears in torch's checkpoints and in Caffe's; None if there are none.
     """
 
     name: str

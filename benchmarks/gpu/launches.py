@@ -68,7 +68,7 @@ def compile_ahead(work: Callable[[], Any]) -> None:
 def described(launches: Sequence[Launch]) -> list[dict[str, Any]]:
     """Each kernel's blocks, registers, and how full it leaves the multiprocessors.
 
-    Or, if the driver does not tell, one entry with the error: the time that was measured counts
+    Or, if the driver does not say, one entry with the error: the time that was measured counts
     more.
     """
     try:

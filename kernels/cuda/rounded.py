@@ -36,7 +36,7 @@ class Copy:
 class RoundedWeights:
     """Copies in bfloat16 of float32 weights without gaps.
 
-    Nothing tells whether an array on the device has changed. A copy is therefore out of date at the
+    Nothing shows whether an array on the device has changed. A copy is therefore out of date at the
     end of each `in_use`, until an optimizer's kernel has written it; `expire` is for all other
     changes after that. The next `in_use` rounds what is out of date in one launch.
     """

@@ -36,12 +36,12 @@ def from_caffe(
 
     prototxt: its description, a deploy or train_val file. Without it, the layers are read from the
         .caffemodel, where Caffe also writes them.
-    input_shape: (H, W, C), if the files do not tell it.
+    input_shape: (H, W, C), if the files do not give it.
     channels: "bgr" if the network was trained with images in that order, as Caffe's own tools
         make them: then its first weights are turned to RGB. "rgb": they are left as they are. By
         default "bgr" for an input of three channels, but "rgb" if the files speak of CIFAR, whose
         images Caffe does not turn.
-    mean: what is subtracted from the pixels, if the files do not tell it: the path of a mean image
+    mean: what is subtracted from the pixels, if the files do not give it: the path of a mean image
         (.binaryproto), gray levels from 0 to 255 in the order R, G, B, or a `MeanImage`.
     output: the name of the array that the network returns, if there are several.
     report: called with a sentence about what is missing; by default a warning.
@@ -76,7 +76,7 @@ def _free_name(name: str) -> str:
 
 
 def _input_shape(net: Net, steps: Plan, given: Shape | None) -> Shape:
-    """(H, W, C) of the input. Raises CheckpointError if no file tells it."""
+    """(H, W, C) of the input. Raises CheckpointError if no file gives it."""
     if given is not None:
         if len(given) != 3 or min(given) < 1:
             raise ValueError(f"input_shape={given!r}: expected (H, W, C)")
@@ -92,7 +92,7 @@ def _input_shape(net: Net, steps: Plan, given: Shape | None) -> Shape:
     if known:
         return known
     raise CheckpointError(
-        "it does not tell the size of its input: give input_shape=(H, W, C), --input HxWxC"
+        "it does not give the size of its input: set input_shape=(H, W, C), --input HxWxC"
         + (" or its deploy.prototxt" if net.described_in_binary else "")
     )
 

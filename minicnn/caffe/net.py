@@ -81,7 +81,7 @@ class CaffeLayer:
 class Net:
     """The layers of a network in the order of computation.
 
-    inputs: the shapes (N, C, H, W) of its inputs by name; empty if the file does not tell them.
+    inputs: the shapes (N, C, H, W) of its inputs by name; empty if the file does not give them.
     transform: how pixels become the input, a TransformationParameter; None if it is not told.
     channels: "bgr" or "rgb", the order of three channels.
     """
@@ -238,7 +238,7 @@ def _transform(layer: CaffeLayer) -> Message | None:
 
 
 def _inputs(message: Message, layers: list[CaffeLayer]) -> dict[str, Shape]:
-    """The inputs and their shapes (N, C, H, W), empty where the file does not tell one."""
+    """The inputs and their shapes (N, C, H, W), empty where the file does not give one."""
     names, dims = message.all("input"), message.all("input_dim")
     shapes = [tuple(shape.all("dim")) for shape in message.all("input_shape")]
     shapes = shapes or [tuple(dims[i : i + 4]) for i in range(0, len(dims), 4)]
@@ -259,7 +259,7 @@ def _inputs(message: Message, layers: list[CaffeLayer]) -> dict[str, Shape]:
 
 
 def _data_shape(layer: CaffeLayer) -> Shape:
-    """(1, C, H, W) of what a data layer reads; only MemoryData tells it."""
+    """(1, C, H, W) of what a data layer reads; only MemoryData gives it."""
     if layer.key != "memorydata":
         return ()
     memory = layer.parameters("memory_data_param")

@@ -52,7 +52,7 @@ def preprocess(
     mean: Mean | None,
     folder: Path,
 ) -> tuple[Preprocess | None, str]:
-    """The preprocessing of the network that a file tells, and a sentence about what is missing.
+    """The preprocessing that a file describes, and a sentence about what is missing.
 
     A network of the zoo reads image files as its recipe does. Without a transform_param it has the
     mean that its authors' files are known to have.

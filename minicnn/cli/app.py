@@ -77,7 +77,7 @@ DataFlag = Annotated[
     str | None,
     typer.Option(
         "--data",
-        help=f"{', '.join(data.NAMES)}, or a folder or tar file: IDX, CIFAR, or class folders.",
+        help=f"{', '.join(data.NAMES)}, or a folder, tar or zip file: IDX, CIFAR, class folders.",
     ),
 ]
 BackendFlag = Annotated[

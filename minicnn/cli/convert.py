@@ -26,7 +26,7 @@ def convert(
     ] = None,
     input_size: Annotated[
         str | None,
-        typer.Option("--input", help="HxWxC in pixels, if the files do not tell it."),
+        typer.Option("--input", help="HxWxC in pixels, if the files do not give it."),
     ] = None,
     channels: Annotated[
         str | None,
@@ -140,5 +140,5 @@ def _report(network: Network, out: Path) -> None:
     console.print(f"{out}: {what}, {count:,} parameters{size}", soft_wrap=True)
     if network.preprocess is None:
         error_console.print(
-            "note: nothing tells how pixels become its input: --mean adds that", soft_wrap=True
+            "note: nothing says how pixels become its input: --mean adds that", soft_wrap=True
         )

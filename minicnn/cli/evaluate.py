@@ -53,7 +53,7 @@ def evaluate(
             callback=list_protocols,
             is_eager=True,
             help=f"Which views of an image are averaged: {', '.join(PROTOCOLS)}. "
-            "`--protocol list` tells where they are from.",
+            "`--protocol list` prints their sources.",
         ),
     ] = None,
     scales: Annotated[
@@ -63,7 +63,7 @@ def evaluate(
     csv: Annotated[
         Path | None, typer.Option(help="Write the five most probable classes of each image there.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1)] = 256,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 256,
     backend: BackendFlag = None,
     device: DeviceFlag = "cpu",
     precision: PrecisionFlag = None,

@@ -40,7 +40,7 @@ def summary(
         str | None,
         typer.Option("--input", help="H, HxW or HxWxC in pixels; by default the network's own."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1)] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Images that the memory is for.")] = 1,
     format: Annotated[Format, typer.Option(help="How to write the table.")] = Format.terminal,
     with_probe: Annotated[
         bool, typer.Option("--probe", help="Also run one step and show the scale of every layer.")

@@ -21,7 +21,7 @@ from .app import (
 from .options import with_options
 from .train import network_and_data
 from .train_options import (
-    CountFlag,
+    BatchFlag,
     FreezeFlag,
     LimitFlag,
     ModelName,
@@ -43,7 +43,7 @@ class LrFindOptions:
 
     model: ModelName
     data: DataFlag = None
-    batch_size: CountFlag = None
+    batch_size: BatchFlag = None
     optimizer: OptimizerFlag = None
     recipe: RecipeFlag = None
     start: StartFlag = 1e-6

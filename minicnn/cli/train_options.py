@@ -45,7 +45,9 @@ FreezeFlag = Annotated[
     list[str] | None,
     typer.Option("--freeze", help="Do not train a layer: its name, or a pattern; repeatable."),
 ]
-CountFlag = Annotated[int | None, typer.Option(min=1)]
+BatchFlag = Annotated[
+    int | None, typer.Option(min=1, help="Images per batch; by default the recipe's.")
+]
 EpochsFlag = Annotated[float | None, typer.Option(min=1, help="Their number, such as 9.5.")]
 RateFlag = Annotated[float | None, typer.Option(min=0, help="The base learning rate.")]
 OptimizerFlag = Annotated[str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")]
@@ -137,7 +139,7 @@ class TrainOptions:
     model: ModelName
     data: DataFlag = None
     epochs: EpochsFlag = None
-    batch_size: CountFlag = None
+    batch_size: BatchFlag = None
     lr: RateFlag = None
     optimizer: OptimizerFlag = None
     momentum: MomentumFlag = None

@@ -68,8 +68,8 @@ def load_splits(
     """The training, test and validation set of that name, or in that folder or archive.
 
     A folder may hold four IDX files named like those of MNIST, CIFAR in its binary or Python form,
-    ImageNet as it is distributed (`imagenet.py`), or class folders of images (`folders.py` tells
-    which are understood).
+    ImageNet as it is distributed (`imagenet.py`), or class folders of images (`folders.py` lists
+    the forms).
 
     size: of the bundled digits and of images from files, in pixels; or how files become pixels.
     report: called with messages.

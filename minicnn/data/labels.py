@@ -155,7 +155,7 @@ def _columns(
         return None
     if labels:
         return name, labels[0]
-    # Without a heading only file names tell that this is a table of labels, and no log.
+    # Without a heading only file names show that this is a table of labels, and no log.
     is_list = len(heading) == 2 or where.endswith(ANNOTATIONS)
     if is_list and len(rows[-1]) > name and PurePosixPath(rows[-1][name]).suffix:
         return name, 1 - name if len(heading) == 2 else 1

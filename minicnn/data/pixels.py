@@ -247,7 +247,7 @@ def read_image(
 ) -> tuple[np.ndarray, bool]:
     """An image file as uint8 `(H, W, channels)`, and whether it was inverted.
 
-    size, channels, fit: as in `Decode`, which tells how files of any kind are read. Photographs are
+    size, channels, fit: as in `Decode`, which says how files of any kind are read. Photographs are
     turned upright as their EXIF tag says.
     invert: turn dark on light into light on dark, as in MNIST; None decides by the border, for
     gray images only.

@@ -25,7 +25,7 @@ class Conv2d(Layer):
         padding: an int, a pair, or `((top, bottom), (left, right))`, in pixels of zeros.
         groups: output group g reads only input group g.
         bias: True for a layer with a bias.
-        activation: None, "relu", "sigmoid", "tanh" or "scaled_tanh".
+        activation: None, "relu", "relu6", "sigmoid", "tanh" or "scaled_tanh".
         connections: None, or `(C_in / groups, C_out)` of 0 and 1: 1 if the output map reads the
             input map (LeCun et al. 1998, table I).
         init: draws the initial weights; torch's default if None.

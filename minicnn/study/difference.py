@@ -74,8 +74,8 @@ def first_difference(
 
     The order is that of the computation, so the first difference is the cause of the later ones.
     Where the input of a ReLU is 0, or the two largest values of a pooling window are equal, but for
-    rounding, single elements of the gradient differ though both backends are right: another seed
-    tells. Returns None if nothing differs.
+    rounding, single elements of the gradient differ though both backends are right: try
+    another seed. Returns None if nothing differs.
     Raises ValueError if no input shape is known, RuntimeError if a backend is not available.
     """
     generator = np.random.default_rng(seed)

@@ -61,12 +61,12 @@ def load_into(
 
 
 def _check_options(model: Layer) -> None:
-    """Raise CheckpointError if an option that torch's files do not tell was not given."""
+    """Raise CheckpointError if an option that torch's files do not have was not given."""
     form, about = torch_form(model), metadata(model)
     for option, values in (form.undecided if form else {}).items():
         if option not in about.options:
             raise CheckpointError(
-                f"torch's files of {about.name} do not tell its option {option}: give {values}"
+                f"torch's files of {about.name} do not have its option {option}: give {values}"
             )
 
 

@@ -199,7 +199,7 @@ def translator(model: Layer) -> Callable[[str], str]:
 
 
 def torch_form(model: Layer) -> TorchForm | None:
-    """How the network appears in torch's files; None if nobody wrote any."""
+    """How the network appears in torch's files; None if there are none."""
     name = metadata(model).name
     return registry.entry(name).torch if name and name in registry.names() else None
 

@@ -395,7 +395,7 @@ def test_faults_are_named(tmp_path):
     fails(r"its method is STOCHASTIC", ("pool: AVE", "pool: STOCHASTIC"))
     fails(r"missing\.prototxt: cannot be read: No such file", source=tmp_path / "missing.prototxt")
     fails(r"it describes no layers", (text, "# nothing\n"))
-    fails(r"it does not tell the size of its input", (SHAPE % (3, 9, 8), ""))
+    fails(r"it does not give the size of its input", (SHAPE % (3, 9, 8), ""))
     with pytest.raises(ValueError, match="channels='gbr': expected 'bgr' or 'rgb'"):
         from_caffe(model, prototxt, channels="gbr")
     model.write_bytes(b"GIF89a" + bytes(40))

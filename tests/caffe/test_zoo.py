@@ -68,7 +68,7 @@ def test_every_network_has_a_signature_of_its_own():
 
 
 def test_shape_by_names():
-    """A .caffemodel of LeNet does not tell the size of its input, but that of the zoo is known."""
+    """A .caffemodel of LeNet does not give the size of its input, but that of the zoo is known."""
     found = described("lenet_caffe")
     assert known_shape(plan(found.net, found.output)) == (28, 28, 1)
     found = described("lenet_caffe")

@@ -86,7 +86,7 @@ class Imagined(np.ndarray):
 
     @property
     def flags(self) -> Any:
-        """Whether the array would be contiguous, which tells if a real one would be copied."""
+        """Whether the array would be contiguous, as a real one that is not would be copied."""
         return SimpleNamespace(c_contiguous=self.is_whole, writeable=True)
 
     def __setitem__(self, key: Any, value: Any) -> None:

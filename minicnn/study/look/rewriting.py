@@ -59,7 +59,7 @@ def _exchanged(value: Any, inside: dict[int, Layer]) -> Any:
     """An attribute of a layer, with the layers and parameters in it exchanged."""
     if isinstance(value, Parameter):
         own = copy.copy(value)
-        own.frozen, own._grad = True, None  # no gradient is computed that nobody reads
+        own.frozen, own._grad = True, None  # no gradient is computed that is not read
         return own
     if isinstance(value, Tree):
         return inside.get(id(value), value)
