@@ -13,6 +13,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("minicnn")
 
+# OpenMP's threads sleep while they wait. Otherwise they spin and take the cores from the tests of
+# other processes. On busy cores most of the time of training LeNet-5 was that: 48 s instead of 4 s.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 if "MINICNN_DATA" not in os.environ and SHARED_DATA.is_dir():
     os.environ["MINICNN_DATA"] = str(SHARED_DATA)

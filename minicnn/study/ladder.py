@@ -14,6 +14,7 @@ PASSES = ("forward", "grad_input", "grad_weight")
 # Seconds before a rung is measured. After a product, the threads of NumPy's BLAS library spin for a
 # while on the cores that are to be measured.
 PAUSE = 0.6
+LEAST = 0.2  # seconds of calls of which a time is the median
 
 Progress = Callable[[str], None]
 
@@ -184,10 +185,10 @@ def _error(result: Array, exact: Array) -> float:
 def _median_time(call: Callable[[ladder.Rung], Array], rung: ladder.Rung, repeats: int) -> float:
     """Seconds: the median of `repeats` calls, more of short ones and fewer of long ones.
 
-    At least 0.2 s are measured, and no call is begun after 3 s except for the second.
+    At least LEAST seconds are measured, and no call is begun after 3 s except for the second.
     """
     times: list[float] = []
-    while len(times) < 2 or (sum(times) < 3 and (len(times) < repeats or sum(times) < 0.2)):
+    while len(times) < 2 or (sum(times) < 3 and (len(times) < repeats or sum(times) < LEAST)):
         started = time.perf_counter()
         call(rung)
         times.append(time.perf_counter() - started)

@@ -35,6 +35,7 @@ def test_notebooks_run(number, tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     monkeypatch.setenv("PYTHONPATH", str(notebooks.EXAMPLES.parent), prepend=os.pathsep)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")  # small networks, beside other tests
     path = notebooks.NOTEBOOKS / f"{STEPS[number - 1].path.stem}.ipynb"
     found = nbformat.read(path, 4)
     resources = {"metadata": {"path": str(tmp_path)}}

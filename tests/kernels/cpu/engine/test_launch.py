@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -176,10 +177,17 @@ def run_relu(folder, program=RELU):
     return done.stdout.strip()
 
 
+@pytest.fixture(scope="module")
+def whole_cache(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    run_relu(folder)
+    return folder
+
+
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", [b"", b"\xff" * 200, None])
-def test_damaged_cache_files_are_replaced(tmp_path, kind, damage):
-    run_relu(tmp_path)
+def test_damaged_cache_files_are_replaced(tmp_path, whole_cache, kind, damage):
+    shutil.copytree(whole_cache, tmp_path, dirs_exist_ok=True)
     files = [p for p in tmp_path.rglob(f"*.{kind}") if "rectify" in p.name]
     assert files
     sizes = {}
