@@ -74,18 +74,18 @@ class _Graph:
     """A captured call, with the arrays that its batches are copied to, and its result."""
 
     def __init__(self, function: Callable[..., Any], batch: tuple[Array, ...]):
-        from .kernels.cuda.capture import Fresh  # only where there is a GPU
+        from .kernels.cuda.capture import ReplayedInputs  # only where there is a GPU
 
         run = runtime()
         self._inputs = [run.lasting(array.shape, array.dtype) for array in batch]
         self._staged: dict[int, Any] = {}
-        self._fresh = Fresh()
+        self._changing = ReplayedInputs()
         self._result: Any = None
 
         def work() -> None:
             self._result = function(*self._inputs)
 
-        with self._fresh:
+        with self._changing:
             self._graph = run.capture(work)
 
     def _staging(self, i: int) -> Any:
@@ -102,6 +102,6 @@ class _Graph:
                 self._staging(i).put(array)
             else:
                 runtime().overwrite(self._inputs[i], array)
-        self._fresh.refresh()
+        self._changing.draw_again()
         self._graph.launch()
         return self._result

@@ -81,11 +81,11 @@ def predict(
     if top < 1 or batch_size < 1:
         raise ValueError(f"top={top}, batch_size={batch_size}: expected at least 1")
     network = model if isinstance(model, Layer) else weights.load(model)
-    loss, place = metrics.loss_of(network), model_device(network)
+    loss, device = metrics.loss_of(network), model_device(network)
     found: list[Prediction] = []
     batch: list[Item] = []
     with metrics.evaluating(network) as fused:
-        run = captured(lambda x: probabilities_of(loss, fused(to_input(x, place))), place)
+        run = captured(lambda x: probabilities_of(loss, fused(to_input(x, device))), device)
         for item in _pixels(network, images, invert, report):
             batch.append(item)
             if len(batch) == batch_size:

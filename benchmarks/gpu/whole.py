@@ -144,14 +144,14 @@ def _graph(network: str, images: int, precision: str) -> Iterator[dict]:
 
 def _repeat(work: Callable[[], Any], captured: bool) -> None:
     """Three steps: eager, or as one graph, each replay with dropout's keys of its own."""
-    keys = capture.Fresh()
+    keys = capture.ReplayedInputs()
     with keys:
         graph = runtime().capture(work) if captured else None
     for _ in range(3):
         if graph is None:
             work()
         else:
-            keys.refresh()
+            keys.draw_again()
             graph.launch()
 
 

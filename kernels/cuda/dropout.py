@@ -6,7 +6,7 @@ from ..reference.arrays import write_to
 from ..reference.dropout import draw_keys, drop_threshold, first_position
 from ..types import Array, Shape
 from .arrays import contiguous, empty, layout, options, output_array
-from .capture import fresh
+from .capture import replayed_input
 from .device import THREADS, blocks, launch
 
 
@@ -18,7 +18,7 @@ def dropout(
     y = output_array(out if out is not None and out.flags.c_contiguous else None, x, x.shape)
     mask = empty(x, x.shape, np.bool_)
     shape, (v, vectors, _) = x.shape, layout(x, y, mask)
-    keys = fresh(lambda: _keys(generator, shape), (3,), np.uint32)
+    keys = replayed_input(lambda: _keys(generator, shape), (3,), np.uint32)
     arguments = x, y, mask, keys, np.uint32(drop_threshold(p)), 1 / (1 - p), vectors
     launch("dropout.cu", "dropout", blocks(vectors), THREADS, *arguments, **options(x, v))
     return write_to(out, y), mask

@@ -315,18 +315,18 @@ def evaluate(
     """
     dataset = as_dataset(dataset).with_classes(classes_of(model))
     loss = loss or plain(loss_of(model))
-    place, team = model_device(model), team or Team()
-    kind = Loader if place == "cpu" else UploadingLoader
+    device, team = model_device(model), team or Team()
+    kind = Loader if device == "cpu" else UploadingLoader
     loader = kind(dataset, batch_size, preprocess or preprocess_of(model))
     loader.shards = EveryOther(batch_size, 1, team.rank, team.size)
     answers = _Answers(len(dataset.classes), is_multi_label(loss, dataset.labels))
     with evaluating(model) as network, labels_checked():
 
         def answer(x: Array, labels: Array) -> tuple[Array, Array]:
-            outputs = network(to_input(x, place))
+            outputs = network(to_input(x, device))
             return probabilities_of(loss, outputs), loss(outputs, labels)[0]
 
-        run = captured(answer, place)
+        run = captured(answer, device)
         for x, labels in loader:
             probabilities, value = run(x, labels)
             answers.add(float(value), to_host(probabilities).astype(np.float32), labels)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minicnn.kernels.cuda.capture import Fresh, fresh
+from minicnn.kernels.cuda.capture import ReplayedInputs, replayed_input
 from minicnn.kernels.cuda.runtime import Captures, CuPy
 
 
@@ -107,8 +107,8 @@ def test_other_threads_copy_at_once(run, emulate):
 
     run.capture(work)
     emulate()
-    with Fresh() as inputs:
-        drawn = elsewhere(lambda: fresh(lambda: HOST, (3,), np.float64))
+    with ReplayedInputs() as inputs:
+        drawn = elsewhere(lambda: replayed_input(lambda: HOST, (3,), np.float64))
         np.testing.assert_array_equal(drawn, HOST)
-        fresh(lambda: HOST, (3,), np.float64)
+        replayed_input(lambda: HOST, (3,), np.float64)
     assert len(inputs._inputs) == 1

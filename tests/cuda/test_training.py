@@ -17,7 +17,7 @@ from minicnn.data.resident import ResidentLoader, UploadingLoader, can_stay
 from minicnn.distributed import accumulation
 from minicnn.errors import ShapeError, TrainingError
 from minicnn.kernels import dispatch
-from minicnn.kernels.cuda.capture import Fresh
+from minicnn.kernels.cuda.capture import ReplayedInputs
 from minicnn.layers import (
     BatchNorm2d,
     Conv2d,
@@ -200,10 +200,10 @@ def test_what_replays_read_is_not_overwritten(emulate):
         minicnn.seed(0)
         two_steps()
         if captured:
-            keys = Fresh()
+            keys = ReplayedInputs()
             with keys:
                 graph = run.capture(two_steps)
-            keys.refresh()
+            keys.draw_again()
             graph.launch()
         else:
             two_steps()
@@ -264,11 +264,11 @@ def test_a_whole_step_as_a_graph(precision, emulate):
             optimizer.step()
 
         minicnn.seed(5)
-        with Fresh() as keys:
+        with ReplayedInputs() as keys:
             graph = run.capture(work) if captured else None
         for _ in range(3):
             if captured:
-                keys.refresh()
+                keys.draw_again()
                 graph.launch()
             else:
                 work()
