@@ -104,6 +104,7 @@ def test_a_real_file_of_a_cifar_resnet():
     if not (path.is_file() and archive.is_file()):
         pytest.skip(f"{path} or {archive} is not on this machine")
     model = models.create("resnet32_cifar", weights=path, pad_both_ends=True)
-    _, test = data.load(str(archive), report=lambda line: None)
+    options = {"report": lambda line: None, "memory": 0, "for_test": True}
+    _, test = data.load(str(archive), **options)  # files, of which only the part is decoded
     part = test[np.arange(0, len(test), 20)]
     assert training.evaluate(model, part).accuracy == pytest.approx(0.808, abs=0.03)
