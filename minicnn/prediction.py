@@ -13,12 +13,13 @@ import numpy as np
 
 from . import weights
 from .captured import captured
+from .data.dataset import check_unmasked
 from .data.files import listing
 from .data.layout import is_image
 from .data.pixels import read_file
 from .data.transforms import Preprocess
 from .device import model_device, to_host, to_input
-from .errors import DataError
+from .errors import DataError, ShapeError
 from .layers import Layer, metadata
 from .training import metrics
 from .training.losses import probabilities_of
@@ -69,14 +70,16 @@ def predict(
 
     model: a network, or the path of its checkpoint.
     images: files, folders of them or patterns (one, or a list), or an array of pixels `(H, W, C)`
-        or `(N, H, W, C)`: uint8, or floats that are normalized already.
+        or `(N, H, W, C)`: uint8, or floats that are normalized already. Also what NumPy makes an
+        array of, such as an image of Pillow.
     top: how many classes each Prediction has.
     invert: turn dark on light into light on dark; None decides by the border, for networks whose
         training images are light on dark.
     report: called for each file that cannot be read, which is then left out; without it the
         DataError is raised.
-    Raises DataError also for a folder without images, a pattern that no file matches, and a network
-    without a recipe that says how to preprocess files; ShapeError for arrays that do not fit.
+    Raises DataError also for a folder without images, a pattern that no file matches, a network
+    without a recipe that says how to preprocess files, and outputs that are not finite; ShapeError
+    for arrays that do not fit.
     """
     if top < 1 or batch_size < 1:
         raise ValueError(f"top={top}, batch_size={batch_size}: expected at least 1")
@@ -89,18 +92,27 @@ def predict(
         for item in _pixels(network, images, invert, report):
             batch.append(item)
             if len(batch) == batch_size:
-                found += _predictions(network, run, batch, top)
+                found += _predictions(network, run, batch, top, len(found))
                 batch = []
-        return found + _predictions(network, run, batch, top)
+        return found + _predictions(network, run, batch, top, len(found))
 
 
 def image_files(paths: AnyPath | Iterable[AnyPath]) -> list[Path]:
     """The files: those in a folder, and those that a pattern means where the shell leaves it.
 
-    Raises DataError for a folder without images or a pattern that no file matches.
+    Raises DataError for a folder without images or a pattern that no file matches, and for what is
+    no path.
     """
+    is_one = isinstance(paths, (str, PathLike, bytes)) or not isinstance(paths, Iterable)
+    given: list[Any] = [paths] if is_one else list(paths)  # type: ignore[arg-type]
+    others = [type(path).__name__ for path in given if not isinstance(path, (str, PathLike))]
+    if others:
+        raise DataError(
+            f"images: expected files, folders, or one array (N, H, W, C), not {others[0]}; "
+            "np.stack makes one array of several"
+        )
     files: list[Path] = []
-    for path in map(Path, [paths] if isinstance(paths, (str, PathLike)) else paths):
+    for path in map(Path, given):
         if path.is_dir():
             found = [path / name for name in listing(path) if is_image(name)]
         elif path.exists() or not has_magic(str(path)):
@@ -150,13 +162,21 @@ def _pixels(
     report: Callable[[DataError], object] | None,
 ) -> Iterator[Item]:
     """The path, the pixels `(H, W, C)`, and whether they were inverted, of each image."""
+    if not hasattr(images, "ndim") and hasattr(images, "__array_interface__"):
+        images = np.asarray(images)
     if hasattr(images, "ndim"):
+        if images.ndim not in (3, 4):
+            raise ShapeError(
+                f"the images are an array {images.shape}; expected (H, W, C) or (N, H, W, C); gray "
+                "images get a channel by image[..., None]"
+            )
+        check_unmasked("predict", "images", images)
         yield from (
             (None, image, False) for image in (images[None] if images.ndim == 3 else images)
         )
         return
-    preprocess = needed_preprocess(network)
-    for path in image_files(images):
+    files, preprocess = image_files(images), needed_preprocess(network)
+    for path in files:
         try:
             yield str(path), *preprocess.decode.decoded(str(path), read_file(path), invert)
         except DataError as error:
@@ -184,13 +204,23 @@ def _normalized(network: Layer, pixels: np.ndarray) -> np.ndarray:
 
 
 def _predictions(
-    network: Layer, run: Callable[[np.ndarray], Any], batch: list[Item], top: int
+    network: Layer, run: Callable[[np.ndarray], Any], batch: list[Item], top: int, first: int
 ) -> list[Prediction]:
-    """The predictions for a batch; `run` computes the probabilities."""
+    """The predictions for a batch, whose first image has the number `first`.
+
+    `run` computes the probabilities. Raises DataError for one that is not finite.
+    """
     if not batch:
         return []
     x = _normalized(network, np.stack([pixels for _, pixels, _ in batch]))
     probabilities = to_host(run(x)).astype(np.float32)
+    finite = np.isfinite(probabilities).all(axis=1)
+    if not finite.all():
+        i = int(finite.argmin())
+        raise DataError(
+            f"{batch[i][0] or f'image {first + i}'}: the network's outputs are not finite; "
+            "expected finite pixels, and weights for these"
+        )
     names = metrics.classes_of(network) or tuple(map(str, range(probabilities.shape[1])))
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     return [

@@ -86,6 +86,30 @@ def test_what_cannot_be_predicted(model, tmp_path):
         minicnn.predict(Sequential(Flatten(), Linear(4, 2)), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (
+            PIXELS.astype(np.int64),
+            "the images are int64; expected uint8, gray levels from 0 to 255",
+        ),
+        (PIXELS[0, ..., 0], r"are an array \(32, 32\); expected \(H, W, C\) or \(N, H, W, C\)"),
+        (list(PIXELS), "expected files, folders, or one array .*, not ndarray; np.stack makes"),
+        (None, "expected files, folders, or one array .*, not NoneType"),
+        (np.where(PIXELS > 254, np.nan, PIXELS / 255).astype(np.float32), "image 0: .* not finite"),
+        (np.ma.masked_array(PIXELS, PIXELS > 9), "array of which .* numbers are masked"),
+    ],
+)
+def test_arrays_that_are_no_images(model, images, message):
+    with pytest.raises(ValueError, match=message):
+        minicnn.predict(model, images)
+
+
+def test_an_image_of_pillow(model):
+    image = Image.fromarray(PIXELS[0])
+    assert minicnn.predict(model, image) == minicnn.predict(model, PIXELS[0])
+
+
 def test_formats():
     rows = [
         minicnn.Prediction("a,b.png", (("ä", 0.75), ("b", 0.25))),

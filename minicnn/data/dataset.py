@@ -37,6 +37,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         where = f"{self.name} {self.split}".strip()
+        for what, values in (("images", self.images), ("labels", self.labels)):
+            check_unmasked(where, what, values)
         if self.images.ndim != 4 or self.images.dtype not in (np.uint8, np.float32):
             raise DataError(
                 f"{where}: the images are {self.images.dtype} {self.images.shape}; "
@@ -187,6 +189,16 @@ def across_classes(labels: np.ndarray, count: int) -> np.ndarray:
     return np.array([each[i][rank] for rank, i in ranked[:count]])
 
 
+def check_unmasked(where: str, what: str, values: Any) -> None:
+    """Raise DataError for a masked array that masks something, which would count as any other."""
+    count = np.ma.count_masked(values) if isinstance(values, np.ma.MaskedArray) else 0
+    if count:
+        raise DataError(
+            f"{where}: the {what} are an array of which {count} numbers are masked; expected none: "
+            "leave those images out"
+        )
+
+
 def _images_remedy(images: np.ndarray) -> str:
     """How such an array becomes one that is expected, as a clause; empty if that is not known."""
     if images.ndim == 3:
@@ -221,6 +233,7 @@ def as_dataset(data: Any) -> Dataset:
         raise DataError(f"expected a Dataset or a pair (images, labels), not {what}")
     arrays = []
     for what, values in zip(("images", "labels"), data, strict=True):
+        check_unmasked(Dataset.name, what, values)
         try:
             arrays.append(np.asarray(values))
         except Exception as error:  # ragged lists, and what other libraries' arrays raise

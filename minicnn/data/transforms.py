@@ -1,5 +1,6 @@
 """From pixels to the input of a network."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -101,6 +102,11 @@ class Preprocess:
         return replace(self, mean=found if self.mean == PER_PIXEL else found.channel_means)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
+        if images.dtype != np.uint8 and images.dtype.kind != "f":
+            raise DataError(
+                f"the images are {images.dtype}; expected uint8, gray levels from 0 to 255, or "
+                "normalized float32"
+            )
         images = self.cropped(images)
         if images.dtype == np.uint8:
             return self.normalized(images)
@@ -110,7 +116,18 @@ class Preprocess:
             raise DataError(
                 f"normalized images must be {height}x{width}x{self.channels}; these are {h}x{w}x{c}"
             )
+        self._warn_of_gray_levels(images[:1])
         return images
+
+    def _warn_of_gray_levels(self, images: np.ndarray) -> None:
+        """Warn of floats that cannot have been normalized: that gives values up to 1 / std."""
+        low, high = float(images.min(initial=0)), float(images.max(initial=0))
+        if low >= 0 and high > 2 / np.min(self.std):
+            warnings.warn(
+                f"images of {images.dtype} are taken as normalized, and these have values up to "
+                f"{high:g}: gray levels from 0 to 255 are images.astype(np.uint8)",
+                stacklevel=3,
+            )
 
     def cropped(self, images: np.ndarray) -> np.ndarray:
         """The center of images that are larger than `size`. Raises DataError without `crop`."""

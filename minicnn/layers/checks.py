@@ -93,7 +93,7 @@ def check_dtype(layer: "Layer", x: Array, weight: "Parameter") -> None:
     """
     if x.dtype == weight.value.dtype:
         return
-    names = x.dtype.name, weight.value.dtype.name
+    names = tuple(t.name if t.isnative else f"{t}" for t in (x.dtype, weight.value.dtype))
     if names != ("bfloat16", "float32"):
         raise ShapeError(
             f"{layer!r}: the input is {names[0]} and the weights are {names[1]}; expected the same"

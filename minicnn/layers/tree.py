@@ -93,6 +93,10 @@ class Tree:
         Raises CheckpointError, and changes nothing, if a name is missing or unknown or a shape
         differs; the message lists them all.
         """
+        if not isinstance(state, Mapping):
+            raise CheckpointError(
+                f"the weights are a {type(state).__name__}; expected a dictionary of arrays by name"
+            )
         own = self.state_dict()
         faults = [f"{name} is missing (expected {own[name].shape})" for name in own.keys() - state]
         faults += [f"{n} {np.shape(state[n])} is not in the model" for n in state.keys() - own]
@@ -101,10 +105,16 @@ class Tree:
             for name in own.keys() & state.keys()
             if np.shape(state[name]) != own[name].shape
         ]
+        arrays = {n: a if hasattr(a, "dtype") else np.asarray(a) for n, a in state.items()}
+        faults += [
+            f"{name} is an array of {array.dtype}, expected numbers"
+            for name, array in arrays.items()
+            if array.dtype.kind in "cOSUMm"
+        ]
         if faults:
             raise CheckpointError(f"the weights do not fit the model: {'; '.join(sorted(faults))}")
         for name, array in own.items():
-            copy_into(array, state[name])
+            copy_into(array, arrays[name])
 
     def train(self, mode: bool = True) -> "Self":
         """Training mode for this layer and all inside: dropout drops, batch norm uses the batch.
@@ -217,6 +227,8 @@ class Tree:
 
 def matching(pattern: str, names: list[str]) -> list[str]:
     """The names that a name or pattern means. Raises ValueError if there is none."""
+    if not isinstance(pattern, str):
+        raise ValueError(f"{pattern!r}: expected the name of a layer or parameter, or a pattern")
     found = [pattern] if pattern in names else fnmatch.filter(names, pattern)
     if not found:
         top = [name for name in names if "." not in name] or names

@@ -12,7 +12,16 @@ from ..data.transforms import Preprocess
 from ..errors import CheckpointError
 from ..layers import Layer, Network, metadata
 from .head import keep_new_head
-from .safetensors import described, is_torchs, model_tensors, put_into, read
+from .safetensors import (
+    OTHERS,
+    TORCH,
+    described,
+    is_safetensors,
+    is_torchs,
+    model_tensors,
+    put_into,
+    read,
+)
 from .torch_file import read_torch
 from .torch_state import own_tensors, torch_form
 
@@ -37,12 +46,19 @@ def load_into(
     Raises CheckpointError or DataError if the file cannot be read or downloaded, has another
     checksum, does not fit, or holds weights that are not finite.
     """
+    if not isinstance(source, (str, PathLike)):
+        raise ValueError(
+            f"weights: expected a path or URL, not {type(source).__name__}; model.load_state_dict "
+            "and weights.load_torch take a dictionary of arrays"
+        )
     is_url = urlparse(str(source)).scheme in ("http", "https")
     path = _fetch(str(source), checksum) if is_url else Path(source)
     if checksum and path.is_file() and not sha256(path).startswith(checksum.lower()):
         raise CheckpointError(f"{path}: its SHA-256 is {sha256(path)}, expected {checksum}")
-    is_ours = path.suffix == ".safetensors"
-    tensors, about = read(path) if is_ours else (read_torch(path), {"format": "pt"})
+    if OTHERS.get(path.suffix, TORCH) != TORCH:
+        raise CheckpointError(f"{path}: it is no file of weights; expected {OTHERS[path.suffix]}")
+    is_torchs_file = not is_safetensors(path)
+    tensors, about = (read_torch(path), {"format": "pt"}) if is_torchs_file else read(path)
     state = model_tensors(tensors)
     preprocess = _preprocess(model, path, about)
     try:

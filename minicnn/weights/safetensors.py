@@ -60,6 +60,25 @@ RENAMED_OPTIONS = {"both_sides": "pad_both_ends"}
 AnyPath = str | PathLike[str]
 
 
+def is_safetensors(path: AnyPath) -> bool:
+    """True for a file that begins as safetensors do, or is called so and is not torch's."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            first = file.read(9)
+    except OSError:
+        first = b""
+    called = path.suffix == ".safetensors" and not first.startswith((b"PK", b"\x80\x02"))
+    return called or first[8:] == b"{"
+
+
+def checked_path(path: AnyPath) -> Path:
+    """The path of a file. Raises ValueError for something else."""
+    if isinstance(path, (str, PathLike)):
+        return Path(path)
+    raise ValueError(f"expected the path of a file of weights, not {type(path).__name__}")
+
+
 def write(path: AnyPath, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file; `path` is at any time the old file or the complete new one.
 
@@ -80,7 +99,7 @@ def read(path: AnyPath) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
     Raises CheckpointError if it is missing, damaged, or not a safetensors file.
     """
-    path = Path(path)
+    path = checked_path(path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -143,6 +162,7 @@ def save(model: Layer, path: AnyPath) -> None:
     """
     if not isinstance(model, Layer):
         raise ValueError(f"save: {model!r} is no model: expected save(model, path)")
+    path = checked_path(path)
     state = {name: to_host(array) for name, array in model.state_dict().items()}
     try:
         check_weights(state, state)
@@ -167,6 +187,8 @@ def load(path: AnyPath, model: Layer | None = None, name: str | None = None) -> 
     Files from elsewhere have torch's names and layouts, which are converted.
     Raises CheckpointError if the file is damaged, names no known model, or does not fit.
     """
+    if model is not None and not isinstance(model, Layer):
+        raise ValueError(f"load: model={model!r}: expected a network; name=... takes its name")
     tensors, metadata = read(path)
     found: dict[str, Any] = {}
     if model is None:

@@ -22,6 +22,7 @@ from .torch_pickle import Opaque, Reader, Storage, Tensor
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+PICKLE = b"\x80"  # the first byte
 # Under which names checkpoints hold the weights, the usual ones first.
 NESTED = (
     "state_dict",
@@ -41,6 +42,10 @@ NO_PICKLE = {
     b"PK": "it is damaged or incomplete: it begins as a zip archive and does not end as one",
     b"version https://git-lfs": "it is a pointer of Git LFS: fetch the file with `git lfs pull`",
     b"<": "it is not a torch file, but a web page or XML",
+    b"{": "it is not a torch file, but JSON, such as the index of weights in several files, which "
+    "are not read: join them",
+    b"\x93NUMPY": "it is not a torch file, but an array of NumPy",
+    b"GGUF": "it is not a torch file, but GGUF",
     b"\x89HDF": "it is not a torch file, but HDF5, as Keras writes it",
 }
 HOW_TO_SAVE = "save the weights alone: torch.save(model.state_dict(), path)"
@@ -74,9 +79,13 @@ def _contents(path: Path) -> Any:
         return _read_tar(path)
     with path.open("rb") as file:
         first = file.read(64)
+    if not first:
+        raise CheckpointError("the file is empty")
     for mark, what in NO_PICKLE.items():
         if first.startswith(mark):
             raise CheckpointError(what)
+    if first[:1] != PICKLE:
+        raise CheckpointError("it is not a torch file")
     return _read_legacy(path)
 
 
@@ -142,7 +151,8 @@ def _read_zip(path: Path) -> Any:
         entries = {info.filename: info for info in archive.infolist()}
     pickles = [name for name in entries if name.endswith("/data.pkl") or name == "data.pkl"]
     if len(pickles) != 1:
-        raise CheckpointError("it is a zip archive, but not one of torch's")
+        what = "NumPy's npz" if any(name.endswith(".npy") for name in entries) else "a zip archive"
+        raise CheckpointError(f"it is not a torch file, but {what}")
     folder = pickles[0].removesuffix("data.pkl")
     order = entries.get(f"{folder}byteorder")
     if order is not None and _entry(data, order) != b"little":

@@ -29,6 +29,13 @@ def test_dataset_checks():
         data.as_dataset(5)
     with pytest.raises(DataError, match=r"a pair \(images, labels\), not tuple of 3"):
         data.as_dataset((images, labels, labels))
+    masked = np.ma.masked_array(labels, [True, False, False])
+    for pair in ((data.as_dataset, ((images, masked),)), (Dataset, (images, masked))):
+        with pytest.raises(
+            DataError, match="the labels are an array of which 1 numbers are masked"
+        ):
+            pair[0](*pair[1])
+    assert len(data.as_dataset((images, np.ma.masked_array(labels)))) == 3, "nothing is masked"
     with pytest.raises(DataError, match="the images are no array: "):
         data.as_dataset(([images[0], images[1, :2]], labels[:2]))
     for bad_images, bad_labels, remedy in (

@@ -1,5 +1,7 @@
 """Normalization, padding and cropping of images."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,18 @@ def test_preprocess_refuses():
         preprocess(np.zeros((1, 28, 28, 3), np.uint8))
     with pytest.raises(DataError, match="normalized images must be 28x28x1"):
         preprocess(np.zeros((1, 20, 28, 1), np.float32))
+    with pytest.raises(DataError, match="the images are uint16; expected uint8"):
+        preprocess(np.zeros((1, 28, 28, 1), np.uint16))
+
+
+def test_gray_levels_do_not_pass_for_normalized_images():
+    levels = np.full((2, 28, 28, 1), 200, np.float32)
+    with pytest.warns(UserWarning, match="values up to 200: gray levels from 0 to 255"):
+        Preprocess(size=(28, 28), mean=0.1, std=0.3)(levels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Preprocess(size=(28, 28), std=1 / 255)(levels)  # Caffe's scale
+        Preprocess(size=(28, 28), mean=0.1, std=0.3)(levels / 70)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -56,6 +56,8 @@ def test_other_inputs_are_refused():
         match="the input is an array of uint8; expected an array of float32; normalize it first",
     ):
         layer(np.zeros((1, 5, 5, 1), np.uint8))
+    with pytest.raises(ShapeError, match="the input is >f4 and the weights are float32"):
+        layer(np.zeros((1, 5, 5, 1), ">f4"))
     with pytest.raises(ShapeError, match="the input is list"):
         layer([[1.0]])
     with pytest.raises(ShapeError, match="the input is float64 and the weights are float32"):

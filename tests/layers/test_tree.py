@@ -117,6 +117,19 @@ def test_state_dict_faults_are_all_listed():
         np.testing.assert_array_equal(array, before[name])
 
 
+def test_a_state_dict_of_something_else():
+    network = Linear(2, 1)
+    with pytest.raises(CheckpointError, match="the weights are a list; expected a dictionary"):
+        network.load_state_dict([1])
+    state = {"weight": [[1.0], [2.0]], "bias": [3]}
+    network.load_state_dict(state)
+    np.testing.assert_array_equal(network.weight.value, [[1], [2]])
+    with pytest.raises(CheckpointError, match="bias is an array of complex128, expected numbers"):
+        network.load_state_dict(state | {"bias": [1j]})
+    with pytest.raises(ValueError, match="3: expected the name of a layer or parameter"):
+        network.freeze(3)
+
+
 def test_all_layers_are_exported():
     for name in layers.__all__:
         assert getattr(layers, name) is not None

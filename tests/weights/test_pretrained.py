@@ -61,6 +61,28 @@ def test_a_file_that_is_missing_or_no_checkpoint(tmp_path):
             models.create("lenet5", weights=tmp_path / name)
 
 
+def test_the_contents_of_a_file_decide_not_its_name(tmp_path):
+    """safetensors called .pth, as `save(model, "w.pth")` writes them, and the other way round."""
+    ours = models.create("lenet5", seed=5)
+    minicnn.save(ours, tmp_path / "w.pth")
+    state = {k: torch.tensor(v) for k, v in to_torch(ours).items()}
+    torch.save(state, tmp_path / "w.safetensors")
+    for name in ("w.pth", "w.safetensors"):
+        model = models.create("lenet5", weights=tmp_path / name)
+        np.testing.assert_array_equal(model.C1.weight.value, ours.C1.weight.value)
+
+
+def test_what_is_no_file_of_weights(tmp_path):
+    with pytest.raises(ValueError, match="weights: expected a path or URL, not dict; .*load_torch"):
+        models.create("lenet5", weights={"w": np.zeros(1)})
+    (tmp_path / "w.onnx").write_bytes(b"\x08\x07")
+    with pytest.raises(CheckpointError, match=r"w\.onnx: it is no file of weights; .*convert"):
+        models.create("lenet5", weights=tmp_path / "w.onnx")
+    np.savez(tmp_path / "w.npz", w=np.zeros(1))
+    with pytest.raises(CheckpointError, match=r"w\.npz: it is not a torch file, but NumPy's npz"):
+        models.create("lenet5", weights=tmp_path / "w.npz")
+
+
 def test_options_that_a_torch_file_does_not_tell(tmp_path):
     """A CIFAR ResNet whose shortcuts pad on the other side would be wrong without a word."""
     ours = models.create("resnet20_cifar", seed=5, pad_both_ends=True)

@@ -300,6 +300,12 @@ def test_what_is_no_model_and_files_of_other_programs(tmp_path):
     for swapped in ("w.safetensors", {"weight": np.zeros(3)}, Linear):
         with pytest.raises(ValueError, match=r"is no model: expected save\(model, path\)"):
             minicnn.save(swapped, path)
+    with pytest.raises(ValueError, match="expected the path of a file of weights, not NoneType"):
+        minicnn.save(Linear(1, 1), None)
+    with pytest.raises(ValueError, match="not NoneType"):
+        minicnn.load(None)
+    with pytest.raises(ValueError, match="model='lenet5': expected a network; name=... takes its"):
+        minicnn.load(path, "lenet5")
     for name, hint in (("w.pth", r"weights=PATH\)"), ("w.onnx", "`minicnn convert`")):
         (tmp_path / name).write_bytes(b"PK and more")
         with pytest.raises(CheckpointError, match=rf"it is not a safetensors file.*{hint}"):

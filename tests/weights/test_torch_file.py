@@ -129,7 +129,7 @@ def test_damaged_files(tmp_path, save):
         read_torch(tmp_path / "none.pth")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.txt", "b")
-    with pytest.raises(CheckpointError, match="a zip archive, but not one of torch's"):
+    with pytest.raises(CheckpointError, match="it is not a torch file, but a zip archive"):
         read_torch(path)
 
 
@@ -276,6 +276,13 @@ def test_averaged_weights_are_found_where_there_are_no_others(tmp_path, save):
         (b"version https://git-lfs.github.com/spec/v1\noid", "it is a pointer of Git LFS"),
         (b"<!DOCTYPE html>", "it is not a torch file, but a web page"),
         (b"\x89HDF\r\n\x1a\n", "it is not a torch file, but HDF5"),
+        (
+            b'{"weight_map": {}}',
+            "it is not a torch file, but JSON, such as the index of weights in",
+        ),
+        (b"\x93NUMPY\x01\x00", "it is not a torch file, but an array of NumPy"),
+        (b"\x89PNG\r\n", "it is not a torch file$"),
+        (b"", "the file is empty"),
     ],
 )
 def test_files_that_are_something_else(tmp_path, contents, message):
