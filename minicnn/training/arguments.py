@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import is_number, plain
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.resident import ResidentLoader, UploadingLoader, can_stay
@@ -20,7 +21,6 @@ from ..distributed.team import Team
 from ..errors import TrainingError
 from ..layers import Layer, Network, metadata
 from . import checkpoint
-from .checks import is_number, plain
 from .metrics import recipe_preprocess
 from .optimizers import OPTIMIZERS, Optimizer
 from .recipe import Recipe

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from ..checks import is_number
 from ..kernels.types import Array
 from ..layers import Layer
-from .checks import is_number
 
 
 class Average:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..checks import is_number
 from ..device import model_device
-from .checks import is_number
 from .history import FILE, describe, score
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import rng
+from ..checks import plain
 from ..data.loader import Loader
 from ..device import copy_into
 from ..errors import CheckpointError, DivergedError
 from ..weights import safetensors
-from .checks import plain
 from .configuration import differences
 from .diagnose import first_bad_parameter
 from .history import COLUMNS

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks import plain
 from ..data.dataset import Dataset
 from ..layers import metadata
-from .checks import plain
 
 if TYPE_CHECKING:
     from .trainer import Trainer

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..checks import is_number
 from ..kernels.reference.arrays import array_module
 from ..layers import Parameter
-from .checks import is_number
 
 
 class ClipNorm:

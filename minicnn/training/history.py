@@ -63,7 +63,11 @@ class History:
             missing = f"it has no {FILE}, which a run writes after its first epoch"
             reason = missing if path.is_dir() else "there is no such file or folder"
             raise CheckpointError(f"{path}: {reason}") from None
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except UnicodeDecodeError:
+            raise CheckpointError(
+                f"{file}: it is no text; expected the folder of a run, or its {FILE}"
+            ) from None
+        except (OSError, csv.Error) as error:
             raise CheckpointError(f"{file}: cannot be read: {error}") from None
         rows = [_parsed(line, f"{file}: line {i}") for i, line in enumerate(lines, start=2)]
         if not rows:

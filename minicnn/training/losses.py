@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..checks import is_number
 from ..data.dataset import Dataset
 from ..device import array_device, to_device
 from ..errors import ShapeError
 from ..kernels import functional as F
-from .checks import is_number
 from .targets import check_labels, check_targets
 
 

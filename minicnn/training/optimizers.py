@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import is_number, plain
 from ..device import copy_into
 from ..errors import CheckpointError
 from ..kernels import functional as F
 from ..layers import Parameter
-from .checks import is_number, plain
 
 
 class Optimizer:

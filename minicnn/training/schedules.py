@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .checks import is_number, plain
+from ..checks import is_number, plain
 
 
 class Schedule:

@@ -22,7 +22,6 @@ from .torch_pickle import Opaque, Reader, Storage, Tensor
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
-PICKLE = b"\x80"  # the first byte
 # Under which names checkpoints hold the weights, the usual ones first.
 NESTED = (
     "state_dict",
@@ -46,6 +45,8 @@ NO_PICKLE = {
     "are not read: join them",
     b"\x93NUMPY": "it is not a torch file, but an array of NumPy",
     b"GGUF": "it is not a torch file, but GGUF",
+    b"\x89PNG": "it is not a torch file, but an image",
+    b"\xff\xd8\xff": "it is not a torch file, but an image",
     b"\x89HDF": "it is not a torch file, but HDF5, as Keras writes it",
 }
 HOW_TO_SAVE = "save the weights alone: torch.save(model.state_dict(), path)"
@@ -84,8 +85,6 @@ def _contents(path: Path) -> Any:
     for mark, what in NO_PICKLE.items():
         if first.startswith(mark):
             raise CheckpointError(what)
-    if first[:1] != PICKLE:
-        raise CheckpointError("it is not a torch file")
     return _read_legacy(path)
 
 

@@ -281,7 +281,7 @@ def test_averaged_weights_are_found_where_there_are_no_others(tmp_path, save):
             "it is not a torch file, but JSON, such as the index of weights in",
         ),
         (b"\x93NUMPY\x01\x00", "it is not a torch file, but an array of NumPy"),
-        (b"\x89PNG\r\n", "it is not a torch file$"),
+        (b"\x89PNG\r\n", "it is not a torch file, but an image"),
         (b"", "the file is empty"),
     ],
 )

@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from ...checks import is_number
 from ...errors import DataError
 from .step import ImageStep, Numbers
 
@@ -81,8 +82,8 @@ class ColorJitter(ColorStep):
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not 0 <= getattr(self, field.name) <= 1:
-                raise ValueError(f"{self}: {field.name} must be from 0 to 1")
+            if not is_number(getattr(self, field.name), 0, 1):
+                raise ValueError(f"{self}: {field.name} must be a number from 0 to 1")
 
     def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
         strengths = (self.brightness, self.contrast, self.saturation)
@@ -179,7 +180,7 @@ class Lighting(ColorStep):
     components: Components
 
     def __post_init__(self) -> None:
-        if not 0 <= self.std < np.inf:
+        if not is_number(self.std, 0):
             raise ValueError(f"{self}: std must be finite and at least 0")
         if not isinstance(self.components, Components):
             raise ValueError(f"{self}: components must be KRIZHEVSKY, FB_RESNET or Components")

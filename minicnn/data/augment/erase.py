@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
-from .step import ImageStep, Numbers, Step, check_integer, check_probability
+from .step import ImageStep, Numbers, Step, check_integer, check_probability, check_range
 
 ATTEMPTS = 10  # draws of a rectangle, until one is smaller than the image
 
@@ -61,8 +61,8 @@ class RandomErasing(ImageStep):
 
     def __post_init__(self) -> None:
         check_probability(self, self.p)
-        if not 0 < self.area[0] <= self.area[1] <= 1 or not 0 < self.aspect[0] <= self.aspect[1]:
-            raise ValueError(f"{self}: area must be rising within 0 to 1, aspect rising from 0")
+        check_range(self, "area", self.area, 1)
+        check_range(self, "aspect", self.aspect)
         if isinstance(self.fill, str) and self.fill != "noise":
             raise ValueError(f"{self}: fill must be a number or 'noise'")
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...checks import is_number
 from .step import Step, check_probability
 
 Mixed = tuple[np.ndarray, np.ndarray]  # images and targets
@@ -183,5 +184,5 @@ def _span(length: int, size: int, place: float) -> tuple[slice, int]:
 
 
 def _check_alpha(step: Step, alpha: float) -> None:
-    if not 0 < alpha < np.inf:
+    if not is_number(alpha, 0) or alpha == 0:
         raise ValueError(f"{step}: alpha must be finite and larger than 0")

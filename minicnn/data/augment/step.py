@@ -1,11 +1,13 @@
 """What the augmentations of this package have in common."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from ...checks import is_number
 from ...errors import DataError
 
 Numbers = tuple[np.ndarray, ...]
@@ -83,8 +85,16 @@ class Draws:
 
 def check_probability(step: Step, p: float) -> None:
     """Raise ValueError unless 0 <= p <= 1."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"{step}: p={p}; expected 0 to 1")
+    if not is_number(p, 0, 1):
+        raise ValueError(f"{step}: p={p!r}; expected 0 to 1")
+
+
+def check_range(step: Step, name: str, value: Any, most: float = math.inf) -> None:
+    """Raise ValueError unless the argument is two numbers above 0, rising, up to `most`."""
+    is_pair = isinstance(value, (tuple, list)) and len(value) == 2
+    if not is_pair or not all(is_number(n, 0, most) and n for n in value) or value[0] > value[1]:
+        limit = "" if most == math.inf else f" and up to {most:g}"
+        raise ValueError(f"{step}: {name} must be two rising numbers above 0{limit}")
 
 
 def check_integer(step: Step, name: str, value: Any, least: int) -> None:

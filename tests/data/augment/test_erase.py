@@ -84,8 +84,12 @@ def test_arguments_that_mean_nothing():
         Cutout(0)
     with pytest.raises(ValueError, match="p=2; expected 0 to 1"):
         RandomErasing(2)
-    with pytest.raises(ValueError, match="area must be rising"):
+    with pytest.raises(ValueError, match="area must be two rising numbers above 0 and up to 1"):
         RandomErasing(0.5, area=(0.4, 0.02))
+    with pytest.raises(ValueError, match="aspect must be two rising numbers above 0$"):
+        RandomErasing(0.5, aspect=0.3)
+    with pytest.raises(ValueError, match=r"p=\(0, 1\); expected 0 to 1"):
+        RandomErasing((0, 1))
     with pytest.raises(ValueError, match="fill must be a number or 'noise'"):
         RandomErasing(0.5, fill="mean")
 

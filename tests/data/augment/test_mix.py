@@ -107,6 +107,8 @@ def test_arguments_that_mean_nothing():
         RandomChoice(Mixup(1.0), CutMix(1.0), p=(0.5, 0.4))
     with pytest.raises(ValueError, match=r"0 steps"):
         RandomChoice()
+    with pytest.raises(ValueError, match="alpha must be finite and larger than 0"):
+        Mixup("a")
     with pytest.raises(ValueError, match=r"Mixup\(alpha=0\): alpha must be finite and larger"):
         Mixup(0)
     with pytest.raises(ValueError, match="p=3; expected 0 to 1"):

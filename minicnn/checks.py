@@ -1,4 +1,4 @@
-"""Checks of numbers that users give: settings of optimizers, schedules and runs."""
+"""Checks of numbers that users give: settings of runs, optimizers, schedules, augmentation."""
 
 import math
 from numbers import Real

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minicnn.training.checks import is_number, plain
+from minicnn.checks import is_number, plain
 
 
 @pytest.mark.parametrize("value", [0, 1.5, np.int64(2), np.float32(0.5)])
