@@ -122,11 +122,19 @@ const observer = new IntersectionObserver(
   (entries) => {
     for (const entry of entries) {
       entry.target.inView = entry.isIntersecting;
-      if (entry.isIntersecting) attempt(() => drawThumbs(entry.target));
+      if (entry.isIntersecting) drawInTurn(entry.target);
     }
   },
   { rootMargin: "100px 300px" },
 );
+
+// One card after the other: a click is answered before the cards that are still to be drawn.
+let turn = Promise.resolve();
+
+function drawInTurn(one) {
+  const draw = () => one.inView && one.isConnected && attempt(() => drawThumbs(one));
+  turn = turn.then(draw).catch((error) => reportError(error));
+}
 
 function layerAt(path) {
   return app.state.layers.find((layer) => layer.path === path);
@@ -157,5 +165,5 @@ async function drawThumbs(one) {
 
 /** After a new pass: draw what is in view again. */
 function refreshThumbs() {
-  for (const one of strip.cards.values()) if (one.inView) attempt(() => drawThumbs(one));
+  for (const one of strip.cards.values()) if (one.inView) drawInTurn(one);
 }
