@@ -126,7 +126,8 @@ def saliency_command(options: GradientOptions) -> None:
     view = View(options, "saliency")
     target = unit_of(options.layer, options.unit, options.class_)
     found = look.saliency(view.network, view.x, options.class_, **target)
-    view.draw(figures.maps, found, view.facts(options.class_, **target))
+    title = f"Saliency: how much each pixel changes the {'unit' if target else 'score'}"
+    view.draw(figures.maps, found, view.facts(options.class_, **target), title)
 
 
 @look_app.command("guided")
@@ -139,7 +140,8 @@ def guided_command(options: GradientOptions) -> None:
     view = View(options, "guided")
     target = unit_of(options.layer, options.unit, options.class_)
     found = look.guided_backprop(view.network, view.x, options.class_, **target)
-    view.draw(figures.gradients, found, view.facts(options.class_, **target))
+    facts = view.facts(options.class_, **target)
+    view.draw(figures.gradients, found, facts, "Guided backpropagation")
 
 
 @look_app.command("gradcam")
@@ -160,7 +162,7 @@ def occlusion_command(options: OcclusionOptions) -> None:
     square: dict[str, Any] = {"size": options.size, "stride": options.stride, "fill": options.fill}
     with console.status("covering squares"):
         found = look.occlusion(view.network, view.x, options.class_, **square)
-    title = "fall of the probability if covered"
+    title = "Occlusion: fall of the probability if covered"
     view.draw(figures.maps, found, view.facts(options.class_), title, signed=True)
 
 
@@ -175,7 +177,8 @@ def deconv_command(options: DeconvOptions) -> None:
     layer, unit = options.layer, parse_unit(options.unit)
     found = look.deconvnet(view.network, view.x, layer, unit)
     boxes = [one.box for one in look.unit_activations(view.network, view.x, layer, unit)]
-    view.draw(figures.gradients, found, view.facts(layer=layer, unit=unit), boxes=boxes)
+    facts, title = view.facts(layer=layer, unit=unit), f"Deconvnet of {layer}, unit {options.unit}"
+    view.draw(figures.gradients, found, facts, title, boxes=boxes)
 
 
 class View:
@@ -216,11 +219,20 @@ class View:
         """Draw the picture, and print what is in it. facts: one per image, under its name."""
         pixels = figures.visible(self.x, needed_preprocess(self.network))
         rows = list(zip(self.files, facts, strict=True))
-        captions = [f"{figures.shortened(path.name)}\n{fact}" for path, fact in rows]
+        names = names_of(self.files)
+        captions = [f"{figures.shortened(n)}\n{fact}" for n, fact in zip(names, facts, strict=True)]
         figure(pixels, found, captions, self.out, title, **more)
         for path, fact in rows:
             console.print(f"{path}: {fact}", soft_wrap=True)
         console.print(f"picture: {self.out}", soft_wrap=True)
+
+
+def names_of(files: Sequence[Path]) -> list[str]:
+    """The names of the files; with their folders if several have the same name: `dog/0001.jpg`."""
+    names = [path.name for path in files]
+    if len(set(names)) == len(names):
+        return names
+    return ["/".join(path.parts[-2:]) for path in files]
 
 
 def unit_of(layer: str | None, unit: str | None, class_: str | None) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """`minicnn look` on images: pictures, captions and errors."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import minicnn
 from minicnn import models
-from minicnn.cli.look import parse_unit
+from minicnn.cli.look import names_of, parse_unit
 from minicnn.prediction import network_inputs
 from minicnn.study import look
 
@@ -76,6 +78,12 @@ def test_what_does_not_fit_is_named(run, checkpoint, tmp_path):
         name, *rest = command
         assert words in run("look", name, checkpoint, *rest, code=2), command
     assert not list(tmp_path.glob("[a-z]*.png"))
+
+
+def test_images_of_one_name_are_told_apart_by_their_folders():
+    files = [Path("test/dog/1.png"), Path("test/cat/1.png"), Path("2.png")]
+    assert names_of(files) == ["dog/1.png", "cat/1.png", "2.png"]
+    assert names_of(files[1:]) == ["1.png", "2.png"]
 
 
 def test_units_as_text():
