@@ -81,8 +81,9 @@ def predict(
     without a recipe that says how to preprocess files, and outputs that are not finite; ShapeError
     for arrays that do not fit.
     """
-    if top < 1 or batch_size < 1:
-        raise ValueError(f"top={top}, batch_size={batch_size}: expected at least 1")
+    for name, value in (("top", top), ("batch_size", batch_size)):
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{name}={value!r}: expected a whole number of at least 1")
     network = model if isinstance(model, Layer) else weights.load(model)
     loss, device = metrics.loss_of(network), model_device(network)
     found: list[Prediction] = []

@@ -22,6 +22,7 @@ from .download import cache_folder
 from .files import Files, is_archive, listing, stem, types_of
 from .image_files import ImageFiles
 from .imagenet import arranged, imagenet, is_imagenet
+from .layout import first_few
 from .loader import Loader
 from .mnist import fashion_mnist, mnist
 from .originals import MEMORY
@@ -95,6 +96,10 @@ def load_splits(
     if splits.validation is not None:
         raise DataError(f"{source} has validation images of its own: none need to be held out")
     train, held_out = hold_out(splits.train, validation, seed)
+    if train.labels.ndim == 1:
+        few = {train.classes[i] for i in np.setdiff1d(train.labels, held_out.labels)}
+        if few:
+            report(f"{source}: {first_few(few)}: too few images to hold out {validation:g} of them")
     if isinstance(held_out.images, ImageFiles) and held_out.images.nbytes <= memory:
         held_out = replace(held_out, images=held_out.images.decoded())
     return Splits(train, splits.test, held_out)

@@ -23,7 +23,7 @@ from ..kernels.geometry import pair
 from . import folders, synsets
 from .dataset import Dataset
 from .download import cache_folder
-from .files import Files, file_at, listing, members
+from .files import Files, file_at, is_archive, listing, members
 from .pixels import Decode, contents_of
 from .splits import SPLITS
 
@@ -93,7 +93,7 @@ def arranged(files: Files, source: Path, report: Report = print) -> Files:
             archives[path] = file
         elif VAL_IMAGE.fullmatch(name) and not synsets.is_synset(parent):
             flat[name] = file
-        elif not name.startswith("LOC_"):  # Kaggle's tables
+        elif not (name.startswith("LOC_") or is_archive(name)):  # Kaggle's tables, the kit
             found[path] = file
     root = _root(found)
     has_train = any(path.startswith(f"{root}train/") for path in found)

@@ -141,6 +141,9 @@ def test_a_share_of_each_class_is_held_out(tmp_path):
     assert len(splits.train) == 24
     again, _ = loaded(tmp_path, validation=0.2, seed=1)
     np.testing.assert_array_equal(again.train.images, splits.train.images)
+    tree(tmp_path, *(f"train/c/{i}.png" for i in range(2)))
+    _, said = loaded(tmp_path, validation=0.2)
+    assert said[-1] == "ROOT: c: too few images to hold out 0.2 of them"
     with pytest.raises(ValueError, match="validation share 1.5: expected a fraction"):
         loaded(tmp_path, validation=1.5)
 
