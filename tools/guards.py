@@ -26,7 +26,7 @@ AT_MOST = {
     "imports of tests, benchmarks, torch": 0,
     "widest signature": 12,  # target 10, apart from operations and INTERFACES
     "longest function": 57,  # lines without the docstring
-    "longest file": 572,  # target 300
+    "longest file": 440,  # target 300
 }
 AT_LEAST = {  # percent of the arguments and results of public functions that have a type
     "annotated in kernels": 99,  # target 100

@@ -12,9 +12,10 @@ from ...layers import Layer, metadata
 from ..cost.step import input_shape_of
 from ..picture import Picture, PictureFile
 from ..plots import Target
+from .labels import CONV, LINEAR, NORM, OTHER, POOL
 from .layout import place
 from .shapes import Shapes, size_text, text_width
-from .tree import CONV, LINEAR, NORM, OTHER, POOL, Network, read
+from .tree import Network, read
 
 COLORS = {
     CONV: ("#cfe2f7", "#3b6ea8"),

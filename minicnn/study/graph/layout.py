@@ -6,8 +6,9 @@ Lengths are in points. A `Part` has the line that enters it and leaves it at `sp
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .labels import ADD
 from .shapes import Point, Shapes, count_text, size_text, text_width
-from .tree import ADD, Block, Box, Chain, Network, Node
+from .tree import Block, Box, Chain, Network, Node
 
 TITLE, TEXT, SMALL = 9.0, 9.0, 7.5  # font sizes
 LINE = 12.0  # height of a line of text

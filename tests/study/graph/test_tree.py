@@ -28,7 +28,8 @@ from minicnn.layers import (
 )
 from minicnn.layers.init import skip_init
 from minicnn.study import summarize
-from minicnn.study.graph.tree import ADD, CONCAT, NORM, Block, Box, Chain, read
+from minicnn.study.graph.labels import ADD, CONCAT, NORM
+from minicnn.study.graph.tree import Block, Box, Chain, read
 
 
 def boxes(node):
