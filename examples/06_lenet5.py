@@ -24,7 +24,7 @@ print(model)
 # The loader shuffles the images and makes batches.
 
 # %%
-preprocess = training.metrics.preprocess_of(model)
+preprocess = training.preprocess_of(model)
 loader = data.Loader(train, batch_size=64, preprocess=preprocess, shuffle=True)
 optimizer = training.SGD(model.parameters(), lr=0.02, momentum=0.9)
 

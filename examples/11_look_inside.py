@@ -44,7 +44,7 @@ plots.filters(model.C1.weight.value, "11_filters.png")
 
 # %%
 image, label = test[0]
-x = training.metrics.preprocess_of(model)(image[None])
+x = training.preprocess_of(model)(image[None])
 maps = {}
 model.eval()
 with observe(lambda layer, x, y: maps.setdefault(id(layer), y)):
