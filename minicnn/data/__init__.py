@@ -5,6 +5,7 @@ In memory images are uint8 `(N, H, W, C)`; a `Loader` yields float32 batches.
 
 from collections.abc import Callable
 from dataclasses import replace
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ NAMES: dict[str, Callable] = {
 
 
 def load(
-    source: str,
+    source: str | PathLike[str],
     size: int | tuple[int, int] | Decode = 32,
     report: Callable[[str], object] = print,
     **options: Any,
@@ -55,7 +56,7 @@ def load(
 
 
 def load_splits(
-    source: str,
+    source: str | PathLike[str],
     size: int | tuple[int, int] | Decode = 32,
     report: Callable[[str], object] = print,
     *,
@@ -82,6 +83,9 @@ def load_splits(
     for_test: only the test images are needed; nothing is reported if the others are missing.
     Raises DataError; ValueError for a `validation` that means nothing.
     """
+    if not isinstance(source, (str, PathLike)):
+        raise DataError(f"{source!r}: expected the name of a data set, a folder or an archive")
+    source = fspath(source)
     decode = size if isinstance(size, Decode) else Decode(pair(size, "size"))
     options = {"skip_broken": skip_broken, "originals": originals, "memory": memory}
     options["for_test"] = for_test

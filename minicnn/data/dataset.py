@@ -1,10 +1,12 @@
 """A labeled set of images in memory."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 
+from ..checks import is_number
 from ..errors import DataError
 from . import synsets
 from .image_files import ImageFiles
@@ -39,6 +41,9 @@ class Dataset:
         where = f"{self.name} {self.split}".strip()
         for what, values in (("images", self.images), ("labels", self.labels)):
             check_unmasked(where, what, values)
+            if not hasattr(values, "dtype"):
+                object.__setattr__(self, what, as_array(what, values))
+        object.__setattr__(self, "classes", tuple(map(str, self.classes)))
         if self.images.ndim != 4 or self.images.dtype not in (np.uint8, np.float32):
             raise DataError(
                 f"{where}: the images are {self.images.dtype} {self.images.shape}; "
@@ -112,10 +117,18 @@ class Dataset:
 
         Where either side has no names, the labels are positions already. WordNet ids of ImageNet
         match the names of its classes.
-        Raises DataError that names a class of the images that is not one of `classes`.
+        Raises DataError that names a class of the images that is not one of `classes`, or that has
+        the name of another one.
         """
         if not classes or not self.names_known or classes == self.classes:
             return self.labels
+        for names in (self.classes, classes):
+            repeated = [name for name, count in Counter(names).items() if count > 1]
+            if repeated:
+                raise DataError(
+                    f"{self.name} {self.split}: {len(repeated)} classes have the name of another, "
+                    f"such as {repeated[0]}: expected different ones, by which they are matched"
+                )
         position = {name: i for i, name in enumerate(synsets.readable(classes))}
         own, labels = synsets.readable(self.classes), self.labels
         used = np.flatnonzero(labels.any(axis=0)) if labels.ndim == 2 else np.unique(labels)
@@ -159,7 +172,7 @@ def hold_out(dataset: Dataset, share: float, seed: int = 0) -> tuple[Dataset, Da
     Images with a number per class are drawn from the whole set.
     Raises ValueError for a share that is not between 0 and 1, or leaves nothing on one side.
     """
-    if not 0 < share < 1:
+    if not is_number(share, 0, 1) or share in (0, 1):
         raise ValueError(f"validation share {share}: expected a fraction between 0 and 1")
     if not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed={seed!r}: expected an integer >= 0")
@@ -187,6 +200,14 @@ def across_classes(labels: np.ndarray, count: int) -> np.ndarray:
     each = [np.flatnonzero(labels == label)[:count] for label in classes]
     ranked = sorted((rank, i) for i, rows in enumerate(each) for rank in range(len(rows)))
     return np.array([each[i][rank] for rank, i in ranked[:count]])
+
+
+def as_array(what: str, values: Any) -> np.ndarray:
+    """What NumPy makes an array of. Raises DataError."""
+    try:
+        return np.asarray(values)
+    except Exception as error:  # ragged lists, and what other libraries' arrays raise
+        raise DataError(f"the {what} are no array: {error}") from None
 
 
 def check_unmasked(where: str, what: str, values: Any) -> None:
@@ -234,9 +255,6 @@ def as_dataset(data: Any) -> Dataset:
     arrays = []
     for what, values in zip(("images", "labels"), data, strict=True):
         check_unmasked(Dataset.name, what, values)
-        try:
-            arrays.append(np.asarray(values))
-        except Exception as error:  # ragged lists, and what other libraries' arrays raise
-            raise DataError(f"the {what} are no array: {error}") from None
+        arrays.append(as_array(what, values))
     images, labels = arrays
     return Dataset(images, labels)

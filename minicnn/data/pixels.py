@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -46,8 +47,7 @@ class Decode:
             raise ValueError(f"fit={self.fit!r}: expected one of {', '.join(FITS)}")
         if self.channels not in (1, 3):
             raise ValueError(f"channels={self.channels}: image files have 1 or 3 channels")
-        if len(self.size) != 2 or min(self.size) < 1:
-            raise ValueError(f"size={self.size}: expected (H, W) in pixels")
+        check_size("size", self.size)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -128,6 +128,13 @@ class Decode:
         choose = max if self.fit == "cover" else min
         scale = min(1.0, choose(width / size[0], height / size[1]))
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def check_size(name: str, size: Any) -> None:
+    """Raise ValueError unless the argument of that name is `(H, W)`."""
+    is_pair = isinstance(size, (tuple, list)) and len(size) == 2
+    if not is_pair or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in size):
+        raise ValueError(f"{name}={size!r}: expected (H, W) in pixels")
 
 
 # What is found in place of images, by something among its first bytes.

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import is_number
 from ..errors import DataError
 from .mean_image import PER_CHANNEL, PER_PIXEL, MeanImage, mean_of
-from .pixels import Decode
+from .pixels import Decode, check_size
 
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -46,6 +47,9 @@ class Preprocess:
     def __post_init__(self) -> None:
         if isinstance(self.mean, str) and self.mean not in (PER_CHANNEL, PER_PIXEL):
             raise ValueError(f"mean={self.mean!r}: expected numbers, {PER_CHANNEL} or {PER_PIXEL}")
+        check_size("size", self.size)
+        if self.image_size is not None:
+            check_size("image_size", self.image_size)
         mean = self.mean.channel_means if isinstance(self.mean, MeanImage) else self.mean
         for name, value in (("mean", mean), ("std", self.std)):
             if not isinstance(value, str) and np.size(value) not in (1, self.channels):
@@ -53,7 +57,9 @@ class Preprocess:
                     f"{name}={value}: {np.size(value)} numbers; expected 1, or one for each of the "
                     f"{self.channels} channels"
                 )
-        if not np.all(np.asarray(self.std) > 0):
+        if not isinstance(mean, str) and not all(map(is_number, np.ravel(mean))):
+            raise ValueError(f"mean={mean}: expected finite numbers")
+        if not all(is_number(std, 0) and std for std in np.ravel(self.std)):
             raise ValueError(f"std={self.std}: expected numbers larger than 0")
 
     @property

@@ -35,6 +35,17 @@ def test_dataset_checks():
             DataError, match="the labels are an array of which 1 numbers are masked"
         ):
             pair[0](*pair[1])
+    assert Dataset(images, [0, 1, 1], ["cat", 5]).classes == ("cat", "5")
+    with pytest.raises(DataError, match=r"the images are object \(\)"):
+        Dataset(None, labels)
+    twins = Dataset(images, labels, ("crane", "crane"))
+    assert twins.labels_of(("crane", "crane")) is labels
+    with pytest.raises(DataError, match="1 classes have the name of another, such as crane"):
+        twins.labels_of(("crane", "dog"))
+    with pytest.raises(DataError, match="such as dog: expected different ones"):
+        Dataset(images, labels, ("cat", "dog")).labels_of(("dog", "dog", "cat"))
+    with pytest.raises(ValueError, match="validation share a: expected a fraction"):
+        hold_out(twins, "a")
     assert len(data.as_dataset((images, np.ma.masked_array(labels)))) == 3, "nothing is masked"
     with pytest.raises(DataError, match="the images are no array: "):
         data.as_dataset(([images[0], images[1, :2]], labels[:2]))

@@ -205,6 +205,17 @@ def test_classes_that_are_empty_or_in_one_split_are_reported(tmp_path):
     ]
 
 
+def test_a_path_is_a_source_like_text(tmp_path):
+    """It is saved with the weights, as text."""
+    tree(tmp_path, *(f"{split}/{label}/1.png" for split in ("train", "test") for label in "ab"))
+    train, _ = data.load(tmp_path, 8)
+    assert train.source == str(tmp_path)
+    with pytest.raises(DataError, match="None: expected the name of a data set, a folder or an"):
+        data.load(None)
+    with pytest.raises(DataError, match="nothing' is neither a data set nor a folder"):
+        data.load(tmp_path / "nothing")
+
+
 def test_numbers_as_classes_are_in_the_order_of_text(tmp_path):
     tree(tmp_path, *(f"{split}/{i}/1.png" for split in ("train", "test") for i in (0, 1, 2, 10)))
     splits, said = loaded(tmp_path)

@@ -67,8 +67,9 @@ def test_loader_goes_on_from_any_position():
 
 
 def test_loader_passes_errors_on():
-    with pytest.raises(DataError, match="the images are 1x1 pixels"):
-        read(Loader(dataset(4), 2, Preprocess(size=(0, 0))))
+    large = Dataset(np.zeros((4, 2, 2, 1), np.uint8), np.arange(4))
+    with pytest.raises(DataError, match="the images are 2x2 pixels"):
+        read(Loader(large, 2, Preprocess(size=(1, 1))))
     with pytest.raises(ValueError, match="batch_size=0"):
         Loader(dataset(4), 0)
 

@@ -40,6 +40,22 @@ def test_preprocess_refuses():
         preprocess(np.zeros((1, 28, 28, 1), np.uint16))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 28}, r"^size=28: expected \(H, W\) in pixels"),
+        ({"image_size": (28, 2.5)}, r"image_size=\(28, 2.5\): expected \(H, W\)"),
+        ({"mean": float("nan")}, "mean=nan: expected finite numbers"),
+        ({"mean": None}, "mean=None: expected finite numbers"),
+        ({"std": float("inf")}, "std=inf: expected numbers larger than 0"),
+        ({"std": "a"}, "std=a: expected numbers larger than 0"),
+    ],
+)
+def test_settings_that_mean_nothing(options, message):
+    with pytest.raises(ValueError, match=message):
+        Preprocess(**{"size": (28, 28)} | options)
+
+
 def test_gray_levels_do_not_pass_for_normalized_images():
     levels = np.full((2, 28, 28, 1), 200, np.float32)
     with pytest.warns(UserWarning, match="values up to 200: gray levels from 0 to 255"):
