@@ -7,6 +7,8 @@ in it, see `minicnn.data.Loader`.
 
 import numpy as np
 
+from .checks import checked_seed
+
 _generator = np.random.default_rng(0)
 
 
@@ -18,9 +20,7 @@ def generator() -> np.random.Generator:
 def seed(value: int) -> None:
     """Restart the generator from `value`, a non-negative integer."""
     global _generator
-    if not isinstance(value, (int, np.integer)) or value < 0:
-        raise ValueError(f"seed={value!r}: expected an integer >= 0")
-    _generator = np.random.default_rng(value)
+    _generator = np.random.default_rng(checked_seed(value))
 
 
 def state() -> dict:

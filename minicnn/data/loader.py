@@ -7,6 +7,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 
+from ..checks import checked_seed
 from ..kernels.thread_state import inheriting
 from .augment.mix import all_places, mix
 from .augment.pipeline import Pipeline
@@ -62,7 +63,7 @@ class Loader:
         if workers is not None and (not isinstance(workers, (int, np.integer)) or workers < 1):
             raise ValueError(f"workers={workers!r}: expected a whole number of at least 1")
         self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), shuffle
-        self.seed = seed
+        self.seed = checked_seed(seed)
         self.preprocess, self.augment = preprocess, augment
         self.pipeline = Pipeline.of(augment)
         self.workers = workers or _cores()

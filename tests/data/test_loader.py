@@ -70,6 +70,8 @@ def test_loader_passes_errors_on():
     large = Dataset(np.zeros((4, 2, 2, 1), np.uint8), np.arange(4))
     with pytest.raises(DataError, match="the images are 2x2 pixels"):
         read(Loader(large, 2, Preprocess(size=(1, 1))))
+    with pytest.raises(ValueError, match="seed=None: expected an integer >= 0"):
+        Loader(dataset(4), 2, shuffle=True, seed=None)
     with pytest.raises(ValueError, match="batch_size=0"):
         Loader(dataset(4), 0)
 
