@@ -2,13 +2,13 @@
 
 | algorithm   | for                                                         | relative error |
 |-------------|-------------------------------------------------------------|----------------|
-| `direct`    | everything: a matrix product that reads patches in place    | 3e-7           |
+| `direct`    | everything: a matrix product that reads patches in place    | 3e-7 to 1e-6   |
 | `depthwise` | one group per channel: sums over vectors of channels        | 3e-7           |
-| `winograd2` | stride 1, 3x3 and 5x5: 2.25 and 2.78 times fewer products;  | 5e-7, 1e-6     |
-|             | kernels of one row or column with 3, 5, 7: 1.5, 1.67, 1.75  | 1e-6           |
-| `winograd4` | stride 1, 3x3: 4 times fewer products;                      | 3e-6           |
-|             | kernels of one row or column with 3, 5, 7: 2, 2.5, 2.8      | 1e-6, 1e-6,    |
-|             |                                                             | 4e-6           |
+| `winograd2` | stride 1, 3x3 and 5x5: 2.25 and 2.78 times fewer products   | 5e-7, 4e-6     |
+|             | 3, 5 or 7 pixels in one row or column: 1.5, 1.67, 1.75      | to 2e-6        |
+| `winograd4` | stride 1, 3x3: 4 times fewer products                       | 3e-6           |
+|             | 3, 5 or 7 pixels in one row or column: 2, 2.5, 2.8          | 1e-6, 1e-6,    |
+|             |                                                             | 5e-6           |
 | `split`     | an even number of channels (filters): three products of     | 5e-6           |
 |             | bfloat16 numbers, only if it is forced (split.py)           |                |
 

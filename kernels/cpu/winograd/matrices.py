@@ -20,7 +20,7 @@ from ..engine.simd.vector import (
     types,
 )
 
-# The error grows with the number and size of the points: 3e-6 for F(4x4, 3x3), 4e-6 for F(4, 7),
+# The error grows with the number and size of the points: 3e-6 for F(4x4, 3x3), 5e-6 for F(4, 7),
 # 3e-7 for the plain sum.
 POINTS = [Fraction(p) for p in ["0", "1", "-1", "2", "-2", "1/2", "-1/2", "3/4", "-3/4"]]
 

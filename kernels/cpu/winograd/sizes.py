@@ -45,7 +45,7 @@ class Sizes(NamedTuple):
 
 
 def accurate(kernel: Pair) -> tuple[int, ...]:
-    """Each m for which the relative error of F(m x m, kernel) is at most 5e-6."""
+    """Each m for which the relative error of F(m x m, kernel) is about 5e-6 or less."""
     if 1 in kernel:
         return (2, 4) if max(kernel) in (3, 5, 7) else ()
     return {(3, 3): (2, 4), (5, 5): (2,)}.get(kernel, ())
