@@ -82,6 +82,9 @@ def explore(options: ExploreOptions) -> None:
         options.model, options.data_source, options.own, options.option, options.seed
     )
     network.to(options.device)
+    if not sets:
+        instead = "drop an image on the page" if options.export is None else "it has a test picture"
+        console.print(f"There is no data set: {instead}, or start with --data.", soft_wrap=True)
     if "." not in options.model:  # a name, not a file
         console.print(f"{options.model}: the weights are new and not trained", soft_wrap=True)
     session = Session(network, Gallery(network, sets), options.backend)
@@ -163,5 +166,4 @@ def _data_of(network: Network, source: str | None) -> dict[str, Dataset]:
         console.print("The images are the bundled digits; --data shows others.")
         train, test = data.digits(min(height, width))
         return {"test": test, "train": train}
-    console.print("There is no data set: drop an image on the page, or start with --data.")
     return {}

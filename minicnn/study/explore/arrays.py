@@ -1,5 +1,6 @@
 """Parts of arrays, as the page draws them."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ def maps_of(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """`count` maps of an array from `first` on, with the shape and the range of all of it.
 
-    Of images there is also the `peak`, the magnitude that has the full color.
+    Of maps of several pixels there is also the `peak`, the magnitude that has the full color.
 
     Of images `(N, H, W, C)`, the channels of the first image, `(count, H, W)`; if there are more
     axes, as between two permutations, all behind W are channels. Of the weights of a convolution
@@ -30,7 +31,8 @@ def maps_of(
     if not has_maps(array, what):
         return array, about
     if is_activation(what):
-        about["peak"] = peak(array)
+        if math.prod(map_size(array, what)) > 1:
+            about["peak"] = peak(array)
         return array[0].reshape(*map_size(array, what), -1).transpose(2, 0, 1)[part], about
     pairs = array.transpose(3, 2, 0, 1).reshape(-1, *array.shape[:2])
     return pairs[part], about

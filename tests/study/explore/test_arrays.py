@@ -27,6 +27,7 @@ def test_of_few_numbers_the_largest_has_the_full_color(array):
     assert peak(array) == np.abs(array).max()
 
 
-def test_only_images_are_drawn_so():
+def test_only_maps_of_several_pixels_are_drawn_so():
+    assert "peak" not in maps_of(np.ones((1, 1, 1, 1000)), "dx", 0, 8)[1]
     assert "peak" not in maps_of(np.ones((3, 3, 20, 20)), "w", 0, 8)[1]
     assert "peak" not in maps_of(np.ones((1, 1000)), "dx", 0, 1)[1]
