@@ -1,5 +1,7 @@
 """A small trained-looking session that the tests of the explorer share."""
 
+from decimal import ROUND_HALF_UP, Context
+
 import numpy as np
 
 from minicnn import data
@@ -110,5 +112,5 @@ def number(text):
 
 
 def nine_digits(value):
-    """What JavaScript's toPrecision(9) keeps of a number."""
-    return float(np.format_float_scientific(value, 8, unique=False))
+    """What JavaScript's toPrecision(9) keeps of a number: a half is rounded away from 0."""
+    return float(Context(prec=9, rounding=ROUND_HALF_UP).create_decimal(float(value)))

@@ -286,6 +286,14 @@ def test_a_narrow_screen(page):
     assert box["x"] >= 0 and box["x"] + box["width"] <= 360 and box["height"] > 300
 
 
+@pytest.mark.parametrize("value", [651073.3125, -651073.3125, 1 / 3, -2e-9 / 3, float("inf")])
+def test_nine_digits_are_those_of_the_page(page, value):
+    shown = page.evaluate(
+        "(text) => format(Number(text), 9)", str(value).replace("inf", "Infinity")
+    )
+    assert number(shown) == nine_digits(value)
+
+
 def test_everything_has_a_name(page):
     show(page, "conv", "forward", "y")
     click(page, page.locator("#forward .maps canvas").nth(0), 2, 2, 12, 12)
