@@ -72,12 +72,15 @@ class Operation:
     small: cases of small integers, the smallest first, for an example by hand.
     terms: the sum that makes one element of one result, as text.
     images, filters: names of the arrays that have these layouts.
+    axes: names of the axes of arrays that have others.
     settle: the case with what the faulty forms read from the observed results.
     may_refuse: True for a geometry that code may decline with an error of its own.
     constants: settings that code may hold as constants, with their usual values.
     more, pairs: faults that are made of parts, and two of them at once. They are tried after
         `faults`, in this order, so that a mistake with a name of its own has that name.
     forms: the same operation with arrays of other shapes, as other courses have them.
+    sums: for a result, the terms that it is the sum of by their names, under ""; and under the
+        words of a mistake, the terms of that mistake.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Operation:
     faults: tuple[Fault, ...]
     gradients: tuple[str, ...]  # in the order in which backward returns them
     images: tuple[str, ...] = ()
+    axes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     filters: tuple[str, ...] = ()
     is_random: bool = False
     optional: frozenset[str] = frozenset()  # results that need not be there
@@ -100,6 +104,9 @@ class Operation:
     more: tuple[Fault, ...] = ()
     pairs: Callable[[], Iterable[Fault]] = tuple
     forms: "tuple[Operation, ...]" = ()
+    sums: Mapping[str, Mapping[str, Callable[[Case], Mapping[str, Array]]]] = field(
+        default_factory=dict
+    )
 
     def without(self, names: Sequence[str]) -> "Operation":
         """The operation with the values of `NEUTRAL` for these arrays, without their gradients."""

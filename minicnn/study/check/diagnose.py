@@ -10,6 +10,7 @@ from ...kernels.types import Array
 from .case import Fault, Form, Operation
 from .factors import constant, factor_of, named_factor
 from .judge import SINGLE, TOLERANCE, Trial, is_close
+from .mixtures import term_factors
 from .operations.generic import generic_faults
 from .orders import Match
 from .regions import clues, left_out
@@ -105,11 +106,16 @@ def _matches(subject: Subject, result: str, trials: list[Trial]) -> list[Match]:
     found = found or _of_catalogue(operation, result, trials, _composite)[:1]
     if found:
         return found
-    for find in (related, left_out, _with_factor):
-        match = find(subject, result, seen)
-        if match:
-            return [match]
-    return _of_catalogue(operation, result, trials, _double)[:1]
+    apart = [t for t in seen if "has_ties" not in t.case.settings]
+    apart = seen if all(t.is_right(result) for t in apart) else apart
+    for judged in (seen, apart) if len(apart) < len(seen) else (seen,):
+        for find in (related, left_out, _with_factor):
+            match = find(subject, result, judged)
+            if match:
+                return [match]
+    found = _of_catalogue(operation, result, trials, _double)[:1]
+    match = None if found or operation.is_random else term_factors(subject, result, apart)
+    return [match] if match else found
 
 
 def _with_factor(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
@@ -152,6 +158,7 @@ def _of_catalogue(
     """The forms that give these numbers, those that explain the most geometries first."""
     seen = [(t, t.outcome.results[result]) for t in trials if result in t.outcome.results]
     seen = [(t, v) for t, v in seen if result in t.right]
+    seen.sort(key=lambda pair: pair[0].is_right(result))  # a wrong geometry excludes most forms
     if not any(not t.is_right(result) for t, _ in seen):
         return []
     counts = [(_explained(form, seen, result), match) for match, form in forms(operation, result)]
@@ -206,6 +213,8 @@ def _explained(form: Form, seen: list[tuple[Trial, Array]], result: str) -> int:
             continue
         tolerance = SINGLE if np.asarray(value).dtype == np.float32 else 10 * TOLERANCE
         if not is_close(value, expected, tolerance):
+            if "has_ties" in trial.case.settings:
+                continue  # which of equal maxima gets dy is a mistake, or a choice, of its own
             return 0
         count += not trial.is_right(result)
     return count

@@ -1,6 +1,6 @@
 """Factors with a meaning: the batch size, the size of the window, the stride, their quotients."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -34,6 +34,8 @@ def lengths(c: Case) -> dict[str, float]:
     if "w" in c.arrays and c.w.ndim == 2:
         found["D, the number of features"] = c.w.shape[0]
         found["M, the number of outputs"] = c.w.shape[1]
+    if "w" in c.arrays and c.w.ndim == 3:  # one filter per channel
+        found["kH * kW, the size of the kernel"] = c.w.size // last
     if "w" in c.arrays and c.w.ndim == 4:
         found["kH * kW, the size of the kernel"] = c.w[..., 0, 0].size
         found["kH * kW * C, the weights of a filter"] = c.w[..., 0].size
@@ -130,9 +132,9 @@ def added(result: str, trials: list[Trial]) -> Match | None:
     """The result is the right one and a multiple of an input, or a constant, on top."""
     if any(np.shape(t.outcome.results[result]) != np.shape(t.right[result]) for t in trials):
         return None
-    if all(np.size(t.right[result]) == 1 for t in trials):
-        return None
     rests = [t.outcome.results[result] - t.right[result] for t in trials]
+    if all(np.size(rest) == 1 for rest in rests):
+        return _penalty([float(rest) for rest in rests], trials)
     for name in (*trials[0].case.arrays, "dy", "1"):
         factors = []
         for t, rest in zip(trials, rests, strict=True):
@@ -144,4 +146,21 @@ def added(result: str, trials: list[Trial]) -> Match | None:
             what = name if abs(known[0] - 1) < 1e-6 and name != "1" else what
             says = f"{what} is added to it"
             return "added", says, "Start from zeros, and add only the terms of the formula."
+    return None
+
+
+PENALTIES: dict[str, Callable[[Array], float]] = {
+    "the sum of x**2": lambda x: float((x * x).sum()),
+    "the mean of x**2": lambda x: float((x * x).mean()),
+    "the sum of |x|": lambda x: float(np.abs(x).sum()),
+}
+
+
+def _penalty(rests: Sequence[float], trials: list[Trial]) -> Match | None:
+    """A multiple of a sum over x on top of a loss."""
+    for what, of in PENALTIES.items():
+        factors = np.array([r / of(t.case.x) for r, t in zip(rests, trials, strict=True)])
+        if len(factors) > 1 and np.ptp(factors) < 1e-6 * abs(factors[0]):
+            says = f"{factors[0]:.6g} times {what} is added to it"
+            return "added", says, "A penalty of the weights is added outside of this function."
     return None

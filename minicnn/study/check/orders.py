@@ -16,6 +16,8 @@ Change = Callable[[Array], Array]
 
 def axis_names(subject: Subject, name: str, array: Array) -> list[str]:
     """The names of the axes as the student has them."""
+    if name in subject.operation.axes:
+        return list(subject.operation.axes[name])
     if array.ndim == 4 and name in subject.operation.filters:
         own = ["kH", "kW", "C", "F"]
     elif array.ndim == 4:

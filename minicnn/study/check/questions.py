@@ -4,8 +4,9 @@ Padding 0, stride 1, 1 - momentum, the first channel for all, only the last filt
 exchanged: if the result is right for the changed case, the change is the mistake.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 
@@ -21,6 +22,7 @@ NUMBERS: tuple[tuple[str, Callable[[float], float]], ...] = (
     ("always 1", lambda v: 0 * v + 1),
     ("doubled", lambda v: 2 * v),
     ("halved", lambda v: v / 2),
+    ("always 0.5", lambda v: 0 * v + 0.5),
     ("squared", lambda v: v**2),
     ("negated", lambda v: -v),
     ("taken as its root", lambda v: abs(v) ** 0.5),
@@ -49,6 +51,10 @@ def _without(which: int, axis: int, a: Array) -> Array:
     left = a.copy()
     left[(slice(None),) * axis + (which,)] = 0
     return left
+
+
+def _without_both(which: int, a: Array) -> Array:
+    return _without(which, 1, _without(which, 2, a))
 
 
 def _for_all(which: int, axis: int, a: Array) -> Array:
@@ -94,12 +100,57 @@ def questions(subject: Subject, result: str, case: Case) -> Iterator[Question]:
         arrays["dy"] = case.dy
     for name, array in arrays.items():
         axes = axis_names(subject, name, array)
+        if array.ndim == 4 and name in subject.operation.images:
+            for which, end in ((0, "first"), (-1, "last")):
+                says = f"the {end} row and the {end} column of {name} are left out"
+                without = partial(_without_both, which)
+                yield ("along axes", says, f"Use all of {name}."), changed(name, without)
         for axis in range(array.ndim):
             word = WORDS.get(axes[axis], "value" if array.ndim == 1 else f"slice of {axes[axis]}")
             for text, change in ALONG:
                 says = text.format(word=word, name=name)
                 match = "along an axis", says, f"Use each {word} of {name} in its own place."
                 yield match, changed(name, partial(change, axis))
+
+
+def exchanged(subject: Subject, result: str, case: Case) -> Iterator[Question]:
+    """An input or another result stands where an input of the same shape is needed."""
+    right = subject.operation.right
+    found = {**case.arrays, **right(case)}
+    found = {name: a for name, a in found.items() if name != result and np.ndim(a)}
+    needed = dict(case.arrays)
+    if result in subject.operation.gradients and "loss" not in subject.operation.formulas:
+        needed["dy"] = found["dy"] = case.dy
+    for name, array in needed.items():
+        for other, own in found.items():
+            if other != name and np.shape(own) == np.shape(array) and np.size(own) > 1:
+                says = f"{other} stands where {name} is needed"
+                match = "another array", says, f"{subject.operation.formulas[result]}."
+                yield match, partial(_with_other, right, name, other)
+
+    for name, other in combinations(needed, 2):
+        if np.shape(needed[name]) == np.shape(needed[other]) and np.size(needed[name]) > 1:
+            match = "another array", f"{name} and {other} are exchanged", "Exchange them."
+            yield match, partial(_swapped, name, other)
+
+
+def _array(c: Case, name: str) -> Array:
+    return c.dy if name == "dy" else c.arrays[name]
+
+
+def _swapped(name: str, other: str, c: Case) -> Case:
+    if np.shape(_array(c, name)) != np.shape(_array(c, other)):
+        raise ValueError("another shape")
+    return c.but(**{name: _array(c, other), other: _array(c, name)})
+
+
+def _with_other(
+    right: Callable[[Case], Mapping[str, Array]], name: str, other: str, c: Case
+) -> Case:
+    own = right(c)[other] if other not in ("dy", *c.arrays) else _array(c, other)
+    if np.shape(own) != np.shape(_array(c, name)):
+        raise ValueError("another shape")
+    return c.but(**{name: own})
 
 
 def _setting(name: str, change: Callable) -> Callable[[Case], Case]:
@@ -115,4 +166,4 @@ def _setting(name: str, change: Callable) -> Callable[[Case], Case]:
 
 def changed(name: str, change: Change) -> Callable[[Case], Case]:
     """The case with one array changed."""
-    return lambda c: c.but(**{name: change(c.dy if name == "dy" else c.arrays[name])})
+    return lambda c: c.but(**{name: change(_array(c, name))})

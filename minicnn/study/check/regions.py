@@ -10,7 +10,9 @@ import numpy as np
 
 from ...kernels.types import Array
 from .case import Case
-from .judge import TOLERANCE, Trial
+from .factors import factor_of
+from .judge import LOOSE, TOLERANCE, Trial, is_close
+from .mixtures import factors_clue
 from .orders import Match
 from .questions import WORDS
 from .subject import Subject
@@ -109,6 +111,9 @@ def clues(subject: Subject, result: str, trials: list[Trial]) -> list[str]:
             continue
     found += [f"{result} is wrong only in {text}." for text, _ in _ends(subject, result, wrong)]
     found += _by_sign(result, wrong)
+    found += _by_value(result, wrong)
+    found += _by_sum(subject, result, wrong)
+    found += factors_clue(subject, result, wrong)
     return found or [f"The mistake in {result} is not in the catalogue; the example shows it."]
 
 
@@ -123,3 +128,32 @@ def _by_sign(result: str, wrong: list[Trial]) -> list[str]:
         "positive": all(not (_wrong(t, result) & (t.case.x <= 0)).any() for t in wrong),
     }
     return [f"{result} is wrong only where x is {sign}." for sign, only in signs.items() if only]
+
+
+def _by_value(result: str, wrong: list[Trial]) -> list[str]:
+    """Whether it is a multiple of the right one, or right but for its signs."""
+    pairs = [(np.asarray(t.outcome.results[result]), t.right[result]) for t in wrong]
+    if any(np.size(right) < 2 or found.dtype.kind not in "fi" for found, right in pairs):
+        return []
+    factors = [factor_of(found, right) for found, right in pairs]
+    if all(factor is not None for factor in factors):
+        numbers = ", ".join(f"{factor:.4g}" for factor in factors[:4])
+        return [f"{result} is a multiple of the right one; the factors are {numbers}."]
+    if all(is_close(np.abs(found), np.abs(right), LOOSE) for found, right in pairs):
+        return [f"{result} is right but for the signs of some values."]
+    return []
+
+
+def _by_sum(subject: Subject, result: str, wrong: list[Trial]) -> list[str]:
+    """The axes over which the sum is right: the values are only divided among other places."""
+    pairs = [(np.asarray(t.outcome.results[result]), t.right[result]) for t in wrong]
+    if any(found.shape != right.shape or right.ndim != 4 for found, right in pairs):
+        return []
+    letters = ["kH", "kW", "C", "F"] if result in subject.operation.filters else list("NHWC")
+    for axes in ((0,), (1,), (2,), (3,), (1, 2), (0, 1, 2)):
+        sums = [(found.sum(axes), right.sum(axes)) for found, right in pairs]
+        if all(is_close(found, right, LOOSE) and right.size > 1 for found, right in sums):
+            words = {**WORDS, "kH": "row", "kW": "column"}
+            over = " and ".join(f"the {words[letters[a]]}s" for a in axes)
+            return [f"The sum of {result} over {over} is right: its values are in other places."]
+    return []

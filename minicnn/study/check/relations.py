@@ -6,6 +6,7 @@ or those of another question, that holds in every geometry.
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from .expressions import expression
 from .factors import added, factor, factor_of, named_factor, shared_lengths
 from .judge import LOOSE, Trial, is_close
 from .orders import Change, Match, changes, permuted, places
-from .questions import changed, questions
+from .questions import changed, exchanged, questions
 from .subject import Subject, to_layout
 
 
@@ -205,19 +206,37 @@ def _answered(
 def _questions(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
     """It is right for another setting or a changed input, perhaps with a factor on top."""
     best: tuple[bool, Match] | None = None
-    for (name, says, advice), change in questions(subject, result, trials[0].case):
-        factors: list[float] = []
-        for t in trials:
-            answer = _answered(subject, result, t, change)
-            own = None if answer is None else factor_of(t.outcome.results[result], answer)
-            if own is None:
-                break
-            factors.append(own)
-        if len(factors) < len(trials):
+    first = trials[0].case
+    asked = chain(questions(subject, result, first), exchanged(subject, result, first))
+    for (name, says, advice), change in asked:
+        judged, factors = _multiples(subject, result, trials, change)
+        if not judged:
             continue
-        text = named_factor(trials, factors)
+        text = named_factor(judged, factors)
         if text == "":
             return name, says, advice
         if text and best is None and np.size(trials[0].right[result]) > 1:
             best = True, (f"{name} + factor", f"{says}; and {text}", advice)
     return best[1] if best else None
+
+
+def _multiples(
+    subject: Subject, result: str, trials: list[Trial], change: Callable[[Case], Case]
+) -> tuple[list[Trial], list[float]]:
+    """Trials and their multiples of the right answer to another question; none if one has none.
+
+    A trial in which both are 0 has no say.
+    """
+    judged, factors = [], []
+    for t in trials:
+        found, answer = t.outcome.results[result], _answered(subject, result, t, change)
+        if answer is None:
+            return [], []
+        if not np.any(answer) and not np.any(found) and np.shape(answer) == np.shape(found):
+            continue
+        factor = factor_of(found, answer)
+        if factor is None:
+            return [], []
+        judged.append(t)
+        factors.append(factor)
+    return judged, factors

@@ -29,8 +29,23 @@ def check_subject(subject: Subject, seed: int = 0, layout: str | None = None) ->
     elif isinstance(subject, LayerSubject):
         subjects = [subject.settled()]
     found = [_examined(s, seed) for s in subjects]
-    best = max(range(len(found)), key=lambda i: (found[i].points, len(found[i].findings), -i))
-    return _in_own_terms(_with_examples(found[best], subjects[best]), subjects[best])
+    ranks = [
+        (c.points, len(c.findings), -sum(f.says.count("; and") for f in c.findings)) for c in found
+    ]
+    best = ranks.index(max(ranks))
+    check = _in_own_terms(_with_examples(found[best], subjects[best]), subjects[best])
+    for own, rank, other in zip(subjects, ranks, found, strict=True):
+        if rank == ranks[best] and own.layout != subjects[best].layout:
+            check.remarks += _in_other_layout(check, _in_own_terms(other, own), own.layout)
+    return check
+
+
+def _in_other_layout(check: Check, other: Check, layout: str) -> list[str]:
+    """What the mistake would be if the axes were in another order, which fits as well."""
+    says = [f.says for f in other.findings]
+    if not says or says == [f.says for f in check.findings]:
+        return []
+    return [f"The order of the axes is not certain. In {layout}: {'; '.join(says)}."]
 
 
 def _examined(subject: Subject, seed: int) -> Check:

@@ -12,8 +12,9 @@ from ....kernels import reference
 from ....kernels.geometry import adaptive_windows as _right
 from ....kernels.resampling import means
 from ....kernels.types import Array
-from ..case import Case, Fault, Operation, Results, integers, normal, number, with_dy
+from ..case import Case, Fault, Form, Operation, Results, integers, normal, number, with_dy
 from .pool import is_largest, largest
+from .pool_reductions import Reduction, other_numbers
 
 Windows = Callable[[int, int], list[tuple[int, int]]]  # of H pixels and H_out windows
 Share = Callable[[Array, Array], Array]  # of the cells of a window and its dy
@@ -255,10 +256,15 @@ def _cases(draw: Callable[..., Array], geometries: list) -> list[Case]:
     return [Case({"x": draw(*shape)}, {"output_size": size}) for shape, size in geometries]
 
 
+def _of_windows(reduction: Reduction) -> Form:
+    return partial(_reduce, lambda cells: reduction(cells[:, None, None])[:, 0, 0], _right)
+
+
 def _operation(name: str, kind: str, truth: Callable, faults: tuple[Fault, ...]) -> Operation:
     def forward(c: Case) -> Array:
         return truth(c.but(dy=np.zeros((len(c.x), *c.output_size, c.x.shape[3]))), {})["y"]
 
+    number_of = "the mean" if kind == "average" else "the maximum"
     window = "sum over the window / its size" if kind == "average" else "max over the window"
     back = "dy / the window's size" if kind == "average" else "dy at its maximum"
     return Operation(
@@ -278,6 +284,7 @@ def _operation(name: str, kind: str, truth: Callable, faults: tuple[Fault, ...])
         faults=faults,
         gradients=("dx",),
         images=("x", "y", "dy", "dx"),
+        more=tuple(other_numbers(number_of, _of_windows)),
     )
 
 

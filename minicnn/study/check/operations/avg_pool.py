@@ -22,6 +22,7 @@ from .pool import (
     small,
     spread_shares,
 )
+from .pool_reductions import Reduction, avg_pool_tables, other_numbers
 from .pool_windows import window_faults
 from .reshaped import reshaped
 
@@ -170,6 +171,7 @@ AVG_POOL2D = Operation(
     images=("x", "y", "dy", "dx"),
     may_refuse=has_rest,
     more=tuple(window_faults(lambda x: x.mean(axis=(1, 2)), _even, 0.0)),
+    pairs=avg_pool_tables,
 )
 
 # -- global average pooling ------------------------------------------------------------------------
@@ -194,6 +196,17 @@ def _global_terms(c: Case, result: str, index: tuple[int, ...], right: Results) 
     return f"{signed_or(c.dy[index[0], index[3]])} / {area}"
 
 
+def _of_map(reduction: Reduction, c: Case) -> Array:
+    """y as a number of each map."""
+    return reduction(c.x[:, None, None])[:, 0, 0]
+
+
+def _at_pixel(row: int, column: int, divided: bool, c: Case) -> Array:
+    dx = np.zeros_like(c.x)
+    dx[:, row, column] = c.dy / (c.x[0, ..., 0].size if divided else 1)
+    return dx
+
+
 def _given(c: Case, divisor: float) -> Array:
     """Every pixel of a map gets its dy, divided by `divisor`."""
     return np.ones_like(c.x) * c.dy[:, None, None] / divisor
@@ -213,6 +226,19 @@ _GLOBAL_POOL = Operation(
     terms=_global_terms,
     gradients=("dx",),
     images=("x", "dx"),
+    more=(
+        *other_numbers("the mean", lambda r: partial(_of_map, r), of="map"),
+        *(
+            Fault(
+                "one pixel",
+                f"only the {name} pixel of each map gets {'dy / (H * W)' if divided else 'dy'}",
+                "Every pixel has the share 1 / (H * W) in the mean.",
+                {"dx": partial(_at_pixel, place, place, divided)},
+            )
+            for name, place in (("first", 0), ("last", -1))
+            for divided in (False, True)
+        ),
+    ),
     faults=(
         Fault(
             "no divisor",

@@ -1,6 +1,6 @@
 """The mistakes that students make in the three passes of a convolution."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -28,6 +28,7 @@ from .conv import (
 from .conv_borders import BORDER_FAULTS, border_faults
 from .conv_channels import CHANNEL_FAULTS
 from .conv_styles import by_cells, dilated, im2col_faults
+from .window_tables import conv_dw, conv_dx, conv_y, table_faults
 
 
 def _other_width(image: int, kernel: int, c: Case) -> Array:
@@ -45,6 +46,12 @@ def _without_last(row: bool, column: bool, c: Case) -> Case:
     if column:
         dy[:, :, -1] = 0
     return c.but(dy=dy)
+
+
+def _repeated(c: Case) -> Array:
+    """dy for stride 1, each value in a block of stride x stride places."""
+    height, width = sizes(c.but(stride=1), 2 * c.padding, 1)
+    return c.dy.repeat(c.stride, 1).repeat(c.stride, 2)[:, :height, :width]
 
 
 def _into_first(dx: Array) -> Array:
@@ -183,6 +190,13 @@ WINDOW_FAULTS = (
             "dw": lambda c: collect(c, (c.stride, 1)),
         },
     ),
+    asked(
+        "dy repeated",
+        "each dy fills a block of stride x stride places, where zeros belong between them",
+        "Write dy at every stride-th place of an array of zeros: dz[:, :, ::s, ::s] = dy.",
+        "dx dw db",
+        lambda c: c.but(stride=1, dy=_repeated(c)),
+    ),
     Fault(
         "stride as dilation",
         "the stride is between the cells of a window, not between the windows",
@@ -276,6 +290,13 @@ WINDOW_FAULTS = (
         {"dw": lambda c: collect(c.but(dy=_last_image(c)), keep=slice(-1, None))},
     ),
 )
+
+
+def conv_tables() -> Iterator[Fault]:
+    """Windows at the wrong places, in one or two ways."""
+    return table_faults({"y": conv_y, "dw": conv_dw}, {"dx": conv_dx})
+
+
 FAULTS = (*WINDOW_FAULTS, *BORDER_FAULTS, *CHANNEL_FAULTS)
 FORMULAS = {
     "y": "y[n, p, q, k] = b[k] + sum_{i, j, c} x[n, p*s + i, q*s + j, c] * w[i, j, c, k]",
@@ -298,4 +319,5 @@ CONV2D = Operation(
     filters=("w", "dw"),
     may_refuse=has_rest,
     more=(*border_faults(), *im2col_faults()),
+    pairs=conv_tables,
 )

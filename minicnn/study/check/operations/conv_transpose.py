@@ -1,5 +1,6 @@
 """Transposed convolution: the catalogue of the convolution with its passes exchanged."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,7 @@ from ....kernels import reference
 from ....kernels.types import Array
 from ..case import Case, Fault, Form, Operation, Results, integers, normal, products, with_dy
 from .conv import terms
-from .conv_catalogue import FAULTS
+from .conv_catalogue import FAULTS, conv_tables
 from .grouped import OF_DB
 from .reshaped import reshaped
 
@@ -70,6 +71,7 @@ ROLES: dict[str, tuple[str, Callable[[Form, Case], Array]]] = {  # by the convol
     "y": ("dx", lambda form, c: form(_from_y_to_x(c, c.dy))),
     "dw": ("dw", lambda form, c: form(_from_y_to_x(c, c.dy))),
 }
+OTHER = {"x": "dy", "y": "dx", "dx": "y", "dy": "x"}
 # Of the bias and of sizes that a transposed convolution does not have.
 NOT_CARRIED = ("bias", "no bias", "size", "height for", "width from", "first bias")
 
@@ -79,9 +81,9 @@ def _exchanged(fault: Fault) -> Fault:
     forms = {
         ROLES[r][0]: partial(ROLES[r][1], form) for r, form in fault.forms.items() if r in ROLES
     }
-    says, advice = fault.says, fault.advice
-    if list(fault.forms) == ["dx"]:
-        says, advice = (text.replace("dx", "y").replace("dy", "x") for text in (says, advice))
+    says, advice = (
+        re.sub(r"\b(d?[xy])\b", lambda m: OTHER[m[0]], text) for text in (fault.says, fault.advice)
+    )
     return Fault(fault.name.replace("dx", "y"), says, advice, forms)
 
 
@@ -159,6 +161,7 @@ _TRANSPOSED = Operation(
     gradients=("dx", "dw", "db"),
     images=("x", "y", "dy", "dx"),
     filters=("w", "dw"),
+    pairs=lambda: map(_exchanged, conv_tables()),
 )
 _SWAP = (lambda a: a.swapaxes(2, 3), lambda a: a.swapaxes(2, 3))
 # torch has filters (C, K, kH, kW); others keep the convolution's (K, C, kH, kW)

@@ -12,7 +12,7 @@ from ....kernels.types import Array
 from ..case import Case, Fault, Form, Operation, Results, integers, normal, with_dy
 from .conv import has_rest, terms
 from .conv_borders import border_faults
-from .conv_catalogue import FAULTS, FORMULAS
+from .conv_catalogue import FAULTS, FORMULAS, conv_tables
 from .reshaped import reshaped
 
 # n, H, W, C, kH, kW, K, stride, padding, groups
@@ -187,10 +187,13 @@ SUMMED = Fault(
     "Output channel c reads input channel c only.",
     {"y": lambda c: _forward(c.but(b=0 * c.b)).sum(axis=3, keepdims=True) + c.b},
 )
-BORDERS = tuple(
-    replace(f, forms={r: partial(_joined, form) for r, form in f.forms.items()})
-    for f in border_faults()
-)
+
+
+def _in_every_group(fault: Fault) -> Fault:
+    return replace(fault, forms={r: partial(_joined, form) for r, form in fault.forms.items()})
+
+
+BORDERS = tuple(map(_in_every_group, border_faults()))
 
 
 def _carried_over(without: tuple[str, ...]) -> tuple[Fault, ...]:
@@ -234,6 +237,7 @@ def _operation(
         terms=_terms,
         faults=faults,
         more=more,
+        pairs=lambda: map(_in_every_group, conv_tables()),
         gradients=("dx", "dw", "db"),
         images=("x", "y", "dy", "dx"),
         filters=("w", "dw"),
@@ -277,12 +281,15 @@ _DEPTHWISE = _operation(
 DEPTHWISE_CONV2D = replace(
     _DEPTHWISE,
     forms=tuple(
-        reshaped(_DEPTHWISE, {"w": there_and_back}, images=False)
-        for there_and_back in (
-            # (kH, kW, 1, C) as (C, kH, kW), as (kH, kW, C), and as (kH, kW, C, 1)
-            (lambda a: a[:, :, 0].transpose(2, 0, 1), lambda a: a.transpose(1, 2, 0)[:, :, None]),
-            (lambda a: a[:, :, 0], lambda a: a[:, :, None]),
-            (lambda a: a.swapaxes(2, 3), lambda a: a.swapaxes(2, 3)),
+        reshaped(_DEPTHWISE, {"w": (there, back)}, images=False, axes=axes)
+        for axes, there, back in (  # from (kH, kW, 1, C)
+            (
+                "C kH kW",
+                lambda a: a[:, :, 0].transpose(2, 0, 1),
+                lambda a: a.transpose(1, 2, 0)[:, :, None],
+            ),
+            ("kH kW C", lambda a: a[:, :, 0], lambda a: a[:, :, None]),
+            ("kH kW C F", lambda a: a.swapaxes(2, 3), lambda a: a.swapaxes(2, 3)),
         )
     ),
 )

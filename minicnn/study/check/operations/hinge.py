@@ -105,6 +105,12 @@ def _parts() -> Iterator[Fault]:
             )
 
 
+def _terms_of_dx(c: Case) -> dict[str, Array]:
+    n, over = len(c.x), (_margins(c) > 0).astype(np.float64)
+    count = one_hot(c) * over.sum(axis=1, keepdims=True)
+    return {"1 / N beyond the margin": over / n, "the count / N at the label": -count / n}
+
+
 SVM_LOSS = Operation(
     name="svm_loss",
     title="multiclass hinge loss",
@@ -117,6 +123,7 @@ SVM_LOSS = Operation(
     small=lambda: [make(c.x + 0.25 * np.arange(c.x.shape[1]), c.labels) for c in small()[:4]],
     truth=svm_truth,
     terms=svm_terms,
+    sums={"dx": {"": _terms_of_dx}},
     gradients=("dx",),
     more=tuple(_parts()),
     faults=(

@@ -101,6 +101,11 @@ def _of_labels(c: Case, logs: Array) -> Array:
     return np.asarray(-logs[np.arange(len(c.x)), c.labels].mean())
 
 
+def _terms_of_dx(c: Case) -> dict[str, Array]:
+    n = len(c.x)
+    return {"p / N": reference.softmax(c.x) / n, "onehot(labels) / N": -one_hot(c) / n}
+
+
 SOFTMAX_LOSS = Operation(
     name="softmax_loss",
     title="softmax cross-entropy",
@@ -113,6 +118,7 @@ SOFTMAX_LOSS = Operation(
     small=small,
     truth=truth,
     terms=terms,
+    sums={"dx": {"": _terms_of_dx}},
     gradients=("dx",),
     more=tuple(part_faults()),
     faults=(

@@ -5,6 +5,7 @@ loss = sum_n -log p[n, label[n]] / N,  dx = (p - onehot(labels)) / N
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -141,10 +142,46 @@ LOSSES: tuple[Part, ...] = (
         lambda c: _entropy(_probability(c, c.labels)),
     ),
     (
+        "it is the squared distance of p from the label's 1, not a logarithm",
+        lambda c: ((_softmax(c.x) - one_hot(c)) ** 2).sum(1).mean(),
+    ),
+    (
+        "it is the mean of (p - onehot)**2 over all classes, not a logarithm",
+        lambda c: ((_softmax(c.x) - one_hot(c)) ** 2).mean(),
+    ),
+    (
         "the score of the label is subtracted only: the logarithm of the sum is missing",
         lambda c: -c.x[np.arange(len(c.x)), c.labels].mean(),
     ),
 )
+
+
+# loss = (a - b) / N, a from the scores minus their maximum, b from the label's
+LOGS: tuple[Part, ...] = (
+    ("", lambda c: np.log(_exp(c).sum(1))),
+    ("the sum of exp starts at 1, not at 0", lambda c: np.log(1 + _exp(c).sum(1))),
+    ("the logarithm is that of the mean of exp", lambda c: np.log(_exp(c).mean(1))),
+    ("the logarithm of the sum is missing", lambda c: _exp(c).sum(1)),
+    ("the sum leaves out the label", lambda c: np.log((_exp(c) * (1 - one_hot(c))).sum(1))),
+    ("the maximum is not subtracted in the sum of exp", lambda c: np.log(np.exp(c.x).sum(1))),
+    ("the logarithm of the sum is not there", lambda c: np.zeros(len(c.x))),
+)
+SCORES: tuple[Part, ...] = (
+    ("", lambda c: _label_score(c) - c.x.max(1)),
+    ("the maximum is not subtracted from the label's score", lambda c: _label_score(c)),
+    ("the label's score is added, not subtracted", lambda c: c.x.max(1) - _label_score(c)),
+    ("the label's score is not subtracted", lambda c: np.zeros(len(c.x))),
+    ("the score of the first class stands for the label's", lambda c: c.x[:, 0] - c.x.max(1)),
+    ("exp of the label's score is subtracted", lambda c: np.exp(_label_score(c) - c.x.max(1))),
+)
+
+
+def _label_score(c: Case) -> Array:
+    return np.asarray(c.x[np.arange(len(c.x)), c.labels])
+
+
+def _difference(log: Part, score: Part, c: Case) -> Array:
+    return np.asarray((log[1](c) - score[1](c)).mean())
 
 
 def part_faults() -> Iterator[Fault]:
@@ -165,6 +202,9 @@ def part_faults() -> Iterator[Fault]:
             yield Fault(says, says, LOSS_ADVICE, {"loss": partial(_loss, p, divisor)})
     for says, loss in LOSSES:
         yield Fault(says, says, LOSS_ADVICE, {"loss": loss})
+    for log, score in list(product(LOGS, SCORES))[1:]:
+        says = "; and ".join(part[0] for part in (log, score) if part[0])
+        yield Fault(says, says, LOSS_ADVICE, {"loss": partial(_difference, log, score)})
     for which, name in ((-1, "last"), (0, "first")):
         for mean in (True, False):
             says = f"only the {name} example counts"

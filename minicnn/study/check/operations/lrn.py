@@ -9,6 +9,7 @@ import numpy as np
 from ....kernels import reference
 from ....kernels.types import Array
 from ..case import Case, Fault, Form, Operation, Results, number
+from .lrn_parts import alpha_of, around, gradient_sums, output_faults, scale_of
 
 # shape, size, alpha, beta, k
 SHAPES = [
@@ -41,36 +42,17 @@ def small() -> list[Case]:
     ]
 
 
-def _alpha(c: Case) -> float:
-    """alpha as it multiplies the sum: in torch and Caffe it is divided by the size."""
-    return c.alpha / c.size if c.divided else c.alpha
-
-
-def _around(a: Array, before: int, after: int) -> Array:
-    """The sum of each channel and its neighbors, clipped at the ends."""
-    total = np.zeros_like(a)
-    for i in range(a.shape[-1]):
-        total[..., i] = a[..., max(0, i - before) : i + after + 1].sum(axis=-1)
-    return total
-
-
-def _scale(c: Case, before: int | None = None, after: int | None = None) -> Array:
-    half = c.size // 2
-    before = half if before is None else before
-    return c.k + _alpha(c) * _around(c.x**2, before, half if after is None else after)
-
-
 def _gradient(c: Case, factor: float = 2.0, before: int | None = None) -> Array:
     half = c.size // 2 if before is None else before
-    s = _scale(c)
-    crossed = _around(c.dy * c.x * s ** (-c.beta - 1), half, half)
-    return c.dy * s**-c.beta - factor * _alpha(c) * c.beta * c.x * crossed
+    s = scale_of(c)
+    crossed = around(c.dy * c.x * s ** (-c.beta - 1), half, half)
+    return c.dy * s**-c.beta - factor * alpha_of(c) * c.beta * c.x * crossed
 
 
 def truth(c: Case, observed: Results) -> Results:
     """The reference's output and gradient."""
     c = settle(c, observed)
-    constants = c.size, _alpha(c), c.beta
+    constants = c.size, alpha_of(c), c.beta
     y, scale = reference.local_response_norm(c.x, *constants, c.k)
     return {"y": y, "dx": reference.local_response_norm_grad(c.dy, c.x, y, scale, *constants)}
 
@@ -78,7 +60,7 @@ def truth(c: Case, observed: Results) -> Results:
 def settle(c: Case, observed: Results) -> Case:
     """The case with alpha / size, as in torch and Caffe, if the observed y is that of it."""
     divided = c.but(divided=True)
-    y = c.x * _scale(divided) ** -c.beta
+    y = c.x * scale_of(divided) ** -c.beta
     seen = observed.get("y", y[:0])
     return divided if seen.shape == y.shape and np.allclose(seen, y, rtol=1e-9) else c
 
@@ -87,7 +69,7 @@ def terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> str:
     """The formula with its numbers."""
     i, half, row = index[-1], c.size // 2, c.x[index[:-1]]
     low, high = max(0, i - half), min(len(row), i + half + 1)
-    scale = _scale(c)[index[:-1]]
+    scale = scale_of(c)[index[:-1]]
     if result == "y":
         squares = " + ".join(f"({number(v)})^2" for v in row[low:high])
         inside = f"{number(c.k)} + {number(c.alpha)}*({squares})"
@@ -97,28 +79,28 @@ def terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> str:
         f"{number(dy[j])}*({number(row[j])})*{number(scale[j])}^-{number(c.beta + 1)}"
         for j in range(low, high)
     )
-    factor = number(2 * _alpha(c) * c.beta)
+    factor = number(2 * alpha_of(c) * c.beta)
     first = f"{number(dy[i])}*{number(scale[i])}^-{number(c.beta)}"
     return f"{first} - {factor}*({number(row[i])})*({crossed})"
 
 
 def _crossed(c: Case, inner: Array) -> Array:
     """dx with other numbers in the place of x_j."""
-    s, half = _scale(c), c.size // 2
-    crossed = _around(c.dy * inner * s ** (-c.beta - 1), half, half)
-    return c.dy * s**-c.beta - 2 * _alpha(c) * c.beta * c.x * crossed
+    s, half = scale_of(c), c.size // 2
+    crossed = around(c.dy * inner * s ** (-c.beta - 1), half, half)
+    return c.dy * s**-c.beta - 2 * alpha_of(c) * c.beta * c.x * crossed
 
 
 def _own(c: Case) -> Array:
     """The cross term with a_j * a_j where a_i * a_j is needed."""
-    s, half = _scale(c), c.size // 2
-    crossed = _around(c.dy * c.x * c.x * s ** (-c.beta - 1), half, half)
-    return c.dy * s**-c.beta - 2 * _alpha(c) * c.beta * crossed
+    s, half = scale_of(c), c.size // 2
+    crossed = around(c.dy * c.x * c.x * s ** (-c.beta - 1), half, half)
+    return c.dy * s**-c.beta - 2 * alpha_of(c) * c.beta * crossed
 
 
 def _diagonal(c: Case) -> Array:
-    s = _scale(c)
-    return c.dy * s**-c.beta - 2 * _alpha(c) * c.beta * c.x * c.dy * c.x * s ** (-c.beta - 1)
+    s = scale_of(c)
+    return c.dy * s**-c.beta - 2 * alpha_of(c) * c.beta * c.x * c.dy * c.x * s ** (-c.beta - 1)
 
 
 def _change(result: str, **changes: Callable[[Case], float]) -> Form:
@@ -156,11 +138,11 @@ COUNTS: dict[str, Callable[[int], int]] = {
 
 def _of_window(result: str, before: str, after: str, c: Case) -> Array:
     first, last = COUNTS[before](c.size), COUNTS[after](c.size)
-    s = _scale(c, first, last)
+    s = scale_of(c, first, last)
     if result == "y":
         return np.asarray(c.x * s**-c.beta)
-    crossed = _around(c.dy * c.x * s ** (-c.beta - 1), last, first)
-    return np.asarray(c.dy * s**-c.beta - 2 * _alpha(c) * c.beta * c.x * crossed)
+    crossed = around(c.dy * c.x * s ** (-c.beta - 1), last, first)
+    return np.asarray(c.dy * s**-c.beta - 2 * alpha_of(c) * c.beta * c.x * crossed)
 
 
 def _divided_faults() -> Iterator[Fault]:
@@ -192,8 +174,9 @@ LRN = Operation(
     truth=truth,
     terms=terms,
     settle=settle,
-    more=tuple(other_windows()),
+    more=(*other_windows(), *output_faults()),
     pairs=_divided_faults,
+    sums={"dx": gradient_sums()},
     gradients=("dx",),
     images=("x", "y", "dy", "dx"),
     faults=(
@@ -208,7 +191,7 @@ LRN = Operation(
             "the window is one channel too short: the last neighbor is missing",
             "N(i) holds i - size//2 to i + size//2, both included: range(..., i + size//2 + 1).",
             {
-                "y": lambda c: c.x * _scale(c, after=c.size // 2 - 1) ** -c.beta,
+                "y": lambda c: c.x * scale_of(c, after=c.size // 2 - 1) ** -c.beta,
                 "dx": lambda c: _shorter(c),
             },
         ),
@@ -216,7 +199,7 @@ LRN = Operation(
             "window one-sided",
             "the window holds only channels before i",
             "N(i) is centered on i: i - size//2 to i + size//2.",
-            {"y": lambda c: c.x * _scale(c, before=c.size - 1, after=0) ** -c.beta},
+            {"y": lambda c: c.x * scale_of(c, before=c.size - 1, after=0) ** -c.beta},
         ),
         Fault(
             "alpha multiplied",
@@ -255,7 +238,7 @@ LRN = Operation(
             {
                 "y": lambda c: (
                     c.x
-                    * np.abs(c.k + _alpha(c) * _around(c.x, c.size // 2, c.size // 2)) ** -c.beta
+                    * np.abs(c.k + alpha_of(c) * around(c.x, c.size // 2, c.size // 2)) ** -c.beta
                 )
             },
         ),
@@ -281,19 +264,19 @@ LRN = Operation(
             "y_j for x_j",
             "the cross term has y_j where x_j is needed, or the power -beta twice",
             "The sum holds dy_j x_j s_j^(-beta-1), which is dy_j y_j / s_j.",
-            {"dx": lambda c: _crossed(c, c.x * _scale(c) ** -c.beta)},
+            {"dx": lambda c: _crossed(c, c.x * scale_of(c) ** -c.beta)},
         ),
         Fault(
             "power of the cross term",
             "the power of s in the cross term is -beta instead of -beta - 1",
             "The derivative of s^-beta is -beta * s^(-beta-1).",
-            {"dx": lambda c: _crossed(c, c.x * _scale(c))},
+            {"dx": lambda c: _crossed(c, c.x * scale_of(c))},
         ),
         Fault(
             "no cross term",
             "the cross term is missing: s is treated as a constant",
             "x_i is in the s of each neighbor: subtract 2 alpha beta x_i sum(...).",
-            {"dx": lambda c: c.dy * _scale(c) ** -c.beta},
+            {"dx": lambda c: c.dy * scale_of(c) ** -c.beta},
         ),
         Fault(
             "only the own channel",
@@ -323,7 +306,7 @@ LRN = Operation(
             "alpha missing in the cross term",
             "the factor alpha of the cross term is missing",
             "The derivative of s with respect to x_i is 2 alpha x_i.",
-            {"dx": lambda c: _gradient(c, 2.0 / _alpha(c))},
+            {"dx": lambda c: _gradient(c, 2.0 / alpha_of(c))},
         ),
         Fault(
             "alpha not divided in the cross term",
@@ -343,6 +326,6 @@ LRN = Operation(
 
 def _shorter(c: Case) -> Array:
     """The gradient with a window that lacks its last neighbor in the sum."""
-    half, s = c.size // 2, _scale(c)
-    crossed = _around(c.dy * c.x * s ** (-c.beta - 1), half, half - 1)
-    return c.dy * s**-c.beta - 2 * _alpha(c) * c.beta * c.x * crossed
+    half, s = c.size // 2, scale_of(c)
+    crossed = around(c.dy * c.x * s ** (-c.beta - 1), half, half - 1)
+    return c.dy * s**-c.beta - 2 * alpha_of(c) * c.beta * c.x * crossed

@@ -23,6 +23,7 @@ from .pool import (
     small,
     spread_shares,
 )
+from .pool_reductions import max_pool_tables
 from .pool_windows import place_faults, window_faults
 
 
@@ -401,4 +402,5 @@ MAX_POOL2D = Operation(
         *place_faults(),
         *window_faults(largest, lambda x, dy: is_largest(x) * dy, -np.inf),
     ),
+    pairs=max_pool_tables,
 )

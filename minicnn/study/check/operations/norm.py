@@ -1,11 +1,12 @@
 """The operations of normalization: batch norm of rows and of images, layer norm."""
 
 from dataclasses import replace
-from functools import partial
+from itertools import chain
 
 from ..case import Case, Fault, Operation
 from .norm_catalogue import BATCH_ONLY, COMMON, RESHAPED, other_axes
 from .norm_running import RUNNING_FAULTS
+from .norm_scales import RUNNING_SUMS, SUMS, scale_faults
 from .norm_terms import more_faults, pairs_of_terms
 from .normalization import grouped, make_cases, make_small, terms, truth
 from .reshaped import reshaped, vector_axes
@@ -44,7 +45,8 @@ def _operation(
         terms=terms,
         faults=COMMON + other + (RUNNING_FAULTS if running else ()),
         more=more_faults(len(shapes[0]) + (4 in axes)),
-        pairs=partial(pairs_of_terms, len(shapes[0]) + (4 in axes)),
+        pairs=lambda: chain(scale_faults(), pairs_of_terms(len(shapes[0]) + (4 in axes))),
+        sums=SUMS | (RUNNING_SUMS if running else {}),
         gradients=("dx", "dgamma", "dbeta"),
         images=images,
         optional=frozenset(("running_mean", "running_var")) if running else frozenset(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -44,6 +45,18 @@ def _other_spread(squares: bool, c: Case) -> Array:
     return moving_average(c, spread.mean(axis=0))
 
 
+WEIGHTS: dict[str, Callable[[float], float]] = {
+    "0": lambda m: 0,
+    "1": lambda m: 1,
+    "momentum": lambda m: m,
+    "1 - momentum": lambda m: 1 - m,
+}
+
+
+def _weighted(old: str, new: str, c: Case, name: str, batch: Array) -> Array:
+    return WEIGHTS[old](c.momentum) * c.settings[name] + WEIGHTS[new](c.momentum) * batch
+
+
 RUNNING_FAULTS = (
     Fault(
         "momentum exchanged",
@@ -80,6 +93,16 @@ RUNNING_FAULTS = (
         "the batch is added with weight 1 instead of 1 - momentum",
         f"{KEEP}.",
         _of_batch(lambda c, n, new: c.momentum * c.settings[n] + new),
+    ),
+    *(
+        Fault(
+            "other weights",
+            f"the old value is multiplied by {old}, and the batch's by {new}",
+            f"{KEEP}.",
+            _of_batch(partial(_weighted, old, new)),
+        )
+        for old, new in product(WEIGHTS, WEIGHTS)
+        if (old, new) != ("momentum", "1 - momentum")
     ),
     Fault(
         "standard deviation stored",

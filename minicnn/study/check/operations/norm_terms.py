@@ -109,6 +109,16 @@ SCALES: dict[str, tuple[str, Callable[[Case, Stats], object]]] = {
         lambda c, s: s.inv_std**2,
     ),
 }
+SCALES |= {
+    "eps twice": (
+        "has eps twice in one factor 1 / sqrt(var + eps)",
+        lambda c, s: 1 / np.sqrt(1 + c.eps * s.inv_std**2),
+    ),
+    "eps outside": (
+        "has a factor 1 / (sqrt(var) + eps)",
+        lambda c, s: 1 / s.inv_std / (np.sqrt(1 / s.inv_std**2 - c.eps) + c.eps),
+    ),
+}
 NAMES = {2: "ND", 4: "NHWC", 5: "NHWGc"}  # 5: with the channels split into groups
 OVER = {"N": "the batch", "H": "the rows", "W": "the columns", "C": "the channels", "D": "features"}
 OVER |= {"G": "the groups", "c": "the channels of a group"}
@@ -247,6 +257,13 @@ def _own_variance(axes: tuple[int, ...], factor: Callable[[Case], float], c: Cas
     return _stats_around(c, mean, lambda a: factor(c) * mean_of(spread, axes, right.split))
 
 
+def _both(axes: tuple[int, ...], factor: Callable[[Case], float], c: Case) -> Stats:
+    """Mean and variance over the same other axes."""
+    split = stats(c).split
+    mean = factor(c) * mean_of(c.x, axes, split)
+    return _stats_around(c, mean, lambda a: factor(c) * mean_of(a**2, axes, split))
+
+
 def _running(name: str, make: Callable[[Case], Stats], c: Case) -> Array:
     """The running statistic with that of the batch from wrong statistics."""
     s = make(c)
@@ -258,16 +275,21 @@ def _running(name: str, make: Callable[[Case], Stats], c: Case) -> Array:
 def statistic_faults(ndim: int) -> tuple[Fault, ...]:
     """The mean or the variance is taken over other axes, or divided by another number."""
     found = []
-    ways = (("mean", _other_mean), ("variance", _other_variance), ("variance", _own_variance))
+    ways = (
+        ("mean is", _other_mean),
+        ("variance is", _other_variance),
+        ("variance is", _own_variance),
+        ("mean and the variance are", _both),
+    )
     for what, make in ways:
         for count in range(1, ndim + 1):
             for axes in combinations(range(ndim), count):
                 over = _over(axes, ndim)
                 own = partial(make, axes, lambda c: 1)
-                found.append(_statistic(f"{what} over {over}", f"is taken over {over}", what, own))
+                found.append(_statistic(f"{what} over {over}", f"taken over {over}", what, own))
                 for text, length in _counts(ndim):
                     own = partial(make, axes, partial(_ratio, axes, length))
-                    says = f"is summed over {over} and divided by {text}"
+                    says = f"summed over {over} and divided by {text}"
                     found.append(_statistic(f"{what} over {over} by {text}", says, what, own))
     return tuple(found)
 

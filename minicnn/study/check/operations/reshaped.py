@@ -19,10 +19,13 @@ def vector_axes(*names: str) -> Changes:
     return {name: (lambda a: a.reshape(1, 1, 1, -1), np.ravel) for name in names}
 
 
-def reshaped(operation: Operation, changes: Changes, images: bool = True) -> Operation:
+def reshaped(
+    operation: Operation, changes: Changes, images: bool = True, axes: str = ""
+) -> Operation:
     """The operation whose arrays, gradients included, have the changed shapes.
 
-    "y" changes the output and dy. images: the changed arrays have the axes of images, too.
+    "y" changes the output and dy. images: the changed arrays have the axes of images, too; if not,
+    axes: the names of their axes.
     """
     way = _Way(operation, changes)
     names = {"y", "dy"} if "y" in changes else set()
@@ -39,6 +42,7 @@ def reshaped(operation: Operation, changes: Changes, images: bool = True) -> Ope
         pairs=lambda: map(way.fault, operation.pairs()),
         images=operation.images + tuple(sorted(names)) if images else operation.images,
         filters=tuple(n for n in operation.filters if n not in names),
+        axes=dict.fromkeys(names, axes.split()) if axes else {},
         forms=(),
     )
 

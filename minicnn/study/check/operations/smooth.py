@@ -1,5 +1,7 @@
 """Smooth activations: sigmoid, tanh, SiLU, GELU, and their mistakes."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ....kernels import reference
@@ -234,4 +236,9 @@ def _gelu_truth(c: Case, observed: Results) -> Results:
     return GELU.truth(c, observed)
 
 
-SMOOTH = (operation_of(GELU, _gelu_truth), *map(operation_of, (SILU, SIGMOID, TANH)))
+def _terms_of_dx(c: Case) -> dict[str, Array]:
+    return {"P(x)": c.dy * normal_cdf(c.x), "x * p(x)": c.dy * c.x * _density(c.x)}
+
+
+_GELU_OPERATION = replace(operation_of(GELU, _gelu_truth), sums={"dx": {"": _terms_of_dx}})
+SMOOTH = (_GELU_OPERATION, *map(operation_of, (SILU, SIGMOID, TANH)))

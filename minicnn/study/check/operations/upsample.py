@@ -9,6 +9,7 @@ from ....kernels.reference import resample2d, resample2d_grad
 from ....kernels.resampling import upsampling
 from ....kernels.types import Array
 from ..case import Case, Fault, Operation, Results, integers, normal, number, with_dy
+from .pool_reductions import Reduction, other_numbers
 
 SHAPES = [((2, 3, 4, 2), 2), ((1, 2, 5, 3), 3), ((3, 4, 3, 1), 2)]
 SMALL = [((1, 1, 1, 1), 2), ((1, 1, 2, 1), 2), ((1, 2, 3, 1), 2), ((2, 2, 2, 2), 3)]
@@ -52,6 +53,11 @@ def _terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> str:
     return " + ".join(number(v) for v in _blocks(c)[n, row, :, column, :, channel].ravel())
 
 
+def _of_blocks(reduction: Reduction, c: Case) -> Array:
+    """dx as a number of each block."""
+    return reduction(_blocks(c).transpose(0, 1, 3, 2, 4, 5))
+
+
 def _zeros_between(c: Case) -> Array:
     y = np.zeros_like(_forward(c))
     y[:, :: c.scale, :: c.scale] = c.x
@@ -90,6 +96,7 @@ UPSAMPLE2D = Operation(
     terms=_terms,
     gradients=("dx",),
     images=("x", "y", "dy", "dx"),
+    more=tuple(other_numbers("the sum", lambda r: partial(_of_blocks, r), "dx", "block")),
     faults=(
         Fault(
             "tiled",

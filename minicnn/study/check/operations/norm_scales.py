@@ -1,0 +1,148 @@
+"""Normalizations that subtract or divide by another statistic: a median, a range, a norm."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from ....kernels.types import Array
+from ..case import Case, Fault, Form
+from .norm_terms import TERMS
+from .normalization import (
+    Stats,
+    batch_mean,
+    batch_variance,
+    input_gradient,
+    output_of,
+    stats,
+    sum_over_batch,
+)
+
+Reduce = Callable[..., Array]  # np.max and the like
+Statistic = Callable[[Case, Array], Array]  # of a case and an array like x
+
+
+def _over(reduce: Reduce, c: Case, a: Array) -> Array:
+    """The reduction over the values that share a mean, at the places of these values."""
+    split = c.settings.get("split")
+    parts = a if split is None else a.reshape(*a.shape[:-1], *split)
+    reduced = reduce(parts, axis=c.axes, keepdims=True)
+    return np.broadcast_to(reduced, parts.shape).reshape(a.shape)
+
+
+def _of(reduce: Reduce, change: Callable[[Array], Array] = lambda a: a) -> Statistic:
+    return lambda c, a: _over(reduce, c, change(a))
+
+
+CENTERS: dict[str, Statistic] = {
+    "mean": _of(np.mean),
+    "0": lambda c, x: np.zeros_like(x),
+    "median": _of(np.median),
+    "min": _of(np.min),
+    "max": _of(np.max),
+    "sum": _of(np.sum),
+}
+SPREADS: dict[str, Statistic] = {  # of x minus its center
+    "mean(d**2)": _of(np.mean, np.square),
+    "sum(d**2)": _of(np.sum, np.square),
+    "mean(|d|)": _of(np.mean, np.abs),
+    "sum(|d|)": _of(np.sum, np.abs),
+    "max(|d|)": _of(np.max, np.abs),
+    "max(d) - min(d)": _of(np.ptp),
+    "max(d)": _of(np.max),
+    "mean(d)": _of(np.mean),
+    "sum(d)": _of(np.sum),
+}
+DIVISORS: dict[str, Callable[[Array, float], Array]] = {  # of a spread and eps
+    "sqrt({} + eps)": lambda v, eps: np.sqrt(v + eps),
+    "sqrt({}) + eps": lambda v, eps: np.sqrt(v) + eps,
+    "sqrt({})": lambda v, eps: np.sqrt(v),
+    "({} + eps)": lambda v, eps: v + eps,
+    "({})": lambda v, eps: v,
+    "sqrt({} + eps**2)": lambda v, eps: np.sqrt(v + eps**2),
+    "sqrt({} + sqrt(eps))": lambda v, eps: np.sqrt(v + eps**0.5),
+    "sqrt(max({}, eps))": lambda v, eps: np.sqrt(np.maximum(v, eps)),
+    "max(sqrt({}), eps)": lambda v, eps: np.maximum(np.sqrt(v), eps),
+    "1": lambda v, eps: np.ones_like(v),
+}
+ADVICE = "x^ = (x - mean) / sqrt(var + eps), var = mean((x - mean)**2)."
+
+
+def _own(center: str, spread: str, divisor: str, c: Case) -> Stats:
+    d = c.x - CENTERS[center](c, c.x)
+    return stats(c)._replace(
+        centered=d, inv_std=1 / DIVISORS[divisor](SPREADS[spread](c, d), c.eps)
+    )
+
+
+FORMS: dict[str, Callable[[Case, Stats], Array]] = {
+    "y": output_of,
+    "dx": input_gradient,
+    "dgamma": lambda c, s: sum_over_batch(c.dy * s.normalized),
+}
+
+
+def scale_faults() -> Iterator[Fault]:
+    """Every center with every spread and divisor."""
+    for choice in product(CENTERS, SPREADS, DIVISORS):
+        center, spread, divisor = choice
+        forms: dict[str, Form] = {r: partial(_form, form, choice) for r, form in FORMS.items()}
+        what = "x" if center == "0" else f"(x - {center})"
+        says = f"x^ is {what} / {divisor.format(spread)}, with d = {what}"
+        yield Fault("another statistic", says, ADVICE, forms)
+
+
+def _form(of: Callable[[Case, Stats], Array], choice: tuple[str, str, str], c: Case) -> Array:
+    return of(c, _own(*choice, c))
+
+
+# -- the terms of y and dx, whose factors are found by least squares -------------------------------
+
+
+Sums = dict[str, Callable[[Case], dict[str, Array]]]
+
+
+def _output_terms(c: Case) -> dict[str, Array]:
+    s = stats(c)
+    return {
+        "gamma * x / std": c.gamma * s.inv_std * c.x,
+        "gamma * mean / std": -c.gamma * s.inv_std * (c.x - s.centered),
+        "beta": np.broadcast_to(c.beta, c.x.shape),
+    }
+
+
+def _gradient_terms(power: int, outside: bool, c: Case) -> dict[str, Array]:
+    s, g = stats(c), c.dy * c.gamma**power
+    return {
+        name: term(c, s, g, s.mean) * (c.gamma if outside else 1) for name, term in TERMS.items()
+    }
+
+
+SUMS: dict[str, Sums] = {
+    "y": {"": _output_terms},
+    "dx": {
+        "": partial(_gradient_terms, 1, False),
+        "gamma is missing": partial(_gradient_terms, 0, False),
+        "gamma is multiplied after the means, not before": partial(_gradient_terms, 0, True),
+        "gamma is multiplied twice": partial(_gradient_terms, 2, False),
+    },
+}
+
+
+def _running_terms(name: str, new: Callable[[Case], Array], c: Case) -> dict[str, Array]:
+    return {
+        f"momentum * {name}": c.momentum * c.settings[name],
+        f"(1 - momentum) * {name.removeprefix('running_')}": (1 - c.momentum) * new(c),
+    }
+
+
+RUNNING_SUMS: dict[str, Sums] = {
+    "running_mean": {"": partial(_running_terms, "running_mean", batch_mean)},
+    "running_var": {
+        "": partial(_running_terms, "running_var", lambda c: batch_variance(c, 0)),
+        "the variance is divided by m - 1": partial(
+            _running_terms, "running_var", lambda c: batch_variance(c, 1)
+        ),
+    },
+}
