@@ -147,6 +147,8 @@ def permuted(subject: Subject, result: str, trials: list[Trial]) -> Match | None
         return None
     if len({np.ndim(t.right[result]) for t in trials}) > 1 or first.ndim < 2:
         return None
+    if any(2 * len(np.unique(t.right[result])) < t.right[result].size for t in trials):
+        return None  # of few different values, rows are alike by accident
     names = axis_names(subject, result, first)
     own = [_in_own_layout(subject, result, t) for t in trials]
     for axis, letter in enumerate(names):

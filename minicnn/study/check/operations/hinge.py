@@ -12,8 +12,15 @@ from .loss import cases, make, of_loss, small
 from .loss_parts import one_hot
 
 
-def _margins(c: Case, delta: float = 1.0, own: bool = False) -> Array:
-    right = c.x[np.arange(len(c.x)), c.labels][:, None]
+def _same(scores: Array) -> Array:
+    return scores
+
+
+def _margins(
+    c: Case, delta: float = 1.0, own: bool = False, of: Callable[[Array], Array] = _same
+) -> Array:
+    """The margins; `of` changes the labels' scores `(N, 1)`."""
+    right = of(c.x[np.arange(len(c.x)), c.labels][:, None])
     margins = np.maximum(0, c.x - right + delta)
     return margins if own else margins * (1 - one_hot(c))
 
@@ -49,6 +56,14 @@ MARGINS: dict[str, Callable[[Case], Array]] = {
     "the margin of 1 is missing": lambda c: _margins(c, 0),
     "the margin is -1, not 1": lambda c: _margins(c, -1),
     "the label's own margin is counted, too": lambda c: _margins(c, own=True),
+    "the mean of the labels' scores stands for each": lambda c: _margins(c, of=np.mean),
+    "the largest of the labels' scores stands for each": lambda c: _margins(c, of=np.max),
+    "the sum of the labels' scores stands for each": lambda c: _margins(c, of=np.sum),
+    "the first example's label score stands for each": lambda c: _margins(c, of=lambda a: a[:1]),
+    "the label's score is added, not subtracted": lambda c: _margins(c, of=np.negative),
+    "the largest score stands for the label's": lambda c: (
+        np.maximum(0, c.x - c.x.max(1, keepdims=True) + 1) * (1 - one_hot(c))
+    ),
 }
 USES: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "": (lambda m: m.sum(), lambda m: (m > 0) * 1.0),

@@ -74,6 +74,8 @@ LABELS: tuple[Part, ...] = (
     ("dx at the label is set to 1, not reduced by 1", lambda c: _at_label(c, _softmax(c.x) - 1)),
     ("the 1 at the label is not subtracted", lambda c: _at_label(c, 0)),
     ("the 1 at the label is added", lambda c: _at_label(c, -1)),
+    ("1 is subtracted at the class before the label", lambda c: np.roll(one_hot(c), -1, axis=1)),
+    ("1 is subtracted at the class after the label", lambda c: np.roll(one_hot(c), 1, axis=1)),
     ("1 is subtracted everywhere, not only at the label", lambda c: np.ones_like(c.x)),
     (
         "1 is subtracted in the labels' columns of all examples: dx[:, labels] -= 1",
@@ -120,6 +122,22 @@ LOSSES: tuple[Part, ...] = (
     (
         "the first example's label is used for every example",
         lambda c: -np.log(_probability(c, c.labels[0])).mean(),
+    ),
+    (
+        "the class before the label is used: the labels are off by one",
+        lambda c: -np.log(_probability(c, c.labels - 1)).mean(),
+    ),
+    (
+        "the class after the label is used: the labels are off by one",
+        lambda c: -np.log(_probability(c, (c.labels + 1) % c.x.shape[1])).mean(),
+    ),
+    (
+        "the labels' columns of all examples are averaged: log_p[:, labels]",
+        lambda c: -np.log(_softmax(c.x))[:, c.labels].mean(),
+    ),
+    (
+        "it is the mean over all classes, not the value at the label",
+        lambda c: -np.log(_softmax(c.x)).mean(),
     ),
     (
         "it is the mean of 1 - p: the logarithm is missing",

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....kernels.types import Array
 from ..case import Case, Fault, Form
-from .norm_terms import TERMS
+from .norm_terms import SCALES, TERMS
 from .normalization import (
     Stats,
     batch_mean,
@@ -112,21 +112,41 @@ def _output_terms(c: Case) -> dict[str, Array]:
     }
 
 
-def _gradient_terms(power: int, outside: bool, c: Case) -> dict[str, Array]:
-    s, g = stats(c), c.dy * c.gamma**power
+GAMMAS = {  # its power before and after the means
+    "": (1, 0),
+    "gamma is missing": (0, 0),
+    "gamma is multiplied after the means, not before": (0, 1),
+    "gamma is multiplied twice": (2, 0),
+}
+ROOTS = {  # what is wrong with one factor 1 / sqrt(var + eps) of all terms
+    "": "",
+    "eps is missing in one factor 1 / sqrt(var + eps)": "eps missing",
+    "eps is there twice in one factor 1 / sqrt(var + eps)": "eps twice",
+    "one factor is 1 / (sqrt(var) + eps)": "eps outside",
+    "one factor 1 / sqrt(var + eps) is missing": "times std",
+    "one factor 1 / sqrt(var + eps) is too many": "divided by std",
+    "it is multiplied by sqrt(var + eps), not divided": "times var",
+}
+
+
+def _gradient_terms(gamma: str, root: str, c: Case) -> dict[str, Array]:
+    s, (before, after) = stats(c), GAMMAS[gamma]
+    factor = np.asarray(SCALES[root][1](c, s)) if root else 1
+    g = c.dy * c.gamma**before
+    return {n: term(c, s, g, s.mean) * factor * c.gamma**after for n, term in TERMS.items()}
+
+
+def _gradient_sums() -> Sums:
+    """The three terms with other powers of gamma, and another root in front of them."""
     return {
-        name: term(c, s, g, s.mean) * (c.gamma if outside else 1) for name, term in TERMS.items()
+        "; and ".join(filter(None, (gamma, says))): partial(_gradient_terms, gamma, root)
+        for gamma, (says, root) in product(GAMMAS, ROOTS.items())
     }
 
 
 SUMS: dict[str, Sums] = {
     "y": {"": _output_terms},
-    "dx": {
-        "": partial(_gradient_terms, 1, False),
-        "gamma is missing": partial(_gradient_terms, 0, False),
-        "gamma is multiplied after the means, not before": partial(_gradient_terms, 0, True),
-        "gamma is multiplied twice": partial(_gradient_terms, 2, False),
-    },
+    "dx": _gradient_sums(),
 }
 
 

@@ -73,15 +73,6 @@ def _unscaled(axes: tuple[int, ...], term: Term, c: Case, s: Stats) -> Array:
     return np.asarray(-(s.inv_std**2) * s.normalized * crossed)
 
 
-def _without_eps(term: Term, c: Case, s: Stats) -> Array:
-    """eps is missing once: 1/std stands for one factor 1/sqrt(var + eps)."""
-    return term(c, s, c.dy * c.gamma, s.mean) * np.sqrt((1 / s.inv_std**2) / _variance(c, s))
-
-
-def _variance(c: Case, s: Stats) -> Array:
-    return 1 / s.inv_std**2 - c.eps
-
-
 SCALES: dict[str, tuple[str, Callable[[Case, Stats], object]]] = {
     "missing": ("is missing", lambda c, s: 0),
     "sign": ("has the wrong sign", lambda c, s: -1),
@@ -108,8 +99,10 @@ SCALES: dict[str, tuple[str, Callable[[Case, Stats], object]]] = {
         "has a factor 1 / (var + eps) too many",
         lambda c, s: s.inv_std**2,
     ),
-}
-SCALES |= {
+    "eps missing": (
+        "lacks eps in one factor 1 / sqrt(var + eps)",
+        lambda c, s: 1 / s.inv_std / np.sqrt(1 / s.inv_std**2 - c.eps),
+    ),
     "eps twice": (
         "has eps twice in one factor 1 / sqrt(var + eps)",
         lambda c, s: 1 / np.sqrt(1 + c.eps * s.inv_std**2),
@@ -145,7 +138,6 @@ def _variants(ndim: int) -> Iterator[tuple[str, str, Variant]]:
         "is multiplied by gamma again after the mean",
         partial(_outside, 1),
     )
-    yield "eps missing", "lacks eps in one factor 1 / sqrt(var + eps)", _without_eps
     for count in range(1, ndim + 1):
         for axes in combinations(range(ndim), count):
             says = f"has its mean over {_over(axes, ndim)}"
