@@ -35,6 +35,10 @@ def expression(subject: Subject, result: str, trials: list[Trial]) -> Match | No
     )
     sides = {"": np.full(found.shape, True)}
     sides |= {" for negative x": values["x"] < 0, " for positive x": values["x"] > 0}
+    off = ~np.isclose(found, right, rtol=CLOSE, atol=CLOSE)
+    low, high = values["x"][off].min(initial=0), values["x"][off].max(initial=0)
+    if off.sum() > 4 and (off == ((values["x"] >= low) & (values["x"] <= high))).all():
+        sides[f" for x from {low:.2g} to {high:.2g}"] = off
     for where, side in sides.items():
         if where and not np.allclose(found[~side], right[~side], rtol=CLOSE, atol=CLOSE):
             continue

@@ -95,6 +95,9 @@ def named_factor(trials: list[Trial], factors: Sequence[float | None]) -> str | 
     if len(pairs) == 1 or whole:
         (above, below), end = (whole or pairs)[0], "is needed"
         return f"it is divided by {below}, where {above}, {end}".replace(",, ", ", ")
+    if (known < 0).all():
+        positive = named_factor(trials, list(-known))
+        return positive and positive.replace("it is", "it has the wrong sign and is", 1)
     return None
 
 

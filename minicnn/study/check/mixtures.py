@@ -7,6 +7,7 @@ the whole result and each factor has a meaning: 0, -1, 2, N, 1 / stride, ...
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from .case import NEUTRAL, Case
 from .factors import named_factor
 from .judge import LOOSE, Trial, is_close
 from .orders import Match
+from .relations import input_changes
 from .subject import Subject
 
 Terms = Callable[[Case], Mapping[str, Array]]
@@ -23,15 +25,16 @@ ADVICE = "Compare each term with the formula: its sign, its divisor, and what is
 
 def term_factors(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
     """The right terms with factors that have a meaning."""
-    for says, terms in _decompositions(subject, result):
+    for says, terms in _decompositions(subject, result, trials):
         found = _factors(result, trials, terms)
         if found is None:
             continue
         own, columns = found
         texts = {name: _named(own, list(column)) for name, column in columns.items()}
         wrong = [f"the term {name}: {text}" for name, text in texts.items() if text]
-        if None not in texts.values() and (wrong or says):
-            whole = "; and ".join([says] * bool(says) + wrong)
+        is_form = says.endswith(",")  # another form of the right sum, not a mistake
+        if None not in texts.values() and (wrong or (says and not is_form)):
+            whole = "; and ".join([says] * bool(says) + wrong).replace(",; and", "")
             advice = f"{subject.operation.formulas[result]}. {ADVICE}"
             return "factors of terms", whole, advice
     return None
@@ -39,7 +42,7 @@ def term_factors(subject: Subject, result: str, trials: list[Trial]) -> Match | 
 
 def factors_clue(subject: Subject, result: str, trials: list[Trial]) -> list[str]:
     """The factors of the first wrong geometry, if the right terms make up the result in all."""
-    for says, terms in _decompositions(subject, result):
+    for says, terms in _decompositions(subject, result, trials):
         found = _factors(result, trials, terms)
         if found is not None and len(found[1]) > 1:
             own = "; ".join(f"{column[0]:.4g} times {name}" for name, column in found[1].items())
@@ -48,19 +51,24 @@ def factors_clue(subject: Subject, result: str, trials: list[Trial]) -> list[str
     return []
 
 
-def _decompositions(subject: Subject, result: str) -> Iterator[tuple[str, Terms]]:
+def _decompositions(
+    subject: Subject, result: str, trials: list[Trial]
+) -> Iterator[tuple[str, Terms]]:
     """The terms of the result in words and numbers; first the right ones, then wrong ones."""
     operation = subject.operation
     yield from operation.sums.get(result, {}).items()
     bias = [name for name in ("b", "beta") if name in operation.small()[0].arrays]
     if result == "y" and bias and "y" not in operation.sums:
 
-        def of_bias(c: Case) -> dict[str, Array]:
-            rest = c.but(**{bias[0]: NEUTRAL[bias[0]](c.arrays[bias[0]])})
+        def of_bias(change: Callable[[Case], Case], c: Case) -> dict[str, Array]:
+            own = change(c)
+            rest = own.but(**{bias[0]: NEUTRAL[bias[0]](own.arrays[bias[0]])})
             y = operation.right(rest)["y"]
-            return {"without the bias": y, bias[0]: operation.right(c)["y"] - y}
+            return {"without the bias": y, bias[0]: operation.right(own)["y"] - y}
 
-        yield "", of_bias
+        yield "", partial(of_bias, lambda c: c)
+        for (_, says, _), change in input_changes(subject, result, trials):
+            yield says, partial(of_bias, change)
 
 
 def _factors(
@@ -74,7 +82,11 @@ def _factors(
     rows: list[Array] = []
     names: list[str] = []
     for t in trials:
-        parts, seen = terms(t.case), np.asarray(t.outcome.results[result])
+        try:
+            parts = terms(t.case)
+        except Exception:  # a change that the definition does not take
+            return None
+        seen = np.asarray(t.outcome.results[result])
         shape = t.right[result].shape
         if seen.shape != shape or not np.isfinite(seen).all():
             return None

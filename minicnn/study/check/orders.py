@@ -14,20 +14,24 @@ Match = tuple[str, str, str]  # name, says, advice
 Change = Callable[[Array], Array]
 
 
-def axis_names(subject: Subject, name: str, array: Array) -> list[str]:
-    """The names of the axes as the student has them."""
+def own_axis_names(subject: Subject, name: str, array: Array) -> list[str]:
+    """The names of the axes in minicnn's order."""
     if name in subject.operation.axes:
         return list(subject.operation.axes[name])
     if array.ndim == 4 and name in subject.operation.filters:
-        own = ["kH", "kW", "C", "F"]
-    elif array.ndim == 4:
+        return ["kH", "kW", "C", "F"]
+    if array.ndim == 4:
         is_output = name in ("y", "dy") and "w" in subject.operation.small()[0].arrays
-        own = ["N", "H", "W", "F" if is_output else "C"]
-    elif array.ndim == 2:
-        own = ["D", "M"] if name in ("w", "dw") else ["N", "D"]
-    else:
-        own = [f"axis {i}" for i in range(array.ndim)]
-    if array.ndim != 4:
+        return ["N", "H", "W", "F" if is_output else "C"]
+    if array.ndim == 2:
+        return ["D", "M"] if name in ("w", "dw") else ["N", "D"]
+    return [f"axis {i}" for i in range(array.ndim)]
+
+
+def axis_names(subject: Subject, name: str, array: Array) -> list[str]:
+    """The names of the axes as the student has them."""
+    own = own_axis_names(subject, name, array)
+    if array.ndim != 4 or name in subject.operation.axes:
         return own
     marks = np.arange(16).reshape(2, 2, 2, 2)
     turned = to_layout(subject.operation, name, marks, subject.layout)

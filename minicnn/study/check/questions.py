@@ -12,7 +12,7 @@ import numpy as np
 
 from ...kernels.types import Array
 from .case import Case
-from .orders import Change, Match, axis_names
+from .orders import Change, Match, own_axis_names
 from .subject import Subject
 
 Question = tuple[Match, Callable[[Case], Case]]
@@ -57,6 +57,10 @@ def _without_both(which: int, a: Array) -> Array:
     return _without(which, 1, _without(which, 2, a))
 
 
+def _only_both(which: int, a: Array) -> Array:
+    return _only(which, 1, _only(which, 2, a))
+
+
 def _for_all(which: int, axis: int, a: Array) -> Array:
     return np.repeat(np.take(a, [which], axis), a.shape[axis], axis)
 
@@ -99,12 +103,15 @@ def questions(subject: Subject, result: str, case: Case) -> Iterator[Question]:
     if result in subject.operation.gradients and "loss" not in subject.operation.formulas:
         arrays["dy"] = case.dy
     for name, array in arrays.items():
-        axes = axis_names(subject, name, array)
+        axes = own_axis_names(subject, name, array)
         if array.ndim == 4 and name in subject.operation.images:
             for which, end in ((0, "first"), (-1, "last")):
-                says = f"the {end} row and the {end} column of {name} are left out"
-                without = partial(_without_both, which)
-                yield ("along axes", says, f"Use all of {name}."), changed(name, without)
+                both = f"the {end} row and the {end} column of {name}"
+                for says, own in (
+                    (f"{both} are left out", partial(_without_both, which)),
+                    (f"only the pixel in {both} counts", partial(_only_both, which)),
+                ):
+                    yield ("along axes", says, f"Use all of {name}."), changed(name, own)
         for axis in range(array.ndim):
             word = WORDS.get(axes[axis], "value" if array.ndim == 1 else f"slice of {axes[axis]}")
             for text, change in ALONG:

@@ -4,7 +4,7 @@ They are tried after the catalogue. Each is a relation between the numbers seen 
 or those of another question, that holds in every geometry.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 
@@ -16,7 +16,7 @@ from .expressions import expression
 from .factors import added, factor, factor_of, named_factor, shared_lengths
 from .judge import LOOSE, Trial, is_close
 from .orders import Change, Match, changes, permuted, places
-from .questions import changed, exchanged, questions
+from .questions import Question, changed, exchanged, questions
 from .subject import Subject, to_layout
 
 
@@ -32,7 +32,7 @@ def related(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
             return match
     if subject.operation.is_random:
         return None
-    for find in (expression, _scaled, _inputs, _questions):
+    for find in (expression, _scaled, _questions):
         match = find(subject, result, seen)
         if match:
             return match
@@ -107,6 +107,16 @@ COLLAPSED: tuple[tuple[str, Callable[[Array, int], Array]], ...] = (
     ("the first of {}", lambda a, axis: np.take(a, [0], axis)),
     ("the last of {}", lambda a, axis: np.take(a, [-1], axis)),
 )
+
+
+def _into_one(which: int, a: Array, axis: int) -> Array:
+    """The sum over an axis at one place of it, 0 at the others."""
+    sums = np.zeros_like(a)
+    np.moveaxis(sums, axis, 0)[which] = a.sum(axis)
+    return sums
+
+
+INTO_ONE = (("first", 0), ("last", -1))
 MEANINGS = ("the images", "the rows", "the columns", "the channels")
 
 
@@ -127,6 +137,13 @@ def _collapsed(subject: Subject, result: str, trials: list[Trial]) -> Match | No
             ):
                 says = f"{text.format(over)} stands everywhere along {over}"
                 return "collapsed", says, f"Compute {result} for each of {over}."
+        for end, which in INTO_ONE:
+            if all(
+                is_close(t.outcome.results[result], _into_one(which, t.right[result], axis), LOOSE)
+                for t in trials
+            ):
+                says = f"the values of all {over[4:]} are added into the {end} of {over}"
+                return "collapsed", says, f"Write {result} for each of {over}."
     return None
 
 
@@ -136,7 +153,8 @@ def _scaled(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
         (f"{value:g}", [value] * len(trials)) for value in (0, -1, 2, 0.5)
     ]
     for name, values in shared_lengths(trials).items():
-        ways += [(name, list(values)), (f"1 / {name}", list(1 / values))]
+        whole = f"({name.split(',')[0]})" if " " in name.split(",")[0] else name
+        ways += [(name, list(values)), (f"1 / {whole}", list(1 / values))]
     for name in trials[0].case.arrays:
         for text, factors in ways:
             if all(
@@ -145,7 +163,7 @@ def _scaled(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
             ):
                 says = f"{name} is multiplied by {text}"
                 if not factors[0]:
-                    says = f"{name} is missing" if name != "x" else "it is right for x = 0 only"
+                    says = f"{name} is missing" if name != "x" else "it is as if x were 0"
                 return "scaled", says, f"Use {name} as it is."
     gradients = subject.operation.gradients
     for name in (*trials[0].case.arrays, *(("dy",) if result in gradients else ())):
@@ -159,7 +177,8 @@ def _scaled(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
 # -- arrays read in the wrong order, and other questions -------------------------------------------
 
 
-def _inputs(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
+def input_changes(subject: Subject, result: str, trials: list[Trial]) -> Iterator[Question]:
+    """An input whose values stand in wrong places."""
     operation = subject.operation
     for name in ("dy", *trials[0].case.arrays):
         if name == "dy" and (result not in operation.gradients or "loss" in operation.formulas):
@@ -170,13 +189,11 @@ def _inputs(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
         flat = len({a.ndim for a in arrays}) > 1  # rows, whatever the shape of an example
         first = arrays[0].reshape(len(arrays[0]), -1) if flat else arrays[0]
         for match, change in changes(subject, name, first, name == "dy"):
-            own = partial(_of_rows, change) if flat else change
-            if all(_agrees(subject, result, t, name, own) for t in trials):
-                return match
-        if flat and all(_agrees(subject, result, t, name, _reversed_rows) for t in trials):
+            yield match, changed(name, partial(_of_rows, change) if flat else change)
+        if flat:
             says = f"the values of {name} are flattened in the reverse order of axes"
-            return "order of rows", says, f"{name}.reshape(N, -1) keeps the order of the axes."
-    return None
+            match = "order of rows", says, f"{name}.reshape(N, -1) keeps the order of the axes."
+            yield match, changed(name, _reversed_rows)
 
 
 def _of_rows(change: Change, array: Array) -> Array:
@@ -207,7 +224,11 @@ def _questions(subject: Subject, result: str, trials: list[Trial]) -> Match | No
     """It is right for another setting or a changed input, perhaps with a factor on top."""
     best: tuple[bool, Match] | None = None
     first = trials[0].case
-    asked = chain(questions(subject, result, first), exchanged(subject, result, first))
+    asked = chain(
+        input_changes(subject, result, trials),
+        questions(subject, result, first),
+        exchanged(subject, result, first),
+    )
     for (name, says, advice), change in asked:
         judged, factors = _multiples(subject, result, trials, change)
         if not judged:

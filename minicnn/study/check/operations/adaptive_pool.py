@@ -3,8 +3,9 @@
 Most mistakes are other windows: a list of (start, stop) per axis for H pixels and H_out windows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -218,6 +219,40 @@ def _set_at_largest(c: Case) -> Array:
     return dx
 
 
+# Where the maximum of a window is written: its row and column from the start of the window.
+LENGTHS: dict[str, Callable[[int, int], int]] = {  # of the height and the width
+    "the width": lambda height, width: width,
+    "the height": lambda height, width: height,
+}
+STARTS = {"": (1, 1), "row": (0, 1), "column": (1, 0), "row and column": (0, 0)}
+
+
+def _written(length: str, swap: bool, start: str, c: Case) -> Array:
+    """dx with the place of the maximum taken wrongly. Raises IndexError outside of x."""
+    dx, (rows, columns) = np.zeros_like(c.x), STARTS[start]
+    bounds = [_right(n, m) for n, m in zip(c.x.shape[1:3], c.output_size, strict=True)]
+    for (p, q), cells in _cells(c, _right, c.x):
+        top, left = bounds[0][p][0] * rows, bounds[1][q][0] * columns
+        height, width = cells.shape[1:3]
+        flat = cells.reshape(len(cells), -1, cells.shape[3]).argmax(axis=1)
+        row, column = np.divmod(flat, LENGTHS[length](height, width))
+        row, column = (column, row) if swap else (row, column)
+        n, channel = np.indices(row.shape)
+        np.add.at(dx, (n, top + row, left + column, channel), c.dy[:, p, q])
+    return dx
+
+
+def _place_faults() -> Iterator[Fault]:
+    for length, swap, start in list(product(LENGTHS, (False, True), STARTS))[1:]:
+        wrong = [f"its index is divided by {length} of the window"] * (length != "the width")
+        wrong += ["its row and column are exchanged"] * swap
+        wrong += [f"the first {start} of the window is not added"] * bool(start)
+        says = f"the place of the maximum is wrong: {'; and '.join(wrong)}"
+        advice = "row = top + index // width, column = left + index % width."
+        forms: dict[str, Form] = {"dx": partial(_written, length, swap, start)}
+        yield Fault("place of the maximum", says, advice, forms)
+
+
 def _avg_truth(c: Case, observed: Results) -> Results:
     rows, columns = map(means, c.x.shape[1:3], c.output_size)
     return {
@@ -284,7 +319,10 @@ def _operation(name: str, kind: str, truth: Callable, faults: tuple[Fault, ...])
         faults=faults,
         gradients=("dx",),
         images=("x", "y", "dy", "dx"),
-        more=tuple(other_numbers(number_of, _of_windows)),
+        more=(
+            *other_numbers(number_of, _of_windows),
+            *(_place_faults() if kind == "max" else ()),
+        ),
     )
 
 

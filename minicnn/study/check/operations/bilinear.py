@@ -3,15 +3,16 @@
 y = R x S^T for every map, dx = R^T dy S. R `(scale * H, H)` has two weights per row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 
 import numpy as np
 
 from ....kernels.reference import resample2d, resample2d_grad
 from ....kernels.resampling import upsampling
 from ....kernels.types import Array
-from ..case import Case, Fault, Operation, Results, integers, normal, number, with_dy
+from ..case import Case, Fault, Form, Operation, Results, integers, normal, number, with_dy
 from .upsample import SHAPES, SMALL
 
 Matrix = Callable[[int, int], Array]  # of H and the scale
@@ -76,17 +77,75 @@ OTHERS: tuple[tuple[str, str, Matrix], ...] = (
 )
 
 
-def _matrices(make: Matrix, c: Case) -> tuple[Array, Array]:
-    rows, columns = (make(n, c.scale) for n in c.x.shape[1:3])
-    return rows, columns
+def _matrices(c: Case, rows: Matrix, columns: Matrix) -> tuple[Array, Array]:
+    return rows(c.x.shape[1], c.scale), columns(c.x.shape[2], c.scale)
 
 
-def _forward(make: Matrix, c: Case) -> Array:
-    return resample2d(c.x, *_matrices(make, c))
+def _forward(rows: Matrix, c: Case, columns: Matrix | None = None) -> Array:
+    return resample2d(c.x, *_matrices(c, rows, columns or rows))
 
 
-def _gradient(make: Matrix, c: Case) -> Array:
-    return resample2d_grad(c.dy, *_matrices(make, c))
+def _gradient(rows: Matrix, c: Case, columns: Matrix | None = None) -> Array:
+    return resample2d_grad(c.dy, *_matrices(c, rows, columns or rows))
+
+
+def _one_side(rows: Matrix, columns: Matrix) -> dict[str, Form]:
+    return {
+        "y": partial(_forward, rows, columns=columns),
+        "dx": partial(_gradient, rows, columns=columns),
+    }
+
+
+def _of_one_side() -> Iterator[Fault]:
+    """Rows and columns with different matrices."""
+    for name, says, matrix in OTHERS:
+        yield Fault(name, f"{says}, along the height only", _RULE, _one_side(matrix, _right))
+        yield Fault(name, f"{says}, along the width only", _RULE, _one_side(_right, matrix))
+
+
+# -- the four pixels that an output is made of -----------------------------------------------------
+
+WEIGHTS: dict[str, Callable[[Array, Array], Array]] = {  # of f along the rows and g
+    "(1-f)(1-g)": lambda f, g: (1 - f) * (1 - g),
+    "(1-f)g": lambda f, g: (1 - f) * g,
+    "f(1-g)": lambda f, g: f * (1 - g),
+    "fg": lambda f, g: f * g,
+    "0": lambda f, g: 0 * f * g,
+    "1": lambda f, g: 1 + 0 * f * g,
+}
+CORNERS = dict(
+    zip(("upper left", "upper right", "lower left", "lower right"), list(WEIGHTS)[:4], strict=True)
+)
+
+
+def _sources(size: int, scale: int) -> tuple[Array, Array, Array]:
+    """The two pixels of each output, and f."""
+    h = np.maximum((np.arange(size * scale) + 0.5) / scale - 0.5, 0)
+    low = np.floor(h).astype(int)
+    return low, np.minimum(low + 1, size - 1), h - low
+
+
+def _of_corners(result: str, corner: str, weight: str, c: Case) -> Array:
+    """y or dx with another weight at one of the four pixels."""
+    (top, bottom, f), (left, right, g) = (_sources(n, c.scale) for n in c.x.shape[1:3])
+    places = [(r, k) for r in (top, bottom) for k in (left, right)]
+    found = np.zeros_like(c.dy if result == "y" else c.x)
+    for (own, name), (rows, columns) in zip(CORNERS.items(), places, strict=True):
+        chosen = WEIGHTS[weight if own == corner else name](f[:, None], g[None])[..., None]
+        if result == "y":
+            found += chosen * c.x[:, rows][:, :, columns]
+        else:
+            place = slice(None), rows[:, None], columns[None]
+            np.add.at(found, place, chosen * c.dy)  # type: ignore[arg-type]
+    return found
+
+
+def _of_one_corner() -> Iterator[Fault]:
+    for (corner, right), weight in product(CORNERS.items(), WEIGHTS):
+        if weight != right:
+            says = f"the {corner} pixel has the weight {weight}, not {right}"
+            forms = {r: partial(_of_corners, r, corner, weight) for r in ("y", "dx")}
+            yield Fault("weight of a corner", says, _RULE, forms)
 
 
 def _resampled(c: Case) -> Array:
@@ -106,7 +165,7 @@ def _truth(c: Case, observed: Results) -> Results:
 def _terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> str:
     """The weights and the values of an element."""
     n, row, column, channel = index
-    rows, columns = _matrices(_right, c)
+    rows, columns = _matrices(c, _right, _right)
     if result == "y":
         weights, values = np.outer(rows[row], columns[column]), c.x[n, ..., channel]
     else:
@@ -136,6 +195,7 @@ UPSAMPLE_BILINEAR2D = Operation(
     terms=_terms,
     gradients=("dx",),
     images=("x", "y", "dy", "dx"),
+    more=(*_of_one_side(), *_of_one_corner()),
     faults=(
         *(
             Fault(

@@ -66,6 +66,9 @@ IMAGES: tuple[tuple[str, str, str, Callable[[Case], Array]], ...] = (
     ),
     ("padding ones", "the border is 1", _ZEROS, partial(_constant, lambda x: 1.0)),
     ("padding mean", "the border is the mean of x", _ZEROS, partial(_constant, np.mean)),
+    ("padding minimum", "the border is the smallest x", _ZEROS, partial(_constant, np.min)),
+    ("padding maximum", "the border is the largest x", _ZEROS, partial(_constant, np.max)),
+    ("padding -1", "the border is -1", _ZEROS, partial(_constant, lambda x: -1.0)),
     (
         "windows start late",
         "the windows start at p*s + s - 1 instead of p*s",

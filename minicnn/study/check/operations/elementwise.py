@@ -47,7 +47,11 @@ class Function:
         draw, found = normal(generator), []
         for index, shape in enumerate(SHAPES):
             settings = {name: v[index % len(v)] for name, v in self.constants.items()}
-            found.append(Case({"x": self._away(3 * draw(*shape))}, settings, draw(*shape)))
+            x = 3 * draw(*shape)
+            beyond = [kink + step for kink in self.kinks for step in (-1.5, 1.5)]
+            if x.size > 2 * len(beyond):
+                x.flat[: len(beyond)] = beyond
+            found.append(Case({"x": self._away(x)}, settings, draw(*shape)))
         return found
 
     def small(self) -> list[Case]:

@@ -54,6 +54,9 @@ def svm_terms(c: Case, result: str, index: tuple[int, ...], right: Results) -> s
 MARGINS: dict[str, Callable[[Case], Array]] = {
     "": _margins,
     "the margin of 1 is missing": lambda c: _margins(c, 0),
+    "the margin is added after the maximum with 0": lambda c: (
+        (_margins(c, 0) + 1) * (1 - one_hot(c))
+    ),
     "the margin is -1, not 1": lambda c: _margins(c, -1),
     "the label's own margin is counted, too": lambda c: _margins(c, own=True),
     "the mean of the labels' scores stands for each": lambda c: _margins(c, of=np.mean),

@@ -120,6 +120,7 @@ VALUES: dict[str, Form] = {
     "y_{} ": lambda c: c.x * scale_of(c) ** -c.beta,
     "x_{}^2 ": lambda c: c.x**2,
     "s_{} ": lambda c: scale_of(c),
+    "x_{} s_{}^(-beta-1) ": lambda c: c.x * scale_of(c) ** (-c.beta - 1),
 }
 POWERS: dict[str, Callable[[float], float]] = {
     "(-beta-1)": lambda beta: -beta - 1,
@@ -136,7 +137,7 @@ RIGHT = ("dy_i * s_i^-beta", "x_{} ", "x_{} ", "(-beta-1)")
 
 def _crossed_as(choice: Choice) -> str:
     _, outer, inner, power = choice
-    return f"2 alpha beta {outer.format('i')}sum(dy_j {inner.format('j')}s_j^{power})"
+    return f"2 alpha beta {outer.replace('{}', 'i')}sum(dy_j {inner.replace('{}', 'j')}s_j^{power})"
 
 
 def _gradient_terms(choice: Choice, c: Case) -> dict[str, Array]:

@@ -47,6 +47,7 @@ SPREADS: dict[str, Statistic] = {  # of x minus its center
     "mean(d**2)": _of(np.mean, np.square),
     "sum(d**2)": _of(np.sum, np.square),
     "mean(|d|)": _of(np.mean, np.abs),
+    "mean(|d|)**2": lambda c, d: _over(np.mean, c, np.abs(d)) ** 2,
     "sum(|d|)": _of(np.sum, np.abs),
     "max(|d|)": _of(np.max, np.abs),
     "max(d) - min(d)": _of(np.ptp),
@@ -103,12 +104,38 @@ def _form(of: Callable[[Case, Stats], Array], choice: tuple[str, str, str], c: C
 Sums = dict[str, Callable[[Case], dict[str, Array]]]
 
 
-def _output_terms(c: Case) -> dict[str, Array]:
-    s = stats(c)
+MEANS: dict[str, Callable[[Case, Array], Array]] = {  # of the case and 1 / std
+    "": lambda c, inv_std: c.gamma * inv_std,
+    "the mean is not scaled": lambda c, inv_std: np.ones(()),
+    "the mean is multiplied by gamma only": lambda c, inv_std: c.gamma,
+    "the mean is divided by std only": lambda c, inv_std: inv_std,
+}
+BETAS: dict[str, Callable[[Case, Array], Array]] = {
+    "": lambda c, inv_std: c.beta,
+    "beta is multiplied by gamma": lambda c, inv_std: c.beta * c.gamma,
+    "beta is divided by std": lambda c, inv_std: c.beta * inv_std,
+    "beta is scaled by gamma / std": lambda c, inv_std: c.beta * c.gamma * inv_std,
+}
+
+
+def _output_terms(mean: str, beta: str, c: Case) -> dict[str, Array]:
+    if c.output == "y_test":
+        center, inv_std = c.running_mean, 1 / np.sqrt(c.running_var + c.eps)
+    else:
+        s = stats(c)
+        center, inv_std = c.x - s.centered, s.inv_std
     return {
-        "gamma * x / std": c.gamma * s.inv_std * c.x,
-        "gamma * mean / std": -c.gamma * s.inv_std * (c.x - s.centered),
-        "beta": np.broadcast_to(c.beta, c.x.shape),
+        "gamma * x / std": c.gamma * inv_std * c.x,
+        "gamma * mean / std": -center * MEANS[mean](c, inv_std),
+        "beta": np.broadcast_to(BETAS[beta](c, inv_std), c.x.shape),
+    }
+
+
+def _output_sums() -> Sums:
+    """The terms of y, and others for the mean and beta."""
+    return {
+        "; and ".join(filter(None, choice)): partial(_output_terms, *choice)
+        for choice in product(MEANS, BETAS)
     }
 
 
@@ -145,7 +172,7 @@ def _gradient_sums() -> Sums:
 
 
 SUMS: dict[str, Sums] = {
-    "y": {"": _output_terms},
+    "y": _output_sums(),
     "dx": _gradient_sums(),
 }
 
@@ -158,6 +185,7 @@ def _running_terms(name: str, new: Callable[[Case], Array], c: Case) -> dict[str
 
 
 RUNNING_SUMS: dict[str, Sums] = {
+    "y_test": _output_sums(),
     "running_mean": {"": partial(_running_terms, "running_mean", batch_mean)},
     "running_var": {
         "": partial(_running_terms, "running_var", lambda c: batch_variance(c, 0)),

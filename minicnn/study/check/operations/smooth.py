@@ -240,5 +240,13 @@ def _terms_of_dx(c: Case) -> dict[str, Array]:
     return {"P(x)": c.dy * normal_cdf(c.x), "x * p(x)": c.dy * c.x * _density(c.x)}
 
 
-_GELU_OPERATION = replace(operation_of(GELU, _gelu_truth), sums={"dx": {"": _terms_of_dx}})
+def _terms_with_tanh(c: Case) -> dict[str, Array]:
+    slope = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * c.x**2)
+    first = _tanh_slope(c.x, np.zeros_like(c.x))
+    rest = _tanh_slope(c.x, slope) - first
+    return {"(1 + t) / 2": c.dy * first, "x/2 * (1 - t**2) * u'": c.dy * rest}
+
+
+_SUMS = {"dx": {"": _terms_of_dx, "in the form with tanh(u),": _terms_with_tanh}}
+_GELU_OPERATION = replace(operation_of(GELU, _gelu_truth), sums=_SUMS)
 SMOOTH = (_GELU_OPERATION, *map(operation_of, (SILU, SIGMOID, TANH)))
