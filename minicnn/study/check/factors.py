@@ -71,6 +71,29 @@ def shared_lengths(trials: list[Trial]) -> dict[str, Array]:
     return {name: np.array([float(table[name]) for table in tables]) for name in names}
 
 
+STATISTICS: dict[str, Callable[[Array], float]] = {
+    "the largest {}": np.max,
+    "the smallest {}": np.min,
+    "the mean of {}": np.mean,
+    "the sum of {}": np.sum,
+    "the largest |{}|": lambda a: np.abs(a).max(),
+    "the standard deviation of {}": np.std,
+    "the norm of {}": lambda a: np.sqrt((a * a).sum()),
+}
+
+
+def _statistics(trials: list[Trial]) -> dict[str, Array]:
+    """Numbers of the inputs, and the loss, that a result may be multiplied by."""
+    found = {
+        text.format(name): np.array([float(of(t.case.arrays[name])) for t in trials])
+        for name in trials[0].case.arrays
+        for text, of in STATISTICS.items()
+    }
+    if all("loss" in t.right for t in trials):
+        found["the loss"] = np.array([float(t.right["loss"]) for t in trials])
+    return found
+
+
 def named_factor(trials: list[Trial], factors: Sequence[float | None]) -> str | None:
     """What the factors of the trials are, "" if all are 1; None if they have no meaning."""
     known = np.array([np.nan if f is None else f for f in factors])
@@ -82,7 +105,9 @@ def named_factor(trials: list[Trial], factors: Sequence[float | None]) -> str | 
     if len(known) < 2:
         return None
     values = shared_lengths(trials)
-    for text, expected in _ways(values):
+    with np.errstate(all="ignore"):
+        ways = [*_ways(values), *_ways(_statistics(trials))]
+    for text, expected in ways:
         if np.ptp(expected) and np.allclose(known, expected, rtol=1e-6):
             return text
     pairs = [

@@ -66,7 +66,11 @@ def _decompositions(
             y = operation.right(rest)["y"]
             return {"without the bias": y, bias[0]: operation.right(own)["y"] - y}
 
+        def of_product(c: Case) -> dict[str, Array]:
+            return {"(y - b) * b": np.prod(list(of_bias(lambda c: c, c).values()), axis=0)}
+
         yield "", partial(of_bias, lambda c: c)
+        yield "the bias is multiplied, not added", of_product
         for (_, says, _), change in input_changes(subject, result, trials):
             yield says, partial(of_bias, change)
 

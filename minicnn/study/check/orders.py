@@ -111,6 +111,9 @@ def places(subject: Subject, result: str, trials: list[Trial]) -> Match | None:
         for f, r in pairs
     ):
         return None
+    if all(is_close(f, r.ravel().reshape(r.shape[::-1]).T, LOOSE) for f, r in pairs):
+        says = f"the values of {result} are reshaped in the reverse order of axes, and transposed"
+        return "wrong order of axes", says, f"{result}.reshape(shape) keeps the order of the axes."
     if len({r.ndim for _, r in pairs}) > 1:  # examples of any shape: rows
         pairs = [(f.reshape(len(f), -1), r.reshape(len(r), -1)) for f, r in pairs]
     for match, change in changes(subject, result, pairs[0][1], True):
@@ -157,6 +160,9 @@ def permuted(subject: Subject, result: str, trials: list[Trial]) -> Match | None
     own = [_in_own_layout(subject, result, t) for t in trials]
     for axis, letter in enumerate(names):
         orders = [_order(found, right, axis) for found, right in own]
+        if all(order is not None and not any(order) for order in orders):
+            says = f"the first value of {result} along {letter} stands at all places along {letter}"
+            return "order along an axis", says, f"Write each value to its own place along {letter}."
         if all(order is not None for order in orders):
             order = ", ".join(map(str, orders[0] or []))
             says = f"the values along {letter} stand in another order, such as {order}"

@@ -53,14 +53,6 @@ def _without(which: int, axis: int, a: Array) -> Array:
     return left
 
 
-def _without_both(which: int, a: Array) -> Array:
-    return _without(which, 1, _without(which, 2, a))
-
-
-def _only_both(which: int, a: Array) -> Array:
-    return _only(which, 1, _only(which, 2, a))
-
-
 def _for_all(which: int, axis: int, a: Array) -> Array:
     return np.repeat(np.take(a, [which], axis), a.shape[axis], axis)
 
@@ -87,6 +79,30 @@ ALONG: tuple[tuple[str, Callable[[int, Array], Array]], ...] = (
 )
 
 
+BOTH: tuple[tuple[str, Callable[[int, int, Array], Array]], ...] = (
+    ("the {end} row and the {end} column of {name} are left out", _without),
+    ("only the {end} row and column of {name} counts", _only),
+    ("the {end} row and column of {name} is used for all", _for_all),
+)
+
+
+def _along_both(name: str, axes: tuple[int, int]) -> Iterator[Question]:
+    """The rows and the columns of an array at once."""
+    for text, change in BOTH:
+        for end in ("first", "middle", "last"):
+            says = text.format(end=end, name=name)
+            own = partial(_on_both, change, end, axes)
+            yield ("along axes", says, f"Use all of {name}."), changed(name, own)
+
+
+def _on_both(
+    change: Callable[[int, int, Array], Array], end: str, axes: tuple[int, int], a: Array
+) -> Array:
+    for axis in axes:
+        a = change({"first": 0, "middle": a.shape[axis] // 2, "last": -1}[end], axis, a)
+    return a
+
+
 def questions(subject: Subject, result: str, case: Case) -> Iterator[Question]:
     """All changes of one setting or one input."""
     for name, value in case.settings.items():
@@ -104,14 +120,8 @@ def questions(subject: Subject, result: str, case: Case) -> Iterator[Question]:
         arrays["dy"] = case.dy
     for name, array in arrays.items():
         axes = own_axis_names(subject, name, array)
-        if array.ndim == 4 and name in subject.operation.images:
-            for which, end in ((0, "first"), (-1, "last")):
-                both = f"the {end} row and the {end} column of {name}"
-                for says, own in (
-                    (f"{both} are left out", partial(_without_both, which)),
-                    (f"only the pixel in {both} counts", partial(_only_both, which)),
-                ):
-                    yield ("along axes", says, f"Use all of {name}."), changed(name, own)
+        if array.ndim == 4:
+            yield from _along_both(name, (0, 1) if name in subject.operation.filters else (1, 2))
         for axis in range(array.ndim):
             word = WORDS.get(axes[axis], "value" if array.ndim == 1 else f"slice of {axes[axis]}")
             for text, change in ALONG:

@@ -75,7 +75,7 @@ def test_an_input_whose_first_channel_stands_for_all():
         return (windows * w[0]).sum(axis=(4, 5)) + b[:, None, None]
 
     found = says(study.check(depthwise_conv_forward))
-    assert found == {"y": "the first slice of axis 0 of w is used for all"}
+    assert found == {"y": "the first channel of w is used for all"}
 
 
 def test_a_loss_with_one_wrong_geometry_has_no_constant_factor():

@@ -134,6 +134,12 @@ GROUP_FAULTS = (
         {"y": lambda c: _joined_by_remainder(c)},
     ),
 )  # fmt: skip
+
+
+def _group_numbers(a: Array, groups: int) -> Array:
+    return a // (len(a) // groups)
+
+
 ORDERS: dict[str, Callable[[Array, int], Array]] = {  # of the channels 0, 1, 2, ... and G groups
     "interleaved: 0, G, 2G, ...": lambda a, groups: a.reshape(-1, groups).T.ravel(),
     "interleaved: 0, C/G, 2C/G, ...": lambda a, groups: a.reshape(groups, -1).T.ravel(),
@@ -166,10 +172,19 @@ def _order_faults() -> Iterator[Fault]:
             ("y", ("y",)),
             ("dx", ("dx",)),
             ("dw", ("dw",)),
+            ("b", ("y",)),
         ):
             forms = {r: partial(_in_order, order, name, r) for r in results}
             what = "filters" if name in ("w", "dw") else "channels"
             yield Fault("order", f"the {what} of {name} are {says}", ADVICE, forms)
+
+
+OF_THE_GROUP = Fault(
+    "bias of the group",
+    "the bias is b[g] of group g, not b[k] of output channel k",
+    "Add b[k] to every place of output channel k.",
+    {"y": lambda c: _forward(c.but(b=c.b[_group_numbers(np.arange(len(c.b)), c.groups)]))},
+)
 
 
 def _joined_by_remainder(c: Case) -> Array:
@@ -268,7 +283,7 @@ GROUPED_CONV2D = _operation(
     GROUPED,
     SMALL + MIXED,
     _carried_over(KEPT) + GROUP_FAULTS,
-    (*_order_faults(), *BORDERS),
+    (*_order_faults(), OF_THE_GROUP, *BORDERS),
 )
 _DEPTHWISE = _operation(
     "depthwise_conv2d",

@@ -81,6 +81,12 @@ USES: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
 LABELS: dict[str, Callable[[Case, Array], Array]] = {
     "": lambda c, over: over - one_hot(c) * over.sum(axis=1, keepdims=True),
     "the label's score gets no gradient": lambda c, over: over,
+    "the label's score gets 1 more than its number": lambda c, over: (
+        over - one_hot(c) * (over.sum(axis=1, keepdims=True) + 1)
+    ),
+    "the label's score gets 1 less than its number": lambda c, over: (
+        over - one_hot(c) * (over.sum(axis=1, keepdims=True) - 1)
+    ),
     "the label's score gets -1": lambda c, over: over - one_hot(c),
     "the label's score gets its number with a plus": lambda c, over: (
         over + one_hot(c) * over.sum(axis=1, keepdims=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....kernels.types import Array
 from ..case import Case, Fault, Form
-from .norm_terms import SCALES, TERMS
+from .norm_terms import SCALES, TERMS, running
 from .normalization import (
     Stats,
     batch_mean,
@@ -20,6 +20,7 @@ from .normalization import (
 )
 
 Reduce = Callable[..., Array]  # np.max and the like
+RUNNING = ("running_mean", "running_var")
 Statistic = Callable[[Case, Array], Array]  # of a case and an array like x
 
 
@@ -42,6 +43,7 @@ CENTERS: dict[str, Statistic] = {
     "min": _of(np.min),
     "max": _of(np.max),
     "sum": _of(np.sum),
+    "running_mean": lambda c, x: np.broadcast_to(c.running_mean, x.shape),
 }
 SPREADS: dict[str, Statistic] = {  # of x minus its center
     "mean(d**2)": _of(np.mean, np.square),
@@ -52,6 +54,7 @@ SPREADS: dict[str, Statistic] = {  # of x minus its center
     "max(|d|)": _of(np.max, np.abs),
     "max(d) - min(d)": _of(np.ptp),
     "max(d)": _of(np.max),
+    "running_var": lambda c, d: np.broadcast_to(c.running_var, d.shape),
     "mean(d)": _of(np.mean),
     "sum(d)": _of(np.sum),
 }
@@ -89,6 +92,8 @@ def scale_faults() -> Iterator[Fault]:
     for choice in product(CENTERS, SPREADS, DIVISORS):
         center, spread, divisor = choice
         forms: dict[str, Form] = {r: partial(_form, form, choice) for r, form in FORMS.items()}
+        if spread == "mean(d**2)" and "sqrt" in divisor:
+            forms |= {r: partial(running, r, partial(_own, *choice)) for r in RUNNING}
         what = "x" if center == "0" else f"(x - {center})"
         says = f"x^ is {what} / {divisor.format(spread)}, with d = {what}"
         yield Fault("another statistic", says, ADVICE, forms)

@@ -241,6 +241,12 @@ def _other_variance(axes: tuple[int, ...], factor: Callable[[Case], float], c: C
     return _stats_around(c, mean, lambda a: factor(c) * mean_of(a**2, axes, right.split))
 
 
+def _mean_only(axes: tuple[int, ...], factor: Callable[[Case], float], c: Case) -> Stats:
+    """The mean over other axes; the variance is the right one."""
+    right = stats(c)
+    return right._replace(centered=c.x - factor(c) * mean_of(c.x, axes, right.split))
+
+
 def _own_variance(axes: tuple[int, ...], factor: Callable[[Case], float], c: Case) -> Stats:
     """np.var over other axes, with its own mean."""
     right = stats(c)
@@ -256,7 +262,7 @@ def _both(axes: tuple[int, ...], factor: Callable[[Case], float], c: Case) -> St
     return _stats_around(c, mean, lambda a: factor(c) * mean_of(a**2, axes, split))
 
 
-def _running(name: str, make: Callable[[Case], Stats], c: Case) -> Array:
+def running(name: str, make: Callable[[Case], Stats], c: Case) -> Array:
     """The running statistic with that of the batch from wrong statistics."""
     s = make(c)
     new = c.x - s.centered if name == "running_mean" else 1 / s.inv_std**2 - c.eps
@@ -269,6 +275,7 @@ def statistic_faults(ndim: int) -> tuple[Fault, ...]:
     found = []
     ways = (
         ("mean is", _other_mean),
+        ("mean in x^, not in the variance, is", _mean_only),
         ("variance is", _other_variance),
         ("variance is", _own_variance),
         ("mean and the variance are", _both),
@@ -292,7 +299,7 @@ def _ratio(axes: tuple[int, ...], length: Callable[[Case], int], c: Case) -> flo
 
 def _statistic(name: str, says: str, what: str, make: Callable[[Case], Stats]) -> Fault:
     forms: dict[str, Form] = {"y": lambda c: output_of(c, make(c))}
-    forms |= {r: partial(_running, r, make) for r in ("running_mean", "running_var")}
+    forms |= {r: partial(running, r, make) for r in ("running_mean", "running_var")}
     advice = "Take the mean and the variance over the same values, and divide by their number."
     return Fault(name, f"the {what} {says}", advice, forms)
 

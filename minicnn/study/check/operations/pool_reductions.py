@@ -5,6 +5,7 @@ Each is tried with the right windows, and with one wrong part of their tables of
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -29,6 +30,13 @@ def _cell(place: Callable[[int], int], cells: Array) -> Array:
     return _flat(cells)[:, :, :, place(_flat(cells).shape[3])]
 
 
+def _by_lines(
+    of_first: Callable[..., Array], of_then: Callable[..., Array], axis: int, cells: Array
+) -> Array:
+    """A number of the numbers of each row, or of each column."""
+    return of_then(of_first(cells, axis), 3)
+
+
 REDUCTIONS: dict[str, Reduction] = {
     "the sum": lambda x: x.sum(BOTH),
     "the mean": lambda x: x.mean(BOTH),
@@ -51,14 +59,19 @@ REDUCTIONS: dict[str, Reduction] = {
     "the mean of the maximum and the mean": lambda x: (x.max(BOTH) + x.mean(BOTH)) / 2,
     "the mean of the maximum and the minimum": lambda x: (x.max(BOTH) + x.min(BOTH)) / 2,
     "the maximum minus the minimum": lambda x: x.max(BOTH) - x.min(BOTH),
-    "the largest of the means of its rows": lambda x: x.mean(4).max(3),
-    "the largest of the means of its columns": lambda x: x.mean(3).max(3),
-    "the mean of the maxima of its rows": lambda x: x.max(4).mean(3),
-    "the mean of the maxima of its columns": lambda x: x.max(3).mean(3),
-    "the largest of the sums of its rows": lambda x: x.sum(4).max(3),
-    "the sum of the maxima of its rows": lambda x: x.max(4).sum(3),
     "the logarithm of the sum of exp": lambda x: np.log(np.exp(x).sum(BOTH)),
 }
+OVER: dict[str, Callable[..., Array]] = {
+    "sum": np.sum,
+    "mean": np.mean,
+    "maximum": np.max,
+    "minimum": np.min,
+}
+for (first, of_first), (then, of_then) in product(OVER.items(), OVER.items()):
+    if first != then:  # else it is that of all cells
+        for lines, axis in (("rows", 4), ("columns", 3)):
+            name = f"the {then} of the {first}s of the {lines}".replace("imums", "ima")
+            REDUCTIONS[name] = partial(_by_lines, of_first, of_then, axis)
 # The cell of the window that gets dy: where this is largest.
 CHOSEN: dict[str, Reduction] = {
     "the maximum": lambda x: x,

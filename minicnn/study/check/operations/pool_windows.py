@@ -20,6 +20,7 @@ LENGTHS: dict[str, Callable[[int, int, Case], int]] = {
     "min(kH, kW)": lambda own, other, c: min(own, other),
     "1": lambda own, other, c: 1,
     "stride": lambda own, other, c: c.stride,
+    "of the rest of the image": lambda own, other, c: max(c.x.shape[1:3]),
 }
 Bounds = tuple[str, str, int]  # the height, the width, and the first cell
 

@@ -1,7 +1,8 @@
 """Nearest-neighbor upsampling: definition and mistakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import permutations
 
 import numpy as np
 
@@ -58,6 +59,28 @@ def _of_blocks(reduction: Reduction, c: Case) -> Array:
     return reduction(_blocks(c).transpose(0, 1, 3, 2, 4, 5))
 
 
+ORDER = ("N", "C", "H", "scale", "W", "scale")
+
+
+def _in_order(order: tuple[int, ...], c: Case) -> Array:
+    """y of copies that are flattened in another order of axes."""
+    n, height, width, channels = c.x.shape
+    copies = np.broadcast_to(
+        c.x.transpose(0, 3, 1, 2)[:, :, :, None, :, None],
+        (n, channels, height, c.scale, width, c.scale),
+    ).transpose(order)
+    return copies.reshape(n, channels, height * c.scale, -1).transpose(0, 2, 3, 1)
+
+
+def _orders() -> Iterator[Fault]:
+    for order in list(permutations(range(6)))[1:]:
+        says = (
+            f"the copies are flattened in the order of axes ({', '.join(ORDER[a] for a in order)})"
+        )
+        advice = f"The order is ({', '.join(ORDER)})."
+        yield Fault("order of the copies", says, advice, {"y": partial(_in_order, order)})
+
+
 def _zeros_between(c: Case) -> Array:
     y = np.zeros_like(_forward(c))
     y[:, :: c.scale, :: c.scale] = c.x
@@ -96,7 +119,10 @@ UPSAMPLE2D = Operation(
     terms=_terms,
     gradients=("dx",),
     images=("x", "y", "dy", "dx"),
-    more=tuple(other_numbers("the sum", lambda r: partial(_of_blocks, r), "dx", "block")),
+    more=(
+        *other_numbers("the sum", lambda r: partial(_of_blocks, r), "dx", "block"),
+        *_orders(),
+    ),
     faults=(
         Fault(
             "tiled",

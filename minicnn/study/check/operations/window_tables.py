@@ -101,6 +101,11 @@ PARTS = (
     Part("cut", "the padding is subtracted twice", lambda a, h: h - 2 * a.padding),
     Part("cut", "the padding counts one pixel too many", lambda a, h: h - a.padding - 1),
     Part("cut", "the padding counts one pixel too few", lambda a, h: h - a.padding + 1),
+    Part(
+        "cut",
+        "pad // 2 or pad - 1 is subtracted instead of the padding",  # equal for a padding below 3
+        lambda a, h: h - a.padding // 2,
+    ),
     Part("cut", "{k} - 1 is subtracted instead of the padding", lambda a, h: h - a.kernel + 1),
     Part("cut", "{k} // 2 is subtracted instead of the padding", lambda a, h: h - a.kernel // 2),
     Part(
