@@ -98,3 +98,46 @@ def test_where_it_is_wrong_if_nothing_fits():
     check = study.check(relu_forward, backward, operation="relu")
     assert not check.findings
     assert "dx is wrong only where x is positive." in check.clues
+
+
+def test_an_axis_is_called_by_its_own_name_in_every_layout():
+    def conv_forward(x, w, b):
+        views = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=(2, 3))
+        kept = w.copy()
+        kept[:, :, 0] = 0
+        return np.einsum("nchwij,fcij->nfhw", views, kept) + b[:, None, None]
+
+    assert says(study.check(conv_forward)) == {"y": "the first row of the kernel of w is left out"}
+
+
+def test_rows_that_are_alike_by_accident_are_no_order():
+    def svm_loss(x, y):
+        rows = np.arange(len(x))
+        margins = np.maximum(0, x - np.abs(x).sum() + 1 + x[rows, y][:, None])
+        margins[rows, y] = 0
+        dx = (margins > 0) * 1.0
+        dx[rows, y] = -dx.sum(axis=1)
+        return margins.sum() / len(x), dx / len(x)
+
+    assert not any("order" in text for text in says(study.check(svm_loss)).values())
+
+
+def test_an_uncertain_order_of_the_axes_is_said():
+    def lrn_forward(x, size, alpha, beta, k):
+        """For (N, H, W, C), with neighbors that wrap around."""
+        total = sum(np.roll(x * x, d - size // 2, axis=3) for d in range(size))
+        return x / (k + alpha * total) ** beta
+
+    check = study.check(lrn_forward)
+    text = " ".join([*says(check).values(), *check.remarks])
+    assert "the neighbors beyond the first channel are the last ones" in text
+
+
+def test_a_gradient_of_relu6_above_6_is_wrong():
+    def relu6_forward(x):
+        return np.clip(x, 0, 6), x
+
+    def relu6_backward(dout, cache):
+        return dout * (cache > 0)
+
+    assert says(study.check(relu6_forward, relu6_backward)) == {"dx": "it is the gradient of ReLU"}

@@ -2,7 +2,7 @@
 
     python -m tests.study.check.unseen
 
-`unseen.json` has four rounds of mistakes in `students/styles_right.py`. Each round was written
+`unseen.json` has seven rounds of mistakes in the solutions of `students/`. Each round was written
 before the catalogue was extended, and run; then what it showed to be missing was added. "named" is
 what the check says of each result, as a person judged it to be right; none means that the mistake
 has no name, and that an example must show it.
@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import torch
 
 from minicnn.study.check.find import find_subjects
 from minicnn.study.check.report import Check
@@ -25,15 +26,24 @@ UNSEEN = json.loads((HERE / "unseen.json").read_text())
 
 def check_unseen(mistake: dict) -> Check:
     """The check of the solution with the mistake."""
-    text = (HERE / "students" / "styles_right.py").read_text()
+    file = mistake.get("file", "styles_right")
+    text = (HERE / "students" / f"{file}.py").read_text()
     head, mark, tail = text.partition(mistake["start"])
-    assert mark and mistake["old"] in tail, mistake
+    assert mark, mistake
+    for old, new in edits(mistake):
+        assert old in tail, mistake
+        tail = tail.replace(old, new, 1)
     np.random.seed(0)  # noqa: NPY002 - the solutions draw from it, as their course does
+    torch.manual_seed(0)
     module = ModuleType("student")
-    source = head + mark + tail.replace(mistake["old"], mistake["new"], 1)
-    exec(compile(source, "student.py", "exec"), module.__dict__)
+    exec(compile(head + mark + tail, "student.py", "exec"), module.__dict__)
     subjects, _ = find_subjects(module, Path("student.py"))
     return check_subject(next(s for s in subjects if s.name == mistake["check"]))
+
+
+def edits(mistake: dict) -> list[list[str]]:
+    """The texts that are replaced, and by what."""
+    return mistake.get("edits") or [[mistake["old"], mistake["new"]]]
 
 
 def named(check: Check) -> dict[str, str]:
@@ -51,7 +61,7 @@ def main() -> int:
         for mistake, names in zip(own, found, strict=True):
             if names != mistake["named"]:
                 other += 1
-                print(f"  {mistake['check']}: {mistake['new'][:60]!r}: {names}")
+                print(f"  {mistake['check']}: {edits(mistake)[0][1][:60]!r}: {names}")
     print(f"{other} have another name than expected")
     return int(other > 0)
 
