@@ -34,18 +34,21 @@ def check_subject(subject: Subject, seed: int = 0, layout: str | None = None) ->
     ]
     best = ranks.index(max(ranks))
     check = _in_own_terms(_with_examples(found[best], subjects[best]), subjects[best])
+    known = [_says(check)]
     for own, rank, other in zip(subjects, ranks, found, strict=True):
         if rank == ranks[best] and own.layout != subjects[best].layout:
-            check.remarks += _in_other_layout(check, _in_own_terms(other, own), own.layout)
+            says = _says(_in_own_terms(other, own))
+            if says and says not in known:
+                known.append(says)
+                check.remarks.append(
+                    f"The order of the axes is not certain. In {own.layout}: {says}."
+                )
     return check
 
 
-def _in_other_layout(check: Check, other: Check, layout: str) -> list[str]:
-    """What the mistake would be if the axes were in another order, which fits as well."""
-    says = [f.says for f in other.findings]
-    if not says or says == [f.says for f in check.findings]:
-        return []
-    return [f"The order of the axes is not certain. In {layout}: {'; '.join(says)}."]
+def _says(check: Check) -> str:
+    """The mistakes as one text."""
+    return "; ".join(finding.says for finding in check.findings)
 
 
 def _examined(subject: Subject, seed: int) -> Check:
