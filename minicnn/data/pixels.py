@@ -166,6 +166,8 @@ def opened(name: str, contents: bytes) -> Iterator[Image.Image]:
         raise DataError(f"{name}: it cannot be read as an image: the file is empty")
     try:
         with Image.open(io.BytesIO(contents)) as file:
+            if file.format == "EPS":  # Pillow would hand the program to Ghostscript
+                raise DataError("it is EPS, a program that draws: convert it to PNG")
             yield file
     except DataError as error:
         raise DataError(f"{name}: it cannot be read as an image: {error}") from None

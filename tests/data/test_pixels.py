@@ -150,6 +150,10 @@ def test_every_kind_of_pixel_has_one_value(contents, expected):
         (b"\0\0\0\x18ftypheic" + bytes(50), "is HEIC, which is not read"),
         (b"<!DOCTYPE html><html>", "is a web page"),
         (b"hello", "it has no known format"),
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n",
+            "it is EPS, a program that draws: convert it to PNG",
+        ),
         (encoded(RED_BLUE[0], "JPEG")[:300], "cannot be read as an image"),
     ],
 )
