@@ -63,6 +63,7 @@ def device_name(text: str) -> str:
     return "cuda" if text == "gpu" else text
 
 
+BATCH = "--batch-size", "--batch"  # either name, in every command
 OptionFlags = Annotated[
     list[str] | None,
     typer.Option("--option", "-o", help="An option of the network, as key=value; repeatable."),

@@ -19,8 +19,9 @@ def check_command(
         str | None,
         typer.Option(help="NCHW or NHWC, the order of the axes; by default found by trying."),
     ] = None,
-    limit: Annotated[
-        float, typer.Option(min=1, help="Seconds for one operation, and for the import.")
+    timeout: Annotated[
+        float,
+        typer.Option(min=1, help="Seconds for one operation, and for the import."),
     ] = 30.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
     points: Annotated[
@@ -42,7 +43,7 @@ def check_command(
     reports = []
     for file in files:
         with console.status(f"checking {file}"):
-            report = check_file(file, layout=layout, limit=limit, seed=seed)
+            report = check_file(file, layout=layout, timeout=timeout, seed=seed)
         reports.append(report)
         if as_json:
             continue

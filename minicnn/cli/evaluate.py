@@ -13,6 +13,7 @@ from ..layers import Network
 from ..prediction import needed_preprocess
 from ..training import metrics
 from .app import (
+    BATCH,
     BackendFlag,
     DataFlag,
     DeviceFlag,
@@ -63,7 +64,7 @@ def evaluate(
     csv: Annotated[
         Path | None, typer.Option(help="Write the five most probable classes of each image there.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 256,
+    batch_size: Annotated[int, typer.Option(*BATCH, min=1, help="Images per batch.")] = 256,
     backend: BackendFlag = None,
     device: DeviceFlag = "cpu",
     precision: PrecisionFlag = None,

@@ -11,6 +11,7 @@ from ..layers import Network
 from ..onnx.export import OLDEST, to_onnx
 from ..onnx.export_graph import OPSET
 from .app import (
+    BATCH,
     ModelFlag,
     OptionFlags,
     app,
@@ -41,7 +42,8 @@ def export_command(
     model: NetworkArgument,
     out: Annotated[Path, typer.Argument(help="The file to write, .onnx or .caffemodel.")],
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Fix the number of images; by default it is open.")
+        int | None,
+        typer.Option(*BATCH, min=1, help="Fix the number of images; by default it is open."),
     ] = None,
     input_size: InputFlag = None,
     input_layout: Annotated[Layout, typer.Option(help="That of the input images.")] = Layout.NCHW,
@@ -67,14 +69,14 @@ def export_command(
 ) -> None:
     """Write a network as an ONNX file, or as a .caffemodel and its .prototxt.
 
-    The other options, from --batch to --with-preprocessing, are for ONNX.
+    The other options, from --batch-size to --with-preprocessing, are for ONNX.
     """
     network = find_network(model, own, option, seed=0)
     if out.suffix not in (".onnx", ".caffemodel"):
         raise ValueError(f"{out}: expected a name that ends in .onnx or .caffemodel")
     if out.suffix == ".caffemodel":
         layout, version = input_layout is not Layout.NCHW, opset != OPSET
-        _check_none(out, batch=batch, input=input_size, input_layout=layout, opset=version)
+        _check_none(out, batch_size=batch, input=input_size, input_layout=layout, opset=version)
         _check_none(out, fold=fold, softmax=softmax, with_preprocessing=with_preprocessing)
         return _write_caffe(model, network, out, channels)
     if channels:

@@ -14,7 +14,7 @@ from ..machine import Machine, this_machine
 from ..study.forecast import GIB, Forecast, forecast, largest_batch, what_if
 from ..text import four_digits
 from ..training.optimizers import OPTIMIZERS
-from .app import ModelFlag, OptionFlags, app, console, find_network, parse_input_size
+from .app import BATCH, ModelFlag, OptionFlags, app, console, find_network, parse_input_size
 from .profile import InputFlag, NetworkArgument
 from .tables import print_table
 
@@ -22,7 +22,7 @@ from .tables import print_table
 @app.command("forecast")
 def forecast_command(
     model: NetworkArgument,
-    batch: Annotated[int, typer.Option(min=1, help="Images in a step.")] = 16,
+    batch: Annotated[int, typer.Option(*BATCH, min=1, help="Images in a step.")] = 16,
     input_size: InputFlag = None,
     train: Annotated[
         bool, typer.Option("--train/--inference", help="A training step, or only a forward.")

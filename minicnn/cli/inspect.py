@@ -13,6 +13,7 @@ from ..kernels import dispatch, functional
 from ..layers.init import skip_init
 from ..study.summary import summarize
 from .app import (
+    BATCH,
     ModelFlag,
     OptionFlags,
     app,
@@ -40,7 +41,7 @@ def summary(
         str | None,
         typer.Option("--input", help="H, HxW or HxWxC in pixels; by default the network's own."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images that the memory is for.")] = 1,
+    batch: Annotated[int, typer.Option(*BATCH, min=1, help="Images that the memory is for.")] = 1,
     format: Annotated[Format, typer.Option(help="How to write the table.")] = Format.terminal,
     with_probe: Annotated[
         bool, typer.Option("--probe", help="Also run one step and show the scale of every layer.")

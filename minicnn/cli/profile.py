@@ -8,6 +8,7 @@ from rich.table import Table
 
 from ..study.profile import Profile, profile
 from .app import (
+    BATCH,
     BackendFlag,
     ModelFlag,
     OptionFlags,
@@ -31,7 +32,7 @@ InputFlag = Annotated[
 @app.command("profile")
 def profile_command(
     model: NetworkArgument,
-    batch: Annotated[int, typer.Option(min=1, help="Images in a step.")] = 16,
+    batch: Annotated[int, typer.Option(*BATCH, min=1, help="Images in a step.")] = 16,
     input_size: InputFlag = None,
     train: Annotated[
         bool,

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from ..device import DEVICES
-from .app import DeviceFlag, app, console
+from .app import BATCH, DeviceFlag, app, console
 from .tables import print_table
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Operation(StrEnum):
 def ladder_command(
     operation: Annotated[Operation, typer.Argument(help="The operation.")] = Operation.conv,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Images: 4 on the CPU, 128 on a GPU.")
+        int | None, typer.Option(*BATCH, min=1, help="Images: 4 on the CPU, 128 on a GPU.")
     ] = None,
     size: Annotated[
         int | None,

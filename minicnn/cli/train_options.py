@@ -11,6 +11,7 @@ from ..training.optimizers import OPTIMIZERS
 from ..training.schedule_text import parse_schedule
 from ..training.schedules import SCHEDULES
 from .app import (
+    BATCH,
     BackendFlag,
     DataFlag,
     DeviceFlag,
@@ -46,7 +47,7 @@ FreezeFlag = Annotated[
     typer.Option("--freeze", help="Do not train a layer: its name, or a pattern; repeatable."),
 ]
 BatchFlag = Annotated[
-    int | None, typer.Option(min=1, help="Images per batch; by default the recipe's.")
+    int | None, typer.Option(*BATCH, min=1, help="Images per batch; by default the recipe's.")
 ]
 EpochsFlag = Annotated[float | None, typer.Option(min=1, help="Their number, such as 9.5.")]
 RateFlag = Annotated[float | None, typer.Option(min=0, help="The base learning rate.")]

@@ -30,6 +30,17 @@ def test_help_of_every_command(run):
         assert f" {name} [OPTIONS]" in run(name, "--help")
 
 
+def test_a_batch_has_the_same_two_names_in_every_command():
+    names = [
+        {"--batch", "--batch-size"} & set(parameter.opts)
+        for command in get_command(cli.app).commands.values()
+        for parameter in command.params
+    ]
+    found = [pair for pair in names if pair]
+    assert len(found) > 6
+    assert all(len(pair) == 2 for pair in found)
+
+
 def test_gpu_is_another_word_for_cuda(run):
     for command in (["train", "lenet5", "--data", "digits"], ["ladder", "--repeats", "1"]):
         messages = {run(*command, "--device", d, code=2) for d in ("gpu", "cuda")}

@@ -2,7 +2,7 @@
 
     python -m minicnn.study.check.child < request.json
 
-The request has "path", "seed", "layout", "limit" (seconds per check), "trace" (a file for the
+The request has "path", "seed", "layout", "timeout" (seconds per check), "trace" (a file for the
 traceback of a check that takes longer) and "skip" (names that are done).
 """
 
@@ -32,7 +32,7 @@ def main() -> None:
 
     path = Path(request["path"]).resolve()
     with open(request["trace"], "w") as trace:
-        faulthandler.dump_traceback_later(request["limit"], exit=True, file=trace)
+        faulthandler.dump_traceback_later(request["timeout"], exit=True, file=trace)
         try:
             module, remarks = load_module(path)
         except DataError as error:
@@ -45,7 +45,7 @@ def main() -> None:
             if subject.name in request["skip"]:
                 continue
             say(start=subject.name)
-            faulthandler.dump_traceback_later(request["limit"], exit=True, file=trace)
+            faulthandler.dump_traceback_later(request["timeout"], exit=True, file=trace)
             check = safely(subject, request["seed"], request["layout"])
             faulthandler.cancel_dump_traceback_later()
             say(check=asdict(check))

@@ -18,20 +18,20 @@ from .report import Report, check_from_dict
 from .run import failed
 from .subject import LAYOUTS
 
-GRACE = 15.0  # seconds beyond the limit, in which the process ends by itself
+GRACE = 15.0  # seconds beyond the timeout, in which the process ends by itself
 
 
 def check_file(
     path: str | os.PathLike[str],
     *,
     layout: str | None = None,
-    limit: float = 30.0,
+    timeout: float = 30.0,
     seed: int = 0,
 ) -> Report:
     """Check every function pair, static method pair and layer of one Python file.
 
     The file is executed, in a process of its own. layout: "NCHW" or "NHWC"; found by trying if
-    None. limit: seconds for one operation; the file's import counts as one.
+    None. timeout: seconds for one operation; the file's import counts as one.
     Raises DataError if there is no such file, ValueError for an unknown layout.
     """
     path = Path(path)
@@ -49,19 +49,19 @@ def check_file(
             "path": str(path),
             "seed": seed,
             "layout": layout,
-            "limit": limit,
+            "timeout": timeout,
             "trace": str(Path(folder) / "trace"),
         }
         while True:
-            child = _Child(request | {"skip": done}, limit)
+            child = _Child(request | {"skip": done}, timeout)
             started = _take(child, report, operations, done)
             if child.ended or report.error:
                 break
             if started is None:
-                report.error = f"{path.name}: {child.why('while it was imported', path, limit)}"
+                report.error = f"{path.name}: {child.why('while it was imported', path, timeout)}"
                 break
             operation = OPERATIONS.get(operations[started])
-            report.checks.append(failed(started, operation, child.why("", path, limit)))
+            report.checks.append(failed(started, operation, child.why("", path, timeout)))
             done.append(started)
     if not report.checks and not report.error:
         report.error = (
@@ -99,7 +99,7 @@ def _take(
 class _Child:
     """The process, its messages, and why it ended."""
 
-    def __init__(self, request: dict[str, Any], limit: float):
+    def __init__(self, request: dict[str, Any], timeout: float):
         self.request, self.ended = request, False
         root = str(Path(minicnn.__file__).resolve().parents[1])
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
@@ -114,7 +114,7 @@ class _Child:
                 encoding="utf-8",
                 env={**os.environ, "PYTHONPATH": path, "MPLBACKEND": "Agg"},
             )
-        self.limit = limit
+        self.timeout = timeout
 
     def messages(self) -> Any:
         """Each message; the process is killed if none comes in time."""
@@ -137,12 +137,12 @@ class _Child:
                 self.process.kill()
 
     def _timer(self) -> threading.Timer:
-        timer = threading.Timer(self.limit + GRACE, self.process.kill)
+        timer = threading.Timer(self.timeout + GRACE, self.process.kill)
         timer.daemon = True
         timer.start()
         return timer
 
-    def why(self, when: str, path: Path, limit: float) -> str:
+    def why(self, when: str, path: Path, timeout: float) -> str:
         """One sentence: what ended the process, and in which line of the file it was."""
         trace = Path(self.request["trace"])
         text = trace.read_text(errors="replace") if trace.exists() else ""
@@ -152,7 +152,7 @@ class _Child:
                 rf'File "{re.escape(str(path.resolve()))}", line (\d+) in (\w+|<module>)', text
             )
             place = f": it was in line {own[1]} of {own[2]}" if own else ""
-            return f"no answer within {limit:g} s{after}{place}. Is there an endless loop?"
+            return f"no answer within {timeout:g} s{after}{place}. Is there an endless loop?"
         lines = self.errors.read_text(errors="replace").split("\n")
         last = [line.strip() for line in lines if line.strip()][-1:]
         reason = f": {last[0]}" if last else ""
