@@ -8,6 +8,7 @@ concatenation: these are read pixel by pixel, where a copy would take most of th
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ..reference.activation import FROM_INPUT
 from ..types import Array
@@ -36,6 +37,8 @@ from .engine.simd import (
 )
 from .engine.simd.functions import constant
 
+ROW = 1024  # floats of a contiguous array between which tasks divide it
+
 
 def least_of(activation: str | None) -> float:
     """The lower bound of the result: 0 for ReLU, -inf for no activation."""
@@ -60,17 +63,33 @@ def _rectify(
     fence()
 
 
+class Gradient(NamedTuple):
+    """dy, and y or x: `size` floats in rows of `row`, which begin `dy_step` and `y_step` apart."""
+
+    dy: Address
+    dy_step: int
+    y: Address
+    y_step: int
+    row: int
+    size: int
+
+
+@inline
+def factors(g: Gradient, r: int, i: int, n: int) -> tuple[Vector, Vector]:
+    """dy and y from float i of row r on, of which n are left."""
+    return load_part(g.dy, r * g.dy_step + i, n), load_part(g.y, r * g.y_step + i, n)
+
+
 @kernel
-def _rectify_grad(
-    task: int, tasks: int, dy: Address, y: Address, dx: Address, size: int, nt: bool
-) -> None:
+def _rectify_grad(task: int, tasks: int, g: Gradient, dx: Address, nt: bool) -> None:
     """dx = dy where y > 0, else 0."""
-    first, last = span(size, task, tasks)
+    first, last = task_range((g.size + g.row - 1) // g.row, task, tasks)
     zero = constant(0.0)
-    for i in range(first, last, LANES):
-        n = last - i
-        v = select_greater(load_part(y, i, n), zero, load_part(dy, i, n), zero)
-        store_nt_part(dx, i, v, n, nt)
+    for r in range(first, last):
+        end = min(g.row, g.size - r * g.row)
+        for i in range(0, end, LANES):
+            d, v = factors(g, r, i, end - i)
+            store_nt_part(dx, r * g.row + i, select_greater(v, zero, d, zero), end - i, nt)
     fence()
 
 
@@ -109,46 +128,15 @@ def _curve(
 
 @kernel
 def _curve_grad(
-    task: int,
-    tasks: int,
-    dy: Address,
-    y: Address,
-    dx: Address,
-    size: int,
-    nt: bool,
-    kind: int,
-    a: float,
-    b: float,
+    task: int, tasks: int, g: Gradient, dx: Address, nt: bool, kind: int, a: float, b: float
 ) -> None:
     """dx = dy f'(x), from y = f(x) or from x; see `curves`."""
-    first, last = span(size, task, tasks)
-    for i in range(first, last, LANES):
-        d, v = load_part(dy, i, last - i), load_part(y, i, last - i)
-        store_nt_part(dx, i, curve_grad(d, v, kind, a, b), last - i, nt)
-    fence()
-
-
-@kernel
-def _rectify_grad_pixels(
-    task: int,
-    tasks: int,
-    dy: Address,
-    dy_step: int,
-    y: Address,
-    y_step: int,
-    dx: Address,
-    count: int,
-    channels: int,
-    nt: bool,
-) -> None:
-    """`_rectify_grad` of `count` pixels; there are `dy_step` floats from one to the next."""
-    first, last = task_range(count, task, tasks)
-    zero = constant(0.0)
-    for q in range(first, last):
-        for c in range(0, channels, LANES):
-            n = channels - c
-            d, v = load_part(dy, q * dy_step + c, n), load_part(y, q * y_step + c, n)
-            store_nt_part(dx, q * channels + c, select_greater(v, zero, d, zero), n, nt)
+    first, last = task_range((g.size + g.row - 1) // g.row, task, tasks)
+    for r in range(first, last):
+        end = min(g.row, g.size - r * g.row)
+        for i in range(0, end, LANES):
+            d, v = factors(g, r, i, end - i)
+            store_nt_part(dx, r * g.row + i, curve_grad(d, v, kind, a, b), end - i, nt)
     fence()
 
 
@@ -179,15 +167,13 @@ def activation_grad(
         return dy
     expect_shape("activation_grad: dy", dy, y.shape)
     dx, tasks = empty(dy.shape), threads_for(bytes=dy.nbytes)
-    are_contiguous = is_contiguous(dy) and is_contiguous(y)
-    if activation == "relu" and dy.size and dy.ndim > 1 and not are_contiguous:
-        (dy, dy_step), (y, y_step), channels = pixels(dy), pixels(y), dy.shape[-1]
-        sources = address(dy), dy_step, address(y), y_step
-        count, nt = dy.size // channels, non_temporal(dx, channels)
-        _rectify_grad_pixels(tasks, *sources, address(dx), count, channels, nt)
-        return dx
-    dy, y = contiguous(dy), contiguous(y)
-    arguments = tasks, address(dy), address(y), address(dx), dy.size, non_temporal(dx)
+    if dy.size and dy.ndim > 1 and not (is_contiguous(dy) and is_contiguous(y)):
+        (dy, dy_step), (y, y_step), row = pixels(dy), pixels(y), dy.shape[-1]
+    else:
+        dy, y = contiguous(dy), contiguous(y)
+        dy_step = y_step = row = ROW
+    g = Gradient(address(dy), dy_step, address(y), y_step, row, dy.size)
+    arguments = tasks, g, address(dx), non_temporal(dx, row)
     if activation == "relu":
         _rectify_grad(*arguments)
     else:

@@ -160,7 +160,7 @@ def conv2d_grad_weight(
         count = last - first
         v = empty((positions + 1, padded_stride(count * row_step)))
         z = empty((positions, padded_stride(count * filters)))
-        scratch = empty(threads() * max(f.input_scratch, f.sums_scratch))
+        scratch = empty(threads() * max(f.input_scratch, f.sums_scratch if s is None else 0))
         stack = Stack(address(v), row_step, v.shape[1])
         panels = Panels(address(z), count, z.shape[1])
         f.transform_input(threads(), image(x), tiles, first, count, stack, address(scratch))
