@@ -35,9 +35,9 @@ minutes, not weeks. A claim that holds on ImageNet need not hold here.
 **The verdict.** A statement compares a measure of two variants, such as the test error, over the
 seeds. The difference of the means has a 95 % interval (Welch's, from the spread over the seeds).
 The statement *holds* if the whole interval is on the claimed side, and *does not hold* if it is on
-the other side. Otherwise it is *undecided*: the spread over the seeds is larger than the
-difference. One seed has no spread and decides nothing but exact counts, such as multiply-adds. A
-run whose loss is not finite counts as one that guesses.
+the other side. Otherwise it is *undecided*: the seeds differ too much to tell. One seed has no
+spread and decides nothing but exact counts, such as multiply-adds. A run whose loss is not finite
+counts as one that guesses.
 
 If the claim is published with the same settings and images, the command also says how many of the
 runs are inside the published bands (see [comparing runs](results.md)), and where others left them.

@@ -1,6 +1,7 @@
 """What a claim is: variants of a network, and statements about a measure of two of them."""
 
 import fnmatch
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -130,6 +131,7 @@ TEST_LOSS = Measure("test loss", lambda trial: trial.final("test_loss"))
 MACS = Measure("multiply-accumulates per image", lambda trial: trial.macs, exact=True)
 
 
+@functools.cache  # so that two statements have the same measure
 def epochs_to(train_error: float) -> Measure:
     """The epochs until the training error is at most so much; a line connects those of two epochs.
 

@@ -9,8 +9,7 @@ at most m above B", d + m takes the place of d. The statement
 
     holds           if d + m > h
     does not hold   if d + m < -h
-    is undecided    otherwise: the spread over the seeds is larger than the difference, or both
-                    are 0.
+    is undecided    otherwise: the seeds differ too much to tell, or all are equal.
 
 Source: Welch 1947, Biometrika 34, 28-35.
 """
@@ -77,7 +76,7 @@ def judge(
     # What a run that did not reach it would have shown speaks against the side that it is on.
     against = (late[0] and outcome is Outcome.HOLDS) or (late[1] and outcome is Outcome.FAILS)
     if not decided:
-        spread = "the spread over the seeds is larger than the difference"
+        spread = "the seeds differ too much to tell"
         reason = spread if half_width else "the two are equal"
         return Verdict(Outcome.UNDECIDED, reason, difference, half_width)
     if against:

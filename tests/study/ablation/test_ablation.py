@@ -49,7 +49,7 @@ def sentence(found):
         (
             (0.10, 0.20),
             (0.11, 0.21),
-            "undecided: the spread over the seeds is larger than the difference; lrn-0.01 is "
+            "undecided: the seeds differ too much to tell; lrn-0.01 is "
             "1.00 points below none-0.01 (95 % interval -29.42 to 31.42)",
         ),
         ((0.1,), (0.1,), "undecided: one seed has no spread"),

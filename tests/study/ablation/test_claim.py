@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from minicnn.study.ablation import Claim, Measure, Statement, Trial
+from minicnn.study.ablation import Claim, Measure, Statement, Trial, claim, claims
 from minicnn.study.ablation.claim import MACS, TEST_ERROR, TEST_LOSS, TRAIN_ERROR, epochs_to
 
 CURVES = {
@@ -53,3 +53,9 @@ def test_a_statement_about_a_variant_that_does_not_exist():
     measure = Measure("x", lambda trial: 0.0)
     with pytest.raises(ValueError, match=r"mine: b is not one of \['a'\]"):
         Claim("mine", "", "", "", {"a": None}, [Statement("a", "b", measure, "")], 1, 1, 1)
+
+
+@pytest.mark.parametrize("name", claims())
+def test_every_measure_is_in_the_table_once(name):
+    names = [measure.name for measure in claim(name).measures]
+    assert len(names) == len(set(names))
