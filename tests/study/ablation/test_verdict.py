@@ -16,7 +16,7 @@ INF = math.inf
     [
         ((0.10, 0.11, 0.12), (0.20, 0.21, 0.22), {}, HOLDS, ""),
         ((0.20, 0.21, 0.22), (0.10, 0.11, 0.12), {}, FAILS, ""),
-        ((0.10, 0.20, 0.30), (0.12, 0.22, 0.32), {}, UNDECIDED, "the spread over the seeds"),
+        ((0.10, 0.20, 0.30), (0.12, 0.22, 0.32), {}, UNDECIDED, "the seeds differ too much"),
         ((0.1, 0.1), (0.1, 0.1), {}, UNDECIDED, "the two are equal"),
         ((5,), (5,), {"exact": True}, UNDECIDED, "the two are equal"),
         ((0.1,), (0.5,), {}, UNDECIDED, "one seed has no spread"),
@@ -26,13 +26,13 @@ INF = math.inf
         ((0.105, 0.106), (0.10, 0.101), {}, FAILS, ""),
         ((0.105, 0.106), (0.10, 0.101), {"margin": 0.01}, HOLDS, ""),
         ((0.13, 0.131), (0.10, 0.101), {"margin": 0.01}, FAILS, ""),
-        ((0.10, 0.12), (0.10, 0.12), {"margin": 0.01}, UNDECIDED, "the spread over the seeds"),
+        ((0.10, 0.12), (0.10, 0.12), {"margin": 0.01}, UNDECIDED, "the seeds differ too much"),
         # Runs that did not reach it count as the limit, and only against their side.
         ((2, 2.1), (INF, INF), {"limit": 10}, HOLDS, ""),
         ((2, 2.1, 2.2), (9, INF, 9.5), {"limit": 10}, HOLDS, ""),
         ((INF, INF), (2, 2.1), {"limit": 10}, FAILS, ""),
         ((INF, 3), (INF, 3), {"limit": 10}, UNDECIDED, "runs on both sides"),
-        ((9.9, 9.8), (1, INF), {"limit": 10}, UNDECIDED, "the spread over the seeds"),
+        ((9.9, 9.8), (1, INF), {"limit": 10}, UNDECIDED, "the seeds differ too much"),
         ((10, 10), (9, INF), {"limit": 9.1}, UNDECIDED, "some of the runs did not reach it"),
     ],
 )
