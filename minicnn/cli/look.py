@@ -204,7 +204,7 @@ class View:
                 for one in look.unit_activations(self.network, self.x, layer, unit)
             ]
         return [
-            f"{figures.shortened(one.name)} ({one.probability:.1%}, score {one.score:.2f})"
+            f"{figures.shortened(one.name)} ({one.probability:.1%}, score {one.score:.3g})"
             for one in look.scored(self.network, self.x, class_)
         ]
 
@@ -220,7 +220,7 @@ class View:
         pixels = figures.visible(self.x, needed_preprocess(self.network))
         rows = list(zip(self.files, facts, strict=True))
         names = names_of(self.files)
-        captions = [f"{figures.shortened(n)}\n{fact}" for n, fact in zip(names, facts, strict=True)]
+        captions = [figures.caption(*one) for one in zip(names, facts, strict=True)]
         figure(pixels, found, captions, self.out, title, **more)
         for path, fact in rows:
             console.print(f"{path}: {fact}", soft_wrap=True)

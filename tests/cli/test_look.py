@@ -38,7 +38,7 @@ def test_maps_of_a_class(run, checkpoint, tmp_path, command, options):
     said = run("look", command, checkpoint, *files, "--class", "bee", *options)
     x = network_inputs(minicnn.load(checkpoint), files)
     for i, own in enumerate(look.scored(minicnn.load(checkpoint), x, "bee")):
-        assert f"{i}.png: bee ({own.probability:.1%}, score {own.score:.2f})" in said
+        assert f"{i}.png: bee ({own.probability:.1%}, score {own.score:.3g})" in said
     assert f"picture: {command}.png" in said
     with Image.open(tmp_path / f"{command}.png") as picture:
         assert picture.height > 250 * len(files)

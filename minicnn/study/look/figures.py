@@ -3,6 +3,7 @@
 Like `minicnn.study.plots`, every function writes a file, or returns a figure without a path.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..plots import Figure, Picture, Target, finish
 from .fields import Box
 
 SIDE = 1.9  # inches of an image
+NAME = 24  # characters that fit above one
 FRAME = "#00e5ff"  # of a receptive field
 PEAK = 99.5  # the percentile that has the full color: single pixels would darken all others
 HEAT, SIGNED = "inferno", "RdBu_r"  # dark to bright; blue for negative and red for positive
@@ -137,12 +139,17 @@ def columns(
     return finish(figure, path, title)
 
 
-def shortened(name: str, width: int = 24) -> str:
+def shortened(name: str, width: int = NAME) -> str:
     """The name in at most `width` characters, cut at a word if there are several."""
     if len(name) <= width:
         return name
     start, space, _ = name[:width].rpartition(" ")
     return (start.rstrip(",") if space else name[: width - 1]) + "…"
+
+
+def caption(name: str, fact: str) -> str:
+    """The text above an image, in lines that are not wider than it."""
+    return f"{shortened(name)}\n{textwrap.fill(fact, NAME)}"
 
 
 def overlaid(image: np.ndarray, found: np.ndarray, signed: bool = False) -> np.ndarray:

@@ -100,3 +100,9 @@ def test_long_names_are_cut_at_a_word():
     name = figures.shortened("a long name of several words, and more")
     assert name == "a long name of several…"
     assert figures.shortened("x" * 50) == "x" * 23 + "…"
+
+
+def test_captions_are_not_wider_than_an_image():
+    text = figures.caption("n" * 40 + ".jpeg", "black and gold garden… (100.0%, score -1.28e+07)")
+    assert text.splitlines()[1:] == ["black and gold garden…", "(100.0%, score", "-1.28e+07)"]
+    assert all(len(line) <= figures.NAME for line in text.splitlines())
