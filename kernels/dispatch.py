@@ -19,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from . import notice, reference
+from .reference.arrays import is_host_array
 from .thread_state import state
 
 BACKENDS = {
@@ -94,14 +95,6 @@ class use:  # noqa: N801 - it reads as a verb
 def current() -> str | None:
     """The backend that `use` chose in this thread, or None for the default."""
     return state.backend
-
-
-def is_host_array(x: Any) -> bool:
-    """True for a NumPy array of any kind, memory maps included, and for a NumPy scalar."""
-    if type(x) is np.ndarray:
-        return True
-    on_gpu = hasattr(x, "__cuda_array_interface__")  # as CuPy's arrays have it
-    return isinstance(x, (np.ndarray, np.generic)) and not on_gpu
 
 
 def intercept(

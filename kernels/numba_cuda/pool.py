@@ -4,6 +4,8 @@ In the gradient one thread per pixel gathers from the windows in which the pixel
 that no two threads write to one address.
 """
 
+import math
+
 import numpy as np
 from numba import cuda, float32
 
@@ -27,8 +29,9 @@ def _max(x: Array, y: Array, argmax: Array, size: Pair, stride: Pair, corner: Pa
             row, column = p * stride[0] + i - corner[0], q * stride[1] + j - corner[1]
             if row < 0 or row >= x.shape[1] or column < 0 or column >= x.shape[2]:
                 continue
-            if winner < 0 or x[n, row, column, c] > best:
-                best, winner = x[n, row, column, c], i * size[1] + j
+            value = x[n, row, column, c]
+            if winner < 0 or value > best or (math.isnan(value) and not math.isnan(best)):
+                best, winner = value, i * size[1] + j
     y[n, p, q, c] = best
     argmax[n, p, q, c] = winner
 

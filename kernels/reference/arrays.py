@@ -12,9 +12,15 @@ from ..types import Array, Shape
 
 def array_module(x: Any) -> Any:
     """The module of the array `x`: `numpy` in host memory, `cupy` on the GPU."""
-    return (
-        sys.modules[type(x).__module__.partition(".")[0]] if not isinstance(x, np.generic) else np
-    )
+    return np if is_host_array(x) else sys.modules[type(x).__module__.partition(".")[0]]
+
+
+def is_host_array(x: Any) -> bool:
+    """True for a NumPy array of any kind, memory maps included, and for a NumPy scalar."""
+    if type(x) is np.ndarray:
+        return True
+    on_gpu = hasattr(x, "__cuda_array_interface__")  # as CuPy's arrays have it
+    return isinstance(x, (np.ndarray, np.generic)) and not on_gpu
 
 
 def empty(x: Array, shape: Shape) -> Array:

@@ -20,18 +20,20 @@ def max_pool2d(
     ceil_mode: bool = False,
     out: Array | None = None,
 ) -> tuple[Array, Array]:
-    """The largest value of every window. Padding is -inf, so it is never the maximum.
+    """The largest value of every window. Padding is -inf, and never the maximum. NaN always is.
 
     Returns y, and `argmax` `(N, H_out, W_out, C)`: the row-major index `i * kW + j` of the maximum
-    within its window, of the first one if several are equal.
+    within its window, of the first pixel if several are equal, also to the padding.
     Raises ValueError if no window fits, or if a window could lie wholly in the padding.
     """
     geometry = pool_window(x.shape[1:3], kernel_size, stride, padding, ceil_mode)
     xp = array_module(x)
     cells = windows(x, geometry, fill=-xp.inf)
-    cells = cells.reshape(*cells.shape[:3], -1, x.shape[3])
-    argmax = cells.argmax(axis=3)
-    y = xp.take_along_axis(cells, argmax[:, :, :, None], axis=3)[:, :, :, 0]
+    pixels = windows(xp.ones((1, *x.shape[1:3], 1), bool), geometry)
+    cells, pixels = (a.reshape(*a.shape[:3], -1, a.shape[5]) for a in (cells, pixels))
+    y = cells.max(axis=3)
+    is_largest = (cells == y[:, :, :, None]) | xp.isnan(cells)
+    argmax = (is_largest & pixels).argmax(axis=3)
     return write_to(out, y), argmax.astype(xp.uint8 if cells.shape[3] <= 256 else xp.int32)
 
 

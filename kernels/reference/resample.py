@@ -22,14 +22,23 @@ def resample2d(
 
     Raises ValueError if a matrix does not fit x.
     """
-    xp, shape = array_module(x), resampled_shape(x.shape, rows, columns)
+    xp = array_module(x)
+    resampled_shape(x.shape, rows, columns)
     y = x.copy() if rows is None and columns is None else x
-    if rows is not None:  # rows of pixels as vectors of W * C numbers
-        n, h, w, c = x.shape
-        y = (xp.asarray(rows, x.dtype) @ y.reshape(n, h, w * c)).reshape(n, shape[1], w, c)
-    if columns is not None:
-        y = xp.asarray(columns, x.dtype) @ y
+    for matrix, axis in ((rows, 1), (columns, 2)):
+        if matrix is not None:
+            y = _weighted_sums(xp.asarray(matrix, x.dtype), y, axis)
     return write_to(out, y)
+
+
+def _weighted_sums(matrix: Array, x: Array, axis: int) -> Array:
+    """Along an axis of x, the sums with the weights of each row of the matrix.
+
+    Pixels without a weight are left out: 0 times infinity, or times NaN, is NaN.
+    """
+    xp = array_module(x)
+    sums = [xp.tensordot(w[w != 0], x.compress(w != 0, axis), (0, axis)) for w in matrix]
+    return xp.stack(sums, axis)
 
 
 def resample2d_grad(dy: Array, rows: Array | None, columns: Array | None) -> Array:

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ..errors import ShapeError
 from ..kernels.types import Array, Shape
-from .checks import check_dtype, check_dy_shape
+from .checks import check_dtype, check_dy_shape, check_last_axis
 from .layer import Layer
 from .parameter import Parameter
 
@@ -36,10 +35,7 @@ class Affine(Layer):
             parameter.frozen = not trainable
 
     def output_shape(self, shape: Shape) -> Shape:
-        if shape[-1] != self.channels:
-            raise ShapeError(
-                f"{self!r}: the input {shape} has {shape[-1]} channels; expected {self.channels}"
-            )
+        check_last_axis(self, shape, self.channels)
         return shape
 
     def forward(self, x: Array, out: Array | None = None) -> Array:

@@ -74,16 +74,30 @@ def check_floats(layer: "Layer", x: Any) -> None:
 
 
 def _check_float(layer: "Layer", x: Any) -> None:
-    dtype = getattr(x, "dtype", None)
-    if dtype is not None and (dtype.kind == "f" or dtype.name == "bfloat16"):
+    if isinstance(x, (np.ma.MaskedArray, np.matrix)):  # their arithmetic is another one
+        raise ShapeError(
+            f"{type(layer).__name__}: the input is a {type(x).__name__}; "
+            "expected a plain array, such as np.asarray(x)"
+        )
+    if _is_float(x):
         return
-    found = type(x).__name__ if dtype is None else f"an array of {dtype}"
     hint = ""
-    if dtype is not None and dtype.kind in "iu":
+    if getattr(x, "dtype", None) is not None and x.dtype.kind in "iu":
         hint = "; normalize it first: training.preprocess_of(model)(images), or images / 255"
     raise ShapeError(
-        f"{type(layer).__name__}: the input is {found}; expected an array of float32{hint}"
+        f"{type(layer).__name__}: the input is {_kind(x)}; expected an array of float32{hint}"
     )
+
+
+def _is_float(x: Any) -> bool:
+    dtype = getattr(x, "dtype", None)
+    return dtype is not None and (dtype.kind == "f" or dtype.name == "bfloat16")
+
+
+def _kind(x: Any) -> str:
+    """What x is, for a message: a class, or an array of a type."""
+    dtype = getattr(x, "dtype", None)
+    return type(x).__name__ if dtype is None else f"an array of {dtype}"
 
 
 def check_dtype(layer: "Layer", x: Array, weight: "Parameter") -> None:
@@ -101,11 +115,20 @@ def check_dtype(layer: "Layer", x: Array, weight: "Parameter") -> None:
 
 
 def check_dy_shape(layer: "Layer", dy: Array, shape: Shape) -> None:
-    """Require dy to have the shape of the output."""
-    if dy.shape != shape:
-        raise ShapeError(
-            f"{layer!r}: backward was given a gradient of shape {dy.shape}, its output was {shape}"
-        )
+    """Require floating-point numbers in the shape of the output.
+
+    The gradients of a layer have the type of dy: whole numbers would be cut off.
+    """
+    if not _is_float(dy):
+        found = _kind(dy)
+    elif dy.shape != shape:
+        found = f"a gradient of shape {dy.shape}"
+    else:
+        return
+    name = type(layer).__name__ if "\n" in repr(layer) else repr(layer)
+    raise ShapeError(
+        f"{name}: backward was given {found}; expected an array of float32 of shape {shape}"
+    )
 
 
 class inside:  # noqa: N801 - it reads as a word: `with inside("conv1"):`

@@ -33,6 +33,8 @@ CASES = {
             y, argmax = same("max_pool2d", x, *geometry)
             same("max_pool2d_grad", normal(*y.shape), argmax, x.shape, *geometry)
         same("max_pool2d", np.ones((1, 4, 4, 1), np.float32), 3, 1)
+        x[0, 1, 1], x[0, 1, 2], x[1] = np.nan, np.nan, -np.inf
+        same("max_pool2d", x, 3, 2, 1)
     """,
     "local_response_norm": """
         for size in (1, 4, 5):

@@ -99,6 +99,7 @@ class DeviceArray(np.ndarray):
     """Replaces a CuPy array: it cannot be mixed with host arrays, and its module is not numpy."""
 
     __module__ = "pretend_device"
+    __cuda_array_interface__: dict = {}  # by which it is known
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
         for value in (*inputs, *out):
@@ -205,6 +206,24 @@ def test_reference_runs_on_device_arrays(device):
     r.adam_update([w], [w.copy()], [array(*w.shape)], [abs(array(*w.shape))], [0.1], [0.0], 1)
     r.rmsprop_update([w], [w.copy()], [abs(array(*w.shape))], [array(*w.shape)], [0.1], [0.0])
     assert all(isinstance(result, DeviceArray) for result in results)
+
+
+def test_reference_takes_classes_derived_from_ndarray():
+    """They are defined anywhere: their module has none of NumPy's functions."""
+
+    class Mine(np.ndarray):
+        pass
+
+    x, w = np.random.default_rng(0).standard_normal((1, 5, 5, 2)), np.ones((3, 3, 2, 4))
+    r = reference
+    for compute in (
+        r.relu,
+        r.softmax,
+        r.gelu,
+        lambda x: r.conv2d(x, w),
+        lambda x: r.max_pool2d(x, 2)[0],
+    ):
+        np.testing.assert_array_equal(compute(x.view(Mine)), compute(x))
 
 
 def test_the_device_stand_in_refuses_host_arrays(device):

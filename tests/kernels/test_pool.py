@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicnn.kernels import reference
+from minicnn.kernels import cpu, reference
 from minicnn.kernels.geometry import pool_window
 from minicnn.kernels.reference import pool
 
@@ -38,6 +38,16 @@ def test_negative_values_survive_padding():
     x = np.full((1, 3, 3, 1), -1.0)
     y, _ = reference.max_pool2d(x, 3, 2, 1)
     np.testing.assert_array_equal(y.ravel(), [-1, -1, -1, -1])
+
+
+@pytest.mark.parametrize("backend", [cpu, reference])
+def test_a_gradient_goes_to_a_pixel_never_to_the_padding(backend):
+    """A window of -inf ties with the padding around it."""
+    x = np.full((1, 4, 4, 1), -np.inf, np.float32)
+    y, argmax = backend.max_pool2d(x, 3, 2, 1)
+    np.testing.assert_array_equal(y, np.full((1, 2, 2, 1), -np.inf))
+    dx = backend.max_pool2d_grad(np.ones_like(y), argmax, x.shape, 3, 2, 1)
+    np.testing.assert_array_equal(dx[0, :, :, 0], np.pad(np.ones((2, 2)), ((0, 2), (0, 2))))
 
 
 def zero_padded_max(x, kernel_size, stride=None, padding=0, ceil_mode=False, out=None):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn.kernels import reference
+from minicnn.kernels import functional, reference
 from minicnn.kernels.resampling import means, upsampling
 
 from ..checks import Through, assert_caught, broken, check_random_cases, over_backends
@@ -31,6 +31,17 @@ def test_nearest_positions_are_exact():
     for size, count in ((6, 9), (10, 49), (7, 21), (3, 100)):
         weights = upsampling(size, count, "nearest")
         np.testing.assert_array_equal(weights.argmax(1), [i * size // count for i in range(count)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_pixel_counts_only_where_it_has_a_weight(dtype, value):
+    x = np.ones((1, 4, 4, 2), dtype)
+    x[0, 0, 0, 0] = value
+    y = functional.resample2d(x, upsampling(4, 8, "nearest"), upsampling(4, 8, "nearest"))
+    np.testing.assert_array_equal(y[0, :2, :2, 0], value)
+    y[0, :2, :2, 0] = 1
+    np.testing.assert_array_equal(y, 1)
 
 
 def test_means_by_hand():

@@ -8,11 +8,13 @@ from minicnn.errors import ShapeError
 from minicnn.layers import (
     RBF,
     BatchNorm2d,
+    Concat,
     Conv2d,
     Dropout,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
+    ReLU,
     Sequential,
     Subsample2d,
 )
@@ -87,6 +89,35 @@ def test_other_inputs_are_refused():
 def test_arguments_are_checked(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("dy", "found"),
+    [
+        (np.ones((2, 3, 3, 2), int), "an array of int64"),
+        (np.ones((2, 3, 3, 2), bool), "an array of bool"),
+        ([1.0, 2.0], "list"),
+        (None, "NoneType"),
+        (np.ones((2, 3, 3, 1), np.float32), r"a gradient of shape \(2, 3, 3, 1\)"),
+    ],
+)
+@pytest.mark.parametrize("make", [ReLU, Conv2d, Concat])
+def test_backward_takes_floating_point_numbers(make, dy, found):
+    """Whole numbers would become gradients of whole numbers: 0.5 would be 0."""
+    layer = {ReLU: ReLU, Conv2d: lambda: Conv2d(2, 2, 1), Concat: lambda: Concat(ReLU())}[make]()
+    layer(np.ones((2, 3, 3, 2), np.float32))
+    with pytest.raises(
+        ShapeError, match=rf"{found}; expected an array of float32 of shape"
+    ) as info:
+        layer.backward(dy)
+    assert "\n" not in str(info.value)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of np.matrix
+@pytest.mark.parametrize("kind", [np.ma.MaskedArray, np.matrix])
+def test_arrays_with_an_arithmetic_of_their_own_are_refused(kind):
+    with pytest.raises(ShapeError, match=rf"Linear: the input is a {kind.__name__}"):
+        Linear(2, 1)(kind(np.ones((1, 2), np.float32)))
 
 
 def test_a_batch_of_bytes_is_refused_with_a_hint():
