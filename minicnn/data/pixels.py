@@ -153,6 +153,7 @@ MISTAKEN = (
 ORIENTATION = 0x0112  # the EXIF tag
 BITS, PHOTOMETRIC = 258, 262  # tags of TIFF
 WHITE_IS_ZERO = 0  # a value of PHOTOMETRIC; Pillow inverts only up to 8 bits
+GRAY_STEPS = {"L;2": 85, "L;4": 17}  # between gray levels of PNG with fewer bits
 QUARTER_TURNS = (5, 6, 7, 8)  # its values that exchange width and height
 
 
@@ -168,6 +169,7 @@ def opened(name: str, contents: bytes) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(contents)) as file:
             if file.format == "EPS":  # Pillow would hand the program to Ghostscript
                 raise DataError("it is EPS, a program that draws: convert it to PNG")
+            _scale_transparent_color(file)
             yield file
     except DataError as error:
         raise DataError(f"{name}: it cannot be read as an image: {error}") from None
@@ -197,6 +199,22 @@ def plain(image: Image.Image, sixteen_bits: bool = False) -> Image.Image:
     if image.mode == "F":
         return _eight_bits(image, _from_floats(image))
     return image.convert("RGB") if image.mode == "LAB" else image  # Pillow has no Lab to gray
+
+
+def _scale_transparent_color(file: Image.Image) -> None:
+    """Give the color that a PNG calls transparent the 8 bits that its pixels get.
+
+    Pillow keeps it in the bits of the file, which are known before the pixels are decoded. Of 16
+    bits the upper ones remain, as of the pixels.
+    """
+    color, tiles = file.info.get("transparency"), getattr(file, "tile", ())
+    raw = tiles[0][3] if tiles else None
+    if file.format != "PNG" or not isinstance(raw, str):
+        return
+    if raw in GRAY_STEPS and isinstance(color, int):
+        file.info["transparency"] = color * GRAY_STEPS[raw]
+    elif raw == "RGB;16B" and isinstance(color, tuple):
+        file.info["transparency"] = tuple(value >> 8 for value in color)
 
 
 def _eight_bits(image: Image.Image, pixels: np.ndarray) -> Image.Image:

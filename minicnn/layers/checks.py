@@ -131,6 +131,22 @@ def check_dy_shape(layer: "Layer", dy: Array, shape: Shape) -> None:
     )
 
 
+def check_out(layer: "Layer", x: Any, out: Array) -> None:
+    """Require a writable array of floating-point numbers in the shape of the output.
+
+    An assignment would repeat a result along other axes, or cut its numbers off.
+    """
+    given = tuple(a.shape for a in x) if layer.joins else x.shape
+    shape = layer.output_shape(given)
+    if _is_float(out) and out.shape == shape and getattr(out.flags, "writeable", True):
+        return
+    kind = "" if getattr(getattr(out, "flags", None), "writeable", True) else "read-only, "
+    raise ShapeError(
+        f"{type(layer).__name__}: out is {kind}{_kind(out)} of shape {np.shape(out)}; "
+        f"expected an array of float32 of shape {shape}"
+    )
+
+
 class inside:  # noqa: N801 - it reads as a word: `with inside("conv1"):`
     """A ShapeError raised in this block names the layer `name` on its path."""
 

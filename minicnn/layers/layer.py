@@ -7,7 +7,7 @@ from typing import Any
 
 from ..kernels.thread_state import grad_enabled
 from ..kernels.types import Array, Shape
-from .checks import check_floats
+from .checks import check_floats, check_out
 from .hooks import observers
 from .tree import Tree
 
@@ -60,6 +60,8 @@ class Layer(Tree):
         check_floats(self, x)
         for before in observers.before_forward:
             before(self, x)
+        if out is not None:
+            check_out(self, x, out)
         if out is None:
             y = self.forward(x)
         elif _takes(type(self).forward, "out"):

@@ -3,6 +3,7 @@
 import io
 import struct
 import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -40,6 +41,40 @@ def test_read_image_modes(tmp_path, mode, suffix):
     assert not inverted
     np.testing.assert_allclose(color[20, 25], 0, atol=30)
     np.testing.assert_allclose(color[20, 50], 255, atol=30)
+
+
+def png(bits, color, rows, transparent):
+    """A PNG of 8 pixels per row, written chunk by chunk: Pillow writes gray in 1, 8 and 16 bits."""
+
+    def chunk(kind, contents):
+        checksum = zlib.crc32(kind + contents)
+        return struct.pack(">I", len(contents)) + kind + contents + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", 8, len(rows), bits, color, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    chunks = (b"IHDR", header), (b"tRNS", transparent), (b"IDAT", pixels), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in chunks)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("transparent", [0, 1, 2, "last"])
+def test_the_transparent_gray_of_a_png_is_in_the_bits_of_the_file(bits, transparent):
+    last = 2**bits - 1
+    transparent = last if transparent == "last" else min(transparent, last)
+    levels = np.array([0, 1, min(2, last), last, 0, 0, last, last])
+    row = int("".join(f"{level:0{bits}b}" for level in levels), 2).to_bytes(bits, "big")
+    contents = png(bits, 0, [row] * 8, struct.pack(">H", transparent))
+    expected = np.where(levels == transparent, 255, levels * 255 // last)
+    for channels in (1, 3):
+        pixels = Decode((8, 8), channels)("x.png", contents)
+        np.testing.assert_array_equal(pixels[..., 0], np.tile(expected, (8, 1)))
+
+
+def test_the_transparent_color_of_a_png_of_16_bits():
+    colors = np.array([(0, 0, 0), (0x1234, 0x5678, 0x9ABC)] * 4, ">u2")
+    contents = png(16, 2, [colors.tobytes()] * 8, colors[1].tobytes())
+    pixels = Decode((8, 8), 3)("x.png", contents)
+    np.testing.assert_array_equal(pixels[0, :2], [(0, 0, 0), (255, 255, 255)])
 
 
 def test_read_image_transparency_and_inversion(tmp_path):

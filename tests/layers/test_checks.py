@@ -14,6 +14,7 @@ from minicnn.layers import (
     Linear,
     LocalResponseNorm,
     MaxPool2d,
+    PadShortcut,
     ReLU,
     Sequential,
     Subsample2d,
@@ -111,6 +112,27 @@ def test_backward_takes_floating_point_numbers(make, dy, found):
     ) as info:
         layer.backward(dy)
     assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize("make", [ReLU, lambda: Concat(ReLU(), ReLU()), lambda: PadShortcut(2, 2)])
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda y: y.astype(int), "an array of int64 of shape"),
+        (lambda y: y[None], r"an array of float32 of shape \(1, 2, 3, 3, [24]\); expected"),
+        (
+            lambda y: np.concatenate([y, y], 3),
+            r"an array of float32 of shape \(2, 3, 3, [48]\); expected",
+        ),
+        (lambda y: np.broadcast_to(y, y.shape), "read-only, an array of float32"),
+        (lambda y: y.tolist(), "list of shape"),
+    ],
+)
+def test_out_has_the_shape_of_the_output(make, change, found):
+    """An assignment would repeat the result, cut its numbers off, or leave a part as it is."""
+    layer, x = make(), np.ones((2, 3, 3, 2), np.float32)
+    with pytest.raises(ShapeError, match=f"{type(layer).__name__}: out is {found}"):
+        layer(x, out=change(layer(x)))
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of np.matrix
