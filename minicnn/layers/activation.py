@@ -21,9 +21,11 @@ def check_activation(activation: str | None, from_output: bool = True) -> str | 
     """
     alone = CONSTANTS.keys() | (FROM_INPUT if from_output else set())
     known = [name for name in ACTIVATIONS if name not in alone]
-    if activation is None or activation in known:
+    is_name = isinstance(activation, str)
+    if activation is None or (is_name and activation in known):
         return activation
-    hint = "; put a layer Activation(...) behind this one" if activation in alone else ""
+    is_other = is_name and activation in alone
+    hint = "; put a layer Activation(...) behind this one" if is_other else ""
     raise ValueError(f"activation={activation!r}: expected None or one of {', '.join(known)}{hint}")
 
 
@@ -38,7 +40,7 @@ class Activation(Layer):
     """
 
     def __init__(self, activation: str | None, constants: tuple[float, ...] = ()):
-        if activation is not None and activation not in ACTIVATIONS:
+        if activation is not None and activation not in list(ACTIVATIONS):
             raise ValueError(f"activation={activation!r}: expected one of {', '.join(ACTIVATIONS)}")
         self.activation, defaults = activation, CONSTANTS.get(activation or "", ())
         given = constants if isinstance(constants, (tuple, list)) else (constants,)

@@ -1,5 +1,6 @@
 """The dropout layer."""
 
+from ..checks import is_number
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
 from ..rng import generator
@@ -17,7 +18,7 @@ class Dropout(Layer):
     changes_in_training = True
 
     def __init__(self, p: float = 0.5):
-        if not 0 <= p < 1:
+        if not is_number(p, 0) or p >= 1:
             raise ValueError(f"Dropout: p={p!r}: expected a probability, 0 <= p < 1")
         self.p = p
 

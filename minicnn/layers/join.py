@@ -7,6 +7,9 @@
 import math
 from typing import Any
 
+import numpy as np
+
+from ..checks import is_number
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
@@ -159,7 +162,8 @@ class Slice(Layer):
     """
 
     def __init__(self, start: int, stop: int):
-        if not 0 <= start < stop:
+        whole = all(is_number(n) and isinstance(n, (int, np.integer)) for n in (start, stop))
+        if not whole or not 0 <= start < stop:
             raise ValueError(f"Slice: start={start!r}, stop={stop!r}: expected 0 <= start < stop")
         self.start, self.stop = int(start), int(stop)
 

@@ -51,10 +51,10 @@ class LocalResponseNorm(Layer):
             raise ValueError(
                 f"LocalResponseNorm: size={size!r}: expected a number of {counted} >= 1"
             )
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
-        self.alpha_div_n = bool(alpha_div_n)
-        if groups < 1:
-            raise ValueError(f"LocalResponseNorm: groups={groups!r}: expected at least 1")
+        self.size, self.alpha_div_n = size, bool(alpha_div_n)
+        self.alpha, self.beta = check_number(self, "alpha", alpha), check_number(self, "beta", beta)
+        self.k = check_number(self, "k", k)
+        check_count(self, "groups", groups)
         if groups > 1 and within_channel:
             raise ValueError(
                 f"LocalResponseNorm: groups={groups} of channels mean nothing within a channel; "
@@ -125,7 +125,9 @@ class BatchNorm2d(Normalization):
         activation: str | None = None,
         scale: bool = True,
     ):
-        self.channels, self.eps, self.momentum = channels, eps, momentum
+        self.channels = check_count(self, "channels", channels)
+        self.eps = check_number(self, "eps", eps)
+        self.momentum = check_number(self, "momentum", momentum)
         self.scale = bool(scale)
         self.activation = check_activation(activation, from_output=False)
         self._ones = np.ones(channels, np.float32)

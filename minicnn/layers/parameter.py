@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import is_number
 from ..device import to_device
 from ..errors import ShapeError
 from ..kernels.types import Array
@@ -95,6 +96,11 @@ def are_frozen(*parameters: Parameter | None) -> bool:
 
 
 def make_bias(size: int, fan_in: Any, fan_out: Any, value: float | None) -> Parameter:
-    """The biases of `size` units: the constant `value`, or torch's default draw if None."""
+    """The biases of `size` units: the constant `value`, or torch's default draw if None.
+
+    Raises ValueError unless it is a finite number.
+    """
+    if value is not None and not is_number(value):
+        raise ValueError(f"bias_init={value!r}: expected a finite number")
     drawn = torch_default()((size,), fan_in, fan_out, generator())
     return Parameter(drawn if value is None else np.full_like(drawn, value), fan_in, fan_out)

@@ -4,9 +4,9 @@ import math
 
 from ..errors import ShapeError
 from ..kernels import functional as F
-from ..kernels.geometry import padding_pairs
+from ..kernels.geometry import padding_pairs, pair
 from ..kernels.types import Array, Padding, Pair, Shape
-from .checks import check_dy_shape, check_images
+from .checks import check_dy_shape, check_images, check_number
 from .layer import Layer
 
 
@@ -85,10 +85,8 @@ class Pad2d(Layer):
     """
 
     def __init__(self, padding: Padding, value: float = 0.0, channels: Pair = (0, 0)):
-        self.padding, self.value = padding_pairs(padding), float(value)
-        self.channels = (int(channels[0]), int(channels[1]))
-        if min(self.channels) < 0:
-            raise ValueError(f"Pad2d: channels={channels}: expected numbers that are not negative")
+        self.padding, self.value = padding_pairs(padding), check_number(self, "value", value)
+        self.channels = pair(channels, "channels", 0)
 
     def output_shape(self, shape: Shape) -> Shape:
         check_images(self, shape)

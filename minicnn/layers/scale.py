@@ -2,7 +2,7 @@
 
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
-from .checks import check_dy_shape
+from .checks import check_dy_shape, check_number
 from .layer import Layer
 
 
@@ -10,7 +10,8 @@ class Scale(Layer):
     """`y = factor * x + shift` for any shape; both are numbers that are not trained."""
 
     def __init__(self, factor: float, shift: float = 0.0):
-        self.factor, self.shift = float(factor), float(shift)
+        self.factor = check_number(self, "factor", factor)
+        self.shift = check_number(self, "shift", shift)
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape

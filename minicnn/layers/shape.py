@@ -4,7 +4,7 @@ import math
 
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
-from .checks import check_dy_shape, check_images
+from .checks import check_count, check_dy_shape, check_images
 from .layer import Layer
 
 
@@ -54,6 +54,9 @@ class PadShortcut(Layer):
     def __init__(
         self, in_channels: int, out_channels: int, stride: int = 1, pad_both_ends: bool = False
     ):
+        sizes = {"in_channels": in_channels, "out_channels": out_channels, "stride": stride}
+        for name, value in sizes.items():
+            check_count(self, name, value)
         if out_channels < in_channels:
             raise ValueError(
                 f"PadShortcut: out_channels={out_channels} must not be below {in_channels=}"

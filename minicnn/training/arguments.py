@@ -127,7 +127,7 @@ def make_optimizer(
         for name in given:
             raise ValueError(f"{name} is given twice: to fit and to the optimizer")
         return optimizer
-    if optimizer is not None and optimizer not in OPTIMIZERS:
+    if optimizer is not None and optimizer not in list(OPTIMIZERS):
         raise ValueError(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}")
     kind = OPTIMIZERS[recipe.optimizer if optimizer is None else optimizer]
     known = inspect.signature(kind).parameters

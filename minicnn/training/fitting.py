@@ -38,6 +38,7 @@ from .preflight import (
     check_metric,
     check_objects,
     check_optimizer,
+    check_switches,
 )
 from .recipe import Recipe, choose_recipe
 from .schedules import Schedule
@@ -138,7 +139,8 @@ def fit(
     damaged, belongs to another run, or cannot be written; ValueError, ShapeError or DataError for
     arguments that do not fit, before the first step.
     """
-    check_objects(model, callbacks, preprocess)
+    check_objects(model, callbacks, preprocess, checkpoint_seconds)
+    check_switches(resume=resume, progress=progress, distributed=distributed, sync_bn=sync_bn)
     train, test, validation = as_sets(train, test, validation)
     team, folder = _team_and_folder(distributed, out, resume)
     plan = choose_recipe(model, train.name, recipe)
@@ -152,7 +154,6 @@ def fit(
     check_metric(metric, validation or test)
     given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
     rule = check_optimizer(make_optimizer(optimizer, model, plan, given), model)
-    check_folder(folder)
     rng.seed(seed)
     trainer = Trainer(
         *(model, loader, test, validation, loss, rule),
@@ -180,6 +181,7 @@ def _chosen(given: Average | Literal[False] | None, default: Average | None) -> 
 
 def _run(trainer: Trainer, folder: Path | None) -> History:
     """Run from the folder's checkpoint, if there is one, while no other process writes there."""
+    check_folder(folder)
     with held(folder):
         return _ready(trainer, folder).run()
 

@@ -293,6 +293,29 @@ def evaluating(model: Layer) -> Iterator[Layer]:
         model.train(was_training)
 
 
+def check_model(model: Any) -> None:
+    """Raise ValueError unless this is a network."""
+    if not isinstance(model, Layer):
+        raise ValueError(f"model={model!r}: expected a network, such as models.create('lenet5')")
+
+
+def check_loss(loss: Any) -> None:
+    """Raise ValueError unless this can be called as a loss."""
+    if not callable(loss) or isinstance(loss, type):
+        raise ValueError(
+            f"loss={loss!r}: expected a function of outputs and labels, such as "
+            "training.SoftmaxCrossEntropy()"
+        )
+
+
+def check_preprocess(preprocess: Any) -> None:
+    """Raise ValueError unless this is a function or None."""
+    if preprocess is not None and not callable(preprocess):
+        raise ValueError(
+            f"preprocess={preprocess!r}: expected a function, such as data.Preprocess(...)"
+        )
+
+
 def evaluate(
     model: Layer,
     dataset: Dataset | tuple[Any, Any],
@@ -313,8 +336,11 @@ def evaluate(
     Raises ShapeError for images or labels that do not fit the network, DataError for images of a
     class that it does not know.
     """
+    check_model(model)
+    check_preprocess(preprocess)
     dataset = as_dataset(dataset).with_classes(classes_of(model))
-    loss = loss or plain(loss_of(model))
+    loss = plain(loss_of(model)) if loss is None else loss
+    check_loss(loss)
     device, team = model_device(model), team or Team()
     kind = Loader if device == "cpu" else UploadingLoader
     loader = kind(dataset, batch_size, preprocess or preprocess_of(model))

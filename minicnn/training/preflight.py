@@ -1,5 +1,6 @@
 """Checks before the first step of a run: do data, network, optimizer and folder fit?"""
 
+import math
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import is_number
 from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..device import array_device, model_device, to_input
@@ -26,6 +28,7 @@ from .losses import (
     probabilities_of,
     softmax_cross_entropy,
 )
+from .metrics import check_loss, check_model, check_preprocess
 from .optimizers import Optimizer
 from .targets import check_label_range
 
@@ -103,10 +106,9 @@ def check_optimizer(optimizer: Optimizer, model: Layer) -> Optimizer:
     return optimizer
 
 
-def check_objects(model: Any, callbacks: Any, preprocess: Any) -> None:
-    """Raise ValueError unless these are a network, a list of callbacks, and a function or None."""
-    if not isinstance(model, Layer):
-        raise ValueError(f"model={model!r}: expected a network, such as models.create('lenet5')")
+def check_objects(model: Any, callbacks: Any, preprocess: Any, checkpoint_seconds: Any) -> None:
+    """Raise ValueError unless these are a network, callbacks, a function or None, and a number."""
+    check_model(model)
     if not isinstance(callbacks, Iterable):
         raise ValueError(f"callbacks={callbacks!r}: expected a list of them: [{callbacks!r}]")
     for callback in callbacks:
@@ -115,25 +117,27 @@ def check_objects(model: Any, callbacks: Any, preprocess: Any) -> None:
                 f"callbacks: {callback!r}: expected training.Callback objects, such as "
                 "training.EarlyStopping(10)"
             )
-    if preprocess is not None and not callable(preprocess):
-        raise ValueError(
-            f"preprocess={preprocess!r}: expected a function, such as data.Preprocess(...)"
-        )
+    check_preprocess(preprocess)
+    if checkpoint_seconds != math.inf and not is_number(checkpoint_seconds, 0):
+        raise ValueError(f"{checkpoint_seconds=!r}: expected a number of seconds >= 0")
 
 
 def check_functions(loss: Any, clip: Any, average: Any) -> None:
     """Raise ValueError unless loss and clip can be called and average is an Average, or None."""
-    if not callable(loss) or isinstance(loss, type):
-        raise ValueError(
-            f"loss={loss!r}: expected a function of outputs and labels, such as "
-            "training.SoftmaxCrossEntropy()"
-        )
+    check_loss(loss)
     if clip is not None and (not callable(clip) or isinstance(clip, type)):
         raise ValueError(
             f"clip={clip!r}: expected a function of the parameters, such as training.ClipNorm(1.0)"
         )
     if average is not None and not isinstance(average, Average):
         raise ValueError(f"average={average!r}: expected an Average, such as training.EMA(0.999)")
+
+
+def check_switches(**switches: Any) -> None:
+    """Raise ValueError unless each of these is True or False: "no" would count as True."""
+    for name, value in switches.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise ValueError(f"{name}={value!r}: expected True or False")
 
 
 def check_metric(metric: str | None, images: Dataset | None) -> None:
@@ -181,6 +185,10 @@ def _first_input(loader: Loader, what: str) -> np.ndarray:
         np.random.default_rng(0),
         len(dataset.classes),
     )
+    if not hasattr(images, "dtype"):
+        raise ShapeError(
+            f"the {what} images are {type(images).__name__} after preprocessing; expected an array"
+        )
     if images.dtype.kind != "f":
         raise ShapeError(
             f"the {what} images are {images.dtype} after preprocessing; expected float32: "

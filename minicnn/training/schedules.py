@@ -69,6 +69,15 @@ class Schedule:
         return f"{type(self).__name__}({values})"
 
 
+def checked_numbers(schedule: Schedule, **numbers: Any) -> None:
+    """Keep the arguments as attributes. Raises ValueError unless they are finite and at least 0."""
+    for name, value in numbers.items():
+        if not is_number(value, 0):
+            kind = type(schedule).__name__
+            raise ValueError(f"{kind}: {name}={value!r}: expected a finite number >= 0")
+        setattr(schedule, name, plain(value))
+
+
 class Constant(Schedule):
     """The factor is always 1."""
 
@@ -76,11 +85,14 @@ class Constant(Schedule):
 class StepDecay(Schedule):
     """`gamma^floor(t / size)`: a drop every `size` epochs."""
 
+    size: float
+    gamma: float
+
     def __init__(self, size: float, gamma: float = 0.1, unit: str = "epoch"):
         super().__init__(unit)
         if not is_number(size, 0) or size == 0:
             raise ValueError(f"StepDecay: size={size!r}: expected a positive number of {unit}s")
-        self.size, self.gamma = size, gamma
+        checked_numbers(self, size=size, gamma=gamma)
 
     def factor(self, t: float, total: float) -> float:
         return self.gamma ** math.floor(t / self.size)
@@ -89,12 +101,14 @@ class StepDecay(Schedule):
 class MultiStep(Schedule):
     """`gamma^(number of milestones that t has reached)`."""
 
+    gamma: float
+
     def __init__(self, milestones: Iterable[float], gamma: float = 0.1, unit: str = "epoch"):
         super().__init__(unit)
         self.milestones = tuple(map(plain, milestones)) if isinstance(milestones, Iterable) else ()
         if not all(map(is_number, self.milestones)) or not isinstance(milestones, Iterable):
             raise ValueError(f"MultiStep: milestones={milestones!r}: expected a list of numbers")
-        self.gamma = gamma
+        checked_numbers(self, gamma=gamma)
 
     def factor(self, t: float, total: float) -> float:
         return self.gamma ** sum(t >= m for m in self.milestones)
@@ -119,9 +133,11 @@ class PiecewiseConstant(Schedule):
 class Exponential(Schedule):
     """`gamma^t`."""
 
+    gamma: float
+
     def __init__(self, gamma: float, unit: str = "epoch"):
         super().__init__(unit)
-        self.gamma = gamma
+        checked_numbers(self, gamma=gamma)
 
     def factor(self, t: float, total: float) -> float:
         return self.gamma**t
@@ -130,9 +146,11 @@ class Exponential(Schedule):
 class Polynomial(Schedule):
     """`(1 - t / total)^power` (Caffe's "poly")."""
 
+    power: float
+
     def __init__(self, power: float = 1.0, unit: str = "epoch"):
         super().__init__(unit)
-        self.power = power
+        checked_numbers(self, power=power)
 
     def factor(self, t: float, total: float) -> float:
         return max(0.0, 1 - t / total) ** self.power
@@ -141,9 +159,12 @@ class Polynomial(Schedule):
 class InverseTimeDecay(Schedule):
     """`(1 + gamma t)^(-power)` (Caffe's "inv", where t counts steps)."""
 
+    gamma: float
+    power: float
+
     def __init__(self, gamma: float = 1e-4, power: float = 0.75, unit: str = "step"):
         super().__init__(unit)
-        self.gamma, self.power = gamma, power
+        checked_numbers(self, gamma=gamma, power=power)
 
     def factor(self, t: float, total: float) -> float:
         return (1 + self.gamma * t) ** -self.power
@@ -155,9 +176,11 @@ class Cosine(Schedule):
     Source: Loshchilov & Hutter 2017, without restarts.
     """
 
+    end: float
+
     def __init__(self, end: float = 0.0, unit: str = "epoch"):
         super().__init__(unit)
-        self.end = end
+        checked_numbers(self, end=end)
 
     def factor(self, t: float, total: float) -> float:
         return self.end + (1 - self.end) * (1 + math.cos(math.pi * min(t / total, 1))) / 2
@@ -169,13 +192,17 @@ class OneCycle(Schedule):
     pct_start: the fraction of the training in which the rate rises.
     """
 
+    pct_start: float
+    start: float
+    end: float
+
     def __init__(
         self, pct_start: float = 0.3, start: float = 0.04, end: float = 4e-6, unit: str = "epoch"
     ):
         super().__init__(unit)
+        checked_numbers(self, pct_start=pct_start, start=start, end=end)
         if not 0 < pct_start < 1:
             raise ValueError(f"OneCycle: pct_start={pct_start!r}: expected 0 < pct_start < 1")
-        self.pct_start, self.start, self.end = pct_start, start, end
 
     def factor(self, t: float, total: float) -> float:
         x = min(t / total, 1)
@@ -212,6 +239,9 @@ class WarmUp(Schedule):
     Source: Goyal et al. 2017, section 2.2.
     """
 
+    length: float
+    start: float
+
     def __init__(self, length: float, schedule: Schedule | None = None, start: float = 0.0):
         self.schedule = schedule or Constant()
         if not isinstance(self.schedule, Schedule):
@@ -221,7 +251,7 @@ class WarmUp(Schedule):
             raise ValueError(
                 f"WarmUp: length={length!r}: expected a positive number of {self.unit}s"
             )
-        self.length, self.start = length, start
+        checked_numbers(self, length=length, start=start)
 
     def factor(self, t: float, total: float) -> float:
         ramp = self.start + (1 - self.start) * min(t / self.length, 1)

@@ -142,6 +142,36 @@ def test_arrays_with_an_arithmetic_of_their_own_are_refused(kind):
         Linear(2, 1)(kind(np.ones((1, 2), np.float32)))
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: BatchNorm2d("4"), "BatchNorm2d: channels='4': expected a whole number"),
+        (lambda: BatchNorm2d([4]), r"BatchNorm2d: channels=\[4\]: expected a whole number"),
+        (lambda: BatchNorm2d(4, momentum=None), "BatchNorm2d: momentum=None: expected a number"),
+        (lambda: BatchNorm2d(4, eps={}), "BatchNorm2d: eps={}: expected a number"),
+        (lambda: BatchNorm2d(4, activation=[]), r"activation=\[\]: expected None or one of"),
+        (lambda: LocalResponseNorm(alpha="a"), "LocalResponseNorm: alpha='a': expected a number"),
+        (lambda: LocalResponseNorm(groups=2.0), "LocalResponseNorm: groups=2.0: expected a whole"),
+        (lambda: Dropout("a"), "Dropout: p='a': expected a probability"),
+        (lambda: Dropout(None), "Dropout: p=None: expected a probability"),
+        (lambda: layers.Pad2d(1, "a"), "Pad2d: value='a': expected a number"),
+        (lambda: layers.Pad2d(1, 0, {}), "channels={}: expected an integer >= 0 or a pair"),
+        (lambda: layers.Scale(None), "Scale: factor=None: expected a number"),
+        (lambda: layers.Slice(0, 2.5), "Slice: start=0, stop=2.5: expected 0 <= start < stop"),
+        (lambda: layers.Slice("a", 2), "Slice: start='a', stop=2: expected 0 <= start < stop"),
+        (lambda: PadShortcut(2, 4, 0), "PadShortcut: stride=0: expected a whole number"),
+        (lambda: PadShortcut(2, 4.0), "PadShortcut: out_channels=4.0: expected a whole number"),
+        (lambda: Linear(True, 2), "Linear: in_features=True: expected an integer >= 1"),
+        (lambda: Conv2d(2, True, 3), "Conv2d: out_channels=True: expected an integer >= 1"),
+        (lambda: Conv2d(2, 4, 3, bias_init="a"), "bias_init='a': expected a finite number"),
+        (lambda: Linear(2, 4, bias_init=(1, 2)), r"bias_init=\(1, 2\): expected a finite number"),
+    ],
+)
+def test_arguments_of_another_type(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
 def test_a_batch_of_bytes_is_refused_with_a_hint():
     with pytest.raises(ShapeError, match=r"array of uint8; .*normalize it first: training\.prepro"):
         Sequential(Conv2d(3, 2, 3))((255 * X).astype(np.uint8))

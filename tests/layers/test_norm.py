@@ -88,7 +88,7 @@ def test_groups_of_channels_are_normalized_by_themselves():
     assert not np.allclose(y, one(x))
     with pytest.raises(ShapeError, match="has 12 channels; expected a multiple of 5"):
         LocalResponseNorm(groups=5)(x)
-    with pytest.raises(ValueError, match="groups=0: expected at least 1"):
+    with pytest.raises(ValueError, match="groups=0: expected a whole number of at least 1"):
         LocalResponseNorm(groups=0)
     with pytest.raises(ValueError, match="groups=2 of channels mean nothing within a channel"):
         LocalResponseNorm(groups=2, within_channel=True)

@@ -154,12 +154,34 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         ({"lr": "0.1"}, "SGD: lr='0.1', weight_decay=0.0: expected numbers >= 0"),
         ({"preprocess": "/255"}, "preprocess='/255': expected a function, such"),
         ({"resume": True}, "resume=True: expected out=FOLDER too"),
+        ({"resume": "run/last"}, "resume='run/last': expected True or False"),
+        ({"sync_bn": "no"}, "sync_bn='no': expected True or False"),
+        ({"distributed": 2}, "distributed=2: expected True or False"),
+        ({"progress": "off"}, "progress='off': expected True or False"),
+        ({"checkpoint_seconds": "a"}, "checkpoint_seconds='a': expected a number of seconds >= 0"),
+        ({"checkpoint_seconds": float("nan")}, "checkpoint_seconds=nan: expected a number of sec"),
+        ({"optimizer": {}}, "optimizer={}: expected one of sgd"),
+        ({"preprocess": lambda x: None}, "the training images are NoneType after preprocessing"),
         ({"batch_size": 2.5}, "batch_size=2.5: expected a whole number of at least 1"),
         ({"warm_up": float("nan")}, "WarmUp: length=nan: expected a positive number of epochs"),
     ],
 )
 def test_arguments_of_another_type(options, message):
     refused(ValueError, message, linear(), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": 3}, "loss=3: expected a function of outputs and labels"),
+        ({"loss": training.SoftmaxCrossEntropy}, "loss=<class .*: expected a function of outputs"),
+        ({"preprocess": "/255"}, "preprocess='/255': expected a function, such"),
+        ({"model": None}, "model=None: expected a network"),
+    ],
+)
+def test_evaluate_checks_the_same_arguments(options, message):
+    with pytest.raises(ValueError, match=message):
+        training.evaluate(**{"model": linear(), "dataset": (X, LABELS)} | options)
 
 
 def test_objects_of_another_type():

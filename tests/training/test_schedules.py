@@ -1,6 +1,7 @@
 """Schedules against torch's where torch has them, and against their formula."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -40,6 +41,28 @@ lr = torch.optim.lr_scheduler
 )
 def test_like_torch(ours, theirs):
     assert factors(ours) == pytest.approx(torch_factors(theirs), rel=1e-9)
+
+
+@pytest.mark.parametrize("value", ["a", None, -1, math.nan, math.inf, True, [1]])
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda v: s.StepDecay(2, v), "StepDecay: gamma"),
+        (lambda v: s.MultiStep([1], v), "MultiStep: gamma"),
+        (s.Exponential, "Exponential: gamma"),
+        (s.Polynomial, "Polynomial: power"),
+        (s.InverseTimeDecay, "InverseTimeDecay: gamma"),
+        (lambda v: s.InverseTimeDecay(0.1, v), "InverseTimeDecay: power"),
+        (s.Cosine, "Cosine: end"),
+        (s.OneCycle, "OneCycle: pct_start"),
+        (lambda v: s.OneCycle(start=v), "OneCycle: start"),
+        (lambda v: s.OneCycle(end=v), "OneCycle: end"),
+        (lambda v: s.WarmUp(2, start=v), "WarmUp: start"),
+    ],
+)
+def test_arguments_are_numbers(make, name, value):
+    with pytest.raises(ValueError, match=f"^{name}={re.escape(repr(value))}: expected a finite"):
+        make(value)
 
 
 def test_one_cycle_like_torch():
@@ -117,15 +140,24 @@ def test_arguments():
         s.ReduceOnPlateau(patience=-1)
 
 
+class Own(s.Schedule):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def factor(self, t, total):
+        return self.function(t)
+
+
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        (s.Cosine(-1), r"Cosine.*at step 7 of 12 the factor of the learning rate is -0\."),
-        (s.Exponential(-1), r"at step 1 of 12 .* is \(0\.8"),
-        (s.StepDecay(1, float("nan")), "at step 6 of 12 .* is nan"),
+        (Own(lambda t: 1 - t), r"Own.*at step 7 of 12 the factor of the learning rate is -0\."),
+        (Own(lambda t: (-1.0) ** t), r"at step 1 of 12 .* is \(0\.8"),
+        (Own(lambda t: 1 if t < 1 else math.nan), "at step 6 of 12 .* is nan"),
         (s.WarmUp(1, s.PiecewiseConstant({0: 1, 1.8: -2})), "at step 11 of 12 "),
-        (s.InverseTimeDecay(-0.5), "at step 2 of 12 .* ZeroDivisionError"),
-        (s.Polynomial("a"), "at step 0 of 12 .* TypeError"),
+        (Own(lambda t: 1 / abs(12 * t - 4)), "at step 2 of 12 .* ZeroDivisionError"),
+        (Own(lambda t: t + "a"), "at step 0 of 12 .* TypeError"),
     ],
 )
 def test_factors_that_are_no_rates(schedule, message):
