@@ -12,6 +12,15 @@ def hint(name: str, known: Iterable[str], otherwise: str) -> str:
     return f"did you mean {', '.join(by_lower[one] for one in near)}" if near else otherwise
 
 
+def portable(name: str) -> str:
+    """The name of a file as it reads in UTF-8.
+
+    Where the locale cannot express a name, as under LC_ALL=C, Python has its bytes as lone
+    surrogates, which no file or figure takes, and which another locale does not have.
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def four_digits(value: float) -> str:
     """A number with four significant digits, in full if it is large: 0.4398, 18,190."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..checks import checked_seed, is_number
 from ..errors import DataError
+from ..text import portable
 from . import synsets
 from .image_files import ImageFiles
 from .pixels import Decode
@@ -43,7 +44,9 @@ class Dataset:
             check_unmasked(where, what, values)
             if not hasattr(values, "dtype"):
                 object.__setattr__(self, what, as_array(what, values))
-        object.__setattr__(self, "classes", tuple(map(str, self.classes)))
+        classes = tuple(portable(str(name)) for name in self.classes)
+        object.__setattr__(self, "classes", classes)
+        object.__setattr__(self, "name", portable(self.name))
         if self.images.ndim != 4 or self.images.dtype not in (np.uint8, np.float32):
             raise DataError(
                 f"{where}: the images are {self.images.dtype} {self.images.shape}; "

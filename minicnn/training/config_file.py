@@ -81,7 +81,8 @@ def write(path: Path, tables: Mapping[str, Mapping[str, Any]], command: str = ""
         lines += _table(name, table)
     temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_text("".join(lines), encoding="utf-8")
+        # Names of files that the locale cannot express are written as the bytes that they are.
+        temporary.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
         os.replace(temporary, path)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from None

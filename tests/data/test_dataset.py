@@ -63,6 +63,13 @@ def test_dataset_checks():
             data.as_dataset((bad_images, bad_labels))
 
 
+def test_names_are_the_same_in_every_locale():
+    """Under LC_ALL=C, Python has the bytes of a folder's name as lone surrogates."""
+    name = "b\u00fc".encode().decode("ascii", "surrogateescape")
+    found = Dataset(np.zeros((1, 2, 2, 1), np.uint8), np.zeros(1, int), (name,), name=name)
+    assert found.classes == (found.name,) == ("b\u00fc",)
+
+
 def test_dataset_is_indexed_like_a_list():
     train, _ = data.digits(8)
     image, label = train[3]

@@ -34,6 +34,13 @@ def test_what_is_written_is_read(tmp_path):
     assert head[1] == "# Command: minicnn train x"
 
 
+def test_a_name_that_the_locale_cannot_express(tmp_path):
+    """Under LC_ALL=C, Python has the bytes of such a name as lone surrogates."""
+    name = "r\u00fcn".encode().decode("ascii", "surrogateescape")
+    config_file.write(tmp_path / "c.toml", {"data": {"source": name}}, f"minicnn train {name}")
+    assert config_file.read(tmp_path / "c.toml") == {"data": {"source": "r\u00fcn"}}
+
+
 def test_a_run_in_python(tmp_path):
     """Its settings and versions; there are no options of the command line."""
     data = np.zeros((8, 4, 4, 1), np.float32), np.arange(8) % 2
