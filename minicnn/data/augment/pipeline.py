@@ -169,7 +169,7 @@ def _in_order(steps: tuple[Any, ...]) -> tuple[Any, ...]:
     """The steps with `NORMALIZE` before those that mix. Raises ValueError."""
     what = f"Pipeline({', '.join(map(repr, steps))})"
     for step in steps:
-        if not callable(step) and step is not NORMALIZE:
+        if step is not NORMALIZE and (not callable(step) or isinstance(step, type)):
             raise ValueError(f"{what}: {step!r} cannot be called as step(images, generator)")
     for step in steps[1:]:
         if isinstance(step, WindowRule):

@@ -228,3 +228,9 @@ def test_a_step_returns_as_many_images_of_the_same_type(step, found):
         made(Pipeline(step), pixels(2, 12, 12, 3))
     with pytest.raises(DataError, match="expected float32"):
         made(Pipeline(NORMALIZE, lambda x, _: x.astype(np.float64)), pixels(2, 12, 12, 3))
+
+
+@pytest.mark.parametrize("step", [3, "flip", RandomShift])
+def test_a_step_is_a_function_and_no_class(step):
+    with pytest.raises(ValueError, match=r"cannot be called as step\(images, generator\)"):
+        Pipeline(step)
