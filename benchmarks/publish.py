@@ -5,6 +5,7 @@ images stand beside them.
 
     python benchmarks/publish.py lenet5-default runs/a runs/b runs/c --torch runs/torch-* \\
         --paper 0.0095 --source "LeCun et al. 1998, figure 9"
+    python benchmarks/publish.py lenet5-default runs/d --add    # a further seed
 """
 
 import argparse
@@ -13,8 +14,8 @@ from pathlib import Path
 
 import common
 
-from minicnn.study.results import make_result
-from minicnn.study.runs import read_run
+from minicnn.study.results import add_runs, from_json, make_result
+from minicnn.study.runs import Run, read_run
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -24,20 +25,21 @@ def main() -> None:
     options = parse()
     if options.paper is not None and not options.source:
         raise SystemExit("--paper needs --source, where the number stands")
+    if not options.runs and not (options.add and options.torch):
+        raise SystemExit("expected folders of runs")
     paper = {"error": options.paper, "source": options.source} if options.source else None
     environment = common.environment(options.threads)
     del environment["torch"]  # has no part in these runs
     if options.commit:
         environment["commit"] = options.commit
-    result = make_result(
-        options.name,
-        [read_run(folder) for folder in options.runs],
-        {key: value for key, value in environment.items() if value is not None},
-        command=options.command,
-        torch_runs=[read_run(folder) for folder in options.torch],
-        paper=paper,
-    )
+    known = {key: value for key, value in environment.items() if value is not None}
+    runs, torch_runs = map(read_runs, (options.runs, options.torch))
     path = options.out / f"{options.name}.json"
+    if options.add:
+        result = add_runs(from_json(path.read_text(encoding="utf-8")), runs, known, torch_runs)
+    else:
+        more = {"command": options.command, "torch_runs": torch_runs, "paper": paper}
+        result = make_result(options.name, runs, known, **more)
     path.write_text(result.to_json(), encoding="utf-8")
     low, high = result.final_band
     print(f"{path}: test error {result.error:.2%}, expected {low:.2%} to {high:.2%}")
@@ -46,11 +48,17 @@ def main() -> None:
         print(f"torch: {result.torch_error:.2%}; ours minus torch's: {points:+.2f} points")
 
 
+def read_runs(folders: list[Path]) -> list[Run]:
+    """The runs in these folders."""
+    return [read_run(folder) for folder in folders]
+
+
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("name", help="of the result: NETWORK-RECIPE")
-    parser.add_argument("runs", nargs="+", type=Path, help="folders of `minicnn train`")
+    parser.add_argument("runs", nargs="*", type=Path, help="folders of `minicnn train`")
+    parser.add_argument("--add", action="store_true", help="to the published ones of that name")
     parser.add_argument("--torch", nargs="+", type=Path, default=[], help="of recipes.py")
     parser.add_argument("--paper", type=float, help="the paper's test error, in 0..1")
     parser.add_argument("--source", help="the paper, with its section or table")

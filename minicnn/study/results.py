@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from typing import Any
 
@@ -32,7 +32,7 @@ class Result:
     with. configuration: the settings of its runs, without the seed. environment: commit, machine
     and versions.
     runs: per seed `{"seed", "error", "seconds", "curves"}`: the final test error, and per measure
-    one value per epoch.
+    one value per epoch; and "environment" if the run was added later in another one.
     band: per measure the lists `low` and `high`, one value per epoch; see `minicnn.study.bands`.
     torch: the same recipe on the same images in torch: `{"environment", "runs"}`, or None.
     paper: `{"error", "source"}`, or None.
@@ -118,9 +118,9 @@ def make_result(
     """
     first = runs[0]
     _check_same_settings(runs)
-    _check_torch(torch_runs, first)
+    _check_torch(torch_runs, first.epochs, first.configuration)
+    _check_seeds(torch_runs, [])
     table = [_run(run) for run in runs]
-    images = image_count(first.configuration["test data"])
     network, recipe = first.configuration["model"], first.about.get("recipe") or "default"
     source = first.configuration["data"].rsplit(", ", 2)[0]
     return Result(
@@ -131,13 +131,51 @@ def make_result(
         configuration={k: v for k, v in first.configuration.items() if k != SEED},
         environment=environment,
         runs=table,
-        band={
-            "train_loss": band_ends(table, "train_loss"),
-            "test_error": band_ends(table, "test_error", images),
-        },
+        band=_bands(table, first.configuration),
         torch=_torch(torch_runs) if torch_runs else None,
         paper=paper,
     )
+
+
+def add_runs(
+    result: Result,
+    runs: Sequence[Run],
+    environment: dict[str, Any],
+    torch_runs: Sequence[Run] = (),
+) -> Result:
+    """The result with runs of further seeds, and a band around all of them.
+
+    Raises CheckpointError that names the run that is not finished or does not belong to the others.
+    """
+    _check_same_settings(runs, result.configuration, [run[SEED] for run in result.runs])
+    _check_torch(torch_runs, result.epochs, result.configuration)
+    before = result.torch["runs"] if result.torch else []
+    _check_seeds(torch_runs, [run[SEED] for run in before])
+    table = [*result.runs, *_added(runs, environment, result.environment)]
+    torch = result.torch
+    if torch_runs:
+        new = _torch(torch_runs)
+        torch = torch or new | {"runs": []}
+        more = _added(torch_runs, new["environment"], torch["environment"])
+        torch = torch | {"runs": [*torch["runs"], *more]}
+    return replace(result, runs=table, band=_bands(table, result.configuration), torch=torch)
+
+
+def _added(
+    runs: Sequence[Run], environment: dict[str, Any], first: dict[str, Any]
+) -> list[dict[str, Any]]:
+    own = {} if environment == first else {"environment": environment}
+    return [_run(run) | own for run in runs]
+
+
+def _bands(
+    table: list[dict[str, Any]], settings: dict[str, Any]
+) -> dict[str, dict[str, list[float]]]:
+    images = image_count(settings["test data"])
+    return {
+        "train_loss": band_ends(table, "train_loss"),
+        "test_error": band_ends(table, "test_error", images),
+    }
 
 
 def image_count(identity: str) -> int:
@@ -178,9 +216,17 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-def _check_same_settings(runs: Sequence[Run]) -> None:
-    """Raise CheckpointError unless these are whole runs with the same settings and other seeds."""
-    first = runs[0].configuration
+def _check_same_settings(
+    runs: Sequence[Run], settings: dict[str, Any] | None = None, seeds: Sequence[int] = ()
+) -> None:
+    """Raise CheckpointError unless these are whole runs with the same settings and other seeds.
+
+    settings, seeds: those of a result to which they are added.
+    """
+    if not runs:
+        return
+    first = settings or runs[0].configuration
+    wanted = "the published ones" if settings else runs[0].path
     for run in runs:
         here = run.configuration
         if "model" not in here or not here.get("test data"):
@@ -193,24 +239,28 @@ def _check_same_settings(runs: Sequence[Run]) -> None:
             )
         other = [k for k in {**first, **here} if k != SEED and first.get(k) != here.get(k)]
         if other:
-            raise CheckpointError(f"{run.path}: other settings than {runs[0].path}: {other[0]}")
-    seeds = [run.configuration[SEED] for run in runs]
+            raise CheckpointError(f"{run.path}: other settings than {wanted}: {other[0]}")
+    _check_seeds(runs, seeds)
+
+
+def _check_seeds(runs: Sequence[Run], seeds: Sequence[int]) -> None:
+    """Raise CheckpointError if two runs have the same seed. seeds: those of earlier runs."""
+    seeds = [*seeds, *(run.configuration[SEED] for run in runs)]
     if len(set(seeds)) < len(seeds):
         raise CheckpointError(f"{runs[-1].path}: the runs have the seeds {seeds}; expected others")
 
 
-def _check_torch(torch_runs: Sequence[Run], first: Run) -> None:
+def _check_torch(torch_runs: Sequence[Run], epochs: int, settings: dict[str, Any]) -> None:
     """Raise CheckpointError unless torch's runs have the same length and the same images."""
     for run in torch_runs:
         if run.configuration.get("engine") != "torch":
             raise CheckpointError(f"{run.path}: expected a run of benchmarks/recipes.py")
-        if run.epochs != first.epochs:
-            raise CheckpointError(f"{run.path}: {run.epochs} epochs; expected {first.epochs}")
+        if run.epochs != epochs:
+            raise CheckpointError(f"{run.path}: {run.epochs} epochs; expected {epochs}")
         for name in ("data", "test data"):
-            if not has_same_images(run.configuration[name], first.configuration[name]):
+            if not has_same_images(run.configuration[name], settings[name]):
                 raise CheckpointError(
-                    f"{run.path}: {name} is {run.configuration[name]}; "
-                    f"expected {first.configuration[name]}"
+                    f"{run.path}: {name} is {run.configuration[name]}; expected {settings[name]}"
                 )
 
 

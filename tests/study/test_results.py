@@ -11,7 +11,7 @@ from minicnn import data, models, training
 from minicnn.errors import CheckpointError
 from minicnn.study.bands import band
 from minicnn.study.expected import differing
-from minicnn.study.results import from_json, has_same_images, make_result, results
+from minicnn.study.results import add_runs, from_json, has_same_images, make_result, results
 from minicnn.study.runs import Run, read_run, simplified
 from minicnn.training import Callback
 
@@ -46,6 +46,25 @@ def test_a_result_of_runs(tmp_path):
         assert found.band[measure]["high"] == pytest.approx(high, rel=1e-5)
     low, high = found.final_band
     assert 0 < low < 0.08 < 0.1 < high < 0.2
+
+
+def test_further_seeds_are_added(tmp_path):
+    at_once = make_result("tiny", RUNS, {"commit": "abc"})
+    first = make_result("tiny", RUNS[:1], {"commit": "abc"})
+    assert add_runs(first, RUNS[1:], {"commit": "abc"}) == at_once
+    torch_runs = [read_run(as_torchs(tmp_path / "t", (0.5, 0.2, 0.1, 0.07)))]
+    found = add_runs(first, RUNS[1:], {"commit": "def"}, torch_runs)
+    assert [run.get("environment") for run in found.runs] == [None, {"commit": "def"}]
+    assert found.band == at_once.band
+    assert found.torch == make_result("tiny", RUNS, {}, torch_runs=torch_runs).torch
+    assert from_json(found.to_json()) == found
+    with pytest.raises(CheckpointError, match=r"runs/b: the runs have the seeds \[0, 1, 1\]"):
+        add_runs(at_once, RUNS[1:], {})
+    with pytest.raises(CheckpointError, match=r"/t: the runs have the seeds \[0, 0\]"):
+        add_runs(found, [], {}, torch_runs)
+    other = made_up("runs/c", (0.5, 0.3, 0.12, 0.1), seed=2, lr=0.5)
+    with pytest.raises(CheckpointError, match="runs/c: other settings than the published ones: lr"):
+        add_runs(first, [other], {})
 
 
 def test_it_is_a_readable_file():
