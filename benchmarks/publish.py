@@ -35,6 +35,8 @@ def main() -> None:
     known = {key: value for key, value in environment.items() if value is not None}
     runs, torch_runs = map(read_runs, (options.runs, options.torch))
     path = options.out / f"{options.name}.json"
+    if options.add and not path.exists():
+        raise SystemExit(f"{path}: there is no such result to which runs can be added")
     if options.add:
         result = add_runs(from_json(path.read_text(encoding="utf-8")), runs, known, torch_runs)
     else:
