@@ -28,6 +28,9 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     found.add_argument(
         "--publish", action="store_true", help="write to benchmarks/results/, not benchmarks/out/"
     )
+    found.add_argument(
+        "--label", help="write NAME-LABEL: results of a processor beside those of another"
+    )
     return found
 
 
@@ -131,7 +134,8 @@ def report(name: str, table: str, options: argparse.Namespace, results: dict) ->
     """Print the table and its environment; write NAME.json and NAME.md, and return the latter."""
     where = environment(options.threads)
     note = ", ".join(f"{key} {value}" for key, value in where.items() if value)
-    target = folder(options.publish) / f"{name}.md"
+    label = f"-{options.label}" if options.label else ""
+    target = folder(options.publish) / f"{name}{label}.md"
     contents = json.dumps({"environment": where, **results}, indent=2)
     target.with_suffix(".json").write_text(contents + "\n", encoding="utf-8")
     target.write_text(f"{table}\n\n{note}\n", encoding="utf-8")

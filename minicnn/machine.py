@@ -88,16 +88,19 @@ def _read(path: Path) -> dict[str, dict]:
 
 
 def processor() -> str:
-    """The name of the processor.
+    """The name of the processor, with LLVM's name of its cores: `AMD EPYC (znver4)`.
 
-    Linux and macOS do not name ARM cores; LLVM does: `neoverse-n1`, `apple-m1`.
+    A virtual machine may name no more than the brand. Linux and macOS do not name ARM cores; LLVM
+    does: `neoverse-n1`, `apple-m1`.
     """
+    core = binding.get_host_cpu_name()
     with suppress(OSError):
         for line in CPUINFO.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    name = binding.get_host_cpu_name() if platform.machine() in ("aarch64", "arm64") else "generic"
-    return name if name != "generic" else platform.processor() or platform.machine()
+                name = line.partition(":")[2].strip()
+                return f"{name} ({core})" if core != "generic" else name
+    is_arm = platform.machine() in ("aarch64", "arm64")
+    return core if is_arm and core != "generic" else platform.processor() or platform.machine()
 
 
 def measure() -> Machine:

@@ -47,7 +47,8 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd atomics\nCPU implementer\t: 0x41\nCP
 @pytest.mark.parametrize(
     ("cpuinfo", "architecture", "core", "name"),
     [
-        (X86, "x86_64", "znver4", "AMD EPYC 9B14"),
+        (X86, "x86_64", "znver4", "AMD EPYC 9B14 (znver4)"),
+        (X86, "x86_64", "generic", "AMD EPYC 9B14"),
         (ARM, "aarch64", "neoverse-n1", "neoverse-n1"),
         (None, "arm64", "apple-m2", "apple-m2"),  # macOS has no such file
         (ARM, "aarch64", "generic", "aarch64"),  # newer than LLVM
