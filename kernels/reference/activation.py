@@ -164,8 +164,14 @@ def gelu(x: Array, out: Array | None = None) -> Array:
 
 def gelu_grad(dy: Array, x: Array) -> Array:
     """`dy * (P(x) + x p(x))`, p being the normal density; x is the input of the activation."""
+    x = _limited(x)
     density = array_module(x).exp(-x * x / 2) / math.sqrt(2 * math.pi)
     return dy * (normal_cdf(x).astype(x.dtype) + x * density)
+
+
+def _limited(x: Array) -> Array:
+    """x where its powers are finite; beyond +-99 both forms of GELU have the slope 0 or 1."""
+    return x.clip(-99, 99)
 
 
 def gelu_tanh(x: Array, out: Array | None = None) -> Array:
@@ -173,11 +179,12 @@ def gelu_tanh(x: Array, out: Array | None = None) -> Array:
 
     Source: Hendrycks & Gimpel 2016, section 2.
     """
-    return write_to(out, x / 2 * (1 + array_module(x).tanh(_argument(x))))
+    return write_to(out, x / 2 * (1 + array_module(x).tanh(_argument(_limited(x)))))
 
 
 def gelu_tanh_grad(dy: Array, x: Array) -> Array:
     """`dy * (1 + t + x (1 - t) (1 + t) u') / 2`, t = tanh(u(x)); x is the input."""
+    x = _limited(x)
     t = array_module(x).tanh(_argument(x))
     slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
     return dy * ((1 + t + x * ((1 - t) * (1 + t)) * slope) / 2)

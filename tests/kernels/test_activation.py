@@ -45,6 +45,15 @@ def test_gelu_keeps_its_digits(backend):
 
 
 @pytest.mark.parametrize("backend", [cpu, reference])
+@pytest.mark.parametrize("name", ["silu", "gelu", "gelu_tanh"])
+def test_curves_at_the_ends_of_float32(backend, name):
+    x = np.float32([-3e38, -1e20, 1e18, 3e38])
+    np.testing.assert_allclose(backend.activate(x, name), x.clip(0), 1e-6, 1e-30)
+    slopes = backend.activation_grad(np.ones_like(x), x, name)
+    np.testing.assert_allclose(slopes, [0, 0, 1, 1], 1e-6, 1e-18)
+
+
+@pytest.mark.parametrize("backend", [cpu, reference])
 @pytest.mark.parametrize("name", ["elu", "silu", "gelu_tanh", "hard_swish", "hard_sigmoid"])
 def test_curves_keep_their_digits(name, backend):
     """Also near 0 and far from it: against float64, relative to the result; slopes, to 1."""

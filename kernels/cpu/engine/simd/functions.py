@@ -152,13 +152,15 @@ def _twice_argument(v: Vector) -> Vector:
 
 @inline
 def gelu(v: Vector) -> Vector:
-    """v P(v), P being the normal distribution function."""
+    """v P(v), P being the normal distribution function. v is limited where P is about 1e-38."""
+    v = _not_below(v, -88.0)
     return v * _normal_cdf(v, _bell(v))
 
 
 @inline
 def gelu_slope(v: Vector) -> Vector:
-    """P(v) + v p(v), p being the normal density."""
+    """P(v) + v p(v), p being the normal density. Beyond +-88 it is 0 or 1."""
+    v = clamp(v, -88.0, 88.0)
     bell = _bell(v)
     return _normal_cdf(v, bell) + constant(0.39894228) * v * bell
 
