@@ -8,6 +8,7 @@ executing anything.
 import io
 import struct
 import tarfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -55,13 +56,14 @@ HOW_TO_SAVE = "save the weights alone: torch.save(model.state_dict(), path)"
 def read_torch(path: str | PathLike[str]) -> dict[str, np.ndarray]:
     """The tensors in a torch file by name. bfloat16 becomes float32.
 
-    Weights may also be nested, as under "state_dict" or "model", beside anything else.
+    Weights may also be nested, as under "state_dict" or "model", beside anything else. Averages, as
+    under "model_ema", are read only if there are no others; a warning names what was not read.
     Raises CheckpointError if the file is damaged, holds no tensors by name, or has something among
     them that would have to be executed; the message names it.
     """
-    path = Path(path)
+    path, beside = Path(path), list[str]()
     try:
-        found = _weights_in(_contents(path))
+        found = _weights_in(_contents(path), beside)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     except OSError as error:
@@ -70,6 +72,8 @@ def read_torch(path: str | PathLike[str]) -> dict[str, np.ndarray]:
         raise CheckpointError(
             f"{path}: it is not a torch file, or damaged ({error or type(error).__name__})"
         ) from None
+    for sentence in beside:
+        warnings.warn(f"{path}: {sentence}", stacklevel=2)
     return found
 
 
@@ -88,13 +92,22 @@ def _contents(path: Path) -> Any:
     return _read_legacy(path)
 
 
-def _weights_in(contents: Any) -> dict[str, np.ndarray]:
-    """The tensors by name, wherever they are nested. Raises CheckpointError if there are none."""
+def _weights_in(contents: Any, beside: list[str]) -> dict[str, np.ndarray]:
+    """The tensors by name, wherever they are nested. Raises CheckpointError if there are none.
+
+    beside: gets a sentence about other weights, which are not read.
+    """
     if isinstance(contents, Opaque):
         raise CheckpointError(f"it would execute {contents.path}, which is refused; {HOW_TO_SAVE}")
-    inner = _nested(contents)
-    if inner is not None:
-        return _weights_in(inner)
+    key, *others = _nested(contents)
+    if key is not None:
+        if others:
+            beside.append(
+                f"the weights under {key!r} are read, and not those under "
+                f"{', '.join(map(repr, others))}; to read these, save them alone: "
+                f"torch.save(checkpoint[{others[0]!r}], path)"
+            )
+        return _weights_in(contents[key], beside)
     if not isinstance(contents, dict) or not contents or not all(map(_is_name, contents)):
         kind = "an array" if isinstance(contents, np.ndarray) else f"a {type(contents).__name__}"
         raise CheckpointError(f"it holds no tensors by name, but {kind}; {HOW_TO_SAVE}")
@@ -108,21 +121,23 @@ def _weights_in(contents: Any) -> dict[str, np.ndarray]:
     return dict(contents)
 
 
-def _nested(contents: Any) -> dict | None:
-    """The dictionary inside of `contents` that holds the weights; None if it is `contents`."""
+def _nested(contents: Any) -> list[str | None]:
+    """The key of the dictionary in `contents` that holds the weights, and those of similar ones.
+
+    The key is None if `contents` itself holds them.
+    """
     if not isinstance(contents, dict):
-        return None
-    inner = {
-        key: value
+        return [None]
+    inner = [
+        key
         for key, value in contents.items()
         if isinstance(key, str) and isinstance(value, dict) and _has_tensors(value)
-    }
-    named = [inner[key] for key in NESTED if key in inner]
-    others = list(inner.values())
+    ]
+    named = [key for key in NESTED if key in inner]
     if named:
-        return named[0]
+        return [*named[:1], *(key for key in inner if key != named[0])]
     has_tensors = any(map(_is_tensor, contents.values()))
-    return others[0] if len(others) == 1 and not has_tensors else None
+    return [inner[0] if len(inner) == 1 and not has_tensors else None]
 
 
 def _has_tensors(value: dict) -> bool:
