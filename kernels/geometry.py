@@ -7,11 +7,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+import numpy as np
+
 from .types import Array, IntOrPair, Padding, Pair, Shape
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+LARGEST = 2**31 - 1  # pixels: kernels compute with 64 bits
 PaddingPairs = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 
 
@@ -27,12 +30,15 @@ class Window(NamedTuple):
 
 
 def pair(value: IntOrPair, name: str = "value", minimum: int = 1) -> Pair:
-    """`3` -> `(3, 3)`; a pair stays a pair. Raises ValueError for anything below `minimum`."""
+    """`3` -> `(3, 3)`; a pair stays a pair. Raises ValueError unless all are >= `minimum`."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or any(
-        isinstance(v, bool) or not hasattr(v, "__index__") or v < minimum for v in values
+    if len(values) != 2 or not all(
+        isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v >= minimum
+        for v in values
     ):
         raise ValueError(f"{name}={value!r}: expected an integer >= {minimum} or a pair of them")
+    if max(values) > LARGEST:
+        raise ValueError(f"{name}={value!r}: expected at most {LARGEST:,} pixels")
     return int(values[0]), int(values[1])
 
 

@@ -1,6 +1,8 @@
 """Checks of numbers that users give: settings of runs, optimizers, schedules, augmentation."""
 
+import inspect
 import math
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
@@ -13,6 +15,29 @@ def is_number(value: Any, low: float = -math.inf, high: float = math.inf) -> boo
     return is_real and math.isfinite(value) and low <= value <= high
 
 
+def is_whole(value: Any, low: float = -math.inf, high: float = math.inf) -> bool:
+    """Likewise for an integer."""
+    return isinstance(value, (int, np.integer)) and is_number(value, low, high)
+
+
+def is_one_of(value: Any, names: Iterable[str]) -> bool:
+    """True for one of the names; False also for what cannot be compared with them, as an array."""
+    return isinstance(value, str) and value in names
+
+
+def is_function(value: Any, count: int) -> bool:
+    """True for what can be called with so many arguments, as far as Python can tell; no class."""
+    if not callable(value) or isinstance(value, type):
+        return False
+    try:
+        inspect.signature(value).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # functions written in C may not say it
+        pass
+    return True
+
+
 def plain(value: Any) -> Any:
     """A number of NumPy's as Python's, which JSON and configurations hold; others as they are."""
     return value.item() if isinstance(value, np.generic) else value
@@ -20,6 +45,6 @@ def plain(value: Any) -> Any:
 
 def checked_seed(seed: Any) -> int:
     """The seed as Python's integer. Raises ValueError unless it is one of at least 0."""
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
+    if not is_whole(seed, 0):
         raise ValueError(f"seed={seed!r}: expected an integer >= 0")
     return int(seed)

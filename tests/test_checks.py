@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minicnn.checks import is_number, plain
+from minicnn.checks import is_function, is_number, is_one_of, is_whole, plain
 
 
 @pytest.mark.parametrize("value", [0, 1.5, np.int64(2), np.float32(0.5)])
@@ -17,3 +17,18 @@ def test_numbers(value):
 @pytest.mark.parametrize("value", ["1", None, True, math.nan, math.inf, 1j, -1, 3, np.ones(1)])
 def test_what_is_no_number_from_0_to_2(value):
     assert not is_number(value, 0, 2)
+
+
+def test_integers():
+    assert is_whole(np.uint8(2), 0, 2)
+    assert not any(is_whole(value, 0, 2) for value in (True, 1.0, "1", 3, np.ones(1, int)))
+
+
+def test_names():
+    assert is_one_of("a", ["a", "b"])
+    assert not any(is_one_of(value, {"a": 1}) for value in ("b", None, [], {}, np.ones(2)))
+
+
+def test_functions():
+    assert all(is_function(f, 2) for f in (lambda x, y: 0, lambda *a: 0, max, np.add, "ab".count))
+    assert not any(is_function(f, 2) for f in (None, dict, lambda x: 0, lambda x, y, *, z: 0))

@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 
-from ..checks import checked_seed
+from ..checks import checked_seed, is_whole
 from ..kernels.thread_state import inheriting
 from .augment.mix import all_places, mix
 from .augment.pipeline import Pipeline
@@ -58,9 +58,9 @@ class Loader:
         seed: int = 0,
         workers: int | None = None,
     ) -> None:
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        if not is_whole(batch_size, 1):
             raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
-        if workers is not None and (not isinstance(workers, (int, np.integer)) or workers < 1):
+        if workers is not None and not is_whole(workers, 1):
             raise ValueError(f"workers={workers!r}: expected a whole number of at least 1")
         self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), shuffle
         self.seed = checked_seed(seed)

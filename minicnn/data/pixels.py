@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..checks import is_whole
 from ..errors import DataError
 from .resize import resized
 
@@ -133,7 +134,7 @@ class Decode:
 def check_size(name: str, size: Any) -> None:
     """Raise ValueError unless the argument of that name is `(H, W)`."""
     is_pair = isinstance(size, (tuple, list)) and len(size) == 2
-    if not is_pair or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in size):
+    if not is_pair or not all(is_whole(n, 1) for n in size):
         raise ValueError(f"{name}={size!r}: expected (H, W) in pixels")
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
+from ..checks import is_whole
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Shards:
 
         Raises ValueError unless `accumulate` is a whole number of at least 1.
         """
-        if not isinstance(accumulate, (int, np.integer)) or accumulate < 1:
+        if not is_whole(accumulate, 1):
             raise ValueError(f"accumulate={accumulate!r}: expected a whole number of at least 1")
         accumulate = int(accumulate)
         return cls(batch_size * accumulate, max(accumulate, ranks), rank, ranks)

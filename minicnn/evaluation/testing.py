@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..checks import is_whole
 from ..data.dataset import Dataset, as_dataset
 from ..data.image_files import ImageFiles
 from ..data.pixels import contents_of, opened
@@ -55,7 +56,7 @@ def evaluate(
     networks: list[Any] = [models] if isinstance(models, Layer) else list(models)
     if not networks:
         raise ValueError("models: expected at least one network")
-    if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+    if not is_whole(batch_size, 1):
         raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
     if dataset.labels.ndim != 1:
         raise DataError(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..checks import is_number
+from ..checks import is_whole
 from ..kernels.types import Array, Shape
 from .checks import check_dtype, check_dy_shape, check_last_axis
 from .layer import Layer
@@ -25,7 +25,7 @@ class Affine(Layer):
     def __init__(
         self, channels: int, scale: bool = True, bias: bool = True, trainable: bool = True
     ):
-        if not is_number(channels, 1) or not isinstance(channels, (int, np.integer)):
+        if not is_whole(channels, 1):
             raise ValueError(f"Affine: channels={channels!r}: expected an integer >= 1")
         if not (scale or bias):
             raise ValueError("Affine: scale=False, bias=False: expected at least one of them")

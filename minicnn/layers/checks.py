@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks import is_whole
 from ..errors import ShapeError
 from ..kernels.types import Array, Shape
 
@@ -38,7 +39,7 @@ def check_last_axis(layer: "Layer", shape: Shape, channels: int) -> None:
 
 def check_count(layer: "Layer", name: str, value: int) -> int:
     """The argument `name` itself. Raises ValueError unless it is a whole number >= 1."""
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1:
+    if is_whole(value, 1):
         return int(value)
     raise ValueError(
         f"{type(layer).__name__}: {name}={value!r}: expected a whole number of at least 1"
@@ -80,6 +81,8 @@ def _check_float(layer: "Layer", x: Any) -> None:
             "expected a plain array, such as np.asarray(x)"
         )
     if _is_float(x):
+        if not x.shape:
+            raise ShapeError(f"{layer!r}: the input is a single number; expected (N, ...)")
         return
     hint = ""
     if getattr(x, "dtype", None) is not None and x.dtype.kind in "iu":

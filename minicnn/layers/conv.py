@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import is_number
+from ..checks import is_whole
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.geometry import padding_pairs, pair, window
@@ -132,7 +132,7 @@ def check_groups(layer: str, in_channels: int, out_channels: int, groups: int) -
     """Raise ValueError unless the groups divide the channels."""
     counts = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
     for name, value in counts.items():
-        if not is_number(value, 1) or not isinstance(value, (int, np.integer)):
+        if not is_whole(value, 1):
             raise ValueError(f"{layer}: {name}={value!r}: expected an integer >= 1")
     if in_channels % groups or out_channels % groups:
         raise ValueError(

@@ -7,9 +7,7 @@
 import math
 from typing import Any
 
-import numpy as np
-
-from ..checks import is_number
+from ..checks import is_whole
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
@@ -162,8 +160,7 @@ class Slice(Layer):
     """
 
     def __init__(self, start: int, stop: int):
-        whole = all(is_number(n) and isinstance(n, (int, np.integer)) for n in (start, stop))
-        if not whole or not 0 <= start < stop:
+        if not is_whole(start, 0) or not is_whole(stop, start + 1):
             raise ValueError(f"Slice: start={start!r}, stop={stop!r}: expected 0 <= start < stop")
         self.start, self.stop = int(start), int(stop)
 

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import numpy as np
-
-from ..checks import is_number
+from ..checks import is_whole
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
@@ -34,7 +32,7 @@ class Linear(Layer):
         bias_init: float | None = None,
     ):
         for name, value in (("in_features", in_features), ("out_features", out_features)):
-            if not is_number(value, 1) or not isinstance(value, (int, np.integer)):
+            if not is_whole(value, 1):
                 raise ValueError(f"Linear: {name}={value!r}: expected an integer >= 1")
         self.in_features, self.out_features = in_features, out_features
         self.activation = check_activation(activation)

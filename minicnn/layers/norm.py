@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..checks import is_whole
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
@@ -46,7 +47,7 @@ class LocalResponseNorm(Layer):
         groups: int = 1,
         within_channel: bool = False,
     ):
-        if not isinstance(size, (int, np.integer)) or size < 1:
+        if not is_whole(size, 1):
             counted = "pixels" if within_channel else "channels"
             raise ValueError(
                 f"LocalResponseNorm: size={size!r}: expected a number of {counted} >= 1"

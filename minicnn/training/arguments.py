@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import is_number, plain
+from ..checks import is_number, is_one_of, plain
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
 from ..data.resident import ResidentLoader, UploadingLoader, can_stay
@@ -127,7 +127,7 @@ def make_optimizer(
         for name in given:
             raise ValueError(f"{name} is given twice: to fit and to the optimizer")
         return optimizer
-    if optimizer is not None and optimizer not in list(OPTIMIZERS):
+    if optimizer is not None and not is_one_of(optimizer, OPTIMIZERS):
         raise ValueError(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}")
     kind = OPTIMIZERS[recipe.optimizer if optimizer is None else optimizer]
     known = inspect.signature(kind).parameters

@@ -8,9 +8,7 @@ as the statistics of batch norm. Evaluation uses the average, and so does the mo
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
-from ..checks import is_number
+from ..checks import is_number, is_whole
 from ..kernels.types import Array
 from ..layers import Layer
 
@@ -93,7 +91,7 @@ class Lookahead(Average):
 
     def __init__(self, every: int = 5, decay: float = 0.5, power: float = 0.0):
         super().__init__()
-        if not isinstance(every, (int, np.integer)) or every < 1 or power < 0:
+        if not is_whole(every, 1) or not is_number(power, 0):
             raise ValueError(
                 f"Lookahead: every={every!r}, power={power!r}: expected at least 1 step and a "
                 "power >= 0"

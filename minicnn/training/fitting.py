@@ -148,8 +148,8 @@ def fit(
     epochs = checked_epochs(plan.epochs if epochs is None else epochs)
     loading = preprocess, augment, seed, workers, accumulate, team
     loader = make_loader(model, train, plan, batch_size, *loading)
-    loss, average = loss or plan.loss or loss_of(model), _chosen(average, plan.average)
-    check_functions(loss, clip, average)
+    loss, mean = _chosen(loss, plan.loss or loss_of(model)), _chosen(average, plan.average)
+    check_functions(loss, clip, mean)
     check_data(model, loader, {"test": test, "validation": validation}, loss)
     check_metric(metric, validation or test)
     given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
@@ -158,7 +158,7 @@ def fit(
     trainer = Trainer(
         *(model, loader, test, validation, loss, rule),
         schedule=make_schedule(schedule, plan, warm_up),
-        settings=Settings(epochs, folder, metric, clip, average, checkpoint_seconds, sync_bn),
+        settings=Settings(epochs, folder, metric, clip, mean, checkpoint_seconds, sync_bn),
         recipe_callbacks=plan.make_callbacks(),
         callbacks=[*_standard_callbacks(folder, progress, team), *callbacks],
         team=team,
@@ -174,9 +174,9 @@ def _team_and_folder(
     return team, run_folder(out, resume) if team.is_first else None
 
 
-def _chosen(given: Average | Literal[False] | None, default: Average | None) -> Average | None:
-    """The average that is given; False means none, and None the recipe's."""
-    return default if given is None else given or None
+def _chosen(given: Any, default: Any) -> Any:
+    """The average or loss that is given; False means none, and None the recipe's."""
+    return default if given is None else None if given is False else given
 
 
 def _run(trainer: Trainer, folder: Path | None) -> History:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..device import to_input
+from .losses import checked_result
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -19,7 +20,7 @@ def forward_backward(run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
     On a GPU a CUDA graph captures this function: it only launches kernels, and reads no value back.
     """
     outputs = run.network(to_input(x, run.device))
-    loss, gradient = run.loss(outputs, labels)
+    loss, gradient = checked_result(run.loss(outputs, labels), outputs, run.loss)
     run.optimizer.zero_grad()
     run.network.backward(gradient, need_dx=False)
     run.metrics.add(loss, outputs, labels)

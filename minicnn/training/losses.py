@@ -8,6 +8,7 @@ losses of runs can be compared.
 """
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +31,34 @@ class Loss(Protocol):
 
     def __call__(self, outputs: Any, labels: np.ndarray, /) -> tuple[Any, Any]:
         """The loss and the gradient of the outputs."""
+
+
+def checked_result(found: Any, outputs: Any, loss: Loss) -> tuple[Any, Any]:
+    """What the loss, which may be anyone's function, has returned for the outputs.
+
+    Raises ShapeError unless it is a number and a gradient in the shape of the outputs.
+    """
+    if not isinstance(found, (tuple, list)) or len(found) != 2:
+        kind = type(found).__name__
+        given = f"a {kind} of {len(found)}" if isinstance(found, (tuple, list)) else kind
+        raise ShapeError(f"loss={loss!r}: it returned {given}; expected a pair: value, gradient")
+    value, gradient = found
+    if not isinstance(value, Real) and getattr(value, "shape", None) != ():
+        given = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
+        raise ShapeError(f"loss={loss!r}: its value is {given}; expected the mean, a number")
+    if _shape(gradient) != _shape(outputs):
+        raise ShapeError(
+            f"loss={loss!r}: its gradient has shape {_shape(gradient)}; expected that of the "
+            f"outputs, {_shape(outputs)}"
+        )
+    return value, gradient
+
+
+def _shape(arrays: Any) -> Any:
+    """The shape of an array, those of a tuple of them, or None."""
+    if isinstance(arrays, tuple):
+        return tuple(map(_shape, arrays))
+    return getattr(arrays, "shape", None)
 
 
 def probabilities_of(loss: Loss, outputs: Any) -> np.ndarray:
@@ -138,8 +167,10 @@ class AuxiliaryLoss:
 
     def __call__(self, outputs: Any, labels: np.ndarray) -> tuple[Any, Any]:
         if not isinstance(outputs, tuple):
-            return self.loss(outputs, labels)
-        main, *auxiliary = (self.loss(logits, labels) for logits in outputs)
+            return checked_result(self.loss(outputs, labels), outputs, self.loss)
+        main, *auxiliary = (
+            checked_result(self.loss(logits, labels), logits, self.loss) for logits in outputs
+        )
         loss = main[0] + self.weight * sum(value for value, _ in auxiliary)
         return loss, (
             main[1],

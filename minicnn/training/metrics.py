@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..captured import captured
+from ..checks import is_function
 from ..data import synsets
 from ..data.dataset import Dataset, as_dataset
 from ..data.loader import Loader
@@ -22,7 +23,14 @@ from ..distributed.team import Team
 from ..kernels.types import Array
 from ..layers import Layer, fuse, inference_mode, metadata
 from ..text import aligned, html_table
-from .losses import Loss, SoftmaxCrossEntropy, is_multi_label, plain, probabilities_of
+from .losses import (
+    Loss,
+    SoftmaxCrossEntropy,
+    checked_result,
+    is_multi_label,
+    plain,
+    probabilities_of,
+)
 from .targets import check_label_range, labels_checked, most_probable
 
 SMALL = 20  # classes whose confusion matrix is printed
@@ -301,7 +309,7 @@ def check_model(model: Any) -> None:
 
 def check_loss(loss: Any) -> None:
     """Raise ValueError unless this can be called as a loss."""
-    if not callable(loss) or isinstance(loss, type):
+    if not is_function(loss, 2):
         raise ValueError(
             f"loss={loss!r}: expected a function of outputs and labels, such as "
             "training.SoftmaxCrossEntropy()"
@@ -310,7 +318,7 @@ def check_loss(loss: Any) -> None:
 
 def check_preprocess(preprocess: Any) -> None:
     """Raise ValueError unless this is a function or None."""
-    if preprocess is not None and not callable(preprocess):
+    if preprocess is not None and not is_function(preprocess, 1):
         raise ValueError(
             f"preprocess={preprocess!r}: expected a function, such as data.Preprocess(...)"
         )
@@ -341,6 +349,10 @@ def evaluate(
     dataset = as_dataset(dataset).with_classes(classes_of(model))
     loss = plain(loss_of(model)) if loss is None else loss
     check_loss(loss)
+    if on_batch is not None and not is_function(on_batch, 1):
+        raise ValueError(f"on_batch={on_batch!r}: expected a function of the number of images")
+    if team is not None and not isinstance(team, Team):
+        raise ValueError(f"team={team!r}: expected a Team, or None for this process")
     device, team = model_device(model), team or Team()
     kind = Loader if device == "cpu" else UploadingLoader
     loader = kind(dataset, batch_size, preprocess or preprocess_of(model))
@@ -350,7 +362,8 @@ def evaluate(
 
         def answer(x: Array, labels: Array) -> tuple[Array, Array]:
             outputs = network(to_input(x, device))
-            return probabilities_of(loss, outputs), loss(outputs, labels)[0]
+            value, _ = checked_result(loss(outputs, labels), outputs, loss)
+            return probabilities_of(loss, outputs), value
 
         run = captured(answer, device)
         for x, labels in loader:

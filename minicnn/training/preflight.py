@@ -2,13 +2,13 @@
 
 import math
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..checks import is_number
+from ..checks import is_function, is_number, is_one_of
 from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..device import array_device, model_device, to_input
@@ -109,7 +109,7 @@ def check_optimizer(optimizer: Optimizer, model: Layer) -> Optimizer:
 def check_objects(model: Any, callbacks: Any, preprocess: Any, checkpoint_seconds: Any) -> None:
     """Raise ValueError unless these are a network, callbacks, a function or None, and a number."""
     check_model(model)
-    if not isinstance(callbacks, Iterable):
+    if not isinstance(callbacks, (list, tuple)):  # an iterator would be empty the second time
         raise ValueError(f"callbacks={callbacks!r}: expected a list of them: [{callbacks!r}]")
     for callback in callbacks:
         if not isinstance(callback, Callback):
@@ -118,14 +118,15 @@ def check_objects(model: Any, callbacks: Any, preprocess: Any, checkpoint_second
                 "training.EarlyStopping(10)"
             )
     check_preprocess(preprocess)
-    if checkpoint_seconds != math.inf and not is_number(checkpoint_seconds, 0):
+    is_never = isinstance(checkpoint_seconds, float) and checkpoint_seconds == math.inf
+    if not is_never and not is_number(checkpoint_seconds, 0):
         raise ValueError(f"{checkpoint_seconds=!r}: expected a number of seconds >= 0")
 
 
 def check_functions(loss: Any, clip: Any, average: Any) -> None:
     """Raise ValueError unless loss and clip can be called and average is an Average, or None."""
     check_loss(loss)
-    if clip is not None and (not callable(clip) or isinstance(clip, type)):
+    if clip is not None and not is_function(clip, 1):
         raise ValueError(
             f"clip={clip!r}: expected a function of the parameters, such as training.ClipNorm(1.0)"
         )
@@ -142,7 +143,7 @@ def check_switches(**switches: Any) -> None:
 
 def check_metric(metric: str | None, images: Dataset | None) -> None:
     """Raise ValueError unless the best epoch can be chosen by that metric of those images."""
-    if metric is not None and metric not in METRICS:
+    if metric is not None and not is_one_of(metric, METRICS):
         raise ValueError(f"metric={metric!r}: expected one of {', '.join(METRICS)}")
     if metric == "top5" and (images is None or len(images.classes) < 6):
         given = "there are none" if images is None else f"these have {len(images.classes)}"
@@ -185,10 +186,6 @@ def _first_input(loader: Loader, what: str) -> np.ndarray:
         np.random.default_rng(0),
         len(dataset.classes),
     )
-    if not hasattr(images, "dtype"):
-        raise ShapeError(
-            f"the {what} images are {type(images).__name__} after preprocessing; expected an array"
-        )
     if images.dtype.kind != "f":
         raise ShapeError(
             f"the {what} images are {images.dtype} after preprocessing; expected float32: "

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import is_number, plain
+from ..checks import is_number, is_one_of, plain
 
 
 class Schedule:
     """The base, and the constant schedule: the factor is always 1."""
 
     def __init__(self, unit: str = "epoch"):
-        if unit not in ("epoch", "step"):
+        if not is_one_of(unit, ("epoch", "step")):
             raise ValueError(f"{type(self).__name__}: unit={unit!r}: expected 'epoch' or 'step'")
         self.unit = unit
 

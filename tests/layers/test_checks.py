@@ -164,12 +164,24 @@ def test_arrays_with_an_arithmetic_of_their_own_are_refused(kind):
         (lambda: Linear(True, 2), "Linear: in_features=True: expected an integer >= 1"),
         (lambda: Conv2d(2, True, 3), "Conv2d: out_channels=True: expected an integer >= 1"),
         (lambda: Conv2d(2, 4, 3, bias_init="a"), "bias_init='a': expected a finite number"),
+        (lambda: Conv2d(2, 4, np.ones(2)), r"kernel_size=array.*: expected an integer >= 1"),
+        (lambda: Conv2d(2, 4, 3, np.array([1, 1])), r"stride=array.*: expected an integer >= 1"),
+        (lambda: Conv2d(2, 4, 3, padding=np.array([1, 1])), r"padding=array.*: expected an int"),
+        (lambda: Conv2d(2, 4, 3, dilation=np.array([1, 1])), r"dilation=array.*: expected an int"),
+        (lambda: Conv2d(2, 4, 3, 10**30), r"stride=10+: expected at most 2,147,483,647 pixels"),
+        (lambda: Conv2d(2, 4, 1, dilation=10**30), r"dilation=10+: expected at most 2,147,483,647"),
         (lambda: Linear(2, 4, bias_init=(1, 2)), r"bias_init=\(1, 2\): expected a finite number"),
     ],
 )
 def test_arguments_of_another_type(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("layer", [layers.Flatten(), layers.Slice(0, 1), layers.FlipChannels()])
+def test_a_single_number_is_no_input(layer):
+    with pytest.raises(ShapeError, match=rf"{type(layer).__name__}.*: the input is a single numb"):
+        layer(np.array(1.0, np.float32))
 
 
 def test_a_batch_of_bytes_is_refused_with_a_hint():

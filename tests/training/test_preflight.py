@@ -161,7 +161,20 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         ({"checkpoint_seconds": "a"}, "checkpoint_seconds='a': expected a number of seconds >= 0"),
         ({"checkpoint_seconds": float("nan")}, "checkpoint_seconds=nan: expected a number of sec"),
         ({"optimizer": {}}, "optimizer={}: expected one of sgd"),
-        ({"preprocess": lambda x: None}, "the training images are NoneType after preprocessing"),
+        ({"augment": lambda x: x}, r"cannot be called as step\(images, generator\)"),
+        ({"preprocess": lambda: None}, "preprocess=<function .*: expected a function, such"),
+        ({"loss": lambda x: x}, "loss=<function .*: expected a function of outputs and labels"),
+        ({"loss": 0}, "loss=0: expected a function of outputs and labels"),
+        ({"clip": lambda: None}, "clip=<function .*: expected a function of the parameters"),
+        ({"average": []}, r"average=\[\]: expected an Average"),
+        ({"average": np.ones(2)}, r"average=array.*: expected an Average"),
+        ({"metric": np.ones(2)}, r"metric=array.*: expected one of"),
+        ({"optimizer": np.ones(2)}, r"optimizer=array.*: expected one of"),
+        ({"checkpoint_seconds": np.ones(2)}, "expected a number of seconds >= 0"),
+        ({"batch_size": True}, "batch_size=True: expected a whole number of at least 1"),
+        ({"accumulate": True}, "accumulate=True: expected a whole number of at least 1"),
+        ({"workers": True}, "workers=True: expected a whole number of at least 1"),
+        ({"seed": True}, "seed=True: expected an integer >= 0"),
         ({"batch_size": 2.5}, "batch_size=2.5: expected a whole number of at least 1"),
         ({"warm_up": float("nan")}, "WarmUp: length=nan: expected a positive number of epochs"),
     ],
@@ -176,12 +189,54 @@ def test_arguments_of_another_type(options, message):
         ({"loss": 3}, "loss=3: expected a function of outputs and labels"),
         ({"loss": training.SoftmaxCrossEntropy}, "loss=<class .*: expected a function of outputs"),
         ({"preprocess": "/255"}, "preprocess='/255': expected a function, such"),
+        ({"on_batch": 3}, "on_batch=3: expected a function of the number of images"),
+        ({"on_batch": lambda: 0}, "on_batch=<function .*: expected a function of the number"),
+        ({"team": "a"}, "team='a': expected a Team"),
         ({"model": None}, "model=None: expected a network"),
     ],
 )
 def test_evaluate_checks_the_same_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         training.evaluate(**{"model": linear(), "dataset": (X, LABELS)} | options)
+
+
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [
+        (lambda x: None, r"NoneType \(\)"),
+        (lambda x: [1.0], r"list \(\)"),
+        (lambda x: (x / 255).astype(np.float32)[:0], r"ndarray \(0, "),
+    ],
+)
+def test_a_preprocess_that_makes_no_images(function, found):
+    message = rf"preprocess=<function .*: it made {found}.*; expected an array of \d+ images"
+    with pytest.raises(DataError, match=message):
+        training.fit(linear(), (X, LABELS), epochs=1, preprocess=function, progress=False)
+    with pytest.raises(DataError, match=message):
+        training.evaluate(linear(), (X, LABELS), preprocess=function)
+
+
+LOGITS = training.softmax_cross_entropy
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda x, t: None, "it returned NoneType; expected a pair: value, gradient"),
+        (lambda x, t: LOGITS(x, t)[0], "it returned float.*; expected a pair: value, gradient"),
+        (lambda x, t: (*LOGITS(x, t), 1), "it returned a tuple of 3; expected a pair"),
+        (lambda x, t: np.ones((2, 2)), "it returned ndarray; expected a pair"),
+        (lambda x, t: (np.ones(len(x)), x), r"its value is shape \(\d+,\); expected the mean"),
+        (lambda x, t: ("a", x), "its value is str; expected the mean, a number"),
+        (lambda x, t: (1.0, x[:, :1]), r"gradient has shape \(\d+, 1\); expected that of the out"),
+        (lambda x, t: (1.0, None), r"its gradient has shape None; expected that of the outputs"),
+    ],
+)
+def test_what_a_loss_returns(loss, message):
+    with pytest.raises(ShapeError, match=message):
+        training.fit(linear(), (X, LABELS), epochs=1, loss=loss, progress=False)
+    with pytest.raises(ShapeError, match=message):
+        training.evaluate(linear(), (X, LABELS), loss=loss)
 
 
 def test_objects_of_another_type():
@@ -196,6 +251,8 @@ def test_objects_of_another_type():
             fit(model)
     for callbacks, message in (
         (training.EarlyStopping(2), "callbacks=.*: expected a list of them"),
+        (iter([training.EarlyStopping(2)]), "callbacks=.*: expected a list of them"),
+        ({}, "callbacks={}: expected a list of them"),
         ([training.EarlyStopping], "callbacks: .*: expected training.Callback objects"),
         ([print], "callbacks: .*: expected training.Callback objects"),
     ):

@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -63,6 +64,11 @@ def test_like_torch(ours, theirs):
 def test_arguments_are_numbers(make, name, value):
     with pytest.raises(ValueError, match=f"^{name}={re.escape(repr(value))}: expected a finite"):
         make(value)
+
+
+def test_the_unit_is_a_name():
+    with pytest.raises(ValueError, match="StepDecay: unit=array.*: expected 'epoch' or 'step'"):
+        s.StepDecay(2, unit=np.ones(2))
 
 
 def test_one_cycle_like_torch():

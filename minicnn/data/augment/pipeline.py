@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ...checks import is_function
 from ...errors import DataError
 from ..transforms import Augment, Preprocess
 from ..windows import WindowRule
@@ -141,7 +142,7 @@ class Pipeline:
         if isinstance(preprocess, Preprocess) and (is_float or images.dtype == np.uint8):
             images = preprocess.normalized(images if after else preprocess.cropped(images))
         elif preprocess is not None:
-            images = preprocess(images)
+            images = _preprocessed(preprocess, images)
         for step in after:
             images = _checked(step, images, draws.apply(step, images))
         if after and isinstance(preprocess, Preprocess):
@@ -169,7 +170,8 @@ def _in_order(steps: tuple[Any, ...]) -> tuple[Any, ...]:
     """The steps with `NORMALIZE` before those that mix. Raises ValueError."""
     what = f"Pipeline({', '.join(map(repr, steps))})"
     for step in steps:
-        if step is not NORMALIZE and (not callable(step) or isinstance(step, type)):
+        is_own = step is NORMALIZE or isinstance(step, Mixing)
+        if not is_own and not is_function(step, 2):
             raise ValueError(f"{what}: {step!r} cannot be called as step(images, generator)")
     for step in steps[1:]:
         if isinstance(step, WindowRule):
@@ -200,6 +202,18 @@ def _checked(step: Any, images: np.ndarray, changed: Any) -> np.ndarray:
             f"{images.dtype} ({len(images)}, H, W, C)"
         )
     return changed
+
+
+def _preprocessed(preprocess: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
+    """Raises DataError unless the result is an array of as many images."""
+    found = preprocess(images)
+    shape = getattr(found, "shape", ())
+    if not hasattr(found, "dtype") or shape[:1] != (len(images),):
+        raise DataError(
+            f"preprocess={preprocess!r}: it made {type(found).__name__} {shape} of "
+            f"{images.dtype} {images.shape}; expected an array of {len(images)} images"
+        )
+    return found
 
 
 def _is_for_pixels(step: Any) -> bool:

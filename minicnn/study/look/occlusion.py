@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ...checks import is_whole
 from ...device import array_device, to_device, to_host
 from ...layers import Layer, fuse, no_grad
 from .rewriting import rewritten
@@ -81,10 +82,10 @@ def _square(shape: tuple[int, ...], size: int | None, stride: int | None) -> tup
     """Size and stride with their defaults. Raises ValueError for impossible ones."""
     shorter = min(shape)
     size = max(1, round(shorter / 5)) if size is None else size
-    if not isinstance(size, (int, np.integer)) or not 1 <= size <= shorter:
+    if not is_whole(size, 1, shorter):
         raise ValueError(f"size={size}: expected 1 to {shorter} pixels")
     stride = max(1, round(size / 3)) if stride is None else stride
-    if not isinstance(stride, (int, np.integer)) or not 1 <= stride <= size:
+    if not is_whole(stride, 1, size):
         raise ValueError(f"stride={stride}: expected 1 to {size}, the size, to cover all pixels")
     return size, stride
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...checks import is_whole
 from ...data.dataset import Dataset
 from ...data.loader import Loader
 from ...device import model_device, to_input
@@ -131,7 +132,7 @@ def _maps(name: str, y: np.ndarray, units: Sequence[int]) -> np.ndarray:
     if y.ndim not in (2, 4):
         raise ShapeError(f"{name} returns the shape {y.shape}; expected (N, h, w, K) or (N, K)")
     for unit in units:
-        if not isinstance(unit, (int, np.integer)) or not 0 <= unit < y.shape[-1]:
+        if not is_whole(unit, 0, y.shape[-1] - 1):
             raise ValueError(f"unit={unit}: {name} has the units 0 to {y.shape[-1] - 1}")
     if np.isnan(y).any():
         raise ValueError(f"{name} returns NaN for an image")
