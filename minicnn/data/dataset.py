@@ -13,6 +13,8 @@ from . import synsets
 from .image_files import ImageFiles
 from .pixels import Decode
 
+MOST_CLASSES = 1 << 20  # without names: each number up to the highest is a class
+
 
 @dataclass(frozen=True, repr=False)
 class Dataset:
@@ -62,6 +64,12 @@ class Dataset:
         if n == 0:
             raise DataError(f"{where}: there are no images")
         high = int(self.labels.max()) if self.labels.ndim == 1 else shape[1] - 1
+        if not self.classes and high >= MOST_CLASSES:
+            raise DataError(
+                f"{where}: labels run up to {high}; expected numbers of classes, from 0 on, below "
+                f"{MOST_CLASSES:,}; numbers with gaps become that by "
+                "np.unique(labels, return_inverse=True)"
+            )
         if not self.classes:
             object.__setattr__(self, "names_known", False)
             object.__setattr__(self, "classes", tuple(map(str, range(high + 1))))

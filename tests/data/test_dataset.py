@@ -118,3 +118,10 @@ def test_rows_across_classes():
     assert across_classes(np.arange(100), 5).tolist() == [0, 24, 49, 74, 99]
     assert len(across_classes(labels, 1000)) == len(labels)
     assert across_classes(np.eye(3, dtype=np.float32), 2).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("labels", [np.full(2, 10**9), np.full(2, 2**63, np.uint64)])
+def test_numbers_that_are_no_classes(labels):
+    """A name for each number up to these would fill the memory."""
+    with pytest.raises(DataError, match=r"labels run up to \d+; expected numbers of classes"):
+        Dataset(np.zeros((2, 4, 4, 1), np.uint8), labels)
