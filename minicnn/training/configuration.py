@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HASHED_BYTES = 64 << 20  # of larger sets only a sample of the images is hashed
 SAMPLE = 64  # images
+MULTIPLIERS = "multipliers of (lr, weight_decay)"  # by parameter, in the optimizer's order
 
 
 def configuration(trainer: "Trainer") -> dict[str, Any]:
@@ -41,7 +42,7 @@ def configuration(trainer: "Trainer") -> dict[str, Any]:
         "optimizer": type(optimizer).__name__,
         "lr": trainer.base_lr,
         **settings,
-        "multipliers of (lr, weight_decay)": multipliers,
+        MULTIPLIERS: multipliers,
         "frozen": ", ".join(trainer.model.frozen_names()) or None,
         "schedule": repr(trainer.schedule),
         **_chosen(trainer),
@@ -76,6 +77,11 @@ def differences(
         before = {key: value for key, value in before.items() if key in now}
         now = {key: value for key, value in now.items() if key in before}
     clauses = []
+    orders = list(before.get(MULTIPLIERS, ())), list(now.get(MULTIPLIERS, ()))
+    if sorted(orders[0]) == sorted(orders[1]):  # an optimizer's state goes by position
+        moved = [(a, b) for a, b in zip(*orders, strict=True) if a != b][:1]
+        key = "the optimizer's order of parameters"
+        clauses += [clause.format(key=key, old=a, new=b) for a, b in moved]
     for key in [*now, *(before.keys() - now.keys())]:
         old, new = before.get(key), now.get(key)
         if old != new:

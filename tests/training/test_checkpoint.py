@@ -225,3 +225,21 @@ def test_settings_as_text():
     assert describe(Plain(3)) == describe(Plain(3)) == "Plain(p=3)"
     assert describe(other_loss).endswith("test_checkpoint.other_loss")
     assert "0x" not in describe([other_loss])
+
+
+def test_the_optimizers_parameters_in_another_order(tmp_path):
+    """Its state goes by position, and these have the same shapes."""
+
+    def run(order, resume):
+        minicnn.seed(0)
+        model = Sequential(Flatten(), Linear(64, 64), Linear(64, 64))
+        parameters = [model.parameters()[i] for i in order]
+        rule = training.SGD(parameters, lr=0.1, momentum=0.9)
+        options = {"epochs": 1 + resume, "batch_size": 8, "out": tmp_path, "progress": False}
+        training.fit(model, (X, LABELS), optimizer=rule, resume=resume, **options)
+
+    run([0, 1, 2, 3], resume=False)
+    message = "the optimizer's order of parameters was '1.weight' and is now '2.weight'"
+    with pytest.raises(CheckpointError, match=message):
+        run([2, 3, 0, 1], resume=True)
+    run([0, 1, 2, 3], resume=True)
