@@ -85,7 +85,7 @@ def _check_float(layer: "Layer", x: Any) -> None:
             raise ShapeError(f"{layer!r}: the input is a single number; expected (N, ...)")
         return
     hint = ""
-    if getattr(x, "dtype", None) is not None and x.dtype.kind in "iu":
+    if isinstance(getattr(x, "dtype", None), np.dtype) and x.dtype.kind in "iu":
         hint = "; normalize it first: training.preprocess_of(model)(images), or images / 255"
     raise ShapeError(
         f"{type(layer).__name__}: the input is {_kind(x)}; expected an array of float32{hint}"
@@ -94,13 +94,13 @@ def _check_float(layer: "Layer", x: Any) -> None:
 
 def _is_float(x: Any) -> bool:
     dtype = getattr(x, "dtype", None)
-    return dtype is not None and (dtype.kind == "f" or dtype.name == "bfloat16")
+    return isinstance(dtype, np.dtype) and (dtype.kind == "f" or dtype.name == "bfloat16")
 
 
 def _kind(x: Any) -> str:
     """What x is, for a message: a class, or an array of a type."""
     dtype = getattr(x, "dtype", None)
-    return type(x).__name__ if dtype is None else f"an array of {dtype}"
+    return f"an array of {dtype}" if isinstance(dtype, np.dtype) else type(x).__name__
 
 
 def check_dtype(layer: "Layer", x: Array, weight: "Parameter") -> None:

@@ -178,6 +178,16 @@ def test_arguments_of_another_type(make, message):
         make()
 
 
+def test_a_tensor_of_torch_is_no_array():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ShapeError, match="Linear: the input is Tensor; expected an array of float"):
+        Linear(2, 1)(torch.ones(1, 2))
+    layer = Linear(2, 1)
+    layer(np.ones((1, 2), np.float32))
+    with pytest.raises(ShapeError, match="backward was given Tensor; expected an array of float"):
+        layer.backward(torch.ones(1, 1))
+
+
 @pytest.mark.parametrize("layer", [layers.Flatten(), layers.Slice(0, 1), layers.FlipChannels()])
 def test_a_single_number_is_no_input(layer):
     with pytest.raises(ShapeError, match=rf"{type(layer).__name__}.*: the input is a single numb"):
