@@ -62,8 +62,8 @@ def read(
     `report` says which tables are used, and which are not though they name images.
     A table of labels has a heading that names the column of the label, or two columns of which the
     first has names of files.
-    Raises DataError for a row whose image is missing or that has no label, and for an image with
-    two labels.
+    Raises DataError for a row whose image is missing, that has no label or too many cells, and for
+    an image with two labels.
     """
     images, found, splits = list(images), dict[str, str](), dict[str, str]()
     for table in (path for path in files if is_table(path) and not files[path].is_folder):
@@ -80,6 +80,11 @@ def read(
         of_rows = _splits(table, heading, rows, where, report)
         for row, split in zip(rows, of_rows, strict=True):
             path, text = known.find(row[name]), row[label] if len(row) > label else ""
+            if any(row[len(heading) :]):
+                raise DataError(
+                    f"{where}: the row of {row[name]} has {len(row)} cells, the first row "
+                    f"{len(heading)}: put a label with the separator in it in quotes"
+                )
             if path is None:
                 raise DataError(f"{where}: there is no image {row[name]}, which it labels {text}")
             if not text:

@@ -94,6 +94,11 @@ def test_the_names_of_tables_divide_the_images():
         labels.read(files, Path("set"), list(files)[:2], lambda text: None)
 
 
+def test_a_separator_at_the_end_of_rows_is_no_cell():
+    with_it = read("labels.csv", "id,label\n1,cat,\n2,dog,,\n")
+    assert with_it == read("labels.csv", "id,label\n1,cat\n2,dog\n")
+
+
 def test_faults():
     with pytest.raises(DataError, match=r"labels\.csv: there is no image 7, which it labels cat"):
         read("labels.csv", "id,label\n1,cat\n7,cat\n")
@@ -105,6 +110,8 @@ def test_faults():
         read("labels.csv", "id,label\n1,cat\n2,\n")
     with pytest.raises(DataError, match=r"labels\.csv: 2 has no label"):
         read("labels.csv", "id,label\n1,cat\n2\n")
+    with pytest.raises(DataError, match="the row of 2 has 3 cells, the first row 2: put a label"):
+        read("labels.csv", "id,label\n1,cat\n2,crane, a bird\n")
     for text in ('id,label\n1,"cat\n2,dog\n', f"id,label\n1,{'c' * 200_000}\n"):
         with pytest.raises(DataError, match=r"labels\.csv: it is damaged, or no table"):
             read("labels.csv", text)
