@@ -2,6 +2,8 @@
 
 import io
 import os
+import posixpath
+import stat
 import struct
 import tarfile
 import unicodedata
@@ -51,7 +53,7 @@ def listing(source: Path) -> Files:
     (NFC), since macOS decomposes an accented letter and other systems do not.
     Raises DataError if the archive is damaged.
     """
-    entries = _folder(source) if source.is_dir() else _archive(source)
+    entries = _folder(source) if source.is_dir() else _archive(source).items()
     files: Files = {}
     spelled: dict[str, str] = {}
     for spelling, file in entries:
@@ -108,26 +110,23 @@ def members(name: str, file: File) -> Files:
     Of a plain one, only the places of the files are kept.
     Raises DataError that calls it by `name` if it is damaged.
     """
-    found: Files = {}
     on_disk = file.path
     with _readable(name), open(on_disk, "rb") if on_disk else io.BytesIO(file.read()) as stream:
         stream.seek(file.first)
         with tarfile.open(fileobj=stream) as archive:
-            found.update(_tar(file.path or Path(name), archive))
-    return found
+            return _tar(file.path or Path(name), archive)
 
 
-def _archive(source: Path) -> Iterator[tuple[str, File]]:
+def _archive(source: Path) -> Files:
     with _readable(source):
         if zipfile.is_zipfile(source):
-            yield from _zip(source)
-        elif _starts_as_zip(source):
+            return _zip(source)
+        if _starts_as_zip(source):
             raise DataError(
                 f"{source}: the zip file is damaged or incomplete: it has no directory at its end"
             )
-        else:
-            with tarfile.open(source) as archive:
-                yield from _tar(source, archive)
+        with tarfile.open(source) as archive:
+            return _tar(source, archive)
 
 
 @contextmanager
@@ -157,21 +156,55 @@ def _inside(name: str) -> str:
     return PurePosixPath(name.lstrip("/")).as_posix()
 
 
-def _tar(source: Path, archive: tarfile.TarFile) -> Iterator[tuple[str, File]]:
+def _target(name: str, link: str) -> str:
+    """Where a symbolic link of that name leads, from the archive's root."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), link))
+
+
+def _followed(found: Files, links: dict[str, str]) -> Files:
+    """The entries with those behind links, `{name: target}`, to files and to folders.
+
+    Links that lead nowhere, out of the archive, or to a folder that they are in, are left out.
+    """
+    found = dict(found)
+    links = {name: to for name, to in links.items() if not f"{name}/".startswith(f"{to}/")}
+    while True:
+        behind = {name: _behind(found, links, name, to) for name, to in links.items()}
+        if not any(behind.values()):
+            return found
+        for name, entries in behind.items():
+            if entries:
+                found |= entries
+                del links[name]
+
+
+def _behind(found: Files, links: dict[str, str], name: str, target: str) -> Files:
+    """The entries that a link brings; none while there are links within its target."""
+    if target in found and not found[target].is_folder:
+        return {name: found[target]}
+    if any(f"{other}/".startswith(f"{target}/") for other in links):
+        return {}
+    return {
+        name + path[len(target) :]: file
+        for path, file in found.items()
+        if f"{path}/".startswith(f"{target}/")
+    }
+
+
+def _tar(source: Path, archive: tarfile.TarFile) -> Files:
     """A compressed archive is read once and kept; of another one, only places are kept."""
     is_plain = isinstance(archive.fileobj, io.BufferedReader)
-    found: Files = {}
+    found, links = Files(), dict[str, str]()
     for member in archive:
         name = _inside(member.name).removeprefix("./")
         if not _is_data(name):
             continue
         if member.isdir():
-            yield name, File(bytes, is_folder=True)
-        elif member.islnk() or member.issym():
-            folder = "" if member.islnk() else str(PurePosixPath(name).parent)
-            target = os.path.normpath(os.path.join(folder, member.linkname)).replace(os.sep, "/")
-            if target in found:
-                yield name, found[target]
+            found[name] = File(bytes, is_folder=True)
+        elif member.islnk():
+            links[name] = _inside(posixpath.normpath(member.linkname))
+        elif member.issym():
+            links[name] = _target(name, member.linkname)
         elif member.isfile():
             if is_plain and not member.issparse():
                 place = partial(_read_part, source, member.offset_data, member.size)
@@ -179,7 +212,6 @@ def _tar(source: Path, archive: tarfile.TarFile) -> Iterator[tuple[str, File]]:
             else:
                 data = archive.extractfile(member).read()  # type: ignore[union-attr]
                 found[name] = File(io.BytesIO(data).getvalue)
-            yield name, found[name]
     stream = archive.fileobj
     if is_plain and stream is not None:  # tarfile takes a header that is none for the end
         stream.seek(archive.offset)
@@ -188,6 +220,7 @@ def _tar(source: Path, archive: tarfile.TarFile) -> Iterator[tuple[str, File]]:
             raise tarfile.ReadError(f"there is no header at byte {archive.offset}")
         if not end:
             raise tarfile.ReadError("the mark of its end is missing")
+    return _followed(found, links)
 
 
 def _read_part(path: Path, first: int, size: int) -> bytes:
@@ -196,23 +229,26 @@ def _read_part(path: Path, first: int, size: int) -> bytes:
         return file.read(size)
 
 
-def _zip(source: Path) -> Iterator[tuple[str, File]]:
+def _zip(source: Path) -> Files:
     """Of entries, only places are kept, so that another process can read them without a listing.
 
     Those of rare compressions are read by `zipfile`, which keeps the archive open.
     """
-    archive = zipfile.ZipFile(source)
+    archive, found, links = zipfile.ZipFile(source), Files(), dict[str, str]()
     for info in archive.infolist():
         name = _inside(info.filename.replace("\\", "/"))  # as old programs on Windows wrote
         if not _is_data(name):
             continue
         if info.flag_bits & 1:
             raise DataError(f"{source}: {name} is encrypted")
-        if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if stat.S_ISLNK(info.external_attr >> 16):
+            links[name] = _target(name, archive.read(info).decode("utf-8", "surrogateescape"))
+        elif info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             place = info.header_offset, info.compress_size, info.compress_type, info.CRC
-            yield name, File(partial(_read_zipped, source, *place), info.is_dir())
+            found[name] = File(partial(_read_zipped, source, *place), info.is_dir())
         else:
-            yield name, File(partial(archive.read, info), info.is_dir())
+            found[name] = File(partial(archive.read, info), info.is_dir())
+    return _followed(found, links)
 
 
 def _read_zipped(path: Path, first: int, size: int, method: int, checksum: int) -> bytes:

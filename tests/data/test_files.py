@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 import tarfile
 import zipfile
 
@@ -68,6 +69,52 @@ def test_tar_files(tmp_path, mode):
         "b/2.png": b"2.p",
     }
     assert stem(archive) == "set"
+
+
+LINKS = {
+    "0.png": "all/cat/1.png",  # before the file itself
+    "train/cat": "../all/cat",
+    "train/dog": "cat",  # a link to a link
+    "val/cat/9.png": "../../train/dog/2.png",
+    "all/cat/again": "..",  # a cycle
+    "train/lost": "../nowhere",
+    "train/outside": "/etc",
+}
+LINKED = {
+    "0.png": b"1",
+    **{f"{folder}/1.png": b"1" for folder in ("all/cat", "train/cat", "train/dog")},
+    **{f"{folder}/2.png": b"2" for folder in ("all/cat", "train/cat", "train/dog")},
+    "val/cat/9.png": b"2",
+}
+
+
+def linked_tar(path):
+    with tarfile.open(path, "w") as tar:
+        for name, target in LINKS.items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            tar.addfile(entry)
+        for i in "12":
+            entry = tarfile.TarInfo(f"all/cat/{i}.png")
+            entry.size = 1
+            tar.addfile(entry, io.BytesIO(i.encode()))
+
+
+def linked_zip(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, target in LINKS.items():
+            entry = zipfile.ZipInfo(name)
+            entry.create_system, entry.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(entry, target)
+        for i in "12":
+            archive.writestr(f"all/cat/{i}.png", i)
+
+
+@pytest.mark.parametrize("write", [linked_tar, linked_zip])
+def test_links_in_archives(tmp_path, write):
+    """To files and folders in any order, as in folders."""
+    write(tmp_path / "set")
+    assert contents(listing(tmp_path / "set")) == LINKED
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
