@@ -184,11 +184,8 @@ def test_wrong_channels():
 
 
 def test_softmax_of_nothing():
-    for x in (np.zeros((2, 0), np.float32), np.float32(3)):
-        with pytest.raises(
-            ShapeError, match=r"Softmax\(\): the input has shape .*expected \(\.\.\., "
-        ):
-            Softmax()(x)
+    with pytest.raises(ShapeError, match=r"Softmax\(\): the input has shape .*expected \(\.\.\., "):
+        Softmax()(np.zeros((2, 0), np.float32))
 
 
 def test_every_activation_has_a_layer():
