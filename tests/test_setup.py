@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MOST_BYTES = 4_000_000  # unpacked; the compressed wheel has less than half
+MOST_BYTES = 4_500_000  # unpacked; the compressed wheel has less than half
 
 
 def test_the_course_and_the_documents_are_installed(tmp_path):
