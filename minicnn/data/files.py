@@ -168,14 +168,20 @@ def _followed(found: Files, links: dict[str, str]) -> Files:
     """
     found = dict(found)
     links = {name: to for name, to in links.items() if not f"{name}/".startswith(f"{to}/")}
-    while True:
-        behind = {name: _behind(found, links, name, to) for name, to in links.items()}
+    while links:
+        folders = {str(parent) for path in found for parent in PurePosixPath(path).parents}
+        behind = {
+            name: _behind(found, links, name, to)
+            for name, to in links.items()
+            if to in found or to in folders
+        }
         if not any(behind.values()):
-            return found
+            break
         for name, entries in behind.items():
             if entries:
                 found |= entries
                 del links[name]
+    return found
 
 
 def _behind(found: Files, links: dict[str, str], name: str, target: str) -> Files:
