@@ -97,30 +97,21 @@ def architectures_of(file: str, options) -> tuple[str, ...]:
     )
 
 
-def compile_for(file: str, options) -> dict[str, dict[str, int]]:
+def compile_for(file: str, defines) -> dict[str, dict[str, int]]:
     """Architecture -> kernel -> registers. Raises AssertionError for errors and for spills."""
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         program = Path(scratch) / file
         program.write_text(runtime.source(SOURCES[file]))
-        flags = [f"-D{key}={value}" for key, value in options]
-        runs = {}
-        for architecture in architectures_of(file, options):
-            command = [
-                NVCC,
-                "-std=c++17",
-                "-ftz=true",
-                "-cubin",
-                f"-arch={architecture}",
-                "-Xptxas",
-                "-v",
-                *flags,
-                str(program),
-            ]
-            command += ["-o", str(Path(scratch) / architecture)]
-            runs[architecture] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        for architecture, run in runs.items():
-            log = run.communicate()[1]
+        options = ["-std=c++17", "-ftz=true", "-cubin", "-Xptxas", "-v", "-o", f"{program}.cubin"]
+        options += [f"-D{key}={value}" for key, value in defines]
+        for architecture in architectures_of(file, defines):
+            run = subprocess.run(
+                [NVCC, *options, f"-arch={architecture}", str(program)],
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            log = run.stderr
             assert run.returncode == 0, log
             assert "warning" not in log and "serialized" not in log, log
             entries = re.findall(
