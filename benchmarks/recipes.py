@@ -3,7 +3,7 @@
 The twin of the tests starts from the same weights and gets the same batches, augmented by the same
 random numbers; torch does everything from the network's input to the update of the weights. The run
 folder has a `history.csv` like that of `minicnn train`. A run that was interrupted goes on after
-its last epoch when the command is given again.
+its last epoch when the command is given again. --compile trains with `torch.compile`.
 
     python benchmarks/recipes.py resnet20_cifar --recipe short --data cifar10 --seed 0
 """
@@ -140,9 +140,14 @@ def columns(
 
 
 def run_folder(
-    run: argparse.Namespace, name: str, recipe: str, train: data.Dataset, held_out: data.Dataset
+    run: argparse.Namespace,
+    name: str,
+    recipe: str,
+    train: data.Dataset,
+    held_out: data.Dataset,
+    **more: bool,
 ) -> Path:
-    """Make the run's folder, and write `configuration.json` into it."""
+    """Make the run's folder, and write `configuration.json` into it. more: its further entries."""
     folder = run.out or Path("runs") / f"torch-{name}-{recipe}-{run.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -153,6 +158,7 @@ def run_folder(
         "seed": run.seed,
         "data": identity(train),
         "test data": identity(held_out),
+        **more,
         **common.environment(run.threads),
     }
     (folder / "configuration.json").write_text(json.dumps(settings, indent=1))
@@ -172,7 +178,9 @@ def main() -> None:
     model = twin(run.network, ours, classes)
     loader = make_loader(ours, train, run.plan, None, None, None, run.seed)
     optimizer = make_optimizer(ours, model, run.plan)
-    folder = run_folder(run, run.network, run.recipe or "default", train, held_out)
+    named = run.network, run.recipe or "default"
+    folder = run_folder(run, *named, train, held_out, compiled=run.compile)
+    forward = torch.compile(model, dynamic=False) if run.compile else model
     history, checkpoint = History(), folder / "last.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=False)
@@ -183,7 +191,7 @@ def main() -> None:
     else:
         torch.manual_seed(run.seed)
     while loader.epoch < run.plan.epochs:
-        row = dict.fromkeys(COLUMNS) | train_epoch(run, model, optimizer, loader)
+        row = dict.fromkeys(COLUMNS) | train_epoch(run, forward, optimizer, loader)
         row["test_loss"], row["test_accuracy"] = evaluate(model, held_out, loader.preprocess)
         history.rows.append(row)
         print(f"epoch {row['epoch']}/{run.plan.epochs}: {describe_row(row)}", flush=True)
@@ -207,6 +215,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="the run's folder")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--compile", action="store_true", help="train with torch.compile")
     return parser.parse_args()
 
 
