@@ -27,10 +27,12 @@ from .averaging import Average
 from .callbacks import Callback, CSVLog
 from .config_file import SaveConfiguration
 from .history import History
+from .known import is_own
 from .losses import Loss
 from .metrics import loss_of
 from .notebook import default_progress
 from .optimizers import Optimizer
+from .own_layers import WatchOwnLayers
 from .preflight import (
     check_data,
     check_folder,
@@ -134,10 +136,11 @@ def fit(
 
     Returns the History. On SIGINT it saves and returns with `interrupted` set (without `out` it
     raises KeyboardInterrupt).
-    Raises TrainingError for a loss that is not finite, or if `out` already holds a run and `resume`
-    is not set, or if another process is writing one there; CheckpointError for a checkpoint that is
-    damaged, belongs to another run, or cannot be written; ValueError, ShapeError or DataError for
-    arguments that do not fit, before the first step.
+    Raises TrainingError for a loss that is not finite, for a layer of your own that writes into
+    what it is given, or if `out` already holds a run and `resume` is not set, or if another process
+    is writing one there; CheckpointError for a checkpoint that is damaged, belongs to another run,
+    or cannot be written; ValueError, ShapeError or DataError for arguments that do not fit, before
+    the first step.
     """
     check_objects(model, callbacks, preprocess, checkpoint_seconds)
     check_switches(resume=resume, progress=progress, distributed=distributed, sync_bn=sync_bn)
@@ -160,7 +163,7 @@ def fit(
         schedule=make_schedule(schedule, plan, warm_up),
         settings=Settings(epochs, folder, metric, clip, mean, checkpoint_seconds, sync_bn),
         recipe_callbacks=plan.make_callbacks(),
-        callbacks=[*_standard_callbacks(folder, progress, team), *callbacks],
+        callbacks=[*_standard_callbacks(model, folder, progress, team), *callbacks],
         team=team,
     )
     return _run(trainer, folder)
@@ -209,11 +212,14 @@ def _ready(trainer: Trainer, folder: Path | None) -> Trainer:
     return trainer
 
 
-def _standard_callbacks(folder: Path | None, progress: bool, team: Team) -> list[Callback]:
-    """What a run has without being asked: progress, and the files of its folder."""
+def _standard_callbacks(
+    model: Layer, folder: Path | None, progress: bool, team: Team
+) -> list[Callback]:
+    """What a run has without being asked: progress, the files of its folder, and checks."""
     if team.size > 1:
         from ..distributed.agreement import CompareWeights
 
-        return [CompareWeights(), *_standard_callbacks(folder, progress, Team())]
+        return [CompareWeights(), *_standard_callbacks(model, folder, progress, Team())]
     shown: list[Callback] = [default_progress()] if progress else []
-    return [*shown, *([CSVLog(), SaveConfiguration()] if folder else [])]
+    watch = [] if is_own(*(layer for _, layer in model.named_layers())) else [WatchOwnLayers()]
+    return [*shown, *([CSVLog(), SaveConfiguration()] if folder else []), *watch]
