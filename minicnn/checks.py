@@ -43,8 +43,8 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def checked_seed(seed: Any) -> int:
-    """The seed as Python's integer. Raises ValueError unless it is one of at least 0."""
-    if not is_whole(seed, 0):
-        raise ValueError(f"seed={seed!r}: expected an integer >= 0")
-    return int(seed)
+def checked_whole(name: str, value: Any, low: int = 1) -> int:
+    """The argument `name` as Python's integer. Raises ValueError unless it is one >= `low`."""
+    if not is_whole(value, low):
+        raise ValueError(f"{name}={value!r}: expected an integer >= {low}")
+    return int(value)

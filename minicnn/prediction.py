@@ -13,7 +13,7 @@ import numpy as np
 
 from . import weights
 from .captured import captured
-from .checks import is_whole
+from .checks import checked_whole
 from .data.dataset import check_unmasked
 from .data.files import listing
 from .data.layout import is_image
@@ -83,8 +83,7 @@ def predict(
     for arrays that do not fit.
     """
     for name, value in (("top", top), ("batch_size", batch_size)):
-        if not is_whole(value, 1):
-            raise ValueError(f"{name}={value!r}: expected a whole number of at least 1")
+        checked_whole(name, value)
     network = model if isinstance(model, Layer) else weights.load(model)
     loss, device = metrics.loss_of(network), model_device(network)
     found: list[Prediction] = []

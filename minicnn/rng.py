@@ -12,7 +12,7 @@ import threading
 
 import numpy as np
 
-from .checks import checked_seed
+from .checks import checked_whole
 from .kernels.thread_state import ThreadState
 
 
@@ -37,7 +37,7 @@ def seed(value: int) -> None:
     threads without one of their own, in another thread its own.
     """
     global _shared
-    restarted = np.random.default_rng(checked_seed(value))
+    restarted = np.random.default_rng(checked_whole("seed", value, 0))
     if threading.current_thread() is threading.main_thread():
         _shared = restarted
     else:

@@ -80,7 +80,7 @@ def test_what_cannot_be_predicted(model, tmp_path):
         minicnn.predict(model, tmp_path / "x*.png")
     with pytest.raises(ValueError, match="top=0"):
         minicnn.predict(model, PIXELS, top=0)
-    with pytest.raises(ValueError, match="batch_size=2.5: expected a whole number of at least 1"):
+    with pytest.raises(ValueError, match="batch_size=2.5: expected an integer >= 1"):
         minicnn.predict(model, PIXELS, batch_size=2.5)
     with pytest.raises(
         DataError, match=r"Sequential: the network has no recipe .*; `minicnn convert --mean`"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from ..checks import checked_seed, is_number
+from ..checks import checked_whole, is_number
 from ..errors import DataError
 from ..text import portable
 from . import synsets
@@ -185,7 +185,7 @@ def hold_out(dataset: Dataset, share: float, seed: int = 0) -> tuple[Dataset, Da
     """
     if not is_number(share, 0, 1) or share in (0, 1):
         raise ValueError(f"validation share {share}: expected a fraction between 0 and 1")
-    generator = np.random.default_rng(checked_seed(seed))
+    generator = np.random.default_rng(checked_whole("seed", seed, 0))
     held_out = np.zeros(len(dataset), bool)
     groups = dataset.labels if dataset.labels.ndim == 1 else np.zeros(len(dataset), int)
     for label in np.unique(groups):

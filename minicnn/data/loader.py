@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 
-from ..checks import checked_seed, is_whole
+from ..checks import checked_whole
 from ..kernels.thread_state import inheriting
 from .augment.mix import all_places, mix
 from .augment.pipeline import Pipeline
@@ -58,15 +58,12 @@ class Loader:
         seed: int = 0,
         workers: int | None = None,
     ) -> None:
-        if not is_whole(batch_size, 1):
-            raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
-        if workers is not None and not is_whole(workers, 1):
-            raise ValueError(f"workers={workers!r}: expected a whole number of at least 1")
-        self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), shuffle
-        self.seed = checked_seed(seed)
+        self.batch_size = checked_whole("batch_size", batch_size)
+        self.workers = _cores() if workers is None else checked_whole("workers", workers)
+        self.dataset, self.shuffle = dataset, shuffle
+        self.seed = checked_whole("seed", seed, 0)
         self.preprocess, self.augment = preprocess, augment
         self.pipeline = Pipeline.of(augment)
-        self.workers = workers or _cores()
         self.shards = Shards(self.batch_size)
         self.drop_last = False
         self.epoch = 0

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..checks import is_whole
+from ..checks import checked_whole
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,9 @@ class Shards:
     def of(cls, batch_size: int, accumulate: int, rank: int = 0, ranks: int = 1) -> "Shards":
         """Those of updates of `accumulate` batches: a shard per batch, or per process if more.
 
-        Raises ValueError unless `accumulate` is a whole number of at least 1.
+        Raises ValueError unless `accumulate` is an integer >= 1.
         """
-        if not is_whole(accumulate, 1):
-            raise ValueError(f"accumulate={accumulate!r}: expected a whole number of at least 1")
-        accumulate = int(accumulate)
+        accumulate = checked_whole("accumulate", accumulate)
         return cls(batch_size * accumulate, max(accumulate, ranks), rank, ranks)
 
     @property

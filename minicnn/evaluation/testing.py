@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..checks import is_whole
+from ..checks import checked_whole
 from ..data.dataset import Dataset, as_dataset
 from ..data.image_files import ImageFiles
 from ..data.pixels import contents_of, opened
@@ -56,8 +56,7 @@ def evaluate(
     networks: list[Any] = [models] if isinstance(models, Layer) else list(models)
     if not networks:
         raise ValueError("models: expected at least one network")
-    if not is_whole(batch_size, 1):
-        raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
+    checked_whole("batch_size", batch_size)
     if dataset.labels.ndim != 1:
         raise DataError(
             f"{dataset.name}: the labels are {dataset.labels.shape}; expected one class per image"

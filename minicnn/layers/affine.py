@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ..checks import is_whole
 from ..kernels.types import Array, Shape
-from .checks import check_dtype, check_dy_shape, check_last_axis
+from .checks import check_count, check_dtype, check_dy_shape, check_last_axis
 from .layer import Layer
 from .parameter import Parameter
 
@@ -25,11 +24,10 @@ class Affine(Layer):
     def __init__(
         self, channels: int, scale: bool = True, bias: bool = True, trainable: bool = True
     ):
-        if not is_whole(channels, 1):
-            raise ValueError(f"Affine: channels={channels!r}: expected an integer >= 1")
+        self.channels = check_count(self, "channels", channels)
         if not (scale or bias):
             raise ValueError("Affine: scale=False, bias=False: expected at least one of them")
-        self.channels, self.scale, self.trainable = channels, bool(scale), bool(trainable)
+        self.scale, self.trainable = bool(scale), bool(trainable)
         self.weight = Parameter(np.ones(channels, np.float32)) if scale else None
         self.bias = Parameter(np.zeros(channels, np.float32)) if bias else None
         for parameter in self.parameters():

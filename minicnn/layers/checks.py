@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checks import is_whole
+from ..checks import checked_whole
 from ..errors import ShapeError
 from ..kernels.types import Array, Shape
 
@@ -38,12 +38,8 @@ def check_last_axis(layer: "Layer", shape: Shape, channels: int) -> None:
 
 
 def check_count(layer: "Layer", name: str, value: int) -> int:
-    """The argument `name` itself. Raises ValueError unless it is a whole number >= 1."""
-    if is_whole(value, 1):
-        return int(value)
-    raise ValueError(
-        f"{type(layer).__name__}: {name}={value!r}: expected a whole number of at least 1"
-    )
+    """The argument `name` as an int. Raises ValueError unless it is an integer >= 1."""
+    return checked_whole(f"{type(layer).__name__}: {name}", value)
 
 
 def check_number(layer: "Layer", name: str, value: float) -> float:

@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import is_whole
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.geometry import padding_pairs, pair, window
 from ..kernels.types import Array, IntOrPair, Padding, Shape
 from ..rng import generator
 from .activation import check_activation
-from .checks import check_dtype, check_dy_shape, check_images
+from .checks import check_count, check_dtype, check_dy_shape, check_images
 from .init import Initializer, torch_default
 from .layer import Layer
 from .parameter import Parameter, are_frozen, make_bias
@@ -52,7 +51,7 @@ class Conv2d(Layer):
         init: Initializer | None = None,
         bias_init: float | None = None,
     ):
-        check_groups("Conv2d", in_channels, out_channels, groups)
+        check_groups(self, in_channels, out_channels, groups)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride = pair(kernel_size, "kernel_size"), pair(stride, "stride")
         self.padding, self.dilation = padding_pairs(padding), pair(dilation, "dilation")
@@ -128,15 +127,15 @@ class Conv2d(Layer):
             self.bias.add_grad(db, copy=False)
 
 
-def check_groups(layer: str, in_channels: int, out_channels: int, groups: int) -> None:
+def check_groups(layer: Layer, in_channels: int, out_channels: int, groups: int) -> None:
     """Raise ValueError unless the groups divide the channels."""
     counts = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
     for name, value in counts.items():
-        if not is_whole(value, 1):
-            raise ValueError(f"{layer}: {name}={value!r}: expected an integer >= 1")
+        check_count(layer, name, value)
     if in_channels % groups or out_channels % groups:
         raise ValueError(
-            f"{layer}: groups={groups} must divide in_channels={in_channels} and {out_channels=}"
+            f"{type(layer).__name__}: groups={groups} must divide in_channels={in_channels} and "
+            f"{out_channels=}"
         )
 
 

@@ -54,7 +54,7 @@ class ConvTranspose2d(Layer):
         init: Initializer | None = None,
         bias_init: float | None = None,
     ):
-        check_groups("ConvTranspose2d", in_channels, out_channels, groups)
+        check_groups(self, in_channels, out_channels, groups)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride = pair(kernel_size, "kernel_size"), pair(stride, "stride")
         self.padding, self.dilation = padding_pairs(padding), pair(dilation, "dilation")

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from ..checks import is_whole
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
 from ..rng import generator
 from .activation import check_activation
-from .checks import check_dtype, check_dy_shape
+from .checks import check_count, check_dtype, check_dy_shape
 from .init import Initializer, torch_default
 from .layer import Layer
 from .matrix import matrix
@@ -31,10 +30,8 @@ class Linear(Layer):
         init: Initializer | None = None,
         bias_init: float | None = None,
     ):
-        for name, value in (("in_features", in_features), ("out_features", out_features)):
-            if not is_whole(value, 1):
-                raise ValueError(f"Linear: {name}={value!r}: expected an integer >= 1")
-        self.in_features, self.out_features = in_features, out_features
+        self.in_features = check_count(self, "in_features", in_features)
+        self.out_features = check_count(self, "out_features", out_features)
         self.activation = check_activation(activation)
         weight = (init or torch_default())(
             (in_features, out_features), in_features, out_features, generator()

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..checks import is_whole
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
@@ -47,12 +46,7 @@ class LocalResponseNorm(Layer):
         groups: int = 1,
         within_channel: bool = False,
     ):
-        if not is_whole(size, 1):
-            counted = "pixels" if within_channel else "channels"
-            raise ValueError(
-                f"LocalResponseNorm: size={size!r}: expected a number of {counted} >= 1"
-            )
-        self.size, self.alpha_div_n = size, bool(alpha_div_n)
+        self.size, self.alpha_div_n = check_count(self, "size", size), bool(alpha_div_n)
         self.alpha, self.beta = check_number(self, "alpha", alpha), check_number(self, "beta", beta)
         self.k = check_number(self, "k", k)
         check_count(self, "groups", groups)

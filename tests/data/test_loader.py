@@ -174,7 +174,7 @@ def test_batches_are_prepared_ahead():
 
 def test_workers_are_checked():
     for workers in (0, "4", 1.5):
-        with pytest.raises(ValueError, match=f"workers={workers!r}: expected a whole number of at"):
+        with pytest.raises(ValueError, match=f"workers={workers!r}: expected an integer >= 1"):
             Loader(dataset(4), 2, workers=workers)
 
 

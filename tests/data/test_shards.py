@@ -130,5 +130,5 @@ def test_images_are_augmented_as_in_one_process(augment, count, ranks):
 
 @pytest.mark.parametrize("accumulate", [0, -1, 2.5, "2"])
 def test_accumulate_is_checked(accumulate):
-    with pytest.raises(ValueError, match=f"accumulate={accumulate!r}: expected a whole number"):
+    with pytest.raises(ValueError, match=f"accumulate={accumulate!r}: expected an integer >= 1"):
         Shards.of(8, accumulate)

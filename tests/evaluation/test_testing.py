@@ -254,7 +254,7 @@ def test_what_is_refused(files, tmp_path):
 
 def test_arguments_that_mean_nothing():
     images, labels = np.zeros((2, SIZE, SIZE, 3), np.uint8), np.array([0, 1])
-    with pytest.raises(ValueError, match="batch_size=0: expected a whole number of at least 1"):
+    with pytest.raises(ValueError, match="batch_size=0: expected an integer >= 1"):
         evaluation.evaluate(network(), (images, labels), batch_size=0)
     with pytest.raises(DataError, match=r"own data: the labels are \(2, 7\); expected one class"):
         evaluation.evaluate(network(), (images, np.eye(7, dtype=np.float32)[:2]))

@@ -154,7 +154,7 @@ ERRORS = {
     "ELU: alpha=None: expected a number": lambda: ELU(None),
     "Clip: low=3 is above high=2": lambda: Clip(3, 2),
     "GELU: approximate='sigmoid': expected 'none' or 'tanh'": lambda: GELU("sigmoid"),
-    "PReLU: channels=0: expected a whole number of at least 1": lambda: PReLU(0),
+    "PReLU: channels=0: expected an integer >= 1": lambda: PReLU(0),
     "PReLU: initial='x': expected a number": lambda: PReLU(3, "x"),
     "activation='leaky': expected one of relu, relu6,": lambda: Activation("leaky"),
     "clip: constants=(1,): expected 2 numbers": lambda: Activation("clip", (1,)),

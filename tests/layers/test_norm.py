@@ -88,11 +88,11 @@ def test_groups_of_channels_are_normalized_by_themselves():
     assert not np.allclose(y, one(x))
     with pytest.raises(ShapeError, match="has 12 channels; expected a multiple of 5"):
         LocalResponseNorm(groups=5)(x)
-    with pytest.raises(ValueError, match="groups=0: expected a whole number of at least 1"):
+    with pytest.raises(ValueError, match="groups=0: expected an integer >= 1"):
         LocalResponseNorm(groups=0)
     with pytest.raises(ValueError, match="groups=2 of channels mean nothing within a channel"):
         LocalResponseNorm(groups=2, within_channel=True)
-    with pytest.raises(ValueError, match="size=0: expected a number of pixels >= 1"):
+    with pytest.raises(ValueError, match="size=0: expected an integer >= 1"):
         LocalResponseNorm(0, within_channel=True)
 
 
@@ -129,9 +129,9 @@ def test_the_names_and_values_of_torch(ours):
 def test_group_norm_names_what_is_wrong():
     with pytest.raises(ValueError, match="GroupNorm: channels=6: expected a multiple of groups=4"):
         GroupNorm(4, 6)
-    with pytest.raises(ValueError, match="GroupNorm: groups=0: expected a whole number"):
+    with pytest.raises(ValueError, match="GroupNorm: groups=0: expected an integer >= 1"):
         GroupNorm(0, 6)
-    with pytest.raises(ValueError, match="LayerNorm: channels=2.5: expected a whole number"):
+    with pytest.raises(ValueError, match="LayerNorm: channels=2.5: expected an integer >= 1"):
         LayerNorm(2.5)
     with pytest.raises(ValueError, match="GroupNorm: eps=-1: expected at least 0"):
         GroupNorm(2, 4, eps=-1)

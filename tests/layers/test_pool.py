@@ -61,5 +61,5 @@ def test_global_max_of_a_large_map():
 
 @pytest.mark.parametrize(("channels", "size"), [(0, 2), (4, 0), (4, 2.5)])
 def test_subsampling_of_no_pixels(channels, size):
-    with pytest.raises(ValueError, match="Subsample2d: .*: expected a whole number of at least 1"):
+    with pytest.raises(ValueError, match="Subsample2d: .*: expected an integer >= 1"):
         Subsample2d(channels, size)

@@ -108,8 +108,8 @@ def test_resumed_to_the_bit(name, tmp_path):
     [
         (lambda: training.ClipNorm(0), "ClipNorm: limit=0: expected a positive number"),
         (lambda: training.ClipValue(float("nan")), "ClipValue: limit=nan: expected a positive"),
-        (lambda: run(accumulate=0), "accumulate=0: expected a whole number"),
-        (lambda: run(accumulate=2.5), "accumulate=2.5: expected a whole number of at least 1"),
+        (lambda: run(accumulate=0), "accumulate=0: expected an integer >= 1"),
+        (lambda: run(accumulate=2.5), "accumulate=2.5: expected an integer >= 1"),
     ],
 )
 def test_arguments_are_checked(make, message):
