@@ -8,6 +8,7 @@ from ..engine.arrays import Image
 from ..engine.gemm import multiply
 from ..engine.launch import kernel, task_range
 from ..engine.records import Epilogue, Rows, Strided
+from ..engine.rows import fill_zeros
 from ..engine.simd import COLUMNS, FLOAT, LANES, Address, load, store
 from ..engine.simd.functions import constant
 from .records import Batch, Filters, Gradient, Panels, Stack, Tiles
@@ -38,9 +39,10 @@ class Winograd:
     """F(m x n, r x s): its transforms and products as kernels, in which the sizes are constants.
 
     If the transformed filters are small, each task computes all steps of some tiles in its own
-    cache (`fused_forward`). Large filters should be read from memory only once: tiles are then
-    processed in batches whose transforms stay in the last-level cache. The tasks first share the
-    tiles of a batch (`transform_input`), then the panels of filters (`multiply_and_invert`).
+    cache (`fused_forward`, and `fused_sums` for weight gradients). Large filters should be read
+    from memory only once: tiles are then processed in batches whose transforms stay in the
+    last-level cache. The tasks first share the tiles of a batch (`transform_input`), then the
+    panels of filters (`multiply_and_invert`).
     """
 
     def __init__(self, sizes: Sizes) -> None:
@@ -52,14 +54,16 @@ class Winograd:
         self.transform_input = _named(self._input_kernel(transform), f"{name}_input")
         self.multiply_and_invert = _named(self._product_kernel(filters, finish), f"{name}_products")
         self.fused_forward = _named(self._fused_kernel(transform, finish), f"{name}_fused")
-        self.transform_gradient = _named(gradient_transform(sizes, name), f"{name}_gradient")
+        gradients = gradient_transform(sizes, name)
+        self.transform_gradient = _named(self._dy_kernel(gradients), f"{name}_gradient")
+        self.fused_sums = _named(self._sums_kernel(transform, gradients), f"{name}_fused_sums")
         invert = weight_transform(sizes, name)
         self.invert_sums = _named(self._inverse_kernel(invert), f"{name}_sums")
         self.accumulate_and_invert = _named(self._gradient_kernel(invert), f"{name}_weights")
 
     @property
     def input_scratch(self) -> int:
-        """Floats per task that `transform_input` and `transform_gradient` need."""
+        """Floats per task that the transforms of the input and of dy need."""
         return LANES * 2 * self.sizes.positions
 
     def product_scratch(self, subbatch: int) -> int:
@@ -199,6 +203,67 @@ class Winograd:
 
         return fused_forward
 
+    def _dy_kernel(self, transform: Callable[..., None]) -> Callable[..., None]:
+        floats = self.input_scratch
+
+        def transform_gradient(
+            task: int,
+            tasks: int,
+            dy: Image,
+            tiles: Tiles,
+            first_tile: int,
+            z: Panels,
+            scratch: Address,
+        ) -> None:
+            """Z = G dy G^T of z.depth tiles from first_tile on; tasks share the tiles."""
+            first, last = task_range(z.depth, task, tasks)
+            mine = scratch + FLOAT * task * floats
+            transform(dy, tiles, first_tile + first, first_tile + last, z, first, mine, True)
+
+        return transform_gradient
+
+    def _sums_kernel(
+        self, transform: Callable[..., None], gradients: Callable[..., None]
+    ) -> Callable[..., None]:
+        positions = self.sizes.positions
+
+        def fused_sums(
+            task: int,
+            tasks: int,
+            x: Image,
+            dy: Image,
+            batch: Batch,
+            tiles: Tiles,
+            s: Stack,
+            v: Stack,
+            z: Panels,
+            scratch: Address,
+            room: int,
+        ) -> None:
+            """S = V^T Z of the task's tiles; a subbatch is transformed and added in its cache.
+
+            s: that of the first task, and the others behind it. v, z, scratch: likewise, `room`
+            floats from one task to the next.
+            """
+            count, subbatch = batch.tiles, batch.subbatch
+            first, last = task_range((count + subbatch - 1) // subbatch, task, tasks)
+            sums, own = s.data + FLOAT * task * positions * s.step, FLOAT * task * room
+            fill_zeros(sums, positions * s.step)
+            mine = Stack(v.data + own, v.row_step, v.step)
+            for unit in range(first, last):
+                start, end = unit * subbatch, min((unit + 1) * subbatch, count)
+                panels = Panels(z.data + own, end - start, z.step)
+                transform(x, tiles, start, end, mine, scratch + own, False)
+                gradients(dy, tiles, start, end, panels, 0, scratch + own, False)
+                for position in range(positions):
+                    rows = Strided(mine.data + FLOAT * position * mine.step, 1, mine.row_step)
+                    panel = panels.data + FLOAT * position * panels.step
+                    to = sums + FLOAT * position * s.step
+                    result = Rows(to, s.row_step, x.channels, dy.channels)
+                    multiply(rows, panel, panels.depth, result, True, 0, False)
+
+        return fused_sums
+
     @property
     def sums_scratch(self) -> int:
         """Floats per task that `accumulate_and_invert` needs."""
@@ -206,12 +271,23 @@ class Winograd:
         return inverse_scratch(self.sizes.exchanged) + sums
 
     def _inverse_kernel(self, invert: Callable[..., None]) -> Callable[..., None]:
-        floats = inverse_scratch(self.sizes.exchanged)
+        floats, positions = inverse_scratch(self.sizes.exchanged), self.sizes.positions
 
-        def invert_sums(task: int, tasks: int, sums: Stack, dw: Gradient, scratch: Address) -> None:
-            """dw = A^T S A; tasks share the channels."""
+        def invert_sums(
+            task: int, tasks: int, sums: Stack, parts: int, dw: Gradient, scratch: Address
+        ) -> None:
+            """dw = A^T S A for the sum S of `parts` stacks; tasks share the channels."""
             first, last = task_range(dw.channels, task, tasks)
             mine = Stack(sums.data + FLOAT * first * sums.row_step, sums.row_step, sums.step)
+            for part in range(1, parts):
+                for position in range(positions):
+                    to, size = (
+                        mine.data + FLOAT * position * mine.step,
+                        (last - first) * mine.row_step,
+                    )
+                    other = part * positions * mine.step
+                    for i in range(0, size, LANES):
+                        store(to, i, load(to, i) + load(to, other + i))
             half = scratch + FLOAT * task * floats
             invert(mine, last - first, dw.filters, dw, first, 0, half)
 

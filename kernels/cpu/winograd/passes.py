@@ -8,13 +8,14 @@ from ..engine.arrays import address, image, pixels
 from ..engine.launch import threads
 from ..engine.memory import empty
 from ..engine.records import PLAIN, Epilogue, epilogue_of
-from ..engine.simd import COLUMNS, LANES
+from ..engine.simd import COLUMNS, FLOAT, LANES
 from ..engine.weight_cache import WeightCache
 from .kernels import CACHE_LINE_FLOATS, PAD, SUBBATCH, Winograd, accumulate, column_sums
 from .records import Batch, Filters, Gradient, Panels, Stack, Tiles
 from .transforms import filter_scratch, inverse_scratch
 
-# Floats of transformed filters up to which each task computes all steps of its tiles.
+# Floats of transformed filters, or of their gradients, up to which each task computes all steps of
+# its tiles.
 SMALL_FILTERS = 1 << 20
 SMALL_BATCH, LARGE_BATCH = 1 << 20, 1 << 22  # floats of transformed input per batch
 
@@ -64,6 +65,16 @@ def by_panel(tiles: int, channels: int, filters: int, positions: int) -> bool:
     """
     is_small = positions * channels * filters <= SMALL_FILTERS
     return not is_small and len(batches(tiles, channels, filters, positions)) == 1
+
+
+def has_own_sums(tiles: int, channels: int, filters: int, positions: int) -> bool:
+    """True if each task adds up a weight gradient of its own, from tiles that stay in its cache.
+
+    It reads and writes its sums for every subbatch, and they are added in the end: they must be
+    small, also beside the transforms of all tiles, which otherwise pass through a farther cache.
+    """
+    is_small = positions * channels * filters <= SMALL_FILTERS
+    return is_small and 4 * threads() * channels * filters <= tiles * (channels + filters)
 
 
 def convolve(
@@ -151,11 +162,40 @@ def conv2d_grad_weight(
     (x, _), (dy, dy_step) = pixels(x), pixels(dy)
     channels, filters = dw.shape[2:]
     (rows, columns), positions = f.sizes.tiles(dy.shape[1:3]), f.sizes.positions
-    tiles, row_step = Tiles(rows, columns, padding[0][0], padding[1][0]), channels + PAD
-    sizes = len(x) * rows * columns, channels, filters, positions
-    gradient, s = Gradient(address(dw), channels, filters), None
-    if not by_panel(*sizes):
-        s = empty((positions, padded_stride(channels * filters)))
+    tiles = Tiles(rows, columns, padding[0][0], padding[1][0])
+    if has_own_sums(len(x) * rows * columns, channels, filters, positions):
+        _small_grad_weight(f, dy, x, tiles, dw)
+    else:
+        _large_grad_weight(f, dy, x, tiles, dw)
+    if db is not None:
+        parts = empty((threads(), filters))
+        pixels_count = math.prod(dy.shape[:3])
+        column_sums(threads(), address(dy), dy_step, pixels_count, filters, address(parts))
+        db[...] = parts.sum(axis=0)
+
+
+def _small_grad_weight(f: Winograd, dy: Array, x: Array, tiles: Tiles, dw: Array) -> None:
+    """dw by sums of each task over its tiles, which stay in its cache with the transforms."""
+    channels, filters = dw.shape[2:]
+    count, positions = len(x) * tiles.rows * tiles.columns, f.sizes.positions
+    batch = Batch(0, count, min(SUBBATCH, -(-count // threads())))
+    row_step = channels + PAD
+    v_step, z_step = (padded_stride(batch.subbatch * n) for n in (row_step, filters))
+    room = positions * (v_step + z_step) + f.input_scratch
+    scratch, s = empty(threads() * room), empty((threads(), positions, channels * filters))
+    v = Stack(address(scratch), row_step, v_step)
+    z = Panels(v.data + FLOAT * positions * v_step, batch.subbatch, z_step)
+    sums, rest = Stack(address(s), filters, channels * filters), z.data + FLOAT * positions * z_step
+    f.fused_sums(threads(), image(x), image(dy), batch, tiles, sums, v, z, rest, room)
+    _invert(f, sums, threads(), dw)
+
+
+def _large_grad_weight(f: Winograd, dy: Array, x: Array, tiles: Tiles, dw: Array) -> None:
+    """dw by sums over batches of tiles, whose transforms all tasks share."""
+    channels, filters = dw.shape[2:]
+    row_step, positions = channels + PAD, f.sizes.positions
+    sizes = len(x) * tiles.rows * tiles.columns, channels, filters, positions
+    s = None if by_panel(*sizes) else empty((positions, padded_stride(channels * filters)))
     for first, last in batches(*sizes):
         count = last - first
         v = empty((positions + 1, padded_stride(count * row_step)))
@@ -166,15 +206,17 @@ def conv2d_grad_weight(
         f.transform_input(threads(), image(x), tiles, first, count, stack, address(scratch))
         f.transform_gradient(threads(), image(dy), tiles, first, panels, address(scratch))
         if s is None:
+            gradient = Gradient(address(dw), channels, filters)
             f.accumulate_and_invert(threads(), stack, panels, gradient, address(scratch))
         else:
             sums = Stack(address(s), filters, s.shape[1])
             accumulate(threads(), stack, panels, positions, channels, sums, first > 0)
     if s is not None:
-        scratch = empty(threads() * inverse_scratch(f.sizes.exchanged))
-        f.invert_sums(threads(), sums, gradient, address(scratch))
-    if db is not None:
-        parts = empty((threads(), filters))
-        pixels_count = math.prod(dy.shape[:3])
-        column_sums(threads(), address(dy), dy_step, pixels_count, filters, address(parts))
-        db[...] = parts.sum(axis=0)
+        _invert(f, sums, 1, dw)
+
+
+def _invert(f: Winograd, sums: Stack, parts: int, dw: Array) -> None:
+    """dw = A^T S A for the sum S of `parts` stacks."""
+    scratch = empty(threads() * inverse_scratch(f.sizes.exchanged))
+    gradient = Gradient(address(dw), *dw.shape[2:])
+    f.invert_sums(threads(), sums, parts, gradient, address(scratch))

@@ -264,31 +264,41 @@ def products(sizes: Sizes, name: str) -> Callable:
 
 
 def gradient_transform(sizes: Sizes, name: str) -> Callable:
-    """A kernel: Z[position] = G dy G^T as packed panels, the filter of F(r x s, m x n)."""
+    """An inline function: Z[position] = G dy G^T, packed, the filter of F(r x s, m x n).
+
+    The tiles first...last become the rows from `row` on of the panels. With `prefetch`, the lines
+    of Z are fetched two rows ahead.
+    """
     results, positions = sizes.results, sizes.positions
-    (m, n), a = results, sizes.tile[0]
+    m, n = results
     matrices_g = both_axes(1, sizes.exchanged)
     transform_tile = tile_transform(matrices_g, f"{name}_transform_gradient_tile")
 
-    def gradients(
-        task: int, tasks: int, dy: Image, tiles: Tiles, first_tile: int, z: Panels, scratch: Address
+    def transform_gradient(
+        dy: Image,
+        tiles: Tiles,
+        first: int,
+        last: int,
+        z: Panels,
+        row: int,
+        scratch: Address,
+        prefetch: int,
     ) -> None:
-        """See `gradient_transform`; z.depth tiles from first_tile on."""
-        first, last = task_range(z.depth, task, tasks)
-        tile = scratch + FLOAT * task * LANES * (m * n + a * n)
-        half = tile + FLOAT * LANES * m * n
+        """See `gradient_transform`."""
+        half = scratch + FLOAT * LANES * m * n
         for t in range(first, last):
-            image, row, column = tile_corner(tiles, first_tile + t, results)
+            image, top, left = tile_corner(tiles, t, results)
             for k in range(0, dy.channels, LANES):
-                load_tile(image_at(dy, image), row, column, k, results, tile)
+                load_tile(image_at(dy, image), top, left, k, results, scratch)
                 panel = k // COLUMNS * COLUMNS
                 width = COLUMNS if dy.channels - panel > LANES else LANES
-                target = z.data + FLOAT * (panel * z.depth + t * width + k - panel)
-                for position in range(positions):
+                place = panel * z.depth + (row + t - first) * width + k - panel
+                target = z.data + FLOAT * place
+                for position in range(positions if prefetch else 0):
                     prefetch_write(target + FLOAT * (position * z.step + 2 * COLUMNS))
-                transform_tile(tile, LANES, n * LANES, half, target, z.step)
+                transform_tile(scratch, LANES, n * LANES, half, target, z.step)
 
-    return gradients
+    return inline(transform_gradient, f"{name}_transform_gradient")
 
 
 def weight_transform(sizes: Sizes, name: str) -> Callable:
