@@ -281,12 +281,9 @@ class Winograd:
             mine = Stack(sums.data + FLOAT * first * sums.row_step, sums.row_step, sums.step)
             for part in range(1, parts):
                 for position in range(positions):
-                    to, size = (
-                        mine.data + FLOAT * position * mine.step,
-                        (last - first) * mine.row_step,
-                    )
+                    to = mine.data + FLOAT * position * mine.step
                     other = part * positions * mine.step
-                    for i in range(0, size, LANES):
+                    for i in range(0, (last - first) * mine.row_step, LANES):
                         store(to, i, load(to, i) + load(to, other + i))
             half = scratch + FLOAT * task * floats
             invert(mine, last - first, dw.filters, dw, first, 0, half)

@@ -179,13 +179,13 @@ def _small_grad_weight(f: Winograd, dy: Array, x: Array, tiles: Tiles, dw: Array
     channels, filters = dw.shape[2:]
     count, positions = len(x) * tiles.rows * tiles.columns, f.sizes.positions
     batch = Batch(0, count, min(SUBBATCH, -(-count // threads())))
-    row_step = channels + PAD
+    row_step, s_step = padded_stride(channels), padded_stride(channels * filters)
     v_step, z_step = (padded_stride(batch.subbatch * n) for n in (row_step, filters))
     room = positions * (v_step + z_step) + f.input_scratch
-    scratch, s = empty(threads() * room), empty((threads(), positions, channels * filters))
+    scratch, s = empty(threads() * room), empty((threads(), positions, s_step))
     v = Stack(address(scratch), row_step, v_step)
     z = Panels(v.data + FLOAT * positions * v_step, batch.subbatch, z_step)
-    sums, rest = Stack(address(s), filters, channels * filters), z.data + FLOAT * positions * z_step
+    sums, rest = Stack(address(s), filters, s_step), z.data + FLOAT * positions * z_step
     f.fused_sums(threads(), image(x), image(dy), batch, tiles, sums, v, z, rest, room)
     _invert(f, sums, threads(), dw)
 
