@@ -64,7 +64,7 @@ class SharedAccumulator(Accumulator):
         self._begin_turn()
         start = time.perf_counter()
         gradients = [p._grad if images else None for p in self.parameters]
-        for i, array in enumerate([*gradients, *self.buffers()]):
+        for i, array in enumerate([*gradients, *self.changes()]):
             if i not in self._put:
                 self._fill(i, array)
         for bucket in self._buckets:
@@ -82,8 +82,11 @@ class SharedAccumulator(Accumulator):
                 parameter.zero_grad()
                 gradient = self._result(i).reshape(parameter.value.shape)
                 parameter.add_grad(to_device(gradient, self._device), copy=False)
-        for i, buffer in enumerate(self.buffers(), len(self.parameters)):
-            buffer[...] = to_device(self._result(i).reshape(buffer.shape), self._device)
+        first = len(self.parameters)
+        self.change(
+            to_device(self._result(i).reshape(buffer.shape), self._device)
+            for i, buffer in enumerate(self.buffers(), first)
+        )
         if len(self._busy) < self.team.size:  # a process without images has drawn no numbers
             rng.set_state(self.team.first(rng.state))
         self._weight, self._busy = 0.0, set()

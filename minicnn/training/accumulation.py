@@ -1,6 +1,6 @@
 """Updates whose gradient is computed in parts: one shard of the images after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,8 @@ class Accumulator:
     large batch, up to batch norm, whose statistics are those of each shard.
 
     All shards of an update start from the same random numbers, so dropout's masks are those of the
-    whole batch, and from the same running statistics, which become the mean of what the shards make
-    of them: they change once per update.
+    whole batch, and from the same running statistics, to which the mean of their changes is added:
+    they change once per update, and buffers that no shard changes stay to the bit.
     """
 
     def __init__(self, model: Layer, parameters: Sequence[Parameter], loader: Loader):
@@ -76,7 +76,7 @@ class Accumulator:
         weight = images / self.shards.size
         gradients = [p._grad for p in self.parameters]
         shares = [None if g is None else g * g.dtype.type(weight) for g in gradients]
-        shares += [buffer * buffer.dtype.type(weight) for buffer in self.buffers()]
+        shares += [change * change.dtype.type(weight) for change in self.changes()]
         self._sums = _added(self._sums, shares) if self._sums else shares
         self._weight += weight
 
@@ -88,9 +88,22 @@ class Accumulator:
             parameter.zero_grad()
             if gradient is not None:
                 parameter.add_grad(gradient, copy=False)
-        for buffer, mean in zip(self.buffers(), scaled[len(self.parameters) :], strict=True):
-            buffer[...] = mean
+        self.change(scaled[len(self.parameters) :])
         self._sums, self._weight = [], 0.0
+
+    def changes(self) -> list[Array]:
+        """What the latest shard has added to each buffer."""
+        return [b - start for b, start in zip(self.buffers(), self._buffers_before(), strict=True)]
+
+    def change(self, means: Iterable[Any]) -> None:
+        """Set the buffers to what they were before the update, plus these means."""
+        starts = self._buffers_before()
+        for buffer, start, mean in zip(self.buffers(), starts, means, strict=True):
+            buffer[...] = start + mean
+
+    def _buffers_before(self) -> list[Array]:
+        """The buffers before the update; no shard of it may have been computed here."""
+        return self.buffers() if self._start is None else self._start[1]
 
     def buffers(self) -> list[Array]:
         """The running statistics that training changes."""

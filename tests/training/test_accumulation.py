@@ -8,7 +8,16 @@ import pytest
 import minicnn
 from minicnn import training
 from minicnn.data.shards import Shards
-from minicnn.layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, Parameter, Sequential
+from minicnn.layers import (
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    Parameter,
+    Resample2d,
+    Sequential,
+)
 from minicnn.training.accumulation import Accumulator
 
 X = np.random.default_rng(0).random((40, 4, 4, 1)).astype(np.float32)
@@ -75,6 +84,13 @@ def test_frozen_statistics_stay_to_the_bit():
     model.freeze("1")
     run(model, epochs=1, accumulate=3)
     np.testing.assert_array_equal(norm.running_mean, before)
+
+
+def test_constant_buffers_stay_to_the_bit():
+    """A mean of equal numbers, taken with rounded weights, would drift by a bit per update."""
+    rows = np.random.default_rng(0).standard_normal((2, 2), dtype=np.float32)
+    model, _ = run(network(Resample2d(rows)), accumulate=3, batch_size=4)
+    np.testing.assert_array_equal(model[1].rows, rows)
 
 
 def test_the_schedule_counts_updates():
