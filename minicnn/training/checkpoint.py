@@ -64,6 +64,7 @@ def _write(trainer: "Trainer", path: Path) -> None:
         "format": FORMAT,
         "configuration": trainer.configuration,
         "step": trainer.iteration,
+        "optimizer's steps": trainer.optimizer.steps,
         "epochs": trainer.epochs,
         "epoch": trainer.loader.epoch,
         "batch": trainer.loader.batch,
@@ -118,7 +119,8 @@ def restore(trainer: "Trainer", path: Path) -> None:
         for name in names:
             copy_into(trainer.average.state[name.removeprefix(TRAINED)], slots.pop(name))
         trainer.average.exchange(trainer.model)
-    trainer.optimizer.load_state_dict(slots, state["step"])
+    updates = state["optimizer's steps" if "optimizer's steps" in state else "step"]
+    trainer.optimizer.load_state_dict(slots, updates)
     trainer.iteration = state["step"]
     trainer.metrics.load_state_dict(state["metrics"])
     trainer.loader.epoch, trainer.loader.batch = state["epoch"], state["batch"]

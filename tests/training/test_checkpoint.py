@@ -243,3 +243,20 @@ def test_the_optimizers_parameters_in_another_order(tmp_path):
     with pytest.raises(CheckpointError, match=message):
         run([2, 3, 0, 1], resume=True)
     run([0, 1, 2, 3], resume=True)
+
+
+def test_an_optimizer_that_has_made_steps_before_the_run(tmp_path):
+    """Adam's correction of its averages depends on their number."""
+
+    def fit(out, resume, epochs):
+        minicnn.seed(0)
+        model = Sequential(Flatten(), Linear(64, 2))
+        optimizer = training.Adam(model.parameters())
+        optimizer.steps = 0 if resume else 5
+        options = {"optimizer": optimizer, "epochs": epochs, "out": out, "progress": False}
+        training.fit(model, (X, LABELS), schedule="constant", resume=resume, **options)
+        return model[1].weight.value
+
+    whole = fit(tmp_path / "whole", resume=False, epochs=2)
+    fit(tmp_path / "parts", resume=False, epochs=1)
+    np.testing.assert_array_equal(fit(tmp_path / "parts", resume=True, epochs=2), whole)
