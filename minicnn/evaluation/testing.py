@@ -99,20 +99,15 @@ def _probabilities(
     if plan.parts:
         parts = [_probabilities(model, dataset, p, batch_size, on_batch) for p in plan.parts]
         return np.mean(parts, axis=0)
-    loss, was_training = loss_of(model), model.training
+    loss, most = loss_of(model), _most(model, plan, batch_size)
     found: list[np.ndarray] = []
-    model.eval()
-    network, normalize = fuse(_form(model, plan)), _normalization(model, plan)
-    most = _most(model, plan, batch_size)
-    try:
-        with inference_mode():
-            for images in _chunks(_views(model, dataset, plan), batch_size):
-                for scores in _scores(network, normalize, images, most):
-                    found.append(_averaged(scores, loss, plan))
-                if on_batch:
-                    on_batch(len(images))
-    finally:
-        model.train(was_training)
+    with model.mode_kept(), inference_mode():
+        network, normalize = fuse(_form(model.eval(), plan)), _normalization(model, plan)
+        for images in _chunks(_views(model, dataset, plan), batch_size):
+            for scores in _scores(network, normalize, images, most):
+                found.append(_averaged(scores, loss, plan))
+            if on_batch:
+                on_batch(len(images))
     return np.array(found, np.float32)
 
 

@@ -2,6 +2,7 @@
 
 import fnmatch
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,6 +129,20 @@ class Tree:
     def eval(self) -> "Self":
         """Evaluation mode: the opposite of `train()`. Returns the layer."""
         return self.train(False)
+
+    @contextmanager
+    def mode_kept(self) -> Iterator[None]:
+        """A block after which each layer inside is in the mode in which it was before.
+
+        One that is frozen or unfrozen in the block then has the mode of the whole network.
+        """
+        whole = self.training
+        modes = [(x, x.frozen, x.training) for _, x in self.named_layers()]
+        try:
+            yield
+        finally:
+            for layer, frozen, mode in modes:
+                layer.training = mode if layer.frozen == frozen else whole and not layer.frozen
 
     def freeze(self, *names: str) -> "Self":
         """Exclude layers, or single parameters, from training.

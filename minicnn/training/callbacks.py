@@ -40,7 +40,10 @@ class Callback:
         """After each epoch and its evaluation, with the new row of the history."""
 
     def on_train_end(self, trainer: "Trainer") -> None:
-        """At the end, also after an error or an interruption."""
+        """At the end, also after an error or an interruption.
+
+        The callbacks are called in reverse order, each one also if another has raised an exception.
+        """
 
 
 def acts_after_steps(callback: Callback) -> bool:

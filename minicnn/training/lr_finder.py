@@ -84,19 +84,22 @@ def find_lr(
     loss = loss or plan.loss or loss_of(model)
     check_data(model, loader, {}, loss)
     state = {name: to_host(array).copy() for name, array in model.state_dict().items()}
-    mode, random = model.training, rng.state()
+    random = rng.state()
+    rule = check_optimizer(make_optimizer(optimizer, model, plan, {}), model)
+    slots = {name: to_host(array).copy() for name, array in rule.state_dict().items()}
+    lr, updates = rule.lr, rule.steps
     try:
-        rule = make_optimizer(optimizer, model, plan, {})
-        check_optimizer(rule, model)
         rng.seed(seed)
         run = Trainer(
             *(model, loader, None, None, loss, rule, Constant()),
             settings=Settings(epochs=math.ceil(steps / len(loader))),
         )
-        rates, losses = _sweep(run, start * (end / start) ** np.linspace(0, 1, steps))
+        with model.mode_kept():
+            rates, losses = _sweep(run, start * (end / start) ** np.linspace(0, 1, steps))
     finally:
         model.load_state_dict(state)
-        model.train(mode)
+        rule.load_state_dict(slots, updates)
+        rule.lr = lr
         for parameter in model.parameters():
             parameter.zero_grad()
         rng.set_state(random)

@@ -292,13 +292,8 @@ def evaluating(model: Layer) -> Iterator[Layer]:
 
     The mode is restored afterwards.
     """
-    was_training = model.training
-    model.eval()
-    try:
-        with inference_mode():
-            yield fuse(model)
-    finally:
-        model.train(was_training)
+    with model.mode_kept(), inference_mode():
+        yield fuse(model.eval())
 
 
 def check_model(model: Any) -> None:

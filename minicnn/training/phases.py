@@ -47,19 +47,20 @@ class Freeze(Phase):
 
     def __init__(self, *names: str, after: int):
         self.names, self.after = names, after
-        self._before: list[str] | None = None  # what was frozen before this was
+        self._frozen: list[Any] | None = None  # the layers and parameters that this has frozen
 
     def enter(self, trainer: "Trainer", epochs: int) -> None:
-        if epochs >= self.after and self._before is None:
-            self._before = trainer.model.frozen_names()
+        if epochs >= self.after and self._frozen is None:
+            layers = (layer for _, layer in trainer.model.named_layers())
+            every: list[Any] = [*layers, *trainer.model.parameters()]
+            trained = [item for item in every if not item.frozen]
             trainer.model.freeze(*self.names)
+            self._frozen = [item for item in trained if item.frozen]
 
     def leave(self, trainer: "Trainer") -> None:
-        if self._before is not None:
-            trainer.model.unfreeze(*self.names)
-            if self._before:
-                trainer.model.freeze(*self._before)
-        self._before = None
+        for item in self._frozen or ():
+            item.frozen = False
+        self._frozen = None
 
 
 class ScaleRate(Phase):

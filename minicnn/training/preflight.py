@@ -233,10 +233,5 @@ def _check_last_batch(model: Layer, x: np.ndarray, loader: Loader) -> None:
 
 def _run(model: Layer, x: np.ndarray) -> Any:
     """The outputs for x in evaluation mode, without saving anything for backward."""
-    was_training = model.training
-    model.eval()
-    try:
-        with no_grad():
-            return model(to_input(x, model_device(model)))
-    finally:
-        model.train(was_training)
+    with model.mode_kept(), no_grad():
+        return model.eval()(to_input(x, model_device(model)))

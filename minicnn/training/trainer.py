@@ -5,7 +5,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,9 +123,16 @@ class Trainer:
         return self.loader.shards.updates(self.loader.images)
 
     def run(self) -> History:
-        """Train until all epochs are done, a callback sets `stop`, or SIGINT interrupts."""
-        try:
-            self._start_callbacks()
+        """Train until all epochs are done, a callback sets `stop`, or SIGINT interrupts.
+
+        Afterwards the mode of each layer and the optimizer's learning rate are as before.
+        """
+        with ExitStack() as ends:
+            ends.enter_context(self.model.mode_kept())
+            ends.callback(setattr, self.optimizer, "lr", self.base_lr)
+            for callback in self.callbacks:  # of which those are ended that have started
+                callback.on_train_start(self)
+                ends.callback(callback.on_train_end, self)
             if self.average and not self.average.state:
                 self.average.start(self.model)
             with catch_sigint(self._sigint):
@@ -141,24 +148,16 @@ class Trainer:
             self.finished = not self.history.interrupted
             if self.average and self.finished:
                 self.average.exchange(self.model)
-        finally:
-            self.notify("on_train_end")
         if self.history.interrupted and self.team.first(lambda: self.out is None):
             raise KeyboardInterrupt
         return self.history
-
-    def _start_callbacks(self) -> None:
-        """Call `on_train_start`. If one raises an exception, only the others are ended."""
-        callbacks, self.callbacks = self.callbacks, []
-        for callback in callbacks:
-            callback.on_train_start(self)
-            self.callbacks.append(callback)
 
     def start_epoch(self) -> None:
         """Switch to training mode; if other layers are frozen than before, fuse the network again.
 
         Callbacks may freeze layers before the first epoch and between epochs.
         """
+        self.model.train()
         frozen = self.model.frozen_names()
         if frozen != self._frozen:
             self._frozen, self.network = frozen, network_of(self)

@@ -226,9 +226,10 @@ def test_the_loss_of_a_network_makes_its_probabilities(files):
 
 def test_the_model_stays_as_it_was(files):
     net = network().train()
+    net.conv1.eval()
     before = {name: array.copy() for name, array in net.state_dict().items()}
     evaluation.evaluate(net, files, "vgg_dense")
-    assert net.training and net.fc.training
+    assert net.training and net.fc.training and not net.conv1.training
     for name, array in net.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
     np.testing.assert_array_equal(fully_convolutional(net).fc.bias.value, net.fc.bias.value)

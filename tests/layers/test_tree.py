@@ -87,6 +87,17 @@ def test_modes_reach_all_layers():
     assert all(layer.training for _, layer in network.named_layers())
 
 
+def test_the_mode_of_each_layer_is_kept():
+    network = Sequential(norm=BatchNorm2d(4), drop=Dropout(), last=Dropout())
+    network.norm.eval()
+    with network.mode_kept():
+        network.eval().freeze("last")
+    assert [layer.training for layer in (network, *network)] == [True, False, True, False]
+    with network.mode_kept():
+        network.unfreeze("last").eval()
+    assert [layer.training for layer in (network, *network)] == [True, False, True, True]
+
+
 def test_state_dict():
     network = bottleneck()
     state = network.state_dict()

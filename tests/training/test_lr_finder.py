@@ -36,6 +36,14 @@ def test_the_model_is_left_as_it_was():
     np.testing.assert_array_equal(again.losses, sweep.losses)
 
 
+def test_an_optimizer_is_left_as_it_was():
+    model = network()
+    optimizer = training.Adam(model.parameters(), 0.01)
+    training.find_lr(model, (X, LABELS), batch_size=16, optimizer=optimizer)
+    assert (optimizer.lr, optimizer.steps) == (0.01, 0)
+    assert not any(array.any() for array in optimizer.state_dict().values())
+
+
 def test_it_stops_where_the_loss_diverges():
     sweep = training.find_lr(network(), (X, LABELS), batch_size=16, end=1e6, steps=60)
     assert len(sweep.rates) == len(sweep.losses) < 60

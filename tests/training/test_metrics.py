@@ -26,8 +26,9 @@ def test_evaluate_by_hand():
     logits[3, 0, :, 0] = [9, 8, 7, 6, 5, 4, 3]  # the label 6 is last of seven
     dataset = Dataset(logits, labels, tuple("abcdefg"))
     network = identity_network(7).train()
+    network[1].eval()
     result = training.evaluate(network, dataset, batch_size=3)
-    assert network.training
+    assert [layer.training for layer in (network, *network)] == [True, True, False]
     assert result.accuracy == 0.75
     assert result.top5 == 0.75
     assert result.confusion[6, 0] == 1

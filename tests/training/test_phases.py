@@ -146,6 +146,27 @@ def test_what_was_frozen_before_stays_frozen():
     assert model.frozen_names() == ["conv1"]
 
 
+@pytest.mark.parametrize("after", [(0, 1), (1, 0)])
+def test_what_two_phases_freeze_is_trained_again(after):
+    model = network()
+    freeze = [Freeze(name, after=n) for name, n in zip(("conv*", "conv1"), after, strict=True)]
+    scale = [ScaleRate(name, factors={0: 2}) for name in ("conv1.*", "*.weight")]
+    fit(model, callbacks=[*freeze, *scale])
+    assert model.frozen_names() == []
+    assert {p.lr_multiplier for p in model.parameters()} == {1}
+
+
+def test_phases_end_also_if_another_callback_cannot():
+    class Fail(training.Callback):
+        def on_train_end(self, trainer):
+            raise ZeroDivisionError
+
+    model = network()
+    with pytest.raises(ZeroDivisionError):
+        fit(model, callbacks=[Fail(), Freeze("conv1", after=0), Fail()])
+    assert model.frozen_names() == []
+
+
 def test_a_batch_norm_whose_parameters_were_frozen_stays_in_training():
     names = ["bn1.weight", "bn1.bias"]
     model = network().freeze(*names)

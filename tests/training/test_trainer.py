@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +83,23 @@ def test_same_seed_same_result(digits):
     assert history.column("train_loss") == again.column("train_loss")
     third, _ = run(digits, seed=1)
     assert any((a != third.state_dict()[n]).any() for n, a in weights(first).items())
+
+
+@pytest.mark.parametrize("last", [2, 99], ids=["error", "end"])
+def test_modes_and_the_optimizers_rate_are_as_before(digits, last):
+    """A second run with the same optimizer starts from the rate of the first one."""
+
+    class Fail(training.Callback):
+        def on_step_end(self, trainer, loss):
+            assert trainer.iteration < last
+
+    model = small_network().eval()
+    model.drop.training = True
+    optimizer = training.SGD(model.parameters(), 0.01)
+    with nullcontext() if last == 99 else pytest.raises(AssertionError):
+        run(digits, model, optimizer=optimizer, epochs=1, callbacks=[Fail()])
+    assert [name for name, layer in model.named_layers() if layer.training] == ["drop"]
+    assert optimizer.lr == 0.01
 
 
 def test_history(digits, tmp_path):
