@@ -78,9 +78,11 @@ class use:  # noqa: N801 - it reads as a verb
     def __init__(self, backend: str | None):
         if backend is not None:
             check_backend(backend)
-        self._previous, state.backend = state.backend, backend
+        self._backend, self._previous = backend, state.backend
+        state.backend = backend
 
     def __enter__(self) -> "use":
+        state.backend = self._backend
         return self
 
     def __exit__(

@@ -50,6 +50,14 @@ def test_use_as_call_and_as_block(fast):
     np.testing.assert_array_equal(functional.relu(x), x)
 
 
+def test_one_use_serves_several_blocks():
+    reference = minicnn.use("reference")
+    for _ in range(2):
+        with reference:
+            assert dispatch.current() == "reference"
+        assert dispatch.current() is None
+
+
 def test_use_restores_after_an_error():
     with pytest.raises(ZeroDivisionError), minicnn.use("reference"):
         1 / 0  # noqa: B018
