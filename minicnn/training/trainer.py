@@ -89,7 +89,7 @@ class Trainer:
         self.test, self.validation = test, validation
         self.sync_bn = settings.sync_bn
         self.network = network_of(self)
-        self._frozen = model.frozen_names()
+        self._structure = self._present_structure()
         self.device = model_device(model)
         self.optimizer, self.schedule, self.base_lr = optimizer, schedule, optimizer.lr
         self.epochs, self.out, self.metric = settings.epochs, settings.out, settings.metric
@@ -153,16 +153,20 @@ class Trainer:
         return self.history
 
     def start_epoch(self) -> None:
-        """Switch to training mode; if other layers are frozen than before, fuse the network again.
+        """Switch to training mode; if layers are replaced or others frozen, fuse the network again.
 
-        Callbacks may freeze layers before the first epoch and between epochs.
+        Callbacks may do both before the first epoch and between epochs.
         """
         self.model.train()
-        frozen = self.model.frozen_names()
-        if frozen != self._frozen:
-            self._frozen, self.network = frozen, network_of(self)
+        structure = self._present_structure()
+        if structure != self._structure:
+            self._structure, self.network = structure, network_of(self)
         self.network.train()
         self.weights_changed = True
+
+    def _present_structure(self) -> tuple[list[str], list[Layer]]:
+        """What the fused network depends on: the frozen layers, and all of them."""
+        return self.model.frozen_names(), [layer for _, layer in self.model.named_layers()]
 
     def notify(self, event: str, *arguments: Any) -> None:
         """Call the method `event` of all callbacks."""

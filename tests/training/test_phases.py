@@ -208,6 +208,25 @@ def test_an_augmentation_of_ones_own_is_kept():
     assert [row[2] for row in record.rows] == [own, own]
 
 
+def test_a_callback_may_replace_a_layer():
+    """As if it had changed the layer: the fused network, which is trained, has the new one."""
+
+    class Drop(training.Callback):
+        def __init__(self, replace):
+            self.replace = replace
+
+        def on_epoch_end(self, trainer, row):
+            if self.replace:
+                trainer.model.drop = Dropout(0.5)
+            else:
+                trainer.model.drop.p = 0.5
+
+    model, other = network(), network()
+    fit(model, callbacks=[Drop(replace=True)])
+    fit(other, callbacks=[Drop(replace=False)])
+    assert not changed(copied(other), model)
+
+
 def test_a_name_that_the_network_does_not_have():
     with pytest.raises(ValueError, match="no layer or parameter 'conv9'; did you mean conv2"):
         fit(network(), callbacks=[Freeze("conv9", after=0)])
