@@ -42,7 +42,7 @@ def twin(name: str, ours: Network, classes: int) -> torch.nn.Module:
     model = twins.pair(name, classes, full=True)[1](None)
     maps = flattened_maps(ours)
     for (path, parameter), theirs in zip(ours.named_parameters(), model.parameters(), strict=True):
-        value = array_to_torch(parameter.value, maps.get(path.rpartition(".")[0]))
+        value = array_to_torch(parameter.value, maps.get(path))
         theirs.data = torch.tensor(np.ascontiguousarray(value))
     return model.to(memory_format=torch.channels_last)
 

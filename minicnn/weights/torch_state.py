@@ -4,13 +4,12 @@
 |-----------------|----------------------------------|-----------------------------------|
 | convolution     | (kH, kW, C_in / groups, C_out)   | (C_out, C_in / groups, kH, kW)    |
 | linear          | (in, out)                        | (out, in)                         |
-| linear on maps  | inputs in the order H, W, C      | inputs in the order C, H, W       |
+| flattened maps  | features in the order H, W, C    | features in the order C, H, W     |
 | batch norm      | weight, bias, running_mean, _var | the same, and num_batches_tracked |
 | others          | weight, bias of norms and PReLU  | the same                          |
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -18,11 +17,9 @@ from .. import registry
 from ..errors import CheckpointError
 from ..kernels.types import Shape
 from ..layers import AuxiliaryNetwork, Layer, Network, metadata
-from ..layers.linear import Linear
-from ..layers.shape import Flatten
-from ..layers.shapes import LayerTrace, shapes_through, shapes_through_heads
 from ..registry import TorchForm
 from .checks import check_weights, listed
+from .torch_order import flattened_maps
 
 COUNTER = "num_batches_tracked"
 AVERAGING = ("n_averaged",)  # torch.optim.swa_utils counts its updates beside the weights
@@ -37,7 +34,7 @@ def to_torch(model: Layer) -> dict[str, np.ndarray]:
     translate, maps = translator(model), flattened_maps(model)
     state = {}
     for name, array in model.state_dict().items():
-        state[translate(name)] = array_to_torch(array, maps.get(_layer_name(name)))
+        state[translate(name)] = array_to_torch(array, maps.get(name))
         if name.endswith("running_var"):
             state[translate(name.replace("running_var", COUNTER))] = np.array(0)
     return state
@@ -63,7 +60,7 @@ def load_torch(model: Layer, state: Mapping[str, np.ndarray]) -> None:
     check_weights(state, {name: array for name, (_, array) in own.items()})
     model.load_state_dict(
         {
-            name: array_from_torch(state[torch_name], maps.get(_layer_name(name)))
+            name: array_from_torch(state[torch_name], maps.get(name))
             for torch_name, (name, _) in own.items()
         }
     )
@@ -138,58 +135,22 @@ def layer_renaming(names: Mapping[str, str]) -> Callable[[str], str]:
 def array_to_torch(array: np.ndarray, maps: Shape | None = None) -> np.ndarray:
     """One tensor in torch's layout.
 
-    maps: for a linear layer on flattened maps, their (H, W, C).
+    maps: the (H, W, C) of flattened maps if the first axis is for their features.
     """
-    if array.ndim == 4:
-        return np.ascontiguousarray(array.transpose(3, 2, 0, 1))
-    if array.ndim == 2:
-        if maps:
-            array = array.reshape(*maps, -1).transpose(2, 0, 1, 3).reshape(array.shape)
-        return np.ascontiguousarray(array.T)
-    return array.copy()
+    if maps:
+        array = array.reshape(*maps, -1).transpose(2, 0, 1, 3).reshape(array.shape)
+    axes = (3, 2, 0, 1) if array.ndim == 4 else None
+    return np.array(array.transpose(axes), order="C")
 
 
 def array_from_torch(array: np.ndarray, maps: Shape | None = None) -> np.ndarray:
     """The inverse of `array_to_torch`."""
-    if array.ndim == 4:
-        return np.ascontiguousarray(array.transpose(2, 3, 1, 0))
-    if array.ndim == 2:
-        array = array.T
-        if maps:
-            height, width, channels = maps
-            array = (
-                array.reshape(channels, height, width, -1)
-                .transpose(1, 2, 0, 3)
-                .reshape(array.shape)
-            )
-        return np.ascontiguousarray(array)
-    return np.array(array)
-
-
-def flattened_maps(model: Any) -> dict[str, Shape]:
-    """The (H, W, C) of the maps that a linear layer reads flattened, by the layer's name."""
-    if not any(isinstance(layer, Flatten) for _, layer in model.named_layers()):
-        return {}
-    if not getattr(model, "input_shape", ()):
-        raise CheckpointError(
-            "torch flattens maps in another order, and which maps these are is not known: give "
-            "the network an input_shape=(H, W, C)"
-        )
-    steps = list(shapes_through(model, (1, *model.input_shape)))
-    if isinstance(model, AuxiliaryNetwork):
-        steps += shapes_through_heads(model, (1, *model.input_shape))
-    return dict(_linear_after_flatten(steps))
-
-
-def _linear_after_flatten(steps: Iterable[LayerTrace]) -> Iterator[tuple[str, Shape]]:
-    maps = None
-    for step in steps:
-        if isinstance(step.layer, Flatten):
-            maps = step.input[1:]
-        elif isinstance(step.layer, Linear):
-            if maps:
-                yield step.name, maps
-            maps = None
+    array = array.transpose((2, 3, 1, 0) if array.ndim == 4 else None)
+    if maps:
+        height, width, channels = maps
+        by_channel = array.reshape(channels, height, width, -1)
+        array = by_channel.transpose(1, 2, 0, 3).reshape(array.shape)
+    return np.array(array, order="C")
 
 
 def translator(model: Layer) -> Callable[[str], str]:
@@ -202,10 +163,6 @@ def torch_form(model: Layer) -> TorchForm | None:
     """How the network appears in torch's files; None if there are none."""
     name = metadata(model).name
     return registry.entry(name).torch if name and name in registry.names() else None
-
-
-def _layer_name(tensor: str) -> str:
-    return tensor.rpartition(".")[0]
 
 
 def _name(model: Layer) -> str | None:

@@ -37,7 +37,7 @@ def make_pair(name, dtype, options, make):
     for (layer_name, p), t in zip(parameters, twins_, strict=True):
         if p.value.ndim == 1:
             p.value += 0.1 * generator.standard_normal(p.value.shape).astype(dtype)
-        value = array_to_torch(p.value, maps.get(layer_name.rpartition(".")[0]))
+        value = array_to_torch(p.value, maps.get(layer_name))
         assert value.shape == tuple(t.shape), (
             f"{layer_name}: {value.shape}, the twin has {tuple(t.shape)}"
         )
@@ -118,7 +118,7 @@ def compare(name, dtype, options, make, batch=2):
             if twin.grad is None:  # an auxiliary head in evaluation, or frozen weights
                 assert not p.grad.any(), layer_name
                 continue
-            mine = array_to_torch(p.grad, maps.get(layer_name.rpartition(".")[0]))
+            mine = array_to_torch(p.grad, maps.get(layer_name))
             error = norm(mine - twin.grad.numpy()) / max(norm(twin.grad.numpy()), 1e-4 * largest)
             backward = max(backward, error)
         errors[mode] = forward, backward
@@ -175,10 +175,7 @@ def distances(name, options, make, algorithm="auto", batch=2):
     def tuple_of(outputs):
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
-    mine = [
-        array_to_torch(p.grad, maps.get(layer.rpartition(".")[0]))
-        for layer, p in ours.named_parameters()
-    ]
+    mine = [array_to_torch(p.grad, maps.get(layer)) for layer, p in ours.named_parameters()]
     forwards = [joined(tuple_of(o)) for o in (outputs, results[0][0], results[1][0])]
     evals = [joined([o]) for o in (evaluated, results[0][1], results[1][1])]
     gradients = [joined([*mine, np.moveaxis(dx, -1, 1)])]
@@ -203,7 +200,7 @@ def dropout_masks(network, maps):
         keep = drop._saved[1]
         # torchvision's AlexNet drops between flattening and fc6
         if name == "drop6" and keep.shape[1:] == (9216,):
-            keep = keep.reshape(-1, *maps["fc6"]).transpose(0, 3, 1, 2).reshape(keep.shape)
+            keep = keep.reshape(-1, *maps["fc6.weight"]).transpose(0, 3, 1, 2).reshape(keep.shape)
         yield torch.tensor(np.moveaxis(keep, -1, 1).copy())
 
 
