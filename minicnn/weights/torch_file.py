@@ -124,7 +124,7 @@ def _weights_in(contents: Any, beside: list[str]) -> dict[str, np.ndarray]:
 def _nested(contents: Any) -> list[str | None]:
     """The key of the dictionary in `contents` that holds the weights, and those of similar ones.
 
-    The key is None if `contents` itself holds them.
+    The key is None if `contents` itself holds them. Raises CheckpointError if it cannot be told.
     """
     if not isinstance(contents, dict):
         return [None]
@@ -136,8 +136,14 @@ def _nested(contents: Any) -> list[str | None]:
     named = [key for key in NESTED if key in inner]
     if named:
         return [*named[:1], *(key for key in inner if key != named[0])]
-    has_tensors = any(map(_is_tensor, contents.values()))
-    return [inner[0] if len(inner) == 1 and not has_tensors else None]
+    if not inner or any(map(_is_tensor, contents.values())):
+        return [None]
+    if len(inner) > 1:
+        raise CheckpointError(
+            f"it holds tensors under {', '.join(map(repr, inner))}; save the weights among them "
+            f"alone: torch.save(checkpoint[{inner[0]!r}], path)"
+        )
+    return [inner[0]]
 
 
 def _has_tensors(value: dict) -> bool:

@@ -146,6 +146,8 @@ class Tensor:
         self.shape, self.strides = tuple(shape), tuple(strides)
         # `_rebuild_tensor_v3` also has hooks and a type
         self.kind = getattr(rest[2], "path", "").removeprefix("torch.") if len(rest) > 2 else ""
+        about = rest[-1] if rest and isinstance(rest[-1], dict) else {}
+        self.is_negated = bool(about.get("neg"))
 
     def __setstate__(self, state: Any) -> None:
         pass
@@ -170,9 +172,10 @@ class Tensor:
         if empty:
             return np.zeros(self.shape, values.dtype)
         strides = tuple(s * values.itemsize for s in self.strides)
-        return np.lib.stride_tricks.as_strided(
+        view = np.lib.stride_tricks.as_strided(
             values[self.offset :], self.shape, strides, writeable=False
-        ).copy()
+        )
+        return -view if self.is_negated else view.copy()
 
 
 def _first(value: Any, *rest: Any) -> Any:

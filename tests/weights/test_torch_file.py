@@ -48,6 +48,14 @@ def test_all_types_and_views(tmp_path, save):
         assert str(found[name].dtype) == str(expected.dtype).removeprefix("torch.")
 
 
+def test_views_with_the_other_sign(tmp_path, save):
+    """torch keeps the imaginary part of a conjugate as a view and a bit."""
+    view = torch.complex(torch.ones(3), torch.arange(3.0)).conj().imag
+    assert view.is_neg()
+    save({"w": view}, tmp_path / "x.pth")
+    np.testing.assert_array_equal(read_torch(tmp_path / "x.pth")["w"], [0, -1, -2])
+
+
 @pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict"])
 def test_checkpoints_around_the_weights(tmp_path, save, key):
     save({"epoch": 3, "best": 0.5, key: {"w": torch.ones(2)}, "note": "hello"}, tmp_path / "x.pt")
@@ -269,6 +277,15 @@ def test_averaged_weights_are_found_where_there_are_no_others(tmp_path, save):
     with pytest.warns(UserWarning, match=r"x\.pth: .* under 'state_dict' are read, and not "):
         found = read_torch(tmp_path / "x.pth")
     np.testing.assert_array_equal(found["w"], [0, 0])
+
+
+def test_several_sets_of_weights_are_named(tmp_path, save):
+    """None has a usual name, so that which are meant is not known."""
+    sets = {"best": {"w": torch.ones(2)}, "last": {"w": torch.zeros(2)}, "epoch": 3}
+    save(sets, tmp_path / "x.pth")
+    message = r"x\.pth: it holds tensors under 'best', 'last'; .*save\(checkpoint\['best'\]"
+    with pytest.raises(CheckpointError, match=message):
+        read_torch(tmp_path / "x.pth")
 
 
 @pytest.mark.parametrize(
