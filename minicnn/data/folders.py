@@ -23,7 +23,7 @@ from . import synsets
 from .dataset import Dataset, Splits
 from .files import Files, stem
 from .image_files import ImageFiles
-from .layout import Labeled, Layout, Report, divide, find_layout, first_few, is_image_tree
+from .layout import Labeled, Layout, Report, divide, find_layout, first_few, is_image_tree, spelled
 from .originals import MEMORY
 from .pixels import Decode
 
@@ -107,6 +107,14 @@ def _report_classes(classes: tuple[str, ...], layout: Layout, source: Path, repo
         moved = next(((i, text) for i, (text, number) in by_number if text != number), None)
         if moved:
             report(f"{source}: the classes are in the order of text: output %d is class %s" % moved)
+    spellings: dict[Any, list[str]] = {}
+    for label in classes:
+        spellings.setdefault(spelled(label), []).append(label)
+    # a and A are two letters
+    alike = [x for x in spellings.values() if len(x) > 1 and len("".join(x)) > len(x)]
+    if alike:
+        names = first_few(" and ".join(map(repr, labels)) for labels in alike)
+        report(f"warning: {source}: classes that may be one in several spellings: {names}")
     empty = layout.folders - set(classes)
     if empty:
         report(f"{source}: {first_few(empty)}: no images, and therefore no class")

@@ -126,12 +126,12 @@ def _rows(where: str, contents: bytes) -> list[list[str]]:
         text = unicodedata.normalize("NFC", contents.decode(encoding))
     except UnicodeDecodeError:
         raise DataError(f"{where}: it is not text in UTF-8: save it as CSV UTF-8") from None
-    first_line = text.partition("\n")[0]
+    first_line = text.lstrip().partition("\n")[0]
     delimiter = max("\t,;|", key=first_line.count)
     lines = io.StringIO(text, newline=None)  # also those of old Macs
     try:
         reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-        rows = [[cell.strip() for cell in row] for row in reader if row]
+        rows = [[cell.strip() for cell in row] for row in reader if "".join(row).strip()]
     except csv.Error as error:
         raise DataError(f"{where}: it is damaged, or no table: {error}") from None
     return rows if rows and len(rows[0]) > 1 else []
@@ -150,9 +150,13 @@ def _columns(
         sum(len(row) > i and known.find(row[i]) is not None for row in rows[:SAMPLE])
         for i in range(len(heading))
     ]
+
+    def is_file(column: int) -> bool:
+        return len(rows[-1]) > column and bool(PurePosixPath(rows[-1][column]).suffix)
+
     name = max(
         (i for i in range(len(heading)) if i not in labels[:1]),
-        key=lambda i: (hits[i], i in names, -i),
+        key=lambda i: (hits[i], i in names, is_file(i), -i),
     )
     if not hits[name]:
         if labels and names:
@@ -162,9 +166,9 @@ def _columns(
         return name, labels[0]
     # Without a heading only file names show that this is a table of labels, and no log.
     is_list = len(heading) == 2 or where.endswith(ANNOTATIONS)
-    if is_list and len(rows[-1]) > name and PurePosixPath(rows[-1][name]).suffix:
+    if is_list and is_file(name):
         return name, 1 - name if len(heading) == 2 else 1
-    if name in names or PurePosixPath(rows[-1][name]).suffix:
+    if name in names or is_file(name):
         headings = ", ".join(sorted(LABEL_HEADINGS))
         report(f"{where}: it is not used: none of its columns has labels ({headings})")
     return None

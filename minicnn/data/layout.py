@@ -1,5 +1,7 @@
 """Which class and split each image of a folder or archive belongs to, by the names of its files."""
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -57,6 +59,7 @@ def find_layout(files: Files, source: Path, report: Report = print) -> Layout:
         layout = _without_splits(files, images, labels, splits, source, report)
     else:
         layout = _with_splits(files, labels, splits, root, source, report)
+    _check_spelling(layout.splits, source)
     layout.folders -= {part for path in labels for part in PurePosixPath(path).parts[:-1]}
     _check_classes(layout, labels, source, report)
     return layout
@@ -165,7 +168,6 @@ def _with_splits(
             )
         if paths:
             report(f"{source}: the {len(paths)} images in {split} are left out: they have no class")
-    _check_spelling(layout.splits, source)
     for split in ("validation", "test"):
         found = {label for label, _ in layout.splits[split]}
         if found and trained and not found & trained:
@@ -182,14 +184,21 @@ def _check_spelling(splits: dict[str, Labeled], source: Path) -> None:
     found = {split: {label for label, _ in part} for split, part in splits.items() if part}
     for split, labels in found.items():
         trained = found.get("train", set())
-        twins = {" ".join(label.casefold().split()): label for label in trained - labels}
+        twins = {spelled(label): label for label in trained - labels}
         for label in sorted(labels - trained):
-            twin = twins.get(" ".join(label.casefold().split()))
+            twin = twins.get(spelled(label))
             if twin is not None:
                 raise DataError(
                     f"{source}: the class {label!r} of the {split} images is {twin!r} in training: "
                     "expected one spelling"
                 )
+
+
+def spelled(label: str) -> str | float:
+    """The same for labels that differ in case, in spaces, or as 1, 01 and 1.0 do."""
+    seen = "".join(c for c in label if unicodedata.category(c) != "Cf")  # such as zero-width spaces
+    is_number = re.fullmatch(r"\s*[+-]?\d+(\.0*)?\s*", seen)
+    return float(seen) if is_number else " ".join(seen.casefold().split())
 
 
 def _doubled(files: Files, root: tuple[str, ...]) -> set[tuple[str, ...]]:

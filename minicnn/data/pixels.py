@@ -94,7 +94,9 @@ class Decode:
         return image
 
     def _is_turned(self, file: Image.Image) -> bool:
-        return self.orient and file.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
+        """Whether width and height will be exchanged. Pillow opens a TIFF upright already."""
+        is_lying = file.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
+        return self.orient and is_lying and file.format != "TIFF"
 
     def _resized(self, file: Image.Image) -> np.ndarray:
         """The image, scaled to cover `size` and cropped to it, or scaled to lie inside."""

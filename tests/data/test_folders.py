@@ -263,3 +263,13 @@ def test_broken_files_can_be_left_out(tmp_path, memory):
     if memory:
         with pytest.raises(DataError, match=r"train/a/1\.png: it cannot be read as an image"):
             loaded(tmp_path)
+
+
+def test_classes_that_are_spelled_alike_are_reported(tmp_path):
+    """In one split both may be meant, as two letters are; across splits it is an error."""
+    for i, label in enumerate(["Cat", "cat", "01", "1.0", "a", "A", "10"]):
+        save(tmp_path / label / f"{i}.png", Image.new("L", (8, 8), i))
+    said = []
+    data.load_splits(tmp_path, size=(8, 8), report=said.append)
+    (doubt,) = [line for line in said if line.startswith("warning")]
+    assert doubt.endswith("one in several spellings: '01' and '1.0', 'Cat' and 'cat'")

@@ -33,6 +33,7 @@ def read(table, text, images=IMAGES):
         ("a.csv", "class id,filepaths,labels\n7,train/1.png,frog\n8,train/2.png,toad\n"),
         ("a.csv", ",image,y,class\n0,train/1.jpg,0,frog\n1,train/2.jpg,0,toad\n"),
         ("a.csv", "path,label\ntrain/1.png,frog\ntrain/2.png,toad\n".encode("utf-16")),
+        ("a.csv", "\n \r\npath,label\n\ntrain/1.png,frog\ntrain/2.png,toad\n"),
         ("labels.tsv", "file\tclass\n1.png\tfrog\n2.png\ttoad\n"),
     ],
 )
@@ -55,6 +56,7 @@ def test_tiny_imagenet():
         ("sample_submission.csv", "id,label\n1,cat\n2,cat\n", ""),
         ("metadata.csv", "image,date,camera\n1.png,2020,x\n2.png,2021,y\n", "columns has labels"),
         ("onehot.csv", "image,MEL,NV\n1,0.0,1.0\n2,1.0,0.0\n", "none of its columns has labels"),
+        ("numbered.csv", "1,1.png,cat\n2,2.png,dog\n", "none of its columns has labels"),
         ("stale.csv", "path,label\na.png,cat\nb.png,cat\n", "none of the images that it names"),
         ("elsewhere.csv", "path,label\n/old/test/1.png,cat\n", "none of the images that it na"),
         ("empty.csv", "", ""),

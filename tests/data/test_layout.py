@@ -59,6 +59,13 @@ def test_one_class_in_two_spellings(train, test):
     assert layout(*letters)[1] == []  # two classes, in both splits
 
 
+@pytest.mark.parametrize(("train", "test"), [("cat", "Cat"), ("1", "01"), ("1", "1.0")])
+def test_one_class_in_two_spellings_in_a_table(train, test):
+    table = f"path,label,split\n1.png,{train},train\n2.png,dog,train\n3.png,{test},test\n"
+    with pytest.raises(DataError, match=f"class '{test}' of the test images is '{train}' in train"):
+        layout("1.png", "2.png", "3.png", table=table)
+
+
 @pytest.mark.parametrize(
     ("first", "second"), [("my_train", "my_test"), ("x_data/train", "x_data/cats-val")]
 )

@@ -84,6 +84,16 @@ def test_photographs_are_turned_upright_unless_told_otherwise():
     assert lying[0, :, :15].min() > 200 and lying[0, :, 25:].max() < 50
 
 
+def test_a_tiff_is_opened_upright():
+    """Pillow turns it while it opens it, so that width and height need not be exchanged."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    contents = encoded(NOISE, "TIFF", exif=exif)
+    upright = NOISE.transpose(Image.Transpose.ROTATE_270)
+    found = windows(contents, rule=CenterCrop(40, 40), n=1)
+    np.testing.assert_array_equal(found[0], np.asarray(upright)[8:48])
+
+
 def test_errors_name_the_file():
     for contents in (b"", b"hello", encoded(SMOOTH, "JPEG")[:2000]):
         with pytest.raises(DataError, match="^a: it cannot be read as an image: "):
