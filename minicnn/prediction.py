@@ -80,7 +80,7 @@ def predict(
         DataError is raised.
     Raises DataError also for a folder without images, a pattern that no file matches, a network
     without a recipe that says how to preprocess files, and outputs that are not finite; ShapeError
-    for arrays that do not fit.
+    for arrays that do not fit, and a network that does not end with classes.
     """
     for name, value in (("top", top), ("batch_size", batch_size)):
         checked_whole(name, value)
@@ -209,12 +209,17 @@ def _predictions(
 ) -> list[Prediction]:
     """The predictions for a batch, whose first image has the number `first`.
 
-    `run` computes the probabilities. Raises DataError for one that is not finite.
+    `run` computes the probabilities. Raises DataError for one that is not finite, ShapeError for
+    outputs of another shape than `(N, classes)`.
     """
     if not batch:
         return []
     x = _normalized(network, np.stack([pixels for _, pixels, _ in batch]))
     probabilities = to_host(run(x)).astype(np.float32)
+    if probabilities.ndim != 2:
+        raise ShapeError(
+            f"the network's outputs have the shape {probabilities.shape}; expected (N, classes)"
+        )
     finite = np.isfinite(probabilities).all(axis=1)
     if not finite.all():
         i = int(finite.argmin())

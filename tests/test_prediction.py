@@ -9,8 +9,8 @@ from PIL import Image
 
 import minicnn
 from minicnn import data, models
-from minicnn.errors import DataError
-from minicnn.layers import Flatten, Linear, Sequential
+from minicnn.errors import DataError, ShapeError
+from minicnn.layers import Flatten, Identity, Linear, Sequential
 from minicnn.prediction import write_csv, write_json
 from minicnn.training.metrics import preprocess_of
 
@@ -86,6 +86,8 @@ def test_what_cannot_be_predicted(model, tmp_path):
         DataError, match=r"Sequential: the network has no recipe .*; `minicnn convert --mean`"
     ):
         minicnn.predict(Sequential(Flatten(), Linear(4, 2)), tmp_path)
+    with pytest.raises(ShapeError, match=r"outputs have the shape .*; expected \(N, classes\)"):
+        minicnn.predict(Sequential(Identity()), PIXELS.astype(np.float32))
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,8 @@ def predict(
     precision: PrecisionFlag = None,
 ) -> None:
     """Print the most probable classes of each image; or write them as CSV or JSON."""
+    if csv is not None and csv == json:
+        raise ValueError(f"--csv {csv} --json {json}: expected two different files")
     choose_compute(backend, device, precision)
     network = load_network(checkpoint, device, model)
     failures: list[DataError] = []

@@ -55,6 +55,9 @@ def test_files_beside_the_output(run, checkpoint, tmp_path):
     assert "none/p.csv: cannot be written: No such file" in run(
         "predict", checkpoint, "in", "--csv", "none/p.csv", code=2
     )
+    for path in ("p", "-"):
+        said = run("predict", checkpoint, "in", "--csv", path, "--json", path, code=2)
+        assert f"--csv {path} --json {path}: expected two different files" in said
 
 
 def test_broken_files_are_named_and_the_others_predicted(run, checkpoint, tmp_path):
