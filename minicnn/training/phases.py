@@ -47,20 +47,20 @@ class Freeze(Phase):
 
     def __init__(self, *names: str, after: int):
         self.names, self.after = names, after
-        self._frozen: list[Any] | None = None  # the layers and parameters that this has frozen
+        self._before: list[Any] | None = None  # the layers and parameters that this froze
 
     def enter(self, trainer: "Trainer", epochs: int) -> None:
-        if epochs >= self.after and self._frozen is None:
+        if epochs >= self.after and self._before is None:
             layers = (layer for _, layer in trainer.model.named_layers())
             every: list[Any] = [*layers, *trainer.model.parameters()]
             trained = [item for item in every if not item.frozen]
             trainer.model.freeze(*self.names)
-            self._frozen = [item for item in trained if item.frozen]
+            self._before = [item for item in trained if item.frozen]
 
     def leave(self, trainer: "Trainer") -> None:
-        for item in self._frozen or ():
+        for item in self._before or ():
             item.frozen = False
-        self._frozen = None
+        self._before = None
 
 
 class ScaleRate(Phase):

@@ -135,7 +135,7 @@ def test_what_cannot_be_captured_is_launched_one_by_one(emulate):
     """In evaluation, and in training, where the reason is a layer that reads a value back."""
     expected = evaluate(network(Halved())).loss
     cpu = network(Halved())
-    training.fit(cpu, (IMAGES, LABELS), epochs=1, batch_size=8, lr=0.1, progress=False)
+    training.fit(cpu, (IMAGES, LABELS), epochs=2, batch_size=8, lr=0.1, progress=False)
     emulate()
     sentence = "launched one by one.*cannot be captured as a CUDA graph: .*D2H"
     with pytest.warns(UserWarning, match=sentence) as noted:
@@ -143,7 +143,7 @@ def test_what_cannot_be_captured_is_launched_one_by_one(emulate):
     assert len(noted) == 1
     model = network(Halved()).to("cuda")
     with pytest.warns(UserWarning, match=sentence):
-        training.fit(model, (IMAGES, LABELS), epochs=1, batch_size=8, lr=0.1, progress=False)
+        training.fit(model, (IMAGES, LABELS), epochs=2, batch_size=8, lr=0.1, progress=False)
     for name, array in model.state_dict().items():
         np.testing.assert_allclose(
             array, cpu.state_dict()[name], rtol=1e-4, atol=1e-5, err_msg=name
