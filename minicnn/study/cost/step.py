@@ -44,19 +44,18 @@ def borrowed(model: Layer) -> Iterator[None]:
     """
     buffers = {name: array.copy() for name, array in model.named_buffers()}
     gradients = [(p, p._grad) for p in model.parameters()]
-    modes = [(layer, layer.training) for _, layer in model.named_layers()]
     position = rng.state()
     for parameter, _ in gradients:
         parameter.zero_grad()
     try:
-        yield
+        with model.mode_kept():
+            yield
     finally:
         for name, array in model.named_buffers():
             array[...] = buffers[name]
         for parameter, gradient in gradients:
             parameter._grad = gradient
-        for layer, mode in modes:
-            layer.training = mode
+        for _, layer in model.named_layers():
             layer._saved = None
         rng.set_state(position)
 
