@@ -89,11 +89,13 @@ def median_time(call, repeats: int) -> float:
 
 def run_minicnn(groups, repeats: int) -> dict[str, float]:
     from minicnn.kernels import functional as F
+    from minicnn.kernels.cpu.engine import memory
 
     generator = np.random.default_rng(0)
 
     def draw(*shape):
-        return generator.standard_normal(shape, dtype=np.float32)
+        """Arrays as layers get them: they start on a cache line, as PyTorch's do."""
+        return generator.standard_normal(out=memory.empty(shape), dtype=np.float32)
 
     found = {}
     for name, (n, c, k, size, r, stride, pad, g) in convolutions(groups).items():

@@ -2,11 +2,11 @@
 
     y[n, p, q, c] = b[c] + sum_{i, j} x[n, p*s + i*d, q*s + j*d, c] * w[i, j, c]
 
-A result has only kH * kW products: memory, not arithmetic, limits it. So sums.py copies no array,
+A result has only kH * kW products: memory, not arithmetic, limits it. So no array is copied,
 neither into patches nor with a border. taps.py lists which pixels each result reads; with that, the
-input gradient is the same sum over dy, and one kernel computes both. In the weight gradient every
-pixel takes part in each row of the kernel: bands.py copies it to where it is near. The vectors are
-channels.
+input gradient (sums.py) is the same sum over dy, and one kernel computes both. A row of the source
+goes by pixel by pixel, and each is loaded once: the weights and the results that are not finished
+are in registers, in the weight gradient (gradient.py) dy and the sums. The vectors are channels.
 """
 
 from .gradient import conv2d_grad_weight

@@ -7,141 +7,156 @@ import numpy as np
 from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import Image, address, image, pixels
-from ..engine.launch import kernel, task_range, threads_for
+from ..engine.launch import kernel, replaced, task_range, threads_for
 from ..engine.memory import empty
 from ..engine.rows import fill_zeros
-from ..engine.simd import FLOAT, LANES, Address, load, slide_products, store, tile_load, tile_zeros
-from .bands import TOGETHER, Bands, bands_of, pack
-from .taps import TILE
-from .tiles import always_inline
+from ..engine.simd import (
+    FLOAT,
+    LANES,
+    Address,
+    add_rows,
+    load,
+    load_index,
+    row_addresses,
+    slide_products,
+    store,
+    tile_shift,
+    tile_zeros,
+)
+from ..engine.simd.functions import constant
+from .rows import Line, always_inline, fetch_below
+from .taps import CELLS, Sweep, TapRecord, forward_taps
 
 
-def _row_products(cells: int, step: int) -> Callable[..., None]:
-    """The function for `cells` weights side by side of results `step` pixels apart."""
-    number = 2 * cells  # of sums: a constant, as registers need it
+@always_inline
+def _any_row(
+    line: Line, count: int, taps: TapRecord, sweep: Sweep, dy: Address, step: int, db: int
+) -> None:
+    """Add the products of a row of dy to dw and, behind it, db, for any number of cells.
+
+    db is so many floats behind dw. Pixels of dy are `step` floats apart.
+    """
+    for block in range(0, line.channels, LANES):
+        c, sums = min(block, line.channels - LANES), line.w + FLOAT * block
+        total = load(sums, db)
+        for q in range(line.length):
+            delta = load(dy, q * step + c)
+            total = total + delta
+            first, last = load_index(taps.columns, q), load_index(taps.columns, q + 1)
+            for i in range(line.row, line.row + count):
+                pixels = line.data + FLOAT * (load_index(taps.row_pixels, i) + c)
+                cells = sums + FLOAT * load_index(taps.row_weights, i)
+                for j in range(first, last):
+                    pixel = load(pixels, load_index(taps.column_pixels, j))
+                    cell = load_index(taps.column_weights, j)
+                    store(cells, cell, load(cells, cell) + pixel * delta)
+        store(sums, db, total)
+
+
+def _row_of(rows: int, cells: int, down: int, otherwise: Callable) -> Callable[..., None]:
+    """The same for rows that read `rows` rows of x; `otherwise` is for other numbers of rows.
+
+    The sums are in registers, and so are the dy of the results in flight.
+    """
+    flight = (cells - 1) // down + 1
 
     def row_products(
-        deltas: Address,
-        rows: int,
-        across: int,
-        band: Address,
-        down: int,
-        apart: int,
-        weights: Address,
+        line: Line, count: int, taps: TapRecord, sweep: Sweep, dy: Address, step: int, db: int
     ) -> None:
-        """weights[j] += sum of dy[p, q] * band[p, q * step + j].
+        if count != rows:
+            otherwise(line, count, taps, sweep, dy, step, db)
+            return
+        for block in range(0, line.channels, LANES):
+            c, to = min(block, line.channels - LANES), line.w + FLOAT * block
+            pixels = row_addresses(line.data + FLOAT * c, taps.row_pixels + 8 * line.row, rows)
+            sums, total = tile_zeros(rows, cells), load(to, db)
+            deltas = tile_zeros(flight, 1)
+            for g in range(sweep.first - (flight - 1), sweep.last):
+                b, q = g * down - sweep.column, g + flight - 1
+                fetch_below(pixels[rows - 1], line.width * line.step, line.step, b, down)
+                delta = constant(0.0)
+                if 0 <= q < line.length:
+                    delta = load(dy, q * step + c)
+                total = total + delta
+                deltas = tile_shift(deltas, 1, delta)
+                if 0 <= b < line.width:
+                    sums = slide_products(sums, deltas, pixels, b * line.step, cells, down, 0)
+                if down == 2 and 0 <= b + 1 < line.width:
+                    sums = slide_products(sums, deltas, pixels, (b + 1) * line.step, cells, down, 1)
+            store(to, db, total)
+            by_row = row_addresses(
+                to + FLOAT * sweep.weights, taps.row_weights + 8 * line.row, rows
+            )
+            add_rows(by_row, cells, sweep.between, sums)
 
-        dy is `(rows, across)`. Rows of the band are `down` floats apart, pixels `apart`.
-        """
-        sums = tile_zeros(number, 1)
-        for p in range(rows):
-            row, d = band + FLOAT * down * p, deltas + FLOAT * LANES * across * p
-            for q in range(0, across, TILE):
-                four = tile_load(TILE, d + FLOAT * LANES * q, LANES)
-                sums = slide_products(
-                    sums, four, cells, step, row + FLOAT * apart * step * q, apart
-                )
-        for j in range(cells):
-            total = load(weights, LANES * j) + (sums[j] + sums[cells + j])
-            store(weights, LANES * j, total)
-
-    return always_inline(row_products, name=f"row_products_{cells}_{step}")
-
-
-_of_1, _of_3, _of_5 = (_row_products(cells, 1) for cells in (1, 3, 5))
-_of_3_strided, _of_5_strided = (_row_products(cells, 2) for cells in (3, 5))
-
-
-@always_inline
-def _add_deltas(deltas: Address, count: int, sum: Address) -> None:
-    """sum += the vectors of dy; `count` is a multiple of TILE."""
-    total = tile_load(1, sum, 0)[0]
-    for k in range(0, count, TILE):
-        four = tile_load(TILE, deltas + FLOAT * LANES * k, LANES)
-        total = total + ((four[0] + four[1]) + (four[2] + four[3]))
-    store(sum, 0, total)
+    return always_inline(row_products, name=f"row_products_{rows}_{cells}_{down}")
 
 
-@always_inline
-def _add_band(
-    x: Address, dy: Address, rows: int, bands: Bands, cells_y: int, cells_x: int, to: Address
-) -> None:
-    """Add the products of a band of x and one of dy to dw and, behind it, db."""
-    step, move, down = bands.step_x, bands.move_x, LANES * bands.width * bands.step_y
-    for i in range(cells_y):
-        at = x + FLOAT * LANES * bands.width * bands.move_y * i
-        if cells_x == 3 and move == step == 1:
-            _of_3(dy, rows, bands.across, at, down, LANES, to)
-        elif cells_x == 3 and move == 1 and step == 2:
-            _of_3_strided(dy, rows, bands.across, at, down, LANES, to)
-        elif cells_x == 5 and move == step == 1:
-            _of_5(dy, rows, bands.across, at, down, LANES, to)
-        elif cells_x == 5 and move == 1 and step == 2:
-            _of_5_strided(dy, rows, bands.across, at, down, LANES, to)
-        else:
-            for j in range(cells_x):
-                cell, weight = at + FLOAT * LANES * move * j, to + FLOAT * LANES * j
-                _of_1(dy, rows, bands.across, cell, down, LANES * step, weight)
-        to += FLOAT * LANES * cells_x
-    _add_deltas(dy, rows * bands.across, to)
-
-
-@kernel
 def _products(
     task: int,
     tasks: int,
     x: Image,
     dy: Image,
     images: int,
-    bands: Bands,
-    cells_y: int,
-    cells_x: int,
-    together: int,
+    taps: TapRecord,
+    sweep: Sweep,
+    db: int,
+    size: int,
     sums: Address,
-    scratch: Address,
 ) -> None:
-    """sums[task] = dw `(kH, kW)` and, behind, db of the task's bands, for each vector of channels.
+    """sums[task] = dw `(kH, kW, C)` and db `(C,)` of the task's rows, `size` floats together.
 
-    `together` vectors are copied at once. The last one of an image begins earlier.
+    db: the floats of dw. The last vector of channels begins earlier in x and dy, so that it is a
+    whole one, and has a place of its own.
     """
-    blocks = (x.channels + LANES - 1) // LANES
-    parts = (blocks + together - 1) // together
-    first, last = task_range(images * bands.number * parts, task, tasks)
-    size, own = LANES * (cells_y * cells_x + 1), sums
-    own += FLOAT * size * blocks * task
-    fill_zeros(own, size * blocks)
-    room, room_of_dy = LANES * bands.height * bands.width, LANES * bands.rows * bands.across
-    pixels = scratch + FLOAT * (room + room_of_dy) * together * task
-    deltas = pixels + FLOAT * room * together
+    first, last = task_range(images * dy.height, task, tasks)
+    own = sums + FLOAT * size * task
+    fill_zeros(own, size)
     for unit in range(first, last):
-        block, band = unit % parts * together, unit // parts
-        n, p = band // bands.number, band % bands.number * bands.rows
-        rows, vectors = min(bands.rows, dy.height - p), min(together, blocks - block)
-        top, c = p * bands.step_y + bands.off_y, LANES * block
-        height = (rows - 1) * bands.step_y + (cells_y - 1) * bands.move_y + 1
-        pack(x, n, c, vectors, top, bands.off_x, height, bands.width, pixels, room)
-        pack(dy, n, c, vectors, p, 0, rows, bands.across, deltas, room_of_dy)
-        for v in range(vectors):
-            x_v, dy_v = pixels + FLOAT * room * v, deltas + FLOAT * room_of_dy * v
-            _add_band(x_v, dy_v, rows, bands, cells_y, cells_x, own + FLOAT * size * (block + v))
+        n, p = unit // dy.height, unit % dy.height
+        row, rows = load_index(taps.rows, p), load_index(taps.rows, p + 1)
+        data = x.data + FLOAT * n * x.height * x.width * x.step
+        line = Line(data, x.width, x.step, x.channels, row, own, dy.width, 0)
+        deltas = dy.data + FLOAT * unit * dy.width * dy.step
+        _any_row(line, rows - row, taps, sweep, deltas, dy.step, db)
+
+
+def _kernel(cells: int, down: int) -> kernel:
+    """The kernel for rows that go by as a sweep of that kind."""
+    row = _any_row
+    for rows in range(1, cells + 1):
+        row = _row_of(rows, cells, down, row)
+    return kernel(replaced(_products, f"_products_{cells}_{down}", _any_row=row))
+
+
+# Compiled when it is needed.
+_KERNELS = {(0, 1): kernel(_products)} | {
+    (cells, down): _kernel(cells, down) for cells in CELLS for down in (1, 2)
+}
 
 
 def conv2d_grad_weight(dy: Array, x: Array, geometry: Window, dw: Array, db: Array) -> None:
     """dw `(kH, kW, 1, C)` and db `(C,)` from dy and x; both are contiguous."""
-    (x, _), (dy, _), filters = pixels(x), pixels(dy), dw.shape[3]
+    (x, step), (dy, _), filters = pixels(x), pixels(dy), dw.shape[3]
     if filters > x.shape[3]:
-        x = np.repeat(x, filters // x.shape[3], axis=3)
-    area, blocks = geometry.kernel[0] * geometry.kernel[1], -(-filters // LANES)
-    together = min(TOGETHER, blocks)
-    bands, tasks = bands_of(geometry, together), threads_for(flops=2 * dy.size * area)
-    sums = empty((tasks, blocks, area + 1, LANES))
-    room = bands.height * bands.width + bands.rows * bands.across
-    scratch = empty(tasks * together * LANES * room)
-    buffers = address(sums), address(scratch)
-    _products(tasks, image(x), image(dy), len(dy), bands, *geometry.kernel, together, *buffers)
-    total = sums.sum(axis=0).transpose(1, 0, 2).reshape(area + 1, -1)
-    whole = filters // LANES * LANES
-    both = dw.reshape(area, filters), db[None]
-    for target, found in zip(both, (total[:area], total[area:]), strict=True):
-        target[:, :whole] = found[:, :whole]
-        target[:, filters - LANES :] = found[:, -LANES:]
+        x, step = np.repeat(x, filters // x.shape[3], axis=3), filters
+    area, whole = geometry.kernel[0] * geometry.kernel[1], filters // LANES * LANES
+    width = -(-filters // LANES) * LANES
+    taps = forward_taps(geometry, x.shape[1:3], width, step)
+    tasks = threads_for(flops=2 * dy.size * area)
+    sums = empty((tasks, area + 1, width))
+    _KERNELS[taps.kind[0], taps.kind[2]](
+        tasks,
+        image(x),
+        image(dy),
+        len(dy),
+        taps.record,
+        taps.sweep,
+        area * width,
+        sums[0].size,
+        address(sums),
+    )
+    total = sums.sum(axis=0)
+    for target, found in (dw.reshape(area, filters), total[:area]), (db, total[area]):
+        target[..., :whole] = found[..., :whole]
+        target[..., filters - LANES :] = found[..., width - LANES :]

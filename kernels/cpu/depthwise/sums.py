@@ -7,8 +7,8 @@ import numpy as np
 
 from ...geometry import Window
 from ...types import Array
-from ..engine.arrays import Image, address, image, pixel_step, pixels
-from ..engine.launch import kernel, task_range, threads_for
+from ..engine.arrays import Image, address, contiguous, image, pixel_step, pixels
+from ..engine.launch import kernel, replaced, task_range, threads_for
 from ..engine.memory import empty, non_temporal
 from ..engine.records import Epilogue, Output, epilogue_of
 from ..engine.simd import (
@@ -20,16 +20,19 @@ from ..engine.simd import (
     load,
     load_index,
     multiply_vectors,
+    row_addresses,
+    select_greater,
     slide_multiply,
     store_nt_part,
+    tile_rows,
+    tile_shift,
     tile_zeros,
 )
-from ..engine.simd.functions import clamp
-from .taps import COLUMNS, TILE, TapRecord, Taps, backward_taps, forward_taps
-from .tiles import PAD, Tile, always_inline, fetch_ahead
+from ..engine.simd.functions import constant
+from .rows import Line, Tile, always_inline, fetch_below
+from .taps import CELLS, Sweep, TapRecord, Taps, backward_taps, forward_taps
 
 WIDE = 4  # vectors of channels of one pixel that are computed at once
-CHANNELS = 128  # that go along a row together
 
 
 def supports(channels: int, filters: int, groups: int) -> bool:
@@ -37,110 +40,101 @@ def supports(channels: int, filters: int, groups: int) -> bool:
     return groups == channels > 1 and filters >= LANES
 
 
-class Line(NamedTuple):
-    """A row of results, and the part of it that is computed at once.
+class Finish(NamedTuple):
+    """What happens to every sum of a channel: max(low, min(high, scale * sum + bias)), vectors."""
 
-    data: its image, with `step` floats between pixels of `channels` channels. begin, end: the
-    channels of this part. first, last: the entries of `Taps.row_cells` that it reads. result: the
-    place of its first pixel in y.
-    """
-
-    data: Address
-    step: int
-    channels: int
-    begin: int
-    end: int
-    first: int
-    last: int
-    result: int
+    scale: Vector
+    bias: Vector
+    low: Vector
+    high: Vector
 
 
 @always_inline
-def _finish(v: Vector, y: Output, place: int, epilogue: Epilogue, c: int) -> None:
-    """Write the vector from channel c on to the place of its pixel in y."""
-    v = v * load(epilogue.scale, c) + load(epilogue.bias, c)
-    v = clamp(v, 0.0 if epilogue.bounds else -np.inf, 6.0 if epilogue.bounds == 2 else np.inf)
-    store_nt_part(y.data, place + c, v, LANES, y.non_temporal)
-
-
-def _tile_sums(cells: int, step: int) -> Callable[..., None]:
-    """The function for tiles whose results each read `cells` pixels side by side, `step` apart."""
-
-    def tile_sums(
-        line: Line,
-        tile: Address,
-        taps: TapRecord,
-        w: Address,
-        y: Output,
-        epilogue: Epilogue,
-    ) -> None:
-        first, between, next = load_index(tile, 2), load_index(tile, 5), taps.result_step * y.step
-        w += FLOAT * load_index(taps.column_cells, 2 * first)
-        pixels = line.data + FLOAT * load_index(taps.column_cells, 2 * first + 1)
-        result = line.result + load_index(tile, 0) * y.step
-        for block in range(line.begin, line.end, LANES):
-            c = min(block, line.channels - LANES)
-            fetch_ahead(line.data + FLOAT * c, taps, line.first, line.last, tile, line.step)
-            sums = tile_zeros(TILE, 1)
-            for i in range(line.first, line.last):
-                weights = w + FLOAT * (load_index(taps.row_cells, 2 * i) + c)
-                row = pixels + FLOAT * (load_index(taps.row_cells, 2 * i + 1) + c)
-                sums = slide_multiply(sums, cells, step, row, line.step, weights, between)
-            _finish(sums[0], y, result, epilogue, c)
-            _finish(sums[1], y, result + next, epilogue, c)
-            _finish(sums[2], y, result + 2 * next, epilogue, c)
-            _finish(sums[3], y, result + 3 * next, epilogue, c)
-
-    return always_inline(tile_sums, name=f"tile_sums_{cells}_{step}")
-
-
-_of_1, _of_2, _of_3, _of_5 = (_tile_sums(cells, 1) for cells in (1, 2, 3, 5))
-_of_3_strided, _of_5_strided = (_tile_sums(cells, 2) for cells in (3, 5))
+def _finish_of(epilogue: Epilogue, c: int) -> Finish:
+    """That of the channels from c on."""
+    low = constant(0.0 if epilogue.bounds else -np.inf)
+    high = constant(6.0 if epilogue.bounds == 2 else np.inf)
+    return Finish(load(epilogue.scale, c), load(epilogue.bias, c), low, high)
 
 
 @always_inline
-def _add_cells(
-    sums: Tile, line: Line, tile: Address, taps: TapRecord, w: Address, t: int, c: int
-) -> Tile:
-    """The sums of result t of the tile: a vector of channels each, from channel c on."""
-    pixels = line.data + FLOAT * (t * taps.source_step * line.step + c)
-    for i in range(line.first, line.last):
-        weights = w + FLOAT * (load_index(taps.row_cells, 2 * i) + c)
-        row = pixels + FLOAT * load_index(taps.row_cells, 2 * i + 1)
-        for j in range(load_index(tile, 2), load_index(tile, 3)):
-            cell = weights + FLOAT * load_index(taps.column_cells, 2 * j)
-            at = row + FLOAT * load_index(taps.column_cells, 2 * j + 1)
+def _finish(sum: Vector, f: Finish, y: Output, place: int) -> None:
+    """Write the result of a sum to its place in y."""
+    v = sum * f.scale + f.bias
+    v = select_greater(f.low, v, f.low, v)
+    store_nt_part(y.data, place, select_greater(v, f.high, f.high, v), LANES, y.non_temporal)
+
+
+@always_inline
+def _add_cells(sums: Tile, line: Line, rows: int, taps: TapRecord, q: int, c: int) -> Tile:
+    """The sums of result q: a vector of channels each, from channel c on."""
+    first, last = load_index(taps.columns, q), load_index(taps.columns, q + 1)
+    for i in range(line.row, line.row + rows):
+        weights = line.w + FLOAT * (load_index(taps.row_weights, i) + c)
+        row = line.data + FLOAT * (load_index(taps.row_pixels, i) + c)
+        for j in range(first, last):
+            cell = weights + FLOAT * load_index(taps.column_weights, j)
+            at = row + FLOAT * load_index(taps.column_pixels, j)
             sums = multiply_vectors(sums, at, cell)
     return sums
 
 
 @always_inline
-def _pixel_sums(
-    line: Line,
-    tile: Address,
-    taps: TapRecord,
-    w: Address,
-    y: Output,
-    epilogue: Epilogue,
+def _any_row(
+    line: Line, rows: int, taps: TapRecord, sweep: Sweep, y: Output, epilogue: Epilogue
 ) -> None:
-    """The results of a tile one by one, for any cells, with WIDE vectors of channels at once.
-
-    They are for the ends of a row and for kernels that no tile is compiled for.
-    """
-    for t in range(load_index(tile, 1)):
-        result = line.result + (load_index(tile, 0) + t * taps.result_step) * y.step
-        wide = line.begin + (line.end - line.begin) // (WIDE * LANES) * WIDE * LANES
-        for c in range(line.begin, wide, WIDE * LANES):
-            sums = _add_cells(tile_zeros(WIDE, 1), line, tile, taps, w, t, c)
+    """Write a row of results, for any number of cells: one by one, WIDE vectors at once."""
+    whole = line.channels // (WIDE * LANES) * WIDE * LANES
+    for q in range(line.length):
+        place = line.place + q * y.step
+        for c in range(0, whole, WIDE * LANES):
+            sums = _add_cells(tile_zeros(WIDE, 1), line, rows, taps, q, c)
             for k in range(WIDE):
-                _finish(sums[k], y, result, epilogue, c + k * LANES)
-        for block in range(wide, line.end, LANES):
+                at = c + k * LANES
+                _finish(sums[k], _finish_of(epilogue, at), y, place + at)
+        for block in range(whole, line.channels, LANES):
             c = min(block, line.channels - LANES)
-            sum = _add_cells(tile_zeros(1, 1), line, tile, taps, w, t, c)
-            _finish(sum[0], y, result, epilogue, c)
+            sum = _add_cells(tile_zeros(1, 1), line, rows, taps, q, c)
+            _finish(sum[0], _finish_of(epilogue, c), y, place + c)
 
 
-@kernel
+def _row_of(rows: int, cells: int, up: int, down: int, otherwise: Callable) -> Callable[..., None]:
+    """A row of results from `rows` rows of the source; `otherwise` is for other numbers of rows.
+
+    The weights are in registers, and so are the sums of the results in flight.
+    """
+    flight = cells if up > 1 else (cells - 1) // down + 1
+
+    def row_sums(
+        line: Line, count: int, taps: TapRecord, sweep: Sweep, y: Output, epilogue: Epilogue
+    ) -> None:
+        if count != rows:
+            otherwise(line, count, taps, sweep, y, epilogue)
+            return
+        for block in range(0, line.channels, LANES):
+            c = min(block, line.channels - LANES)
+            f = _finish_of(epilogue, c)
+            pixels = row_addresses(line.data + FLOAT * c, taps.row_pixels + 8 * line.row, rows)
+            weights = line.w + FLOAT * (c + sweep.weights)
+            by_row = row_addresses(weights, taps.row_weights + 8 * line.row, rows)
+            w = tile_rows(by_row, cells, sweep.between)
+            sums = tile_zeros(flight, 1)
+            for g in range(sweep.first, sweep.last):
+                b, q = g * down - sweep.column, g * up - sweep.result
+                fetch_below(pixels[rows - 1], line.width * line.step, line.step, b, down)
+                if 0 <= b < line.width:
+                    sums = slide_multiply(sums, w, pixels, b * line.step, cells, down, 0)
+                if down == 2 and 0 <= b + 1 < line.width:
+                    sums = slide_multiply(sums, w, pixels, (b + 1) * line.step, cells, down, 1)
+                if 0 <= q < line.length:
+                    _finish(sums[0], f, y, line.place + q * y.step + c)
+                if up == 2 and 0 <= q + 1 < line.length:
+                    _finish(sums[1], f, y, line.place + (q + 1) * y.step + c)
+                sums = tile_shift(sums, up, constant(0.0))
+
+    return always_inline(row_sums, name=f"row_sums_{rows}_{cells}_{up}_{down}")
+
+
 def _sums(
     task: int,
     tasks: int,
@@ -148,6 +142,7 @@ def _sums(
     images: int,
     w: Address,
     taps: TapRecord,
+    sweep: Sweep,
     y: Output,
     height: int,
     width: int,
@@ -155,40 +150,33 @@ def _sums(
 ) -> None:
     """y[n, p, q, :] = f(scale * sum of the taps + bias), `(N, height, width, C)`.
 
-    The last vector of channels begins earlier, so that it is a whole one. A part of CHANNELS
-    channels goes along the whole row, so that its weights stay in the nearest cache.
+    The last vector of channels begins earlier, so that it is a whole one.
     """
     first, last = task_range(images * height, task, tasks)
-    step, channels = source.step, source.channels
     for unit in range(first, last):
         n, p = unit // height, unit % height
-        i_first, i_last = load_index(taps.rows, p), load_index(taps.rows, p + 1)
-        data = source.data + FLOAT * n * source.height * source.width * step
-        result = unit * width * y.step
-        for begin in range(0, channels, CHANNELS):
-            end = min(channels, begin + CHANNELS)
-            line = Line(data, step, channels, begin, end, i_first, i_last, result)
-            for t in range(taps.number):
-                tile = taps.tiles + 8 * COLUMNS * t
-                run = load_index(tile, 4)
-                if run == 0 or taps.source_step > 2:
-                    _pixel_sums(line, tile, taps, w, y, epilogue)
-                elif taps.source_step == 2:
-                    if run == 3:
-                        _of_3_strided(line, tile, taps, w, y, epilogue)
-                    elif run == 5:
-                        _of_5_strided(line, tile, taps, w, y, epilogue)
-                    else:
-                        _pixel_sums(line, tile, taps, w, y, epilogue)
-                elif run == 3:
-                    _of_3(line, tile, taps, w, y, epilogue)
-                elif run == 5:
-                    _of_5(line, tile, taps, w, y, epilogue)
-                elif run == 2:
-                    _of_2(line, tile, taps, w, y, epilogue)
-                else:
-                    _of_1(line, tile, taps, w, y, epilogue)
+        row, rows = load_index(taps.rows, p), load_index(taps.rows, p + 1)
+        data = source.data + FLOAT * n * source.height * source.width * source.step
+        place = unit * width * y.step
+        line = Line(data, source.width, source.step, source.channels, row, w, width, place)
+        _any_row(line, rows - row, taps, sweep, y, epilogue)
     fence()
+
+
+def _kernel(cells: int, up: int, down: int) -> kernel:
+    """The kernel for rows that go by as a sweep of that kind."""
+    row = _any_row
+    for rows in range(1, cells + 1):
+        row = _row_of(rows, cells, up, down, row)
+    return kernel(replaced(_sums, f"_sums_{cells}_{up}_{down}", _any_row=row))
+
+
+# Compiled when it is needed.
+_KERNELS = {(0, 1, 1): kernel(_sums)} | {
+    (cells, up, down): _kernel(cells, up, down)
+    for cells in CELLS
+    for up, down in ((1, 1), (1, 2), (2, 1))
+}
 
 
 def _run(
@@ -196,18 +184,17 @@ def _run(
 ) -> None:
     """The sums with weights w `(kH, kW, 1, C)`, an epilogue, and a task for some rows of y."""
     channels, step = y.shape[3], pixel_step(y)
-    weights = empty((*w.shape[:2], channels + PAD))
-    weights[..., :channels] = w[:, :, 0]
     # The last vector is aligned only if all are whole.
     streams = channels % LANES == 0 and non_temporal(y, step)
     scale = np.ones(channels, np.float32) if scale is None else scale
     bias = np.zeros(channels, np.float32) if bias is None else bias
-    _sums(
+    _KERNELS[taps.kind](
         threads_for(flops=2 * y.size * w.shape[0] * w.shape[1]),
         image(x),
         len(x),
-        address(weights),
+        address(contiguous(w)),
         taps.record,
+        taps.sweep,
         Output(address(y), step, streams),
         *y.shape[1:3],
         epilogue_of(scale, bias, bounds),
@@ -230,14 +217,14 @@ def conv2d(
     (x, step), filters = pixels(x), w.shape[3]
     if filters > x.shape[3]:
         x, step = np.repeat(x, filters // x.shape[3], axis=3), filters
-    taps = forward_taps(geometry, x.shape[1:3], filters + PAD, step)
+    taps = forward_taps(geometry, x.shape[1:3], filters, step)
     _run(x, w, taps, y, scale, b, bounds)
 
 
 def conv2d_grad_input(dy: Array, w: Array, geometry: Window, dx: Array) -> None:
     """dx from dy; it is contiguous. Several filters of a map add up."""
     (dy, step), filters = pixels(dy), w.shape[3]
-    taps = backward_taps(geometry, dx.shape[1:3], filters + PAD, step)
+    taps = backward_taps(geometry, dx.shape[1:3], filters, step)
     if filters == dx.shape[3]:
         return _run(dy, w, taps, dx, None, None, 0)
     several = empty((*dx.shape[:3], filters))

@@ -15,54 +15,59 @@ from ...types import Array
 from ..engine.arrays import address
 from ..engine.simd import Address
 
-TILE = 4  # neighboring results that are computed at once: they share the loads of the weights
-RUNS = (1, 2, 3, 5)  # cells side by side that have code of their own
-COLUMNS = 6  # of the table of tiles
+CELLS = (3, 5, 7)  # of a row of the kernel that have code of their own
+
+
+class Sweep(NamedTuple):
+    """How a row of the source goes by; see engine/simd/slide.py.
+
+    Step g, first <= g < last, reads the pixels g * down - column + e for e < down, and finishes
+    the results g * up - result + e for e < up. Those that do not exist are left out.
+    weights, between: the distance in floats of cell t = 0 among the weights of a row, and from
+    cell to cell.
+    """
+
+    first: int
+    last: int
+    column: int
+    result: int
+    weights: int
+    between: int
+
+
+class TapRecord(NamedTuple):
+    """Taps as kernels take them: the tables by address."""
+
+    rows: Address
+    row_weights: Address
+    row_pixels: Address
+    columns: Address
+    column_weights: Address
+    column_pixels: Address
 
 
 class Taps(NamedTuple):
     """The lists as arrays of 64-bit integers; distances are in floats.
 
-    rows `(P + 1,)`: where the cells of each row of results begin in `row_cells`, `(R, 2)`: the
-    distance of the kernel's row among the weights, and that of the pixels' row.
-    tiles `(T, COLUMNS)`: the first result, the number of results (TILE or 1), its first and last +
-    1 cell in `column_cells`, `(S, 2)`, the same two distances along columns; and the number of
-    cells if their pixels are side by side, else 0, with the distance of their weights.
-    result_step, source_step: pixels from one result of a tile to the next, and between what they
-    read.
+    rows `(P + 1,)`: where the cells of each row of results begin in `row_weights` and
+    `row_pixels`, `(R,)`: the distances of the kernel's row and of the pixels' row. columns and the
+    others: the same of a row's results.
+    kind: (cells, up, down) of the sweep, or (0, 1, 1) for a kernel that has none.
     """
 
     rows: Array
-    row_cells: Array
-    tiles: Array
-    column_cells: Array
-    result_step: int
-    source_step: int
+    row_weights: Array
+    row_pixels: Array
+    columns: Array
+    column_weights: Array
+    column_pixels: Array
+    kind: tuple[int, int, int]
+    sweep: Sweep
 
     @property
-    def record(self) -> "TapRecord":
+    def record(self) -> TapRecord:
         """The tables by address; they are kept alive by the cache."""
-        return TapRecord(
-            address(self.rows),
-            address(self.row_cells),
-            address(self.tiles),
-            address(self.column_cells),
-            len(self.tiles),
-            self.result_step,
-            self.source_step,
-        )
-
-
-class TapRecord(NamedTuple):
-    """Taps as kernels take them."""
-
-    rows: Address
-    row_cells: Address
-    tiles: Address
-    column_cells: Address
-    number: int
-    result_step: int
-    source_step: int
+        return TapRecord(*(address(table) for table in self[:6]))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -78,7 +83,11 @@ def forward_taps(geometry: Window, image: Pair, width: int, step: int) -> Taps:
         first = np.arange(geometry.output[axis]) * geometry.stride[axis]
         at = first[:, None] + cells - geometry.padding[axis][0]
         found.append(np.where((at >= 0) & (at < image[axis]), at, -1))
-    return _tables(found[0], found[1], (1, geometry.stride[1]), image[1], (width, step))
+    last, before, down = geometry.kernel[1] - 1, geometry.padding[1][0], geometry.stride[1]
+    off = last - before  # pixel b: q*down = b + t - off, t = last - j
+    begin, end = min(0, -(off // down)), geometry.output[1]
+    sweep = Sweep(begin, end, down - 1 - off, 0, last * width, -width)
+    return _tables(found[0], found[1], image[1], (width, step), _kind(geometry, 1, down), sweep)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -91,63 +100,39 @@ def backward_taps(geometry: Window, image: Pair, width: int, step: int) -> Taps:
         window, rest = np.divmod(at, geometry.stride[axis])
         covers = (rest == 0) & (window >= 0) & (window < geometry.output[axis])
         found.append(np.where(covers, window, -1))
-    steps = geometry.stride[1], 1
-    return _tables(found[0], found[1], steps, geometry.output[1], (width, step))
+    before, up = geometry.padding[1][0], geometry.stride[1]
+    sweep = Sweep(0, -(-(image[1] + before) // up), 0, before, 0, width)  # b = q*up - before + t
+    length = geometry.output[1]
+    return _tables(found[0], found[1], length, (width, step), _kind(geometry, up, 1), sweep)
 
 
-def _tables(rows: Array, columns: Array, steps: Pair, length: int, floats: Pair) -> Taps:
+def _kind(geometry: Window, up: int, down: int) -> tuple[int, int, int]:
+    """(cells, up, down) where a sweep of that kind is compiled, else (0, 1, 1)."""
+    rows, cells = geometry.kernel
+    if cells in CELLS and rows <= cells and geometry.dilation[1] == 1 and max(up, down) <= 2:
+        return cells, up, down
+    return 0, 1, 1
+
+
+def _tables(
+    rows: Array, columns: Array, length: int, floats: Pair, kind: tuple[int, int, int], sweep: Sweep
+) -> Taps:
     """rows `(P, kH)`, columns `(Q, kW)`: the pixel that a result reads for each cell, or -1.
 
-    steps: from result to result in a tile, and from pixel to pixel. length: pixels of a row of the
-    source. floats: between cells of the weights, and between pixels.
+    length: pixels of a row of the source. floats: between cells of the weights, and between pixels.
     """
     width, step = floats
-    starts: list[int] = [0]
-    row_cells: list[Pair] = []
-    for row in rows.tolist():
-        row_cells += [
-            (i * columns.shape[1] * width, a * length * step) for i, a in enumerate(row) if a >= 0
-        ]
-        starts.append(len(row_cells))
-    tiles: list[tuple[int, ...]] = []
-    column_cells: list[Pair] = []
-    for q, count in _tiles(columns >= 0, steps[0]):
-        cells = sorted((b, j) for j, b in enumerate(columns[q].tolist()) if b >= 0)
-        first = len(column_cells)
-        column_cells += [(j * width, b * step) for b, j in cells]
-        run, between = _run(cells) if count == TILE else (0, 0)
-        tiles.append((q, count, first, len(column_cells), run, between * width))
     return Taps(
-        np.array(starts, np.int64),
-        np.array(row_cells, np.int64),
-        np.array(tiles, np.int64),
-        np.array(column_cells, np.int64),
-        *steps,
+        *_lists(rows, columns.shape[1] * width, length * step),
+        *_lists(columns, width, step),
+        kind,
+        sweep,
     )
 
 
-def _run(cells: list[Pair]) -> Pair:
-    """The number of cells if their pixels are side by side, and the distance of the weights.
-
-    0, 0 for others, and for numbers for which no kernel is compiled.
-    """
-    pixels, weights = np.array(cells).reshape(-1, 2).T
-    apart = set(np.diff(weights).tolist()) or {0}
-    if len(cells) not in RUNS or len(apart) != 1 or (np.diff(pixels) != 1).any():
-        return 0, 0
-    return len(cells), apart.pop()
-
-
-def _tiles(reads: Array, step: int) -> list[Pair]:
-    """The first result and the number of results of each tile; all of a tile read the same cells.
-
-    reads `(Q, kW)`: True where a result has a pixel for a cell.
-    """
-    found = []
-    for q in range(step):
-        while q < len(reads):
-            tile = reads[q : q + TILE * step : step]
-            count = TILE if len(tile) == TILE and (tile == tile[0]).all() else 1
-            found.append((q, count))
-            q += count * step
-    return found
+def _lists(reads: Array, width: int, step: int) -> tuple[Array, Array, Array]:
+    """Where the list of each result begins, and the distances of its cells and of their pixels."""
+    starts = np.zeros(len(reads) + 1, np.int64)
+    np.cumsum((reads >= 0).sum(axis=1), out=starts[1:])
+    result, cell = np.nonzero(reads >= 0)
+    return starts, cell * width, reads[result, cell] * step

@@ -12,6 +12,7 @@ written take no memory.
 
 import contextlib
 import ctypes
+import itertools
 import math
 import mmap
 import os
@@ -23,17 +24,21 @@ import numpy as np
 Shape = int | tuple[int, ...]
 
 ALIGNMENT = 64  # bytes: a cache line
-# Bytes behind a large block. At distances of whole pages, equal places of all blocks would fall
-# into the same cache sets.
+# Bytes by which blocks are shifted against each other. At distances of whole pages, equal places of
+# all blocks would fall into the same cache sets, and a load would wait for a store to another block
+# whose address ends in the same 12 bits: it might be to the same place.
 BLOCK_GAP = 5 * ALIGNMENT
+PAGE = 4096  # bytes: addresses are compared within it
 _ITEM_SIZE: dict[type, int] = {np.float32: 4, np.uint8: 1, np.int64: 8}
 SMALL = 1 << 12  # bytes; below, NumPy's own allocator is as good
+SHIFTED = 1 << 16  # bytes; from here on blocks begin at different places of a page
 LARGE = 1 << 21  # bytes; from here on blocks lie in an arena
 NON_TEMPORAL_BYTES = 24 << 20  # a larger array does not stay in a cache until it is read
 MIN_ARENA = 1 << 28  # bytes
 
 # By size: (block, first aligned byte). Sizes that round to the same one share a list.
 _blocks: dict[int, list[tuple[np.ndarray, int]]] = {}
+_shifts = itertools.count()
 _arenas: list["Arena"] = []
 _lock = threading.Lock()
 
@@ -128,7 +133,7 @@ def empty(shape: Shape, dtype: type = np.float32) -> np.ndarray:
         return np.empty(shape, dtype)
     try:
         if size >= LARGE:
-            block = _large_block(-(-size // ALIGNMENT) * ALIGNMENT + BLOCK_GAP)
+            block = _large_block(-(-size // PAGE) * PAGE + BLOCK_GAP)
             return np.ndarray(shape, dtype, block)  # type: ignore[arg-type]
         return _small_array(shape, dtype, size)
     except (OSError, OverflowError, MemoryError) as error:
@@ -151,8 +156,9 @@ def _small_array(shape: Shape, dtype: type, size: int) -> np.ndarray:
             if sys.getrefcount(entry[0]) <= UNUSED:
                 break
         else:
-            block = np.empty(rounded(size) + ALIGNMENT, np.uint8)
-            entry = block, -block.ctypes.data % ALIGNMENT
+            within = PAGE if size >= SHIFTED else ALIGNMENT
+            block = np.empty(rounded(size) + within, np.uint8)
+            entry = block, (next(_shifts) * BLOCK_GAP - block.ctypes.data) % within
             blocks.append(entry)
         return np.ndarray(shape, dtype, *entry)
 

@@ -1,13 +1,14 @@
 """Depthwise convolution: what each result reads, and what its vectors write."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from minicnn.kernels import cpu, reference
 from minicnn.kernels.cpu import conv, depthwise
-from minicnn.kernels.cpu.depthwise import bands, taps
+from minicnn.kernels.cpu.depthwise import taps
 from minicnn.kernels.cpu.engine import memory
-from minicnn.kernels.cpu.engine.simd import LANES
 from minicnn.kernels.geometry import window
 
 
@@ -19,50 +20,105 @@ def test_a_layer_with_a_group_per_channel_takes_it():
     assert not depthwise.supports(1, 64, 1)
 
 
-@pytest.mark.parametrize("stride", [1, 2, 3])
+# kernel, stride, padding, dilation: those of a sweep, and others.
+GEOMETRIES = [
+    *((k, s, k // 2, 1) for k in (3, 5, 7) for s in (1, 2)),
+    *((3, 1, 0, 1), (3, 2, 0, 1), (5, 1, 4, 1), (5, 2, 4, 1), (7, 1, 0, 1)),
+    *((3, 1, ((0, 2), (2, 0)), 1), (3, 2, ((2, 0), (0, 1)), 1), (5, 2, ((1, 2), (0, 4)), 1)),
+    *((3, 1, 4, 1), (3, 2, 3, 1)),  # results that read no pixel
+    *(((1, 3), 1, (0, 1), 1), ((2, 5), 1, (1, 2), 1), ((3, 5), 2, (1, 2), 1)),
+    *((3, 1, 2, 2), (3, (1, 2), 1, (2, 1)), (3, (2, 1), 1, 1), ((5, 3), 1, (2, 1), 1)),
+    *((3, 3, 1, 1), (2, 2, 0, 1), ((7, 3), 1, (3, 1), 1), (1, 1, 0, 1)),
+]
+
+
+def _pairs(starts, cells, pixels):
+    """Of each result, the distances of its cells and of its pixels."""
+    return [
+        sorted(zip(cells[i:j].tolist(), pixels[i:j].tolist(), strict=True))
+        for i, j in itertools.pairwise(starts)
+    ]
+
+
+def _swept(table, length, count):
+    """What `_pairs` says of the columns, as the steps of the sweep have it."""
+    (cells, up, down), sweep = table.kind, table.sweep
+    in_flight, finished = {}, {}
+    for g in range(sweep.first, sweep.last):
+        first = g * up - sweep.result
+        for e in range(down):
+            b = g * down - sweep.column + e
+            for t in range(cells) if 0 <= b < length else ():
+                ahead, rest = divmod(t + e - (down - 1), down)
+                if ahead >= 0 and rest == 0:
+                    cell = sweep.weights + t * sweep.between
+                    in_flight.setdefault(first + ahead, []).append((cell, b))
+        for q in range(first, first + up):
+            assert q not in finished
+            finished[q] = sorted(in_flight.pop(q, []))
+    return [finished[q] for q in range(count)]
+
+
 @pytest.mark.parametrize("size", [1, 2, 5, 9, 16])
-def test_tiles_cover_every_result_once(size, stride):
-    """Forward and backward, and their cells are those of the window."""
-    geometry = window((size, size), 3, stride, 1)
-    for table, count in (
-        (taps.forward_taps(geometry, (size, size), 1, 1), geometry.output[1]),
-        (taps.backward_taps(geometry, (size, size), 1, 1), size),
-    ):
-        found = []
-        for q, results, *_ in table.tiles.tolist():
-            found += [q + t * table.result_step for t in range(results)]
-        assert sorted(found) == list(range(count))
-        assert len(table.rows) == count + 1
-    pairs = geometry.output[1] * 3 - sum(
-        not 0 <= q * stride - 1 + j < size for q in range(geometry.output[1]) for j in range(3)
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_a_sweep_reads_what_the_lists_say(geometry, size):
+    """Forward and backward; and the input gradient reads what the forward pass does."""
+    kernel, stride, padding, dilation = geometry
+    try:
+        found = window((size, size), kernel, stride, padding, dilation)
+    except ValueError:
+        return  # it does not fit into so small an image
+    tables = (
+        (taps.forward_taps(found, (size, size), 1, 1), size, found.output[1]),
+        (taps.backward_taps(found, (size, size), 1, 1), found.output[1], size),
     )
-    read = sum(last - first for _, n, first, last, *_ in table.tiles.tolist() for _ in range(n))
-    assert read == pairs, "the input gradient reads what the forward pass does"
+    pairs = []
+    for table, length, count in tables:
+        columns = _pairs(table.columns, table.column_weights, table.column_pixels)
+        assert len(columns) == count
+        if table.kind[0]:
+            assert _swept(table, length, count) == columns
+        pairs.append(sum(len(cells) for cells in columns))
+    assert pairs[0] == pairs[1]
 
 
-def test_cells_side_by_side_have_code_of_their_own():
-    """Inside the image three cells; backward the weights are read from the last to the first."""
-    geometry = window((8, 8), 3, 1, 1)
-    forward = taps.forward_taps(geometry, (8, 8), 16, 16).tiles
-    backward = taps.backward_taps(geometry, (8, 8), 16, 16).tiles
-    assert forward[1].tolist()[:2] + forward[1].tolist()[4:] == [1, 4, 3, 16]
-    assert backward[1].tolist()[:2] + backward[1].tolist()[4:] == [1, 4, 3, -16]
-    assert set(forward[2:, 4].tolist()) == {0}, "single results have none"
+def test_kernels_of_a_kind_have_code_of_their_own():
+    def kind(kernel, stride, dilation=1):
+        geometry = window((12, 12), kernel, stride, 0, dilation)
+        size = (12, 12)
+        return tuple(f(geometry, size, 1, 1).kind for f in (taps.forward_taps, taps.backward_taps))
+
+    assert kind(3, 1) == ((3, 1, 1), (3, 1, 1)) and kind(5, 2) == ((5, 1, 2), (5, 2, 1))
+    for other in ((3, 1, 2), (3, 3), (4, 1), ((5, 3), 1)):
+        assert kind(*other) == ((0, 1, 1), (0, 1, 1))
 
 
-@pytest.mark.parametrize("rows", [1, 2, 5])
-def test_bands_of_few_rows(rows, monkeypatch):
-    """Images of several bands, the last one smaller, and several parts of the channels."""
+@pytest.mark.parametrize("channels", [16, 40, 80])
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_equals_the_reference(geometry, channels):
+    kernel, stride, padding, dilation = geometry
+    rows, columns = (kernel, kernel) if isinstance(kernel, int) else kernel
     generator = np.random.default_rng(0)
-    x, dy = generator.standard_normal((2, 2, 7, 9, 40), dtype=np.float32)
-    together = min(bands.TOGETHER, -(-40 // LANES))
-    monkeypatch.setattr(bands, "BYTES", 4 * LANES * 14 * (rows + 2) * together)
-    found = bands.bands_of(window((7, 9), 3, 1, 1), together)
-    assert found.rows <= rows and found.number == -(-7 // found.rows)
-    dw, db = cpu.conv2d_grad_weight(dy, x, (3, 3, 1, 40), 1, 1, 1, 40)
-    exact = reference.conv2d_grad_weight(dy.astype(float), x.astype(float), dw.shape, 1, 1, 1, 40)
-    np.testing.assert_allclose(dw, exact[0], rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(db, exact[1], rtol=1e-5, atol=1e-4)
+    x, w, b = (
+        generator.standard_normal(shape, dtype=np.float32)
+        for shape in ((2, 9, 10, channels), (rows, columns, 1, channels), (channels,))
+    )
+    options = stride, padding, dilation, channels
+    y = cpu.conv2d(x, w, b, *options)
+    dy = generator.standard_normal(y.shape, dtype=np.float32)
+    found = (
+        y,
+        cpu.conv2d_grad_input(dy, w, x.shape, *options),
+        *cpu.conv2d_grad_weight(dy, x, w.shape, *options),
+    )
+    x, w, b, dy = (a.astype(float) for a in (x, w, b, dy))
+    exact = (
+        reference.conv2d(x, w, b, *options),
+        reference.conv2d_grad_input(dy, w, x.shape, *options),
+        *reference.conv2d_grad_weight(dy, x, w.shape, *options),
+    )
+    for ours, right in zip(found, exact, strict=True):
+        np.testing.assert_allclose(ours, right, rtol=1e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("channels", [24, 32])

@@ -105,25 +105,28 @@ def _zeros(builder: ir.IRBuilder) -> ir.Value:
     return constant(0.0)
 
 
+def _prefetch(builder: ir.IRBuilder, pointer: ir.Value, *hints: int) -> None:
+    """hints: 1 to write; 3 for the nearest cache, 2 for the second; 1 for data."""
+    values = [ir.Constant(INT32, k) for k in hints]
+    call(builder, "llvm.prefetch.p0", pointer, *values, result=ir.VoidType())
+
+
 @operation(intp, result=types.void)
 def prefetch_write(builder: ir.IRBuilder, p: ir.Value) -> None:
     """Fetch the cache line at the address p, which will be written soon. Any p is allowed."""
-    pointer = builder.inttoptr(p, ir.IntType(8).as_pointer())
-    call(
-        builder,
-        "llvm.prefetch.p0",
-        pointer,
-        *(ir.Constant(INT32, k) for k in (1, 3, 1)),
-        result=ir.VoidType(),
-    )
+    _prefetch(builder, builder.inttoptr(p, ir.IntType(8).as_pointer()), 1, 3, 1)
 
 
 @operation(intp, intp, result=types.void)
 def prefetch(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> None:
     """Fetch the cache line of p[i], which will be read soon. Any address is allowed."""
-    pointer = pointer_to(builder, p, i, ir.IntType(8))
-    hints = [ir.Constant(INT32, k) for k in (0, 3, 1)]
-    call(builder, "llvm.prefetch.p0", pointer, *hints, result=ir.VoidType())
+    _prefetch(builder, pointer_to(builder, p, i, ir.IntType(8)), 0, 3, 1)
+
+
+@operation(intp, intp, result=types.void)
+def prefetch_second(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> None:
+    """The same, only as far as the second cache, for what is read later."""
+    _prefetch(builder, pointer_to(builder, p, i, ir.IntType(8)), 0, 2, 1)
 
 
 @operation(intp, intp, result=float32)

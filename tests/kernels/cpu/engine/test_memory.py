@@ -49,6 +49,13 @@ def test_aligned_typed_and_small():
     assert memory.empty(3).shape == (3,) and memory.empty((0, 5)).size == 0
 
 
+def test_arrays_of_whole_pages_do_not_begin_at_equal_places_of_a_page():
+    """Else a load waits for a store to another array whose address ends in the same 12 bits."""
+    for size in (300_000, 3_000_000):
+        held = [memory.empty(size // 4) for _ in range(8)]
+        assert len({start(array) % memory.PAGE for array in held}) == 8
+
+
 def test_release_gives_back_what_is_unused():
     kept, gone = memory.empty(1 << 20), memory.empty(1 << 20)
     kept.fill(7)
