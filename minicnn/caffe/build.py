@@ -4,7 +4,7 @@ from typing import Any
 
 from ..errors import CheckpointError
 from ..kernels.types import Shape
-from ..layers import Graph, Layer
+from ..layers import Flatten, Graph, Layer
 from ..layers.init import skip_init
 from ..weights.checks import check_weights
 from .builder import Blob, Builder, Node
@@ -14,7 +14,7 @@ from .steps import Plan
 
 
 def build(plan: Plan, input_shape: Shape, flipped: bool) -> tuple[Builder, Blob]:
-    """The nodes of a plan, still without weights, and the output.
+    """The nodes of a plan, still without weights, and the output; maps of one pixel are flattened.
 
     input_shape: (H, W, C). flipped: True if the first layers expect BGR.
     Raises CheckpointError that names Caffe's layer, its type, and what cannot be taken.
@@ -29,6 +29,9 @@ def build(plan: Plan, input_shape: Shape, flipped: bool) -> tuple[Builder, Blob]
             raise CheckpointError(
                 f"{layer.label}: this type is not read; known are {', '.join(CONVERTERS)}"
             )
+        if layer.message.unknown_messages:
+            field = layer.message.unknown_messages[0]
+            raise CheckpointError(f"{layer.label} has the field {field}, which is not known")
         bottoms = [builder.blobs[number] for number in step.reads]
         if not bottoms:
             raise CheckpointError(f"{layer.label} reads nothing")
@@ -45,6 +48,7 @@ def build(plan: Plan, input_shape: Shape, flipped: bool) -> tuple[Builder, Blob]
             )
         builder.blobs |= dict(zip(step.writes, tops, strict=False))
     output = builder.blobs[plan.output]
+    builder.keep(output.node)
     if not builder.nodes:
         raise CheckpointError("its layers compute nothing")
     if not is_plain(output.order):
@@ -52,6 +56,8 @@ def build(plan: Plan, input_shape: Shape, flipped: bool) -> tuple[Builder, Blob]
             'the channels of its output are in another order here: give channels="rgb", and images '
             "in the order that the network expects"
         )
+    if output.shape[:-1] == (1, 1):  # classes, of a network that ends with global pooling
+        output = builder.add(builder.step.layer, Flatten(), output, suffix="_flatten")
     return builder, output
 
 

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..kernels.types import Shape
-from ..layers import Layer, Parameter
+from ..layers import Flatten, Graph, Layer, Parameter
 from ..layers.graph import INPUT
 from .net import CaffeLayer
 from .order import Order, channels
 from .steps import Plan
 
-# What a layer of a Graph cannot be called: its constructor has these arguments.
-RESERVED = (INPUT, "inputs", "input_shape")
+PROTOTYPE = Graph(only=Flatten())  # the attributes of a network are no names of layers
 
 Fill = Callable[[Layer], None]
 
@@ -80,15 +79,27 @@ class Builder:
         return Blob(name, tuple(shape), reads[0].order if order is None else order)
 
     def _free(self, name: str) -> str:
-        while name in self.nodes or name in RESERVED or not name:
+        while name in (*self.nodes, INPUT, "") or hasattr(PROTOTYPE, name):
             name += "_"
         return name
 
     @property
     def is_only_reader(self) -> bool:
-        """True if nothing else reads the first array that the present layer reads."""
-        number = self.step.reads[0]
-        return self.plan.readers[number] == 1 and number != self.plan.output
+        """True if nothing else reads the first array that the present layer reads.
+
+        The array may have several numbers: a layer that changes nothing has no node.
+        """
+        node = self.blobs[self.step.reads[0]].node
+        numbers = [number for number, blob in self.blobs.items() if blob.node == node]
+        return all(self.plan.readers[n] == 1 and n != self.plan.output for n in numbers)
+
+    def keep(self, last: str) -> None:
+        """Leave out the nodes that the node `last` does not depend on."""
+        needed = {last}
+        for name, node in reversed(self.nodes.items()):
+            if name in needed:
+                needed.update(node.reads)
+        self.nodes = {name: node for name, node in self.nodes.items() if name in needed}
 
 
 def put(parameter: Parameter | None, array: np.ndarray) -> None:

@@ -35,8 +35,14 @@ def describe(
     height, width, channels = network.input_shape
     describer = Describer(names, ALL_WRITERS, with_heads)
     y = describer.walk(network, "", Array(INPUT, network.input_shape, (), flipped, factors))
-    if len(y.shape) > 1 and y.maps:
-        raise CheckpointError("it ends with flattened maps, whose order is another one in Caffe")
+    try:
+        y = describer.flat(y, f"{y.top}_flatten")
+    except ValueError as error:
+        raise CheckpointError(f"its end: {error}") from None
+    if not y.is_ours:
+        raise CheckpointError(
+            'its output is in another order in Caffe: write with channels="rgb" and one std'
+        )
     inputs: dict[str, Shape] = {INPUT: (1, channels, height, width)}
     net = Net(network.name or "", describer.layers, inputs, None, described_in_binary=False)
     return Described(net, y.top, describer.heads)

@@ -1,7 +1,7 @@
 """What the writers of our layers build: Caffe's layers. The inverse of `builder`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import CheckpointError
@@ -80,6 +80,7 @@ class Describer:
         in_place = {top} & set(bottoms)
         tops = [top or name] if tops is None else tops
         again = self.tops.intersection(tops) - in_place
+        again |= {name} & {layer.name for layer in self.layers}
         if again:
             raise ValueError(f"the name {min(again)!r} is used twice in Caffe's network")
         self.tops.update(tops)
@@ -93,19 +94,35 @@ class Describer:
         self.layers.append(CaffeLayer(name, type_, bottoms, tops, message, list(weights)))
         return tops[0] if tops else name
 
-    def walk(self, layer: Layer, name: str, x: Array) -> Array:
+    def flat(self, x: Array, name: str, with_pixels: bool = False) -> Array:
+        """x, whose features are Caffe's channels: maps of one channel are flattened.
+
+        name: of Caffe's layer that does it. with_pixels: also flatten maps of one pixel.
+        Raises ValueError if Caffe has the values in another order.
+        """
+        if not x.maps:
+            return x
+        *size, channels = x.maps
+        if channels > 1 and max(size) > 1:
+            raise ValueError("it reads flattened maps, whose order is another one in Caffe")
+        if max(size) == 1 and not with_pixels:
+            return x
+        return replace(x, top=self.add("Flatten", name, [x.top]), maps=())
+
+    def walk(self, layer: Layer, name: str, *x: Array) -> Array:
         """Append what a layer is in Caffe; returns its output.
 
-        name: its dotted name. Raises CheckpointError for a layer that Caffe does not have.
+        name: its dotted name. x: the arrays that it reads.
+        Raises CheckpointError for a layer that Caffe does not have.
         """
         kinds = type(layer).__mro__
         write = next((self.writers[kind] for kind in kinds if kind in self.writers), None)
         try:
             if write is None:
                 raise ValueError("Caffe has no such layer")
-            if not x.is_ours and not isinstance(layer, READ_THE_INPUT):
+            if not all(a.is_ours for a in x) and not isinstance(layer, READ_THE_INPUT):
                 raise ValueError('it reads the input: write with channels="rgb" and one std')
-            found: Array = write(self, layer, name, x)
+            found: Array = write(self, layer, name, *x)
             return found
         except CheckpointError:
             raise

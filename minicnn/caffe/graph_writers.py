@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from ..layers.graph import INPUT
 from ..layers.tree import join
 from .describer import Array, Describer
 from .net import Weights
-from .writers import WRITERS, activated, bias_of, output_of, told
+from .writers import WRITERS, activated, bias_of, joined_tops, output_of, told
 
 OPERATIONS = {Add: "SUM", Multiply: "PROD", Maximum: "MAX"}
 
@@ -34,33 +33,33 @@ def graph(d: Describer, layer: Graph, name: str, x: Array) -> Array:
     values = {INPUT: x}
     for child_name, child in layer._layers.items():
         reads = [values[source] for source in layer.inputs[child_name]]
-        own = join(name, child_name)
-        values[child_name] = x = (
-            _joined(d, child, own, reads) if child.joins else d.walk(child, own, reads[0])
-        )
+        values[child_name] = x = d.walk(child, join(name, child_name), *reads)
     return x
 
 
-def _joined(d: Describer, layer: Any, name: str, reads: list[Array]) -> Array:
-    """Eltwise or Concat."""
-    own, tops = d.names(name), [x.top for x in reads]
-    if any(not x.is_ours or x.maps for x in reads):
-        raise ValueError(f"{name}: it joins arrays that are in another order in Caffe")
-    shape = layer.output_shape(tuple((1, *x.shape) for x in reads))[1:]
-    if isinstance(layer, Concatenate):
-        return Array(d.add("Concat", own, tops), shape)
-    if type(layer) not in OPERATIONS or len({x.shape for x in reads}) > 1:
-        raise ValueError(f"{name} ({type(layer).__name__}): Caffe has no such join of these shapes")
-    d.add("Eltwise", own, tops, eltwise_param={"operation": OPERATIONS[type(layer)]})
+def concatenate(d: Describer, layer: Concatenate, name: str, *x: Array) -> Array:
+    """Concat."""
+    own = d.names(name)
+    shape = layer.output_shape(tuple((1, *a.shape) for a in x))[1:]
+    return Array(d.add("Concat", own, joined_tops(d, own, *x)), shape)
+
+
+def eltwise(d: Describer, layer: Add | Multiply | Maximum, name: str, *x: Array) -> Array:
+    """Eltwise, which joins at least two arrays."""
+    if len({a.shape for a in x}) > 1:
+        raise ValueError("Caffe has no such join of these shapes")
+    own, operation = d.names(name), {"operation": OPERATIONS[type(layer)]}
+    top, *others = joined_tops(d, own, *x)
+    if others:
+        top = d.add("Eltwise", own, [top, *others], eltwise_param=operation)
     activation = getattr(layer, "activation", None)
-    return Array(activated(d, activation, f"{own}_relu", own, own), shape)
+    return Array(activated(d, activation, f"{own}_relu", own, top), x[0].shape)
 
 
 def slice_(d: Describer, layer: Slice, name: str, x: Array) -> Array:
     """Slice, whose other parts go into a Silence."""
-    if x.maps:
-        raise ValueError("it cuts flattened maps, whose order is another one in Caffe")
     own, points = d.names(name), [p for p in (layer.start, layer.stop) if 0 < p < x.shape[-1]]
+    x = d.flat(x, f"{own}_flatten", with_pixels=True)
     if not points:
         return replace(x, shape=x.shape)
     place = int(layer.start > 0)
@@ -74,9 +73,8 @@ def slice_(d: Describer, layer: Slice, name: str, x: Array) -> Array:
 
 def affine(d: Describer, layer: Affine, name: str, x: Array) -> Array:
     """Scale, or Bias without a factor."""
-    if x.maps:
-        raise ValueError("it reads flattened maps, whose order is another one in Caffe")
     own, weight = d.names(name), layer.weight
+    x = d.flat(x, f"{own}_flatten")
     if weight is None:
         return replace(x, top=d.add("Bias", own, [x.top], *bias_of(layer)))
     blobs = [Weights(weight.value.shape, lambda: weight.value), *bias_of(layer)]
@@ -86,11 +84,11 @@ def affine(d: Describer, layer: Affine, name: str, x: Array) -> Array:
 
 def prelu(d: Describer, layer: PReLU, name: str, x: Array) -> Array:
     """PReLU."""
-    if x.maps and layer.channels > 1:
-        raise ValueError("it reads flattened maps, whose order is another one in Caffe")
+    own = d.names(name)
+    x = d.flat(x, f"{own}_flatten") if layer.channels > 1 else x
     slopes = Weights((layer.channels,), lambda: layer.weight.value)
     shared = {"channel_shared": layer.channels == 1}
-    return replace(x, top=d.add("PReLU", d.names(name), [x.top], slopes, prelu_param=shared))
+    return replace(x, top=d.add("PReLU", own, [x.top], slopes, prelu_param=shared))
 
 
 def leaky_relu(d: Describer, layer: LeakyReLU, name: str, x: Array) -> Array:
@@ -106,7 +104,9 @@ def elu(d: Describer, layer: ELU, name: str, x: Array) -> Array:
 
 def softmax(d: Describer, layer: Softmax, name: str, x: Array) -> Array:
     """Softmax over the channels."""
-    return replace(x, top=d.add("Softmax", d.names(name), [x.top]))
+    own = d.names(name)
+    x = d.flat(x, f"{own}_flatten")
+    return replace(x, top=d.add("Softmax", own, [x.top]))
 
 
 def conv_transpose(d: Describer, layer: ConvTranspose2d, name: str, x: Array) -> Array:
@@ -137,10 +137,14 @@ def conv_transpose(d: Describer, layer: ConvTranspose2d, name: str, x: Array) ->
 ALL_WRITERS: dict[type, Callable[..., Array]] = {
     **WRITERS,
     Affine: affine,
+    Add: eltwise,
+    Concatenate: concatenate,
     ConvTranspose2d: conv_transpose,
     ELU: elu,
     Graph: graph,
     LeakyReLU: leaky_relu,
+    Maximum: eltwise,
+    Multiply: eltwise,
     PReLU: prelu,
     Slice: slice_,
     Softmax: softmax,

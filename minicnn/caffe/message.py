@@ -19,6 +19,7 @@ class Message:
     """The fields of one message. A field that repeats, or is absent, is a list of 0 or more values.
 
     kind: the message's name in `schema`. unknown: the fields that are not in the schema.
+    unknown_messages: those of them that are messages; only of a text, which tells.
     Text and enumerations are str; many real numbers may be one array.
     """
 
@@ -26,6 +27,7 @@ class Message:
         self.kind = kind
         self.values: dict[str, list[Any]] = {}
         self.unknown: list[str] = []
+        self.unknown_messages: list[str] = []
 
     def __contains__(self, name: str) -> bool:
         return bool(self.values.get(name))

@@ -1,6 +1,7 @@
 """A Caffe network as its files describe it: layers in the new format, filtered as for testing."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,7 +112,11 @@ def read_net(caffemodel: Path, prototxt: Path | None) -> Net:
         return _net(caffemodel, message, trained, described_in_binary=True)
     contents = _contents(prototxt)
     try:
-        message = read_text(contents.decode("utf-8", "replace"), "NetParameter")
+        message = read_text(contents.decode("utf-8-sig", "replace"), "NetParameter")
+        if message.unknown_messages:
+            raise CheckpointError(
+                f"it has the field {message.unknown_messages[0]}, which is not known"
+            )
         layers = _layers(message)
         if not layers:
             raise CheckpointError("it describes no layers")
@@ -120,6 +125,14 @@ def read_net(caffemodel: Path, prototxt: Path | None) -> Net:
     weights = {layer.name: layer.blobs for layer in trained if layer.blobs}
     layers = [replace(layer, blobs=weights.get(layer.name, [])) for layer in layers]
     return _net(prototxt, message, layers, described_in_binary=False)
+
+
+def _check_names(layers: list[CaffeLayer]) -> None:
+    """Raise CheckpointError if two layers of one name have weights: Caffe fills the first."""
+    count = Counter(layer.name for layer in layers if layer.blobs)
+    for name, found in count.items():
+        if found > 1:
+            raise CheckpointError(f"{found} layers with weights are called {name!r}; expected one")
 
 
 def _contents(path: Path) -> bytes:
@@ -136,6 +149,8 @@ def _layers(message: Message) -> list[CaffeLayer]:
             "it is in Caffe's format V0, of 2013, which is not read: convert it with Caffe's "
             "upgrade_net_proto_binary or upgrade_net_proto_text"
         )
+    if "layer" in message and "layers" in message:
+        raise CheckpointError("it has layers in two formats, `layer` and `layers`; expected one")
     found = message.all("layer") or message.all("layers")
     return [_layer(layer, number) for number, layer in enumerate(found)]
 
@@ -155,7 +170,7 @@ def _weights(blob: Message, label: str) -> Weights:
 
 def blob_array(blob: Message, label: str) -> np.ndarray:
     """The array in a BlobProto, of 4 axes in old files. Raises CheckpointError if it is damaged."""
-    values = blob.numbers("data" if "data" in blob else "double_data")
+    values = blob.numbers("double_data" if "double_data" in blob else "data")
     if "shape" in blob:
         shape = tuple(blob.get("shape").all("dim"))
     else:
@@ -176,6 +191,7 @@ def _net(path: Path, message: Message, layers: list[CaffeLayer], described_in_bi
     tested = [layer for layer in layers if described_in_binary or _is_tested(layer.message)]
     transforms = [t for t in map(_transform, [*(s for s in sources if s in tested), *sources]) if t]
     try:
+        _check_names(tested)
         inputs = _inputs(message, tested)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
@@ -241,6 +257,8 @@ def _inputs(message: Message, layers: list[CaffeLayer]) -> dict[str, Shape]:
     """The inputs and their shapes (N, C, H, W), empty where the file does not give one."""
     names, dims = message.all("input"), message.all("input_dim")
     shapes = [tuple(shape.all("dim")) for shape in message.all("input_shape")]
+    if len(dims) % 4:
+        raise CheckpointError(f"it has {len(dims)} values of input_dim; expected 4 per input")
     shapes = shapes or [tuple(dims[i : i + 4]) for i in range(0, len(dims), 4)]
     inputs = {name: shapes[i] if i < len(shapes) else () for i, name in enumerate(names)}
     for layer in layers:

@@ -31,7 +31,8 @@ LayerParameter: name 1 string, type 2 string, bottom 3 string*, top 4 string*, l
     pooling_param 121 PoolingParameter, power_param 122 PowerParameter,
     prelu_param 131 PReLUParameter, relu_param 123 ReLUParameter,
     reshape_param 133 ReshapeParameter, scale_param 142 ScaleParameter,
-    softmax_param 125 SoftmaxParameter, slice_param 126 SliceParameter
+    softmax_param 125 SoftmaxParameter, slice_param 126 SliceParameter, sigmoid_param 124 -,
+    tanh_param 127 -, loss_param 101 -, accuracy_param 102 -
 V1LayerParameter: layer 1 -, bottom 2 string*, top 3 string*, name 4 string, type 5 {V1_TYPES},
     blobs 6 BlobProto*, blobs_lr 7 -, weight_decay 8 -, include 32 NetStateRule*,
     exclude 33 NetStateRule*, loss_weight 35 float*, param 1001 -, blob_share_mode 1002 -,
@@ -41,7 +42,8 @@ V1LayerParameter: layer 1 -, bottom 2 string*, top 3 string*, name 4 string, typ
     image_data_param 15 DataParameter, inner_product_param 17 InnerProductParameter,
     lrn_param 18 LRNParameter, memory_data_param 22 MemoryDataParameter,
     pooling_param 19 PoolingParameter, power_param 21 PowerParameter, relu_param 30 ReLUParameter,
-    softmax_param 39 SoftmaxParameter, slice_param 31 SliceParameter
+    softmax_param 39 SoftmaxParameter, slice_param 31 SliceParameter, sigmoid_param 38 -,
+    tanh_param 37 -, loss_param 42 -, accuracy_param 27 -
 TransformationParameter: scale 1 float, mirror 2 -, crop_size 3 int, mean_file 4 string,
     mean_value 5 float*, force_color 6 -, force_gray 7 -
 DataParameter: source 1 string, scale 2 float, mean_file 3 string, batch_size 4 -, crop_size 5 int,

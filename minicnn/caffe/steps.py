@@ -23,6 +23,7 @@ class Step:
 class Plan:
     """The steps to an output, in order. input, output: the numbers of these arrays.
 
+    A softmax at the end is a step, but `output` is what it reads.
     input_name: Caffe's name of the input.
     """
 
@@ -44,6 +45,7 @@ def plan(net: Net, output: str | None = None) -> Plan:
     names: list[str] = []
     steps: list[Step] = []
     losses: dict[int, float] = {}
+    read: set[int] = set()
 
     def write(name: str) -> int:
         numbers[name] = len(names)
@@ -53,7 +55,10 @@ def plan(net: Net, output: str | None = None) -> Plan:
     inputs = {write(name): name for name in net.inputs}
     for layer in net.layers:
         if layer.key in LOSSES and layer.bottoms[:1] and layer.bottoms[0] in numbers:
-            losses[numbers[layer.bottoms[0]]] = sum(layer.message.numbers("loss_weight")[:1]) or 1.0
+            weights = layer.message.numbers("loss_weight")
+            losses[numbers[layer.bottoms[0]]] = float(weights[0]) if weights.size else 1.0
+        if layer.key == "silence":  # what it reads is no output
+            read |= {numbers[name] for name in layer.bottoms if name in numbers}
         if layer.key in IGNORED:
             continue
         missing = [name for name in layer.bottoms if name not in numbers]
@@ -65,21 +70,20 @@ def plan(net: Net, output: str | None = None) -> Plan:
         if layer.key == "split":  # one array under several names; Graph sums the gradients
             numbers |= {top: reads[0] for top in layer.tops if reads}
             continue
+        read.update(reads)
         steps.append(Step(layer, reads, [write(name) for name in layer.tops]))
-    end = _output(steps, names, numbers, losses, output)
-    return _needed(steps, inputs, _without_softmax(steps, end), names)
+    unread = [number for step in steps for number in step.writes if number not in read]
+    return _needed(steps, inputs, _output(unread, names, numbers, losses, output), names)
 
 
 def _output(
-    steps: list[Step],
+    found: list[int],
     names: list[str],
     numbers: dict[str, int],
     losses: dict[int, float],
     output: str | None,
 ) -> int:
-    """The number of the output."""
-    read = {number for step in steps for number in step.reads}
-    found = [number for step in steps for number in step.writes if number not in read]
+    """The number of the output. found: the arrays that nothing reads."""
     if output is not None:
         if output not in numbers:
             ends = ", ".join(repr(names[number]) for number in found)
@@ -115,4 +119,6 @@ def _needed(steps: list[Step], inputs: dict[int, str], output: int, names: list[
         text = ", ".join(repr(inputs[number]) for number in found) or "none"
         raise CheckpointError(f"{names[output]!r} depends on the inputs {text}; expected one image")
     readers = Counter(number for step in kept for number in step.reads)
-    return Plan(kept[::-1], found[0], inputs[found[0]], output, readers)
+    return Plan(
+        kept[::-1], found[0], inputs[found[0]], _without_softmax(kept[::-1], output), readers
+    )

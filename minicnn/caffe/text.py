@@ -26,6 +26,8 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 ENDS = {"{": "}", "<": ">"}
+TRUTHS = dict.fromkeys(("true", "True", "t", "1"), True)
+TRUTHS |= dict.fromkeys(("false", "False", "f", "0"), False)
 
 
 class Token(NamedTuple):
@@ -89,12 +91,12 @@ def _message(tokens: Tokens, kind: str, end_kind: str, end: str) -> Message:
         if token.kind != "word":
             raise tokens.fail("the name of a field" + (f", or {end!r}" if end else ""), token)
         field = MESSAGES[kind].get(token.text)
+        values = _values(tokens, field or Field(token.text, 0, "-", True), kind)
         if field is None:
             message.unknown.append(token.text)
-            field = Field(token.text, 0, "-", True)
-        message.values.setdefault(field.name, []).extend(_values(tokens, field, kind))
-        if field.number == 0:
-            del message.values[field.name]
+            message.unknown_messages += [token.text for v in values if isinstance(v, Message)]
+        else:
+            message.values.setdefault(field.name, []).extend(values)
         tokens.skip(",;")
     tokens.take()
     return message
@@ -110,7 +112,7 @@ def _values(tokens: Tokens, field: Field, kind: str) -> Iterator[Any]:
             end = ENDS[tokens.take().text]
             if field.type == "-":
                 _skip(tokens, end)
-                yield True
+                yield Message("-")
             elif field.type in MESSAGES:
                 yield _message(tokens, field.type, "mark", end)
             else:
@@ -179,9 +181,9 @@ def _converted(field: Field, kind: str, text: str) -> Any:
     if kind == "text":
         raise ValueError
     if field.type == "bool":
-        return {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}[text]
+        return TRUTHS[text]
     if field.type == "enum":
-        return text if text in field.words else field.words[abs(int(text))]
+        return text if text in field.words else dict(enumerate(field.words))[int(text)]
     if field.type == "int":
         return int(text, 0)
     if field.type in ("float", "double"):

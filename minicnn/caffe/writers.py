@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.geometry import pool_window
 from ..layers import (
     Activation,
     AdaptiveAvgPool2d,
@@ -19,6 +18,7 @@ from ..layers import (
     Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
+    Identity,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
@@ -30,6 +30,7 @@ from ..layers import (
 from ..layers.tree import join
 from .describer import Array, Describer
 from .net import Weights
+from .windows import windows
 
 ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "TanH"}
 
@@ -70,11 +71,18 @@ def auxiliary(d: Describer, layer: AuxiliaryNetwork, name: str, x: Array) -> Arr
     return x
 
 
+def joined_tops(d: Describer, own: str, *x: Array) -> list[str]:
+    """The arrays that the layer `own` joins. Raises ValueError for one in another order."""
+    if not all(a.is_ours for a in x):
+        raise ValueError("it joins arrays that are in another order in Caffe")
+    return [d.flat(a, f"{own}_flatten{i}", with_pixels=True).top for i, a in enumerate(x)]
+
+
 def concat(d: Describer, layer: Concat, name: str, x: Array) -> Array:
     """Branches, and Concat."""
     parts = [d.walk(branch, join(name, n), x) for n, branch in layer._layers.items()]
-    top = d.add("Concat", d.names(name), [part.top for part in parts])
-    return output_of(layer, x, top)
+    own = d.names(name)
+    return Array(d.add("Concat", own, joined_tops(d, own, *parts)), output_of(layer, x, own).shape)
 
 
 def residual(d: Describer, layer: Residual, name: str, x: Array) -> Array:
@@ -82,8 +90,9 @@ def residual(d: Describer, layer: Residual, name: str, x: Array) -> Array:
     body = d.walk(layer.body, join(name, "body"), x)
     shortcut = d.walk(layer.shortcut, join(name, "shortcut"), x) if layer.shortcut else x
     own = d.names(name)
-    top = d.add("Eltwise", own, [shortcut.top, body.top], eltwise_param={"operation": "SUM"})
-    return replace(body, top=activated(d, layer.activation, f"{own}_relu", top, top))
+    read = joined_tops(d, own, shortcut, body)
+    top = d.add("Eltwise", own, read, eltwise_param={"operation": "SUM"})
+    return Array(activated(d, layer.activation, f"{own}_relu", top, top), body.shape)
 
 
 def conv(d: Describer, layer: Conv2d, name: str, x: Array) -> Array:
@@ -203,8 +212,10 @@ def pool(d: Describer, layer: MaxPool2d | AvgPool2d, name: str, x: Array) -> Arr
         "stride": layer.stride,
         "pad": (top, left),
     }
-    ceil = pool_window(x.shape[:2], **layer.geometry | {"ceil_mode": True})
-    if ceil.output != y.shape[:2]:
+    window = (x.shape[0], x.shape[1]), layer.kernel_size, layer.stride, (top, left)
+    if windows(*window) != y.shape[:2]:
+        if windows(*window, down=True) != y.shape[:2]:
+            raise ValueError("Caffe rounds the numbers of windows of both axes up, or both down")
         parameters["round_mode"] = "FLOOR"
     d.add("Pooling", own, [x.top], pooling_param=told(parameters))
     return y
@@ -213,10 +224,10 @@ def pool(d: Describer, layer: MaxPool2d | AvgPool2d, name: str, x: Array) -> Arr
 def global_pool(
     d: Describer, layer: GlobalAvgPool2d | GlobalMaxPool2d, name: str, x: Array
 ) -> Array:
-    """Pooling over the whole maps."""
+    """Pooling over the whole maps; Caffe keeps the pixel."""
     own, method = d.names(name), "AVE" if isinstance(layer, GlobalAvgPool2d) else "MAX"
     d.add("Pooling", own, [x.top], pooling_param={"pool": method, "global_pooling": True})
-    return output_of(layer, x, own)
+    return replace(output_of(layer, x, own), maps=(1, 1, x.shape[-1]))
 
 
 def adaptive_pool(d: Describer, layer: AdaptiveAvgPool2d, name: str, x: Array) -> Array:
@@ -231,11 +242,14 @@ def adaptive_pool(d: Describer, layer: AdaptiveAvgPool2d, name: str, x: Array) -
 
 
 def dropout(d: Describer, layer: Dropout, name: str, x: Array) -> Array:
-    """Dropout, which writes into its input."""
-    top = d.add(
-        "Dropout", d.names(name), [x.top], top=x.top, dropout_param={"dropout_ratio": layer.p}
-    )
-    return replace(x, top=top)
+    """Dropout, which does not write into its input: another branch may read that."""
+    parameters = {"dropout_ratio": layer.p}
+    return replace(x, top=d.add("Dropout", d.names(name), [x.top], dropout_param=parameters))
+
+
+def identity(d: Describer, layer: Identity, name: str, x: Array) -> Array:
+    """Nothing."""
+    return x
 
 
 def activation(d: Describer, layer: Activation, name: str, x: Array) -> Array:
@@ -297,6 +311,7 @@ WRITERS: dict[type, Write] = {
     Flatten: flatten,
     GlobalAvgPool2d: global_pool,
     GlobalMaxPool2d: global_pool,
+    Identity: identity,
     Linear: linear,
     LocalResponseNorm: lrn,
     MaxPool2d: pool,

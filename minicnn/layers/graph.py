@@ -38,6 +38,7 @@ class Graph(Network):
 
     def __init__(
         self,
+        /,
         *layers: Layer,
         inputs: Mapping[str, str | tuple[str, ...]] | None = None,
         input_shape: Shape = (),

@@ -48,7 +48,7 @@ def metadata(model: Layer) -> Metadata:
 class Network(Sequential):
     """A Sequential that is a whole network. Its attributes are those of `Metadata`."""
 
-    def __init__(self, *layers: Layer, input_shape: Shape = (), **named: Layer):
+    def __init__(self, /, *layers: Layer, input_shape: Shape = (), **named: Layer):
         super().__init__(*layers, input_shape=input_shape, **named)
         self.name: str | None = None
         self.options: dict[str, Any] = {}
@@ -69,7 +69,12 @@ class AuxiliaryNetwork(Network):
     """
 
     def __init__(
-        self, *layers: Layer, heads: dict[str, Layer], input_shape: Shape = (), **named: Layer
+        self,
+        /,
+        *layers: Layer,
+        heads: dict[str, Layer],
+        input_shape: Shape = (),
+        **named: Layer,
     ):
         super().__init__(*layers, input_shape=input_shape, **named)
         for name in heads:

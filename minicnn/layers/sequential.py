@@ -16,7 +16,7 @@ class Container(Layer):
     Raises ValueError for anything that is no layer, a name with a dot, or one layer in two places.
     """
 
-    def __init__(self, *layers: Layer, **named: Layer):
+    def __init__(self, /, *layers: Layer, **named: Layer):
         self._layers: dict[str, Layer] = {}
         for name, layer in ({str(i): layer for i, layer in enumerate(layers)} | named).items():
             self._layers[name] = self._checked(name, layer)
@@ -79,7 +79,7 @@ class Sequential(Container):
         unknown.
     """
 
-    def __init__(self, *layers: Layer, input_shape: Shape = (), **named: Layer):
+    def __init__(self, /, *layers: Layer, input_shape: Shape = (), **named: Layer):
         super().__init__(*layers, **named)
         self.input_shape: Shape = tuple(input_shape)
 

@@ -51,7 +51,7 @@ def write(path, text, blobs, described=True):
 
 def values(blob):
     """The array in a blob, as a tensor."""
-    return torch.from_numpy(blob.numbers("data").reshape(blob.get("shape").all("dim")))
+    return torch.tensor(blob.numbers("data").reshape(blob.get("shape").all("dim")))
 
 
 def run(text, blobs, x):
@@ -103,7 +103,8 @@ def _pooling(layer, blobs, x):
         stride, pad = _pair(p, "stride", "stride", 1), _pair(p, "pad", "pad")
     outs = []
     for n, k, s, b in zip((h, w), kernel, stride, pad, strict=True):
-        out = int(np.ceil((n + 2 * b - k) / s)) + 1
+        round_ = np.floor if p.get("round_mode") == "FLOOR" else np.ceil
+        out = int(round_((n + 2 * b - k) / s)) + 1
         if any(pad) and (out - 1) * s >= n + b:
             out -= 1
         outs.append(out)
@@ -203,6 +204,7 @@ LAYERS = {
     "Softmax": lambda layer, blobs, x: x.softmax(1),
     "Reshape": lambda layer, blobs, x: x.flatten(1),
     "Scale": _scale,
+    "Silence": lambda layer, blobs, *x: (),
     "Sigmoid": lambda layer, blobs, x: x.sigmoid(),
     "Slice": _slice,
     "Split": lambda layer, blobs, x: (x,) * len(layer.all("top")),

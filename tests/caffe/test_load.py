@@ -273,6 +273,104 @@ def test_every_layer(tmp_path, name, order):
     assert network.backward(np.ones_like(y)).shape == x.shape
 
 
+SLICED = layer("Convolution", "conv", "data", more=CONV % 6) + layer(
+    "Slice", "cut", "conv", "a b", "slice_param { slice_point: 2 }"
+)
+
+
+def test_a_scale_behind_an_alias(tmp_path):
+    """Another layer reads the batch norm itself, which must not have the factors."""
+    text = (
+        layer("Convolution", "conv", "data", more=CONV % 4)
+        + layer("BatchNorm", "bn", "conv")
+        + layer("Concat", "alias", "bn")
+        + layer("Scale", "scale", "alias")
+        + layer("Eltwise", "sum", "scale bn")
+    )
+    norm = [nets.array(4), nets.array(4, offset=5), nets.array(1, offset=2)]
+    blobs = {"conv": conv(4, 3), "bn": norm, "scale": [nets.array(4)]}
+    _, y, expected = both(tmp_path, text, blobs)
+    np.testing.assert_allclose(y, expected, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("output", ["a", "b", "relu"])
+def test_a_part_that_nothing_reads(tmp_path, output):
+    text = SLICED + layer("ReLU", "relu", "a")
+    prototxt = tmp_path / "net.prototxt"
+    prototxt.write_text(INPUT % (1, 9, 8) + text)
+    blobs = {"conv": conv(6, 1)}
+    network = from_caffe(
+        nets.write(tmp_path / "net.caffemodel", prototxt.read_text(), blobs),
+        prototxt,
+        output=output,
+    )
+    x = np.random.default_rng(1).standard_normal((2, 1, 9, 8)).astype(np.float32)
+    expected = nets.run(prototxt.read_text(), blobs, x)[output].transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(network(x.transpose(0, 2, 3, 1)), expected, rtol=2e-5, atol=2e-5)
+
+
+def test_what_silence_reads_is_no_output(tmp_path):
+    silence = layer("Silence", "silence", "b", "").replace('top: ""', "")
+    text = INPUT % (1, 9, 8) + SLICED + layer("ReLU", "relu", "a") + silence
+    network = from_caffe(nets.write(tmp_path / "net.caffemodel", text, {"conv": conv(6, 1)}))
+    assert [name for name, _ in network.children()] == ["conv", "cut_0", "relu"]
+
+
+@pytest.mark.parametrize("method", ["MAX", "AVE"])
+@pytest.mark.parametrize(
+    ("size", "window"),
+    [
+        ((2, 4), "kernel_size: 3 stride: 2"),  # the window is larger than the map
+        ((2, 2), "kernel_size: 5 stride: 2 pad: 1"),
+        ((9, 9), "kernel_size: 2 stride: 3 pad_h: 0 pad_w: 1"),  # one pad clips both axes
+        ((7, 7), "kernel_size: 1 stride: 2 round_mode: FLOOR"),
+        ((8, 8), "kernel_size: 1 stride: 2 round_mode: FLOOR"),
+    ],
+)
+def test_windows(tmp_path, size, window, method):
+    pool = layer("Pooling", "pool", "data", more=f"pooling_param {{ pool: {method} {window} }}")
+    _, y, expected = both(tmp_path, pool, {}, channels=2, size=size)
+    np.testing.assert_allclose(y, expected.reshape(y.shape), rtol=1e-5)
+
+
+def test_maps_of_one_pixel_at_the_end_are_classes(tmp_path):
+    text = (
+        layer("Convolution", "conv", "data", more=CONV % 5)
+        + layer("Pooling", "pool", "conv", more="pooling_param { pool: AVE global_pooling: true }")
+        + layer("Softmax", "prob", "pool")
+    )
+    _, y, _ = both(tmp_path, text, {"conv": conv(5, 3)})
+    assert y.shape == (2, 5)
+
+
+@pytest.mark.parametrize("name", ["self", "training", "name", "loss", "inputs", "input", "a.b", ""])
+def test_names_that_a_network_has_itself(tmp_path, name):
+    text = layer("Convolution", name, "data", "conv", CONV % 4) + layer("ReLU", "relu", "conv")
+    _, y, expected = both(tmp_path, text, {name: conv(4, 3)})
+    np.testing.assert_allclose(y, expected, rtol=2e-5, atol=2e-5)
+
+
+def test_a_loss_of_weight_0(tmp_path):
+    """It counts less than one of weight 0.3."""
+    ends = [layer("InnerProduct", name, "data", more=IP) for name in ("main", "aux")]
+    for end, weight in (("main", 0.3), ("aux", 0)):
+        ends.append(layer("SoftmaxWithLoss", f"loss_{end}", end, more=f"loss_weight: {weight}"))
+    text = INPUT % (1, 3, 3) + "".join(ends)
+    blobs = {"main": ip(9), "aux": ip(9)}
+    network = from_caffe(nets.write(tmp_path / "net.caffemodel", text, blobs))
+    assert [name for name, _ in network.children()] == ["main_flatten", "main"]
+
+
+def test_doubles_count_if_there_are_both(tmp_path):
+    blob = nets.array(4, 9)
+    blob.add("double_data", blob.get("data").astype(np.float64) * 2)
+    text = INPUT % (1, 3, 3) + layer("InnerProduct", "ip", "data", more=IP)
+    model = nets.write(tmp_path / "net.caffemodel", text, {"ip": [blob, nets.array(4)]})
+    network = from_caffe(model)
+    expected = blob.numbers("double_data").reshape(4, 9).T
+    np.testing.assert_allclose(network.ip.weight.value, expected, rtol=1e-6)
+
+
 def test_old_format(tmp_path):
     """The V1 format: `layers`, words in capitals, arrays of four axes, in text and in binary."""
     text = """input: "data" input_dim: 1 input_dim: 3 input_dim: 9 input_dim: 8
@@ -394,6 +492,26 @@ def test_faults_are_named(tmp_path):
     fails(r"it has no array 'prob'; its outputs are 'ip'", output="prob")
     fails(r"its method is STOCHASTIC", ("pool: AVE", "pool: STOCHASTIC"))
     fails(r"missing\.prototxt: cannot be read: No such file", source=tmp_path / "missing.prototxt")
+    fails(
+        r"layer 'relu' \(ReLU\) has the field relu_parm",
+        ('top: "conv"  }', 'top: "conv" relu_parm { } }'),
+    )
+    fails(
+        r"net\.prototxt: it has the field layr, which",
+        ('layer { name: "relu"', 'layr { name: "relu"'),
+    )
+    fails(r"in two formats, `layer` and `layers`", ("layer {", "layers { type: RELU } layer {"))
+    fails(
+        r"layer 'conv' \(Convolution\): it has pad and also pad_h or pad_w; expected one of them",
+        ("pad: 1 }", "pad: 1 pad_h: 0 }"),
+    )
+    fails(r"it has 3 values of input_dim; expected 4", ("name:", "input_dim: [1, 3, 9] name:"))
+    fails(r"2 layers with weights are called 'ip'; expected one", ('"drop"', '"ip"'))
+    fails(r"layer 'drop' \(Eltwise\): it reads 1 array; expected at", ("Dropout", "Eltwise"))
+    fails(
+        r"layer 'ip' \(Softmax\): axis is 2; only 1",
+        ('"InnerProduct"', '"Softmax" softmax_param { axis: 2 }'),
+    )
     fails(r"it describes no layers", (text, "# nothing\n"))
     fails(r"it does not give the size of its input", (SHAPE % (3, 9, 8), ""))
     with pytest.raises(ValueError, match="channels='gbr': expected 'bgr' or 'rgb'"):

@@ -5,21 +5,35 @@ import pytest
 
 from minicnn import models
 from minicnn.caffe import from_caffe, to_caffe
+from minicnn.caffe.message import read_binary
 from minicnn.data.mean_image import MeanImage
 from minicnn.errors import CheckpointError
 from minicnn.layers import (
+    Add,
+    Affine,
     AvgPool2d,
     BatchNorm2d,
+    Concat,
     Conv2d,
+    Dropout,
     Flatten,
+    GlobalAvgPool2d,
+    Graph,
+    Identity,
     Linear,
+    Maximum,
     MaxPool2d,
     Network,
+    PReLU,
     Residual,
     Scale,
     Sequential,
+    Slice,
+    Softmax,
     Tanh,
 )
+
+from . import nets
 
 OPTIONS = {"resnet20_cifar": {"option": "B"}}
 
@@ -93,6 +107,81 @@ def test_own_network(tmp_path):
     pixels = generator.integers(0, 256, (2, 12, 12, 3)).astype(np.uint8)
     expected = network(network.preprocess(pixels))
     np.testing.assert_allclose(again(again.preprocess(pixels)), expected, rtol=1e-4, atol=1e-5)
+
+
+def compared(network, tmp_path):
+    """The probabilities that Caffe computes from the files of a network, and ours."""
+    network.eval()
+    generator = np.random.default_rng(0)
+    for parameter in network.parameters():
+        parameter.value[...] = generator.standard_normal(parameter.value.shape)
+    x = generator.standard_normal((2, *network.input_shape)).astype(np.float32)
+    model, text = to_caffe(network, tmp_path / "net.caffemodel", "rgb")
+    layers = read_binary(model.read_bytes(), "NetParameter").all("layer")
+    assert len({layer.get("name") for layer in layers}) == len(layers)
+    blobs = {layer.get("name"): layer.all("blobs") for layer in layers}
+    found = nets.run(text.read_text(), blobs, np.ascontiguousarray(x.transpose(0, 3, 1, 2)))["prob"]
+    expected = np.exp(network(x))
+    return found, expected / expected.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [Flatten()],
+        [Flatten(), Softmax(), PReLU(30), Affine(30)],
+        [Flatten(), Residual(Linear(30, 30))],
+        [Flatten(), Concat(Linear(30, 2), Identity(), Dropout())],
+        [Concat(GlobalAvgPool2d(), Sequential(Flatten(), Linear(30, 2)))],
+        [Conv2d(1, 4, 1), GlobalAvgPool2d(), Slice(1, 3), Linear(2, 3)],
+        [MaxPool2d(1, 2), Flatten()],  # Caffe would have a window beyond the edge
+    ],
+)
+def test_caffe_computes_the_same(tmp_path, layers):
+    """Features that are flattened maps here, and what Caffe has in their place."""
+    found, expected = compared(Network(*layers, input_shape=(6, 5, 1)), tmp_path)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_joins_of_one_array(tmp_path):
+    graph = Graph(
+        conv=Conv2d(1, 3, 1), add=Add("tanh"), most=Maximum(), input_shape=(1, 1, 1)
+    )  # Eltwise has at least two
+    found, expected = compared(graph, tmp_path)
+    np.testing.assert_allclose(found.reshape(2, 3), expected.reshape(2, 3), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("channels", "layers", "match"),
+    [
+        ("rgb", [Flatten()], "not written: its end: it reads flattened maps, whose order"),
+        ("rgb", [Flatten(), Softmax()], r"1 \(Softmax\): it reads flattened maps"),
+        ("rgb", [Flatten(), Residual(Linear(90, 90))], r"1 \(Residual\): it reads flattened maps"),
+        ("bgr", [Concat(Conv2d(3, 2, 3, padding=1), Dropout())], r"0 \(Concat\): it joins arrays"),
+        (
+            "bgr",
+            [MaxPool2d(2)],
+            "its output is in another order in Caffe",
+        ),
+        (
+            "rgb",
+            [MaxPool2d((1, 2), 2, ceil_mode=True)],
+            r"0 \(MaxPool2d\): Caffe rounds the numbers",
+        ),
+    ],
+)
+def test_another_order(tmp_path, channels, layers, match):
+    with pytest.raises(CheckpointError, match=match):
+        to_caffe(Network(*layers, input_shape=(6, 5, 3)), tmp_path / "net.caffemodel", channels)
+
+
+def test_names_of_layers_are_different(tmp_path):
+    """Caffe finds weights by the name of the layer."""
+    network = Network(bn1=BatchNorm2d(1), scale1=Affine(1), input_shape=(2, 2, 1))
+    with pytest.raises(
+        CheckpointError, match=r"scale1 \(Affine\): the name 'scale1' is used twice"
+    ):
+        to_caffe(network, tmp_path / "net.caffemodel")
 
 
 def test_faults_are_named(tmp_path):

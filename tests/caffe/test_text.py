@@ -42,6 +42,7 @@ def test_against_the_library():
         ("\n\nlayer { name 'x' }", r"line 3 has \"'x'\"; expected ':' or '{' after name"),
         ("layer {\n name: 'x'\n", "line 3 has its end; expected the name of a field, or '}'"),
         ("layer { pooling_param { pool: MIN } }", "pool is MIN; expected one of MAX, AVE, STOCH"),
+        ("layer { pooling_param { pool: -1 } }", "pool is -1; expected one of MAX, AVE, STOCH"),
         ("input_dim: 1.5", "input_dim is 1.5; expected int"),
         ("layer { dropout_param { dropout_ratio: half } }", "is half; expected float"),
         ("layer: 3", "NetParameter.layer is 3; expected LayerParameter"),
@@ -67,4 +68,13 @@ def test_unknown_fields_are_noted():
         "NetParameter",
     )
     assert net.unknown == ["new"]
+    assert net.unknown_messages == []
     assert net.get("layer").get("lrn_param").unknown == ["spread", "wide"]
+    assert net.get("layer").get("lrn_param").unknown_messages == ["wide"]
+
+
+def test_truths():
+    """As protobuf's own readers, also with a capital."""
+    for word, expected in (("True", True), ("t", True), ("False", False), ("0", False)):
+        net = read_text(f"layer {{ scale_param {{ bias_term: {word} }} }}", "NetParameter")
+        assert net.get("layer").get("scale_param").get("bias_term") is expected

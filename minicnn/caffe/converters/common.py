@@ -28,9 +28,11 @@ def maps(bottoms: list[Blob]) -> Blob:
 def pair_of(parameters: Message, name: str, stem: str, default: int | None) -> Pair:
     """(vertical, horizontal) from one field, `name`, or from `stem`_h and `stem`_w.
 
-    Raises ValueError without them if there is no default, and for more than two axes.
+    Raises ValueError without them if there is no default, for both, and for more than two axes.
     """
     if f"{stem}_h" in parameters or f"{stem}_w" in parameters:
+        if name in parameters:
+            raise ValueError(f"it has {name} and also {stem}_h or {stem}_w; expected one of them")
         values = [parameters.get(f"{stem}_{axis}", default) for axis in "hw"]
     else:
         values = parameters.all(name) or [default]

@@ -22,6 +22,8 @@ def concat(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blo
 def eltwise(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
     """Eltwise: SUM with factors, PROD and MAX of arrays of one shape."""
     p = layer.parameters("eltwise_param")
+    if len(bottoms) < 2:
+        raise ValueError("it reads 1 array; expected at least 2")
     operation, factors = p.get("operation", "SUM"), list(p.numbers("coeff"))
     if factors and (operation != "SUM" or len(factors) != len(bottoms)):
         raise ValueError(

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from ...kernels.geometry import output_size
-from ...kernels.types import Pair
 from ...layers import AvgPool2d, Conv2d, ConvTranspose2d, LocalResponseNorm, MaxPool2d
 from ..builder import Blob, Builder, put
 from ..net import CaffeLayer
 from ..order import channels, index, is_plain
+from ..windows import windows
 from .common import check_axis, maps, pair_of, weights_of
 
 
@@ -66,7 +65,7 @@ def _convolution(
 def pooling(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
     """Pooling: the number of windows is rounded up; a mean counts the padding, not what is beyond.
 
-    o = ceil((i + 2 pad - k) / s) + 1, less one if the last window starts beyond i + pad.
+    A window that is larger than the map and its padding is one of their size.
     """
     x, p = maps(bottoms), layer.parameters("pooling_param")
     method, size = p.get("pool", "MAX"), (x.shape[0], x.shape[1])
@@ -79,28 +78,21 @@ def pooling(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Bl
         kernel = size
     else:
         kernel = pair_of(p, "kernel_size", "kernel", None)
-    ceil = _rounds_up(layer, size, kernel, stride, pad)
+    ceil = p.get("round_mode", "CEIL") == "CEIL"
+    if ceil:
+        count = windows(size, kernel, stride, pad)
+        for n, o, s, b in zip(size, count, stride, pad, strict=True):
+            if (o - 1) * s - b >= n:
+                raise ValueError(
+                    f"its last window starts beyond the {n} pixels of its input: Caffe's result "
+                    "there is undefined"
+                )
+        sides = zip(size, kernel, pad, count, strict=True)
+        height, width = ((min(k, n + 2 * b) if o == 1 else k) for n, k, b, o in sides)
+        kernel = height, width
+        ceil = count != windows(size, kernel, stride, pad, down=True)
     kind = MaxPool2d if method == "MAX" else AvgPool2d
     return [builder.add(layer, kind(kernel, stride, pad, ceil_mode=ceil), x)]
-
-
-def _rounds_up(layer: CaffeLayer, size: Pair, kernel: Pair, stride: Pair, pad: Pair) -> bool:
-    """Whether the number of windows is rounded up, where that makes a difference."""
-    sides = list(zip(size, kernel, stride, pad, strict=True))
-    for n, k, s, before in sides:
-        if not before and k < s and s and n >= k and -(-(n - k) // s) * s >= n:
-            raise ValueError(
-                f"its last window starts beyond the {n} pixels of its input: Caffe's result there "
-                "is undefined"
-            )
-    floor, ceil = (
-        [output_size(n, k, max(s, 1), (b, b), ceil_mode=up) for n, k, s, b in sides]
-        for up in (False, True)
-    )
-    if floor == ceil:
-        return False
-    p = layer.parameters("pooling_param")
-    return bool(p.get("round_mode", "CEIL") == "CEIL")
 
 
 def lrn(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
