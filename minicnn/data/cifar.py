@@ -8,6 +8,7 @@ executing them), and class folders of image files (`train/cat/*.jpg`, see
 
 import io
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -156,21 +157,22 @@ class _Array:
 
     def __setstate__(self, state: Any) -> None:
         _, shape, kind, fortran, data = state
-        if not isinstance(kind, _Type) or kind.name not in ("u1", "|u1", "i8", "<i8") or fortran:
-            raise DataError(f"it has an array of {getattr(kind, 'name', kind)}; expected bytes")
+        if not isinstance(kind, _Type) or not re.fullmatch("[|<>=]?[iu][1248]", kind.name):
+            raise DataError(f"it has an array of {getattr(kind, 'name', kind)}; expected integers")
         if isinstance(data, str):  # pickles of Python 2 hold bytes as text
             data = data.encode("latin1")
-        self.value = np.frombuffer(data, np.dtype(kind.name)).reshape(shape)
+        array = np.frombuffer(data, np.dtype(kind.name))
+        self.value = array.reshape(shape, order="F" if fortran else "C")
 
 
 class _Type:
-    """A pickled NumPy type: only its name."""
+    """A pickled NumPy type: only its name, with the order of bytes."""
 
     def __init__(self, name: str = "", *rest: object) -> None:
         self.name = name
 
     def __setstate__(self, state: Any) -> None:
-        pass
+        self.name = state[1] + self.name.lstrip("|<>=")
 
 
 class _Reader(pickle.Unpickler):
@@ -201,7 +203,10 @@ def _pickled(files: Files, name: str, labels: int) -> tuple[np.ndarray, np.ndarr
         contents = {key.decode() if isinstance(key, bytes) else key: read[key] for key in read}
         data = contents["data"].value if isinstance(contents["data"], _Array) else None
         target = contents["labels" if labels == 1 else "fine_labels"]
-        target = np.asarray(target.value if isinstance(target, _Array) else target, np.int64)
+        target = target.value if isinstance(target, _Array) else target
+        if isinstance(target, list) and not all(type(label) is int for label in target):
+            raise DataError("a label is no whole number")
+        target = np.asarray(target, np.int64)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
     except Exception as error:  # a damaged pickle can raise anything
@@ -214,6 +219,7 @@ def _pickled(files: Files, name: str, labels: int) -> tuple[np.ndarray, np.ndarr
         or data.dtype != np.uint8
         or data.shape[1:] != (PIXELS,)
         or target.shape != data.shape[:1]
+        or not target.size
     ):
         raise DataError(f"{name}: expected (N, {PIXELS}) bytes and N labels")
     return _images(data), target

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import DataError
 
 NO_DATA = ("__MACOSX",)  # what macOS adds to archives
+CHUNK = 1 << 20  # bytes
 ZIP_HEADER = 30  # bytes before an entry's name
 ARCHIVES = (".zip", ".tgz", ".tbz2", ".txz")
 MOST = 5  # types of files that a message names
@@ -152,8 +153,11 @@ def _starts_as_zip(source: Path) -> bool:
 
 
 def _inside(name: str) -> str:
-    """The path of an entry within its archive, though it may be written as from the root."""
-    return PurePosixPath(name.lstrip("/")).as_posix()
+    """The path of an entry within its archive, though it may be written as from the root or above.
+
+    As tar and unzip have it, `/a/1.png` and `../a/1.png` are `a/1.png`.
+    """
+    return PurePosixPath(posixpath.normpath("/" + name).lstrip("/")).as_posix()
 
 
 def _target(name: str, link: str) -> str:
@@ -202,13 +206,13 @@ def _tar(source: Path, archive: tarfile.TarFile) -> Files:
     is_plain = isinstance(archive.fileobj, io.BufferedReader)
     found, links = Files(), dict[str, str]()
     for member in archive:
-        name = _inside(member.name).removeprefix("./")
+        name = _inside(member.name)
         if not _is_data(name):
             continue
         if member.isdir():
             found[name] = File(bytes, is_folder=True)
         elif member.islnk():
-            links[name] = _inside(posixpath.normpath(member.linkname))
+            links[name] = _inside(member.linkname)
         elif member.issym():
             links[name] = _target(name, member.linkname)
         elif member.isfile():
@@ -219,13 +223,15 @@ def _tar(source: Path, archive: tarfile.TarFile) -> Files:
                 data = archive.extractfile(member).read()  # type: ignore[union-attr]
                 found[name] = File(io.BytesIO(data).getvalue)
     stream = archive.fileobj
-    if is_plain and stream is not None:  # tarfile takes a header that is none for the end
+    if stream is not None:  # tarfile takes a header that is none for the end
         stream.seek(archive.offset)
         end = stream.read(tarfile.BLOCKSIZE)
         if any(end):
             raise tarfile.ReadError(f"there is no header at byte {archive.offset}")
         if not end:
             raise tarfile.ReadError("the mark of its end is missing")
+        while not is_plain and stream.read(CHUNK):  # behind the last byte is a checksum
+            pass
     return _followed(found, links)
 
 

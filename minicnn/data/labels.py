@@ -12,6 +12,7 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -68,8 +69,8 @@ def read(
     images, found, splits = list(images), dict[str, str](), dict[str, str]()
     for table in (path for path in files if is_table(path) and not files[path].is_folder):
         where = f"{source}/{table}"
-        rows = _rows(where, contents_of(where, files[table].read))
         known = _Names(table, images)
+        rows = _rows(where, contents_of(where, files[table].read), known)
         columns = _columns(rows, known, where, report)
         if columns is None:
             continue
@@ -119,22 +120,33 @@ def _splits(
     return [split_of_table(PurePosixPath(table).stem)] * len(rows)
 
 
-def _rows(where: str, contents: bytes) -> list[list[str]]:
-    """The cells of each row of a table that has two columns or more; else none."""
+def _rows(where: str, contents: bytes, known: "_Names") -> list[list[str]]:
+    """The cells of each row of a table that has two columns or more; else none.
+
+    Comments, lines that begin with # before the table, are left out.
+    """
     encoding = "utf-16" if contents[:2] in UTF_16 else "utf-8-sig"
     try:
         text = unicodedata.normalize("NFC", contents.decode(encoding))
     except UnicodeDecodeError:
         raise DataError(f"{where}: it is not text in UTF-8: save it as CSV UTF-8") from None
-    first_line = text.lstrip().partition("\n")[0]
-    delimiter = max("\t,;|", key=first_line.count)
-    lines = io.StringIO(text, newline=None)  # also those of old Macs
+    lines = io.StringIO(text, newline=None).read().split("\n")  # also those of old Macs
+    lines = [*dropwhile(lambda line: not line.strip() or _is_comment(line, known), lines), ""]
+    delimiter = max("\t,;|", key=lines[0].count)
     try:
-        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+        table = io.StringIO("\n".join(lines))
+        reader = csv.reader(table, delimiter=delimiter, skipinitialspace=True, strict=True)
         rows = [[cell.strip() for cell in row] for row in reader if "".join(row).strip()]
     except csv.Error as error:
         raise DataError(f"{where}: it is damaged, or no table: {error}") from None
     return rows if rows and len(rows[0]) > 1 else []
+
+
+def _is_comment(line: str, known: "_Names") -> bool:
+    """True for a line that begins with #, and is neither a heading nor the row of an image."""
+    name, *others = (cell.strip().lower() for cell in re.split(r"[\t,;|]", line))
+    is_heading = not LABEL_HEADINGS.isdisjoint(others)
+    return name.startswith("#") and not is_heading and known.find(name) is None
 
 
 def _columns(

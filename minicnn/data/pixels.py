@@ -33,7 +33,8 @@ class Decode:
 
     Whatever the file holds has one value: transparency is laid over white, 16 (or 12) bits per
     pixel become the upper 8, floating-point pixels are read as 0 to 1 (or 0 to 255, if one is 2 or
-    more), palettes, CMYK and Lab become RGB, and of several frames the first is taken.
+    more), palettes, CMYK and Lab become RGB, and of several frames the first is taken. A BMP that
+    is all transparent is opaque.
     Raises ValueError for arguments that mean nothing.
     """
 
@@ -84,9 +85,15 @@ class Decode:
         """
         if reduction > 1:
             file.draft(None, (max(1, file.width // reduction), max(1, file.height // reduction)))
+        tiles = getattr(file, "tile", ())
+        frame = tiles[0][1] if file.format == "GIF" and tiles else None
         if self.orient:
             ImageOps.exif_transpose(file, in_place=True)
         image = plain(file, file.format in SIXTEEN_BITS)
+        if frame and frame != (0, 0, *file.size):  # browsers show what lies behind
+            whole = Image.new("RGB", file.size, "white")
+            whole.paste(image.convert("RGB").crop(frame), frame[:2])
+            image = whole
         mode = "L" if self.channels == 1 else "RGB"
         if image.mode != mode:
             return image.convert(mode)
@@ -194,6 +201,9 @@ def plain(image: Image.Image, sixteen_bits: bool = False) -> Image.Image:
     """
     if image.mode.startswith("I;16") or (image.mode == "I" and sixteen_bits):
         return _eight_bits(image, _upper_bits(image))
+    is_bmp = image.format == "BMP" and image.mode == "RGBA"
+    if is_bmp and image.getchannel("A").getextrema() == (0, 0):
+        return image.convert("RGB")  # written by a program that left the fourth byte 0
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from minicnn import data, evaluation, models
 from minicnn.data import cifar
+from minicnn.data.files import File
 from minicnn.errors import DataError
 
 N = 20
@@ -170,6 +171,35 @@ def test_damage(tmp_path, batches):
     (tmp_path / "t" / "train" / "cat" / "0003.png").write_bytes(b"no png")
     with pytest.raises(DataError, match=r"train/cat/0003\.png: it cannot be read as an image"):
         data.load(str(tmp_path / "t"))
+
+
+def batch(pixels, labels):
+    """One batch in the Python form, read."""
+    contents = pickle.dumps({"data": pixels, "labels": labels}, protocol=4)
+    return cifar._pickled({"batch": File(lambda: contents)}, "batch", 1)
+
+
+@pytest.mark.parametrize("kind", ["<i4", ">i8", "u1"])
+def test_arrays_in_any_order(kind):
+    """Labels of Windows, and an array that was turned, have the order of bytes they say."""
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 3072)).astype(np.uint8)
+    images, labels = batch(np.asfortranarray(pixels), np.array([3, 1, 0, 9], kind))
+    np.testing.assert_array_equal(images, batch(pixels, [3, 1, 0, 9])[0])
+    assert labels.tolist() == [3, 1, 0, 9]
+
+
+@pytest.mark.parametrize(
+    ("count", "labels", "sentence"),
+    [
+        (2, [0.5, 1], "batch: a label is no whole number"),
+        (2, ["0", "1"], "batch: a label is no whole number"),
+        (2, np.zeros(2), "batch: it has an array of <f8; expected integers"),
+        (0, np.zeros(0, np.int32), "batch: expected .N, 3072. bytes and N labels"),
+    ],
+)
+def test_labels_that_are_none(count, labels, sentence):
+    with pytest.raises(DataError, match=sentence):
+        batch(np.zeros((count, 3072), np.uint8), labels)
 
 
 def test_archives_hold_bytes_once(tmp_path, batches):

@@ -1,5 +1,6 @@
 """Files in folders and archives: links, hidden ones, spellings, damage."""
 
+import gzip
 import io
 import os
 import stat
@@ -147,7 +148,7 @@ def test_what_is_no_archive(tmp_path, garbage):
 
 
 def test_damage_within_a_tar_file(tmp_path):
-    """A header that is none does not pass for the end of the archive."""
+    """A header that is none does not pass for the end of the archive, compressed or not."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name in ("a.png", "b.png", "c.png"):
@@ -162,8 +163,12 @@ def test_damage_within_a_tar_file(tmp_path):
     with pytest.raises(DataError, match=r"x\.tar: the archive is damaged: the mark of its end"):
         listing(path)
     contents[1024 + 4] ^= 1  # in the name of the second file
-    path.write_bytes(contents)
-    with pytest.raises(DataError, match=r"x\.tar: the archive is damaged: .* at byte 1024"):
+    for damaged in (contents, gzip.compress(contents)):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"x\.tar: the archive is damaged: .* at byte 1024"):
+            listing(path)
+    path.write_bytes(gzip.compress(buffer.getvalue())[:-8] + bytes(8))  # the checksum
+    with pytest.raises(DataError, match=r"x\.tar: it cannot be read: CRC check failed"):
         listing(path)
 
 
@@ -191,12 +196,12 @@ def test_a_tar_file_in_a_tar_file(tmp_path):
 
 
 def test_names_as_other_programs_write_them(tmp_path):
-    """From the root, or with backslashes; nothing lies outside of the archive."""
+    """From the root or above, or with backslashes; nothing lies outside of the archive."""
     archive = tmp_path / "set.zip"
     with zipfile.ZipFile(archive, "w") as target:
-        for name in ("train\\a\\1.png", "/train/a/2.png", "../../a/3.png"):
+        for name in ("train\\a\\1.png", "/train/a/2.png", "../../train/a/3.png"):
             target.writestr(name, b"x")
-    assert list(contents(listing(archive))) == ["train/a/1.png", "train/a/2.png"]
+    assert list(contents(listing(archive))) == [f"train/a/{i}.png" for i in (1, 2, 3)]
     (tmp_path / "half.zip").write_bytes(archive.read_bytes()[:60])
     with pytest.raises(DataError, match=r"half\.zip: the zip file is damaged or incomplete"):
         listing(tmp_path / "half.zip")

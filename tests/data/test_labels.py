@@ -34,6 +34,12 @@ def read(table, text, images=IMAGES):
         ("a.csv", ",image,y,class\n0,train/1.jpg,0,frog\n1,train/2.jpg,0,toad\n"),
         ("a.csv", "path,label\ntrain/1.png,frog\ntrain/2.png,toad\n".encode("utf-16")),
         ("a.csv", "\n \r\npath,label\n\ntrain/1.png,frog\ntrain/2.png,toad\n"),
+        (
+            "a.csv",
+            "# ours, May\n\n# again\npath,label\ntrain/1.png,frog\ntrain/2.png,toad\n",
+        ),
+        ("a.csv", "#path,label\ntrain/1.png,frog\ntrain/2.png,toad\n"),
+        ("a.tsv", "\tpath\tlabel\n0\ttrain/1.png\tfrog\n1\ttrain/2.png\ttoad\n"),
         ("labels.tsv", "file\tclass\n1.png\tfrog\n2.png\ttoad\n"),
     ],
 )
@@ -42,6 +48,11 @@ def test_forms(table, text):
     assert found == {"train/1.png": "frog", "train/2.png": "toad"}
     assert said == [f"set/{table}: the labels of 2 images are from this table"]
     assert unlabeled == set()
+
+
+def test_an_image_whose_name_begins_like_a_comment():
+    found, _, _ = read("a.csv", "#1.png,frog\n#2.png,toad\n", ["#1.png", "#2.png"])
+    assert found == {"#1.png": "frog", "#2.png": "toad"}
 
 
 def test_tiny_imagenet():

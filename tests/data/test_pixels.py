@@ -329,3 +329,28 @@ def test_jpeg_never_gives_a_traceback(tmp_path):
             assert pixels.dtype == np.uint8
             assert max(pixels.shape) <= 30
     assert refused > CASES / 4
+
+
+def test_a_gif_whose_first_frame_does_not_cover_it():
+    """As in browsers, nothing is there; Pillow has the first color of the palette."""
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    contents = bytearray(encoded(image, "GIF"))
+    place = contents.index(b"\x2c\0\0\0\0") + 1
+    contents[6:10] = b"\x08\0\x06\0"  # the size of the screen, (8, 6)
+    contents[place : place + 4] = b"\x02\0\x01\0"  # the place of the frame
+    expected = np.full((6, 8, 3), 255)
+    expected[1:5, 2:6] = 0, 0, 255
+    np.testing.assert_array_equal(Decode((6, 8))("x", bytes(contents)), expected)
+
+
+@pytest.mark.parametrize("alpha", [0, 128])
+def test_a_bmp_whose_fourth_byte_is_0(alpha):
+    """It is opaque, as in browsers; with any other value it is transparency."""
+    pixels = np.full((2, 2, 4), (30, 20, 10, 0), np.uint8)  # B, G, R, A
+    pixels[0, 0, 3] = alpha
+    header = struct.pack("<IiiHHIIiiII", 108, 2, 2, 1, 32, 3, 16, 0, 0, 0, 0)
+    header += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(48)
+    contents = b"BM" + struct.pack("<IHHI", 138, 0, 0, 122) + header + pixels.tobytes()
+    found = Decode((2, 2))("x", contents)
+    assert found[0, 0].tolist() == ([255, 255, 255] if alpha else [10, 20, 30])
