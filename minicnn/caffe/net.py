@@ -259,12 +259,18 @@ def _inputs(message: Message, layers: list[CaffeLayer]) -> dict[str, Shape]:
     shapes = [tuple(shape.all("dim")) for shape in message.all("input_shape")]
     if len(dims) % 4:
         raise CheckpointError(f"it has {len(dims)} values of input_dim; expected 4 per input")
+    if dims and shapes:
+        raise CheckpointError("it has input_dim and also input_shape; expected one of them")
     shapes = shapes or [tuple(dims[i : i + 4]) for i in range(0, len(dims), 4)]
     inputs = {name: shapes[i] if i < len(shapes) else () for i, name in enumerate(names)}
     for layer in layers:
         if layer.key == "input":
             found = [tuple(s.all("dim")) for s in layer.parameters("input_param").all("shape")]
             found = found * len(layer.tops) if len(found) == 1 else found
+            if found and len(found) != len(layer.tops):
+                raise CheckpointError(
+                    f"{layer.label} has {len(found)} shapes for {len(layer.tops)} arrays"
+                )
             inputs |= {top: found[i] if found else () for i, top in enumerate(layer.tops)}
         elif layer.key in DATA and layer.tops:
             inputs[layer.tops[0]] = _data_shape(layer)

@@ -1,5 +1,6 @@
 """Caffe's transform_param as our `Preprocess`: y = (pixel - mean) * scale, pixels from 0 to 255."""
 
+import os
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -94,7 +95,7 @@ def _mean(
     values = [float(v) for v in transform.numbers("mean_value")]
     if "mean_file" in transform:
         name = str(transform.get("mean_file")).replace("\\", "/").rpartition("/")[2]
-        if name and (folder / name).is_file():
+        if name and os.path.isfile(folder / name):  # False for a name that is too long
             return read_mean(folder / name, order), ""
         return PER_PIXEL, (
             f"the mean image {name} is not in {folder}: give mean=, its path, or let training "

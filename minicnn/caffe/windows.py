@@ -12,7 +12,7 @@ def windows(size: Pair, kernel: Pair, stride: Pair, pad: Pair, down: bool = Fals
     """
     counts = []
     for n, k, s, p in zip(size, kernel, stride, pad, strict=True):
-        span, step = n + 2 * p - k, max(s, 1)
-        count = (span // step if down else -(-span // step)) + 1
-        counts.append(count - (max(pad) > 0 and (count - 1) * step >= n + p))
+        span = n + 2 * p - k
+        count = (span // s if down else -(-span // s)) + 1
+        counts.append(count - (max(pad) > 0 and (count - 1) * s >= n + p))
     return counts[0], counts[1]

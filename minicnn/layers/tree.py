@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from .layer import Layer
 
 
+def _array(value: Any) -> np.ndarray:
+    """The value as an array; of objects if it is a list of lists of several lengths."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.asarray(value, object)
+
+
 class Tree:
     """A node of the tree: a layer without its arithmetic.
 
@@ -99,18 +107,23 @@ class Tree:
                 f"the weights are a {type(state).__name__}; expected a dictionary of arrays by name"
             )
         own = self.state_dict()
-        faults = [f"{name} is missing (expected {own[name].shape})" for name in own.keys() - state]
-        faults += [f"{n} {np.shape(state[n])} is not in the model" for n in state.keys() - own]
+        arrays = {n: a if hasattr(a, "dtype") else _array(a) for n, a in state.items()}
+        faults = [f"{name} is missing (expected {own[name].shape})" for name in own.keys() - arrays]
+        faults += [f"{n} {np.shape(arrays[n])} is not in the model" for n in arrays.keys() - own]
         faults += [
-            f"{name} has shape {np.shape(state[name])}, expected {own[name].shape}"
-            for name in own.keys() & state.keys()
-            if np.shape(state[name]) != own[name].shape
+            f"{name} has shape {np.shape(arrays[name])}, expected {own[name].shape}"
+            for name in own.keys() & arrays.keys()
+            if np.shape(arrays[name]) != own[name].shape
         ]
-        arrays = {n: a if hasattr(a, "dtype") else np.asarray(a) for n, a in state.items()}
         faults += [
             f"{name} is an array of {array.dtype}, expected numbers"
             for name, array in arrays.items()
-            if array.dtype.kind in "cOSUMm"
+            if array.dtype.kind in "cOSUMm" or str(array.dtype.name).startswith("void")
+        ]
+        faults += [
+            f"{name} is a masked array, expected a plain one"
+            for name, array in arrays.items()
+            if isinstance(array, np.ma.MaskedArray)
         ]
         if faults:
             raise CheckpointError(f"the weights do not fit the model: {'; '.join(sorted(faults))}")

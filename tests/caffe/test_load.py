@@ -361,6 +361,17 @@ def test_a_loss_of_weight_0(tmp_path):
     assert [name for name, _ in network.children()] == ["main_flatten", "main"]
 
 
+def test_a_mean_image_of_a_name_that_is_too_long(tmp_path):
+    transform = f'transform_param {{ crop_size: 3 mean_file: "{"x" * 300}" }}'
+    text = f'layer {{ name: "data" type: "Data" top: "data" {transform} }}'
+    text += layer("Convolution", "conv", "data", more=CONV % 4)
+    said = []
+    from_caffe(
+        nets.write(tmp_path / "net.caffemodel", text, {"conv": conv(4, 3)}), report=said.append
+    )
+    assert "the mean image xxx" in said[0]
+
+
 def test_doubles_count_if_there_are_both(tmp_path):
     blob = nets.array(4, 9)
     blob.add("double_data", blob.get("data").astype(np.float64) * 2)
@@ -506,6 +517,22 @@ def test_faults_are_named(tmp_path):
         ("pad: 1 }", "pad: 1 pad_h: 0 }"),
     )
     fails(r"it has 3 values of input_dim; expected 4", ("name:", "input_dim: [1, 3, 9] name:"))
+    fails(
+        r"it has input_dim and also input_shape; expected one of them",
+        ("name:", "input_dim: [1, 3, 9, 8] input_shape { dim: 1 } name:"),
+    )
+    fails(
+        r"layer 'data' \(Input\) has 2 shapes for 1 arrays",
+        ("input_param {", "input_param { shape { dim: 1 }"),
+    )
+    fails(
+        r"layer 'pool' \(Pooling\): kernel_size=\(0, 0\)",
+        ("AVE kernel_size: 3", "AVE kernel_size: 0"),
+    )
+    fails(
+        r"layer 'drop' \(Bias\): num_axes is 0; only 1, the channels, is known",
+        ('"Dropout"', '"Bias" bias_param { num_axes: 0 }'),
+    )
     fails(r"2 layers with weights are called 'ip'; expected one", ('"drop"', '"ip"'))
     fails(r"layer 'drop' \(Eltwise\): it reads 1 array; expected at", ("Dropout", "Eltwise"))
     fails(

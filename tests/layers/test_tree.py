@@ -137,6 +137,13 @@ def test_a_state_dict_of_something_else():
     np.testing.assert_array_equal(network.weight.value, [[1], [2]])
     with pytest.raises(CheckpointError, match="bias is an array of complex128, expected numbers"):
         network.load_state_dict(state | {"bias": [1j]})
+    for value, sentence in (
+        (np.zeros(1, [("a", "f4")]), r"bias is an array of \[\('a', '<f4'\)\], expected numbers"),
+        ([[1], [2, 3]], "bias is an array of object, expected numbers"),
+        (np.ma.masked_array([1.0], [True]), "bias is a masked array, expected a plain one"),
+    ):
+        with pytest.raises(CheckpointError, match=sentence):
+            network.load_state_dict(state | {"bias": value})
     with pytest.raises(ValueError, match="3: expected the name of a layer or parameter"):
         network.freeze(3)
 

@@ -50,6 +50,14 @@ def check_axis(parameters: Message, blob: Blob, name: str = "axis", default: int
         raise ValueError(f"{name} is {axis}; only 1, the channels, is known")
 
 
+def check_channels(parameters: Message, blob: Blob) -> None:
+    """Raise ValueError unless there is one weight per channel."""
+    check_axis(parameters, blob)
+    if parameters.get("num_axes", 1) != 1:
+        found = parameters.get("num_axes")
+        raise ValueError(f"num_axes is {found}; only 1, the channels, is known")
+
+
 def weights_of(layer: CaffeLayer, *shapes: Shape | None) -> list[Weights]:
     """The layer's weights, checked. A shape of None is any shape.
 

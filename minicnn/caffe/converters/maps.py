@@ -78,6 +78,8 @@ def pooling(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Bl
         kernel = size
     else:
         kernel = pair_of(p, "kernel_size", "kernel", None)
+    kind = MaxPool2d if method == "MAX" else AvgPool2d
+    kind(kernel, stride, pad)  # raises ValueError for numbers below 1
     ceil = p.get("round_mode", "CEIL") == "CEIL"
     if ceil:
         count = windows(size, kernel, stride, pad)
@@ -91,7 +93,6 @@ def pooling(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Bl
         height, width = ((min(k, n + 2 * b) if o == 1 else k) for n, k, b, o in sides)
         kernel = height, width
         ceil = count != windows(size, kernel, stride, pad, down=True)
-    kind = MaxPool2d if method == "MAX" else AvgPool2d
     return [builder.add(layer, kind(kernel, stride, pad, ceil_mode=ceil), x)]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ...layers import Affine, BatchNorm2d, Flatten, Reshape
 from ..builder import Blob, Builder, Fill, put
 from ..net import CaffeLayer
-from .common import check_axis, only, permuted, weights_of
+from .common import check_channels, only, permuted, weights_of
 
 
 def batch_norm(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
@@ -42,9 +42,7 @@ def scale(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob
     if len(bottoms) == 2:
         raise ValueError("it multiplies two arrays; only weights of its own are known")
     x, p = only(bottoms), layer.parameters("scale_param")
-    check_axis(p, x)
-    if p.get("num_axes", 1) != 1:
-        raise ValueError(f"num_axes is {p.get('num_axes')}; only 1, the channels, is known")
+    check_channels(p, x)
     has_bias = p.get("bias_term", False)
     gamma, *beta = weights_of(layer, (x.channels,), *[(x.channels,)] * has_bias)
 

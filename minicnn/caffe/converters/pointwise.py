@@ -19,7 +19,7 @@ from ...layers import (
 )
 from ..builder import Blob, Builder, Fill, put
 from ..net import CaffeLayer
-from .common import check_axis, only, permuted, weights_of
+from .common import check_axis, check_channels, only, permuted, weights_of
 
 HIGHEST_POWER = 8
 
@@ -79,7 +79,7 @@ def power(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob
 def bias(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
     """Bias: one number per channel is added."""
     x, p = only(bottoms), layer.parameters("bias_param")
-    check_axis(p, x)
+    check_channels(p, x)
     (values,) = weights_of(layer, (x.channels,))
 
     def fill(target: Any) -> None:
