@@ -80,7 +80,7 @@ class Describer:
         in_place = {top} & set(bottoms)
         tops = [top or name] if tops is None else tops
         again = self.tops.intersection(tops) - in_place
-        again |= {name} & {layer.name for layer in self.layers}
+        again |= {name} & {INPUT, OUTPUT, *(layer.name for layer in self.layers)}
         if again:
             raise ValueError(f"the name {min(again)!r} is used twice in Caffe's network")
         self.tops.update(tops)

@@ -197,6 +197,8 @@ def test_faults_are_named(tmp_path):
     shadowed = Network(data=Conv2d(1, 1, 3), input_shape=(8, 8, 1))
     with pytest.raises(CheckpointError, match=r"the name 'data' is used twice"):
         to_caffe(shadowed, path)
+    with pytest.raises(CheckpointError, match=r"the name 'data' is used twice"):
+        to_caffe(Network(data=Tanh(), input_shape=(8, 8, 1)), path)
     asymmetric = Network(a=Conv2d(1, 1, 3, padding=((0, 1), (0, 1))), input_shape=(8, 8, 1))
     with pytest.raises(CheckpointError, match=r"a \(Conv2d\): Caffe pads opposite sides alike"):
         to_caffe(asymmetric, path)
