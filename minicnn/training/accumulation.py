@@ -34,10 +34,14 @@ class Accumulator:
 
     def __init__(self, model: Layer, parameters: Sequence[Parameter], loader: Loader):
         self.parameters, self.loader = list(parameters), loader
-        self._with_buffers = [layer for _, layer in model.named_layers() if layer.buffers]
+        self.find_buffers(model)
         self._start: tuple[dict, list[Array]] | None = None
         self._sums: list[Array | None] = []
         self._weight, self._turns = 0.0, 0
+
+    def find_buffers(self, model: Layer) -> None:
+        """Look up the layers that have buffers; again if some were replaced."""
+        self._with_buffers = [layer for _, layer in model.named_layers() if layer.buffers]
 
     @property
     def shards(self) -> Shards:

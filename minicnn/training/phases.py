@@ -4,6 +4,7 @@ Each decides before the first epoch and between epochs, by the number of epochs 
 resumed run is in the phase that it was in. At the end everything is as it was before.
 """
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,8 @@ class ScaleRate(Phase):
     """Multiply the learning rate of some parameters by a factor that changes with the epoch.
 
     names: parameters, or patterns such as "*.bias". factors: `{epochs done: factor}`; before the
-    first of them the factor is 1. Raises ValueError for a name that the network does not have.
+    first of them the factor is 1. The factors of several `ScaleRate` of a parameter are multiplied.
+    Raises ValueError for a name that the network does not have.
     """
 
     def __init__(self, *names: str, factors: Mapping[int, float]):
@@ -77,10 +79,15 @@ class ScaleRate(Phase):
     def enter(self, trainer: "Trainer", epochs: int) -> None:
         parameters = dict(trainer.model.named_parameters())
         names = [n for pattern in self.names for n in matching(pattern, list(parameters))]
-        self._before = self._before or {n: parameters[n].lr_multiplier for n in names}
-        factor = next((f for e, f in reversed(self.factors.items()) if epochs >= e), 1.0)
+        every = [c for c in trainer.callbacks if isinstance(c, ScaleRate)]
+        known = {name: before for phase in every for name, before in phase._before.items()}
+        self._before = {n: known.get(n, parameters[n].lr_multiplier) for n in names}
         for name, before in self._before.items():
-            parameters[name].lr_multiplier = before * factor
+            factors = (phase._factor(epochs) for phase in every if name in phase._before)
+            parameters[name].lr_multiplier = math.prod(factors, start=before)
+
+    def _factor(self, epochs: int) -> float:
+        return next((f for e, f in reversed(self.factors.items()) if epochs >= e), 1.0)
 
     def leave(self, trainer: "Trainer") -> None:
         parameters = dict(trainer.model.named_parameters())

@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..device import array_device, model_device, to_input
 from ..errors import DataError, ShapeError, TrainingError
-from ..layers import Layer, Sequential, Sigmoid, Softmax, no_grad, observe
+from ..layers import Layer, Parameter, Sequential, Sigmoid, Softmax, no_grad, observe
 from ..layers.norm import BatchNorm2d
 from ..layers.parameter import are_frozen
 from .averaging import Average
@@ -104,6 +104,20 @@ def check_optimizer(optimizer: Optimizer, model: Layer) -> Optimizer:
                     f"{array_device(parameter.value)}: make the optimizer after model.to(...)"
                 )
     return optimizer
+
+
+def check_new_parameters(model: Layer, before: Sequence[Parameter], optimizer: Optimizer) -> None:
+    """Raise TrainingError for one that would not be trained, as the optimizer has another.
+
+    before: the model's parameters until a callback replaced a layer.
+    """
+    known = {id(parameter) for parameter in (*before, *optimizer.parameters)}
+    for name, parameter in model.named_parameters():
+        if id(parameter) not in known and not parameter.frozen:
+            raise TrainingError(
+                f"{name}: a callback has replaced it, and {type(optimizer).__name__} trains the "
+                "former one; expected a layer with the same Parameter objects, or a frozen one"
+            )
 
 
 def check_objects(model: Any, callbacks: Any, preprocess: Any, checkpoint_seconds: Any) -> None:

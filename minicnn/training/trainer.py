@@ -32,6 +32,7 @@ from .losses import Loss, plain
 from .metrics import Evaluation, evaluate
 from .optimizers import Optimizer
 from .parts import network_of, parts
+from .preflight import check_new_parameters
 from .schedules import Schedule
 from .signals import catch_sigint
 
@@ -160,13 +161,15 @@ class Trainer:
         self.model.train()
         structure = self._present_structure()
         if structure != self._structure:
+            check_new_parameters(self.model, self._structure[2], self.optimizer)
             self._structure, self.network = structure, network_of(self)
+            self.accumulator.find_buffers(self.model)
         self.network.train()
         self.weights_changed = True
 
-    def _present_structure(self) -> tuple[list[str], list[Layer]]:
-        """What the fused network depends on: the frozen layers, and all of them."""
-        return self.model.frozen_names(), [layer for _, layer in self.model.named_layers()]
+    def _present_structure(self) -> tuple[list[str], dict[str, Layer], list[Parameter]]:
+        """What the fused network depends on: the frozen layers, all of them, their parameters."""
+        return self.model.frozen_names(), dict(self.model.named_layers()), self.model.parameters()
 
     def notify(self, event: str, *arguments: Any) -> None:
         """Call the method `event` of all callbacks."""

@@ -5,7 +5,7 @@ import pytest
 
 import minicnn
 from minicnn import data, training
-from minicnn.errors import CheckpointError
+from minicnn.errors import CheckpointError, TrainingError
 from minicnn.layers import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, Network
 from minicnn.training import Freeze, ScaleRate, SwitchAugment
 
@@ -156,6 +156,24 @@ def test_what_two_phases_freeze_is_trained_again(after):
     assert {p.lr_multiplier for p in model.parameters()} == {1}
 
 
+def test_factors_of_one_parameter_are_multiplied(tmp_path):
+    """In a run that is resumed as well, to the bit."""
+
+    class Note(training.Callback):
+        def on_step_end(self, trainer, loss):
+            rates[trainer.epoch] = trainer.model.fc.bias.lr_multiplier
+
+    first, second = {0: 2, 2: 0.1}, {1: 0.3, 3: 0.7}
+    phases = ScaleRate("fc.*", factors=first), ScaleRate("*.bias", factors=second)
+    for options, lengths in (({}, [4]), ({"out": tmp_path, "resume": True}, [1, 2, 4])):
+        rates, model = {}, network()
+        model.fc.bias.lr_multiplier = 3.0
+        for epochs in lengths:
+            fit(model, epochs=epochs, callbacks=[*phases, Note()], **options)
+        assert rates == {1: 3.0 * 2, 2: 3.0 * 2 * 0.3, 3: 3.0 * 0.1 * 0.3, 4: 3.0 * 0.1 * 0.7}
+        assert model.fc.bias.lr_multiplier == 3.0
+
+
 def test_phases_end_also_if_another_callback_cannot():
     class Fail(training.Callback):
         def on_train_end(self, trainer):
@@ -225,6 +243,41 @@ def test_a_callback_may_replace_a_layer():
     fit(model, callbacks=[Drop(replace=True)])
     fit(other, callbacks=[Drop(replace=False)])
     assert not changed(copied(other), model)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_callback_may_replace_a_batch_norm_of_the_same_parameters(accumulate):
+    class Slower(training.Callback):
+        def __init__(self, replace):
+            self.replace = replace
+
+        def on_epoch_end(self, trainer, row):
+            before = trainer.model.bn1
+            if self.replace:
+                norm = trainer.model.bn1 = BatchNorm2d(6, activation="relu")
+                norm.weight, norm.bias = before.weight, before.bias
+                norm.load_state_dict(before.state_dict())
+            trainer.model.bn1.momentum = 0.5
+
+    model, other = network(), network()
+    fit(model, accumulate=accumulate, callbacks=[Slower(replace=True)])
+    fit(other, accumulate=accumulate, callbacks=[Slower(replace=False)])
+    assert not changed(copied(other), model)
+
+
+def test_new_parameters_that_nothing_trains_are_refused():
+    class Replace(training.Callback):
+        def __init__(self, freeze):
+            self.freeze = freeze
+
+        def on_epoch_end(self, trainer, row):
+            trainer.model.fc = Linear(8, 5)
+            if self.freeze:
+                trainer.model.freeze("fc")
+
+    with pytest.raises(TrainingError, match="fc.weight: .* and SGD trains the former"):
+        fit(network(), callbacks=[Replace(freeze=False)])
+    fit(network(), callbacks=[Replace(freeze=True)])
 
 
 def test_a_name_that_the_network_does_not_have():
