@@ -100,7 +100,7 @@ def _list(as_json: bool) -> None:
 def _show(found: Ablation) -> None:
     """The measures with their spread over the seeds, and every statement with its verdict."""
     measures = found.claim.measures
-    table = Table("variant", "measure", title=found.claim.source, title_justify="left")
+    table = Table("variant", "measure", title=found.claim.source)
     for heading in ("mean", "min", "max", "seeds"):
         table.add_column(heading, justify="right")
     for measure in measures:

@@ -166,7 +166,7 @@ def choose_compute(backend: str | None, device: str, precision: str | None) -> N
 
 
 def load_network(path: str | Path, device: str = "cpu", model: str | None = None) -> Network:
-    """The network that was saved in a .safetensors file, on that device.
+    """The network that was saved in a .safetensors file, on that device; its name, or the file's.
 
     model: `--model`, a network by name to make in place of the one that the file names.
     Raises ValueError for the name of a network in place of a file.
@@ -176,6 +176,7 @@ def load_network(path: str | Path, device: str = "cpu", model: str | None = None
             f"{path} is the name of a network; expected a file, as `minicnn train {path}` writes it"
         )
     network = cast(Network, weights.load(path, name=model and find_entry(model).name))
+    network.name = network.name or str(path)
     network.recipe = network.recipe or OF_FILE
     network.to(device)
     return network
@@ -228,7 +229,7 @@ def parse_input_size(text: str | None, default: tuple[int, ...]) -> tuple[int, .
     if text is None:
         return default
     parts = text.lower().split("x")
-    if not all(part.isdigit() and int(part) for part in parts) or len(parts) > 3:
+    if not all(part.isdecimal() and int(part) for part in parts) or len(parts) > 3:
         raise ValueError(f"--input {text}: expected H, HxW or HxWxC in pixels")
     sizes = [int(part) for part in parts]
     height, width = sizes[0], sizes[1] if len(sizes) > 1 else sizes[0]

@@ -122,11 +122,12 @@ def _mean(text: str | None) -> str | float | tuple[float, ...] | MeanImage | Non
     """The path of a mean image, gray levels, or the mean of the training images of a data set."""
     if text is None or text.endswith(".binaryproto"):
         return text
-    if not text.replace(",", "").replace(".", "").isdigit():
+    try:
+        levels = tuple(float(part) for part in text.split(",") if part)
+    except ValueError:
         training, _ = data.load(text)
         return mean_of(training.images)
-    levels = tuple(float(part) for part in text.split(",") if part)
-    if len(levels) not in (1, 3) or max(levels) > 255:
+    if len(levels) not in (1, 3) or not all(0 <= level <= 255 for level in levels):
         raise ValueError(f"--mean {text}: expected 1 or 3 gray levels from 0 to 255")
     return levels if len(levels) == 3 else levels[0]
 

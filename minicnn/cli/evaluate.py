@@ -115,7 +115,7 @@ def chosen(protocol: str | None, scales: str | None) -> Protocol | None:
     if protocol is None:
         raise ValueError(f"--scales {scales} is for a protocol: add --protocol NAME")
     parts = scales.split(",")
-    if not all(part.strip().isdigit() for part in parts):
+    if not all(part.strip().isdecimal() for part in parts):
         raise ValueError(f"--scales {scales}: expected lengths in pixels, such as 224,256,288")
     return named(protocol).at(tuple(int(part) for part in parts))
 

@@ -73,7 +73,7 @@ def _variants(
     for text in texts:
         name, _, values = text.partition("=")
         items = values.split(",")
-        if name == "batch" and all(v.isdigit() and int(v) for v in items):
+        if name == "batch" and all(v.isdecimal() and int(v) for v in items):
             batches = [int(v) for v in items]
         elif name == "input" and values:
             inputs = [parse_input_size(v, network.input_shape) for v in items]
@@ -91,7 +91,7 @@ def _memory_of_machine() -> int | None:
 
 def _show(found: Forecast, table: list[Forecast], machine: Machine) -> None:
     console.print(str(found), soft_wrap=True)
-    parts = Table("memory", title="memory", title_justify="left")
+    parts = Table("memory", title="memory")
     parts.add_column("MiB", justify="right")
     state = "parameters, state of the optimizer" if found.train else "parameters"
     pool = "activations, gradients, scratch" if found.train else "activations, scratch"
@@ -99,7 +99,7 @@ def _show(found: Forecast, table: list[Forecast], machine: Machine) -> None:
     for name, count in (*sizes, ("the process itself", found.process)):
         parts.add_row(name, f"{count / 2**20:,.1f}")
     print_table(parts)
-    operations = Table("operation", title="time", title_justify="left")
+    operations = Table("operation", title="time")
     for heading in ("ms", "share"):
         operations.add_column(heading, justify="right")
     for name, seconds in found.operations.items():
@@ -108,7 +108,7 @@ def _show(found: Forecast, table: list[Forecast], machine: Machine) -> None:
             operations.add_row(name, f"{1e3 * seconds:,.2f}", f"{share:.0%}")
     print_table(operations)
     if table:
-        shown = Table(title="what if", title_justify="left")
+        shown = Table(title="what if")
         for heading in ("input", "batch", "ms", "images/s", "MiB"):
             shown.add_column(heading, justify="right")
         for f in table:

@@ -76,7 +76,7 @@ def profile_command(
 
 
 def _show(found: Profile, rows: int) -> None:
-    table = Table(title=found.title, title_justify="left")
+    table = Table(title=found.title)
     passes = ("forward, ms", "backward, ms") if found.train else ("forward, ms",)
     headings = (*passes, "share", "of floor", "GFLOP/s", "GB/s", "held, MiB")
     table.add_column("layer", no_wrap=True)
@@ -96,7 +96,7 @@ def _show(found: Profile, rows: int) -> None:
     table.add_section()
     table.add_row("sum", "", *total, style="bold")
     print_table(table)
-    operations = Table("operation", title="by operation", title_justify="left")
+    operations = Table("operation", title="by operation")
     for heading in ("ms", "share"):
         operations.add_column(heading, justify="right")
     for name, seconds in found.operations.items():

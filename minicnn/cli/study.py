@@ -84,7 +84,7 @@ def _show(found: "Climb", title: str, on_gpu: bool) -> None:
         headings = ["rung", "idea", "time", found.unit, "of peak", "speed-up", "error"]
         if on_gpu:
             headings += ["waits for"]
-        table = Table(*headings, title=f"{name}: {title}", title_justify="left")
+        table = Table(*headings, title=f"{name}: {title}")
         for column in table.columns[2:7]:
             column.justify, column.no_wrap = "right", True
         for r in readings:

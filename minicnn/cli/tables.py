@@ -16,23 +16,26 @@ from .app import console
 
 
 def print_table(table: Table) -> None:
-    """Print a table; in a file or pipe at its natural width, so that nothing is cut or folded."""
+    """Print a table; in a file or pipe at its natural width, so that nothing is cut or folded.
+
+    Its title is the line above it, which rich would fold to the width of the table.
+    """
+    if table.title:
+        console.print(table.title, style="table.title", soft_wrap=True)
+        table.title = None
     if console.is_terminal:
         console.print(table)
         return
     wide = console.options.update(width=sys.maxsize // 2)
     width = Measurement.get(console, wide, table).maximum
-    title = len(str(table.title or ""))
-    Console(
-        highlight=False, markup=False, emoji=False, width=max(width, title), file=console.file
-    ).print(table)
+    Console(highlight=False, markup=False, emoji=False, width=width, file=console.file).print(table)
 
 
 def summary_table(summary: Summary) -> Table:
     """The layers of a network; columns that would be empty are left out."""
     headings, lines = summary.table()
     used = [i for i in range(len(headings)) if any(line[i] for line in lines)]
-    table = Table(title=summary.model, title_justify="left", header_style="bold")
+    table = Table(title=summary.model, header_style="bold")
     for i in used:
         table.add_column(headings[i], justify="right" if 7 <= i <= 10 else "left", no_wrap=True)
     for line in lines:
@@ -47,7 +50,7 @@ def show_probe(network: Network, batch: int) -> None:
     readings, loss = probe(network, batch)
     headings = ("layer", "type", "activation std", "zeros", "gradient std")
     table = Table(*headings, "weight gradient / weight")
-    table.title, table.title_justify = f"step 0, {batch} random images", "left"
+    table.title = f"step 0, {batch} random images"
     for r in readings:
         extreme = (
             not np.isfinite(r.activation + r.gradient)
@@ -79,7 +82,7 @@ def show_evaluation(result: Evaluation, per_class: bool = False) -> None:
 
 def _confusion_table(result: Evaluation) -> Table:
     title = "confusion matrix (rows: true class, columns: prediction)"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title)
     headings, *rows = result.table()
     for heading in headings:
         table.add_column(heading, no_wrap=True)

@@ -176,7 +176,7 @@ def _known(wnids: dict[int, str], label: str, where: str) -> str:
     """The WordNet id that a label means."""
     if synsets.is_synset(label):
         return label
-    if not label.isdigit() or int(label) not in wnids:
+    if not label.isdecimal() or int(label) not in wnids:
         raise DataError(
             f"{where}: the label {label} is no class of ImageNet; expected "
             f"{min(wnids)} to {max(wnids)}"

@@ -69,13 +69,13 @@ def _numbered(what: str, arrays: Any) -> dict[str, Any]:
 def number_of(what: str) -> int:
     """The place of an array in the tuple of a layer that joins: 1 for "x2" and "dx2"; else 0."""
     digits = what.lstrip("dx")
-    return int(digits) - 1 if what.startswith(("x", "dx")) and digits.isdigit() else 0
+    return int(digits) - 1 if what.startswith(("x", "dx")) and digits.isdecimal() else 0
 
 
 def is_activation(what: str) -> bool:
     """True for x, y and their gradients: for arrays of the batch, not of parameters."""
     name = what.removeprefix("d")
-    return name == "y" or (name.startswith("x") and (name[1:].isdigit() or name == "x"))
+    return name == "y" or (name.startswith("x") and (name[1:].isdecimal() or name == "x"))
 
 
 @dataclass(eq=False)

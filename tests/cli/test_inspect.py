@@ -2,6 +2,9 @@
 
 import json
 
+from minicnn import weights
+from minicnn.layers import Flatten, Graph, Linear
+
 
 def test_summary(run, trained):
     said = run("summary", "lenet5")
@@ -21,6 +24,15 @@ def test_summary(run, trained):
     assert "--input 0x3: expected H, HxW or HxWxC" in run(
         "summary", "lenet5", "--input", "0x3", code=2
     )
+    assert "--input ²: expected H, HxW" in run("summary", "lenet5", "--input", "²", code=2)
+
+
+def test_a_network_without_a_name_has_that_of_its_file(run, tmp_path):
+    network = Graph(Flatten(), Linear(4, 2), input_shape=(2, 2, 1))
+    weights.save(network, tmp_path / "own.safetensors")
+    assert run("summary", "own.safetensors").startswith("own.safetensors\n")
+    said = run("evaluate", "own.safetensors", "--data", "digits", code=2)
+    assert "own.safetensors: the network has no recipe that says how pixels" in said
 
 
 def test_models_and_backends(run):
