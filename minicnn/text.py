@@ -1,8 +1,10 @@
 """Tables as plain text, and as HTML for notebooks; numbers; hints for mistyped names."""
 
 import difflib
+import math
 from collections.abc import Container, Iterable, Sequence
 from html import escape
+from typing import Any
 
 
 def hint(name: str, known: Iterable[str], otherwise: str) -> str:
@@ -19,6 +21,18 @@ def portable(name: str) -> str:
     surrogates, which no file or figure takes, and which another locale does not have.
     """
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def for_json(value: Any) -> Any:
+    """The value with None for each number that is not finite, as JSON has neither NaN nor infinity.
+
+    Dictionaries and lists are copied.
+    """
+    if isinstance(value, dict):
+        return {key: for_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [for_json(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def four_digits(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from minicnn.text import aligned, four_digits, hint, html_table
+from minicnn.text import aligned, for_json, four_digits, hint, html_table
 
 
 def test_columns_have_equal_width():
@@ -33,3 +33,8 @@ def test_four_digits_without_an_exponent():
     assert [four_digits(v) for v in (0.43984, 12.0, 18190.2, -1234.5)] == [
         *("0.4398", "12", "18,190", "-1,234")
     ]
+
+
+def test_json_has_no_nan():
+    value = {"a": [1, float("nan"), (float("inf"), "x")], "b": None}
+    assert for_json(value) == {"a": [1, None, [None, "x"]], "b": None}

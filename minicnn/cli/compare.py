@@ -10,6 +10,7 @@ from rich.table import Table
 from ..study.compare import Comparison, compare
 from ..study.expected import Verdict, check
 from ..study.results import Result, results
+from ..text import for_json
 from .app import app, console
 from .tables import print_table
 
@@ -48,7 +49,7 @@ def compare_command(
         plots.runs(found.runs, picture, band=band)
     if as_json:
         told = {"expected": [v.to_dict() for v in verdicts]} if expected else {}
-        print(json.dumps(found.to_dict() | told, indent=2))
+        print(json.dumps(for_json(found.to_dict() | told), indent=2))
     else:
         _show(found)
         for verdict in verdicts:

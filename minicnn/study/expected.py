@@ -80,7 +80,7 @@ def check(run: Run, known: Sequence[Result] | None = None) -> Verdict:
     Raises CheckpointError if no result has these settings and images.
     """
     result = find_expected(run, known)
-    for row in run.history.rows[: result.epochs]:
+    for row in (row for row in run.history.rows if row["epoch"] <= result.epochs):
         for measure in MEASURES:
             value, e = measured(row, measure), row["epoch"]
             low, high = (result.band[measure][end][e - 1] for end in ("low", "high"))

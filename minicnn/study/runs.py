@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ..checks import is_number
 from ..errors import CheckpointError
 from ..training import config_file
 from ..training.checkpoint import LAST, STATE
@@ -73,7 +74,8 @@ def read_run(path: str | PathLike[str], label: str | None = None) -> Run:
     if (path / LAST).exists():
         return _from_checkpoint(run)
     if (path / config_file.FILE).exists():
-        settings = config_file.read(path / config_file.FILE).get("settings", {})
+        file = path / config_file.FILE
+        settings = _checked(file, config_file.read(file).get("settings", {}))
         return Run(run.path, run.label, run.history, simplified(settings))
     if (path / CONFIGURATION).exists():
         return _from_configuration(run)
@@ -110,9 +112,20 @@ def _from_configuration(run: Run) -> Run:
         configuration = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(configuration, dict):
-        raise CheckpointError(f"{path}: it is not a JSON object of settings")
-    return Run(run.path, run.label, run.history, configuration)
+    return Run(run.path, run.label, run.history, _checked(path, configuration))
+
+
+def _checked(path: Path, settings: Any) -> dict[str, Any]:
+    """The settings, of which some are calculated with. Raises CheckpointError for others."""
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{path}: it has {settings!r} in place of a table of settings")
+    epochs = settings.get("epochs")
+    if epochs is not None and not is_number(epochs, 0):
+        raise CheckpointError(f"{path}: epochs is {epochs!r}; expected a number")
+    for name in ("options", MULTIPLIERS):
+        if not isinstance(settings.get(name, {}), dict):
+            raise CheckpointError(f"{path}: {name} is {settings[name]!r}; expected a table")
+    return settings
 
 
 def read_runs(paths: Sequence[str | PathLike[str]]) -> list[Run]:

@@ -69,7 +69,9 @@ class History:
             ) from None
         except (OSError, csv.Error) as error:
             raise CheckpointError(f"{file}: cannot be read: {error}") from None
-        rows = [_parsed(line, f"{file}: line {i}") for i, line in enumerate(lines, start=2)]
+        rows: list[dict[str, Any]] = []
+        for i, line in enumerate(lines, start=2):
+            rows.append(_parsed(line, f"{file}: line {i}", rows[-1]["epoch"] if rows else 0))
         if not rows:
             raise CheckpointError(f"{file}: there is no finished epoch in it")
         return cls(rows, best_epoch=max(rows, key=score)["epoch"])  # the first of equal ones
@@ -142,18 +144,25 @@ FORMATS = dict.fromkeys(COLUMNS, "{:.4f}") | {
 }
 
 
-def _parsed(line: dict[str, Any], where: str) -> dict[str, Any]:
-    """A row of the history from a line of the table. Raises CheckpointError for other contents."""
+def _parsed(line: dict[str, Any], where: str, before: int) -> dict[str, Any]:
+    """A row of the history from a line of the table, which comes after the epoch `before`.
+
+    Raises CheckpointError for other contents.
+    """
     for name in ("epoch", "train_loss", "train_accuracy"):
         if not line.get(name):
             raise CheckpointError(f"{where}: {name} is missing; expected a run's {FILE}")
-    row = dict.fromkeys(COLUMNS)
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
     for name in COLUMNS:
         text = line.get(name) or ""
         try:
             row[name] = (int if name == "epoch" else float)(text) if text else None
         except ValueError:
             raise CheckpointError(f"{where}: {name} is {text!r}; expected a number") from None
+        if name.endswith(("accuracy", "top5")) and text and (row[name] < 0 or row[name] > 1):
+            raise CheckpointError(f"{where}: {name} is {text}; expected a fraction, 0 to 1")
+    if row["epoch"] <= before:
+        raise CheckpointError(f"{where}: epoch is {row['epoch']}; expected more than {before}")
     return row
 
 

@@ -95,6 +95,13 @@ def test_a_loss_that_is_not_a_number_is_outside():
     assert not outside(2, train_loss=float("nan")).is_inside
 
 
+def test_epochs_that_are_missing_or_too_many():
+    """A row is compared with the band of its epoch, wherever it is in the table."""
+    run = made_up("runs/mine", ERRORS)
+    run.history.rows[:] = [*run.history.rows[2:], row(99, 9.0, 0.9)]
+    assert check(run, KNOWN).is_inside
+
+
 def test_the_names_of_data_sets_do_not_count():
     settings = {"data": SETTINGS["data"].replace("digits", "folder")}
     assert find_expected(made_up(**settings), KNOWN) is KNOWN[0]

@@ -103,7 +103,15 @@ def test_what_is_missing_is_named(folder, tmp_path):
     with pytest.raises(CheckpointError, match=r"configuration\.json: cannot be read"):
         read_run(tmp_path)
     (tmp_path / CONFIGURATION).write_text("[]")
-    with pytest.raises(CheckpointError, match=r"configuration\.json: it is not a JSON object"):
+    with pytest.raises(
+        CheckpointError, match=r"configuration\.json: it has \[\] in place of a table"
+    ):
+        read_run(tmp_path)
+    (tmp_path / CONFIGURATION).write_text('{"epochs": "ten"}')
+    with pytest.raises(CheckpointError, match=r"json: epochs is 'ten'; expected a number"):
+        read_run(tmp_path)
+    (tmp_path / "config.toml").write_text("[settings]\noptions = 3")
+    with pytest.raises(CheckpointError, match=r"config\.toml: options is 3; expected a table"):
         read_run(tmp_path)
 
 

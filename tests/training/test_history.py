@@ -77,6 +77,12 @@ def test_files_of_older_versions_are_read(tmp_path):
         (b"epoch,train_loss,train_accuracy\n1,2.5,0.25\n2,2.4\n", "line 3: train_accuracy is mis"),
         (b"epoch,train_loss,train_accuracy\n1,many,0.25\n", "line 2: train_loss is 'many'; expe"),
         (b"epoch,train_loss,train_accuracy\n1.5,2.5,0.25\n", "line 2: epoch is '1.5'"),
+        (
+            b"epoch,train_loss,train_accuracy\n1,2.5,25\n",
+            "line 2: train_accuracy is 25; expected a",
+        ),
+        (b"epoch,train_loss,train_accuracy\n0,2.5,0.25\n", "line 2: epoch is 0; expected more th"),
+        (b"epoch,train_loss,train_accuracy\n2,2,0.2\n2,2,0.2\n", "line 3: epoch is 2; expected mo"),
         (b"\xff\xfe\x00", "it is no text; expected the folder of a run"),
     ],
 )

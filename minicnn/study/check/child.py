@@ -10,6 +10,7 @@ import faulthandler
 import json
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,19 @@ def main() -> None:
         answer.write(json.dumps(message) + "\n")
         answer.flush()
 
+    say(ready=True)
     path = Path(request["path"]).resolve()
-    with open(request["trace"], "w") as trace:
+    with open(request["trace"], "w") as trace, ExitStack() as ends:
+        ends.callback(faulthandler.cancel_dump_traceback_later)  # before the file is closed
         faulthandler.dump_traceback_later(request["timeout"], exit=True, file=trace)
         try:
             module, remarks = load_module(path)
         except DataError as error:
             say(error=str(error))
             return
-        subjects, skipped = find_subjects(module, path)
+        subjects, left_out = find_subjects(module, path)
         names = [(s.name, "" if isinstance(s, OwnLayer) else s.operation.name) for s in subjects]
-        say(found=names, skipped=skipped, remarks=remarks)
+        say(found=names, remarks=[*remarks, *left_out])
         for subject in subjects:
             if subject.name in request["skip"]:
                 continue

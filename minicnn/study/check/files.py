@@ -18,6 +18,7 @@ from .report import Report, check_from_dict
 from .run import failed
 from .subject import LAYOUTS
 
+START = 120.0  # seconds in which the process imports minicnn, also on a busy machine
 GRACE = 15.0  # seconds beyond the timeout, in which the process ends by itself
 
 
@@ -82,11 +83,7 @@ def _take(
             report.error = message["error"]
         elif "found" in message:
             operations.update(message["found"])
-            remarks = message["remarks"]
-            if message["skipped"]:
-                names = ", ".join(message["skipped"])
-                remarks = [*remarks, f"Not checked, because no definition has this name: {names}."]
-            report.remarks = remarks
+            report.remarks = message["remarks"]
         elif "start" in message:
             started = message["start"]
         elif "check" in message:
@@ -100,9 +97,10 @@ class _Child:
     """The process, its messages, and why it ended."""
 
     def __init__(self, request: dict[str, Any], timeout: float):
-        self.request, self.ended = request, False
+        self.request, self.started, self.ended = request, False, False
         root = str(Path(minicnn.__file__).resolve().parents[1])
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+        Path(request["trace"]).unlink(missing_ok=True)  # that of an earlier process
         self.errors = Path(request["trace"]).with_name("errors")
         with open(self.errors, "w") as errors:
             self.process = subprocess.Popen(
@@ -123,21 +121,22 @@ class _Child:
         with self.process:
             self.process.stdin.write(json.dumps(self.request))
             self.process.stdin.close()
-            timer = self._timer()
+            timer = self._timer(START)
             try:
                 for line in self.process.stdout:
                     timer.cancel()
                     message = json.loads(line)
+                    self.started = True
                     self.ended = self.ended or "end" in message
-                    timer = self._timer()
+                    timer = self._timer(self.timeout + GRACE)
                     yield message
                 self.process.wait()  # it has closed its output; the timer ends it if it hangs
             finally:
                 timer.cancel()
                 self.process.kill()
 
-    def _timer(self) -> threading.Timer:
-        timer = threading.Timer(self.timeout + GRACE, self.process.kill)
+    def _timer(self, seconds: float) -> threading.Timer:
+        timer = threading.Timer(seconds, self.process.kill)
         timer.daemon = True
         timer.start()
         return timer
@@ -147,6 +146,8 @@ class _Child:
         trace = Path(self.request["trace"])
         text = trace.read_text(errors="replace") if trace.exists() else ""
         after = f" {when}" if when else ""
+        if not self.started and self.process.returncode in (-9, 137):
+            return f"its process did not start within {START:g} s"
         if "Timeout" in text or self.process.returncode in (-9, 137):
             own = re.search(
                 rf'File "{re.escape(str(path.resolve()))}", line (\d+) in (\w+|<module>)', text

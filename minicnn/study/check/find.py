@@ -69,6 +69,8 @@ NAMES = {  # without "forward", "naive" and the like, lower case, without unders
     **dict.fromkeys(("softmaxloss", "softmaxcrossentropy", "crossentropyloss"), "softmax_loss"),
     **dict.fromkeys(("svmloss", "hingeloss"), "svm_loss"),
 }
+UNKNOWN = "no definition has this name"  # why something is not checked
+CONSTRUCTOR = "the constructor takes more than numbers of channels, or cannot be called"
 NOISE = re.compile(
     r"forward|backward|naive|fast|im2col|col2im|einsum|tensordot|loops?|strides|vectori[sz]ed|cython"
     r"|numpy|function|layer|alt|_|my"
@@ -164,9 +166,9 @@ def _is_here(name: str) -> bool:
 
 
 def find_subjects(module: ModuleType, path: Path) -> tuple[list[Subject | OwnLayer], list[str]]:
-    """What can be checked in the module, in the order of the file, and the names left out."""
+    """What can be checked in the module, in the order of the file, and remarks on the rest."""
     found: list[tuple[int, Subject | OwnLayer]] = []
-    skipped = []
+    skipped: dict[str, list[str]] = {}  # names by the reason
     own: dict[str, Any] = {
         name: value
         for name, value in vars(module).items()
@@ -185,7 +187,8 @@ def find_subjects(module: ModuleType, path: Path) -> tuple[list[Subject | OwnLay
             elif _is_layer(value) and OwnLayer(name, value).make() is not None:
                 found.append((line, OwnLayer(name, value)))
             elif hasattr(value, "forward") and hasattr(value, "backward"):
-                skipped.append(name)
+                reason = CONSTRUCTOR if _is_layer(value) else UNKNOWN
+                skipped.setdefault(reason, []).append(name)
             continue
         if not (callable(value) and hasattr(value, "__name__")):  # a function, compiled or not
             continue
@@ -200,8 +203,9 @@ def find_subjects(module: ModuleType, path: Path) -> tuple[list[Subject | OwnLay
                 )
                 found.append((line, pair))
         elif "forward" in name:
-            skipped.append(name)
-    return [subject for _, subject in sorted(found, key=lambda p: p[0])], skipped
+            skipped.setdefault(UNKNOWN, []).append(name)
+    remarks = [f"Not checked, because {why}: {', '.join(names)}." for why, names in skipped.items()]
+    return [subject for _, subject in sorted(found, key=lambda p: p[0])], remarks
 
 
 def _line(value: Any) -> int:

@@ -197,7 +197,9 @@ class OwnLayer:
     def make(self) -> Layer | None:
         """One layer, if its constructor asks for nothing but numbers of channels or features."""
         required = [
-            p for p in inspect.signature(self.kind).parameters.values() if p.default is p.empty
+            p
+            for p in inspect.signature(self.kind).parameters.values()
+            if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         ]
         if not all(p.name.endswith(COUNTS) for p in required):
             return None
@@ -207,12 +209,14 @@ class OwnLayer:
             return None
 
 
-def input_for(layer: Layer, generator: np.random.Generator) -> Array | None:
+def input_for(layer: Layer, generator: np.random.Generator) -> Array:
     """An input that the layer takes: images or rows, with a width that its parameters suggest.
 
     Its output is finite: for a logarithm the input is positive.
+    Raises ValueError if none is found, with what the layer gave for the first one.
     """
     widths = [3, *(n for p in layer.parameters() for n in p.value.shape), 8]
+    given = ""
     for shape in [s for width in widths for s in ((3, 6, 5, width), (4, width))]:
         x = generator.standard_normal(shape)
         x = np.where(np.abs(x) < 0.05, 0.5, x)  # away from kinks at 0
@@ -220,8 +224,16 @@ def input_for(layer: Layer, generator: np.random.Generator) -> Array | None:
             try:
                 with quiet():
                     y = layer(candidate)
-            except Exception:
+            except Exception as error:
+                given = given or f"{shape} gives {failure(error, set())}"
+                break
+            if not isinstance(y, np.ndarray):
+                given = given or f"{shape} gives {type(y).__name__}, not an array"
                 break
             if np.isfinite(y).all():
                 return candidate
-    return None
+            given = given or f"{shape} gives NaN or infinity"
+    raise ValueError(
+        f"{type(layer).__name__}: no input was found that it takes: {given}; "
+        "study.check(layer, x=...) takes one of yours"
+    )

@@ -309,6 +309,29 @@ def test_an_exception_of_a_layer_without_a_definition():
     assert study.check(Broken()).error.startswith("AttributeError: ")
 
 
+@pytest.mark.parametrize(
+    ("forward", "given"),
+    [
+        (lambda self, x: None, "gives NoneType, not an array"),
+        (lambda self, x: x * np.nan, "gives NaN or infinity"),
+        (lambda self, x: x["a"], "gives IndexError: only integers"),
+        (lambda self, x, y: x, "missing 1 required positional argument: 'y'"),
+    ],
+)
+def test_a_layer_that_takes_no_input(forward, given):
+    error = study.check(type("Odd", (Log,), {"forward": forward})).error
+    assert error.startswith("Odd: no input was found that it takes: (3, 6, 5, 3) gives ")
+    assert given in error
+
+
+def test_any_further_arguments_of_a_constructor():
+    class Free(Log):
+        def __init__(self, *rest, **more):
+            pass
+
+    assert study.check(Free).ok
+
+
 def test_results_that_are_no_arrays():
     def forward(x):
         return np.maximum(x, 0), x, x > 0
