@@ -12,6 +12,7 @@ from ..data.transforms import Preprocess
 from ..layers import Graph, Network
 from ..onnx import from_onnx
 from .app import app, console, error_console, parse_input_size
+from .own import FILE
 
 
 @app.command()
@@ -51,7 +52,9 @@ def convert(
     ] = None,
 ) -> None:
     """Read a network of another program, and write it for train, evaluate, predict and others."""
-    out = out or source.with_suffix(".safetensors")
+    out = out or source.with_suffix(FILE)
+    if out.suffix != FILE:  # by which other commands tell a file from the name of a network
+        raise ValueError(f"{out}: expected a name that ends in {FILE}")
     shape = parse_input_size(input_size, (0, 0, 3)) if input_size else None
     if source.suffix == ".onnx":
         if prototxt or channels:

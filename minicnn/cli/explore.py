@@ -28,7 +28,7 @@ from .app import (
     parse_options,
 )
 from .options import with_options
-from .own import find_entry
+from .own import OF_FILE, find_entry
 from .train import console_report
 
 if TYPE_CHECKING:
@@ -145,13 +145,14 @@ def _network_and_data(
 def _data_of(network: Network, source: str | None) -> dict[str, Dataset]:
     """The splits of `source`; by default those that the network was trained on, if they are here.
 
-    Otherwise the bundled digits, for a network that reads small images, or none.
+    Otherwise the bundled digits, for a network of ten classes that reads small images, or none.
     """
     preprocess = metrics.preprocess_of(network)
     height, width, channels = network.input_shape
     decode = preprocess.decode if preprocess else data.Decode((height, width), channels)
     known = [network.trained_on, getattr(network.recipe, "data", "")]
-    sources = [source] if source else [name for name in known if name]
+    unknown = (None, "", OF_FILE.data)
+    sources = [source] if source else [name for name in known if name not in unknown]
     for name in sources:
         try:
             found = data.load_splits(name, replace(decode, light_on_dark=False), console_report)
@@ -162,7 +163,8 @@ def _data_of(network: Network, source: str | None) -> dict[str, Dataset]:
             continue
         splits = {"test": found.test, "train": found.train, "validation": found.validation}
         return {split: images for split, images in splits.items() if images is not None}
-    if max(height, width) <= 32:
+    *_, outputs = network.output_shape((1, *network.input_shape))
+    if max(height, width) <= 32 and outputs >= 10:
         console.print("The images are the bundled digits; --data shows others.")
         train, test = data.digits(min(height, width))
         return {"test": test, "train": train}

@@ -50,6 +50,8 @@ def summary(
     option: OptionFlags = None,
 ) -> None:
     """The layers of a network: kernel, stride, output size, memory, parameters, MACs, ..."""
+    if with_probe and format is not Format.terminal:
+        raise ValueError(f"--format {format} is without --probe, which prints a table of its own")
     with nullcontext() if with_probe else skip_init():
         network = find_network(model, own, option)
     result = summarize(network, parse_input_size(input_size, network.input_shape), batch)

@@ -200,7 +200,7 @@ class View:
         """For each image the class with its score, or the unit with its activation."""
         if layer is not None and unit is not None:
             return [
-                f"{layer}, unit {one.unit}: {one.activation:.3g}"
+                f"{layer}, unit {','.join(map(str, one.unit))}: {one.activation:.3g}"
                 for one in look.unit_activations(self.network, self.x, layer, unit)
             ]
         return [

@@ -54,7 +54,8 @@ def find_entry(model: str, options: dict[str, Any] | None = None) -> registry.En
         return registry.entry(model)
     match = FORM.fullmatch(model)
     if match is None:
-        raise ValueError(f"{model}: expected FILE.py:FUNCTION, such as {Path(model).name}:make")
+        file = Path(model.partition(":")[0]).name
+        raise ValueError(f"{model}: expected FILE.py:FUNCTION, such as {file}:make")
     path = Path(match["file"])
     build = _checked(model, _function(path, match["function"]))
     with skip_init():

@@ -143,10 +143,12 @@ def smooth(losses: Sequence[float] | np.ndarray) -> np.ndarray:
 
 def _suggest(rates: np.ndarray, losses: np.ndarray) -> RateSweep:
     """The rate at the steepest fall of the loss, before the minimum of its mean."""
+    if not len(losses):
+        raise TrainingError("the loss of the first batch is not finite, before any step")
     if len(losses) < FEWEST:
         raise TrainingError(
-            f"the loss diverges after {len(losses)} steps, at a learning rate of "
-            f"{rates[-1] if len(rates) else 0:.2g}: choose a smaller start"
+            f"the loss diverges after {len(losses)} steps, at a learning rate of {rates[-1]:.2g}; "
+            f"expected at least {FEWEST} before: choose a smaller start, or more steps"
         )
     smoothed = smooth(losses)
     falling = losses[: max(FEWEST, int(smoothed.argmin()) + 1)]

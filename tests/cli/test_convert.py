@@ -50,6 +50,7 @@ def test_convert(model):
         (["net.caffemodel", "--mean", "1,2,300"], "expected 1 or 3 gray levels from 0 to 255"),
         (["net.caffemodel", "--mean", "1,nan,3"], "--mean 1,nan,3: expected 1 or 3 gray levels"),
         (["net.caffemodel", "--mean", "1.2.3"], "'1.2.3' is neither a data set nor a folder"),
+        (["net.caffemodel", "net.txt"], "net.txt: expected a name that ends in .safetensors"),
         (["net.caffemodel", "--channels", "gbr"], "expected 'bgr' or 'rgb'"),
     ],
 )

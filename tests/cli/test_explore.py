@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from minicnn import models, save
+from minicnn.layers import Flatten, Graph, Linear
 from minicnn.study.explore import server
 
 
@@ -44,6 +45,18 @@ def test_a_checkpoint_brings_its_data(run, served, tmp_path):
     own = served[0].session
     assert own.gallery.name == "digits"
     assert (own.model.C1.weight.value == model.C1.weight.value).all()
+
+
+def test_a_file_that_does_not_say_its_images(run, served, tmp_path):
+    for classes, name in ((10, "digits"), (3, "")):
+        network = Graph(Flatten(), Linear(64, classes), input_shape=(8, 8, 1))
+        save(network, tmp_path / "own.safetensors")
+        said = run("explore", "own.safetensors", "--no-browser")
+        assert said.startswith("The images are the bundled digits; --data") == bool(name)
+        assert "cannot be shown" not in said
+        session = served.pop().session
+        assert session.state()["network"] == "own.safetensors"
+        assert session.gallery.name == name
 
 
 def test_classes_are_those_of_the_data(run, served, tmp_path):

@@ -27,6 +27,11 @@ def test_summary(run, trained):
     assert "--input ²: expected H, HxW" in run("summary", "lenet5", "--input", "²", code=2)
 
 
+def test_a_format_for_programs_has_no_probe(run):
+    said = run("summary", "lenet5", "--format", "json", "--probe", code=2)
+    assert "--format json is without --probe" in said
+
+
 def test_a_network_without_a_name_has_that_of_its_file(run, tmp_path):
     network = Graph(Flatten(), Linear(4, 2), input_shape=(2, 2, 1))
     weights.save(network, tmp_path / "own.safetensors")

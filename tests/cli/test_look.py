@@ -50,7 +50,8 @@ def test_a_unit(run, checkpoint, tmp_path):
     for command in ("guided", "deconv"):
         said = run("look", command, checkpoint, "0.png", *unit)
         (answer,) = look.unit_activations(network, network_inputs(network, "0.png"), "C3", 4)
-        assert f"0.png: C3, unit {answer.unit}: {answer.activation:.3g}" in said
+        places = ",".join(map(str, answer.unit))  # as --unit takes them
+        assert f"0.png: C3, unit {places}: {answer.activation:.3g}" in said
         (tmp_path / "a.png").unlink()
 
 

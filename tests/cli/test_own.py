@@ -114,6 +114,7 @@ def test_summary_with_options(run, folder):
     [
         ("none.py:make", "none.py: there is no such file"),
         ("nets/net.py", "nets/net.py: expected FILE.py:FUNCTION, such as net.py:make"),
+        ("nets/net.py:", "nets/net.py:: expected FILE.py:FUNCTION, such as net.py:make"),
         ("nets/net.py:mak", "nets/net.py has no function 'mak'; did you mean make"),
         (
             "nets/net.py:constant",

@@ -104,6 +104,13 @@ def test_nothing_to_train():
         training.find_lr(network().freeze("*"), (X, LABELS))
 
 
+def test_a_network_that_gives_nan_from_the_start():
+    model = network()
+    model.parameters()[0].value[...] = np.inf
+    with pytest.raises(TrainingError, match="the loss of the first batch is not finite"):
+        training.find_lr(model, (X, LABELS), batch_size=16)
+
+
 def test_a_loss_that_diverges_at_once():
     """It says so, and the model is as before."""
     model, untouched = network(), network()

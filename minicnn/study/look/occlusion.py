@@ -94,6 +94,8 @@ def _measure(
     model: Layer, batch: Any, class_: Class, size: int, stride: int, fill: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """The probabilities of the whole images `(N,)` and of the covered ones `(N, rows, columns)`."""
+    if not np.isfinite(fill).all():
+        raise ValueError(f"fill={fill}: expected finite numbers")
     if np.size(fill) not in (1, batch.shape[3]):
         raise ValueError(
             f"fill={fill}: expected a number, or one for each of {batch.shape[3]} channels"

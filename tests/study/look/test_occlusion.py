@@ -70,6 +70,7 @@ def test_positions_end_at_the_edge():
         ({"size": 15}, "size=15: expected 1 to 14 pixels"),
         ({"size": 4, "stride": 5}, "stride=5: expected 1 to 4"),
         ({"stride": 0}, "stride=0: expected 1 to 3"),
+        ({"fill": np.nan}, "fill=nan: expected finite numbers"),
         ({"fill": (1, 2)}, r"fill=\(1, 2\): expected a number, or one for each of 3 channels"),
     ],
 )
