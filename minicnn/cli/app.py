@@ -138,8 +138,8 @@ def main() -> None:
 
 def _sentence(error: BaseException) -> str:
     """What an error says; one of the system's without its number."""
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error) or type(error).__name__
 
 

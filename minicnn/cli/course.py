@@ -2,7 +2,6 @@
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -15,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
+from ..files import replacing
 from ..text import hint
 from .app import app, console
 
@@ -138,7 +138,8 @@ def _copy(files: list[Path], folder: Path) -> None:
         raise ValueError(f"{folder} has {there[0]}{more} already; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
-        shutil.copyfile(file, folder / file.name)
+        with replacing(folder / file.name) as copy:
+            copy.write(file.read_bytes())
     console.print(f"{folder}: {', '.join(file.name for file in files)}", soft_wrap=True)
 
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from ..training.history import History
 from ..training.lr_finder import RateSweep
 from ..training.metrics import Evaluation
-from .picture import Picture, PictureFile
+from .picture import Picture, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,8 +45,7 @@ def finish(figure: Figure, path: Target, title: str = "", size: int = 10) -> Pat
         figure.suptitle(title, fontsize=size, parse_math=False)
     if path is None:
         return figure
-    figure.savefig(path, dpi=130, facecolor="white")
-    return PictureFile(path)
+    return write(figure, path, dpi=130)
 
 
 def curves(history: History, path: Target = None, title: str = "") -> Path | Figure:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..checks import is_number
 from ..errors import CheckpointError
+from ..text import portable
 from ..training import config_file
 from ..training.checkpoint import LAST, STATE
 from ..training.history import History, score
@@ -70,7 +71,7 @@ def read_run(path: str | PathLike[str], label: str | None = None) -> Run:
     """
     path = Path(path)
     history = History.read(path)
-    run = Run(path, label or str(path), history)
+    run = Run(path, label or portable(str(path)), history)
     if (path / LAST).exists():
         return _from_checkpoint(run)
     if (path / config_file.FILE).exists():
@@ -148,7 +149,7 @@ def _labels(places: list[Path]) -> list[str]:
         shared += 1
     shortest = min(len(place.parts) for place in places)
     kept = min(shared, shortest - 1) if len(places) > 1 else shortest - 1
-    return ["/".join(place.parts[kept:]) for place in places]
+    return [portable("/".join(place.parts[kept:])) for place in places]
 
 
 def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:

@@ -1,5 +1,7 @@
 """The application: its commands, their help, and errors of one sentence."""
 
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -18,9 +20,15 @@ def test_every_file_with_a_command_is_imported():
     assert files <= set(cli.__all__)
 
 
-def test_errors_of_the_system_have_no_number(run, tmp_path):
+def test_errors_of_the_system_have_no_number(run, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     (tmp_path / "a file").write_text("")
     assert run("vectors", "a file", code=2).startswith("minicnn: a file: File exists  (--debug")
+    with monkeypatch.context() as changed:
+        changed.setattr(Path, "mkdir", full)
+        assert run("vectors", "b", code=2).startswith("minicnn: No space left on device  (--debug")
 
 
 def test_help_of_every_command(run):

@@ -124,6 +124,12 @@ def test_a_step_is_printed_and_run(tmp_path):
     assert "loss 0.1698" in printed
 
 
+def test_a_copy_that_cannot_be_written_is_named(run, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda file: os.read(os.open("/", os.O_RDONLY), 1))
+    error = run("course", "1", "--copy", "mine", code=2)
+    assert error.startswith("minicnn: mine/01_convolution.py: Is a directory  (--debug")
+
+
 def test_scripts_and_notebooks_are_copied_once(run, tmp_path):
     assert run("course", "--copy", "mine").startswith("mine: 01_convolution.py, 02_gradient.py")
     assert (tmp_path / "mine" / "03_pooling.py").read_bytes() == STEPS[2].path.read_bytes()

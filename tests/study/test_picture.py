@@ -1,9 +1,12 @@
 """Figures and files of pictures have the bytes that a notebook shows."""
 
+import errno
+import os
 import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from minicnn import study
 from minicnn.study import plots
@@ -18,6 +21,24 @@ def test_a_notebook_shows_figures_and_files(tmp_path):
     assert file == tmp_path / "images.png"
     assert file._repr_png_() == file.read_bytes()
     assert plots.images(batch, tmp_path / "images.svg")._repr_png_() is None
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "eps", "svgz", "JPG"])
+def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"a.{suffix}"
+    plots.images(np.zeros((2, 4, 4, 1), np.uint8), path)
+    before = path.read_bytes()
+    assert len(before) > 100
+
+    def full(self, file, **options):
+        file.write(b"the first half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(plots.Picture, "savefig", full)
+    with pytest.raises(OSError, match=f"No space left on device: .*a.{suffix}'"):
+        plots.images(np.zeros((1, 4, 4, 1), np.uint8), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_every_function_that_draws_makes_such_a_figure():

@@ -58,6 +58,14 @@ def test_labels_are_what_is_not_shared(tmp_path):
         read_runs([*paths, tmp_path / "x" / ".." / "y"])
 
 
+def test_a_name_that_the_locale_cannot_express(tmp_path):
+    """Under LC_ALL=C, Python has the bytes of such a name as lone surrogates."""
+    path = tmp_path / "r\u00fcn".encode().decode("ascii", "surrogateescape")
+    path.mkdir()
+    made_up().history.save_csv(path / "history.csv")
+    assert [run.label for run in read_runs([path])] == ["r\u00fcn"]
+
+
 def test_without_its_checkpoint_a_run_has_the_settings_of_its_configuration(folder, tmp_path):
     for name in ("history.csv", "config.toml"):
         (tmp_path / name).write_bytes((folder / "b" / name).read_bytes())

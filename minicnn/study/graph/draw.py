@@ -10,7 +10,7 @@ from matplotlib.patches import FancyBboxPatch
 from ...kernels.types import Shape
 from ...layers import Layer, metadata
 from ..cost.step import input_shape_of
-from ..picture import Picture, PictureFile
+from ..picture import Picture, write
 from ..plots import Target
 from .labels import CONV, LINEAR, NORM, OTHER, POOL
 from .layout import place
@@ -57,8 +57,7 @@ def draw(network: Network, title: str, path: Target = None) -> Path | Figure:
     if path is None:
         return figure
     with matplotlib.rc_context({"svg.fonttype": "none"}):  # text that can be selected
-        figure.savefig(path, dpi=144, facecolor="white")
-    return PictureFile(path)
+        return write(figure, path, dpi=144)
 
 
 def _draw_shapes(axes: Any, shapes: Shapes) -> None:
