@@ -126,6 +126,13 @@ def rounded(size: int) -> int:
     return -(-size // step) * step
 
 
+def block_size(size: int) -> int:
+    """The bytes of the block for an array of `size` bytes, with room to shift it."""
+    if size >= LARGE:
+        return -(-size // PAGE) * PAGE + BLOCK_GAP
+    return rounded(size) + (PAGE if size >= SHIFTED else ALIGNMENT)
+
+
 def empty(shape: Shape, dtype: type = np.float32) -> np.ndarray:
     """An uninitialized array that starts on a cache line. Raises MemoryError."""
     size = (math.prod(shape) if isinstance(shape, tuple) else int(shape)) * _ITEM_SIZE[dtype]
@@ -133,7 +140,7 @@ def empty(shape: Shape, dtype: type = np.float32) -> np.ndarray:
         return np.empty(shape, dtype)
     try:
         if size >= LARGE:
-            block = _large_block(-(-size // PAGE) * PAGE + BLOCK_GAP)
+            block = _large_block(block_size(size))
             return np.ndarray(shape, dtype, block)  # type: ignore[arg-type]
         return _small_array(shape, dtype, size)
     except (OSError, OverflowError, MemoryError) as error:
@@ -156,8 +163,8 @@ def _small_array(shape: Shape, dtype: type, size: int) -> np.ndarray:
             if sys.getrefcount(entry[0]) <= UNUSED:
                 break
         else:
+            block = np.empty(block_size(size), np.uint8)
             within = PAGE if size >= SHIFTED else ALIGNMENT
-            block = np.empty(rounded(size) + within, np.uint8)
             entry = block, (next(_shifts) * BLOCK_GAP - block.ctypes.data) % within
             blocks.append(entry)
         return np.ndarray(shape, dtype, *entry)

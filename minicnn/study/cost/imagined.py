@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.cpu.engine.memory import ALIGNMENT, BLOCK_GAP, LARGE, SMALL, UNUSED, Arena, rounded
+from ...kernels.cpu.engine.memory import LARGE, SMALL, UNUSED, Arena, block_size
 from ...kernels.types import Shape
 
 
@@ -53,11 +53,11 @@ class ImaginedPool:
         if size < SMALL:
             block = _token()
         elif size >= LARGE:
-            found = self.arena.take(-(-size // ALIGNMENT) * ALIGNMENT + BLOCK_GAP)
+            found = self.arena.take(block_size(size))
             assert found is not None
             block = found
         else:
-            block = self._small(rounded(size) + ALIGNMENT)
+            block = self._small(block_size(size))
         strides = (0,) * len(shape)
         array = Imagined(shape, dtype, block, strides=strides)  # type: ignore[arg-type]
         array.pool = self
