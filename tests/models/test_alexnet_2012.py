@@ -102,7 +102,7 @@ def test_the_recipe_changes_late():
     run, loader = Run(), Run()
     run.model, run.loader = model, loader
     loader.augment = NOISY.for_input(model.input_shape)
-    callbacks = model.recipe.make_callbacks()
+    callbacks = run.callbacks = model.recipe.make_callbacks()
 
     def rates(epochs):
         loader.epoch = epochs

@@ -49,8 +49,10 @@ def test_aligned_typed_and_small():
     assert memory.empty(3).shape == (3,) and memory.empty((0, 5)).size == 0
 
 
-def test_arrays_of_whole_pages_do_not_begin_at_equal_places_of_a_page():
+def test_arrays_of_whole_pages_do_not_begin_at_equal_places_of_a_page(monkeypatch):
     """Else a load waits for a store to another array whose address ends in the same 12 bits."""
+    monkeypatch.setattr(memory, "_blocks", {})
+    monkeypatch.setattr(memory, "_arenas", [])
     for size in (300_000, 3_000_000):
         held = [memory.empty(size // 4) for _ in range(8)]
         assert len({start(array) % memory.PAGE for array in held}) == 8
