@@ -50,7 +50,7 @@ from .engine.simd import (
     store,
     store_part,
     store_scalar,
-    tile_load,
+    tile_rows,
     tile_store,
 )
 from .engine.simd.amx import (
@@ -101,7 +101,7 @@ def whole_tiles(depth: int) -> int:
 def write_sums(sums: Address, to: Rows, epilogue: Epilogue) -> None:
     """The 32 x 32 sums in memory to y, at most its rows and columns, with an epilogue."""
     for r in range(0, min(SIDE, to.rows), ROWS):
-        tile = tile_load(VECTORS_OF_TILE, sums + FLOAT * r * SIDE, LANES)
+        tile = tile_rows((sums + FLOAT * r * SIDE,), VECTORS_OF_TILE, LANES)
         rows = Rows(to.data + FLOAT * r * to.step, to.step, to.rows - r, to.columns)
         tile_store(tile, VECTORS, rows, epilogue)
 

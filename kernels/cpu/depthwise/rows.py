@@ -15,8 +15,8 @@ class Line(NamedTuple):
     """A row of results.
 
     data: the image that it reads, `width` pixels of `channels` channels across, with `step` floats
-    between them. row: the first of its entries in `Taps.row_pixels`. w: the weights. length: the
-    number of results. place: that of the first one in y.
+    between them. row: the first of its entries in `Taps.row_pixels`. w: the weights; in the
+    weight gradient the sums. length: the number of results. place: that of the first one in y.
     """
 
     data: Address

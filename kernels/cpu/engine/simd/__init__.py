@@ -62,7 +62,6 @@ from .slide import (
 )
 from .tile import (
     addresses,
-    tile_load,
     tile_multiply,
     tile_multiply_at,
     tile_store,
@@ -121,7 +120,6 @@ __all__ = [
     "store_nt_part",
     "store_part",
     "store_scalar",
-    "tile_load",
     "tile_multiply",
     "tile_multiply_at",
     "tile_rows",

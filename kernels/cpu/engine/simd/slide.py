@@ -15,8 +15,8 @@ from llvmlite import ir
 from numba import types
 
 from .host import FLOAT, LANES
-from .tile import with_constants
-from .vector import INT64, SUFFIX, VECTOR, call, constant, intp, pointer_to, vector
+from .tile import add_product, with_constants
+from .vector import INT64, VECTOR, constant, intp, pointer_to, vector
 
 
 def _load(builder: ir.IRBuilder, base: ir.Value, place: ir.Value) -> ir.Value:
@@ -24,10 +24,6 @@ def _load(builder: ir.IRBuilder, base: ir.Value, place: ir.Value) -> ir.Value:
     value = builder.load(pointer_to(builder, base, place, VECTOR))
     value.align = FLOAT
     return value
-
-
-def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-    return call(builder, f"llvm.fmuladd.{SUFFIX}", a, b, c)
 
 
 def _parts(builder: ir.IRBuilder, tile: ir.Value) -> list[ir.Value]:
@@ -103,7 +99,7 @@ def slide_multiply(
             pixel = _load(builder, row, place)
             for t, at in _meets(cells, down, e):
                 weight = weights[i * cells.literal_value + t]
-                found[at] = _fma(builder, pixel, weight, found[at])
+                found[at] = add_product(builder, pixel, weight, found[at])
         return context.make_tuple(builder, sums, found)
 
     return sums(sums, w, rows, intp, cells, down, e), generate
@@ -124,7 +120,7 @@ def slide_products(
             pixel = _load(builder, row, place)
             for t, at in _meets(cells, down, e):
                 cell = i * cells.literal_value + t
-                found[cell] = _fma(builder, pixel, deltas[at], found[cell])
+                found[cell] = add_product(builder, pixel, deltas[at], found[cell])
         return context.make_tuple(builder, sums, found)
 
     return sums(sums, dy, rows, intp, cells, down, e), generate
@@ -151,7 +147,9 @@ def multiply_vectors(typing: Any, tile: Any, p: Any, w: Any) -> Any:
         found = []
         for t, sum in enumerate(_parts(builder, sums)):
             place = ir.Constant(INT64, t * LANES)
-            found.append(_fma(builder, _load(builder, p, place), _load(builder, w, place), sum))
+            found.append(
+                add_product(builder, _load(builder, p, place), _load(builder, w, place), sum)
+            )
         return context.make_tuple(builder, tile, found)
 
     return tile(tile, intp, intp), generate

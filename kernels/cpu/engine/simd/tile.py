@@ -47,23 +47,6 @@ def tile_zeros(typing: Any, rows: Any, vectors: Any) -> Any:
     return tile(rows, vectors), generate
 
 
-@with_constants
-def tile_load(typing: Any, results: Any, p: Any, apart: Any) -> Any:
-    """The vectors p[t * apart] for t < results, as a tile."""
-    tile = types.UniTuple(vector, results.literal_value)
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        _, p, apart = values
-        found = []
-        for t in range(len(tile)):
-            place = builder.mul(apart, ir.Constant(INT64, t))
-            found.append(builder.load(pointer_to(builder, p, place, VECTOR)))
-            found[-1].align = FLOAT
-        return context.make_tuple(builder, tile, found)
-
-    return tile(results, intp, intp), generate
-
-
 def add_product(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, sums: ir.Value) -> ir.Value:
     """sums + a * b in each lane."""
     return call(builder, f"llvm.fmuladd.{SUFFIX}", a, b, sums)
