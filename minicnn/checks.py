@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import brief
+
 
 def is_number(value: Any, low: float = -math.inf, high: float = math.inf) -> bool:
     """True for a finite number from `low` to `high`, also one of NumPy's; not for True."""
@@ -46,5 +48,5 @@ def plain(value: Any) -> Any:
 def checked_whole(name: str, value: Any, low: int = 1) -> int:
     """The argument `name` as Python's integer. Raises ValueError unless it is one >= `low`."""
     if not is_whole(value, low):
-        raise ValueError(f"{name}={value!r}: expected an integer >= {low}")
+        raise ValueError(f"{name}={brief(value)}: expected an integer >= {low}")
     return int(value)

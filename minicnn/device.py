@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .checks import is_one_of
+from .errors import brief
 from .kernels.dispatch import is_host_array, load
 from .kernels.thread_state import ThreadState
 from .kernels.types import Array
@@ -48,8 +50,10 @@ def set_precision(name: str) -> None:
     from .kernels.cpu import precision as of_cpu
     from .kernels.cuda.precision import set_precision as set_product_precision
 
-    if name not in PRECISIONS:
-        raise ValueError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
+    if not is_one_of(name, PRECISIONS):
+        raise ValueError(
+            f"unknown precision {brief(name)}; expected one of {', '.join(PRECISIONS)}"
+        )
     on_cpu = name if name in of_cpu.PRECISIONS else "fp32"
     reason = of_cpu.unavailable(on_cpu)
     if reason and isinstance(load("cuda"), str):
@@ -71,8 +75,8 @@ def validate_device(device: str) -> str:
 
     Raises ValueError if there is no such device, RuntimeError with the reason if it cannot be used.
     """
-    if device not in DEVICES:
-        raise ValueError(f"unknown device {device!r}; expected one of {', '.join(DEVICES)}")
+    if not is_one_of(device, DEVICES):
+        raise ValueError(f"unknown device {brief(device)}; expected one of {', '.join(DEVICES)}")
     reason = load("cuda") if device == "cuda" else None
     if isinstance(reason, str):
         raise RuntimeError(f"the device 'cuda' is not available: {reason}")

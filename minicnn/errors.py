@@ -1,5 +1,17 @@
 """Exceptions for wrong input. Each message names the input, its value, and what is expected."""
 
+import reprlib
+from typing import Any
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 80
+
+
+def brief(value: Any) -> str:
+    """The `repr` of a wrong value for a message: one line, and cut short where it is long."""
+    text = " ".join(line.strip() for line in _REPR.repr(value).splitlines())
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
 
 class MinicnnError(Exception):
     """The base of all of minicnn's own errors."""

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from . import rng
+from .errors import brief
 from .layers import Network
 from .text import hint
 
@@ -76,7 +77,7 @@ class Entry:
             return next(fitting, self.recipes["default"])
         if name not in self.recipes:
             raise ValueError(
-                f"{self.name} has no recipe {name!r}; it has {', '.join(self.recipes)}"
+                f"{self.name} has no recipe {brief(name)}; it has {', '.join(self.recipes)}"
             )
         return self.recipes[name]
 
@@ -133,10 +134,10 @@ def names() -> list[str]:
 def entry(name: str) -> Entry:
     """The network registered under `name`. Raises ValueError that lists similar names."""
     if not isinstance(name, str):
-        raise ValueError(f"model {name!r}: expected a name, such as lenet5")
+        raise ValueError(f"model {brief(name)}: expected a name, such as lenet5")
     if name not in _entries:
         meant = hint(name, _entries, f"known are {', '.join(_entries)}")
-        raise ValueError(f"there is no model {name!r}; {meant}")
+        raise ValueError(f"there is no model {brief(name)}; {meant}")
     return _entries[name]
 
 
@@ -155,7 +156,7 @@ def create(
     for option, value in options.items():
         if option not in found.options:
             raise ValueError(
-                f"{name} has no option {option!r}; it has {', '.join(found.options) or 'none'}"
+                f"{name} has no option {brief(option)}; it has {', '.join(found.options) or 'none'}"
             )
         _check_kind(found, option, value)
     chosen = found.recipe(recipe)
@@ -183,4 +184,4 @@ def _check_kind(found: Entry, option: str, value: Any) -> None:
         return
     expected, kind = KINDS[annotation]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"{found.name}: {option}={value!r}: expected {expected}")
+        raise ValueError(f"{found.name}: {option}={brief(value)}: expected {expected}")

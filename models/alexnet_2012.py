@@ -23,6 +23,7 @@ import numpy as np
 from minicnn.data import RandomCropFlip
 from minicnn.data.augment import KRIZHEVSKY, ColorStep, Lighting, Pipeline
 from minicnn.data.augment.step import Numbers
+from minicnn.errors import brief
 from minicnn.kernels.types import Shape
 from minicnn.layers import (
     Conv2d,
@@ -57,10 +58,10 @@ def alexnet_2012_code(
 ) -> Network:
     """AlexNet as the authors' code ran it (net #145), and its variants."""
     if columns not in (1, 2):
-        raise ValueError(f"columns={columns!r}: expected 1 or 2")
+        raise ValueError(f"columns={brief(columns)}: expected 1 or 2")
     if normalization not in NORMALIZATIONS:
         raise ValueError(
-            f"normalization={normalization!r}: expected one of {', '.join(NORMALIZATIONS)}"
+            f"normalization={brief(normalization)}: expected one of {', '.join(NORMALIZATIONS)}"
         )
     if not talk and columns == 1:
         raise ValueError("talk=False: one column has no other to talk to; expected columns=2")

@@ -16,6 +16,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from minicnn.errors import brief
 from minicnn.layers import BatchNorm2d, Conv2d, GlobalAvgPool2d, Linear, Network, Sequential
 from minicnn.layers.init import gaussian
 from minicnn.registry import register
@@ -40,7 +41,7 @@ def mobilenet_v1(num_classes: int = 1000, input_size: int = 224, alpha: float = 
         in the paper.
     """
     if not 0 < alpha < math.inf:
-        raise ValueError(f"alpha={alpha!r}: expected a number above 0")
+        raise ValueError(f"alpha={brief(alpha)}: expected a number above 0")
     channels = width(32, alpha)
     layers: dict[str, Any] = {
         "conv1": Conv2d(3, channels, 3, 2, 1, bias=False),

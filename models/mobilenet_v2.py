@@ -16,6 +16,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
+from minicnn.errors import brief
 from minicnn.layers import (
     BatchNorm2d,
     Conv2d,
@@ -53,7 +54,7 @@ def mobilenet_v2(num_classes: int = 1000, input_size: int = 224, alpha: float = 
         convolution (section 6.1). 0.35 to 1.4 in the paper, with inputs of 96 to 224.
     """
     if not 0 < alpha < math.inf:
-        raise ValueError(f"alpha={alpha!r}: expected a number above 0")
+        raise ValueError(f"alpha={brief(alpha)}: expected a number above 0")
     channels = width(32 * alpha)
     layers: dict[str, Any] = {"conv1": conv_bn(3, channels, 3, stride=2)}
     for row, (t, c, n, s) in enumerate(BOTTLENECKS, 1):

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from minicnn.data.augment import presets
+from minicnn.errors import brief
 from minicnn.layers import (
     BatchNorm2d,
     Conv2d,
@@ -266,7 +267,7 @@ def shortcut(
 def needs_projection(c_in: int, c_out: int, stride: int, option: str) -> bool:
     """True if the shortcut has a convolution: B if the shape changes, C always, A never."""
     if option not in ("A", "B", "C"):
-        raise ValueError(f"shortcut option={option!r}: expected 'A', 'B' or 'C'")
+        raise ValueError(f"shortcut option={brief(option)}: expected 'A', 'B' or 'C'")
     changes = c_in != c_out or stride != 1
     return option == "C" or (option == "B" and changes)
 

@@ -13,6 +13,7 @@ for 1.1 the authors' repository.
 
 from collections.abc import Callable
 
+from minicnn.errors import brief
 from minicnn.layers import (
     Concat,
     Conv2d,
@@ -53,7 +54,7 @@ def squeezenet1_0(num_classes: int = 1000, input_size: int = 224, bypass: str = 
         the channels, or "complex", with 1x1 convolutions around the others too.
     """
     if bypass not in ("none", "simple", "complex"):
-        raise ValueError(f"bypass={bypass!r}: expected 'none', 'simple' or 'complex'")
+        raise ValueError(f"bypass={brief(bypass)}: expected 'none', 'simple' or 'complex'")
     conv1 = Conv2d(3, 96, 7, stride=2, activation="relu")
     return _squeezenet(conv1, POOLS_1_0, num_classes, input_size, bypass)
 

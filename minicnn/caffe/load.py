@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from .. import registry
-from ..errors import CheckpointError, DataError
+from ..errors import CheckpointError, DataError, brief
 from ..kernels.types import Shape
 from ..layers import Network
 from .build import assemble, build
@@ -79,7 +79,7 @@ def _input_shape(net: Net, steps: Plan, given: Shape | None) -> Shape:
     """(H, W, C) of the input. Raises CheckpointError if no file gives it."""
     if given is not None:
         if len(given) != 3 or min(given) < 1:
-            raise ValueError(f"input_shape={given!r}: expected (H, W, C)")
+            raise ValueError(f"input_shape={brief(given)}: expected (H, W, C)")
         return tuple(given)
     found = net.inputs[steps.input_name]
     if len(found) == 4:

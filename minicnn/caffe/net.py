@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, brief
 from ..kernels.types import Shape
 from .message import Message, read_binary
 from .schema import MESSAGES
@@ -212,7 +212,7 @@ def default_channels(told: str) -> str:
 def check_channels(channels: str) -> None:
     """Raise ValueError unless it is an order of channels."""
     if channels not in ("bgr", "rgb"):
-        raise ValueError(f"channels={channels!r}: expected 'bgr' or 'rgb'")
+        raise ValueError(f"channels={brief(channels)}: expected 'bgr' or 'rgb'")
 
 
 def _source(layer: CaffeLayer) -> str:

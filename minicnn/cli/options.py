@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, brief
 from ..training import config_file
 
 Command = Callable[..., None]
@@ -65,11 +65,13 @@ def values_in(path: Path, kind: type) -> dict[str, Any]:
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in known:
-            raise CheckpointError(f"{path}: {key} = {value!r}: expected one of {', '.join(known)}")
+            raise CheckpointError(
+                f"{path}: {key} = {brief(value)}: expected one of {', '.join(known)}"
+            )
         hint, *details = typing.get_args(known[name])
         if not _fits(value, hint, *details):
             wanted = _wanted(hint, *details)
-            raise CheckpointError(f"{path}: {key} = {value!r}: expected {wanted}")
+            raise CheckpointError(f"{path}: {key} = {brief(value)}: expected {wanted}")
         found[name] = value
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, brief
 from ..kernels.geometry import pair
 from ..text import hint
 from . import augment, cifar, folders, idx
@@ -84,7 +84,7 @@ def load_splits(
     Raises DataError; ValueError for a `validation` that means nothing.
     """
     if not isinstance(source, (str, PathLike)):
-        raise DataError(f"{source!r}: expected the name of a data set, a folder or an archive")
+        raise DataError(f"{brief(source)}: expected the name of a data set, a folder or an archive")
     source = fspath(source)
     decode = size if isinstance(size, Decode) else Decode(pair(size, "size"))
     options = {"skip_broken": skip_broken, "originals": originals, "memory": memory}

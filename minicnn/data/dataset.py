@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from ..checks import checked_whole, is_number
-from ..errors import DataError
+from ..errors import DataError, brief
 from ..text import portable
 from . import synsets
 from .image_files import ImageFiles
@@ -184,7 +184,7 @@ def hold_out(dataset: Dataset, share: float, seed: int = 0) -> tuple[Dataset, Da
     Raises ValueError for a share that is not between 0 and 1, or leaves nothing on one side.
     """
     if not is_number(share, 0, 1) or share in (0, 1):
-        raise ValueError(f"validation share {share}: expected a fraction between 0 and 1")
+        raise ValueError(f"validation share {brief(share)}: expected a fraction between 0 and 1")
     generator = np.random.default_rng(checked_whole("seed", seed, 0))
     held_out = np.zeros(len(dataset), bool)
     groups = dataset.labels if dataset.labels.ndim == 1 else np.zeros(len(dataset), int)

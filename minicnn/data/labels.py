@@ -16,7 +16,7 @@ from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from ..errors import DataError
+from ..errors import DataError, brief
 from .files import Files
 from .pixels import contents_of
 from .splits import SUFFIXES as SUFFIXES_OF_IMAGES
@@ -116,7 +116,7 @@ def _splits(
         if all(found):
             return found
         other = next(name for name, split in zip(named, found, strict=True) if not split)
-        report(f"{where}: its column {heading[column]} is not used: {other!r} is no split")
+        report(f"{where}: its column {heading[column]} is not used: {brief(other)} is no split")
     return [split_of_table(PurePosixPath(table).stem)] * len(rows)
 
 

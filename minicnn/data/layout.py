@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ..errors import DataError
+from ..errors import DataError, brief
 from . import labels as tables
 from .files import Files, is_archive
 from .splits import SPLITS, SUFFIXES, split_of, splits_in
@@ -189,8 +189,8 @@ def _check_spelling(splits: dict[str, Labeled], source: Path) -> None:
             twin = twins.get(spelled(label))
             if twin is not None:
                 raise DataError(
-                    f"{source}: the class {label!r} of the {split} images is {twin!r} in training: "
-                    "expected one spelling"
+                    f"{source}: the class {brief(label)} of the {split} images is {brief(twin)} in "
+                    "training: expected one spelling"
                 )
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..checks import is_whole
-from ..errors import DataError
+from ..checks import is_one_of, is_whole
+from ..errors import DataError, brief
 from .resize import resized
 
 FITS = ("cover", "inside")
@@ -45,10 +45,10 @@ class Decode:
     light_on_dark: bool = False
 
     def __post_init__(self) -> None:
-        if self.fit not in FITS:
-            raise ValueError(f"fit={self.fit!r}: expected one of {', '.join(FITS)}")
-        if self.channels not in (1, 3):
-            raise ValueError(f"channels={self.channels}: image files have 1 or 3 channels")
+        if not is_one_of(self.fit, FITS):
+            raise ValueError(f"fit={brief(self.fit)}: expected one of {', '.join(FITS)}")
+        if not is_whole(self.channels) or self.channels not in (1, 3):
+            raise ValueError(f"channels={brief(self.channels)}: expected 1 or 3")
         check_size("size", self.size)
 
     @property
@@ -144,7 +144,7 @@ def check_size(name: str, size: Any) -> None:
     """Raise ValueError unless the argument of that name is `(H, W)`."""
     is_pair = isinstance(size, (tuple, list)) and len(size) == 2
     if not is_pair or not all(is_whole(n, 1) for n in size):
-        raise ValueError(f"{name}={size!r}: expected (H, W) in pixels")
+        raise ValueError(f"{name}={brief(size)}: expected (H, W) in pixels")
 
 
 # What is found in place of images, by something among its first bytes.

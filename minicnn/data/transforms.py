@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import is_number
-from ..errors import DataError
+from ..errors import DataError, brief
 from .mean_image import PER_CHANNEL, PER_PIXEL, MeanImage, mean_of
 from .pixels import Decode, check_size
 
@@ -46,7 +46,9 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         if isinstance(self.mean, str) and self.mean not in (PER_CHANNEL, PER_PIXEL):
-            raise ValueError(f"mean={self.mean!r}: expected numbers, {PER_CHANNEL} or {PER_PIXEL}")
+            raise ValueError(
+                f"mean={brief(self.mean)}: expected numbers, {PER_CHANNEL} or {PER_PIXEL}"
+            )
         check_size("size", self.size)
         if self.image_size is not None:
             check_size("image_size", self.image_size)
@@ -181,7 +183,7 @@ class Preprocess:
             return self.mean.center(h, w)
         if isinstance(self.mean, str):
             raise DataError(
-                f"mean={self.mean!r} is not computed yet: "
+                f"mean={brief(self.mean)} is not computed yet: "
                 "call preprocess.for_data(images) with the training images"
             )
         return np.asarray(self.mean, np.float32)

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from ..errors import DataError
+from ..checks import is_number, is_one_of
+from ..errors import DataError, brief
 from ..kernels.geometry import pair
 from .resize import INTERPOLATIONS, resized
 
@@ -77,11 +78,11 @@ class WindowRule:
     def __post_init__(self) -> None:
         pair(self.size, "size")
         for name in self._interpolations or ("",):
-            if name not in INTERPOLATIONS:
+            if not is_one_of(name, INTERPOLATIONS):
                 known = ", ".join(INTERPOLATIONS)
-                raise ValueError(f"interpolation={name!r}: expected one of {known}")
-        if not 0 <= self.flip <= 1:
-            raise ValueError(f"flip={self.flip}: expected a probability, 0 to 1")
+                raise ValueError(f"interpolation={brief(name)}: expected one of {known}")
+        if not is_number(self.flip, 0, 1):
+            raise ValueError(f"flip={brief(self.flip)}: expected a probability, 0 to 1")
 
     @property
     def output_size(self) -> Size:
@@ -172,8 +173,8 @@ class RandomResizedCrop(WindowRule):
     interpolation: str | tuple[str, ...] = ""
 
     def __post_init__(self) -> None:
-        if self.source not in SOURCES:
-            raise ValueError(f"source={self.source!r}: expected one of {', '.join(SOURCES)}")
+        if not is_one_of(self.source, SOURCES):
+            raise ValueError(f"source={brief(self.source)}: expected one of {', '.join(SOURCES)}")
         if not self.interpolation:
             bicubic = self.source == "fb.resnet.torch"
             object.__setattr__(self, "interpolation", "bicubic" if bicubic else "bilinear")
@@ -226,7 +227,8 @@ class ScaleJitter(WindowRule):
         least, most = pair(self.shorter, "shorter")
         if not max(self.output_size) <= least <= most:
             raise ValueError(
-                f"shorter={self.shorter}: expected (least, most) pixels that cover {self.size}"
+                f"shorter={brief(self.shorter)}: expected (least, most) pixels that "
+                f"cover {self.size}"
             )
 
     def draw_box(
@@ -253,7 +255,9 @@ class CenterCrop(WindowRule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not hasattr(self.shorter, "__index__") or max(self.output_size) > self.shorter:
-            raise ValueError(f"shorter={self.shorter}: expected pixels that cover {self.size}")
+            raise ValueError(
+                f"shorter={brief(self.shorter)}: expected pixels that cover {self.size}"
+            )
 
     def draw_box(
         self, size: Size, generator: np.random.Generator

@@ -25,7 +25,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from ..checks import is_one_of
 from ..data.resize import pixels_of, resized
+from ..errors import brief
 
 NOMINAL = 224
 
@@ -243,6 +245,6 @@ def named(protocol: str | Protocol) -> Protocol:
     """The protocol of that name. Raises ValueError for an unknown one."""
     if isinstance(protocol, Protocol):
         return protocol
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol={protocol!r}: expected one of {', '.join(PROTOCOLS)}")
+    if not is_one_of(protocol, PROTOCOLS):
+        raise ValueError(f"protocol={brief(protocol)}: expected one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[protocol]

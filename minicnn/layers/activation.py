@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..checks import is_one_of
+from ..errors import ShapeError, brief
 from ..kernels import functional as F
 from ..kernels.reference.activation import ACTIVATIONS, CONSTANTS, FROM_INPUT
 from ..kernels.types import Array, Shape
@@ -26,7 +27,9 @@ def check_activation(activation: str | None, from_output: bool = True) -> str | 
         return activation
     is_other = is_name and activation in alone
     hint = "; put a layer Activation(...) behind this one" if is_other else ""
-    raise ValueError(f"activation={activation!r}: expected None or one of {', '.join(known)}{hint}")
+    raise ValueError(
+        f"activation={brief(activation)}: expected None or one of {', '.join(known)}{hint}"
+    )
 
 
 class Activation(Layer):
@@ -41,12 +44,14 @@ class Activation(Layer):
 
     def __init__(self, activation: str | None, constants: tuple[float, ...] = ()):
         if activation is not None and activation not in list(ACTIVATIONS):
-            raise ValueError(f"activation={activation!r}: expected one of {', '.join(ACTIVATIONS)}")
+            raise ValueError(
+                f"activation={brief(activation)}: expected one of {', '.join(ACTIVATIONS)}"
+            )
         self.activation, defaults = activation, CONSTANTS.get(activation or "", ())
         given = constants if isinstance(constants, (tuple, list)) else (constants,)
         if len(given) not in {0, len(defaults)}:
             raise ValueError(
-                f"{activation}: constants={constants!r}: expected {len(defaults)} numbers"
+                f"{activation}: constants={brief(constants)}: expected {len(defaults)} numbers"
             )
         self.constants = tuple(check_number(self, "constants", c) for c in given) or defaults
 
@@ -178,8 +183,8 @@ class GELU(Activation):
     """
 
     def __init__(self, approximate: str = "none"):
-        if approximate not in ("none", "tanh"):
-            raise ValueError(f"GELU: approximate={approximate!r}: expected 'none' or 'tanh'")
+        if not is_one_of(approximate, ("none", "tanh")):
+            raise ValueError(f"GELU: approximate={brief(approximate)}: expected 'none' or 'tanh'")
         super().__init__("gelu_tanh" if approximate == "tanh" else "gelu")
 
     @property

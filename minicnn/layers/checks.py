@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checks import checked_whole
-from ..errors import ShapeError
+from ..errors import ShapeError, brief
 from ..kernels.types import Array, Shape
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def check_number(layer: "Layer", name: str, value: float) -> float:
     """The argument `name` as a float. Raises ValueError unless it is a number."""
     if isinstance(value, (int, float, np.number)) and not math.isnan(value):
         return float(value)
-    raise ValueError(f"{type(layer).__name__}: {name}={value!r}: expected a number")
+    raise ValueError(f"{type(layer).__name__}: {name}={brief(value)}: expected a number")
 
 
 def check_floats(layer: "Layer", x: Any) -> None:

@@ -8,10 +8,9 @@ from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.geometry import padding_pairs, pair, window
 from ..kernels.types import Array, IntOrPair, Padding, Shape
-from ..rng import generator
 from .activation import check_activation
 from .checks import check_count, check_dtype, check_dy_shape, check_images
-from .init import Initializer, torch_default
+from .init import Initializer, initial_weight
 from .layer import Layer
 from .parameter import Parameter, are_frozen, make_bias
 
@@ -65,7 +64,7 @@ class Conv2d(Layer):
         if self.connections is not None:
             fan_in = np.maximum(area * self.connections.sum(axis=0), 1)
             trained = int(self.connections.sum())
-        weight = (init or torch_default())(shape, fan_in, fan_out, generator())
+        weight = initial_weight(init, shape, fan_in, fan_out)
         if self.connections is not None:
             weight[:, :, self.connections == 0] = 0
         self.weight = Parameter(weight, fan_in, fan_out, trainable=area * trained)

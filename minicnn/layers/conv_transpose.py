@@ -6,10 +6,9 @@ from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.geometry import output_padding_pair, padding_pairs, pair, transposed_size
 from ..kernels.types import Array, IntOrPair, Padding, Shape
-from ..rng import generator
 from .checks import check_dtype, check_dy_shape, check_images
 from .conv import check_groups
-from .init import Initializer, torch_default
+from .init import Initializer, initial_weight
 from .layer import Layer
 from .parameter import Parameter, are_frozen, make_bias
 
@@ -62,7 +61,7 @@ class ConvTranspose2d(Layer):
         area, filters = self.kernel_size[0] * self.kernel_size[1], out_channels // groups
         fan_in, fan_out = area * filters, area * in_channels // groups
         shape = (*self.kernel_size, filters, in_channels)
-        weight = (init or torch_default())(shape, fan_in, fan_out, generator())
+        weight = initial_weight(init, shape, fan_in, fan_out)
         self.weight = Parameter(weight, fan_in, fan_out)
         self.bias = make_bias(out_channels, fan_in, fan_out, bias_init) if bias else None
 

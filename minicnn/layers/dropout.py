@@ -1,6 +1,7 @@
 """The dropout layer."""
 
 from ..checks import is_number
+from ..errors import brief
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
 from ..rng import generator
@@ -19,7 +20,7 @@ class Dropout(Layer):
 
     def __init__(self, p: float = 0.5):
         if not is_number(p, 0) or p >= 1:
-            raise ValueError(f"Dropout: p={p!r}: expected a probability, 0 <= p < 1")
+            raise ValueError(f"Dropout: p={brief(p)}: expected a probability, 0 <= p < 1")
         self.p = p
 
     def output_shape(self, shape: Shape) -> Shape:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..checks import is_one_of
+from ..errors import brief
 from ..kernels.reference.functions import FUNCTIONS
 from ..kernels.types import Array, Shape
 from .checks import check_dy_shape, check_number
@@ -18,11 +20,13 @@ class Function(Layer):
     """
 
     def __init__(self, name: str, exponent: float | None = None):
-        if name not in FUNCTIONS:
-            raise ValueError(f"Function: name={name!r}: expected one of {', '.join(FUNCTIONS)}")
+        if not is_one_of(name, FUNCTIONS):
+            raise ValueError(
+                f"Function: name={brief(name)}: expected one of {', '.join(FUNCTIONS)}"
+            )
         if (exponent is None) == (name == "power"):
             expected = "a number" if name == "power" else "None"
-            raise ValueError(f"Function: {name}: exponent={exponent!r}: expected {expected}")
+            raise ValueError(f"Function: {name}: exponent={brief(exponent)}: expected {expected}")
         self.name = name
         self.exponent = None if exponent is None else check_number(self, "exponent", exponent)
 

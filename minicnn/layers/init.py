@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import is_function, is_one_of
+from ..errors import brief
 from ..kernels.thread_state import ThreadState
+from ..rng import generator
 
 Initializer = Callable[[tuple[int, ...], object, object, np.random.Generator], np.ndarray]
 
@@ -95,9 +98,27 @@ def glorot_uniform() -> Initializer:
 
 def he_normal(mode: str = "fan_in") -> Initializer:
     """N(0, 2 / fan) (He et al. 2015a, equations 10 and 14); torchvision's ResNets: "fan_out"."""
-    if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"mode={mode!r}: expected 'fan_in' or 'fan_out'")
+    if not is_one_of(mode, ("fan_in", "fan_out")):
+        raise ValueError(f"mode={brief(mode)}: expected 'fan_in' or 'fan_out'")
     return normal(lambda fan_in, fan_out: np.sqrt(2 / (fan_in if mode == "fan_in" else fan_out)))
+
+
+def initial_weight(
+    init: Initializer | None, shape: tuple[int, ...], fan_in: Any, fan_out: Any
+) -> np.ndarray:
+    """The weight that `init` draws, or torch's default if None: float32, of `shape`.
+
+    Raises ValueError for an `init` that is no initializer.
+    """
+    if init is not None and not is_function(init, 4):
+        raise ValueError(
+            f"init={brief(init)}: expected a function (shape, fan_in, fan_out, generator), "
+            "such as layers.init.he_normal()"
+        )
+    drawn = np.asarray((init or torch_default())(shape, fan_in, fan_out, generator()), np.float32)
+    if drawn.shape != shape:
+        raise ValueError(f"init={brief(init)}: it drew the shape {drawn.shape}; expected {shape}")
+    return drawn
 
 
 def constant(value: float) -> Initializer:

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from ..checks import is_whole
-from ..errors import ShapeError
+from ..errors import ShapeError, brief
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
 from .activation import check_activation
@@ -161,7 +161,9 @@ class Slice(Layer):
 
     def __init__(self, start: int, stop: int):
         if not is_whole(start, 0) or not is_whole(stop, start + 1):
-            raise ValueError(f"Slice: start={start!r}, stop={stop!r}: expected 0 <= start < stop")
+            raise ValueError(
+                f"Slice: start={brief(start)}, stop={brief(stop)}: expected 0 <= start < stop"
+            )
         self.start, self.stop = int(start), int(stop)
 
     def output_shape(self, shape: Shape) -> Shape:

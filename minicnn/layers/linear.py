@@ -5,10 +5,9 @@ from typing import Any
 from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
-from ..rng import generator
 from .activation import check_activation
 from .checks import check_count, check_dtype, check_dy_shape
-from .init import Initializer, torch_default
+from .init import Initializer, initial_weight
 from .layer import Layer
 from .matrix import matrix
 from .parameter import Parameter, are_frozen, make_bias
@@ -33,9 +32,7 @@ class Linear(Layer):
         self.in_features = check_count(self, "in_features", in_features)
         self.out_features = check_count(self, "out_features", out_features)
         self.activation = check_activation(activation)
-        weight = (init or torch_default())(
-            (in_features, out_features), in_features, out_features, generator()
-        )
+        weight = initial_weight(init, (in_features, out_features), in_features, out_features)
         self.weight = Parameter(weight, in_features, out_features)
         self.bias = make_bias(out_features, in_features, out_features, bias_init) if bias else None
 

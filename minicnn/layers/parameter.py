@@ -6,7 +6,7 @@ import numpy as np
 
 from ..checks import is_number
 from ..device import to_device
-from ..errors import ShapeError
+from ..errors import ShapeError, brief
 from ..kernels.types import Array
 from ..rng import generator
 from .init import torch_default
@@ -101,6 +101,6 @@ def make_bias(size: int, fan_in: Any, fan_out: Any, value: float | None) -> Para
     Raises ValueError unless it is a finite number.
     """
     if value is not None and not is_number(value):
-        raise ValueError(f"bias_init={value!r}: expected a finite number")
+        raise ValueError(f"bias_init={brief(value)}: expected a finite number")
     drawn = torch_default()((size,), fan_in, fan_out, generator())
     return Parameter(drawn if value is None else np.full_like(drawn, value), fan_in, fan_out)

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import ShapeError
+from ..checks import is_one_of
+from ..errors import ShapeError, brief
 from ..kernels import functional as F
 from ..kernels.geometry import pair
 from ..kernels.resampling import MODES, upsampling
@@ -85,10 +86,10 @@ class Upsample(Resampling):
         self, scale: Factor | None = None, mode: str = "nearest", size: IntOrPair | None = None
     ):
         if (scale is None) == (size is None):
-            given = "neither" if scale is None else f"scale={scale!r} and size={size!r}"
+            given = "neither" if scale is None else f"scale={brief(scale)} and size={brief(size)}"
             raise ValueError(f"Upsample: {given} given; expected a scale or a size")
-        if mode not in MODES:
-            raise ValueError(f"Upsample: mode={mode!r}: expected one of {', '.join(MODES)}")
+        if not is_one_of(mode, MODES):
+            raise ValueError(f"Upsample: mode={brief(mode)}: expected one of {', '.join(MODES)}")
         self.scale = None if scale is None else _scales(scale)
         self.size = None if size is None else pair(size, "size")
         self.mode = mode
@@ -122,5 +123,7 @@ def _scales(scale: Factor) -> tuple[float, float]:
         isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < math.inf
         for v in values
     ):
-        raise ValueError(f"Upsample: scale={scale!r}: expected a number above 0 or a pair of them")
+        raise ValueError(
+            f"Upsample: scale={brief(scale)}: expected a number above 0 or a pair of them"
+        )
     return values

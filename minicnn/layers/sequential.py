@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ..errors import brief
 from ..kernels.types import Array, Shape
 from .checks import inside
 from .layer import Layer
@@ -26,7 +27,7 @@ class Container(Layer):
 
     def _checked(self, name: str, layer: Any) -> Layer:
         if not isinstance(layer, Layer):
-            raise ValueError(f"{type(self).__name__}: {name} is {layer!r}; expected a layer")
+            raise ValueError(f"{type(self).__name__}: {name} is {brief(layer)}; expected a layer")
         if "." in name:
             raise ValueError(
                 f"{type(self).__name__}: the name {name!r} has a dot, which separates the names "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..device import copy_into, to_device, validate_device
-from ..errors import CheckpointError
+from ..errors import CheckpointError, brief
 from ..kernels.types import Array
 from ..rng import generator
 from ..text import hint
@@ -256,12 +256,14 @@ class Tree:
 def matching(pattern: str, names: list[str]) -> list[str]:
     """The names that a name or pattern means. Raises ValueError if there is none."""
     if not isinstance(pattern, str):
-        raise ValueError(f"{pattern!r}: expected the name of a layer or parameter, or a pattern")
+        raise ValueError(
+            f"{brief(pattern)}: expected the name of a layer or parameter, or a pattern"
+        )
     found = [pattern] if pattern in names else fnmatch.filter(names, pattern)
     if not found:
         top = [name for name in names if "." not in name] or names
         meant = hint(pattern, names, f"it has {', '.join(top)}")
-        raise ValueError(f"the network has no layer or parameter {pattern!r}; {meant}")
+        raise ValueError(f"the network has no layer or parameter {brief(pattern)}; {meant}")
     return found
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CheckpointError
+from ..checks import is_one_of
+from ..errors import CheckpointError, brief
 from ..files import replacing
 from ..kernels.types import Shape
 from ..layers import Layer, metadata
@@ -88,15 +89,17 @@ def _check_arguments(
     if not str(path).lower().endswith(".onnx"):
         raise ValueError(f"{path}: expected a name that ends in .onnx")
     if batch is not None and (not isinstance(batch, int) or batch < 1):
-        raise ValueError(f"batch={batch!r}: expected at least 1, or None for any number")
-    if layout not in LAYOUTS:
-        raise ValueError(f"input_layout={layout!r}: expected one of {', '.join(LAYOUTS)}")
+        raise ValueError(f"batch={brief(batch)}: expected at least 1, or None for any number")
+    if not is_one_of(layout, LAYOUTS):
+        raise ValueError(f"input_layout={brief(layout)}: expected one of {', '.join(LAYOUTS)}")
     newest = onnx.defs.onnx_opset_version()
     if not isinstance(opset, int) or not OLDEST <= opset <= newest:
-        raise ValueError(f"opset={opset!r}: expected {OLDEST} to {newest}, which this onnx has")
-    if pixels is not None and pixels not in PIXELS:
         raise ValueError(
-            f"with_preprocessing={pixels!r}: expected None or one of {', '.join(PIXELS)}"
+            f"opset={brief(opset)}: expected {OLDEST} to {newest}, which this onnx has"
+        )
+    if pixels is not None and not is_one_of(pixels, PIXELS):
+        raise ValueError(
+            f"with_preprocessing={brief(pixels)}: expected None or one of {', '.join(PIXELS)}"
         )
 
 

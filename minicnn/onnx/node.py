@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, brief
 from ..layers import Parameter
 
 # Attributes that change no result: hints of the first versions for memory and for training.
@@ -39,7 +39,7 @@ class Node:
 
     def refuse(self, attribute: str, why: str) -> NoReturn:
         """Raise CheckpointError for an attribute of the node."""
-        self.fail(f"{attribute}={self.attributes.get(attribute)!r}: {why}")
+        self.fail(f"{attribute}={brief(self.attributes.get(attribute))}: {why}")
 
     def has(self, attribute: str) -> bool:
         """True if the node has that attribute."""

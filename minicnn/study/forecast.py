@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from ..errors import ShapeError
+from ..checks import is_one_of
+from ..errors import ShapeError, brief
 from ..kernels.types import Shape
 from ..layers import Layer, metadata
 from ..machine import Machine, this_machine
@@ -77,11 +78,11 @@ def forecast(
     machine: the numbers of another machine; None measures this one at the first call.
     Raises ValueError for unknown arguments, ShapeError if the model cannot take the input.
     """
-    if optimizer not in OPTIMIZERS:
+    if not is_one_of(optimizer, OPTIMIZERS):
         expected = ", ".join(OPTIMIZERS)
-        raise ValueError(f"optimizer={optimizer!r}: expected one of {expected}")
+        raise ValueError(f"optimizer={brief(optimizer)}: expected one of {expected}")
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise ValueError(f"batch={batch!r}: expected at least 1 image")
+        raise ValueError(f"batch={brief(batch)}: expected at least 1 image")
     check_host(model)
     shape = input_shape_of(model, input_shape)
     model.output_shape((batch, *shape))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..checks import checked_whole
 from ..kernels.cpu.engine.machine import bandwidth, peak_flops
 from ..kernels.dispatch import get_num_threads
 from ..kernels.types import Shape
@@ -112,8 +113,7 @@ def profile(
     The model keeps its weights, buffers and gradients. Nothing else should run meanwhile.
     Raises ValueError if no input shape is known, ShapeError if the model cannot take it.
     """
-    if steps < 1:
-        raise ValueError(f"steps={steps}: expected at least 1")
+    steps = checked_whole("steps", steps)
     check_host(model)
     shape = input_shape_of(model, input_shape)
     model.output_shape((batch, *shape))

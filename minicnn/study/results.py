@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, brief
 from .bands import band
 from .runs import Run
 
@@ -98,7 +98,9 @@ def from_json(text: str) -> Result:
     contents = json.loads(text)
     found = contents.pop("format")
     if found != FORMAT:
-        raise ValueError(f"a result of format {found!r}; this version of minicnn reads {FORMAT}")
+        raise ValueError(
+            f"a result of format {brief(found)}; this version of minicnn reads {FORMAT}"
+        )
     return Result(**contents)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checks import is_number
-from ..errors import CheckpointError
+from ..errors import CheckpointError, brief
 from ..text import portable
 from ..training import config_file
 from ..training.checkpoint import LAST, STATE
@@ -119,13 +119,13 @@ def _from_configuration(run: Run) -> Run:
 def _checked(path: Path, settings: Any) -> dict[str, Any]:
     """The settings, of which some are calculated with. Raises CheckpointError for others."""
     if not isinstance(settings, dict):
-        raise CheckpointError(f"{path}: it has {settings!r} in place of a table of settings")
+        raise CheckpointError(f"{path}: it has {brief(settings)} in place of a table of settings")
     epochs = settings.get("epochs")
     if epochs is not None and not is_number(epochs, 0):
-        raise CheckpointError(f"{path}: epochs is {epochs!r}; expected a number")
+        raise CheckpointError(f"{path}: epochs is {brief(epochs)}; expected a number")
     for name in ("options", MULTIPLIERS):
         if not isinstance(settings.get(name, {}), dict):
-            raise CheckpointError(f"{path}: {name} is {settings[name]!r}; expected a table")
+            raise CheckpointError(f"{path}: {name} is {brief(settings[name])}; expected a table")
     return settings
 
 

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 
+from ..checks import checked_whole
 from ..kernels.types import Shape
 from ..layers import Layer, metadata
 from ..layers.shapes import shapes_through
@@ -117,6 +118,7 @@ def summarize(model: Layer, input_shape: Shape | None = None, batch: int = 1) ->
     Raises ShapeError if the network cannot take that input, ValueError if no shape is known.
     """
     about = metadata(model)
+    batch = checked_whole("batch", batch)
     input_shape = tuple(input_shape or about.input_shape)
     if not input_shape:
         raise ValueError("the network has no input shape of its own; give input_shape=(H, W, C)")

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import rng
 from ..device import copy_into, model_device, to_device, to_host, to_input
+from ..errors import brief
 from ..kernels.dispatch import use
 from ..kernels.types import Array
 from ..layers import Layer, metadata, observe
@@ -132,7 +133,7 @@ class Trace:
             )
         top = [name for name in self._by_path if name and "." not in name]
         meant = hint(path, self._by_path, f"it has {', '.join(top)}")
-        raise ValueError(f"the network has no layer {path!r}; {meant}")
+        raise ValueError(f"the network has no layer {brief(path)}; {meant}")
 
 
 def trace(

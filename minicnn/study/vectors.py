@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
+from ..checks import is_one_of
+from ..errors import brief
 from ..files import replacing
 from ..kernels import reference as R
 from ..kernels.reference.activation import FROM_INPUT
@@ -335,8 +337,8 @@ OPERATIONS: dict[str, Callable[[np.random.Generator], Iterator[Vector]]] = {
 
 def vectors(operation: str, seed: int = 0) -> list[Vector]:
     """The cases of one operation: settings, inputs (with dy) and results."""
-    if operation not in OPERATIONS:
-        raise ValueError(f"operation={operation!r}: expected one of {', '.join(OPERATIONS)}")
+    if not is_one_of(operation, OPERATIONS):
+        raise ValueError(f"operation={brief(operation)}: expected one of {', '.join(OPERATIONS)}")
     order = list(OPERATIONS).index(operation)
     return list(OPERATIONS[operation](np.random.default_rng([seed, order])))
 

@@ -18,7 +18,7 @@ from ..data.shards import Shards
 from ..data.transforms import Augment, Preprocess
 from ..device import model_device
 from ..distributed.team import Team
-from ..errors import TrainingError
+from ..errors import TrainingError, brief
 from ..layers import Layer, Network, metadata
 from . import checkpoint
 from .metrics import recipe_preprocess
@@ -35,7 +35,7 @@ def run_folder(out: str | Path | None, resume: bool) -> Path | None:
             raise ValueError("resume=True: expected out=FOLDER too, the folder of the run")
         return None
     if not isinstance(out, (str, PathLike)) or not str(out):
-        raise ValueError(f"out={out!r}: expected a folder")
+        raise ValueError(f"out={brief(out)}: expected a folder")
     folder = Path(out)
     if (folder / checkpoint.LAST).exists() and not resume:
         raise TrainingError(f"{folder} already holds a run: resume it, or choose another folder")
@@ -57,7 +57,7 @@ def as_sets(
 def checked_epochs(epochs: float) -> float:
     """The number of epochs. Raises ValueError unless it is at least 1 and finite."""
     if not is_number(epochs, 1):
-        raise ValueError(f"epochs={epochs!r}: expected a number of at least 1")
+        raise ValueError(f"epochs={brief(epochs)}: expected a number of at least 1")
     return plain(epochs)
 
 
@@ -128,13 +128,13 @@ def make_optimizer(
             raise ValueError(f"{name} is given twice: to fit and to the optimizer")
         return optimizer
     if optimizer is not None and not is_one_of(optimizer, OPTIMIZERS):
-        raise ValueError(f"optimizer={optimizer!r}: expected one of {', '.join(OPTIMIZERS)}")
+        raise ValueError(f"optimizer={brief(optimizer)}: expected one of {', '.join(OPTIMIZERS)}")
     kind = OPTIMIZERS[recipe.optimizer if optimizer is None else optimizer]
     known = inspect.signature(kind).parameters
     for name, value in given.items():
         if name not in known:
             raise ValueError(
-                f"{name}={value!r}: {kind.__name__} has no {name}; "
+                f"{name}={brief(value)}: {kind.__name__} has no {name}; "
                 f"it has {', '.join(list(known)[1:])}"
             )
     if optimizer is None:
@@ -157,11 +157,13 @@ def make_schedule(
     else:
         found = deepcopy(recipe.schedule if schedule is None else schedule)
         if not isinstance(found, Schedule):
-            raise ValueError(f"schedule={schedule!r}: expected a training.Schedule or text")
+            raise ValueError(f"schedule={brief(schedule)}: expected a training.Schedule or text")
     if warm_up is None:
         return found
     if isinstance(found, WarmUp):
-        raise ValueError(f"warm_up={warm_up!r}: the schedule warms up already: {found!r}")
+        raise ValueError(f"warm_up={brief(warm_up)}: the schedule warms up already: {found!r}")
     if found.unit != "epoch":
-        raise ValueError(f"warm_up={warm_up!r} is in epochs; the schedule counts steps: {found!r}")
+        raise ValueError(
+            f"warm_up={brief(warm_up)} is in epochs; the schedule counts steps: {found!r}"
+        )
     return WarmUp(warm_up, found)

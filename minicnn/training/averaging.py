@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..checks import is_number, is_whole
+from ..errors import brief
 from ..kernels.types import Array
 from ..layers import Layer
 
@@ -93,8 +94,8 @@ class Lookahead(Average):
         super().__init__()
         if not is_whole(every, 1) or not is_number(power, 0):
             raise ValueError(
-                f"Lookahead: every={every!r}, power={power!r}: expected at least 1 step and a "
-                "power >= 0"
+                f"Lookahead: every={brief(every)}, power={brief(power)}: expected at least "
+                "1 step and a power >= 0"
             )
         self.every, self.power = int(every), float(power)
         self.decay = _checked(self, "decay", decay)
@@ -113,5 +114,5 @@ class Lookahead(Average):
 
 def _checked(average: Average, name: str, value: float) -> float:
     if not is_number(value, 0, 1):
-        raise ValueError(f"{type(average).__name__}: {name}={value!r}: expected 0 to 1")
+        raise ValueError(f"{type(average).__name__}: {name}={brief(value)}: expected 0 to 1")
     return float(value)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..checks import is_number
 from ..device import model_device
+from ..errors import brief
 from .history import FILE, describe, score
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ class EarlyStopping(Callback):
     def __init__(self, patience: int = 5, min_delta: float = 0.0, restore: bool = False):
         if not (is_number(patience, 1) and is_number(min_delta, 0)):
             raise ValueError(
-                f"EarlyStopping: patience={patience!r}, min_delta={min_delta!r}: expected a number "
-                "of epochs and a number >= 0"
+                f"EarlyStopping: patience={brief(patience)}, min_delta={brief(min_delta)}: "
+                "expected a number of epochs and a number >= 0"
             )
         self.patience, self.min_delta, self.restore = patience, min_delta, restore
 

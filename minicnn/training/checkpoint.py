@@ -13,7 +13,7 @@ from .. import rng
 from ..checks import plain
 from ..data.loader import Loader
 from ..device import copy_into
-from ..errors import CheckpointError, DivergedError
+from ..errors import CheckpointError, DivergedError, brief
 from ..weights import safetensors
 from .configuration import differences
 from .diagnose import first_bad_parameter
@@ -98,7 +98,8 @@ def restore(trainer: "Trainer", path: Path) -> None:
         ) from None
     if state.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path}: its format is {state.get('format')!r}; this version of minicnn reads {FORMAT}"
+            f"{path}: its format is {brief(state.get('format'))}; this version of "
+            f"minicnn reads {FORMAT}"
         )
     missing = [name for name in NEEDED if name not in state]
     if missing:

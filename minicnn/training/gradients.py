@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..checks import is_number
+from ..errors import brief
 from ..kernels.reference.arrays import array_module
 from ..layers import Parameter
 
@@ -52,5 +53,5 @@ class ClipValue:
 
 def _checked(name: str, limit: float) -> float:
     if not is_number(limit, 0) or limit == 0:
-        raise ValueError(f"{name}: limit={limit!r}: expected a positive number")
+        raise ValueError(f"{name}: limit={brief(limit)}: expected a positive number")
     return limit

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError, TrainingError
+from ..errors import CheckpointError, TrainingError, brief
 from ..text import aligned, html_table
 from .metrics import Evaluation
 
@@ -158,7 +158,7 @@ def _parsed(line: dict[str, Any], where: str, before: int) -> dict[str, Any]:
         try:
             row[name] = (int if name == "epoch" else float)(text) if text else None
         except ValueError:
-            raise CheckpointError(f"{where}: {name} is {text!r}; expected a number") from None
+            raise CheckpointError(f"{where}: {name} is {brief(text)}; expected a number") from None
         if name.endswith(("accuracy", "top5")) and text and (row[name] < 0 or row[name] > 1):
             raise CheckpointError(f"{where}: {name} is {text}; expected a fraction, 0 to 1")
     if row["epoch"] <= before:

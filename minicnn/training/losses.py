@@ -16,7 +16,7 @@ import numpy as np
 from ..checks import is_number
 from ..data.dataset import Dataset
 from ..device import array_device, to_device
-from ..errors import ShapeError
+from ..errors import ShapeError, brief
 from ..kernels import functional as F
 from .targets import check_labels, check_targets
 
@@ -41,14 +41,16 @@ def checked_result(found: Any, outputs: Any, loss: Loss) -> tuple[Any, Any]:
     if not isinstance(found, (tuple, list)) or len(found) != 2:
         kind = type(found).__name__
         given = f"a {kind} of {len(found)}" if isinstance(found, (tuple, list)) else kind
-        raise ShapeError(f"loss={loss!r}: it returned {given}; expected a pair: value, gradient")
+        raise ShapeError(
+            f"loss={brief(loss)}: it returned {given}; expected a pair: value, gradient"
+        )
     value, gradient = found
     if not isinstance(value, Real) and getattr(value, "shape", None) != ():
         given = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
-        raise ShapeError(f"loss={loss!r}: its value is {given}; expected the mean, a number")
+        raise ShapeError(f"loss={brief(loss)}: its value is {given}; expected the mean, a number")
     if _shape(gradient) != _shape(outputs):
         raise ShapeError(
-            f"loss={loss!r}: its gradient has shape {_shape(gradient)}; expected that of the "
+            f"loss={brief(loss)}: its gradient has shape {_shape(gradient)}; expected that of the "
             f"outputs, {_shape(outputs)}"
         )
     return value, gradient
@@ -106,11 +108,11 @@ class SoftmaxCrossEntropy:
     ):
         if not is_number(label_smoothing, 0, 1):
             raise ValueError(
-                f"SoftmaxCrossEntropy: label_smoothing={label_smoothing!r}: expected 0 to 1"
+                f"SoftmaxCrossEntropy: label_smoothing={brief(label_smoothing)}: expected 0 to 1"
             )
         if isinstance(class_weights, str):
             raise ValueError(
-                f"SoftmaxCrossEntropy: class_weights={class_weights!r}: expected a number per "
+                f"SoftmaxCrossEntropy: class_weights={brief(class_weights)}: expected a number per "
                 "class, such as training.balanced_weights(train)"
             )
         self.label_smoothing = float(label_smoothing)

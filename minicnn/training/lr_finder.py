@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import rng
+from ..checks import checked_whole, is_number
 from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..data.transforms import Augment
 from ..device import to_host
-from ..errors import TrainingError
+from ..errors import TrainingError, brief
 from ..layers import Layer
 from .arguments import as_sets, kept_preprocess, make_loader, make_optimizer
 from .losses import Loss
@@ -73,10 +74,9 @@ def find_lr(
     Raises ValueError for a range or number of steps that is none, TrainingError if the loss
     diverges before there is anything to suggest.
     """
-    if not 0 < start < end < math.inf:
-        raise ValueError(f"start={start!r}, end={end!r}: expected 0 < start < end")
-    if steps < FEWEST:
-        raise ValueError(f"steps={steps!r}: expected at least {FEWEST}")
+    if not is_number(start, 0) or not is_number(end, start) or not 0 < start < end:
+        raise ValueError(f"start={brief(start)}, end={brief(end)}: expected 0 < start < end")
+    steps = checked_whole("steps", steps, FEWEST)
     train, _, _ = as_sets(data)
     plan = choose_recipe(model, train.name, recipe)
     preprocess = preprocess or kept_preprocess(model, recipe, train)

@@ -20,6 +20,7 @@ from ..data.shards import EveryOther
 from ..data.transforms import Preprocess
 from ..device import model_device, to_host, to_input
 from ..distributed.team import Team
+from ..errors import brief
 from ..kernels.types import Array
 from ..layers import Layer, fuse, inference_mode, metadata
 from ..text import aligned, html_table
@@ -299,14 +300,16 @@ def evaluating(model: Layer) -> Iterator[Layer]:
 def check_model(model: Any) -> None:
     """Raise ValueError unless this is a network."""
     if not isinstance(model, Layer):
-        raise ValueError(f"model={model!r}: expected a network, such as models.create('lenet5')")
+        raise ValueError(
+            f"model={brief(model)}: expected a network, such as models.create('lenet5')"
+        )
 
 
 def check_loss(loss: Any) -> None:
     """Raise ValueError unless this can be called as a loss."""
     if not is_function(loss, 2):
         raise ValueError(
-            f"loss={loss!r}: expected a function of outputs and labels, such as "
+            f"loss={brief(loss)}: expected a function of outputs and labels, such as "
             "training.SoftmaxCrossEntropy()"
         )
 
@@ -315,7 +318,7 @@ def check_preprocess(preprocess: Any) -> None:
     """Raise ValueError unless this is a function or None."""
     if preprocess is not None and not is_function(preprocess, 1):
         raise ValueError(
-            f"preprocess={preprocess!r}: expected a function, such as data.Preprocess(...)"
+            f"preprocess={brief(preprocess)}: expected a function, such as data.Preprocess(...)"
         )
 
 
@@ -345,9 +348,9 @@ def evaluate(
     loss = plain(loss_of(model)) if loss is None else loss
     check_loss(loss)
     if on_batch is not None and not is_function(on_batch, 1):
-        raise ValueError(f"on_batch={on_batch!r}: expected a function of the number of images")
+        raise ValueError(f"on_batch={brief(on_batch)}: expected a function of the number of images")
     if team is not None and not isinstance(team, Team):
-        raise ValueError(f"team={team!r}: expected a Team, or None for this process")
+        raise ValueError(f"team={brief(team)}: expected a Team, or None for this process")
     device, team = model_device(model), team or Team()
     kind = Loader if device == "cpu" else UploadingLoader
     loader = kind(dataset, batch_size, preprocess or preprocess_of(model))

@@ -6,6 +6,8 @@ github.com/KellerJordan/cifar10-airbench.
 
 from collections.abc import Iterable
 
+from ..checks import checked_whole, is_number
+from ..errors import brief
 from ..kernels import functional as F
 from ..kernels.types import Array
 from ..layers import Parameter
@@ -62,13 +64,10 @@ class Muon(Optimizer):
         plain_lr: float = 1.0,
     ):
         super().__init__(parameters, lr, weight_decay)
-        if iterations < 1 or not plain_lr >= 0:
-            raise ValueError(
-                f"Muon: iterations={iterations!r}, plain_lr={plain_lr!r}: expected at least 1 "
-                "iteration and a factor >= 0"
-            )
+        if not is_number(plain_lr, 0):
+            raise ValueError(f"Muon: plain_lr={brief(plain_lr)}: expected a factor >= 0")
         self.momentum = checked_share(self, "momentum", momentum)
-        self.nesterov, self.iterations = nesterov, iterations
+        self.nesterov, self.iterations = nesterov, checked_whole("Muon: iterations", iterations)
         self.normalize, self.plain_lr = normalize, plain_lr
         chosen = {id(parameter) for parameter in plain}
         # By position, so that a checkpoint can compare them.

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import is_number, plain
+from ..checks import is_number, is_one_of, plain
 from ..device import copy_into
-from ..errors import CheckpointError
+from ..errors import CheckpointError, brief
 from ..kernels import functional as F
 from ..layers import Parameter
 
@@ -42,7 +42,7 @@ class Optimizer:
             )
         if not (is_number(lr, 0) and is_number(weight_decay, 0)):
             raise ValueError(
-                f"{name}: lr={lr!r}, weight_decay={weight_decay!r}: expected numbers >= 0"
+                f"{name}: lr={brief(lr)}, weight_decay={brief(weight_decay)}: expected numbers >= 0"
             )
         self.lr, self.weight_decay = plain(lr), plain(weight_decay)
         self.steps = 0
@@ -122,14 +122,16 @@ class Optimizer:
 def checked_share(optimizer: Optimizer, name: str, value: float) -> float:
     """The share that an average keeps. Raises ValueError unless it is at least 0 and below 1."""
     if not is_number(value, 0) or value >= 1:
-        raise ValueError(f"{type(optimizer).__name__}: {name}={value!r}: expected 0 <= {name} < 1")
+        raise ValueError(
+            f"{type(optimizer).__name__}: {name}={brief(value)}: expected 0 <= {name} < 1"
+        )
     return plain(value)
 
 
 def checked_eps(optimizer: Optimizer, value: float) -> float:
     """The number that is added to a denominator. Raises ValueError unless it is at least 0."""
     if not is_number(value, 0):
-        raise ValueError(f"{type(optimizer).__name__}: eps={value!r}: expected a number >= 0")
+        raise ValueError(f"{type(optimizer).__name__}: eps={brief(value)}: expected a number >= 0")
     return plain(value)
 
 
@@ -153,8 +155,8 @@ class SGD(Optimizer):
     ):
         super().__init__(parameters, lr, weight_decay)
         self.momentum = checked_share(self, "momentum", momentum)
-        if form not in ("torch", "caffe"):
-            raise ValueError(f"SGD: form={form!r}: expected 'torch' or 'caffe'")
+        if not is_one_of(form, ("torch", "caffe")):
+            raise ValueError(f"SGD: form={brief(form)}: expected 'torch' or 'caffe'")
         self.nesterov, self.form = nesterov, form
 
     def update(  # type: ignore[override]
@@ -186,7 +188,7 @@ class Adam(Optimizer):
     ):
         super().__init__(parameters, lr, weight_decay)
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise ValueError(f"{type(self).__name__}: betas={betas!r}: expected two numbers")
+            raise ValueError(f"{type(self).__name__}: betas={brief(betas)}: expected two numbers")
         first, second = (checked_share(self, "betas", beta) for beta in betas)
         self.betas, self.eps = (first, second), checked_eps(self, eps)
 

@@ -12,7 +12,7 @@ from ..checks import is_function, is_number, is_one_of
 from ..data.dataset import Dataset
 from ..data.loader import Loader
 from ..device import array_device, model_device, to_input
-from ..errors import DataError, ShapeError, TrainingError
+from ..errors import DataError, ShapeError, TrainingError, brief
 from ..layers import Layer, Parameter, Sequential, Sigmoid, Softmax, no_grad, observe
 from ..layers.norm import BatchNorm2d
 from ..layers.parameter import are_frozen
@@ -124,17 +124,21 @@ def check_objects(model: Any, callbacks: Any, preprocess: Any, checkpoint_second
     """Raise ValueError unless these are a network, callbacks, a function or None, and a number."""
     check_model(model)
     if not isinstance(callbacks, (list, tuple)):  # an iterator would be empty the second time
-        raise ValueError(f"callbacks={callbacks!r}: expected a list of them: [{callbacks!r}]")
+        raise ValueError(
+            f"callbacks={brief(callbacks)}: expected a list of them: [{brief(callbacks)}]"
+        )
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise ValueError(
-                f"callbacks: {callback!r}: expected training.Callback objects, such as "
+                f"callbacks: {brief(callback)}: expected training.Callback objects, such as "
                 "training.EarlyStopping(10)"
             )
     check_preprocess(preprocess)
     is_never = isinstance(checkpoint_seconds, float) and checkpoint_seconds == math.inf
     if not is_never and not is_number(checkpoint_seconds, 0):
-        raise ValueError(f"{checkpoint_seconds=!r}: expected a number of seconds >= 0")
+        raise ValueError(
+            f"checkpoint_seconds={brief(checkpoint_seconds)}: expected a number of seconds >= 0"
+        )
 
 
 def check_functions(loss: Any, clip: Any, average: Any) -> None:
@@ -142,23 +146,26 @@ def check_functions(loss: Any, clip: Any, average: Any) -> None:
     check_loss(loss)
     if clip is not None and not is_function(clip, 1):
         raise ValueError(
-            f"clip={clip!r}: expected a function of the parameters, such as training.ClipNorm(1.0)"
+            f"clip={brief(clip)}: expected a function of the parameters, such as "
+            "training.ClipNorm(1.0)"
         )
     if average is not None and not isinstance(average, Average):
-        raise ValueError(f"average={average!r}: expected an Average, such as training.EMA(0.999)")
+        raise ValueError(
+            f"average={brief(average)}: expected an Average, such as training.EMA(0.999)"
+        )
 
 
 def check_switches(**switches: Any) -> None:
     """Raise ValueError unless each of these is True or False: "no" would count as True."""
     for name, value in switches.items():
         if not isinstance(value, (bool, np.bool_)):
-            raise ValueError(f"{name}={value!r}: expected True or False")
+            raise ValueError(f"{name}={brief(value)}: expected True or False")
 
 
 def check_metric(metric: str | None, images: Dataset | None) -> None:
     """Raise ValueError unless the best epoch can be chosen by that metric of those images."""
     if metric is not None and not is_one_of(metric, METRICS):
-        raise ValueError(f"metric={metric!r}: expected one of {', '.join(METRICS)}")
+        raise ValueError(f"metric={brief(metric)}: expected one of {', '.join(METRICS)}")
     if metric == "top5" and (images is None or len(images.classes) < 6):
         given = "there are none" if images is None else f"these have {len(images.classes)}"
         raise ValueError(

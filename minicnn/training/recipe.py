@@ -9,6 +9,7 @@ from typing import Any
 from .. import registry
 from ..data.augment import Pipeline
 from ..data.transforms import Augment, Preprocess
+from ..errors import brief
 from ..layers import Layer, metadata
 from .averaging import Average
 from .callbacks import Callback
@@ -112,7 +113,7 @@ def choose_recipe(model: Layer, data: str, recipe: Recipe | str | None = None) -
     if about.name not in registry.names():
         if recipe is not None:
             raise ValueError(
-                f"recipe={recipe!r}: a network that is not registered has no recipes by name; "
+                f"recipe={brief(recipe)}: a network that is not registered has no recipes by name; "
                 "expected a Recipe"
             )
         return about.recipe or DEFAULTS

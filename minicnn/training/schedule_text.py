@@ -9,6 +9,7 @@ import inspect
 import math
 from typing import Any, get_type_hints
 
+from ..errors import brief
 from .schedules import SCHEDULES, Schedule
 
 
@@ -21,9 +22,11 @@ def parse_schedule(text: str) -> Schedule:
     call = node if isinstance(node, ast.Call) else None
     name = call.func if call else node
     if not isinstance(name, ast.Name):
-        raise ValueError(f"schedule={text!r}: expected a name or name(arguments), as step(30, 0.1)")
+        raise ValueError(
+            f"schedule={brief(text)}: expected a name or name(arguments), as step(30, 0.1)"
+        )
     if name.id not in SCHEDULES:
-        raise ValueError(f"schedule={text!r}: expected one of {', '.join(SCHEDULES)}")
+        raise ValueError(f"schedule={brief(text)}: expected one of {', '.join(SCHEDULES)}")
     kind = SCHEDULES[name.id]
     signature = inspect.signature(kind)
     known = f"{name.id}{signature}"
@@ -32,17 +35,18 @@ def parse_schedule(text: str) -> Schedule:
         named = {str(k.arg): _literal(k.value, text) for k in call.keywords} if call else {}
         arguments = signature.bind(*positional, **named).arguments
     except TypeError as error:
-        raise ValueError(f"schedule={text!r}: {error}; expected {_plain(known)}") from None
+        raise ValueError(f"schedule={brief(text)}: {error}; expected {_plain(known)}") from None
     hints = get_type_hints(kind.__init__)
     for argument, value in arguments.items():
         if not _fits(value, hints[argument]):
             raise ValueError(
-                f"schedule={text!r}: {argument} is {value!r}; expected {_wanted(hints[argument])}"
+                f"schedule={brief(text)}: {argument} is {value!r}; expected "
+                f"{_wanted(hints[argument])}"
             )
     try:
         return kind(**arguments)
     except ValueError as error:
-        raise ValueError(f"schedule={text!r}: {error}") from None
+        raise ValueError(f"schedule={brief(text)}: {error}") from None
 
 
 def _literal(node: ast.expr, text: str) -> Any:
@@ -51,7 +55,7 @@ def _literal(node: ast.expr, text: str) -> Any:
     except (ValueError, TypeError):
         found = ast.unparse(node)
         raise ValueError(
-            f"schedule={text!r}: {found} is not a number, text in quotes, list or dict"
+            f"schedule={brief(text)}: {found} is not a number, text in quotes, list or dict"
         ) from None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import is_number, is_one_of, plain
+from ..errors import brief
 
 
 class Schedule:
@@ -18,7 +19,9 @@ class Schedule:
 
     def __init__(self, unit: str = "epoch"):
         if not is_one_of(unit, ("epoch", "step")):
-            raise ValueError(f"{type(self).__name__}: unit={unit!r}: expected 'epoch' or 'step'")
+            raise ValueError(
+                f"{type(self).__name__}: unit={brief(unit)}: expected 'epoch' or 'step'"
+            )
         self.unit = unit
 
     def factor(self, t: float, total: float) -> float:
@@ -48,8 +51,8 @@ class Schedule:
                 found = error
             if not is_number(found, 0):
                 raise ValueError(
-                    f"schedule={self!r}: at step {step} of {len(steps)} the factor of the learning "
-                    f"rate is {found!r}; expected a finite number >= 0"
+                    f"schedule={brief(self)}: at step {step} of {len(steps)} the factor of the "
+                    f"learning rate is {found!r}; expected a finite number >= 0"
                 )
 
     def observe(self, metric: float) -> None:
@@ -74,7 +77,7 @@ def checked_numbers(schedule: Schedule, **numbers: Any) -> None:
     for name, value in numbers.items():
         if not is_number(value, 0):
             kind = type(schedule).__name__
-            raise ValueError(f"{kind}: {name}={value!r}: expected a finite number >= 0")
+            raise ValueError(f"{kind}: {name}={brief(value)}: expected a finite number >= 0")
         setattr(schedule, name, plain(value))
 
 
@@ -91,7 +94,9 @@ class StepDecay(Schedule):
     def __init__(self, size: float, gamma: float = 0.1, unit: str = "epoch"):
         super().__init__(unit)
         if not is_number(size, 0) or size == 0:
-            raise ValueError(f"StepDecay: size={size!r}: expected a positive number of {unit}s")
+            raise ValueError(
+                f"StepDecay: size={brief(size)}: expected a positive number of {unit}s"
+            )
         checked_numbers(self, size=size, gamma=gamma)
 
     def factor(self, t: float, total: float) -> float:
@@ -107,7 +112,9 @@ class MultiStep(Schedule):
         super().__init__(unit)
         self.milestones = tuple(map(plain, milestones)) if isinstance(milestones, Iterable) else ()
         if not all(map(is_number, self.milestones)) or not isinstance(milestones, Iterable):
-            raise ValueError(f"MultiStep: milestones={milestones!r}: expected a list of numbers")
+            raise ValueError(
+                f"MultiStep: milestones={brief(milestones)}: expected a list of numbers"
+            )
         checked_numbers(self, gamma=gamma)
 
     def factor(self, t: float, total: float) -> float:
@@ -123,7 +130,9 @@ class PiecewiseConstant(Schedule):
     def __init__(self, factors: dict[float, float], unit: str = "epoch"):
         super().__init__(unit)
         if not isinstance(factors, dict) or 0 not in factors or not all(map(is_number, factors)):
-            raise ValueError(f"PiecewiseConstant: factors={factors!r}: expected one from time 0 on")
+            raise ValueError(
+                f"PiecewiseConstant: factors={brief(factors)}: expected one from time 0 on"
+            )
         self.factors = dict(sorted(factors.items()))
 
     def factor(self, t: float, total: float) -> float:
@@ -202,7 +211,7 @@ class OneCycle(Schedule):
         super().__init__(unit)
         checked_numbers(self, pct_start=pct_start, start=start, end=end)
         if not 0 < pct_start < 1:
-            raise ValueError(f"OneCycle: pct_start={pct_start!r}: expected 0 < pct_start < 1")
+            raise ValueError(f"OneCycle: pct_start={brief(pct_start)}: expected 0 < pct_start < 1")
 
     def factor(self, t: float, total: float) -> float:
         x = min(t / total, 1)
@@ -225,7 +234,7 @@ class PiecewiseLinear(Schedule):
         times = factors if isinstance(factors, dict) else {}
         if not {0, 1} <= times.keys() or not all(is_number(time, 0, 1) for time in times):
             raise ValueError(
-                f"PiecewiseLinear: factors={factors!r}: expected times from 0 to 1, with both"
+                f"PiecewiseLinear: factors={brief(factors)}: expected times from 0 to 1, with both"
             )
         self.factors = dict(sorted(factors.items()))
 
@@ -245,11 +254,11 @@ class WarmUp(Schedule):
     def __init__(self, length: float, schedule: Schedule | None = None, start: float = 0.0):
         self.schedule = schedule or Constant()
         if not isinstance(self.schedule, Schedule):
-            raise ValueError(f"WarmUp: schedule={schedule!r}: expected a training.Schedule")
+            raise ValueError(f"WarmUp: schedule={brief(schedule)}: expected a training.Schedule")
         super().__init__(self.schedule.unit)
         if not is_number(length, 0) or length == 0:
             raise ValueError(
-                f"WarmUp: length={length!r}: expected a positive number of {self.unit}s"
+                f"WarmUp: length={brief(length)}: expected a positive number of {self.unit}s"
             )
         checked_numbers(self, length=length, start=start)
 
@@ -279,7 +288,7 @@ class ReduceOnPlateau(Schedule):
         for name, value in settings.items():
             if not is_number(value, 0, math.inf if name == "patience" else 1):
                 wanted = "a number of epochs" if name == "patience" else "0 to 1"
-                raise ValueError(f"ReduceOnPlateau: {name}={value!r}: expected {wanted}")
+                raise ValueError(f"ReduceOnPlateau: {name}={brief(value)}: expected {wanted}")
         self.gamma, self.patience, self.threshold = gamma, patience, threshold
         self._best, self._bad, self._factor = math.inf, 0, 1.0
 

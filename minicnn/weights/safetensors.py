@@ -20,7 +20,7 @@ from .. import registry
 from ..data.mean_image import MeanImage
 from ..data.transforms import Preprocess
 from ..device import to_host
-from ..errors import CheckpointError, DataError
+from ..errors import CheckpointError, DataError, brief
 from ..files import replacing
 from ..layers import Graph, Layer, Network
 from ..layers.init import skip_init
@@ -161,7 +161,7 @@ def save(model: Layer, path: AnyPath) -> None:
     something else than a model.
     """
     if not isinstance(model, Layer):
-        raise ValueError(f"save: {model!r} is no model: expected save(model, path)")
+        raise ValueError(f"save: {brief(model)} is no model: expected save(model, path)")
     path = checked_path(path)
     state = {name: to_host(array) for name, array in model.state_dict().items()}
     try:
@@ -188,7 +188,7 @@ def load(path: AnyPath, model: Layer | None = None, name: str | None = None) -> 
     Raises CheckpointError if the file is damaged, names no known model, or does not fit.
     """
     if model is not None and not isinstance(model, Layer):
-        raise ValueError(f"load: model={model!r}: expected a network; name=... takes its name")
+        raise ValueError(f"load: model={brief(model)}: expected a network; name=... takes its name")
     tensors, metadata = read(path)
     found: dict[str, Any] = {}
     if model is None:

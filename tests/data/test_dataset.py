@@ -44,7 +44,7 @@ def test_dataset_checks():
         twins.labels_of(("crane", "dog"))
     with pytest.raises(DataError, match="such as dog: expected different ones"):
         Dataset(images, labels, ("cat", "dog")).labels_of(("dog", "dog", "cat"))
-    with pytest.raises(ValueError, match="validation share a: expected a fraction"):
+    with pytest.raises(ValueError, match="validation share 'a': expected a fraction"):
         hold_out(twins, "a")
     assert len(data.as_dataset((images, np.ma.masked_array(labels)))) == 3, "nothing is masked"
     with pytest.raises(DataError, match="the images are no array: "):

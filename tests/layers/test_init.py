@@ -40,3 +40,21 @@ def test_dirac_copies_the_first_channels():
     np.testing.assert_array_equal(narrow.weight.value[0, 0], np.eye(5)[:, :2])
     with pytest.raises(ValueError, match=r"dirac: weights of shape \(3, 2\)"):
         layers.Linear(3, 2, init=layers.init.dirac())
+
+
+def test_functions_of_others_draw_weights():
+    layer = layers.Linear(3, 2, init=lambda shape, fan_in, fan_out, g: g.normal(size=shape))
+    assert layer.weight.value.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("he_normal", "init='he_normal': expected a function"),
+        (lambda shape: np.zeros(shape), "expected a function .shape, fan_in, fan_out, generator."),
+        (lambda *_: np.zeros((2, 3)), r"it drew the shape \(2, 3\); expected \(3, 2\)"),
+    ],
+)
+def test_what_is_no_initializer(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        layers.Linear(3, 2, init=wrong)

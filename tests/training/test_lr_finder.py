@@ -90,7 +90,7 @@ def test_smoothing_has_no_start():
     [
         ({"start": 0.0}, "start=0.0, end=10.0: expected 0 < start < end"),
         ({"start": 1.0, "end": 0.1}, "start=1.0, end=0.1: expected 0 < start < end"),
-        ({"steps": 3}, "steps=3: expected at least 16"),
+        ({"steps": 3}, "steps=3: expected an integer >= 16"),
         ({"optimizer": "sdg"}, "optimizer='sdg': expected one of sgd"),
     ],
 )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ...checks import is_number
-from ...errors import DataError
+from ...errors import DataError, brief
 from .step import ImageStep, Numbers
 
 # ITU-R BT.601: the weights of R, G, B in a gray pixel. fb.resnet.torch and Pillow have the same.
@@ -83,7 +83,7 @@ class ColorJitter(ColorStep):
     def __post_init__(self) -> None:
         for field in fields(self):
             if not is_number(getattr(self, field.name), 0, 1):
-                raise ValueError(f"{self}: {field.name} must be a number from 0 to 1")
+                raise ValueError(f"{brief(self)}: {field.name} must be a number from 0 to 1")
 
     def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
         strengths = (self.brightness, self.contrast, self.saturation)
@@ -181,9 +181,9 @@ class Lighting(ColorStep):
 
     def __post_init__(self) -> None:
         if not is_number(self.std, 0):
-            raise ValueError(f"{self}: std must be finite and at least 0")
+            raise ValueError(f"{brief(self)}: std must be finite and at least 0")
         if not isinstance(self.components, Components):
-            raise ValueError(f"{self}: components must be KRIZHEVSKY, FB_RESNET or Components")
+            raise ValueError("Lighting: components must be KRIZHEVSKY, FB_RESNET or Components")
 
     def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
         return (generator.normal(0, self.std, (n, 3)),)

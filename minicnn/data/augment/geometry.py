@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...errors import DataError
+from ...checks import is_one_of
+from ...errors import DataError, brief
 from .step import ImageStep, Numbers, Step, check_integer, check_probability
 
 PADDING_MODES = ("zeros", "reflect")
@@ -171,5 +172,5 @@ def padded(images: np.ndarray, pixels: int, mode: str, step: Step) -> np.ndarray
 
 
 def _check_mode(step: "RandomShift | RandomCropFlip") -> None:
-    if step.padding_mode not in PADDING_MODES:
-        raise ValueError(f"{step}: padding_mode must be one of {', '.join(PADDING_MODES)}")
+    if not is_one_of(step.padding_mode, PADDING_MODES):
+        raise ValueError(f"{brief(step)}: padding_mode must be one of {', '.join(PADDING_MODES)}")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...checks import is_number
+from ...errors import brief
 from .step import Step, check_probability
 
 Mixed = tuple[np.ndarray, np.ndarray]  # images and targets
@@ -146,11 +147,15 @@ class RandomChoice(Mixing):
         object.__setattr__(self, "p", shares)
         for step in steps:
             if not isinstance(step, Mixing):
-                raise ValueError(f"{self}: {step!r} mixes no images; expected Mixup, CutMix, ...")
+                raise ValueError(
+                    f"{brief(self)}: {brief(step)} mixes no images; expected Mixup, CutMix, ..."
+                )
         if len(shares) != len(steps) or not steps:
-            raise ValueError(f"{self}: {len(steps)} steps and {len(shares)} probabilities")
+            raise ValueError(f"{brief(self)}: {len(steps)} steps and {len(shares)} probabilities")
         if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
-            raise ValueError(f"{self}: p={shares}; expected numbers of at least 0 whose sum is 1")
+            raise ValueError(
+                f"RandomChoice: p={brief(shares)}: expected numbers >= 0 whose sum is 1"
+            )
 
     def __repr__(self) -> str:
         shown = [repr(step) for step in self.steps]
@@ -185,4 +190,4 @@ def _span(length: int, size: int, place: float) -> tuple[slice, int]:
 
 def _check_alpha(step: Step, alpha: float) -> None:
     if not is_number(alpha, 0) or alpha == 0:
-        raise ValueError(f"{step}: alpha must be finite and larger than 0")
+        raise ValueError(f"{brief(step)}: alpha must be finite and larger than 0")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...checks import is_function
-from ...errors import DataError
+from ...errors import DataError, brief
 from ..transforms import Augment, Preprocess
 from ..windows import WindowRule
 from .color import ColorStep
@@ -168,11 +168,11 @@ class Pipeline:
 
 def _in_order(steps: tuple[Any, ...]) -> tuple[Any, ...]:
     """The steps with `NORMALIZE` before those that mix. Raises ValueError."""
-    what = f"Pipeline({', '.join(map(repr, steps))})"
+    what = f"Pipeline({', '.join(map(brief, steps))})"
     for step in steps:
         is_own = step is NORMALIZE or isinstance(step, Mixing)
         if not is_own and not is_function(step, 2):
-            raise ValueError(f"{what}: {step!r} cannot be called as step(images, generator)")
+            raise ValueError(f"{what}: {brief(step)} cannot be called as step(images, generator)")
     for step in steps[1:]:
         if isinstance(step, WindowRule):
             raise ValueError(f"{what}: {step} cuts windows of the original images; place it first")
@@ -210,7 +210,7 @@ def _preprocessed(preprocess: Callable[[np.ndarray], Any], images: np.ndarray) -
     shape = getattr(found, "shape", ())
     if not hasattr(found, "dtype") or shape[:1] != (len(images),):
         raise DataError(
-            f"preprocess={preprocess!r}: it made {type(found).__name__} {shape} of "
+            f"preprocess={brief(preprocess)}: it made {type(found).__name__} {shape} of "
             f"{images.dtype} {images.shape}; expected an array of {len(images)} images"
         )
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...checks import is_number
-from ...errors import DataError
+from ...errors import DataError, brief
 
 Numbers = tuple[np.ndarray, ...]
 
@@ -86,7 +86,7 @@ class Draws:
 def check_probability(step: Step, p: float) -> None:
     """Raise ValueError unless 0 <= p <= 1."""
     if not is_number(p, 0, 1):
-        raise ValueError(f"{step}: p={p!r}; expected 0 to 1")
+        raise ValueError(f"{brief(step)}: p={brief(p)}; expected 0 to 1")
 
 
 def check_range(step: Step, name: str, value: Any, most: float = math.inf) -> None:
@@ -94,10 +94,10 @@ def check_range(step: Step, name: str, value: Any, most: float = math.inf) -> No
     is_pair = isinstance(value, (tuple, list)) and len(value) == 2
     if not is_pair or not all(is_number(n, 0, most) and n for n in value) or value[0] > value[1]:
         limit = "" if most == math.inf else f" and up to {most:g}"
-        raise ValueError(f"{step}: {name} must be two rising numbers above 0{limit}")
+        raise ValueError(f"{brief(step)}: {name} must be two rising numbers above 0{limit}")
 
 
 def check_integer(step: Step, name: str, value: Any, least: int) -> None:
     """Raise ValueError unless the argument is an integer of at least `least`."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-        raise ValueError(f"{step}: {name} must be an integer of at least {least}")
+        raise ValueError(f"{brief(step)}: {name} must be an integer of at least {least}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, brief
 from ..results import one_line_per_list
 from .claim import Claim, Measure, Statement
 from .papers import claim as find_claim
@@ -156,7 +156,7 @@ def from_json(text: str) -> Ablation:
     contents = json.loads(text)
     found = contents.pop("format")
     if found != FORMAT:
-        raise ValueError(f"its format is {found!r}; this version of minicnn reads {FORMAT}")
+        raise ValueError(f"its format is {brief(found)}; this version of minicnn reads {FORMAT}")
     del contents["verdicts"]  # they follow from the trials
     contents["trials"] = {
         name: [Trial(**trial) for trial in trials] for name, trials in contents["trials"].items()

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ...checks import is_one_of
+from ...errors import brief
 from ...kernels.types import Array
 from ...layers import Layer
 from .find import layer_operation, operation_named, title_of
@@ -42,8 +44,8 @@ def check(
     runs a whole file in a process of its own.
     Returns a `Check`; print it. Raises ValueError if the operation is not known.
     """
-    if layout is not None and layout not in LAYOUTS:
-        raise ValueError(f"layout={layout!r}: expected one of {', '.join(LAYOUTS)}")
+    if layout is not None and not is_one_of(layout, LAYOUTS):
+        raise ValueError(f"layout={brief(layout)}: expected one of {', '.join(LAYOUTS)}")
     kind: Any = forward if inspect.isclass(forward) else type(forward)
     is_layer = issubclass(kind, Layer)
     name = getattr(forward, "__name__", kind.__name__)
@@ -58,8 +60,10 @@ def check(
             f"{name}: no operation is known by this name; give operation=..., one of "
             f"{', '.join(OPERATIONS)}"
         )
-    if known not in OPERATIONS:
-        raise ValueError(f"operation={known!r} of {name}: expected one of {', '.join(OPERATIONS)}")
+    if not is_one_of(known, OPERATIONS):
+        raise ValueError(
+            f"operation={brief(known)} of {name}: expected one of {', '.join(OPERATIONS)}"
+        )
     found, files = OPERATIONS[known], _files(forward, backward)
     torch = sys.modules.get("torch")
     if is_layer:

@@ -12,7 +12,8 @@ from typing import Any
 
 import minicnn
 
-from ...errors import DataError
+from ...checks import is_one_of
+from ...errors import DataError, brief
 from .operations import OPERATIONS
 from .report import Report, check_from_dict
 from .run import failed
@@ -40,8 +41,8 @@ def check_file(
         raise DataError(f"{path}: there is no such file")
     if path.suffix != ".py":
         raise DataError(f"{path}: expected a file of Python, NAME.py")
-    if layout is not None and layout not in LAYOUTS:
-        raise ValueError(f"layout={layout!r}: expected one of {', '.join(LAYOUTS)}")
+    if layout is not None and not is_one_of(layout, LAYOUTS):
+        raise ValueError(f"layout={brief(layout)}: expected one of {', '.join(LAYOUTS)}")
     report = Report(str(path))
     operations: dict[str, str] = {}
     done: list[str] = []

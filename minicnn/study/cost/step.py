@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ... import rng, training
+from ...checks import checked_whole, is_whole
 from ...device import model_device
+from ...errors import brief
 from ...kernels.types import Array, Shape
 from ...layers import Layer, Parameter, fuse, metadata, no_grad
 from ...training.metrics import loss_of
@@ -19,12 +21,16 @@ Part = Callable[[str], Any]
 
 def input_shape_of(model: Layer, shape: Shape | None) -> Shape:
     """`shape`, or the network's own `(H, W, C)`. Raises ValueError if there is none."""
-    found = tuple(shape or metadata(model).input_shape)
+    found = shape or metadata(model).input_shape
     if not found:
         raise ValueError("the network has no input shape of its own; give input_shape=(H, W, C)")
-    if len(found) != 3 or not all(isinstance(n, int) and n > 0 for n in found):
-        raise ValueError(f"input_shape={found}: expected (H, W, C) in pixels and channels")
-    return found
+    if (
+        not isinstance(found, (tuple, list))
+        or len(found) != 3
+        or not all(is_whole(n, 1) for n in found)
+    ):
+        raise ValueError(f"input_shape={brief(found)}: expected (H, W, C) in pixels and channels")
+    return int(found[0]), int(found[1]), int(found[2])
 
 
 def check_host(model: Layer) -> None:
@@ -32,7 +38,7 @@ def check_host(model: Layer) -> None:
     device = model_device(model)
     if device != "cpu":
         raise ValueError(
-            f'the network is on the device {device!r}; expected "cpu": model.to("cpu")'
+            f'the network is on the device {brief(device)}; expected "cpu": model.to("cpu")'
         )
 
 
@@ -110,8 +116,7 @@ def make_step(
     model: Layer, batch: int, input_shape: Shape, fused: bool = True, seed: int = 0
 ) -> Step:
     """A step of SGD with momentum on random images N(0, 1) with random labels."""
-    if batch < 1:
-        raise ValueError(f"batch={batch}: expected at least 1 image")
+    batch = checked_whole("batch", batch)
     check_host(model)
     shape = (batch, *input_shape)
     outputs = model.output_shape(shape)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ...errors import brief
 from ...kernels.types import Array
 from ...layers import dense, fused
 from ..trace import Record, Trace, is_activation, number_of
@@ -177,7 +178,7 @@ def _checked(record: Record, what: str, array: Array, index: Sequence[Any]) -> I
     for axis, (i, size) in enumerate(zip(index, array.shape, strict=True)):
         if not hasattr(i, "__index__") or not 0 <= i < size:
             raise ValueError(
-                f"{name}: index {i!r} of axis {axis}: expected an integer from 0 to {size - 1}"
+                f"{name}: index {brief(i)} of axis {axis}: expected an integer from 0 to {size - 1}"
             )
     return tuple(int(i) for i in index)
 

@@ -9,7 +9,7 @@ from PIL import Image
 from ...data.dataset import Dataset
 from ...data.pixels import Decode
 from ...data.transforms import Preprocess
-from ...errors import DataError
+from ...errors import DataError, brief
 from ...layers import Layer, metadata
 from ...training import metrics
 
@@ -55,7 +55,9 @@ class Gallery:
         Raises DataError for a split or an index that does not exist.
         """
         if split not in self.sets:
-            raise DataError(f"split {split!r}: expected one of {', '.join(self.sets) or 'none'}")
+            raise DataError(
+                f"split {brief(split)}: expected one of {', '.join(self.sets) or 'none'}"
+            )
         found = self.sets[split]
         if not 0 <= index < len(found):
             raise DataError(f"{split} image {index}: expected 0 to {len(found) - 1}")

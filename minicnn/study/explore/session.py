@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...device import model_device, to_device, to_host
-from ...errors import MinicnnError
+from ...errors import MinicnnError, brief
 from ...kernels.dispatch import use
 from ...kernels.types import Array
 from ...layers import Layer, metadata
@@ -123,7 +123,7 @@ class Session:
         found = record.parameters if what.startswith("value.") else record.arrays()
         name = parts[2] or what
         if name not in found:
-            raise ValueError(f"{path}: there is no array {what!r}; it has {', '.join(found)}")
+            raise ValueError(f"{path}: there is no array {brief(what)}; it has {', '.join(found)}")
         return found[name]
 
     def explain(self, path: str, what: str, index: tuple[int, ...], view: Page) -> dict[str, Any]:

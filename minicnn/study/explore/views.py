@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...device import model_device, to_input
+from ...errors import brief
 from ...kernels.dispatch import use
 from ...layers import fuse, no_grad
 from .. import look
@@ -42,7 +43,7 @@ class Views:
         gallery, session = self.session.gallery, self.session
         if split not in gallery.sets:
             raise ValueError(
-                f"split {split!r}: expected one of {', '.join(gallery.sets) or 'none'}"
+                f"split {brief(split)}: expected one of {', '.join(gallery.sets) or 'none'}"
             )
         found = gallery.sets[split]
         tested = min(len(found), MOST_TESTED)
@@ -90,7 +91,7 @@ class Views:
         Raises ValueError for an unknown method, and what the method raises.
         """
         if method not in METHODS:
-            raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
+            raise ValueError(f"method {brief(method)}: expected one of {', '.join(METHODS)}")
         session = self.session
         with session.lock, use(session.backend):
             model, x = session.model, session.trace[""].x[0]

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ...device import to_host
+from ...errors import brief
 from ...kernels.types import Array
 from ...layers import (
     Activation,
@@ -51,7 +52,7 @@ def grad_cam(
     class_gradient(model, network, batch, class_)
     maps, gradients = tap.output(), to_host(tap.dy)
     if maps.ndim != 4:
-        raise ValueError(f"layer={name!r} returns {maps.shape}; expected maps (N, h, w, K)")
+        raise ValueError(f"layer={brief(name)} returns {maps.shape}; expected maps (N, h, w, K)")
     weights = gradients.mean(axis=(1, 2), keepdims=True)
     found = np.maximum((weights * maps).sum(axis=3), 0)
     if enlarge:

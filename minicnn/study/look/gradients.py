@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ...device import array_device, to_device, to_host
+from ...errors import brief
 from ...kernels.types import Array
 from ...layers import Layer
 from .rewriting import Change, deconvolved, guided, rewritten, tapped
@@ -98,12 +99,14 @@ def _input_gradient(
 ) -> np.ndarray:
     """`(N, H, W, C)`: the gradient of a class score, or of a unit."""
     if (layer is None) != (unit is None):
-        raise ValueError(f"layer={layer!r}, unit={unit!r}: expected both or neither")
+        raise ValueError(f"layer={brief(layer)}, unit={brief(unit)}: expected both or neither")
     batch = as_batch(model, x)
     if layer is None or unit is None:
         return class_gradient(model, rewritten(model, change), batch, class_)
     if class_ is not None:
-        raise ValueError(f"class_={class_!r}, layer={layer!r}: expected a class or a unit")
+        raise ValueError(
+            f"class_={brief(class_)}, layer={brief(layer)}: expected a class or a unit"
+        )
     return unit_gradient(model, batch, layer, unit, change)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...device import to_host
+from ...errors import brief
 from ...kernels import functional as F
 from ...kernels.types import Array, Shape
 from ...layers import (
@@ -75,7 +76,7 @@ def find_layer(model: Layer, name: str) -> str:
     names = [path for path, _ in model.named_layers() if path]
     found = matching(name, names)
     if len(found) > 1:
-        raise ValueError(f"layer={name!r} means {', '.join(found)}; expected one layer")
+        raise ValueError(f"layer={brief(name)} means {', '.join(found)}; expected one layer")
     return found[0]
 
 

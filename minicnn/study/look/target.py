@@ -8,7 +8,7 @@ import numpy as np
 
 from ...data import synsets
 from ...device import array_device, model_device, to_device, to_host, to_input
-from ...errors import ShapeError
+from ...errors import ShapeError, brief
 from ...kernels.types import Array
 from ...layers import Layer, no_grad
 from ...layers.checks import check_floats
@@ -97,7 +97,9 @@ def class_index(model: Layer, class_: Any, count: int) -> int:
             return names.index(name)
         if not class_.removeprefix("-").isdecimal():
             numbers = f"expected {'a name or ' if names else ''}0 to {count - 1}"
-            raise ValueError(f"the network has no class {class_!r}; {hint(class_, names, numbers)}")
+            raise ValueError(
+                f"the network has no class {brief(class_)}; {hint(class_, names, numbers)}"
+            )
     index = int(class_) if isinstance(class_, (str, int, np.integer)) else -1
     if not 0 <= index < count:
         raise ValueError(f"the network has no class {class_}; expected 0 to {count - 1}")
@@ -160,5 +162,7 @@ def unit_places(name: str, y: np.ndarray, unit: Unit) -> list[tuple[int, ...]]:
     if len(place) != len(shape) or not all(
         isinstance(i, (int, np.integer)) and 0 <= i < n for i, n in zip(place, shape, strict=True)
     ):
-        raise ValueError(f"unit={unit!r}: {name} has the shape {shape}; expected indices into it")
+        raise ValueError(
+            f"unit={brief(unit)}: {name} has the shape {shape}; expected indices into it"
+        )
     return [place] * len(y)

@@ -103,7 +103,7 @@ def test_arguments_that_mean_nothing():
         RandomChoice(Cutout(3), Mixup(1.0))
     with pytest.raises(ValueError, match=r"2 steps and 1 probabilities"):
         RandomChoice(Mixup(1.0), CutMix(1.0), p=(1.0,))
-    with pytest.raises(ValueError, match=r"expected numbers of at least 0 whose sum is 1"):
+    with pytest.raises(ValueError, match=r"expected numbers >= 0 whose sum is 1"):
         RandomChoice(Mixup(1.0), CutMix(1.0), p=(0.5, 0.4))
     with pytest.raises(ValueError, match=r"0 steps"):
         RandomChoice()

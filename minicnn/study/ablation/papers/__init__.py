@@ -1,5 +1,6 @@
 """One file per claim; `claims()` has all of them by name."""
 
+from ....errors import brief
 from ....text import hint
 from ..claim import Claim
 from . import (
@@ -37,5 +38,5 @@ def claim(name: str) -> Claim:
     known = claims()
     if name not in known:
         meant = hint(name, known, f"known are {', '.join(known)}")
-        raise ValueError(f"there is no ablation {name!r}; {meant}")
+        raise ValueError(f"there is no ablation {brief(name)}; {meant}")
     return known[name]
