@@ -20,7 +20,7 @@ from ..data.shards import EveryOther
 from ..data.transforms import Preprocess
 from ..device import model_device, to_host, to_input
 from ..distributed.team import Team
-from ..errors import brief
+from ..errors import DivergedError, brief
 from ..kernels.types import Array
 from ..layers import Layer, fuse, inference_mode, metadata
 from ..text import aligned, html_table
@@ -322,6 +322,14 @@ def check_preprocess(preprocess: Any) -> None:
         )
 
 
+def _finite(probabilities: np.ndarray) -> np.ndarray:
+    if not np.isfinite(probabilities).all():
+        raise DivergedError(
+            "the network's outputs are not finite; expected finite pixels, and weights for these"
+        )
+    return probabilities
+
+
 def evaluate(
     model: Layer,
     dataset: Dataset | tuple[Any, Any],
@@ -340,7 +348,7 @@ def evaluate(
     team: processes that share the work; all of them get the result.
     Labels of a Dataset with class names are matched with the network's by name.
     Raises ShapeError for images or labels that do not fit the network, DataError for images of a
-    class that it does not know.
+    class that it does not know, DivergedError for outputs that are not finite.
     """
     check_model(model)
     check_preprocess(preprocess)
@@ -366,7 +374,7 @@ def evaluate(
         run = captured(answer, device)
         for x, labels in loader:
             probabilities, value = run(x, labels)
-            answers.add(float(value), to_host(probabilities).astype(np.float32), labels)
+            answers.add(float(value), _finite(to_host(probabilities).astype(np.float32)), labels)
             if on_batch:
                 on_batch(len(labels))
     n, counts = len(dataset), answers.shared(team).confusion

@@ -7,6 +7,7 @@ import pytest
 
 from minicnn import training
 from minicnn.data import Dataset
+from minicnn.errors import DivergedError
 from minicnn.layers import Flatten, Linear, Sequential
 from minicnn.training.losses import MAPLoss, SoftmaxCrossEntropy
 from minicnn.training.metrics import Evaluation, rank
@@ -40,6 +41,15 @@ def test_evaluate_by_hand():
         for v, t in zip(logits[:, 0, :, 0].astype(float), labels, strict=True)
     ]
     assert result.loss == pytest.approx(np.mean(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_outputs_that_are_not_finite_are_no_result(value):
+    logits = np.zeros((4, 1, 7, 1), np.float32)
+    logits[3, 0, 2] = value
+    dataset = Dataset(logits, np.zeros(4, int), tuple("abcdefg"))
+    with pytest.raises(DivergedError, match="outputs are not finite"):
+        training.evaluate(identity_network(7), dataset, batch_size=3)
 
 
 def test_rank_of_ties():
