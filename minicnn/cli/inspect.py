@@ -23,6 +23,9 @@ from .app import (
 )
 from .tables import print_table, show_probe, summary_table
 
+# What a narrow terminal goes without in the table of `summary`, the first ones first.
+SPARE = ("connections", "memory", "padding", "stride", "note", "activation", "kernel")
+
 
 class Format(StrEnum):
     """The formats of the table of `summary`."""
@@ -60,7 +63,7 @@ def summary(
     elif format is Format.markdown:
         print(result.to_markdown())
     else:
-        print_table(summary_table(result))
+        print_table(summary_table(result), SPARE)
         console.print(result.footer(), soft_wrap=True)
         if network.recipe:
             console.print(network.recipe.summary(network.input_shape), soft_wrap=True)

@@ -95,7 +95,7 @@ def _show(found: Profile, rows: int) -> None:
     total += [_number(found.held / 2**20, 2)] if found.train else []
     table.add_section()
     table.add_row("sum", "", *total, style="bold")
-    print_table(table)
+    print_table(table, ("GB/s", "GFLOP/s", "held, MiB", "type"))
     operations = Table("operation", title="by operation")
     for heading in ("ms", "share"):
         operations.add_column(heading, justify="right")

@@ -1,6 +1,7 @@
 """Tables as the commands print them."""
 
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Console
@@ -15,20 +16,40 @@ from ..training.metrics import Evaluation
 from .app import console
 
 
-def print_table(table: Table) -> None:
+def print_table(table: Table, spare: Sequence[str] = ()) -> None:
     """Print a table; in a file or pipe at its natural width, so that nothing is cut or folded.
 
+    spare: headings of columns that a narrow terminal goes without, the first ones first. If that is
+    not enough, cells are folded: a number that is cut would be another number.
     Its title is the line above it, which rich would fold to the width of the table.
     """
     if table.title:
         console.print(table.title, style="table.title", soft_wrap=True)
         table.title = None
-    if console.is_terminal:
-        console.print(table)
+    if not console.is_terminal:
+        Console(
+            highlight=False, markup=False, emoji=False, width=_width(table), file=console.file
+        ).print(table)
         return
+    left_out = []
+    for heading in spare:
+        column = next((c for c in table.columns if c.header == heading), None)
+        if column and _width(table) > console.width:
+            table.columns.remove(column)
+            left_out.append(heading)
+    if _width(table) > console.width:
+        for column in table.columns:
+            column.no_wrap, column.overflow = False, "fold"
+    console.print(table)
+    if left_out:
+        shown = "; ".join(left_out)
+        console.print(f"not shown in {console.width} columns: {shown}", soft_wrap=True)
+
+
+def _width(table: Table) -> int:
+    """The characters that the table would take in a terminal of any width."""
     wide = console.options.update(width=sys.maxsize // 2)
-    width = Measurement.get(console, wide, table).maximum
-    Console(highlight=False, markup=False, emoji=False, width=width, file=console.file).print(table)
+    return Measurement.get(console, wide, table).maximum
 
 
 def summary_table(summary: Summary) -> Table:
