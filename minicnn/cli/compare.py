@@ -67,7 +67,7 @@ def _show(found: Comparison) -> None:
         table.add_column(heading, justify="right")
     for line in lines:
         table.add_row(*line)
-    print_table(table)
+    print_table(table, ("parameters",))
     for run in found.runs:
         if not run.configuration:
             console.print(f"{run.path}: its settings are not known, only its curves")

@@ -84,7 +84,7 @@ def models() -> None:
     )
     for heading, width, side in columns:
         table.add_column(heading, min_width=width, justify=side)
-    table.add_column("", max_width=60, no_wrap=True, overflow="ellipsis")
+    table.add_column("about", max_width=60, no_wrap=True, overflow="ellipsis")
     for name in registry.names():
         with skip_init():
             found = summarize(registry.create(name))
@@ -92,7 +92,7 @@ def models() -> None:
         size = "x".join(map(str, found.input))
         counts = (f"{found.parameters:,}", f"{found.macs:,}")
         table.add_row(name, size, *counts, ", ".join(entry.recipes), entry.summary)
-    print_table(table)
+    print_table(table, ("about", "recipes"))
 
 
 def _bfloat16_on_cpu() -> str:

@@ -15,6 +15,8 @@ from ..study.summary import Summary
 from ..training.metrics import Evaluation
 from .app import console
 
+LEAST = 6  # characters of a word that is folded
+
 
 def print_table(table: Table, spare: Sequence[str] = ()) -> None:
     """Print a table; in a file or pipe at its natural width, so that nothing is cut or folded.
@@ -38,12 +40,26 @@ def print_table(table: Table, spare: Sequence[str] = ()) -> None:
             table.columns.remove(column)
             left_out.append(heading)
     if _width(table) > console.width:
-        for column in table.columns:
-            column.no_wrap, column.overflow = False, "fold"
+        _fold(table)
     console.print(table)
     if left_out:
         shown = "; ".join(left_out)
         console.print(f"not shown in {console.width} columns: {shown}", soft_wrap=True)
+
+
+def _fold(table: Table) -> None:
+    """Let cells take several lines; numbers, and best their headings, stay whole if they fit."""
+    for column in table.columns:
+        column.no_wrap, column.overflow = False, "fold"
+    numbers = [column for column in table.columns if column.justify == "right"]
+    least = LEAST * (len(table.columns) - len(numbers)) + 3 * len(table.columns)
+    for texts in ([(c.header, *c.cells) for c in numbers], [tuple(c.cells) for c in numbers]):
+        words = [" ".join(map(str, text)).split() for text in texts]
+        widths = [max(map(len, found), default=1) for found in words]
+        if sum(widths) + least < console.width:
+            for column, width in zip(numbers, widths, strict=True):
+                column.width = width
+            return
 
 
 def _width(table: Table) -> int:
@@ -105,8 +121,8 @@ def _confusion_table(result: Evaluation) -> Table:
     title = "confusion matrix (rows: true class, columns: prediction)"
     table = Table(title=title)
     headings, *rows = result.table()
-    for heading in headings:
-        table.add_column(heading, no_wrap=True)
+    for i, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=True, justify="right" if i else "left")
     for i, (name, *counts, share) in enumerate(rows):
         cells = [
             Text(count, "bold" if j == i else "red" if count.isdigit() else "")

@@ -1,13 +1,15 @@
 """Tables as the commands print them."""
 
+import numpy as np
 import pytest
 from rich.console import Console
 from rich.table import Table
 
 from minicnn.cli import tables
-from minicnn.cli.tables import print_table, summary_table
+from minicnn.cli.tables import print_table, show_evaluation, summary_table
 from minicnn.models import create
 from minicnn.study import summarize
+from minicnn.training.metrics import Evaluation
 
 
 def test_a_title_is_one_line_above_a_narrow_table(capsys):
@@ -31,3 +33,14 @@ def test_a_narrow_terminal_cuts_no_number(monkeypatch, capsys, width):
     if width == 200:
         assert "122,304" in text
     assert ("not shown in" in text) == (width < 200)
+
+
+def test_numbers_stay_whole_where_their_headings_are_folded(monkeypatch, capsys):
+    terminal = Console(force_terminal=True, color_system=None, width=80)
+    monkeypatch.setattr(tables, "console", terminal)
+    confusion = np.arange(100, 200).reshape(10, 10)
+    names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship")
+    show_evaluation(Evaluation(0.1, 0.9, 0.99, confusion, (*names, "truck")))
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(f" {n} " in text for n in range(100, 200))
