@@ -42,11 +42,15 @@ def check_count(layer: "Layer", name: str, value: int) -> int:
     return checked_whole(f"{type(layer).__name__}: {name}", value)
 
 
-def check_number(layer: "Layer", name: str, value: float) -> float:
-    """The argument `name` as a float. Raises ValueError unless it is a number."""
-    if isinstance(value, (int, float, np.number)) and not math.isnan(value):
+def check_number(
+    layer: "Layer", name: str, value: float, low: float = -math.inf, high: float = math.inf
+) -> float:
+    """The argument `name` as a float. Raises ValueError unless it is a number in that range."""
+    if isinstance(value, (int, float, np.number)) and low <= value <= high:
         return float(value)
-    raise ValueError(f"{type(layer).__name__}: {name}={brief(value)}: expected a number")
+    least = f" >= {low:g}" if low > -math.inf else ""
+    wanted = f"a number{least}" if high == math.inf else f"a number from {low:g} to {high:g}"
+    raise ValueError(f"{type(layer).__name__}: {name}={brief(value)}: expected {wanted}")
 
 
 def check_floats(layer: "Layer", x: Any) -> None:

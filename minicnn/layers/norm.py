@@ -121,8 +121,8 @@ class BatchNorm2d(Normalization):
         scale: bool = True,
     ):
         self.channels = check_count(self, "channels", channels)
-        self.eps = check_number(self, "eps", eps)
-        self.momentum = check_number(self, "momentum", momentum)
+        self.eps = check_number(self, "eps", eps, 0)
+        self.momentum = check_number(self, "momentum", momentum, 0, 1)
         self.scale = bool(scale)
         self.activation = check_activation(activation, from_output=False)
         self._ones = np.ones(channels, np.float32)
@@ -184,9 +184,7 @@ class SampleNorm(Normalization):
 
     def __init__(self, channels: int, eps: float):
         self.channels = check_count(self, "channels", channels)
-        self.eps = check_number(self, "eps", eps)
-        if eps < 0:
-            raise ValueError(f"{type(self).__name__}: eps={eps:g}: expected at least 0")
+        self.eps = check_number(self, "eps", eps, 0)
         self.weight = Parameter(np.ones(channels, np.float32))
         self.bias = Parameter(np.zeros(channels, np.float32))
 

@@ -6,7 +6,7 @@ from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.geometry import padding_pairs, pair
 from ..kernels.types import Array, Padding, Pair, Shape
-from .checks import check_dy_shape, check_images, check_number
+from .checks import check_count, check_dy_shape, check_images, check_number
 from .layer import Layer
 
 
@@ -18,9 +18,9 @@ class Reshape(Layer):
     """
 
     def __init__(self, *shape: int):
-        self.shape = tuple(int(n) for n in shape)
-        if not shape or min(self.shape) < 1:
-            raise ValueError(f"Reshape: shape={shape}: expected sizes of at least 1")
+        if not shape:
+            raise ValueError("Reshape: expected at least one size, as in Reshape(16, 5, 5)")
+        self.shape = tuple(check_count(self, "size", n) for n in shape)
 
     def output_shape(self, shape: Shape) -> Shape:
         if math.prod(shape[1:]) != math.prod(self.shape):

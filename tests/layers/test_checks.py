@@ -149,6 +149,8 @@ def test_arrays_with_an_arithmetic_of_their_own_are_refused(kind):
         (lambda: BatchNorm2d([4]), r"BatchNorm2d: channels=\[4\]: expected an integer >= 1"),
         (lambda: BatchNorm2d(4, momentum=None), "BatchNorm2d: momentum=None: expected a number"),
         (lambda: BatchNorm2d(4, eps={}), "BatchNorm2d: eps={}: expected a number"),
+        (lambda: BatchNorm2d(4, eps=-1), "BatchNorm2d: eps=-1: expected a number >= 0"),
+        (lambda: BatchNorm2d(4, momentum=7), "momentum=7: expected a number from 0 to 1"),
         (lambda: BatchNorm2d(4, activation=[]), r"activation=\[\]: expected None or one of"),
         (lambda: LocalResponseNorm(alpha="a"), "LocalResponseNorm: alpha='a': expected a number"),
         (lambda: LocalResponseNorm(groups=2.0), "groups=2.0: expected an integer >= 1"),

@@ -133,7 +133,7 @@ def test_group_norm_names_what_is_wrong():
         GroupNorm(0, 6)
     with pytest.raises(ValueError, match="LayerNorm: channels=2.5: expected an integer >= 1"):
         LayerNorm(2.5)
-    with pytest.raises(ValueError, match="GroupNorm: eps=-1: expected at least 0"):
+    with pytest.raises(ValueError, match="GroupNorm: eps=-1: expected a number >= 0"):
         GroupNorm(2, 4, eps=-1)
     with pytest.raises(ValueError, match="LayerNorm: eps='x': expected a number"):
         LayerNorm(4, eps="x")

@@ -33,8 +33,9 @@ def test_numbers():
 
 def test_errors():
     for make, message in (
-        (lambda: Reshape(), r"shape=\(\): expected sizes of at least 1"),
-        (lambda: Reshape(3, 0), "expected sizes of at least 1"),
+        (lambda: Reshape(), "expected at least one size"),
+        (lambda: Reshape(3, 0), "Reshape: size=0: expected an integer >= 1"),
+        (lambda: Reshape(2.5), "Reshape: size=2.5: expected an integer >= 1"),
         (lambda: Permute(1, 0), r"axes=\(1, 0\): expected 0, and then the others"),
         (lambda: Permute(0, 1, 1), "expected 0, and then"),
         (lambda: Pad2d(-1), "padding"),
