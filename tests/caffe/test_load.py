@@ -516,6 +516,18 @@ def test_faults_are_named(tmp_path):
         r"layer 'conv' \(Convolution\): it has pad and also pad_h or pad_w; expected one of them",
         ("pad: 1 }", "pad: 1 pad_h: 0 }"),
     )
+    fails(
+        r"layer 'conv' \(Convolution\): it has stride_h without stride_w; expected both",
+        ("pad: 1 }", "pad: 1 stride_h: 2 }"),
+    )
+    fails(
+        r"layer 'pool' \(Pooling\): it has kernel_w without kernel_h; expected both",
+        ("AVE kernel_size: 3", "AVE kernel_w: 3"),
+    )
+    fails(
+        r"layer 'pool' \(Pooling\): global_pooling is true; expected no size of a kernel",
+        ("AVE kernel_size: 3", "AVE global_pooling: true kernel_size: 3"),
+    )
     fails(r"it has 3 values of input_dim; expected 4", ("name:", "input_dim: [1, 3, 9] name:"))
     fails(
         r"it has input_dim and also input_shape; expected one of them",

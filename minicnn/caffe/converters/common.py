@@ -28,12 +28,17 @@ def maps(bottoms: list[Blob]) -> Blob:
 def pair_of(parameters: Message, name: str, stem: str, default: int | None) -> Pair:
     """(vertical, horizontal) from one field, `name`, or from `stem`_h and `stem`_w.
 
-    Raises ValueError without them if there is no default, for both, and for more than two axes.
+    A padding of one axis alone is 0 on the other.
+    Raises ValueError without them if there is no default, for one of the two, for both forms, and
+    for more than two axes.
     """
     if f"{stem}_h" in parameters or f"{stem}_w" in parameters:
         if name in parameters:
             raise ValueError(f"it has {name} and also {stem}_h or {stem}_w; expected one of them")
-        values = [parameters.get(f"{stem}_{axis}", default) for axis in "hw"]
+        values = [parameters.get(f"{stem}_{axis}", 0 if default == 0 else None) for axis in "hw"]
+        if None in values:
+            there, missing = "wh" if values[0] is None else "hw"
+            raise ValueError(f"it has {stem}_{there} without {stem}_{missing}; expected both")
     else:
         values = parameters.all(name) or [default]
         values = values * 2 if len(values) == 1 else values

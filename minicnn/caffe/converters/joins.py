@@ -12,6 +12,8 @@ from .common import check_axis, only
 def concat(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Blob]:
     """Concat along the channels."""
     p = layer.parameters("concat_param")
+    if "axis" in p and "concat_dim" in p:
+        raise ValueError("it has axis and also concat_dim; expected one of them")
     check_axis(p, bottoms[0], "axis" if "axis" in p else "concat_dim")
     if len(bottoms) == 1:
         return bottoms

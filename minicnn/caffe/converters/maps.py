@@ -73,6 +73,8 @@ def pooling(builder: Builder, layer: CaffeLayer, bottoms: list[Blob]) -> list[Bl
         raise ValueError(f"its method is {method}; known are MAX and AVE")
     stride, pad = pair_of(p, "stride", "stride", 1), pair_of(p, "pad", "pad", 0)
     if p.get("global_pooling", False):
+        if any(name in p for name in ("kernel_size", "kernel_h", "kernel_w")):
+            raise ValueError("global_pooling is true; expected no size of a kernel beside it")
         if pad != (0, 0) or stride != (1, 1):
             raise ValueError("global_pooling is true; expected a stride of 1 and no padding")
         kernel = size
