@@ -19,7 +19,8 @@ def test_every_network_is_in_the_document(name):
 
 
 def test_every_section_belongs_to_a_file():
-    files = {registry.entry(name).build.__module__.rpartition(".")[2] for name in models.names()}
+    modules = {registry.entry(name).build.__module__ for name in models.names()}
+    files = {m.rpartition(".")[2] for m in modules if m.startswith("minicnn.")}  # no test's own
     assert set(fidelity.statements()) == files
 
 

@@ -37,5 +37,5 @@ def test_a_step_needs_a_shape_and_images():
         input_shape_of(net, None)
     with pytest.raises(ValueError, match=r"input_shape=\(8, 8\): expected \(H, W, C\)"):
         input_shape_of(net, (8, 8))
-    with pytest.raises(ValueError, match="batch=0: expected at least 1"):
+    with pytest.raises(ValueError, match="batch=0: expected an integer >= 1"):
         make_step(net, 0, (8, 8, 3))
