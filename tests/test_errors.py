@@ -45,7 +45,7 @@ def test_a_value_is_shown_as_python_writes_it(value, text):
     ids=["save", "option", "callback", "optimizer", "augmentation", "pixels", "share"],
 )
 def test_a_large_value_takes_one_line(function, value):
-    with pytest.raises(ValueError, match="expected|must be") as error:
+    with pytest.raises(ValueError, match="expected") as error:
         function(value)
     assert len(str(error.value)) < 600
     assert "\n" not in str(error.value)

@@ -16,8 +16,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ...checks import is_number
-from ...errors import DataError, brief
-from .step import ImageStep, Numbers
+from ...errors import DataError
+from .step import ImageStep, Numbers, wrong
 
 # ITU-R BT.601: the weights of R, G, B in a gray pixel. fb.resnet.torch and Pillow have the same.
 GRAY = np.array([0.299, 0.587, 0.114])
@@ -82,8 +82,9 @@ class ColorJitter(ColorStep):
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not is_number(getattr(self, field.name), 0, 1):
-                raise ValueError(f"{brief(self)}: {field.name} must be a number from 0 to 1")
+            value = getattr(self, field.name)
+            if not is_number(value, 0, 1):
+                raise wrong(self, field.name, value, "a number from 0 to 1")
 
     def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
         strengths = (self.brightness, self.contrast, self.saturation)
@@ -181,9 +182,9 @@ class Lighting(ColorStep):
 
     def __post_init__(self) -> None:
         if not is_number(self.std, 0):
-            raise ValueError(f"{brief(self)}: std must be finite and at least 0")
+            raise wrong(self, "std", self.std, "a number >= 0")
         if not isinstance(self.components, Components):
-            raise ValueError("Lighting: components must be KRIZHEVSKY, FB_RESNET or Components")
+            raise wrong(self, "components", self.components, "KRIZHEVSKY, FB_RESNET or Components")
 
     def sample(self, n: int, shape: tuple[int, ...], generator: np.random.Generator) -> Numbers:
         return (generator.normal(0, self.std, (n, 3)),)

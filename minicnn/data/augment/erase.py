@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, brief
-from .step import ImageStep, Numbers, Step, check_integer, check_probability, check_range
+from ...errors import DataError
+from .step import ImageStep, Numbers, Step, check_integer, check_probability, check_range, wrong
 
 ATTEMPTS = 10  # draws of a rectangle, until one is smaller than the image
 
@@ -64,7 +64,7 @@ class RandomErasing(ImageStep):
         check_range(self, "area", self.area, 1)
         check_range(self, "aspect", self.aspect)
         if isinstance(self.fill, str) and self.fill != "noise":
-            raise ValueError(f"{brief(self)}: fill must be a number or 'noise'")
+            raise wrong(self, "fill", self.fill, "a number or 'noise'")
 
     @property
     def is_for_pixels(self) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...checks import is_one_of
-from ...errors import DataError, brief
-from .step import ImageStep, Numbers, Step, check_integer, check_probability
+from ...errors import DataError
+from .step import ImageStep, Numbers, Step, check_integer, check_probability, wrong
 
 PADDING_MODES = ("zeros", "reflect")
 
@@ -173,4 +173,5 @@ def padded(images: np.ndarray, pixels: int, mode: str, step: Step) -> np.ndarray
 
 def _check_mode(step: "RandomShift | RandomCropFlip") -> None:
     if not is_one_of(step.padding_mode, PADDING_MODES):
-        raise ValueError(f"{brief(step)}: padding_mode must be one of {', '.join(PADDING_MODES)}")
+        known = f"one of {', '.join(PADDING_MODES)}"
+        raise wrong(step, "padding_mode", step.padding_mode, known)

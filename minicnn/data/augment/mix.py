@@ -14,7 +14,7 @@ import numpy as np
 
 from ...checks import is_number
 from ...errors import brief
-from .step import Step, check_probability
+from .step import Step, check_probability, wrong
 
 Mixed = tuple[np.ndarray, np.ndarray]  # images and targets
 
@@ -190,4 +190,4 @@ def _span(length: int, size: int, place: float) -> tuple[slice, int]:
 
 def _check_alpha(step: Step, alpha: float) -> None:
     if not is_number(alpha, 0) or alpha == 0:
-        raise ValueError(f"{brief(step)}: alpha must be finite and larger than 0")
+        raise wrong(step, "alpha", alpha, "a number above 0")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...checks import is_number
+from ...checks import checked_whole, is_number
 from ...errors import DataError, brief
 
 Numbers = tuple[np.ndarray, ...]
@@ -83,10 +83,15 @@ class Draws:
         return step.apply(images, self.sample(step, images.shape[1:]))
 
 
+def wrong(step: Step, name: str, value: Any, expected: str) -> ValueError:
+    """The error for a wrong argument."""
+    return ValueError(f"{type(step).__name__}: {name}={brief(value)}: expected {expected}")
+
+
 def check_probability(step: Step, p: float) -> None:
     """Raise ValueError unless 0 <= p <= 1."""
     if not is_number(p, 0, 1):
-        raise ValueError(f"{brief(step)}: p={brief(p)}; expected 0 to 1")
+        raise wrong(step, "p", p, "0 to 1")
 
 
 def check_range(step: Step, name: str, value: Any, most: float = math.inf) -> None:
@@ -94,10 +99,9 @@ def check_range(step: Step, name: str, value: Any, most: float = math.inf) -> No
     is_pair = isinstance(value, (tuple, list)) and len(value) == 2
     if not is_pair or not all(is_number(n, 0, most) and n for n in value) or value[0] > value[1]:
         limit = "" if most == math.inf else f" and up to {most:g}"
-        raise ValueError(f"{brief(step)}: {name} must be two rising numbers above 0{limit}")
+        raise wrong(step, name, value, f"two rising numbers above 0{limit}")
 
 
 def check_integer(step: Step, name: str, value: Any, least: int) -> None:
     """Raise ValueError unless the argument is an integer of at least `least`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-        raise ValueError(f"{brief(step)}: {name} must be an integer of at least {least}")
+    checked_whole(f"{type(step).__name__}: {name}", value, least)

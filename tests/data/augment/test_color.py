@@ -117,12 +117,12 @@ def test_gray_images():
 
 
 def test_arguments_that_mean_nothing():
-    with pytest.raises(ValueError, match="contrast must be a number from 0 to 1"):
+    with pytest.raises(ValueError, match="contrast=.*: expected a number from 0 to 1"):
         ColorJitter(contrast=1.5)
-    with pytest.raises(ValueError, match="brightness must be a number from 0 to 1"):
+    with pytest.raises(ValueError, match="brightness=.*: expected a number from 0 to 1"):
         ColorJitter(brightness=(0.5, 1.5))  # torchvision's form
     for std in (-0.1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="std must be finite and at least 0"):
+        with pytest.raises(ValueError, match="std=.*: expected a number >= 0"):
             Lighting(std, KRIZHEVSKY)
-    with pytest.raises(ValueError, match="components must be KRIZHEVSKY, FB_RESNET or"):
+    with pytest.raises(ValueError, match="expected KRIZHEVSKY, FB_RESNET or"):
         Lighting(0.1, None)

@@ -107,9 +107,9 @@ def test_arguments_that_mean_nothing():
         RandomChoice(Mixup(1.0), CutMix(1.0), p=(0.5, 0.4))
     with pytest.raises(ValueError, match=r"0 steps"):
         RandomChoice()
-    with pytest.raises(ValueError, match="alpha must be finite and larger than 0"):
+    with pytest.raises(ValueError, match="alpha=.*: expected a number above 0"):
         Mixup("a")
-    with pytest.raises(ValueError, match=r"Mixup\(alpha=0\): alpha must be finite and larger"):
+    with pytest.raises(ValueError, match="Mixup: alpha=0: expected a number above 0"):
         Mixup(0)
-    with pytest.raises(ValueError, match="p=3; expected 0 to 1"):
+    with pytest.raises(ValueError, match="p=3: expected 0 to 1"):
         CutMix(1.0, p=3)
