@@ -13,6 +13,11 @@ def brief(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
+def wrong(owner: object, name: str, value: Any, expected: str) -> ValueError:
+    """The error for the argument `name` of a layer, an optimizer, a schedule, ..."""
+    return ValueError(f"{type(owner).__name__}: {name}={brief(value)}: expected {expected}")
+
+
 class MinicnnError(Exception):
     """The base of all of minicnn's own errors."""
 

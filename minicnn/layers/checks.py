@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checks import checked_whole
-from ..errors import ShapeError, brief
+from ..errors import ShapeError, wrong
 from ..kernels.types import Array, Shape
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def check_number(
         return float(value)
     least = f" >= {low:g}" if low > -math.inf else ""
     wanted = f"a number{least}" if high == math.inf else f"a number from {low:g} to {high:g}"
-    raise ValueError(f"{type(layer).__name__}: {name}={brief(value)}: expected {wanted}")
+    raise wrong(layer, name, value, wanted)
 
 
 def check_floats(layer: "Layer", x: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..checks import is_number, is_whole
-from ..errors import brief
+from ..errors import brief, wrong
 from ..kernels.types import Array
 from ..layers import Layer
 
@@ -114,5 +114,5 @@ class Lookahead(Average):
 
 def _checked(average: Average, name: str, value: float) -> float:
     if not is_number(value, 0, 1):
-        raise ValueError(f"{type(average).__name__}: {name}={brief(value)}: expected 0 to 1")
+        raise wrong(average, name, value, "0 to 1")
     return float(value)

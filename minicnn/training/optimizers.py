@@ -13,7 +13,7 @@ import numpy as np
 
 from ..checks import is_number, is_one_of, plain
 from ..device import copy_into
-from ..errors import CheckpointError, brief
+from ..errors import CheckpointError, brief, wrong
 from ..kernels import functional as F
 from ..layers import Parameter
 
@@ -122,16 +122,14 @@ class Optimizer:
 def checked_share(optimizer: Optimizer, name: str, value: float) -> float:
     """The share that an average keeps. Raises ValueError unless it is at least 0 and below 1."""
     if not is_number(value, 0) or value >= 1:
-        raise ValueError(
-            f"{type(optimizer).__name__}: {name}={brief(value)}: expected 0 <= {name} < 1"
-        )
+        raise wrong(optimizer, name, value, f"0 <= {name} < 1")
     return plain(value)
 
 
 def checked_eps(optimizer: Optimizer, value: float) -> float:
     """The number that is added to a denominator. Raises ValueError unless it is at least 0."""
     if not is_number(value, 0):
-        raise ValueError(f"{type(optimizer).__name__}: eps={brief(value)}: expected a number >= 0")
+        raise wrong(optimizer, "eps", value, "a number >= 0")
     return plain(value)
 
 

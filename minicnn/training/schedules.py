@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import is_number, is_one_of, plain
-from ..errors import brief
+from ..errors import brief, wrong
 
 
 class Schedule:
@@ -19,9 +19,7 @@ class Schedule:
 
     def __init__(self, unit: str = "epoch"):
         if not is_one_of(unit, ("epoch", "step")):
-            raise ValueError(
-                f"{type(self).__name__}: unit={brief(unit)}: expected 'epoch' or 'step'"
-            )
+            raise wrong(self, "unit", unit, "'epoch' or 'step'")
         self.unit = unit
 
     def factor(self, t: float, total: float) -> float:
@@ -76,8 +74,7 @@ def checked_numbers(schedule: Schedule, **numbers: Any) -> None:
     """Keep the arguments as attributes. Raises ValueError unless they are finite and at least 0."""
     for name, value in numbers.items():
         if not is_number(value, 0):
-            kind = type(schedule).__name__
-            raise ValueError(f"{kind}: {name}={brief(value)}: expected a finite number >= 0")
+            raise wrong(schedule, name, value, "a finite number >= 0")
         setattr(schedule, name, plain(value))
 
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ...checks import is_number
-from ...errors import DataError
-from .step import ImageStep, Numbers, wrong
+from ...errors import DataError, wrong
+from .step import ImageStep, Numbers
 
 # ITU-R BT.601: the weights of R, G, B in a gray pixel. fb.resnet.torch and Pillow have the same.
 GRAY = np.array([0.299, 0.587, 0.114])

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError
-from .step import ImageStep, Numbers, Step, check_integer, check_probability, check_range, wrong
+from ...errors import DataError, wrong
+from .step import ImageStep, Numbers, Step, check_integer, check_probability, check_range
 
 ATTEMPTS = 10  # draws of a rectangle, until one is smaller than the image
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...checks import is_one_of
-from ...errors import DataError
-from .step import ImageStep, Numbers, Step, check_integer, check_probability, wrong
+from ...errors import DataError, wrong
+from .step import ImageStep, Numbers, Step, check_integer, check_probability
 
 PADDING_MODES = ("zeros", "reflect")
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...checks import is_number
-from ...errors import brief
-from .step import Step, check_probability, wrong
+from ...errors import brief, wrong
+from .step import Step, check_probability
 
 Mixed = tuple[np.ndarray, np.ndarray]  # images and targets
 

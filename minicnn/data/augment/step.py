@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...checks import checked_whole, is_number
-from ...errors import DataError, brief
+from ...errors import DataError, wrong
 
 Numbers = tuple[np.ndarray, ...]
 
@@ -81,11 +81,6 @@ class Draws:
         if not hasattr(step, "sample"):
             return step(images, self.own)
         return step.apply(images, self.sample(step, images.shape[1:]))
-
-
-def wrong(step: Step, name: str, value: Any, expected: str) -> ValueError:
-    """The error for a wrong argument."""
-    return ValueError(f"{type(step).__name__}: {name}={brief(value)}: expected {expected}")
 
 
 def check_probability(step: Step, p: float) -> None:
