@@ -45,6 +45,22 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def checked_flag(name: str, value: Any) -> bool:
+    """The argument `name` as Python's bool. Raises ValueError unless it is True, False, 1 or 0.
+
+    As a condition, "no" would count as True.
+    """
+    if not isinstance(value, (bool, np.bool_)) and not is_whole(value, 0, 1):
+        raise ValueError(f"{name}={brief(value)}: expected True or False")
+    return bool(value)
+
+
+def check_flags(**flags: Any) -> None:
+    """Raise ValueError unless each of these is a flag; see `checked_flag`."""
+    for name, value in flags.items():
+        checked_flag(name, value)
+
+
 def checked_whole(name: str, value: Any, low: int = 1) -> int:
     """The argument `name` as Python's integer. Raises ValueError unless it is one >= `low`."""
     if not is_whole(value, low):

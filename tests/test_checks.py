@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minicnn.checks import is_function, is_number, is_one_of, is_whole, plain
+from minicnn.checks import checked_flag, is_function, is_number, is_one_of, is_whole, plain
 
 
 @pytest.mark.parametrize("value", [0, 1.5, np.int64(2), np.float32(0.5)])
@@ -27,6 +27,17 @@ def test_integers():
 def test_names():
     assert is_one_of("a", ["a", "b"])
     assert not any(is_one_of(value, {"a": 1}) for value in ("b", None, [], {}, np.ones(2)))
+
+
+@pytest.mark.parametrize("value", [True, np.True_, 1, np.int8(1)])
+def test_flags(value):
+    assert checked_flag("bias", value) is True
+
+
+@pytest.mark.parametrize("value", ["no", "True", None, 2, 1.0, [], np.ones(2, bool), np.ones(1)])
+def test_what_is_no_flag(value):
+    with pytest.raises(ValueError, match=r"^bias=.*: expected True or False$"):
+        checked_flag("bias", value)
 
 
 def test_functions():

@@ -6,11 +6,13 @@ In memory images are uint8 `(N, H, W, C)`; a `Loader` yields float32 batches.
 from collections.abc import Callable
 from dataclasses import replace
 from os import PathLike, fspath
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..checks import check_flags
 from ..errors import DataError, brief
 from ..kernels.geometry import pair
 from ..text import hint
@@ -85,6 +87,7 @@ def load_splits(
     """
     if not isinstance(source, (str, PathLike)):
         raise DataError(f"{brief(source)}: expected the name of a data set, a folder or an archive")
+    check_flags(skip_broken=skip_broken, originals=originals, for_test=for_test)
     source = fspath(source)
     decode = size if isinstance(size, Decode) else Decode(pair(size, "size"))
     options = {"skip_broken": skip_broken, "originals": originals, "memory": memory}
@@ -120,7 +123,7 @@ def _splits(
     if source in NAMES:
         return Splits(*NAMES[source](report=report))
     folder = Path(source).expanduser()
-    if not source or not folder.exists():
+    if not source or not exists(folder):
         meant = hint(source, NAMES, f"the data sets are {', '.join(NAMES)}")
         raise DataError(
             f"{source!r} is neither a data set nor a folder or archive that exists; {meant}"

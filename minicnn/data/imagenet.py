@@ -15,6 +15,7 @@ WordNet ids is an error.
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from os.path import exists
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -56,7 +57,7 @@ def imagenet(
     `report` is called with what is left out or doubtful. Raises DataError.
     """
     folder = cache_folder() / "imagenet" if root is None else Path(root).expanduser()
-    if not folder.exists():
+    if not exists(folder):
         raise DataError(
             f"{folder}: there is no ImageNet, which minicnn does not download: put {TRAIN_TAR}, "
             f"{VAL_TAR} and {DEVKIT}_t12.tar.gz there, or give --data FOLDER with images in class "

@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 
-from ..checks import checked_whole
+from ..checks import checked_flag, checked_whole
 from ..kernels.thread_state import inheriting
 from .augment.mix import all_places, mix
 from .augment.pipeline import Pipeline
@@ -60,7 +60,7 @@ class Loader:
     ) -> None:
         self.batch_size = checked_whole("batch_size", batch_size)
         self.workers = _cores() if workers is None else checked_whole("workers", workers)
-        self.dataset, self.shuffle = dataset, shuffle
+        self.dataset, self.shuffle = dataset, checked_flag("shuffle", shuffle)
         self.seed = checked_whole("seed", seed, 0)
         self.preprocess, self.augment = preprocess, augment
         self.pipeline = Pipeline.of(augment)

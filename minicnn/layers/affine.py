@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..kernels.types import Array, Shape
-from .checks import check_count, check_dtype, check_dy_shape, check_last_axis
+from .checks import check_count, check_dtype, check_dy_shape, check_flag, check_last_axis
 from .layer import Layer
 from .parameter import Parameter
 
@@ -25,13 +25,15 @@ class Affine(Layer):
         self, channels: int, scale: bool = True, bias: bool = True, trainable: bool = True
     ):
         self.channels = check_count(self, "channels", channels)
-        if not (scale or bias):
+        self.scale = check_flag(self, "scale", scale)
+        bias = check_flag(self, "bias", bias)
+        self.trainable = check_flag(self, "trainable", trainable)
+        if not (self.scale or bias):
             raise ValueError("Affine: scale=False, bias=False: expected at least one of them")
-        self.scale, self.trainable = bool(scale), bool(trainable)
-        self.weight = Parameter(np.ones(channels, np.float32)) if scale else None
+        self.weight = Parameter(np.ones(channels, np.float32)) if self.scale else None
         self.bias = Parameter(np.zeros(channels, np.float32)) if bias else None
         for parameter in self.parameters():
-            parameter.frozen = not trainable
+            parameter.frozen = not self.trainable
 
     def output_shape(self, shape: Shape) -> Shape:
         check_last_axis(self, shape, self.channels)

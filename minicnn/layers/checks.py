@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checks import checked_whole
+from ..checks import checked_flag, checked_whole
 from ..errors import ShapeError, wrong
 from ..kernels.types import Array, Shape
 
@@ -40,6 +40,11 @@ def check_last_axis(layer: "Layer", shape: Shape, channels: int) -> None:
 def check_count(layer: "Layer", name: str, value: int) -> int:
     """The argument `name` as an int. Raises ValueError unless it is an integer >= 1."""
     return checked_whole(f"{type(layer).__name__}: {name}", value)
+
+
+def check_flag(layer: "Layer", name: str, value: bool) -> bool:
+    """The argument `name` as a bool. Raises ValueError unless it is True, False, 1 or 0."""
+    return checked_flag(f"{type(layer).__name__}: {name}", value)
 
 
 def check_number(

@@ -9,7 +9,7 @@ from ..kernels import functional as F
 from ..kernels.geometry import padding_pairs, pair, window
 from ..kernels.types import Array, IntOrPair, Padding, Shape
 from .activation import check_activation
-from .checks import check_count, check_dtype, check_dy_shape, check_images
+from .checks import check_count, check_dtype, check_dy_shape, check_flag, check_images
 from .init import Initializer, initial_weight
 from .layer import Layer
 from .parameter import Parameter, are_frozen, make_bias
@@ -68,7 +68,8 @@ class Conv2d(Layer):
         if self.connections is not None:
             weight[:, :, self.connections == 0] = 0
         self.weight = Parameter(weight, fan_in, fan_out, trainable=area * trained)
-        self.bias = make_bias(out_channels, fan_in, fan_out, bias_init) if bias else None
+        has_bias = check_flag(self, "bias", bias)
+        self.bias = make_bias(out_channels, fan_in, fan_out, bias_init) if has_bias else None
 
     @property
     def geometry(self) -> dict[str, Any]:

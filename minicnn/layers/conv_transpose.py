@@ -6,7 +6,7 @@ from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.geometry import output_padding_pair, padding_pairs, pair, transposed_size
 from ..kernels.types import Array, IntOrPair, Padding, Shape
-from .checks import check_dtype, check_dy_shape, check_images
+from .checks import check_dtype, check_dy_shape, check_flag, check_images
 from .conv import check_groups
 from .init import Initializer, initial_weight
 from .layer import Layer
@@ -63,7 +63,8 @@ class ConvTranspose2d(Layer):
         shape = (*self.kernel_size, filters, in_channels)
         weight = initial_weight(init, shape, fan_in, fan_out)
         self.weight = Parameter(weight, fan_in, fan_out)
-        self.bias = make_bias(out_channels, fan_in, fan_out, bias_init) if bias else None
+        has_bias = check_flag(self, "bias", bias)
+        self.bias = make_bias(out_channels, fan_in, fan_out, bias_init) if has_bias else None
 
     @property
     def geometry(self) -> dict[str, Any]:

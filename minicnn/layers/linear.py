@@ -6,7 +6,7 @@ from ..errors import ShapeError
 from ..kernels import functional as F
 from ..kernels.types import Array, Shape
 from .activation import check_activation
-from .checks import check_count, check_dtype, check_dy_shape
+from .checks import check_count, check_dtype, check_dy_shape, check_flag
 from .init import Initializer, initial_weight
 from .layer import Layer
 from .matrix import matrix
@@ -34,7 +34,8 @@ class Linear(Layer):
         self.activation = check_activation(activation)
         weight = initial_weight(init, (in_features, out_features), in_features, out_features)
         self.weight = Parameter(weight, in_features, out_features)
-        self.bias = make_bias(out_features, in_features, out_features, bias_init) if bias else None
+        sizes = out_features, in_features, out_features
+        self.bias = make_bias(*sizes, bias_init) if check_flag(self, "bias", bias) else None
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 2 or shape[1] != self.in_features or shape[0] == 0:

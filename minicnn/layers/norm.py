@@ -12,6 +12,7 @@ from .checks import (
     check_count,
     check_dtype,
     check_dy_shape,
+    check_flag,
     check_images,
     check_last_axis,
     check_number,
@@ -46,16 +47,17 @@ class LocalResponseNorm(Layer):
         groups: int = 1,
         within_channel: bool = False,
     ):
-        self.size, self.alpha_div_n = check_count(self, "size", size), bool(alpha_div_n)
+        self.size = check_count(self, "size", size)
+        self.alpha_div_n = check_flag(self, "alpha_div_n", alpha_div_n)
         self.alpha, self.beta = check_number(self, "alpha", alpha), check_number(self, "beta", beta)
         self.k = check_number(self, "k", k)
-        check_count(self, "groups", groups)
-        if groups > 1 and within_channel:
+        self.groups = check_count(self, "groups", groups)
+        self.within_channel = check_flag(self, "within_channel", within_channel)
+        if groups > 1 and self.within_channel:
             raise ValueError(
                 f"LocalResponseNorm: groups={groups} of channels mean nothing within a channel; "
                 "expected 1"
             )
-        self.groups, self.within_channel = groups, bool(within_channel)
 
     def output_shape(self, shape: Shape) -> Shape:
         check_images(self, shape)
@@ -123,10 +125,10 @@ class BatchNorm2d(Normalization):
         self.channels = check_count(self, "channels", channels)
         self.eps = check_number(self, "eps", eps, 0)
         self.momentum = check_number(self, "momentum", momentum, 0, 1)
-        self.scale = bool(scale)
+        self.scale = check_flag(self, "scale", scale)
         self.activation = check_activation(activation, from_output=False)
         self._ones = np.ones(channels, np.float32)
-        self.weight = Parameter(self._ones.copy()) if scale else None
+        self.weight = Parameter(self._ones.copy()) if self.scale else None
         self.bias = Parameter(np.zeros(channels, np.float32))
         self.running_mean = np.zeros(channels, np.float32)
         self.running_var = np.ones(channels, np.float32)

@@ -9,7 +9,7 @@ from ..kernels.resampling import means
 from ..kernels.types import Array, IntOrPair, Padding, Shape
 from ..rng import generator
 from .activation import check_activation
-from .checks import check_count, check_dy_shape, check_images
+from .checks import check_count, check_dy_shape, check_flag, check_images
 from .init import torch_default
 from .layer import Layer
 from .parameter import Parameter
@@ -35,7 +35,7 @@ class Pool2d(Layer):
         self.kernel_size = pair(kernel_size, "kernel_size")
         self.stride = pair(kernel_size if stride is None else stride, "stride")
         self.padding = padding_pairs(padding)
-        self.ceil_mode = bool(ceil_mode)
+        self.ceil_mode = check_flag(self, "ceil_mode", ceil_mode)
 
     @property
     def geometry(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class AvgPool2d(Pool2d):
         count_include_pad: bool = True,
     ):
         super().__init__(kernel_size, stride, padding, ceil_mode)
-        self.count_include_pad = bool(count_include_pad)
+        self.count_include_pad = check_flag(self, "count_include_pad", count_include_pad)
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         shape = self.output_shape(x.shape)

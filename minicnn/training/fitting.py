@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import rng
+from ..checks import check_flags
 from ..data.dataset import Dataset
 from ..data.transforms import Augment
 from ..distributed import Team, join
@@ -40,7 +41,6 @@ from .preflight import (
     check_metric,
     check_objects,
     check_optimizer,
-    check_switches,
 )
 from .recipe import Recipe, choose_recipe
 from .schedules import Schedule
@@ -143,7 +143,7 @@ def fit(
     the first step.
     """
     check_objects(model, callbacks, preprocess, checkpoint_seconds)
-    check_switches(resume=resume, progress=progress, distributed=distributed, sync_bn=sync_bn)
+    check_flags(resume=resume, progress=progress, distributed=distributed, sync_bn=sync_bn)
     train, test, validation = as_sets(train, test, validation)
     team, folder = _team_and_folder(distributed, out, resume)
     plan = choose_recipe(model, train.name, recipe)

@@ -6,7 +6,7 @@ github.com/KellerJordan/cifar10-airbench.
 
 from collections.abc import Iterable
 
-from ..checks import checked_whole, is_number
+from ..checks import checked_flag, checked_whole, is_number
 from ..errors import brief
 from ..kernels import functional as F
 from ..kernels.types import Array
@@ -67,8 +67,9 @@ class Muon(Optimizer):
         if not is_number(plain_lr, 0):
             raise ValueError(f"Muon: plain_lr={brief(plain_lr)}: expected a factor >= 0")
         self.momentum = checked_share(self, "momentum", momentum)
-        self.nesterov, self.iterations = nesterov, checked_whole("Muon: iterations", iterations)
-        self.normalize, self.plain_lr = normalize, plain_lr
+        self.nesterov = checked_flag("Muon: nesterov", nesterov)
+        self.iterations = checked_whole("Muon: iterations", iterations)
+        self.normalize, self.plain_lr = checked_flag("Muon: normalize", normalize), plain_lr
         chosen = {id(parameter) for parameter in plain}
         # By position, so that a checkpoint can compare them.
         self.plain = [i for i, p in enumerate(self.parameters) if id(p) in chosen]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import is_number, is_one_of, plain
+from ..checks import checked_flag, is_number, is_one_of, plain
 from ..device import copy_into
 from ..errors import CheckpointError, brief, wrong
 from ..kernels import functional as F
@@ -155,7 +155,7 @@ class SGD(Optimizer):
         self.momentum = checked_share(self, "momentum", momentum)
         if not is_one_of(form, ("torch", "caffe")):
             raise ValueError(f"SGD: form={brief(form)}: expected 'torch' or 'caffe'")
-        self.nesterov, self.form = nesterov, form
+        self.nesterov, self.form = checked_flag("SGD: nesterov", nesterov), form
 
     def update(  # type: ignore[override]
         self,

@@ -155,13 +155,6 @@ def check_functions(loss: Any, clip: Any, average: Any) -> None:
         )
 
 
-def check_switches(**switches: Any) -> None:
-    """Raise ValueError unless each of these is True or False: "no" would count as True."""
-    for name, value in switches.items():
-        if not isinstance(value, (bool, np.bool_)):
-            raise ValueError(f"{name}={brief(value)}: expected True or False")
-
-
 def check_metric(metric: str | None, images: Dataset | None) -> None:
     """Raise ValueError unless the best epoch can be chosen by that metric of those images."""
     if metric is not None and not is_one_of(metric, METRICS):

@@ -49,8 +49,10 @@ KINDS = {
 OWN = "a function of one's own"
 # How files of other programs are read.
 TORCH = "models.create(NAME, weights=PATH), or --weights PATH, for a file of torch"
-OTHERS = dict.fromkeys((".pth", ".pt", ".th", ".ckpt", ".bin"), TORCH) | dict.fromkeys(
-    (".onnx", ".caffemodel"), "`minicnn convert` for this type of file"
+OTHERS = (
+    dict.fromkeys((".pth", ".pt", ".th", ".ckpt", ".bin"), TORCH)
+    | dict.fromkeys((".onnx", ".caffemodel"), "`minicnn convert` for this type of file")
+    | dict.fromkeys((".npy", ".npz"), "`numpy.load` for arrays of NumPy")
 )
 OPTIMIZER = "optimizer/"  # prefix of the tensors that do not belong to the model
 

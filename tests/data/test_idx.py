@@ -108,8 +108,11 @@ def test_numbers_must_agree(tmp_path):
         data.load("nothing/here")
     with pytest.raises(DataError, match="did you mean cifar10, cifar100$"):
         data.load("CIFAR-10")
-    with pytest.raises(DataError, match="^.. is neither a data set"):
-        data.load("")
+    for name in ("", "x" * 5000):
+        with pytest.raises(DataError, match="^'x*' is neither a data set"):
+            data.load(name)
+    with pytest.raises(ValueError, match="^skip_broken='no': expected True or False$"):
+        data.load("digits", skip_broken="no")
     np.savez(tmp_path / "mnist.npz", x=np.zeros(3))
     with pytest.raises(DataError, match=r"mnist\.npz: arrays are trained with in Python"):
         data.load(str(tmp_path / "mnist.npz"))

@@ -172,6 +172,12 @@ def test_arrays_with_an_arithmetic_of_their_own_are_refused(kind):
         (lambda: Conv2d(2, 4, 3, dilation=np.array([1, 1])), r"dilation=array.*: expected an int"),
         (lambda: Conv2d(2, 4, 3, 10**30), r"stride=10+: expected at most 2,147,483,647 pixels"),
         (lambda: Conv2d(2, 4, 1, dilation=10**30), r"dilation=10+: expected at most 2,147,483,647"),
+        (lambda: Conv2d(2, 4, 3, bias="no"), "Conv2d: bias='no': expected True or False"),
+        (lambda: Linear(2, 4, bias=np.ones(4)), r"Linear: bias=array.*: expected True or False"),
+        (lambda: layers.Affine(2, trainable="no"), "Affine: trainable='no': expected True or"),
+        (lambda: BatchNorm2d(4, scale=None), "BatchNorm2d: scale=None: expected True or False"),
+        (lambda: LocalResponseNorm(alpha_div_n=[]), r"alpha_div_n=\[\]: expected True or False"),
+        (lambda: layers.AvgPool2d(2, ceil_mode="x"), "AvgPool2d: ceil_mode='x': expected True or"),
         (lambda: Linear(2, 4, bias_init=(1, 2)), r"bias_init=\(1, 2\): expected a finite number"),
     ],
 )

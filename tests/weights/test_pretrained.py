@@ -79,8 +79,13 @@ def test_what_is_no_file_of_weights(tmp_path):
     with pytest.raises(CheckpointError, match=r"w\.onnx: it is no file of weights; .*convert"):
         models.create("lenet5", weights=tmp_path / "w.onnx")
     np.savez(tmp_path / "w.npz", w=np.zeros(1))
-    with pytest.raises(CheckpointError, match=r"w\.npz: it is not a torch file, but NumPy's npz"):
+    with pytest.raises(CheckpointError, match=r"w\.npz: it is no file of weights; .*numpy\.load"):
         models.create("lenet5", weights=tmp_path / "w.npz")
+    with pytest.raises(CheckpointError, match=r"w\.npz: it is not a safe.*expected `numpy\.load`"):
+        minicnn.load(tmp_path / "w.npz")
+    (tmp_path / "w.npz").rename(tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"w\.pth: it is not a torch file, but NumPy's npz"):
+        models.create("lenet5", weights=tmp_path / "w.pth")
 
 
 def test_options_that_a_torch_file_does_not_tell(tmp_path):
