@@ -51,11 +51,21 @@ _wide, _narrow = (
     patches.always_inline(replaced(panel, f"{name}_pairs", tile_multiply_at=_at))
     for panel, name in ((patches.wide_patches, "wide"), (patches.narrow_patches, "narrow"))
 )
-_patches_times = patches.always_inline(
-    replaced(patches.patches_times, "pairs_times", wide_patches=_wide, narrow_patches=_narrow)
+_patches_times, _add_patches_times = (
+    patches.always_inline(replaced(times, name, wide_patches=_wide, narrow_patches=_narrow))
+    for times, name in (
+        (patches.patches_times, "pairs_times"),
+        (patches.add_patches_times, "add_pairs_times"),
+    )
 )
 _cells = patches.always_inline(
     replaced(grad_input.cell_products, "cell_pair_products", patches_times=_patches_times)
+)
+_by_buffer = patches.always_inline(
+    replaced(grad_input.add_by_buffer, "add_pairs_by_buffer", cell_products=_cells)
+)
+_in_place = patches.always_inline(
+    replaced(grad_input.add_in_place, "add_pairs_in_place", add_patches_times=_add_patches_times)
 )
 _from = _step(tile.tile_multiply, "tile_multiply_pairs")
 _multiply = inline(
@@ -87,8 +97,11 @@ def _multiply_pairs(
 _patch_products = kernel(
     replaced(forward.patch_products, "patch_pair_products", patches_times=_patches_times)
 )
-_scatter_products = kernel(
-    replaced(grad_input.scatter_products, "scatter_pair_products", cell_products=_cells)
+_scatters = grad_input.ScatterKernels(
+    *(
+        kernel(replaced(grad_input.scatter_products, name, add_by_buffer=add))
+        for name, add in (("scatter_pairs", _by_buffer), ("scatter_pairs_in_place", _in_place))
+    )
 )
 _weight_products = grad_weight.FLOATS._replace(
     run=kernel(
@@ -137,7 +150,7 @@ def conv2d_grad_input(dy: Array, w: Array, geometry: Window, groups: int, dx: Ar
     """See `direct.conv2d_grad_input`. The filters of a group are even in number."""
     if not matrix_units_access.unavailable():
         return matrix_units_grad_input.conv2d_grad_input(dy, w, geometry, groups, dx)
-    kernels = _patch_products, _scatter_products
+    kernels = _patch_products, _scatters
     grad_input.conv2d_grad_input(neighbors(dy), neighbors(w), geometry, groups, dx, *kernels)
 
 

@@ -18,6 +18,7 @@ from ..engine.simd import (
     Address,
 )
 from .patches import (
+    LINE,
     PatchGrid,
     PatchLayout,
     Runs,
@@ -26,6 +27,7 @@ from .patches import (
     panel_epilogue,
     patch_addresses,
     patches_times,
+    prefetch_pixels,
     prefetch_tile,
     tap_offsets,
 )
@@ -52,6 +54,7 @@ def patch_products(
     """
     first, last = task_range((y.rows + block - 1) // block, task, tasks)
     table = scratch + 8 * task * block
+    panels = (y.columns + COLUMNS - 1) // COLUMNS
     for m in range(first * block, min(last * block, y.rows), block):
         count = min(block, y.rows - m)
         patch_addresses(grid, m, count, table)
@@ -61,6 +64,9 @@ def patch_products(
             for r in range(0, count, ROWS):
                 to = Rows(y.data + FLOAT * ((m + r) * y.step + j), y.step, count - r, n)
                 prefetch_tile(to)
+                if runs.number == 1:  # a part of the next block, with each panel
+                    part = task_range(runs.depth // LINE, j // COLUMNS, panels)
+                    prefetch_pixels(table + 8 * r, block * grid.step, *part)
                 patches_times(table + 8 * r, runs, panel, to, panel_end)
 
 

@@ -12,7 +12,7 @@ from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import Image, address, pixels
 from ..engine.gemm import pack_filter
-from ..engine.launch import covering_windows, kernel, task_range, threads_for
+from ..engine.launch import covering_windows, kernel, replaced, task_range, threads_for
 from ..engine.memory import empty
 from ..engine.records import Epilogue, Rows
 from ..engine.rows import copy_pixels
@@ -33,6 +33,7 @@ from .patches import (
     DEPTH,
     PatchGrid,
     Runs,
+    add_patches_times,
     always_inline,
     forward_layout,
     patch_addresses,
@@ -42,12 +43,16 @@ from .patches import (
 
 
 class Work(NamedTuple):
-    """Bands of rows per image, a buffer of `size` floats per task, and pixels per block."""
+    """Bands of rows per image, a buffer of `size` floats per task, and pixels per block.
+
+    The buffer holds the sums, `spare` floats per pixel of a block, and the block's addresses.
+    """
 
     bands: int
     scratch: Address
     size: int
     block: int
+    spare: int
 
 
 class Places(NamedTuple):
@@ -116,6 +121,60 @@ def cell_products(
             patches_times(table + 8 * r, run, panel, to, end)
 
 
+@always_inline
+def add_by_buffer(
+    m: int,
+    count: int,
+    dy: PatchGrid,
+    table: Address,
+    pixel: Runs,
+    b: Address,
+    places: Places,
+    canvas: Canvas,
+    image: Image,
+    results: Address,
+) -> None:
+    """Add the patches m...m + count to the image, from a buffer that holds a row of the kernel."""
+    position = m // dy.columns % dy.rows, m % dy.columns
+    for k in range(places.number):
+        cell_products(table, pixel, b, places, k, count, results)
+        place = load_index(places.data, k)
+        add_patches(
+            results, places.floats, image.data, place, count, position, dy, canvas, image.channels
+        )
+
+
+@always_inline
+def add_in_place(
+    m: int,
+    count: int,
+    dy: PatchGrid,
+    table: Address,
+    pixel: Runs,
+    b: Address,
+    places: Places,
+    canvas: Canvas,
+    image: Image,
+    targets: Address,
+) -> None:
+    """Add the patches m...m + count to the image, tile by tile, if channels fill whole vectors.
+
+    A place is one cell of the kernel: the patches of a tile then have no pixel in common.
+    """
+    stride, run = (canvas.stride_y, canvas.stride_x), Runs(pixel.data, 1, pixel.depth)
+    height = 0  # all images are summed at the same place
+    grid = PatchGrid(image.data, image.step, height, image.width, *stride, dy.rows, dy.columns)
+    patch_addresses(grid, m, count, targets)
+    for k in range(places.number):
+        place = load_index(places.data, k)
+        for j in range(0, image.channels, COLUMNS):
+            width = COLUMNS if image.channels - j > LANES else LANES
+            panel = b + FLOAT * pixel.depth * (j * places.number + k * width)
+            for r in range(0, count, ROWS):
+                to = targets + 8 * r
+                add_patches_times(table + 8 * r, run, panel, width, to, place + j, count - r)
+
+
 @kernel
 def scatter_products(
     task: int,
@@ -135,9 +194,9 @@ def scatter_products(
     in the cache, as an image with its padding, and are then copied to dx without it.
     """
     first, last = task_range(images * work.bands, task, tasks)
-    image = work.scratch + FLOAT * task * work.size
-    results = image + FLOAT * (work.size - work.block * (places.floats + 2))
-    table = results + FLOAT * work.block * places.floats
+    sums = work.scratch + FLOAT * task * work.size
+    table = sums + FLOAT * (work.size - 2 * work.block)
+    spare = table - FLOAT * work.block * work.spare
     line = canvas.width * dx.channels
     for unit in range(first, last):
         n, band = unit // work.bands, unit % work.bands
@@ -149,23 +208,31 @@ def scatter_products(
         base = min(p_first * canvas.stride_y, h_first + canvas.top)
         end = max((p_last - 1) * canvas.stride_y + canvas.window, h_last + canvas.top)
         for i in range(0, (end - base) * line, LANES):
-            store(image, i, constant(0.0))
+            store(sums, i, constant(0.0))
+        image = Image(sums - FLOAT * base * line, dx.channels, dx.height, canvas.width, dx.channels)
         m_last = (n * dy.rows + p_last) * dy.columns
         for m in range((n * dy.rows + p_first) * dy.columns, m_last, work.block):
             count = min(work.block, m_last - m)
             patch_addresses(dy, m, count, table)
-            position = m // dy.columns - n * dy.rows, m % dy.columns
-            for k in range(places.number):
-                cell_products(table, pixel, b, places, k, count, results)
-                place = load_index(places.data, k) - base * line
-                add_patches(
-                    results, places.floats, image, place, count, position, dy, canvas, dx.channels
-                )
+            add_by_buffer(m, count, dy, table, pixel, b, places, canvas, image, spare)
         for h in range(h_first, h_last):
             row = h + canvas.top - base
-            source = image + FLOAT * (row * canvas.width + canvas.left) * dx.channels
+            source = sums + FLOAT * (row * canvas.width + canvas.left) * dx.channels
             target = dx.data + FLOAT * (n * dx.height + h) * dx.width * dx.step
             copy_pixels(source, dx.channels, target, dx.step, dx.width, dx.channels)
+
+
+class ScatterKernels(NamedTuple):
+    """Kernels with the arguments of `scatter_products`, for any channels and for whole vectors."""
+
+    by_buffer: kernel
+    in_place: kernel
+
+
+FLOATS = ScatterKernels(
+    scatter_products,
+    kernel(replaced(scatter_products, "scatter_in_place", add_by_buffer=add_in_place)),
+)
 
 
 def conv2d_grad_input(
@@ -175,7 +242,7 @@ def conv2d_grad_input(
     groups: int,
     dx: Array,
     run: kernel = patch_products,
-    run_scatter: kernel = scatter_products,
+    scatters: ScatterKernels = FLOATS,
 ) -> None:
     """dx from dy and w; dx is contiguous."""
     dy, step = pixels(dy)
@@ -195,7 +262,7 @@ def conv2d_grad_input(
             products(grid, layout, packed, rows, run=run)
         else:
             image = Image(target, dx.shape[3], dx.shape[1], dx.shape[2], channels)
-            scatter(grid, w, g * filters, filters, geometry, image, images, run_scatter)
+            scatter(grid, w, g * filters, filters, geometry, image, images, scatters)
 
 
 def scatter(
@@ -206,14 +273,16 @@ def scatter(
     geometry: Window,
     dx: Image,
     images: int,
-    run: kernel = scatter_products,
+    kernels: ScatterKernels = FLOATS,
 ) -> None:
     """The input gradient of `filters` filters from the first on."""
     kh, kw, channels, _ = w.shape
     (top, _), (left, right) = geometry.padding
     width = left + dx.width + right
-    # One row of the kernel at a time if its cells are neighbors and their results fit the cache.
-    cells = kw if geometry.dilation[1] == 1 and kw * channels <= 4 * DEPTH else 1
+    in_place = channels % LANES == 0
+    # One row of the kernel at a time if its cells are neighbors and their results fit the buffer.
+    has_rows = not in_place and geometry.dilation[1] == 1 and kw * channels <= 4 * DEPTH
+    cells = kw if has_rows else 1
     floats = cells * channels
     down, across = geometry.dilation
     corners = [(i * down * width + j * across) for i in range(kh) for j in range(0, kw, cells)]
@@ -226,9 +295,11 @@ def scatter(
     bands = min(bands, dx.height)
     window = (kh - 1) * geometry.dilation[0] + 1
     block = even_block(dy.rows * dy.columns, 1)
-    size = (-(-dx.height // bands) + 2 * window) * width * channels + LANES + block * (floats + 2)
-    size += size % 2  # the tables of addresses in it start at multiples of 8 bytes
+    spare = 2 if in_place else floats  # an address takes 2 floats
+    size = (-(-dx.height // bands) + 2 * window) * width * channels + LANES + block * (spare + 2)
+    size = -(-size // LANES) * LANES
     scratch = empty(tasks * size)
+    run = kernels.in_place if in_place else kernels.by_buffer
     run(
         tasks,
         dy,
@@ -238,5 +309,5 @@ def scatter(
         Canvas(width, *geometry.stride, window, top, left),
         dx,
         images,
-        Work(bands, address(scratch), size, block),
+        Work(bands, address(scratch), size, block, spare),
     )

@@ -8,7 +8,7 @@ An image with padding is first copied into a larger one, so that no pixel is a s
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,13 +28,16 @@ from ..engine.simd import (
     Address,
     addresses,
     load_index,
+    prefetch_second,
     prefetch_write,
     store_index,
+    tile_add_at,
     tile_multiply_at,
     tile_store,
     tile_zeros,
 )
 
+LINE = 16  # floats of a cache line
 DEPTH = 576  # floats of a patch (3x3x64) that the weight gradient gathers at a time
 
 
@@ -197,21 +200,17 @@ def patch_addresses(grid: PatchGrid, m: int, count: int, table: Address) -> None
         store_index(table, i, at)
 
 
-def _patches_times_panel(vectors: int, name: str) -> Callable[..., None]:
-    """`patches_times` for a panel of `vectors` vectors, a constant, per row."""
+def _patches_times_panel(vectors: int, name: str) -> Callable[..., Any]:
+    """A function: the tile of ROWS patches times a packed panel of `vectors` vectors per row."""
 
-    def patches_times_panel(
-        table: Address, runs: Runs, b: Address, c: Rows, epilogue: Epilogue
-    ) -> None:
+    def patches_times_panel(table: Address, runs: Runs, b: Address) -> Any:
         a, tile = addresses(table, ROWS), tile_zeros(ROWS, vectors)
         for r in range(runs.number):
             start = load_index(runs.data, 2 * r)
             for i in range(start, start + load_index(runs.data, 2 * r + 1)):
                 tile = tile_multiply_at(tile, vectors, a, i, b)
                 b += FLOAT * LANES * vectors
-        # `add` is the constant 0: the compiler removes the loads of c.
-        end = Epilogue(0, epilogue.scale, epilogue.bias, epilogue.bounds)
-        tile_store(tile, vectors, c, end)
+        return tile
 
     return always_inline(patches_times_panel, name)
 
@@ -223,10 +222,25 @@ narrow_patches = _patches_times_panel(1, "narrow_patches")
 @always_inline
 def patches_times(table: Address, runs: Runs, b: Address, c: Rows, epilogue: Epilogue) -> None:
     """The first ROWS rows of c, all its columns = ROWS patches times a packed panel."""
+    # `add` is the constant 0: the compiler removes the loads of c.
+    end = Epilogue(0, epilogue.scale, epilogue.bias, epilogue.bounds)
     if c.columns > LANES:
-        wide_patches(table, runs, b, c, epilogue)
+        tile_store(wide_patches(table, runs, b), VECTORS, c, end)
     else:
-        narrow_patches(table, runs, b, c, epilogue)
+        tile_store(narrow_patches(table, runs, b), 1, c, end)
+
+
+@always_inline
+def add_patches_times(
+    table: Address, runs: Runs, b: Address, width: int, to: Address, place: int, count: int
+) -> None:
+    """Add ROWS patches times a packed panel to the floats from `place` on, at `count` addresses."""
+    if width > LANES:
+        tile = wide_patches(table, runs, b)
+        tile_add_at(tile, VECTORS, addresses(to, ROWS), place, count)
+    else:
+        narrow = narrow_patches(table, runs, b)
+        tile_add_at(narrow, 1, addresses(to, ROWS), place, count)
 
 
 @inline
@@ -235,6 +249,18 @@ def prefetch_tile(c: Rows) -> None:
     for r in range(ROWS):
         for j in range(0, min(c.columns, COLUMNS), LANES):
             prefetch_write(c.data + FLOAT * (r * c.step + j))
+
+
+@inline
+def prefetch_pixels(table: Address, ahead: int, first: int, last: int) -> None:
+    """Fetch the cache lines first...last of ROWS pixels, each `ahead` floats behind one of these.
+
+    A 1x1 kernel reads a block of pixels for the first time when it multiplies its first panel, and
+    would wait for memory then.
+    """
+    for r in range(ROWS):
+        for line in range(first, last):
+            prefetch_second(load_index(table, r), FLOAT * (ahead + LINE * line))
 
 
 @inline

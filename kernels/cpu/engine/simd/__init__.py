@@ -62,6 +62,7 @@ from .slide import (
 )
 from .tile import (
     addresses,
+    tile_add_at,
     tile_multiply,
     tile_multiply_at,
     tile_store,
@@ -120,6 +121,7 @@ __all__ = [
     "store_nt_part",
     "store_part",
     "store_scalar",
+    "tile_add_at",
     "tile_multiply",
     "tile_multiply_at",
     "tile_rows",

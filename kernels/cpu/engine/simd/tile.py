@@ -124,6 +124,30 @@ def tile_multiply_at(typing: Any, tile: Any, vectors: Any, rows: Any, i: Any, b:
     return tile(tile, vectors, rows, intp, intp), generate
 
 
+@with_constants
+def tile_add_at(typing: Any, tile: Any, vectors: Any, rows: Any, i: Any, count: Any) -> Any:
+    """`rows[r][i:] += tile[r]` for the first `count` rows, which may be the same ones."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        tile, _, row_addresses, i, count = values
+        places = [
+            builder.add(i, ir.Constant(INT64, j * LANES)) for j in range(vectors.literal_value)
+        ]
+        for r in range(len(rows)):
+            exists = builder.icmp_signed(">", count, ir.Constant(INT64, r))
+            row = builder.extract_value(row_addresses, r)
+            with builder.if_then(exists, likely=True):
+                for j, place in enumerate(places):
+                    target = pointer_to(builder, row, place, VECTOR)
+                    old = builder.load(target)
+                    old.align = FLOAT
+                    sum = builder.fadd(old, builder.extract_value(tile, r * len(places) + j))
+                    builder.store(sum, target).align = FLOAT
+        return context.get_dummy_value()
+
+    return types.void(tile, vectors, rows, intp, intp), generate
+
+
 @operation(intp, intp, intp, intp, result=types.void)
 def transpose(
     builder: ir.IRBuilder, a: ir.Value, a_step: ir.Value, c: ir.Value, c_step: ir.Value
