@@ -28,6 +28,7 @@ from ..thread_state import ThreadState
 from ..types import Array, IntOrPair, Padding, Shape
 from . import bfloat16, depthwise, direct, linear, split, winograd
 from .activation import activate
+from .direct import few_filters
 from .engine.arrays import contiguous, expect_shape, output_array, pixel_step, write_to
 from .engine.memory import empty
 from .engine.records import BOUNDS
@@ -228,7 +229,9 @@ def scaled_conv2d(
         winograd.conv2d(variant, x, w, scale, b, geometry.padding, bounds, y, cache)
     elif several and pixel_step(y) == w.shape[3]:
         wide = y.reshape(*y.shape[:2], -1, several.pixels * w.shape[3])
-        factors, bias = (None if a is None else np.tile(a, several.pixels) for a in (scale, b))
+        factors, bias = (
+            None if a is None else np.concatenate([a] * several.pixels) for a in (scale, b)
+        )
         filters = several.pack_filter(w)
         direct.conv2d(x, filters, factors, bias, several.geometry, 1, bounds, wide)
     else:
@@ -298,6 +301,8 @@ def conv2d_grad_weight(
         split.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
     elif variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db if bias else None)
+    elif few_filters.supports(geometry, *w_shape[2:], groups):
+        few_filters.conv2d_grad_weight(dy, x, geometry, dw, db)
     elif several:
         filters = several.pixels * w_shape[3]
         wide, sums = empty((*several.geometry.kernel, w_shape[2], filters)), empty(filters)

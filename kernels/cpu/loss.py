@@ -177,15 +177,14 @@ def softmax_cross_entropy(
         len(logits),
         n,
     )
-    return losses.mean(), dlogits
+    return losses.sum() / np.float32(len(losses)), dlogits
 
 
 def _checked_labels(labels: Array, rows: int, classes: int) -> Array:
     """Labels as the kernel reads them. Raises for a wrong shape, or one that is no class."""
     labels = np.ascontiguousarray(labels, np.int64)
     expect_shape("softmax_cross_entropy: labels", labels, (rows,))
-    if labels.min() < -classes or labels.max() >= classes:
-        raise IndexError(
-            f"labels from {labels.min()} to {labels.max()}: expected 0 to {classes - 1}"
-        )
-    return np.where(labels < 0, labels + classes, labels)
+    low, high = labels.min(), labels.max()
+    if low < -classes or high >= classes:
+        raise IndexError(f"labels from {low} to {high}: expected 0 to {classes - 1}")
+    return labels if low >= 0 else np.where(labels < 0, labels + classes, labels)

@@ -3,12 +3,13 @@
 No product is with a zero of padding or of a stride, unlike in a transposed convolution.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-from ...geometry import Window
+from ...geometry import Pair, Window
 from ...types import Array
 from ..engine.arrays import Image, address, pixels
 from ..engine.gemm import pack_filter
@@ -265,6 +266,14 @@ def conv2d_grad_input(
             scatter(grid, w, g * filters, filters, geometry, image, images, scatters)
 
 
+@functools.lru_cache(maxsize=1024)
+def _places(kernel: Pair, dilation: Pair, cells: int, width: int, channels: int) -> Array:
+    """The distance in floats of every `cells`-th cell from the first, in images `width` wide."""
+    (kh, kw), (down, across) = kernel, dilation
+    corners = [(i * down * width + j * across) for i in range(kh) for j in range(0, kw, cells)]
+    return np.array(corners) * channels
+
+
 def scatter(
     dy: PatchGrid,
     w: Array,
@@ -284,9 +293,8 @@ def scatter(
     has_rows = not in_place and geometry.dilation[1] == 1 and kw * channels <= 4 * DEPTH
     cells = kw if has_rows else 1
     floats = cells * channels
-    down, across = geometry.dilation
-    corners = [(i * down * width + j * across) for i in range(kh) for j in range(0, kw, cells)]
-    places, pixel = np.array(corners) * channels, np.array([0, filters])
+    places = _places((kh, kw), geometry.dilation, cells, width, channels)
+    pixel = np.array([0, filters])
     offsets = np.ascontiguousarray(tap_offsets(w.shape, first)[::cells])
     packed = pack_filter(w, offsets, filters, 1, w.shape[3], floats)
 

@@ -125,6 +125,33 @@ def tile_multiply_at(typing: Any, tile: Any, vectors: Any, rows: Any, i: Any, b:
 
 
 @with_constants
+def tile_multiply_shifted(
+    typing: Any, tile: Any, rows: Any, a: Any, a_step: Any, b: Any, b_step: Any
+) -> Any:
+    """`tile[r, t] += a[r * a_step:] * b[t * b_step:]`, numbers by numbers."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        tile, _, a, a_step, b, b_step = values
+
+        def vectors(base: ir.Value, step: ir.Value, count: int) -> Iterable[ir.Value]:
+            for i in range(count):
+                place = builder.mul(step, ir.Constant(INT64, i))
+                value = builder.load(pointer_to(builder, base, place, VECTOR))
+                value.align = FLOAT
+                yield value
+
+        height, result = rows.literal_value, []
+        right = list(vectors(b, b_step, len(signature.return_type) // height))
+        for left in vectors(a, a_step, height):
+            for value in right:
+                old = builder.extract_value(tile, len(result))
+                result.append(add_product(builder, left, value, old))
+        return context.make_tuple(builder, signature.return_type, result)
+
+    return tile(tile, rows, intp, intp, intp, intp), generate
+
+
+@with_constants
 def tile_add_at(typing: Any, tile: Any, vectors: Any, rows: Any, i: Any, count: Any) -> Any:
     """`rows[r][i:] += tile[r]` for the first `count` rows, which may be the same ones."""
 
