@@ -9,7 +9,7 @@ from ...types import Array
 from ..engine.arrays import address, pixel_step
 from ..engine.gemm import pack_filter
 from ..engine.launch import kernel, task_range, threads_for
-from ..engine.memory import empty
+from ..engine.memory import CACHE_LINE_FLOATS, empty
 from ..engine.records import PLAIN, Epilogue, Rows, epilogue_of
 from ..engine.simd import (
     COLUMNS,
@@ -18,7 +18,6 @@ from ..engine.simd import (
     Address,
 )
 from .patches import (
-    LINE,
     PatchGrid,
     PatchLayout,
     Runs,
@@ -65,7 +64,7 @@ def patch_products(
                 to = Rows(y.data + FLOAT * ((m + r) * y.step + j), y.step, count - r, n)
                 prefetch_tile(to)
                 if runs.number == 1:  # a part of the next block, with each panel
-                    part = task_range(runs.depth // LINE, j // COLUMNS, panels)
+                    part = task_range(runs.depth // CACHE_LINE_FLOATS, j // COLUMNS, panels)
                     prefetch_pixels(table + 8 * r, block * grid.step, *part)
                 patches_times(table + 8 * r, runs, panel, to, panel_end)
 

@@ -16,7 +16,7 @@ from ...geometry import PaddingPairs, Pair
 from ...types import Array
 from ..engine.arrays import Image, address, pixels
 from ..engine.launch import inline, kernel, task_range, threads_for
-from ..engine.memory import empty
+from ..engine.memory import CACHE_LINE_FLOATS, empty
 from ..engine.records import Epilogue, Rows
 from ..engine.rows import copy, copy_pixels, fill_zeros
 from ..engine.simd import (
@@ -37,7 +37,6 @@ from ..engine.simd import (
     tile_zeros,
 )
 
-LINE = 16  # floats of a cache line
 DEPTH = 576  # floats of a patch (3x3x64) that the weight gradient gathers at a time
 
 
@@ -260,7 +259,7 @@ def prefetch_pixels(table: Address, ahead: int, first: int, last: int) -> None:
     """
     for r in range(ROWS):
         for line in range(first, last):
-            prefetch_second(load_index(table, r), FLOAT * (ahead + LINE * line))
+            prefetch_second(load_index(table, r), FLOAT * (ahead + CACHE_LINE_FLOATS * line))
 
 
 @inline

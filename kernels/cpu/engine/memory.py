@@ -24,6 +24,7 @@ import numpy as np
 Shape = int | tuple[int, ...]
 
 ALIGNMENT = 64  # bytes: a cache line
+CACHE_LINE_FLOATS = ALIGNMENT // 4
 # Bytes by which blocks are shifted against each other. At distances of whole pages, equal places of
 # all blocks would fall into the same cache sets, and a load would wait for a store to another block
 # whose address ends in the same 12 bits: it might be to the same place.

@@ -13,8 +13,8 @@ products instead of 28. The weight gradient is the same algorithm with exchanged
 F(r x s, m x n): its r x s results are sums over m x n gradients.
 
 sizes.py has the sizes of F, matrices.py computes A, G and B. transforms.py has the transforms of
-tiles, kernels.py the kernels of one F, `Winograd(sizes)`, and passes.py the three passes of a
-convolution.
+tiles, kernels.py the kernels of one F, `Winograd(sizes)`, sums.py those that are the same for all,
+and passes.py the three passes of a convolution.
 """
 
 from .kernels import Winograd, winograd

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from ..engine.arrays import Image
 from ..engine.gemm import multiply
 from ..engine.launch import kernel, task_range
+from ..engine.memory import CACHE_LINE_FLOATS
 from ..engine.records import Epilogue, Rows, Strided
 from ..engine.rows import fill_zeros
 from ..engine.simd import COLUMNS, FLOAT, LANES, Address, load, store
-from ..engine.simd.functions import constant
 from .records import Batch, Filters, Gradient, Panels, Stack, Tiles
 from .sizes import Sizes
 from .transforms import (
@@ -24,7 +24,6 @@ from .transforms import (
 )
 
 SUBBATCH = 48  # tiles whose products one task keeps in its cache
-CACHE_LINE_FLOATS = 16
 PAD = CACHE_LINE_FLOATS  # floats after a row of V
 STRIP = 64  # channels whose sums one task of `accumulate_and_invert` keeps in its cache
 
@@ -325,46 +324,3 @@ def winograd(sizes: Sizes) -> Winograd:
     """The only `Winograd(sizes)` of this process: the names of its kernels must be unique."""
     with _variants_lock:
         return _winograd(sizes)
-
-
-@kernel
-def accumulate(
-    task: int,
-    tasks: int,
-    v: Stack,
-    z: Panels,
-    positions: int,
-    channels: int,
-    s: Stack,
-    add: bool,
-) -> None:
-    """S[position] = V[position]^T Z[position], added to S if `add`: `(C, tiles) (tiles, K)`.
-
-    Tasks share the positions and the strips of rows of each.
-    """
-    strip, filters = 2 * STRIP, s.row_step
-    strips = (channels + strip - 1) // strip
-    first, last = task_range(positions * strips, task, tasks)
-    for unit in range(first, last):
-        position, c = unit // strips, unit % strips * strip
-        transposed = Strided(v.data + FLOAT * (position * v.step + c), 1, v.row_step)
-        place = s.data + FLOAT * (position * s.step + c * filters)
-        result = Rows(place, filters, min(strip, channels - c), filters)
-        panels = z.data + FLOAT * position * z.step
-        multiply(transposed, panels, z.depth, result, add, 0, False)
-
-
-@kernel
-def column_sums(
-    task: int, tasks: int, a: Address, row_step: int, rows: int, columns: int, sums: Address
-) -> None:
-    """The sums of each task's rows of a `(rows, columns)`, to sums[task, :]; 64 rows at a time."""
-    first, last = task_range(rows, task, tasks)
-    for j in range(0, columns, LANES):
-        store(sums, task * columns + j, constant(0.0))
-    for m in range(first, last, 64):
-        for j in range(0, columns, LANES):
-            sum = load(sums, task * columns + j)
-            for r in range(m, min(m + 64, last)):
-                sum = sum + load(a, r * row_step + j)
-            store(sums, task * columns + j, sum)

@@ -6,12 +6,13 @@ from ...geometry import PaddingPairs, Pair
 from ...types import Array
 from ..engine.arrays import address, image, pixels
 from ..engine.launch import threads
-from ..engine.memory import empty
+from ..engine.memory import CACHE_LINE_FLOATS, empty
 from ..engine.records import PLAIN, Epilogue, epilogue_of
 from ..engine.simd import COLUMNS, FLOAT, LANES
 from ..engine.weight_cache import WeightCache
-from .kernels import CACHE_LINE_FLOATS, PAD, SUBBATCH, Winograd, accumulate, column_sums
+from .kernels import PAD, SUBBATCH, Winograd
 from .records import Batch, Filters, Gradient, Panels, Stack, Tiles
+from .sums import accumulate, column_sums
 from .transforms import filter_scratch, inverse_scratch
 
 # Floats of transformed filters, or of their gradients, up to which each task computes all steps of
