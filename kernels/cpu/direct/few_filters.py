@@ -38,6 +38,7 @@ from .patches import always_inline, padded
 
 CELLS = (3, 5)  # widths of kernels
 MOST_CHANNELS = 4
+MOST_FLOATS = 1 << 19  # of an image of dy: each task has a copy, and a repeated image of x
 REGISTERS = 32 if INSTRUCTIONS in ("avx512", "neon") else 16
 
 
@@ -86,7 +87,8 @@ def supports(geometry: Window, channels: int, filters: int, groups: int) -> bool
     """
     is_plain = geometry.stride == geometry.dilation == (1, 1) and groups == 1
     is_narrow = channels <= MOST_CHANNELS and filters < LANES
-    return is_plain and is_narrow and geometry.kernel[1] in CELLS
+    is_small = math.prod(geometry.output) * filters <= MOST_FLOATS
+    return is_plain and is_narrow and is_small and geometry.kernel[1] in CELLS
 
 
 @always_inline

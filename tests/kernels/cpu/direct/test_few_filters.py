@@ -74,3 +74,4 @@ def test_others_are_left_to_other_kernels():
     assert not few_filters.supports(window((9, 9), (5, 5), 2, 0, 1), 1, 2, 1)
     assert not few_filters.supports(window((9, 9), (5, 5), 1, 0, 2), 1, 2, 1)
     assert not few_filters.supports(window((9, 9), (5, 4), 1, 0, 1), 1, 2, 1)
+    assert not few_filters.supports(window((1024, 1024), (5, 5), 1, 0, 1), 1, 2, 1)
