@@ -301,7 +301,7 @@ def conv2d_grad_weight(
         split.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
     elif variant:
         winograd.conv2d_grad_weight(variant, dy, x, geometry.padding, dw, db if bias else None)
-    elif few_filters.supports(geometry, *w_shape[2:], groups):
+    elif few_filters.supports(geometry, w_shape[2], w_shape[3], groups):
         few_filters.conv2d_grad_weight(dy, x, geometry, dw, db)
     elif several:
         filters = several.pixels * w_shape[3]

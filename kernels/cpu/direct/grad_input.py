@@ -56,6 +56,15 @@ class Work(NamedTuple):
     spare: int
 
 
+class Block(NamedTuple):
+    """`pixels` pixels of dy from the first on, the table of their addresses, and the spare room."""
+
+    first: int
+    pixels: int
+    table: Address
+    spare: Address
+
+
 class Places(NamedTuple):
     """The cells of a filter in a patch: `number` places of `floats` neighboring floats each."""
 
@@ -124,21 +133,19 @@ def cell_products(
 
 @always_inline
 def add_by_buffer(
-    m: int,
-    count: int,
+    block: Block,
     dy: PatchGrid,
-    table: Address,
     pixel: Runs,
     b: Address,
     places: Places,
     canvas: Canvas,
     image: Image,
-    results: Address,
 ) -> None:
-    """Add the patches m...m + count to the image, from a buffer that holds a row of the kernel."""
+    """Add the block's patches to the image, from a buffer that holds a row of the kernel."""
+    m, count, results = block.first, block.pixels, block.spare
     position = m // dy.columns % dy.rows, m % dy.columns
     for k in range(places.number):
-        cell_products(table, pixel, b, places, k, count, results)
+        cell_products(block.table, pixel, b, places, k, count, results)
         place = load_index(places.data, k)
         add_patches(
             results, places.floats, image.data, place, count, position, dy, canvas, image.channels
@@ -147,33 +154,30 @@ def add_by_buffer(
 
 @always_inline
 def add_in_place(
-    m: int,
-    count: int,
+    block: Block,
     dy: PatchGrid,
-    table: Address,
     pixel: Runs,
     b: Address,
     places: Places,
     canvas: Canvas,
     image: Image,
-    targets: Address,
 ) -> None:
-    """Add the patches m...m + count to the image, tile by tile, if channels fill whole vectors.
+    """Add the block's patches to the image, tile by tile, if channels fill whole vectors.
 
     A place is one cell of the kernel: the patches of a tile then have no pixel in common.
     """
     stride, run = (canvas.stride_y, canvas.stride_x), Runs(pixel.data, 1, pixel.depth)
     height = 0  # all images are summed at the same place
     grid = PatchGrid(image.data, image.step, height, image.width, *stride, dy.rows, dy.columns)
-    patch_addresses(grid, m, count, targets)
+    patch_addresses(grid, block.first, block.pixels, block.spare)
     for k in range(places.number):
         place = load_index(places.data, k)
         for j in range(0, image.channels, COLUMNS):
             width = COLUMNS if image.channels - j > LANES else LANES
             panel = b + FLOAT * pixel.depth * (j * places.number + k * width)
-            for r in range(0, count, ROWS):
-                to = targets + 8 * r
-                add_patches_times(table + 8 * r, run, panel, width, to, place + j, count - r)
+            for r in range(0, block.pixels, ROWS):
+                left, to = block.table + 8 * r, block.spare + 8 * r
+                add_patches_times(left, run, panel, width, to, place + j, block.pixels - r)
 
 
 @kernel
@@ -215,7 +219,8 @@ def scatter_products(
         for m in range((n * dy.rows + p_first) * dy.columns, m_last, work.block):
             count = min(work.block, m_last - m)
             patch_addresses(dy, m, count, table)
-            add_by_buffer(m, count, dy, table, pixel, b, places, canvas, image, spare)
+            block = Block(m, count, table, spare)
+            add_by_buffer(block, dy, pixel, b, places, canvas, image)
         for h in range(h_first, h_last):
             row = h + canvas.top - base
             source = sums + FLOAT * (row * canvas.width + canvas.left) * dx.channels

@@ -140,7 +140,8 @@ def tile_multiply_shifted(
                 value.align = FLOAT
                 yield value
 
-        height, result = rows.literal_value, []
+        height = rows.literal_value
+        result: list[ir.Value] = []
         right = list(vectors(b, b_step, len(signature.return_type) // height))
         for left in vectors(a, a_step, height):
             for value in right:
