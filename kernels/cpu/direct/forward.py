@@ -9,7 +9,7 @@ from ...types import Array
 from ..engine.arrays import address, pixel_step
 from ..engine.gemm import pack_filter
 from ..engine.launch import kernel, task_range, threads_for
-from ..engine.memory import CACHE_LINE_FLOATS, empty
+from ..engine.memory import empty
 from ..engine.records import PLAIN, Epilogue, Rows, epilogue_of
 from ..engine.simd import (
     COLUMNS,
@@ -22,6 +22,7 @@ from .patches import (
     PatchLayout,
     Runs,
     forward_layout,
+    new_floats,
     padded,
     panel_epilogue,
     patch_addresses,
@@ -49,24 +50,28 @@ def patch_products(
     """y[m, :] = patch m times b, for all pixels m: `(M, depth) (depth, K)`, with an epilogue.
 
     Tasks share blocks of pixels. A block's patches stay in the cache while one panel of b after the
-    other is multiplied by them.
+    other is multiplied by them. The next block is fetched meanwhile, a share with each tile.
     """
     first, last = task_range((y.rows + block - 1) // block, task, tasks)
-    table = scratch + 8 * task * block
-    panels = (y.columns + COLUMNS - 1) // COLUMNS
-    for m in range(first * block, min(last * block, y.rows), block):
-        count = min(block, y.rows - m)
-        patch_addresses(grid, m, count, table)
+    end = min(last * block, y.rows)
+    table = scratch + 8 * 2 * task * block
+    following = table + 8 * block  # of the block behind
+    new, floats = new_floats(runs.data, runs.number - 1, grid)
+    tiles = ((block + ROWS - 1) // ROWS) * ((y.columns + COLUMNS - 1) // COLUMNS)
+    patch_addresses(grid, first * block, min(block, end - first * block), table)
+    for m in range(first * block, end, block):
+        count, ahead, tile = min(block, y.rows - m), min(block, end - m - block), 0
+        patch_addresses(grid, m + block, ahead, following)
         for j in range(0, y.columns, COLUMNS):
             panel, n = b + FLOAT * j * runs.depth, y.columns - j
             panel_end = panel_epilogue(epilogue, j)
             for r in range(0, count, ROWS):
                 to = Rows(y.data + FLOAT * ((m + r) * y.step + j), y.step, count - r, n)
                 prefetch_tile(to)
-                if runs.number == 1:  # a part of the next block, with each panel
-                    part = task_range(runs.depth // CACHE_LINE_FLOATS, j // COLUMNS, panels)
-                    prefetch_pixels(table + 8 * r, block * grid.step, *part)
+                share, tile = task_range(ahead, tile, tiles), tile + 1
+                prefetch_pixels(following, *share, new, floats)
                 patches_times(table + 8 * r, runs, panel, to, panel_end)
+        table, following = following, table
 
 
 def even_block(count: int, tasks: int, most: int = BLOCK, multiple: int = ROWS) -> int:
@@ -86,7 +91,7 @@ def products(
     """y = the patches times the packed filters."""
     tasks = threads_for(flops=2 * y.rows * layout.depth * y.columns)
     block = even_block(y.rows, tasks)
-    scratch = empty(tasks * block, np.int64)
+    scratch = empty(2 * tasks * block, np.int64)
     runs = Runs(address(layout.runs), len(layout.runs), layout.depth)
     run(tasks, grid, runs, address(packed), y, epilogue, address(scratch), block)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import address, pixels
-from ..engine.gemm import multiply, pack, packed_columns
+from ..engine.gemm import multiply, pack
 from ..engine.launch import inline, kernel, task_range, threads_for
 from ..engine.memory import empty
 from ..engine.records import Rows, Strided
@@ -34,11 +34,14 @@ from .patches import (
     PatchGrid,
     forward_layout,
     gather_patches,
+    new_floats,
     padded,
     patch_addresses,
+    prefetch_floats,
+    prefetch_pixels,
 )
 
-WEIGHT_BLOCK = 128  # pixels whose patches are gathered at a time
+WEIGHT_BLOCK = 160  # pixels whose patches are gathered at a time
 SPLIT_SIZE = 1 << 19  # floats that all tasks' own copies of dw may take
 PAD = 16  # floats between gathered rows: at powers of two they would share cache sets
 
@@ -77,32 +80,44 @@ def weight_products(
 
     dw `(kH * kW * C, K)`, db `(K,)`. A unit of work is a part of the patch and one of `splits`
     ranges of pixels. Each range has its own dw and db, so that no two tasks add to the same sum.
+    While the tiles of a block of pixels are multiplied, the next block is fetched, a share with
+    each tile.
     """
     first, last = task_range(parts.number * sums.splits, task, tasks)
-    step, width = parts.longest + PAD, (dy.columns + LANES - 1) // LANES * LANES
-    buffer = scratch + FLOAT * task * block * (step + width + 2)
-    panels = buffer + FLOAT * block * step
-    table = panels + FLOAT * block * width
+    step = parts.longest + PAD
+    buffer = scratch + FLOAT * task * block * (step + COLUMNS + 2)
+    panel = buffer + FLOAT * block * step
+    table = panel + FLOAT * block * COLUMNS
     for unit in range(first, last):
         part, split = unit % parts.number, unit // parts.number
         m_first, m_last = task_range(dy.rows, split, sums.splits)
         run, at = load_index(parts.data, 2 * part), load_index(parts.data, 2 * part + 1)
         last_run, to = load_index(parts.data, 2 * part + 2), load_index(parts.data, 2 * part + 3)
+        new, floats = new_floats(parts.runs, last_run - 1, grid)
+        tiles = ((to - at + ROWS - 1) // ROWS) * ((dy.columns + COLUMNS - 1) // COLUMNS)
         target = sums.dw + FLOAT * (split * sums.size + at * sums.step)
-        result = Rows(target, sums.step, to - at, dy.columns)
         db = sums.db + FLOAT * split * sums.size
         for j in range(dy.columns if part == 0 else 0):
             store_scalar(db, j, 0.0)
+        patch_addresses(grid, m_first, min(block, m_last - m_first), table)
         for m in range(m_first, m_last, block):
-            count = min(block, m_last - m)
-            patch_addresses(grid, m, count, table)
+            count, ahead, tile = min(block, m_last - m), min(block, m_last - m - block), 0
             gather_patches(table, count, parts.runs, run, last_run, buffer, step)
-            strip = Strided(dy.data + FLOAT * m * dy.step, dy.step, 1)
-            pack(strip, count, dy.columns, panels, count, 0)
-            patches = Strided(buffer, 1, step)  # transposed
-            multiply(patches, panels, count, result, m > m_first, 0, False)
-            if part == 0:
-                add_rows(panels, count, dy.columns, db)
+            patch_addresses(grid, m + block, ahead, table)
+            for j in range(0, dy.columns, COLUMNS):
+                n, deltas = min(COLUMNS, dy.columns - j), dy.data + FLOAT * (m * dy.step + j)
+                pack(Strided(deltas, dy.step, 1), count, n, panel, count, 0)
+                if part == 0:
+                    add_rows(panel, count, n, db + FLOAT * j)
+                for r in range(0, to - at, ROWS):
+                    share, tile = task_range(ahead, tile, tiles), tile + 1
+                    for i in range(m + block + share[0], m + block + share[1]):
+                        prefetch_floats(dy.data, i * dy.step, dy.columns)
+                    prefetch_pixels(table, *share, new, floats)
+                    patches = Strided(buffer + FLOAT * r, 1, step)  # transposed
+                    place = target + FLOAT * (r * sums.step + j)
+                    result = Rows(place, sums.step, min(ROWS, to - at - r), n)
+                    multiply(patches, panel, count, result, m > m_first, 0, False)
 
 
 @inline
@@ -150,7 +165,7 @@ def _rounded_up(n: int, products: WeightKernel) -> int:
 
 
 def _scratch(block: int, longest: int, filters: int) -> int:
-    return block * (longest + PAD + packed_columns(filters) + 2)
+    return block * (longest + PAD + COLUMNS + 2)
 
 
 FLOATS = WeightKernel(weight_products, _scratch, WEIGHT_BLOCK, ROWS)

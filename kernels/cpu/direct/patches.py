@@ -251,15 +251,30 @@ def prefetch_tile(c: Rows) -> None:
 
 
 @inline
-def prefetch_pixels(table: Address, ahead: int, first: int, last: int) -> None:
-    """Fetch the cache lines first...last of ROWS pixels, each `ahead` floats behind one of these.
+def new_floats(runs: Address, last_run: int, grid: PatchGrid) -> tuple[int, int]:
+    """The floats of a patch that the patches before it have not: where they start, their number.
 
-    A 1x1 kernel reads a block of pixels for the first time when it multiplies its first panel, and
-    would wait for memory then.
+    They are in its last row, and belong to the pixels that a step to the next patch adds.
     """
-    for r in range(ROWS):
-        for line in range(first, last):
-            prefetch_second(load_index(table, r), FLOAT * (ahead + CACHE_LINE_FLOATS * line))
+    start, length = load_index(runs, 2 * last_run), load_index(runs, 2 * last_run + 1)
+    return start, min(length, grid.stride_x * grid.step)
+
+
+@inline
+def prefetch_floats(data: Address, first: int, n: int) -> None:
+    """Fetch data[first], ..., data[first + n - 1] into the second cache, for what is read later.
+
+    The sums of the next pixels would otherwise wait for memory, while nothing is computed.
+    """
+    for line in range(first, first + n, CACHE_LINE_FLOATS):
+        prefetch_second(data, line)
+
+
+@inline
+def prefetch_pixels(table: Address, first: int, last: int, start: int, n: int) -> None:
+    """The same for n floats, from `start` on, of each of the pixels first...last of a table."""
+    for i in range(first, last):
+        prefetch_floats(load_index(table, i), start, n)
 
 
 @inline

@@ -118,14 +118,11 @@ def prefetch_write(builder: ir.IRBuilder, p: ir.Value) -> None:
 
 
 @operation(intp, intp, result=types.void)
-def prefetch(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> None:
-    """Fetch the cache line of p[i], which will be read soon. Any address is allowed."""
-    _prefetch(builder, pointer_to(builder, p, i, ir.IntType(8)), 0, 3, 1)
-
-
-@operation(intp, intp, result=types.void)
 def prefetch_second(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> None:
-    """The same, only as far as the second cache, for what is read later."""
+    """Fetch the cache line of the float p[i] into the second cache, to be read later.
+
+    Any address is allowed.
+    """
     _prefetch(builder, pointer_to(builder, p, i, ir.IntType(8)), 0, 2, 1)
 
 
