@@ -6,10 +6,13 @@ from .simd.functions import constant
 
 
 @inline
-def span(n: int, task: int, tasks: int) -> tuple[int, int]:
-    """The range [first, last) of n floats that belongs to `task`: whole vectors but for the end."""
-    first, last = task_range((n + LANES - 1) // LANES, task, tasks)
-    return first * LANES, min(last * LANES, n)
+def span(n: int, task: int, tasks: int, multiple: int = LANES) -> tuple[int, int]:
+    """The range [first, last) of n items that belongs to `task`.
+
+    It has a multiple of `multiple` items, such as floats in whole vectors, but for the end.
+    """
+    first, last = task_range((n + multiple - 1) // multiple, task, tasks)
+    return first * multiple, min(last * multiple, n)
 
 
 @inline

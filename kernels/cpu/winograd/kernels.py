@@ -9,8 +9,8 @@ from ..engine.gemm import multiply
 from ..engine.launch import kernel, task_range
 from ..engine.memory import CACHE_LINE_FLOATS
 from ..engine.records import Epilogue, Rows, Strided
-from ..engine.rows import fill_zeros
-from ..engine.simd import COLUMNS, FLOAT, LANES, Address, load, store
+from ..engine.rows import fill_zeros, span
+from ..engine.simd import COLUMNS, FLOAT, LANES, ROWS, Address, load, store
 from .records import Batch, Filters, Gradient, Panels, Stack, Tiles
 from .sizes import Sizes
 from .transforms import (
@@ -185,17 +185,16 @@ class Winograd:
             scratch: Address,
         ) -> None:
             """y = A^T [(B^T d B) U] A; a task computes all steps of a subbatch in its own cache."""
-            count, subbatch = batch.tiles, batch.subbatch
-            first, last = task_range((count + subbatch - 1) // subbatch, task, tasks)
+            first, last = span(batch.tiles, task, tasks, ROWS)
             row_step = x.channels + PAD
-            size = subbatch * row_step
+            size = batch.subbatch * row_step
             v_step = size + (0 if size // CACHE_LINE_FLOATS % 2 else CACHE_LINE_FLOATS)
-            step = subbatch * COLUMNS + CACHE_LINE_FLOATS
+            step = batch.subbatch * COLUMNS + CACHE_LINE_FLOATS
             own = inverse + positions * (step + LANES * 2)
             v = Stack(scratch + FLOAT * task * ((positions + 1) * v_step + own), row_step, v_step)
             mine = v.data + FLOAT * (positions + 1) * v_step
-            for unit in range(first, last):
-                start, end = unit * subbatch, min((unit + 1) * subbatch, count)
+            for start in range(first, last, batch.subbatch):
+                end = min(start + batch.subbatch, last)
                 transform(x, tiles, start, end, v, mine, False)
                 for panel in range(0, y.channels, COLUMNS):
                     finish(v, u, panel, start, end, tiles, y, epilogue, mine, step)
@@ -244,13 +243,12 @@ class Winograd:
             s: that of the first task, and the others behind it. v, z, scratch: likewise, `room`
             floats from one task to the next.
             """
-            count, subbatch = batch.tiles, batch.subbatch
-            first, last = task_range((count + subbatch - 1) // subbatch, task, tasks)
+            first, last = span(batch.tiles, task, tasks, ROWS)
             sums, own = s.data + FLOAT * task * positions * s.step, FLOAT * task * room
             fill_zeros(sums, positions * s.step)
             mine = Stack(v.data + own, v.row_step, v.step)
-            for unit in range(first, last):
-                start, end = unit * subbatch, min((unit + 1) * subbatch, count)
+            for start in range(first, last, batch.subbatch):
+                end = min(start + batch.subbatch, last)
                 panels = Panels(z.data + own, end - start, z.step)
                 transform(x, tiles, start, end, mine, scratch + own, False)
                 gradients(dy, tiles, start, end, panels, 0, scratch + own, False)
