@@ -25,7 +25,7 @@ from . import (
     matrix_units_grad_input,
     matrix_units_grad_weight,
 )
-from .direct import forward, grad_input, grad_weight, patches
+from .direct import forward, grad_input, grad_weight, patches, scatter
 from .direct.pairs import add_pairs, gather_pairs, pack_pairs
 from .engine import gemm
 from .engine.arrays import address
@@ -59,13 +59,13 @@ _patches_times, _add_patches_times = (
     )
 )
 _cells = patches.always_inline(
-    replaced(grad_input.cell_products, "cell_pair_products", patches_times=_patches_times)
+    replaced(scatter.cell_products, "cell_pair_products", patches_times=_patches_times)
 )
 _by_buffer = patches.always_inline(
-    replaced(grad_input.add_by_buffer, "add_pairs_by_buffer", cell_products=_cells)
+    replaced(scatter.add_by_buffer, "add_pairs_by_buffer", cell_products=_cells)
 )
 _in_place = patches.always_inline(
-    replaced(grad_input.add_in_place, "add_pairs_in_place", add_patches_times=_add_patches_times)
+    replaced(scatter.add_in_place, "add_pairs_in_place", add_patches_times=_add_patches_times)
 )
 _from = _step(tile.tile_multiply, "tile_multiply_pairs")
 _multiply = inline(
@@ -97,9 +97,9 @@ def _multiply_pairs(
 _patch_products = kernel(
     replaced(forward.patch_products, "patch_pair_products", patches_times=_patches_times)
 )
-_scatters = grad_input.ScatterKernels(
+_scatters = scatter.ScatterKernels(
     *(
-        kernel(replaced(grad_input.scatter_products, name, add_by_buffer=add))
+        kernel(replaced(scatter.scatter_products, name, add_by_buffer=add))
         for name, add in (("scatter_pairs", _by_buffer), ("scatter_pairs_in_place", _in_place))
     )
 )

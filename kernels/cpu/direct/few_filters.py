@@ -34,7 +34,8 @@ from ..engine.simd import (
     tile_multiply_shifted,
     tile_zeros,
 )
-from .patches import always_inline, padded
+from .padding import padded
+from .patches import always_inline
 
 CELLS = (3, 5)  # widths of kernels
 MOST_CHANNELS = 4

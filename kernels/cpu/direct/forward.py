@@ -17,13 +17,13 @@ from ..engine.simd import (
     ROWS,
     Address,
 )
+from .padding import padded
 from .patches import (
     PatchGrid,
     PatchLayout,
     Runs,
     forward_layout,
     new_floats,
-    padded,
     panel_epilogue,
     patch_addresses,
     patches_times,

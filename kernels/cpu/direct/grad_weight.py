@@ -29,13 +29,13 @@ from ..engine.simd import (
 )
 from ..engine.simd.functions import constant
 from .forward import even_block
+from .padding import padded
 from .patches import (
     DEPTH,
     PatchGrid,
     forward_layout,
     gather_patches,
     new_floats,
-    padded,
     patch_addresses,
     prefetch_floats,
     prefetch_pixels,

@@ -3,7 +3,8 @@
 The patch of an output pixel consists of a few runs of neighboring floats, such as a row of the
 kernel. Their distances from the first pixel are the same for all patches. The register tile
 processes ROWS pixels: it keeps the address of each, and reads the runs of all of them in step.
-An image with padding is first copied into a larger one, so that no pixel is a special case.
+An image with padding is first copied into a larger one (`padding.padded`), so that no pixel is a
+special case.
 """
 
 import functools
@@ -12,13 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...geometry import PaddingPairs, Pair
+from ...geometry import Pair
 from ...types import Array
-from ..engine.arrays import Image, address, pixels
-from ..engine.launch import inline, kernel, task_range, threads_for
-from ..engine.memory import CACHE_LINE_FLOATS, empty
+from ..engine.launch import inline
+from ..engine.memory import CACHE_LINE_FLOATS
 from ..engine.records import Epilogue, Rows
-from ..engine.rows import copy, copy_pixels, fill_zeros
+from ..engine.rows import copy
 from ..engine.simd import (
     COLUMNS,
     FLOAT,
@@ -123,52 +123,6 @@ def forward_layout(
 def tap_offsets(shape: tuple[int, ...], first_filter: int) -> Array:
     """The first float of each tap of weights of that shape, for the filters from the first on."""
     return np.arange(shape[0] * shape[1]) * (shape[2] * shape[3]) + first_filter
-
-
-# -- padding --------------------------------------------------------------------------------------
-
-
-@kernel
-def _pad(
-    task: int,
-    tasks: int,
-    x: Image,
-    images: int,
-    to: Address,
-    top: int,
-    bottom: int,
-    left: int,
-    right: int,
-) -> None:
-    """A contiguous copy of the images with borders of zeros."""
-    rows = top + x.height + bottom
-    line = (left + x.width + right) * x.channels
-    first, last = task_range(images * rows, task, tasks)
-    for unit in range(first, last):
-        n, row = unit // rows, unit % rows - top
-        target = to + FLOAT * unit * line
-        if not 0 <= row < x.height:
-            fill_zeros(target, line)
-            continue
-        fill_zeros(target, left * x.channels)
-        source = x.data + FLOAT * (n * x.height + row) * x.width * x.step
-        target += FLOAT * left * x.channels
-        copy_pixels(source, x.step, target, x.channels, x.width, x.channels)
-        fill_zeros(target + FLOAT * x.width * x.channels, right * x.channels)
-
-
-def padded(x: Array, padding: PaddingPairs) -> tuple[np.ndarray, int]:
-    """x with its border of zeros, and its pixel step; x itself if there is no border."""
-    x, step = pixels(x)
-    (top, bottom), (left, right) = padding
-    if not (top or bottom or left or right):
-        return x, step
-    n, height, width, channels = x.shape
-    result = empty((n, top + height + bottom, left + width + right, channels))
-    source = Image(address(x), step, height, width, channels)
-    tasks = threads_for(flops=2 * result.size)
-    _pad(tasks, source, n, address(result), top, bottom, left, right)
-    return result, channels
 
 
 # -- inside kernels -------------------------------------------------------------------------------
