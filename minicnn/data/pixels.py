@@ -75,11 +75,11 @@ class Decode:
         return self._framed(255 - inner if invert else inner), invert
 
     def original_size(self, file: Image.Image) -> tuple[int, int]:
-        """(H, W) of the whole image, upright; nothing is decoded."""
+        """(H, W) of the whole image, upright with `orient`; nothing is decoded."""
         return (file.width, file.height) if self._is_turned(file) else (file.height, file.width)
 
     def original(self, file: Image.Image, reduction: int = 1) -> Image.Image:
-        """The whole image, decoded, upright, in mode L or RGB.
+        """The whole image, decoded, upright with `orient`, in mode L or RGB.
 
         reduction: 1, 2, 4 or 8; a JPEG becomes smaller by this factor.
         """
@@ -87,9 +87,14 @@ class Decode:
             file.draft(None, (max(1, file.width // reduction), max(1, file.height // reduction)))
         tiles = getattr(file, "tile", ())
         frame = tiles[0][1] if file.format == "GIF" and tiles else None
+        as_stored = None
         if self.orient:
             ImageOps.exif_transpose(file, in_place=True)
+        elif file.format == "TIFF":  # Pillow turns it upright when it is loaded
+            as_stored = TURNED_BACK.get(file.getexif().get(ORIENTATION, 1))
         image = plain(file, file.format in SIXTEEN_BITS)
+        if as_stored is not None:
+            image = image.transpose(as_stored)
         if frame and frame != (0, 0, *file.size):  # browsers show what lies behind
             whole = Image.new("RGB", file.size, "white")
             whole.paste(image.convert("RGB").crop(frame), frame[:2])
@@ -101,9 +106,9 @@ class Decode:
         return image
 
     def _is_turned(self, file: Image.Image) -> bool:
-        """Whether width and height will be exchanged. Pillow opens a TIFF upright already."""
+        """Whether width and height will be exchanged. Pillow has those of an upright TIFF."""
         is_lying = file.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
-        return self.orient and is_lying and file.format != "TIFF"
+        return is_lying and self.orient != (file.format == "TIFF")
 
     def _resized(self, file: Image.Image) -> np.ndarray:
         """The image, scaled to cover `size` and cropped to it, or scaled to lie inside."""
@@ -164,7 +169,17 @@ ORIENTATION = 0x0112  # the EXIF tag
 BITS, PHOTOMETRIC = 258, 262  # tags of TIFF
 WHITE_IS_ZERO = 0  # a value of PHOTOMETRIC; Pillow inverts only up to 8 bits
 GRAY_STEPS = {"L;2": 85, "L;4": 17}  # between gray levels of PNG with fewer bits
-QUARTER_TURNS = (5, 6, 7, 8)  # its values that exchange width and height
+QUARTER_TURNS = (5, 6, 7, 8)  # values of ORIENTATION that exchange width and height
+# What undoes that which turns an image of this ORIENTATION upright.
+TURNED_BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from PIL import Image
 
 from minicnn.data import CenterCrop, Decode, RandomResizedCrop
 from minicnn.data.originals import Originals
+from minicnn.data.pixels import opened
 from minicnn.errors import DataError
 
 
@@ -92,6 +93,17 @@ def test_a_tiff_is_opened_upright():
     upright = NOISE.transpose(Image.Transpose.ROTATE_270)
     found = windows(contents, rule=CenterCrop(40, 40), n=1)
     np.testing.assert_array_equal(found[0], np.asarray(upright)[8:48])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["TIFF", "PNG"])
+def test_any_file_is_left_as_it_lies_if_asked(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    contents, decode = encoded(NOISE, kind, exif=exif), Decode((8, 8), orient=False)
+    with opened("a", contents) as file:
+        assert decode.original_size(file) == (40, 56)
+        np.testing.assert_array_equal(np.asarray(decode.original(file)), np.asarray(NOISE))
 
 
 def test_errors_name_the_file():
