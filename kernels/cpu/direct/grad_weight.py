@@ -103,7 +103,7 @@ def weight_products(
         for m in range(m_first, m_last, block):
             count, ahead, tile = min(block, m_last - m), min(block, m_last - m - block), 0
             gather_patches(table, count, parts.runs, run, last_run, buffer, step)
-            patch_addresses(grid, m + block, ahead, table)
+            patch_addresses(grid, m + block, ahead, table)  # from here on of the next block
             for j in range(0, dy.columns, COLUMNS):
                 n, deltas = min(COLUMNS, dy.columns - j), dy.data + FLOAT * (m * dy.step + j)
                 pack(Strided(deltas, dy.step, 1), count, n, panel, count, 0)
