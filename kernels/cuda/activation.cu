@@ -6,6 +6,7 @@ __device__ __forceinline__ float sigmoid(float x) { return activate(x, SIGMOID);
 
 // u(x), the argument of tanh in gelu_tanh, and its slope.
 #define ROOT 0.79788456f  // sqrt(2 / pi)
+#define FAR 99.0f         // tanh is 1 long before
 __device__ __forceinline__ float argument(float x) { return ROOT * (x + 0.044715f * x * x * x); }
 __device__ __forceinline__ float argument_slope(float x) {
     return ROOT * (1.0f + 0.134145f * x * x);
@@ -18,7 +19,7 @@ __device__ __forceinline__ float curve(float x, int activation, float a, float b
         case ELU: return x > 0 ? x : a * expm1f(x);
         case CLIP: return clamp(x, a, b);
         case HARD_SIGMOID: return clamp(x + 3.0f, 0.0f, 6.0f) / 6.0f;
-        case HARD_SWISH: return x * clamp(x + 3.0f, 0.0f, 6.0f) / 6.0f;
+        case HARD_SWISH: return x * (clamp(x + 3.0f, 0.0f, 6.0f) / 6.0f);  // 6 x may overflow
         case SILU: return x * sigmoid(x);
         case GELU_TANH: return 0.5f * x * (1.0f + tanhf(argument(x)));
         default: return activate(x, activation);
@@ -39,6 +40,7 @@ __device__ __forceinline__ float curve_grad(float dy, float x, int activation, f
             return dy * (s * (1.0f + x * (1.0f - s)));
         }
         case GELU_TANH: {
+            x = clamp(x, -FAR, FAR);  // the square of a large x is infinite, and 0 times it NaN
             float t = tanhf(argument(x)), bend = (1.0f - t) * (1.0f + t) * argument_slope(x);
             return dy * (0.5f * (1.0f + t + x * bend));
         }

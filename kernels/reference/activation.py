@@ -137,7 +137,7 @@ def hard_sigmoid_grad(dy: Array, x: Array) -> Array:
 
 def hard_swish(x: Array, out: Array | None = None) -> Array:
     """`x * relu6(x + 3) / 6` (Howard et al. 2019, section 5.2)."""
-    return write_to(out, x * relu6(x + 3) / 6)
+    return write_to(out, x * (relu6(x + 3) / 6))
 
 
 def hard_swish_grad(dy: Array, x: Array) -> Array:

@@ -21,3 +21,14 @@ def test_tanh_gradients_keep_their_digits_where_they_saturate(name, amplitude, s
     exact = slope / amplitude * (amplitude - wide) * (amplitude + wide)
     assert (exact[abs(x) > 7] < 1e-3).all()
     assert (abs(ours - exact) <= 4e-7 * exact).all()
+
+
+@pytest.mark.parametrize("name", ["silu", "gelu", "gelu_tanh", "hard_swish"])
+def test_curves_at_the_ends_of_float32(name, emulate):
+    """They are x or 0 there, and their slopes 1 or 0, although x * x and 6 x overflow."""
+    emulate()
+    x = to_device(np.float32([-3e38, -1e20, 1e18, 3e38]))
+    y = np.asarray(functional.activate(x, name))
+    np.testing.assert_allclose(y, [0, 0, 1e18, 3e38], 1e-6, 1e-30)
+    slopes = functional.activation_grad(to_device(np.ones(4, np.float32)), x, name)
+    np.testing.assert_allclose(np.asarray(slopes), [0, 0, 1, 1], 1e-6, 1e-18)

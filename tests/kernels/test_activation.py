@@ -45,7 +45,7 @@ def test_gelu_keeps_its_digits(backend):
 
 
 @pytest.mark.parametrize("backend", [cpu, reference])
-@pytest.mark.parametrize("name", ["silu", "gelu", "gelu_tanh"])
+@pytest.mark.parametrize("name", ["silu", "gelu", "gelu_tanh", "hard_swish"])
 def test_curves_at_the_ends_of_float32(backend, name):
     x = np.float32([-3e38, -1e20, 1e18, 3e38])
     np.testing.assert_allclose(backend.activate(x, name), x.clip(0), 1e-6, 1e-30)
