@@ -11,6 +11,7 @@ from ..engine.gemm import pack_filter
 from ..engine.launch import kernel, task_range, threads_for
 from ..engine.memory import empty
 from ..engine.records import PLAIN, Epilogue, Rows, epilogue_of
+from ..engine.rows import span
 from ..engine.simd import (
     COLUMNS,
     FLOAT,
@@ -49,18 +50,17 @@ def patch_products(
 ) -> None:
     """y[m, :] = patch m times b, for all pixels m: `(M, depth) (depth, K)`, with an epilogue.
 
-    Tasks share blocks of pixels. A block's patches stay in the cache while one panel of b after the
+    Tasks share the pixels. The patches of a block stay in the cache while one panel of b after the
     other is multiplied by them. The next block is fetched meanwhile, a share with each tile.
     """
-    first, last = task_range((y.rows + block - 1) // block, task, tasks)
-    end = min(last * block, y.rows)
+    first, last = span(y.rows, task, tasks, ROWS)
     table = scratch + 8 * 2 * task * block
     following = table + 8 * block  # of the block behind
     new, floats = new_floats(runs.data, runs.number - 1, grid)
     tiles = ((block + ROWS - 1) // ROWS) * ((y.columns + COLUMNS - 1) // COLUMNS)
-    patch_addresses(grid, first * block, min(block, end - first * block), table)
-    for m in range(first * block, end, block):
-        count, ahead, tile = min(block, y.rows - m), min(block, end - m - block), 0
+    patch_addresses(grid, first, min(block, last - first), table)
+    for m in range(first, last, block):
+        count, ahead, tile = min(block, last - m), min(block, last - m - block), 0
         patch_addresses(grid, m + block, ahead, following)
         for j in range(0, y.columns, COLUMNS):
             panel, n = b + FLOAT * j * runs.depth, y.columns - j
