@@ -4,6 +4,7 @@ import math
 
 from ...geometry import PaddingPairs, Pair
 from ...types import Array
+from ..direct.forward import even_block
 from ..engine.arrays import address, image, pixels
 from ..engine.launch import threads
 from ..engine.memory import CACHE_LINE_FLOATS, empty
@@ -105,7 +106,7 @@ def convolve(
         u = transformed_filters(f, w, rotate)
     panels, row_step = Panels(address(u), source.channels, u.shape[1]), source.channels + PAD
     if math.prod(sizes) <= SMALL_FILTERS:
-        subbatch = min(SUBBATCH, -(-count // threads()))
+        subbatch = even_block(count, threads(), SUBBATCH)
         v_size = (positions + 1) * (subbatch * row_step + CACHE_LINE_FLOATS)
         scratch = empty(threads() * (v_size + f.product_scratch(subbatch) + f.input_scratch))
         batch = Batch(0, count, subbatch)
@@ -179,7 +180,7 @@ def _small_grad_weight(f: Winograd, dy: Array, x: Array, tiles: Tiles, dw: Array
     """dw by sums of each task over its tiles, which stay in its cache with the transforms."""
     channels, filters = dw.shape[2:]
     count, positions = len(x) * tiles.rows * tiles.columns, f.sizes.positions
-    batch = Batch(0, count, min(SUBBATCH, -(-count // threads())))
+    batch = Batch(0, count, even_block(count, threads(), SUBBATCH))
     row_step, s_step = padded_stride(channels), padded_stride(channels * filters)
     v_step, z_step = (padded_stride(batch.subbatch * n) for n in (row_step, filters))
     room = positions * (v_step + z_step) + f.input_scratch

@@ -64,7 +64,7 @@ def noting(products, functions, blocks):
 
 
 def lines_of(array, first, last):
-    """The addresses of the cache lines of array[..., first:last, :], for one pixel each."""
+    """The addresses of the cache lines of the pixels first...last."""
     row = array.reshape(-1, array.shape[-1])[first:last]
     return set(range(row.ctypes.data, row.ctypes.data + row.nbytes, ALIGNMENT))
 
