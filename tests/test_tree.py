@@ -21,6 +21,7 @@ NOT_MIRRORED = {  # tests of more than one source file, with the reason
     "tests/cuda/test_races.py": "every kernel, with its barriers removed one by one",
     "tests/cuda/test_verify.py": "the program benchmarks/gpu",
     "tests/cuda/test_measurements.py": "the program benchmarks/gpu",
+    "tests/kernels/cpu/direct/test_prefetch.py": "what every direct kernel fetches ahead",
     "tests/models/test_counts.py": "every network: one table of parameters and operations",
     "tests/models/test_twins.py": "every network against torch",
     "tests/test_tree.py": "the tree itself",
