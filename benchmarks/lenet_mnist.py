@@ -45,16 +45,18 @@ def time_steps(step) -> float:
 def run_minicnn(backend):
     import minicnn
     from minicnn import layers, models, training
+    from minicnn.training.recorded import Recorded
 
     minicnn.use(backend)
     model = layers.fuse(models.create("lenet5", seed=0))
     optimizer = training.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    network = Recorded(model)  # as in `fit`
     x, labels = batch()
 
     def step():
-        _, gradient = minicnn.softmax_cross_entropy(model(x), labels)
+        _, gradient = minicnn.softmax_cross_entropy(network(x), labels)
         optimizer.zero_grad()
-        model.backward(gradient, need_dx=False)
+        network.backward(gradient)
         optimizer.step()
 
     return time_steps(step)

@@ -78,17 +78,20 @@ def run_minicnn(name: str, n: int, steps: int, precision: str) -> dict:
     import minicnn
     from minicnn import layers, models, training
     from minicnn.training.metrics import loss_of
+    from minicnn.training.recorded import Recorded
 
     minicnn.set_precision(precision)
     model = layers.fuse(models.create(name, seed=0, num_classes=CLASSES))
     optimizer = training.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
     x, labels = batch(model.input_shape, n)
     loss = loss_of(model)
+    network = Recorded(model)  # as in `fit`
 
     def train():
-        _, gradient = loss(model.train()(x), labels)
+        model.train()
+        _, gradient = loss(network(x), labels)
         optimizer.zero_grad()
-        model.backward(gradient, need_dx=False)
+        network.backward(gradient)
         optimizer.step()
 
     def infer():

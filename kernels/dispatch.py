@@ -140,17 +140,17 @@ def set_num_threads(n: int) -> None:
     available.
     """
     check_backend("cpu")
-    from .cpu.engine import launch
+    from .cpu.engine import threads
 
-    launch.set_num_threads(n)
+    threads.set_num_threads(n)
 
 
 def get_num_threads() -> int:
     """The number of threads of the `cpu` backend. Raises RuntimeError if it is not available."""
     check_backend("cpu")
-    from .cpu.engine import launch
+    from .cpu.engine import threads
 
-    return launch.threads()
+    return threads.threads()
 
 
 def __getattr__(name: str) -> Any:

@@ -36,19 +36,24 @@ class ThreadState(threading.local):
 _states: set[ThreadState] = set()
 
 
+def settings() -> tuple[Any, ...]:
+    """The settings of this thread that `inheriting` passes on, to compare with those of before."""
+    return tuple(getattr(state, name) for state in list(_states) for name in state.inherited)
+
+
 def inheriting(function: Callable[P, R]) -> Callable[P, R]:
     """The function for another thread, in which it has the settings that this thread has now.
 
     Threads that a computation starts run such functions: they choose backends, precisions and
     algorithms as it does. A thread of your own starts with the defaults.
     """
-    settings = [
+    inherited = [
         (state, {name: getattr(state, name) for name in state.inherited}) for state in list(_states)
     ]
 
     def with_settings(*args: P.args, **kwargs: P.kwargs) -> R:
         with ExitStack() as stack:
-            for state, values in settings:
+            for state, values in inherited:
                 stack.enter_context(state.changed(**values))
             return function(*args, **kwargs)
 

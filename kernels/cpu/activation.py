@@ -22,7 +22,7 @@ from .engine.arrays import (
     pixels,
     write_to,
 )
-from .engine.launch import inline, kernel, task_range, threads_for
+from .engine.launch import inline, kernel, task_range
 from .engine.memory import empty, non_temporal
 from .engine.rows import span
 from .engine.simd import (
@@ -36,6 +36,7 @@ from .engine.simd import (
     store_nt_part,
 )
 from .engine.simd.functions import constant
+from .engine.threads import threads_for
 
 ROW = 1024  # floats of a contiguous array between which tasks divide it
 

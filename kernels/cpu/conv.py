@@ -21,14 +21,12 @@ import functools
 import math
 from contextlib import AbstractContextManager
 
-import numpy as np
-
 from ..geometry import Window, window
 from ..thread_state import ThreadState
 from ..types import Array, IntOrPair, Padding, Shape
 from . import bfloat16, depthwise, direct, linear, split, winograd
 from .activation import activate
-from .direct import few_filters
+from .direct import few_filters, few_filters_forward
 from .engine.arrays import contiguous, expect_shape, output_array, pixel_step, write_to
 from .engine.memory import empty
 from .engine.records import BOUNDS
@@ -227,12 +225,16 @@ def scaled_conv2d(
         split.conv2d(x, w, scale, b, geometry, groups, bounds, y)
     elif variant:
         winograd.conv2d(variant, x, w, scale, b, geometry.padding, bounds, y, cache)
+    elif (
+        scale is None
+        and pixel_step(y) == w.shape[3]
+        and few_filters_forward.supports(geometry, w.shape[2], w.shape[3], groups)
+    ):
+        few_filters_forward.conv2d(x, w, b, geometry, bounds, y)
     elif several and pixel_step(y) == w.shape[3]:
         wide = y.reshape(*y.shape[:2], -1, several.pixels * w.shape[3])
-        factors, bias = (
-            None if a is None else np.concatenate([a] * several.pixels) for a in (scale, b)
-        )
-        filters = several.pack_filter(w)
+        factors, bias = (None if a is None else several.repeat(a) for a in (scale, b))
+        filters = several.repeat(w)
         direct.conv2d(x, filters, factors, bias, several.geometry, 1, bounds, wide)
     else:
         conv = bfloat16.conv2d if pairs else direct.conv2d
@@ -308,8 +310,7 @@ def conv2d_grad_weight(
         wide, sums = empty((*several.geometry.kernel, w_shape[2], filters)), empty(filters)
         packed = contiguous(dy).reshape(*dy.shape[:2], -1, filters)
         direct.conv2d_grad_weight(packed, x, several.geometry, 1, wide, sums)
-        dw = several.unpack_gradient(wide, w_shape[1])
-        db = sums.reshape(several.pixels, -1).sum(axis=0)
+        dw, db = several.sum_repeated(wide, w_shape), several.sum_repeated(sums, w_shape[3:])
     elif pairs:
         bfloat16.conv2d_grad_weight(dy, x, geometry, groups, dw, db)
     else:

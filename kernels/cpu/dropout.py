@@ -9,7 +9,7 @@ import numpy as np
 from ..reference.dropout import draw_keys, drop_threshold, first_position
 from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape, output_array, write_to
-from .engine.launch import kernel, threads_for
+from .engine.launch import kernel
 from .engine.memory import empty
 from .engine.rows import span
 from .engine.simd import (
@@ -22,6 +22,7 @@ from .engine.simd import (
     store_bytes_part,
     store_part,
 )
+from .engine.threads import threads_for
 
 
 @kernel

@@ -11,7 +11,7 @@ a NamedTuple takes 0.2 us.
 from ..types import Array
 from .activation import at_least
 from .engine.arrays import address
-from .engine.launch import inline, kernel, replaced, task_range, threads_for
+from .engine.launch import inline, kernel, replaced, task_range
 from .engine.memory import empty
 from .engine.records import Rows
 from .engine.rows import fill_zeros
@@ -29,6 +29,7 @@ from .engine.simd import (
 )
 from .engine.simd.functions import constant
 from .engine.simd.pairs import add_pair_products, pair
+from .engine.threads import threads_for
 from .engine.weight_cache import kept_in_block
 from .precision import in_bfloat16
 from .words import matrix_words, row_words

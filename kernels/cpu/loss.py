@@ -8,7 +8,7 @@ from numba import float32
 from ..reference.loss import smoothed_targets
 from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape
-from .engine.launch import inline, kernel, task_range, threads_for
+from .engine.launch import inline, kernel, task_range
 from .engine.memory import empty
 from .engine.simd import (
     FLOAT,
@@ -26,6 +26,7 @@ from .engine.simd import (
     store_scalar,
 )
 from .engine.simd.functions import constant, exp
+from .engine.threads import threads_for
 
 
 @inline

@@ -3,11 +3,13 @@
 from ..types import Array
 from .engine.arrays import address
 from .engine.gemm import multiply, pack
-from .engine.launch import kernel, task_range, threads_for
+from .engine.launch import kernel, task_range
 from .engine.memory import empty
 from .engine.records import Rows, Strided
+from .engine.rows import copy
 from .engine.simd import COLUMNS, FLOAT, LANES, ROWS, Address, load_part, store_part
 from .engine.simd.functions import constant
+from .engine.threads import threads_for
 
 DEPTH = 256  # rows of the weights that are packed at a time
 WIDTH = 256  # columns of them
@@ -56,20 +58,29 @@ def outer_products(
 ) -> None:
     """dw = x^T dy `(in, out)`, db = the sums of dy `(out,)`; tasks share the rows of dw.
 
-    WIDTH columns of dy are packed and stay in the cache while all strips of dw are computed.
+    WIDTH columns of dy are packed and stay in the cache while all strips of dw are computed. The
+    last tile reads ROWS columns of x: of the `tail` that there are, it reads a copy.
     """
     images, columns = dy.rows, dy.columns
     first, last = task_range((x.columns + ROWS - 1) // ROWS, task, tasks)
     first, last = first * ROWS, min(last * ROWS, x.columns)
+    tail = (last - first) % ROWS
+    whole = last - tail
+    ends = scratch + FLOAT * tasks * images * WIDTH
+    for m in range(images if tail else 0):
+        copy(x.data + FLOAT * (m * x.step + whole), ends + FLOAT * m * ROWS, tail)
     panels = scratch + FLOAT * task * images * WIDTH
     for j in range(0, columns, WIDTH):
         width = min(WIDTH, columns - j)
         pack(Strided(dy.data + FLOAT * j, dy.step, 1), images, width, panels, images, 0)
-        for r in range(first, last, STRIP):
+        for r in range(first, whole, STRIP):
             transposed = Strided(x.data + FLOAT * r, 1, x.step)
             place = dw + FLOAT * (r * columns + j)
-            strip = Rows(place, columns, min(STRIP, last - r), width)
+            strip = Rows(place, columns, min(STRIP, whole - r), width)
             multiply(transposed, panels, images, strip, False, 0, False)
+        if tail:
+            strip = Rows(dw + FLOAT * (whole * columns + j), columns, tail, width)
+            multiply(Strided(ends, 1, ROWS), panels, images, strip, False, 0, False)
     if task == 0:
         for j in range(0, columns, LANES):
             sum = constant(0.0)
@@ -101,12 +112,9 @@ def sums_of_products(dy: Array, x: Array, run: kernel = outer_products) -> tuple
     """x^T dy and the sums of dy, each a running sum over the rows."""
     (images, rows), columns = x.shape, dy.shape[1]
     dw, db = empty((rows, columns)), empty(columns)
-    # Tiles read ROWS columns of x at a time, even if x has fewer left.
-    left = empty((images, -(-rows // ROWS) * ROWS))
-    left[:, :rows] = x
     tasks = threads_for(flops=2 * dw.size * images)
-    scratch = empty(tasks * images * WIDTH + LANES)
-    left_rows = address(left), left.shape[1], images, rows
+    scratch = empty(images * (tasks * WIDTH + ROWS) + LANES)
+    left_rows = address(x), rows, images, rows
     dy_rows = address(dy), columns, images, columns
     run(tasks, left_rows, dy_rows, address(dw), address(db), address(scratch))
     return dw, db

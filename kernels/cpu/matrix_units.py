@@ -25,7 +25,6 @@ import numpy as np
 
 from ..geometry import Window
 from ..types import Array
-from .direct.forward import even_block
 from .direct.patches import (
     PatchGrid,
     PatchLayout,
@@ -35,9 +34,10 @@ from .direct.patches import (
     patch_addresses,
 )
 from .engine.arrays import address, pixel_step
-from .engine.launch import inline, kernel, task_range, threads_for
+from .engine.launch import inline, kernel, task_range
 from .engine.memory import empty
 from .engine.records import PLAIN, Epilogue, Rows, epilogue_of
+from .engine.rows import even_block
 from .engine.simd import (
     FLOAT,
     LANES,
@@ -64,6 +64,7 @@ from .engine.simd.amx import (
     zero_sums,
 )
 from .engine.simd.functions import constant
+from .engine.threads import threads_for
 from .words import matrix_words, neighbors, row_words
 
 BLOCK = 256  # pixels whose patches are gathered at a time

@@ -18,11 +18,12 @@ from ..geometry import PaddingPairs, Pair, Window
 from ..types import Array
 from .direct.patches import PatchGrid, PatchLayout, patch_layout
 from .engine.arrays import Image, address
-from .engine.launch import kernel, task_range, threads_for
+from .engine.launch import kernel, task_range
 from .engine.memory import empty
 from .engine.records import PLAIN, Rows
 from .engine.rows import copy_pixels, fill_zeros
 from .engine.simd import FLOAT
+from .engine.threads import threads_for
 from .matrix_units import DEPTH, Filters, products
 from .words import neighbors
 

@@ -3,11 +3,59 @@
 import functools
 from typing import NamedTuple
 
-import numpy as np
-
 from ..geometry import Window
-from ..types import Array
-from .engine.simd import LANES
+from ..types import Array, Shape
+from .engine.arrays import address
+from .engine.launch import inline, kernel
+from .engine.memory import empty
+from .engine.rows import fill_zeros
+from .engine.simd import LANES, Address, load_part, store_part
+from .engine.simd.functions import constant
+
+
+class Shifts(NamedTuple):
+    """Filters `(rows, columns, channels, filters)`, each `pixels` times, `step` columns apart."""
+
+    rows: int
+    columns: int
+    channels: int
+    filters: int
+    pixels: int
+    step: int
+
+
+@inline
+def _place(s: Shifts, i: int, j: int, c: int, t: int) -> int:
+    """The place of filter row `(i, j, c)` of pixel t in `(rows, width, channels, pixels * K)`."""
+    width = s.columns + (s.pixels - 1) * s.step
+    return (((i * width + j + t * s.step) * s.channels + c) * s.pixels + t) * s.filters
+
+
+@kernel
+def _shift(task: int, tasks: int, w: Address, s: Shifts, wide: Address) -> None:
+    """wide[i, j + t step, c, t] = w[i, j, c] for each pixel t, and 0 elsewhere."""
+    fill_zeros(wide, _place(s, s.rows, 0, 0, 0))
+    for i in range(s.rows):
+        for j in range(s.columns * s.channels):
+            source = (i * s.columns * s.channels + j) * s.filters
+            for t in range(s.pixels):
+                to = _place(s, i, 0, j, t)
+                for f in range(0, s.filters, LANES):
+                    n = s.filters - f
+                    store_part(wide, to + f, load_part(w, source + f, n), n)
+
+
+@kernel
+def _sum_shifted(task: int, tasks: int, wide: Address, s: Shifts, w: Address) -> None:
+    """w[i, j, c] = sum over t of wide[i, j + t step, c, t]."""
+    for i in range(s.rows):
+        for j in range(s.columns * s.channels):
+            to = (i * s.columns * s.channels + j) * s.filters
+            for f in range(0, s.filters, LANES):
+                n, sums = s.filters - f, constant(0.0)
+                for t in range(s.pixels):
+                    sums = sums + load_part(wide, _place(s, i, 0, j, t) + f, n)
+                store_part(w, to + f, sums, n)
 
 
 class PixelsPerVector(NamedTuple):
@@ -20,21 +68,27 @@ class PixelsPerVector(NamedTuple):
     pixels: int
     geometry: Window
 
-    def pack_filter(self, w: Array) -> Array:
-        """`(kH, kW, C, K)` -> `(kH, kW + (pixels - 1) * stride, C, pixels * K)`."""
-        (rows, columns, channels, filters), step = w.shape, self.geometry.stride[1] // self.pixels
-        wide = np.zeros((rows, self.geometry.kernel[1], channels, self.pixels, filters), np.float32)
-        for t in range(self.pixels):
-            wide[:, t * step : t * step + columns, :, t] = w
-        return wide.reshape(rows, -1, channels, self.pixels * filters)
+    def _shifts(self, shape: Shape) -> Shifts:
+        """Those of filters `(kH, kW, C, K)`, or of numbers per filter, `(K,)`."""
+        step = self.geometry.stride[1] // self.pixels if len(shape) == 4 else 0
+        return Shifts(*(1, 1, 1, *shape)[-4:], self.pixels, step)
 
-    def unpack_gradient(self, dw: Array, columns: int) -> Array:
-        """The gradient of `pack_filter`: the sum of its parts, `(kH, columns, C, K)`."""
-        rows, _, channels, filters = dw.shape
-        parts = dw.reshape(rows, -1, channels, self.pixels, filters // self.pixels)
-        step = self.geometry.stride[1] // self.pixels
-        shifted = [parts[:, t * step : t * step + columns, :, t] for t in range(self.pixels)]
-        return functools.reduce(np.add, shifted)
+    def repeat(self, w: Array) -> Array:
+        """`(kH, kW, C, K)` -> `(kH, kW + (pixels - 1) * stride, C, pixels * K)`.
+
+        The bias or scale of the filters: `(K,)` -> `(pixels * K,)`.
+        """
+        s = self._shifts(w.shape)
+        shape = s.rows, s.columns + (s.pixels - 1) * s.step, s.channels, s.pixels * s.filters
+        wide = empty(shape)
+        _shift(1, address(w), s, address(wide))
+        return wide if w.ndim == 4 else wide.reshape(-1)
+
+    def sum_repeated(self, wide: Array, shape: Shape) -> Array:
+        """The gradient of `repeat`: the sum of the parts, in the shape of its input."""
+        w = empty(shape)
+        _sum_shifted(1, address(wide), self._shifts(shape), address(w))
+        return w
 
 
 @functools.lru_cache(maxsize=1024)

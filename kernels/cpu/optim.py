@@ -12,7 +12,7 @@ import numpy as np
 from .. import reference
 from ..types import Array
 from .engine.arrays import address, contiguous, expect_shape, is_contiguous
-from .engine.launch import inline, kernel, threads_for
+from .engine.launch import inline, kernel
 from .engine.rows import span
 from .engine.simd import (
     LANES,
@@ -25,6 +25,7 @@ from .engine.simd import (
     sqrt,
     store_part,
 )
+from .engine.threads import threads_for
 
 
 @inline

@@ -12,7 +12,7 @@ from .engine.arrays import (
     pixels,
     write_to,
 )
-from .engine.launch import kernel, task_range, threads_for
+from .engine.launch import kernel, task_range
 from .engine.memory import empty, non_temporal
 from .engine.records import Output, Rows
 from .engine.rows import fill_zeros
@@ -27,6 +27,7 @@ from .engine.simd import (
     store_part,
 )
 from .engine.simd.functions import constant
+from .engine.threads import threads_for
 
 
 @kernel

@@ -22,7 +22,7 @@ from .engine.arrays import (
     pixels,
     write_to,
 )
-from .engine.launch import kernel, task_range, threads_for
+from .engine.launch import kernel, task_range
 from .engine.simd import (
     LANES,
     Address,
@@ -33,6 +33,7 @@ from .engine.simd import (
     store_part,
 )
 from .engine.simd.functions import constant
+from .engine.threads import threads_for
 
 FEW = 32  # pixels per result, or results per pixel; above it BLAS is faster
 MOST_KEPT = 64  # operands: of 32 matrices, forward and transposed

@@ -26,11 +26,12 @@ from ..geometry import Window
 from ..types import Array, Shape
 from . import bfloat16
 from .engine.arrays import address, contiguous
-from .engine.launch import kernel, task_range, threads_for
+from .engine.launch import kernel, task_range
 from .engine.memory import empty
 from .engine.simd import FLOAT, LANES, Address, load_part, store_part
 from .engine.simd.functions import constant
 from .engine.simd.pairs import pair
+from .engine.threads import threads_for
 
 CHUNK = 1 << 12  # floats that a task splits at a time
 LEFT, RIGHT = 2, 1  # the place of the remainders in each factor

@@ -3,12 +3,13 @@
 from ..geometry import PaddingPairs
 from ..types import Array
 from .engine.arrays import Image, address, pixels
-from .engine.launch import kernel, task_range, threads_for
+from .engine.launch import kernel, task_range
 from .engine.memory import empty
 from .engine.records import Rows
 from .engine.simd import FLOAT, LANES, Address, load_part, store_part
 from .engine.simd.functions import constant
 from .engine.simd.pairs import pair, store_rounded_part
+from .engine.threads import threads_for
 
 NO_PADDING: PaddingPairs = ((0, 0), (0, 0))
 

@@ -11,10 +11,11 @@ border, the packing, bias and ReLU) limits this in small convolutions (Amdahl's 
 """
 
 from ..cpu.engine.arrays import address
-from ..cpu.engine.launch import kernel, task_range, threads
+from ..cpu.engine.launch import kernel, task_range
 from ..cpu.engine.memory import empty
 from ..cpu.engine.records import PLAIN, Epilogue, Rows
 from ..cpu.engine.simd import COLUMNS, FLOAT, ROWS, VECTORS, Address, tile_store
+from ..cpu.engine.threads import threads
 from ..types import Array
 from .finish import bias_and_relu, bias_gradient, padded, turned
 from .rung05_tile import (

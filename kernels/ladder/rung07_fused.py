@@ -14,7 +14,7 @@ The gain grows the fewer multiply-adds there are per result: little for 3x3 and 
 import numpy as np
 
 from ..cpu.engine.arrays import address
-from ..cpu.engine.launch import inline, kernel, task_range, threads
+from ..cpu.engine.launch import inline, kernel, task_range
 from ..cpu.engine.memory import empty
 from ..cpu.engine.records import Epilogue, Rows
 from ..cpu.engine.simd import (
@@ -29,6 +29,7 @@ from ..cpu.engine.simd import (
     store_part,
     tile_store,
 )
+from ..cpu.engine.threads import threads
 from ..types import Array
 from .finish import padded
 from .rung05_tile import (

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..cpu.engine.arrays import address
-from ..cpu.engine.launch import kernel, task_range, threads
+from ..cpu.engine.launch import kernel, task_range
 from ..cpu.engine.memory import empty
 from ..cpu.engine.records import Epilogue, Rows
 from ..cpu.engine.simd import (
@@ -37,6 +37,7 @@ from ..cpu.engine.simd import (
     tile_store,
     tile_zeros,
 )
+from ..cpu.engine.threads import threads
 from ..types import Array
 from .finish import bias_gradient, turned
 from .squares import (

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..cpu.engine.arrays import address
-from ..cpu.engine.launch import kernel, task_range, threads
+from ..cpu.engine.launch import kernel, task_range
 from ..cpu.engine.memory import empty
 from ..cpu.engine.records import PLAIN, Rows
 from ..cpu.engine.simd import FLOAT, Address
@@ -33,6 +33,7 @@ from ..cpu.engine.simd.amx import (
     store_sums,
     zero_sums,
 )
+from ..cpu.engine.threads import threads
 from ..cpu.matrix_units import write_sums
 from ..cpu.matrix_units_access import unavailable
 from ..cpu.words import matrix_words, row_words

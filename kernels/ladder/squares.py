@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..cpu.engine.arrays import address
-from ..cpu.engine.launch import inline, kernel, task_range, threads
+from ..cpu.engine.launch import inline, kernel, task_range
 from ..cpu.engine.memory import empty
 from ..cpu.engine.simd import COLUMNS, FLOAT, LANES, ROWS, Address, load, relu, store
+from ..cpu.engine.threads import threads
 from ..cpu.winograd.matrices import linear_map
 from ..types import Array, Pair
 

@@ -9,20 +9,26 @@ from ..device import to_input
 from .losses import checked_result
 
 if TYPE_CHECKING:
+    from ..layers import Layer
+    from .recorded import Recorded
     from .trainer import Trainer
 
 Step = Callable[["Trainer", np.ndarray, np.ndarray], None]
 
 
-def forward_backward(run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
+def forward_backward(
+    run: "Trainer", x: np.ndarray, labels: np.ndarray, network: "Layer | Recorded | None" = None
+) -> None:
     """A training step up to the gradients. x `(N, H, W, C)`, labels `(N,)`.
 
+    network: what stands for `run.network`.
     On a GPU a CUDA graph captures this function: it only launches kernels, and reads no value back.
     """
-    outputs = run.network(to_input(x, run.device))
+    network = run.network if network is None else network
+    outputs = network(to_input(x, run.device))
     loss, gradient = checked_result(run.loss(outputs, labels), outputs, run.loss)
     run.optimizer.zero_grad()
-    run.network.backward(gradient, need_dx=False)
+    network.backward(gradient, need_dx=False)
     run.metrics.add(loss, outputs, labels)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..distributed.team import Ranks
+from ..kernels.dispatch import load
 from ..layers import Layer, fuse
 from .accumulation import Accumulator, ShardStep
 from .loop import Step, forward_backward
@@ -48,7 +49,16 @@ def parts(run: "Trainer") -> Parts:
         return shared, SharedMetrics(run.loss, team), ShardStep(step)
     accumulator = Accumulator(run.model, parameters, run.loader)
     if run.device == "cpu":
-        return accumulator, RunningMetrics(run.loss), ShardStep(forward_backward)
+        return accumulator, RunningMetrics(run.loss), ShardStep(_step_on_cpu())
     from .cuda_graph import CapturedStep, DeviceMetrics
 
     return accumulator, DeviceMetrics(run.loss), ShardStep(CapturedStep(forward_backward))
+
+
+def _step_on_cpu() -> Step:
+    """A training step, which repeats its kernels without Python if they are Numba's."""
+    if isinstance(load("cpu"), str):
+        return forward_backward
+    from .recorded import RecordedStep
+
+    return RecordedStep()

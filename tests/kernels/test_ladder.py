@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+import minicnn
 from minicnn.kernels import ladder, reference
-from minicnn.kernels.cpu.engine import launch
 from minicnn.kernels.ladder import rung09_winograd2
 
 from .cpu.amx import emulator, needs_emulator  # noqa: F401 - a fixture
@@ -99,12 +99,12 @@ def test_matrix_units(emulator, size, geometry):  # noqa: F811
 def test_the_result_does_not_depend_on_the_number_of_cores(name):
     case = arrays((2, 12, 13), 17, 70, 3, 1)
     several = passes(BY_NAME[name], *case, 1)
-    before = launch.threads()
-    launch.set_num_threads(1)
+    before = minicnn.get_num_threads()
+    minicnn.set_num_threads(1)
     try:
         one = passes(BY_NAME[name], *case, 1)
     finally:
-        launch.set_num_threads(before)
+        minicnn.set_num_threads(before)
     for a, b in zip(several, one, strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -9,7 +9,7 @@ def test_an_epoch_is_on_one_screen():
     source = inspect.getsource(loop.forward_backward) + inspect.getsource(loop.train_epoch)
     assert len(source.splitlines()) <= 40
     steps = (
-        "run.network(",
+        "= network(",
         "run.loss(",
         "zero_grad()",
         "network.backward(",

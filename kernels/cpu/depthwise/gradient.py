@@ -7,7 +7,7 @@ import numpy as np
 from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import Image, address, image, pixels
-from ..engine.launch import kernel, replaced, task_range, threads_for
+from ..engine.launch import kernel, replaced, task_range
 from ..engine.memory import empty
 from ..engine.rows import fill_zeros
 from ..engine.simd import (
@@ -24,6 +24,7 @@ from ..engine.simd import (
     tile_zeros,
 )
 from ..engine.simd.functions import constant
+from ..engine.threads import threads_for
 from .rows import Line, always_inline, fetch_below
 from .taps import CELLS, Sweep, TapRecord, forward_taps
 

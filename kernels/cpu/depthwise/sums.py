@@ -8,7 +8,7 @@ import numpy as np
 from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import Image, address, contiguous, image, pixel_step, pixels
-from ..engine.launch import kernel, replaced, task_range, threads_for
+from ..engine.launch import kernel, replaced, task_range
 from ..engine.memory import empty, non_temporal
 from ..engine.records import Epilogue, Output, epilogue_of
 from ..engine.simd import (
@@ -29,6 +29,7 @@ from ..engine.simd import (
     tile_zeros,
 )
 from ..engine.simd.functions import constant
+from ..engine.threads import threads_for
 from .rows import Line, Tile, always_inline, fetch_below
 from .taps import CELLS, Sweep, TapRecord, Taps, backward_taps, forward_taps
 

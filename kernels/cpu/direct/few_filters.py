@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import Image, address, contiguous
-from ..engine.launch import kernel, task_range, threads_for
+from ..engine.launch import inline, kernel, task_range
 from ..engine.memory import empty
 from ..engine.rows import fill_zeros
 from ..engine.simd import (
@@ -23,6 +23,7 @@ from ..engine.simd import (
     INSTRUCTIONS,
     LANES,
     Address,
+    Vector,
     add_rows,
     addresses,
     load,
@@ -31,9 +32,12 @@ from ..engine.simd import (
     splat,
     store,
     store_index,
+    store_part,
     tile_multiply_shifted,
     tile_zeros,
 )
+from ..engine.simd.functions import constant
+from ..engine.threads import threads_for
 from .padding import padded
 from .patches import always_inline
 
@@ -46,6 +50,11 @@ REGISTERS = 32 if INSTRUCTIONS in ("avx512", "neon") else 16
 def kernel_rows_at_once(cells: int) -> int:
     """The rows of a kernel whose sums fit the registers, beside a vector per row and per cell."""
     return min(cells, (REGISTERS - 1) // (cells + 1))
+
+
+def period_of(filters: int) -> int:
+    """The number of vectors after which a lane has the same filter again."""
+    return filters // math.gcd(filters, LANES)
 
 
 class Deltas(NamedTuple):
@@ -152,6 +161,43 @@ def _products(cells: int) -> Callable[..., None]:
     return repeated_products
 
 
+@inline
+def sum_pixels(p: Address, floats: int, filters: int, tasks: int, size: int) -> Vector:
+    """The sum of the pixels in `floats` floats of each task; those of a task are `size` apart."""
+    total = constant(0.0)
+    for task in range(tasks):
+        for i in range(0, floats, filters):
+            total = total + load_part(p, task * size + i, filters)
+    return total
+
+
+@kernel
+def _collect(
+    task: int,
+    tasks: int,
+    sums: Sums,
+    parts: int,
+    dy: Deltas,
+    kernel_rows: int,
+    cells: int,
+    channels: int,
+    dw: Address,
+    db: Address,
+) -> None:
+    """dw and db from the sums of all tasks, of which there are `parts`."""
+    apart = dy.period * LANES
+    for c in range(channels):
+        for i in range(kernel_rows):
+            for j in range(cells):
+                cell = (c * sums.kernel_rows + i) * cells + j
+                own = sums.data + FLOAT * cell * apart
+                v = sum_pixels(own, apart, dy.filters, parts, sums.size)
+                store_part(dw, ((i * cells + j) * channels + c) * dy.filters, v, dy.filters)
+    rows = sums.data + FLOAT * (sums.size - dy.step)
+    v = sum_pixels(rows, dy.floats, dy.filters, parts, sums.size)
+    store_part(db, 0, v, dy.filters)
+
+
 _KERNELS = {cells: kernel(_products(cells)) for cells in CELLS}
 
 
@@ -161,7 +207,7 @@ def conv2d_grad_weight(dy: Array, x: Array, geometry: Window, dw: Array, db: Arr
     (kh, cells, channels, filters), images = dw.shape, len(x)
     image, rows = Image(address(x), step, *x.shape[1:]), kernel_rows_at_once(cells)
     kernel_rows = -(-kh // rows) * rows
-    period, floats = filters // math.gcd(filters, LANES), dy.shape[2] * filters
+    period, floats = period_of(filters), dy.shape[2] * filters
     width = -(-floats // LANES) * LANES
     # The vectors of the last cell, and one that `repeat_pixels` overwrites.
     line = width + (-(-(cells - 1) * filters // LANES) + 1) * LANES
@@ -169,15 +215,7 @@ def conv2d_grad_weight(dy: Array, x: Array, geometry: Window, dw: Array, db: Arr
     room = x.shape[1] * line + (x.shape[1] + 2 * kernel_rows) * width
     tasks = threads_for(flops=2 * dy.size * kh * cells * channels)
     sums, scratch = empty((tasks, size)), empty(tasks * room)
-    _KERNELS[cells](
-        tasks,
-        image,
-        images,
-        Deltas(address(dy), dy.shape[1], floats, filters, period, width),
-        Sums(address(sums), kernel_rows, size),
-        Scratch(address(scratch), line, room),
-    )
-    total = sums.sum(axis=0)
-    found = total[:-width].reshape(channels, kernel_rows, cells, -1, filters).sum(axis=3)
-    dw[...] = found[:, :kh].transpose(1, 2, 0, 3)
-    db[...] = total[-width:][:floats].reshape(-1, filters).sum(axis=0)
+    deltas = Deltas(address(dy), dy.shape[1], floats, filters, period, width)
+    parts = Sums(address(sums), kernel_rows, size)
+    _KERNELS[cells](tasks, image, images, deltas, parts, Scratch(address(scratch), line, room))
+    _collect(1, parts, tasks, deltas, kh, cells, channels, address(dw), address(db))

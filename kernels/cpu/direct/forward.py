@@ -8,16 +8,17 @@ from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import address, pixel_step
 from ..engine.gemm import pack_filter
-from ..engine.launch import kernel, task_range, threads_for
+from ..engine.launch import kernel, task_range
 from ..engine.memory import empty
 from ..engine.records import PLAIN, Epilogue, Rows, epilogue_of
-from ..engine.rows import span
+from ..engine.rows import even_block, span
 from ..engine.simd import (
     COLUMNS,
     FLOAT,
     ROWS,
     Address,
 )
+from ..engine.threads import threads_for
 from .padding import padded
 from .patches import (
     PatchGrid,
@@ -74,12 +75,6 @@ def patch_products(
         table, following = following, table
 
 
-def even_block(count: int, tasks: int, most: int = BLOCK, multiple: int = ROWS) -> int:
-    """At most `most` pixels, a multiple of `multiple`: all tasks get equally many blocks."""
-    rounds = -(-count // (tasks * most))
-    return -(-count // (tasks * rounds * multiple)) * multiple
-
-
 def products(
     grid: PatchGrid,
     layout: PatchLayout,
@@ -90,7 +85,7 @@ def products(
 ) -> None:
     """y = the patches times the packed filters."""
     tasks = threads_for(flops=2 * y.rows * layout.depth * y.columns)
-    block = even_block(y.rows, tasks)
+    block = even_block(y.rows, tasks, BLOCK)
     scratch = empty(2 * tasks * block, np.int64)
     runs = Runs(address(layout.runs), len(layout.runs), layout.depth)
     run(tasks, grid, runs, address(packed), y, epilogue, address(scratch), block)

@@ -12,11 +12,13 @@ from ...geometry import Pair, Window
 from ...types import Array
 from ..engine.arrays import Image, address, pixels
 from ..engine.gemm import pack_filter
-from ..engine.launch import kernel, threads_for
+from ..engine.launch import kernel
 from ..engine.memory import empty
 from ..engine.records import Rows
+from ..engine.rows import even_block
 from ..engine.simd import FLOAT, LANES
-from .forward import even_block, patch_products, products
+from ..engine.threads import threads_for
+from .forward import BLOCK, patch_products, products
 from .patches import DEPTH, PatchGrid, Runs, forward_layout, tap_offsets
 from .scatter import FLOATS, Canvas, Places, ScatterKernels, Work
 
@@ -87,7 +89,7 @@ def scatter(
     bands = 1 if images >= 8 * tasks else tasks // math.gcd(images, tasks)
     bands = min(bands, dx.height)
     window = (kh - 1) * geometry.dilation[0] + 1
-    block = even_block(dy.rows * dy.columns, 1)
+    block = even_block(dy.rows * dy.columns, 1, BLOCK)
     spare = 2 if in_place else floats  # an address takes 2 floats
     size = (-(-dx.height // bands) + 2 * window) * width * channels + LANES + block * (spare + 2)
     size = -(-size // LANES) * LANES

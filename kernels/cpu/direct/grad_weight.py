@@ -11,10 +11,10 @@ from ...geometry import Window
 from ...types import Array
 from ..engine.arrays import address, pixels
 from ..engine.gemm import multiply, pack
-from ..engine.launch import inline, kernel, task_range, threads_for
+from ..engine.launch import inline, kernel, task_range
 from ..engine.memory import empty
 from ..engine.records import Rows, Strided
-from ..engine.rows import span
+from ..engine.rows import even_block, span
 from ..engine.simd import (
     COLUMNS,
     FLOAT,
@@ -28,7 +28,7 @@ from ..engine.simd import (
     store_scalar,
 )
 from ..engine.simd.functions import constant
-from .forward import even_block
+from ..engine.threads import threads_for
 from .padding import padded
 from .patches import (
     DEPTH,

@@ -5,10 +5,11 @@ import numpy as np
 from ...geometry import PaddingPairs
 from ...types import Array
 from ..engine.arrays import Image, address, pixels
-from ..engine.launch import kernel, task_range, threads_for
+from ..engine.launch import kernel, task_range
 from ..engine.memory import empty
 from ..engine.rows import copy_pixels, fill_zeros
 from ..engine.simd import FLOAT, Address
+from ..engine.threads import threads_for
 
 
 @kernel

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ...types import Array
 from .arrays import address
-from .launch import inline, kernel, task_range, threads_for
+from .launch import inline, kernel, task_range
 from .memory import empty
 from .records import Epilogue, Rows, Strided
 from .simd import (
@@ -31,6 +31,7 @@ from .simd import (
     tile_zeros,
     transpose,
 )
+from .threads import threads_for
 
 
 def packed_columns(n: int) -> int:

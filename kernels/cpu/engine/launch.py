@@ -19,12 +19,9 @@ fifth of that for a plain one, and users wait for the first step.
 
 import ctypes
 import functools
-import hashlib
 import inspect
-import os
 import struct
 import threading
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -33,10 +30,15 @@ from typing import Any
 import numba
 from llvmlite import ir
 from numba import types
-from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
-_INT, _POINTER = ir.IntType(64), ir.PointerType
+from .compiled import compile_cached, stamp
+from .recording import active, current
+from .threads import start
+
+_INT = ir.IntType(64)
+_ARGUMENTS = types.void(*[types.intp] * 3)
+MOST_ARGUMENTS = 64
 
 
 @intrinsic
@@ -61,72 +63,15 @@ def _real(typing: Any, args: Any, i: Any) -> Any:
     return types.float32(types.intp, types.intp), generate
 
 
-@intrinsic
-def _enter(typing: Any, entry: Any, task: Any, tasks: Any, args: Any) -> Any:
-    """Call the C function at the address `entry`."""
+class _ThreadState(threading.local):
+    """Where each thread that calls kernels packs their arguments."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        function = ir.FunctionType(ir.VoidType(), [_INT] * 3)
-        builder.call(builder.inttoptr(values[0], function.as_pointer()), values[1:])
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 4), generate
+    def __init__(self) -> None:
+        self.buffer = ctypes.create_string_buffer(8 * MOST_ARGUMENTS)
+        self.address = ctypes.addressof(self.buffer)
 
 
-# -- the cache of compiled kernels ----------------------------------------------------------------
-
-_ARGUMENTS = types.void(*[types.intp] * 3)
-_warned = False
-
-
-def compile_cached(compile: Callable[[bool], Any], function: Callable) -> Any:
-    """`compile(True)`, which uses Numba's cache of `function`; `compile(False)` if that fails.
-
-    A damaged cache entry is replaced. Without a writable folder there is no cache, and a warning
-    says so once. Errors of `function` itself appear in every attempt and are raised by the last.
-    """
-    try:
-        return compile(True)
-    except Exception:  # reading a damaged file can raise anything
-        pass
-    try:
-        FunctionCache(function).flush()
-        return compile(True)
-    except Exception:
-        result = compile(False)
-    global _warned
-    if not _warned:
-        _warned = True
-        warnings.warn(
-            "compiled kernels cannot be kept, because neither the installation nor the user's cache"
-            " folder can be written: every start compiles them again, which takes some seconds."
-            " Set NUMBA_CACHE_DIR to a folder that can be written",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    return result
-
-
-def _start_tasks(entry: int, tasks: int, args: int) -> None:
-    for task in numba.prange(tasks):
-        _enter(entry, task, tasks, args)  # type: ignore[call-arg]
-
-
-def _run_tasks(entry: int, tasks: int, args: int) -> None:
-    for task in range(tasks):
-        _enter(entry, task, tasks, args)  # type: ignore[call-arg]
-
-
-_in_parallel = compile_cached(
-    lambda cache: numba.njit(_ARGUMENTS, parallel=True, nogil=True, cache=cache)(_start_tasks),
-    _start_tasks,
-)
-_in_turn = compile_cached(
-    lambda cache: numba.njit(_ARGUMENTS, nogil=True, cache=cache)(_run_tasks), _run_tasks
-)
-
-
-# -- what kernels are written with -----------------------------------------------------------------
+_of_this_thread = _ThreadState()
 
 
 @numba.njit
@@ -179,20 +124,6 @@ def replaced(function: Any, name: str, **functions: Any) -> Callable:
     copy.__qualname__, copy.__module__, copy.__doc__ = name, plain.__module__, plain.__doc__
     copy.__annotations__ = plain.__annotations__
     return copy
-
-
-@functools.cache
-def stamp(folder: Path) -> str:
-    """A hash of the sources on which kernels in that folder may depend: kernels/cpu and its own.
-
-    Numba does not notice that a function called from another file has changed.
-    """
-    engine = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    for path in sorted({*engine.rglob("*.py"), *folder.glob("*.py")}):
-        digest.update(path.read_bytes())
-    digest.update(os.environ.get("MINICNN_SIMD", "").encode())
-    return digest.hexdigest()
 
 
 _ENTRY = """
@@ -272,71 +203,6 @@ class kernel:  # noqa: N801 - a decorator
                 self._entry = self._entry or self._compile()
         own = _of_this_thread
         self._pack(own.buffer, *arguments)
-        if tasks > 1 and not _forked:
-            with _one_at_a_time:
-                if own.threads != _threads:
-                    numba.set_num_threads(_threads)
-                    own.threads = _threads
-                _in_parallel(self._entry, tasks, own.address)
-        else:
-            _in_turn(self._entry, tasks, own.address)
-
-
-# -- threads --------------------------------------------------------------------------------------
-
-MOST_ARGUMENTS = 64
-
-
-class _ThreadState(threading.local):
-    """What launching needs in each thread that calls kernels."""
-
-    def __init__(self) -> None:
-        self.threads = 0  # as set in Numba, which keeps a number per calling thread
-        self.buffer = ctypes.create_string_buffer(8 * MOST_ARGUMENTS)
-        self.address = ctypes.addressof(self.buffer)
-
-
-_one_at_a_time = threading.Lock()  # some threading layers do not support two callers at once
-_of_this_thread = _ThreadState()
-_forked = False
-# From here on a second thread pays. OpenMP starts threads in 1 to 2 microseconds; Numba's work
-# queue, which macOS has instead, takes 26 to 72.
-MIN_BYTES, MIN_FLOPS = (
-    (1 << 20, 1 << 23) if numba.threading_layer() == "workqueue" else (1 << 15, 1 << 17)
-)
-_threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-
-
-def _after_fork() -> None:
-    """In a child process kernels use one thread: OpenMP's threads do not survive a fork."""
-    global _forked, _one_at_a_time
-    _forked, _one_at_a_time = True, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def threads() -> int:
-    """The number of threads that kernels use."""
-    return _threads
-
-
-def threads_for(bytes: int = 0, flops: int = 0) -> int:
-    """All threads for a pass over so many bytes or with so many operations, one for a small one."""
-    return _threads if bytes > MIN_BYTES or flops > MIN_FLOPS else 1
-
-
-def set_num_threads(n: int) -> None:
-    """Let kernels use `n` threads.
-
-    Raises ValueError for less than 1 or more than NUMBA_NUM_THREADS (by default the cores).
-    """
-    global _threads
-    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= n <= most:
-        raise ValueError(
-            f"set_num_threads({n!r}): expected 1 to {most}"
-            " (set NUMBA_NUM_THREADS before starting for more)"
-        )
-    _threads = int(n)
+        if active and (recording := current()):
+            recording.add(self._entry, tasks, own.buffer.raw)
+        start(self._entry, tasks, own.address)

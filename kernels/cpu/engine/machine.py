@@ -12,10 +12,11 @@ import numpy as np
 
 from .arrays import address
 from .gemm import panel_tile
-from .launch import kernel, threads
+from .launch import kernel
 from .records import Rows, Strided
 from .rows import span
 from .simd import COLUMNS, FLOAT, LANES, ROWS, Address, load, store
+from .threads import threads
 
 STEPS, DEPTH = 1 << 15, 64  # k steps per call: less than a millisecond
 FLOATS = 1 << 25  # per copy: far larger than any cache

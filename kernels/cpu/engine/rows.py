@@ -1,7 +1,7 @@
 """Rows of floats: how tasks share them, filling with zeros, and copying."""
 
 from .launch import inline, task_range
-from .simd import LANES, Address, load_part, store, store_part
+from .simd import LANES, ROWS, Address, load_part, store, store_part
 from .simd.functions import constant
 
 
@@ -13,6 +13,15 @@ def span(n: int, task: int, tasks: int, multiple: int = LANES) -> tuple[int, int
     """
     first, last = task_range((n + multiple - 1) // multiple, task, tasks)
     return first * multiple, min(last * multiple, n)
+
+
+def even_block(count: int, tasks: int, most: int, multiple: int = ROWS) -> int:
+    """At most `most` of `count` rows, a multiple of `multiple`: all tasks get equally many blocks.
+
+    By default these are whole register tiles.
+    """
+    rounds = -(-count // (tasks * most))
+    return -(-count // (tasks * rounds * multiple)) * multiple
 
 
 @inline

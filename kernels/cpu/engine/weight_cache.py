@@ -6,6 +6,7 @@ The contents of weights may change at any time, so they are compared by a hash. 
 
 import weakref
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +14,11 @@ import numpy as np
 from ...thread_state import grad_enabled, kept_for_inference
 from ...types import Array
 from .arrays import address
-from .launch import kernel, task_range, threads_for
+from .launch import kernel, task_range
+from .recording import give_up
 from .simd import LANES, Address, hash_combine, load_part, store
 from .simd.functions import constant
+from .threads import threads_for
 
 
 class _Derived(NamedTuple):
@@ -60,7 +63,7 @@ def weight_cache(w: Array) -> WeightCache | None:
         return None
     found = _caches.get(key)
     if found is None or found[0]() is not w:
-        found = weakref.ref(w, lambda gone: _forget(_caches, key, gone)), WeightCache()
+        found = weakref.ref(w, partial(_forget, _caches, key)), WeightCache()
         _caches[key] = found
     return found[1]
 
@@ -82,7 +85,7 @@ def kept_in_block(w: Array, make: Callable[[], Array]) -> Array | None:
         return None
     kept = block.get(key)
     if kept is None or kept[0]() is not w:
-        block[key] = weakref.ref(w, lambda gone: _forget(block, key, gone)), None
+        block[key] = weakref.ref(w, partial(_forget, block, key)), None
         return None
     if kept[1] is None:
         kept = block[key] = kept[0], make()
@@ -101,6 +104,7 @@ def _fingerprint(task: int, tasks: int, a: Address, n: int, prints: Address) -> 
 
 def fingerprint(a: Array) -> bytes:
     """A hash of the contents. It takes a tenth of the time of transforming filters."""
+    give_up()  # what is launched next depends on the hash
     prints = np.empty((threads_for(bytes=a.nbytes), LANES), np.float32)
     _fingerprint(len(prints), address(a), a.size, address(prints))
     return prints.tobytes()

@@ -17,7 +17,7 @@ from ..engine.arrays import (
     pixels,
     write_to,
 )
-from ..engine.launch import inline, kernel, task_range, threads_for
+from ..engine.launch import inline, kernel, task_range
 from ..engine.memory import empty, non_temporal
 from ..engine.records import Output, Rows
 from ..engine.rows import fill_zeros
@@ -34,6 +34,7 @@ from ..engine.simd import (
     store_part,
 )
 from ..engine.simd.functions import clamp, constant, gelu, gelu_slope
+from ..engine.threads import threads_for
 from .moments import batch_moments
 
 # Activations that _normalize and _normalize_grad contain.

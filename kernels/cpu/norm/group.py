@@ -18,12 +18,13 @@ from ..engine.arrays import (
     pixels,
     write_to,
 )
-from ..engine.launch import kernel, task_range, threads_for
+from ..engine.launch import kernel, task_range
 from ..engine.memory import empty, non_temporal
 from ..engine.records import Output, Rows
 from ..engine.rows import fill_zeros
 from ..engine.simd import FLOAT, LANES, Address, fence, load_part, store_nt_part, store_part
 from ..engine.simd.functions import constant
+from ..engine.threads import threads_for
 from .moments import add_differences, add_squares
 
 PART = 1 << 15  # floats that are summed together: they are read twice, the second time from a cache

@@ -10,7 +10,7 @@ from ..engine.arrays import (
     pixels,
     write_to,
 )
-from ..engine.launch import inline, kernel, task_range, threads_for
+from ..engine.launch import inline, kernel, task_range
 from ..engine.memory import empty, non_temporal
 from ..engine.records import Output, Rows
 from ..engine.rows import fill_zeros
@@ -27,6 +27,7 @@ from ..engine.simd import (
     store_part,
 )
 from ..engine.simd.functions import negative_power
+from ..engine.threads import threads_for
 from . import within_channels
 
 FLOPS = 32  # per number, about

@@ -18,7 +18,7 @@ from ..engine.arrays import (
     pixels,
     write_to,
 )
-from ..engine.launch import inline, kernel, task_range, threads_for
+from ..engine.launch import inline, kernel, task_range
 from ..engine.memory import empty
 from ..engine.simd import (
     FLOAT,
@@ -32,6 +32,7 @@ from ..engine.simd import (
     store_part,
 )
 from ..engine.simd.functions import constant, negative_power
+from ..engine.threads import threads_for
 
 
 class Reach(NamedTuple):

@@ -20,7 +20,7 @@ from ..engine.arrays import (
     pixels,
     write_to,
 )
-from ..engine.launch import kernel, task_range, threads_for
+from ..engine.launch import kernel, task_range
 from ..engine.memory import empty
 from ..engine.simd import (
     LANES,
@@ -33,6 +33,7 @@ from ..engine.simd import (
     store_part,
 )
 from ..engine.simd.functions import constant
+from ..engine.threads import threads_for
 
 
 @functools.lru_cache(maxsize=256)

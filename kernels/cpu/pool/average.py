@@ -19,8 +19,9 @@ from ..engine.arrays import (
     pixels,
     write_to,
 )
-from ..engine.launch import covering_windows, kernel, task_range, threads_for
+from ..engine.launch import covering_windows, inline, kernel, task_range
 from ..engine.memory import empty
+from ..engine.rows import fill_zeros
 from ..engine.simd import (
     FLOAT,
     LANES,
@@ -33,7 +34,24 @@ from ..engine.simd import (
     store_part,
 )
 from ..engine.simd.functions import constant
+from ..engine.threads import threads_for
 from .windows import Windows, are_side_by_side, spread, windows_of
+
+
+@inline
+def sum_rows(x: Image, n: int, first: int, last: int, sums: Address) -> None:
+    """sums = the sum of rows first <= h < last of image n, `(W * C,)`.
+
+    Up to LANES - 1 floats behind are overwritten.
+    """
+    runs, floats = (1, x.width * x.channels) if x.step == x.channels else (x.width, x.channels)
+    for w in range(runs):
+        for c in range(0, floats, LANES):
+            sum = constant(0.0)
+            for h in range(first, last):
+                pixel = (n * x.height + h) * x.width + w
+                sum = sum + load_part(x.data, pixel * x.step + c, floats - c)
+            store(sums, w * x.channels + c, sum)
 
 
 @kernel
@@ -47,37 +65,69 @@ def _average(
     y: Address,
     y_step: int,
     scratch: Address,
+    size: int,
 ) -> None:
     """y = inverse[p, q] * the sum of the window, `(N, H_out, W_out, C)`.
 
     The columns of a line of windows are summed first, because neighboring windows may share them.
+    scratch: `size` floats per task.
     """
     first, last = task_range(images * windows.rows, task, tasks)
-    sums = scratch + FLOAT * task * (x.width * x.channels + LANES)
-    runs, floats = (1, x.width * x.channels) if x.step == x.channels else (x.width, x.channels)
+    sums = scratch + FLOAT * task * size
     for line in range(first, last):
         n, p = line // windows.rows, line % windows.rows
         h = p * windows.stride_y - windows.top
-        i_first, i_last = max(0, h), min(x.height, h + windows.kh)
-        # Whole vectors are stored where they fit; the next pixel overwrites the excess.
-        for w in range(runs):
-            for c in range(0, floats, LANES):
-                sum = constant(0.0)
-                for i in range(i_first, i_last):
-                    pixel = (n * x.height + i) * x.width + w
-                    sum = sum + load_part(x.data, pixel * x.step + c, floats - c)
-                store(sums, w * x.channels + c, sum)
+        sum_rows(x, n, max(0, h), min(x.height, h + windows.kh), sums)
         for q in range(windows.columns):
             w = q * windows.stride_x - windows.left
             j_first, j_last = max(0, w), min(x.width, w + windows.kw)
             factor = splat(load_scalar(inverse, p * windows.columns + q))
+            # Whole vectors are stored where they fit; the next pixel overwrites the excess.
+            room = (windows.columns - q) * x.channels if y_step == x.channels else x.channels
             for c in range(0, x.channels, LANES):
-                room = (windows.columns - q) * x.channels if y_step == x.channels else x.channels
                 sum = constant(0.0)
                 for j in range(j_first, j_last):
                     sum = sum + load(sums, j * x.channels + c)
                 place = (line * windows.columns + q) * y_step + c
                 store_part(y, place, sum * factor, room - c)
+
+
+@kernel
+def _average_narrow(
+    task: int,
+    tasks: int,
+    x: Image,
+    images: int,
+    windows: Windows,
+    inverse: Address,
+    y: Address,
+    y_step: int,
+    scratch: Address,
+    size: int,
+) -> None:
+    """As `_average`, for fewer channels than a vector has lanes, without gaps between pixels of y.
+
+    The windows that start at any column are summed in whole vectors: w[s] = sum over j < kw of
+    sums[s + j]. Of these, every stride-th is written. `sums` has zeros beside the image.
+    """
+    channels, step = x.channels, windows.stride_x * x.channels
+    first, last = task_range(images * windows.rows, task, tasks)
+    left, starts = windows.left * channels, (windows.columns - 1) * step + channels
+    w, sums = scratch + FLOAT * task * size, scratch + FLOAT * (task * size + starts + LANES)
+    fill_zeros(sums, size - starts - LANES)
+    for line in range(first, last):
+        n, p = line // windows.rows, line % windows.rows
+        h = p * windows.stride_y - windows.top
+        sum_rows(x, n, max(0, h), min(x.height, h + windows.kh), sums + FLOAT * left)
+        for i in range(0, starts, LANES):
+            sum = load(sums, i)
+            for j in range(1, windows.kw):
+                sum = sum + load(sums, i + j * channels)
+            store(w, i, sum)
+        for q in range(windows.columns):
+            factor = splat(load_scalar(inverse, p * windows.columns + q))
+            place, room = (line * windows.columns + q) * y_step, (windows.columns - q) * channels
+            store_part(y, place, load(w, q * step) * factor, room)
 
 
 @kernel
@@ -156,18 +206,15 @@ def avg_pool2d(
     x, _ = pixels(x)
     y = output_array(out, (len(x), *g.output, x.shape[3]), channel_slice=True)
     tasks = threads_for(bytes=x.nbytes)
-    scratch = empty(tasks * (x.shape[2] * x.shape[3] + LANES))
+    channels, step, windows = x.shape[3], pixel_step(y), windows_of(g)
+    starts = (windows.columns - 1) * windows.stride_x + 1
+    width = max(starts + windows.kw - 1, windows.left + x.shape[2])
+    size = (starts + width) * channels + 3 * LANES
+    scratch = empty(tasks * size)
+    run = _average_narrow if channels < LANES and step == channels else _average
     if y.size:
-        _average(
-            tasks,
-            image(x),
-            len(x),
-            windows_of(g),
-            address(inverse),
-            address(y),
-            pixel_step(y),
-            address(scratch),
-        )
+        result = address(y), step
+        run(tasks, image(x), len(x), windows, address(inverse), *result, address(scratch), size)
     return write_to(out, y)
 
 

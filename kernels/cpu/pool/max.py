@@ -16,7 +16,7 @@ from ..engine.arrays import (
     pixels,
     write_to,
 )
-from ..engine.launch import covering_windows, kernel, task_range, threads_for
+from ..engine.launch import covering_windows, kernel, task_range
 from ..engine.memory import empty, non_temporal
 from ..engine.simd import (
     LANES,
@@ -31,6 +31,7 @@ from ..engine.simd import (
     store_part,
 )
 from ..engine.simd.functions import constant
+from ..engine.threads import threads_for
 from .windows import Windows, are_side_by_side, spread, windows_of
 
 

@@ -4,12 +4,12 @@ import math
 
 from ...geometry import PaddingPairs, Pair
 from ...types import Array
-from ..direct.forward import even_block
 from ..engine.arrays import address, image, pixels
-from ..engine.launch import threads
 from ..engine.memory import CACHE_LINE_FLOATS, empty
 from ..engine.records import PLAIN, Epilogue, epilogue_of
+from ..engine.rows import even_block
 from ..engine.simd import COLUMNS, FLOAT, LANES
+from ..engine.threads import threads
 from ..engine.weight_cache import WeightCache
 from .kernels import PAD, SUBBATCH, Winograd
 from .records import Batch, Filters, Gradient, Panels, Stack, Tiles

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ...kernels.cpu.conv import choose, winograd_sizes
-from ...kernels.cpu.engine.launch import threads
 from ...kernels.cpu.engine.simd import COLUMNS
+from ...kernels.cpu.engine.threads import threads
 from ...kernels.cpu.winograd.kernels import PAD
 from ...kernels.cpu.winograd.passes import SMALL_FILTERS, batches, by_panel, padded_stride
 from ...kernels.geometry import (

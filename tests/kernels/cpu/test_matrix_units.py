@@ -6,9 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+import minicnn
 from minicnn.kernels import cpu, reference
 from minicnn.kernels.cpu import conv, matrix_units
-from minicnn.kernels.cpu.engine import launch
 from minicnn.kernels.cpu.precision import precision, unavailable
 from minicnn.kernels.geometry import window
 
@@ -74,7 +74,7 @@ def test_every_task_configures_the_registers_once_and_releases_them(units):  # n
     steps = 64 // 32
     assert units.configured_threads() == 0
     if units.emulates:
-        tasks = launch.threads()
+        tasks = minicnn.get_num_threads()
         assert Counter(units.counts()) == {
             "ldtilecfg": tasks,
             "tilerelease": tasks,
@@ -83,13 +83,13 @@ def test_every_task_configures_the_registers_once_and_releases_them(units):  # n
             "tdpbf16ps": 4 * tiles * steps,
             "tilestored": 4 * tiles,
         }
-    before = launch.threads()
-    launch.set_num_threads(1)
+    before = minicnn.get_num_threads()
+    minicnn.set_num_threads(1)
     try:
         with precision("bf16"):
             np.testing.assert_array_equal(linear.linear(x, w), y)
     finally:
-        launch.set_num_threads(before)
+        minicnn.set_num_threads(before)
 
 
 def test_what_is_not_finite_stays_in_its_row(units):  # noqa: F811

@@ -5,11 +5,11 @@ import importlib
 import numpy as np
 import pytest
 
+import minicnn
 from minicnn.kernels import cpu, reference
 from minicnn.kernels.cpu import matrix_units_grad_weight
 from minicnn.kernels.cpu.conv import algorithm
 from minicnn.kernels.cpu.direct import grad_weight
-from minicnn.kernels.cpu.engine import launch
 from minicnn.kernels.cpu.precision import precision, unavailable
 
 from .amx import emulator, needs_emulator, units  # noqa: F401 - fixtures
@@ -83,12 +83,12 @@ def test_what_is_not_finite_stays_in_its_row_and_column(units):  # noqa: F811
 
 
 def test_one_thread_gives_the_bits_of_another_run(units):  # noqa: F811
-    before = launch.threads()
-    launch.set_num_threads(1)
+    before = minicnn.get_num_threads()
+    minicnn.set_num_threads(1)
     try:
         (a, _), expected = gradients((2, 9, 9, 8, 18, (3, 3), 1, 1, 1, 1))
         (b, _), _ = gradients((2, 9, 9, 8, 18, (3, 3), 1, 1, 1, 1))
     finally:
-        launch.set_num_threads(before)
+        minicnn.set_num_threads(before)
     np.testing.assert_array_equal(a, b)
     assert_near(a, expected[0])

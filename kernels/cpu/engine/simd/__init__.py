@@ -62,6 +62,7 @@ from .slide import (
 from .tile import (
     addresses,
     tile_add_at,
+    tile_convolve,
     tile_multiply,
     tile_multiply_at,
     tile_multiply_shifted,
@@ -121,6 +122,7 @@ __all__ = [
     "store_part",
     "store_scalar",
     "tile_add_at",
+    "tile_convolve",
     "tile_multiply",
     "tile_multiply_at",
     "tile_multiply_shifted",

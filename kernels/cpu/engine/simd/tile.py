@@ -124,6 +124,17 @@ def tile_multiply_at(typing: Any, tile: Any, vectors: Any, rows: Any, i: Any, b:
     return tile(tile, vectors, rows, intp, intp), generate
 
 
+def _vectors(
+    builder: ir.IRBuilder, base: ir.Value, step: ir.Value, count: int
+) -> Iterable[ir.Value]:
+    """The vectors at the address `base`, `step` floats apart."""
+    for i in range(count):
+        place = builder.mul(step, ir.Constant(INT64, i))
+        value = builder.load(pointer_to(builder, base, place, VECTOR))
+        value.align = FLOAT
+        yield value
+
+
 @with_constants
 def tile_multiply_shifted(
     typing: Any, tile: Any, rows: Any, a: Any, a_step: Any, b: Any, b_step: Any
@@ -132,24 +143,38 @@ def tile_multiply_shifted(
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         tile, _, a, a_step, b, b_step = values
-
-        def vectors(base: ir.Value, step: ir.Value, count: int) -> Iterable[ir.Value]:
-            for i in range(count):
-                place = builder.mul(step, ir.Constant(INT64, i))
-                value = builder.load(pointer_to(builder, base, place, VECTOR))
-                value.align = FLOAT
-                yield value
-
         height = rows.literal_value
         result: list[ir.Value] = []
-        right = list(vectors(b, b_step, len(signature.return_type) // height))
-        for left in vectors(a, a_step, height):
+        right = list(_vectors(builder, b, b_step, len(signature.return_type) // height))
+        for left in _vectors(builder, a, a_step, height):
             for value in right:
                 old = builder.extract_value(tile, len(result))
                 result.append(add_product(builder, left, value, old))
         return context.make_tuple(builder, signature.return_type, result)
 
     return tile(tile, rows, intp, intp, intp, intp), generate
+
+
+@with_constants
+def tile_convolve(
+    typing: Any, tile: Any, a: Any, a_step: Any, taps: Any, b: Any, b_step: Any
+) -> Any:
+    """`tile[r] += sum over t < taps of a[(r + t) * a_step:] * b[t * b_step:]`.
+
+    Each vector of a is loaded once, and those of b stay in registers.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        tile, a, a_step, _, b, b_step = values
+        height, count = len(signature.return_type), taps.literal_value
+        right = list(_vectors(builder, b, b_step, count))
+        result = [builder.extract_value(tile, r) for r in range(height)]
+        for h, left in enumerate(_vectors(builder, a, a_step, height + count - 1)):
+            for t in range(max(0, h - height + 1), min(count, h + 1)):
+                result[h - t] = add_product(builder, left, right[t], result[h - t])
+        return context.make_tuple(builder, signature.return_type, result)
+
+    return tile(tile, intp, intp, taps, intp, intp), generate
 
 
 @with_constants

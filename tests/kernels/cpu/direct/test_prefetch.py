@@ -4,9 +4,9 @@ import numba
 import numpy as np
 import pytest
 
+import minicnn
 from minicnn.kernels import reference
 from minicnn.kernels.cpu.direct import forward, grad_weight, patches
-from minicnn.kernels.cpu.engine import launch
 from minicnn.kernels.cpu.engine.launch import inline, replaced
 from minicnn.kernels.cpu.engine.memory import ALIGNMENT, empty
 from minicnn.kernels.cpu.engine.simd import FLOAT, load_index, store_index
@@ -36,11 +36,11 @@ def case(request):
     size, stride = request.param
     x, w = random(2, 17, 19, 32), random(size, size, 32, 80)
     geometry = window(x.shape[1:3], (size, size), stride, 0, 1)
-    before = launch.threads()
-    launch.set_num_threads(1)
+    before = minicnn.get_num_threads()
+    minicnn.set_num_threads(1)
     LOG[0] = 0
     yield x, w, random(2, *geometry.output, 80), geometry
-    launch.set_num_threads(before)
+    minicnn.set_num_threads(before)
 
 
 def random(*shape):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+import minicnn
 from minicnn.kernels import reference
-from minicnn.kernels.cpu import conv, conv2d_grad_weight
-from minicnn.kernels.cpu.engine import launch
+from minicnn.kernels.cpu import conv, conv2d_grad_weight, engine
 from minicnn.kernels.cpu.winograd import passes
 
 
@@ -22,9 +22,9 @@ from minicnn.kernels.cpu.winograd import passes
     ],
 )
 def test_weight_gradient(x_shape, filters, kernel, padding, name, own, threads, monkeypatch):
-    if threads > launch.threads():
+    if threads > minicnn.get_num_threads():
         pytest.skip("one thread only")
-    monkeypatch.setattr(launch, "_threads", threads)
+    monkeypatch.setattr(engine.threads, "_threads", threads)
     monkeypatch.setattr(passes, "has_own_sums", lambda *sizes: own)
     generator = np.random.default_rng(0)
     x = generator.standard_normal(x_shape)
