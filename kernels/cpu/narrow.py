@@ -71,7 +71,8 @@ class PixelsPerVector(NamedTuple):
     def _shifts(self, shape: Shape) -> Shifts:
         """Those of filters `(kH, kW, C, K)`, or of numbers per filter, `(K,)`."""
         step = self.geometry.stride[1] // self.pixels if len(shape) == 4 else 0
-        return Shifts(*(1, 1, 1, *shape)[-4:], self.pixels, step)
+        rows, columns, channels, filters = (1, 1, 1, *shape)[-4:]
+        return Shifts(rows, columns, channels, filters, self.pixels, step)
 
     def repeat(self, w: Array) -> Array:
         """`(kH, kW, C, K)` -> `(kH, kW + (pixels - 1) * stride, C, pixels * K)`.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 MOST_BYTES = 1 << 26  # of the arrays of a pass; the kernels of larger ones outlast their Python
+METHODS = {"forward", "backward"}  # a layer may have others than its class
 MOST = 4  # kinds of batches that are recorded
 
 
@@ -37,9 +38,11 @@ class RecordedStep:
     def __call__(self, run: "Trainer", x: np.ndarray, labels: np.ndarray) -> None:
         if run.network is not self._network or run.weights_changed:
             self._network, run.weights_changed = run.network, False
-            layers = (layer for _, layer in run.network.named_layers())
-            is_fixed = run.only_the_optimizer_changes_weights and is_own(*layers)
-            self._recorded = Recorded(run.network) if is_fixed else run.network
+            layers = [layer for _, layer in run.network.named_layers()]
+            is_replaced = any(METHODS & vars(layer).keys() for layer in layers)
+            is_fixed = is_own(*layers) and run.only_the_optimizer_changes_weights
+            can_record = is_fixed and not is_replaced
+            self._recorded = Recorded(run.network) if can_record else run.network
         forward_backward(run, x, labels, self._recorded)
 
 

@@ -220,3 +220,16 @@ def test_fit_runs_the_code_of_others(monkeypatch):
     Counting.calls = 0
     assert fitted(monkeypatch, own, record=True)[2] == []
     assert Counting.calls >= 16
+
+
+def test_fit_runs_methods_that_were_replaced(monkeypatch):
+    calls = []
+
+    def watched():
+        model = small()
+        forward = model.flatten.forward
+        model.flatten.forward = lambda *given, **more: calls.append(1) or forward(*given, **more)
+        return model
+
+    assert fitted(monkeypatch, watched, record=True)[2] == []
+    assert len(calls) >= 16
