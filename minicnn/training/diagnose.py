@@ -7,7 +7,11 @@ import numpy as np
 
 from ..device import model_device, to_input
 from ..layers import Layer, no_grad, observe
+from .metrics import Evaluation
 
+MOST_NAMES = 5  # of classes in a sentence
+LEARNED = 0.5  # an accuracy
+FEW_IMAGES = 20  # of a class, of which none may be recognized by chance
 CHANCE_WINDOW = 200  # steps over which the mean loss is compared with chance
 CHANCE_TOLERANCE = 0.01
 IN_THE_INPUT = "the input already holds one: expected finite images after preprocessing"
@@ -38,6 +42,26 @@ def first_bad_layer(model: Layer, x: np.ndarray) -> str:
     with no_grad(), np.errstate(all="ignore"), observe(inspect):
         model(x)
     return found[0] if found else "every layer's output is finite: the loss itself overflowed"
+
+
+def never_predicted(evaluation: Evaluation) -> str | None:
+    """A warning that names the classes that a network never predicts, or None.
+
+    It is for a network that has learned the others: early in a training many are missed.
+    """
+    confusion, classes = evaluation.confusion, evaluation.classes
+    if confusion.ndim == 3 or evaluation.accuracy < LEARNED:
+        return None
+    missed = (confusion.sum(axis=0) == 0) & (confusion.sum(axis=1) >= FEW_IMAGES)
+    names = [name for name, is_missed in zip(classes, missed, strict=False) if is_missed]
+    if not names:
+        return None
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return (
+        f"the network never predicts {', '.join(names[:MOST_NAMES])}{more}, though there are such "
+        "images in the test set. If its last layer has a ReLU, the unit of a class may have died: "
+        "try a lower learning rate, at least for that layer"
+    )
 
 
 class ChanceLevelDetector:

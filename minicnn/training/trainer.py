@@ -24,7 +24,7 @@ from . import checkpoint
 from .averaging import EMA, Average
 from .callbacks import Callback, acts_after_steps
 from .configuration import configuration
-from .diagnose import IN_THE_INPUT, ChanceLevelDetector, first_bad_layer
+from .diagnose import IN_THE_INPUT, ChanceLevelDetector, first_bad_layer, never_predicted
 from .history import History, score
 from .known import is_own
 from .loop import train_epoch
@@ -145,7 +145,9 @@ class Trainer:
             if self.restore_best and not self.history.interrupted:
                 self._restore_best()
             if self.test is not None and not self.history.interrupted:
-                self.history.evaluation = self.history.evaluation or self._evaluate(self.test)
+                result = self.history.evaluation or self._evaluate(self.test)
+                self.history.evaluation = result
+                self._warn(never_predicted(result) if result else None)
             self.finished = not self.history.interrupted
             if self.average and self.finished:
                 self.average.exchange(self.model)
@@ -182,9 +184,12 @@ class Trainer:
         if self.average:
             self.average.update(self.model, self.iteration, self.total_steps)
         self.notify("on_step_end", metrics.last_loss)
-        sentence = self._chance.add(metrics.last_loss, metrics.last_accuracy)
+        self._warn(self._chance.add(metrics.last_loss, metrics.last_accuracy), deeper=2)
+
+    def _warn(self, sentence: str | None, deeper: int = 0) -> None:
+        """Warn, if there is a sentence, where `fit` was called; deeper: calls below `run`."""
         if sentence:
-            warnings.warn(sentence, stacklevel=5)  # the caller of fit
+            warnings.warn(sentence, stacklevel=5 + deeper)
 
     @property
     def only_the_optimizer_changes_weights(self) -> bool:
