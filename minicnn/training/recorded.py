@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import rng
 from ..kernels.cpu.engine.memory import empty
 from ..kernels.cpu.engine.recording import Recording, give_up
 from ..kernels.cpu.engine.threads import threads
@@ -120,14 +121,13 @@ class _Passes:
         if self.phase is _Phase.REPEAT:
             return self._repeat_forward(x)
         if self.phase is _Phase.RECORD:
-            self._x, self._forward = _copy(x), Recording(MOST_BYTES)
-            with self._forward.of_this_thread(), intercept(self._only_kernels):
-                self._y = self._network(self._x)
-            if not self._forward.is_complete or not isinstance(self._y, np.ndarray):
-                y = self._y
+            self._x = _copy(x)
+            y, self._forward = _recorded(lambda: self._network(self._x))
+            if not self._forward.is_complete or not isinstance(y, np.ndarray):
                 self._fail()
                 return y
-            return _copy(self._y)
+            self._y = y
+            return _copy(y)
         if self.phase is not _Phase.COMPARE:
             return self._network(x)
         before = [buffer.copy() for buffer in self._buffers]
@@ -156,8 +156,7 @@ class _Passes:
             self._fail()
         elif self.phase is _Phase.RECORD:
             self._dy = _copy(dy)
-            with self._backward.of_this_thread(), intercept(self._only_kernels):
-                self._network.backward(self._dy, need_dx=False)
+            _, self._backward = _recorded(lambda: self._network.backward(self._dy, need_dx=False))
             self._gradients = self._take_gradients()
             self.phase = _Phase.COMPARE
             if not self._backward.is_complete:
@@ -194,15 +193,9 @@ class _Passes:
         for buffer, array in zip(self._buffers, arrays, strict=True):
             buffer[...] = array
 
-    def _only_kernels(self, operation: Callable, chosen: Callable) -> Callable:
-        """What computes an operation; see `intercept`. One in NumPy cannot be repeated."""
-        if chosen is operation:
-            give_up()
-        return chosen
-
     def _clear(self) -> None:
         """Without recordings, and the arrays that they keep."""
-        self._forward, self._backward = Recording(MOST_BYTES), Recording(MOST_BYTES)
+        self._forward = self._backward = Recording(MOST_BYTES)
         self._x, self._y, self._dy = (np.empty(0, np.float32),) * 3
         self._gradients = []
 
@@ -210,6 +203,26 @@ class _Passes:
         """Run the network from now on."""
         self.phase = _Phase.FAILED
         self._clear()
+
+
+def _recorded(call: Callable[[], Any]) -> tuple[Any, Recording]:
+    """What the call returns, and the kernels that it launches.
+
+    These are not complete if a layer draws a random number, or computes an operation with NumPy.
+    """
+    recording, drawn = Recording(MOST_BYTES), rng.state()
+    with recording.of_this_thread(), intercept(_only_kernels):
+        result = call()
+        if rng.state() != drawn:
+            give_up()
+    return result, recording
+
+
+def _only_kernels(operation: Callable, chosen: Callable) -> Callable:
+    """What computes an operation; see `intercept`."""
+    if chosen is operation:
+        give_up()
+    return chosen
 
 
 def _copy(array: Array) -> Array:

@@ -37,6 +37,11 @@ def dropped():
     return Sequential(flatten=Flatten(), drop=Dropout(0.5), linear=Linear(64, 5))
 
 
+def hardly_dropped():
+    """Dropout whose masks are all alike, as no number is ever dropped."""
+    return Sequential(flatten=Flatten(), drop=Dropout(1e-12), linear=Linear(64, 5))
+
+
 class Counting(layers.ReLU):
     """A layer that counts its calls, as its kernels do not."""
 
@@ -87,7 +92,12 @@ def phases(recorded):
 
 @pytest.mark.parametrize(
     ("build", "phase"),
-    [(small, _Phase.REPEAT), (normalized, _Phase.FAILED), (dropped, _Phase.FAILED)],
+    [
+        (small, _Phase.REPEAT),
+        (normalized, _Phase.FAILED),
+        (dropped, _Phase.FAILED),
+        (hardly_dropped, _Phase.FAILED),
+    ],
 )
 def test_training_is_that_of_the_network(build, phase):
     model, losses, _ = trained(build, record=False)
