@@ -88,7 +88,7 @@ def _small(
     widths3: tuple[int, int, int],
     last_size: int,
 ) -> Network:
-    return Network(
+    net = Network(
         **mlpconv(1, c_in, widths1, 5, padding=2),
         pool1=MaxPool2d(3, stride=2, ceil_mode=True),
         drop1=Dropout(0.5),
@@ -99,6 +99,9 @@ def _small(
         pool3=GlobalAvgPool2d(),
         input_shape=(side, side, c_in),
     ).initialize(gaussian(0.05), 0.0)
+    # From 0, the ReLU of a class may be 0 for all images, and stay so. Softmax does not see the 1.
+    net["cccp6"].initialize(bias=1.0)
+    return net
 
 
 # --- how they were trained ------------------------------------------------------------------------
@@ -129,7 +132,6 @@ CIFAR_SHORT = replace(
     lr=0.05,
     options={"momentum": 0.9, "weight_decay": 1e-4, "nesterov": True},
     schedule=WarmUp(1, Cosine()),
-    # The last layer has a ReLU: at the whole rate the unit of a class may die.
     multipliers={"cccp6.weight": (0.1, 1.0), "cccp6.bias": (0.1, 0.0)},
 )
 MNIST = replace(
