@@ -102,7 +102,7 @@ def whole_tiles(depth: int) -> int:
 def write_sums(sums: Address, to: Rows, epilogue: Epilogue) -> None:
     """The 32 x 32 sums in memory to y, at most its rows and columns, with an epilogue."""
     for r in range(0, min(SIDE, to.rows), ROWS):
-        tile = tile_rows((sums + FLOAT * r * SIDE,), VECTORS_OF_TILE, LANES)
+        tile = tile_rows((sums + FLOAT * r * SIDE,), VECTORS_OF_TILE, LANES, 1)
         rows = Rows(to.data + FLOAT * r * to.step, to.step, to.rows - r, to.columns)
         tile_store(tile, VECTORS, rows, epilogue)
 

@@ -20,12 +20,12 @@ from ..engine.simd import (
     row_addresses,
     slide_products,
     store,
+    tile_rows,
     tile_shift,
     tile_zeros,
 )
-from ..engine.simd.functions import constant
 from ..engine.threads import threads_for
-from .rows import Line, always_inline, fetch_below
+from .rows import Line, always_inline, fetch_below, fits_twice
 from .taps import CELLS, Sweep, TapRecord, forward_taps
 
 
@@ -54,43 +54,52 @@ def _any_row(
         store(sums, db, total)
 
 
-def _row_of(rows: int, cells: int, down: int, otherwise: Callable) -> Callable[..., None]:
-    """The same for rows that read `rows` rows of x; `otherwise` is for other numbers of rows.
+def _row_of(
+    rows: int, cells: int, down: int, vectors: int, otherwise: Callable
+) -> Callable[..., None]:
+    """The same for rows that read `rows` rows of x, for one or two vectors of channels at once.
 
-    The sums are in registers, and so are the dy of the results in flight.
+    The sums are in registers, and so are the dy of the results in flight. `otherwise` is for other
+    numbers of rows, and for channels that are left over.
     """
     flight = (cells - 1) // down + 1
+    area, together, second = rows * cells, vectors * LANES, vectors - 1
 
     def row_products(
         line: Line, count: int, taps: TapRecord, sweep: Sweep, dy: Address, step: int, db: int
     ) -> None:
-        if count != rows:
+        if count != rows or (vectors == 2 and line.channels % together != 0):
             otherwise(line, count, taps, sweep, dy, step, db)
             return
-        for block in range(0, line.channels, LANES):
+        for block in range(0, line.channels, together):
             c, to = min(block, line.channels - LANES), line.w + FLOAT * block
+            behind = to + FLOAT * LANES * second
             pixels = row_addresses(line.data + FLOAT * c, taps.row_pixels + 8 * line.row, rows)
-            sums, total = tile_zeros(rows, cells), load(to, db)
-            deltas = tile_zeros(flight, 1)
+            sums, deltas = tile_zeros(area, vectors), tile_zeros(flight, vectors)
+            total, other = load(to, db), load(behind, db)
             for g in range(sweep.first - (flight - 1), sweep.last):
                 b, q = g * down - sweep.column, g + flight - 1
-                fetch_below(pixels[rows - 1], line.width * line.step, line.step, b, down)
-                delta = constant(0.0)
+                for v in range(vectors):
+                    below = pixels[rows - 1] + FLOAT * LANES * v
+                    fetch_below(below, line.width * line.step, line.step, b, down)
+                delta = tile_zeros(1, vectors)
                 if 0 <= q < line.length:
-                    delta = load(dy, q * step + c)
-                total = total + delta
+                    delta = tile_rows((dy + FLOAT * (q * step + c),), vectors, LANES, 1)
+                total = total + delta[0]
+                other = other + delta[second]
                 deltas = tile_shift(deltas, 1, delta)
                 if 0 <= b < line.width:
                     sums = slide_products(sums, deltas, pixels, b * line.step, cells, down, 0)
                 if down == 2 and 0 <= b + 1 < line.width:
                     sums = slide_products(sums, deltas, pixels, (b + 1) * line.step, cells, down, 1)
             store(to, db, total)
+            store(behind, db, other)
             by_row = row_addresses(
                 to + FLOAT * sweep.weights, taps.row_weights + 8 * line.row, rows
             )
             add_rows(by_row, cells, sweep.between, sums)
 
-    return always_inline(row_products, name=f"row_products_{rows}_{cells}_{down}")
+    return always_inline(row_products, name=f"row_products_{rows}_{cells}_{down}_{vectors}")
 
 
 def _products(
@@ -126,7 +135,9 @@ def _kernel(cells: int, down: int) -> kernel:
     """The kernel for rows that go by as a sweep of that kind."""
     row = _any_row
     for rows in range(1, cells + 1):
-        row = _row_of(rows, cells, down, row)
+        row = _row_of(rows, cells, down, 1, row)
+    for rows in range(cells - 1, cells + 1 if fits_twice(cells) else 0):
+        row = _row_of(rows, cells, down, 2, row)
     return kernel(replaced(_products, f"_products_{cells}_{down}", _any_row=row))
 
 

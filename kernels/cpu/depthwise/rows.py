@@ -4,11 +4,17 @@ import functools
 from typing import Any, NamedTuple
 
 from ..engine.launch import inline
-from ..engine.simd import Address, prefetch_second
+from ..engine.simd import INSTRUCTIONS, Address, prefetch_second
 
+REGISTERS = 32 if INSTRUCTIONS in ("avx512", "neon") else 16
 Tile = Any  # vectors in registers
 # As a call, a function would pass the tile through memory.
 always_inline = functools.partial(inline, always=True)
+
+
+def fits_twice(cells: int) -> bool:
+    """True if the registers hold two vectors of channels for all cells of a kernel."""
+    return 2 * cells * cells < REGISTERS
 
 
 class Line(NamedTuple):

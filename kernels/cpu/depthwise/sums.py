@@ -30,7 +30,7 @@ from ..engine.simd import (
 )
 from ..engine.simd.functions import constant
 from ..engine.threads import threads_for
-from .rows import Line, Tile, always_inline, fetch_below
+from .rows import Line, Tile, always_inline, fetch_below, fits_twice
 from .taps import CELLS, Sweep, TapRecord, Taps, backward_taps, forward_taps
 
 WIDE = 4  # vectors of channels of one pixel that are computed at once
@@ -99,41 +99,56 @@ def _any_row(
             _finish(sum[0], _finish_of(epilogue, c), y, place + c)
 
 
-def _row_of(rows: int, cells: int, up: int, down: int, otherwise: Callable) -> Callable[..., None]:
-    """A row of results from `rows` rows of the source; `otherwise` is for other numbers of rows.
+def _row_of(
+    rows: int, cells: int, up: int, down: int, vectors: int, otherwise: Callable
+) -> Callable[..., None]:
+    """A row of results from `rows` rows of the source, for one or two vectors of channels at once.
 
-    The weights are in registers, and so are the sums of the results in flight.
+    The weights are in registers, and so are the sums of the results in flight. `otherwise` is for
+    other numbers of rows, and for fewer channels.
     """
     flight = cells if up > 1 else (cells - 1) // down + 1
+    together, behind = vectors * LANES, (vectors - 1) * LANES
+    second, after_second = (
+        flight * (vectors - 1),
+        flight * (vectors - 1) + 1,
+    )  # of the second vector
 
     def row_sums(
         line: Line, count: int, taps: TapRecord, sweep: Sweep, y: Output, epilogue: Epilogue
     ) -> None:
-        if count != rows:
+        if count != rows or line.channels < together:
             otherwise(line, count, taps, sweep, y, epilogue)
             return
-        for block in range(0, line.channels, LANES):
-            c = min(block, line.channels - LANES)
-            f = _finish_of(epilogue, c)
+        for block in range(0, line.channels, together):
+            c = min(block, line.channels - together)
+            f, g = _finish_of(epilogue, c), _finish_of(epilogue, c + behind)
             pixels = row_addresses(line.data + FLOAT * c, taps.row_pixels + 8 * line.row, rows)
             weights = line.w + FLOAT * (c + sweep.weights)
             by_row = row_addresses(weights, taps.row_weights + 8 * line.row, rows)
-            w = tile_rows(by_row, cells, sweep.between)
-            sums = tile_zeros(flight, 1)
-            for g in range(sweep.first, sweep.last):
-                b, q = g * down - sweep.column, g * up - sweep.result
-                fetch_below(pixels[rows - 1], line.width * line.step, line.step, b, down)
+            w = tile_rows(by_row, cells, sweep.between, vectors)
+            sums = tile_zeros(flight, vectors)
+            for step in range(sweep.first, sweep.last):
+                b, q = step * down - sweep.column, step * up - sweep.result
+                for v in range(vectors):
+                    below = pixels[rows - 1] + FLOAT * LANES * v
+                    fetch_below(below, line.width * line.step, line.step, b, down)
                 if 0 <= b < line.width:
                     sums = slide_multiply(sums, w, pixels, b * line.step, cells, down, 0)
                 if down == 2 and 0 <= b + 1 < line.width:
                     sums = slide_multiply(sums, w, pixels, (b + 1) * line.step, cells, down, 1)
+                place = line.place + q * y.step + c
                 if 0 <= q < line.length:
-                    _finish(sums[0], f, y, line.place + q * y.step + c)
+                    _finish(sums[0], f, y, place)
+                    if vectors == 2:
+                        _finish(sums[second], g, y, place + LANES)
                 if up == 2 and 0 <= q + 1 < line.length:
-                    _finish(sums[1], f, y, line.place + (q + 1) * y.step + c)
-                sums = tile_shift(sums, up, constant(0.0))
+                    _finish(sums[1], f, y, place + y.step)
+                    if vectors == 2:
+                        _finish(sums[after_second], g, y, place + y.step + LANES)
+                sums = tile_shift(sums, up, tile_zeros(1, vectors))
 
-    return always_inline(row_sums, name=f"row_sums_{rows}_{cells}_{up}_{down}")
+    return always_inline(row_sums, name=f"row_sums_{rows}_{cells}_{up}_{down}_{vectors}")
 
 
 def _sums(
@@ -168,7 +183,11 @@ def _kernel(cells: int, up: int, down: int) -> kernel:
     """The kernel for rows that go by as a sweep of that kind."""
     row = _any_row
     for rows in range(1, cells + 1):
-        row = _row_of(rows, cells, up, down, row)
+        row = _row_of(rows, cells, up, down, 1, row)
+    # Weights of 5x5 cells that are read from the stack cost less than what every step costs once.
+    twice = fits_twice(cells) or (cells == 5 and down == 2)
+    for rows in range(cells - 1, cells + 1 if twice else 0):
+        row = _row_of(rows, cells, up, down, 2, row)
     return kernel(replaced(_sums, f"_sums_{cells}_{up}_{down}", _any_row=row))
 
 

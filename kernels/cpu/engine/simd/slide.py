@@ -6,6 +6,9 @@ pixel is loaded once. With t from 0 to `cells` - 1, pixel e of a step adds to re
     (t + e - (down - 1)) / down     of those in flight, where it is an integer >= 0
 
 when a step reads `down` pixels and finishes `up` results; one of the two is 1.
+
+Tiles may be those of several vectors of channels, one behind the other; pixels and weights lie
+LANES floats behind those of the vector before.
 """
 
 from collections.abc import Iterator
@@ -24,6 +27,11 @@ def _load(builder: ir.IRBuilder, base: ir.Value, place: ir.Value) -> ir.Value:
     value = builder.load(pointer_to(builder, base, place, VECTOR))
     value.align = FLOAT
     return value
+
+
+def _behind(builder: ir.IRBuilder, place: ir.Value, vectors: int) -> ir.Value:
+    """The place so many vectors behind."""
+    return builder.add(place, ir.Constant(INT64, vectors * LANES))
 
 
 def _parts(builder: ir.IRBuilder, tile: ir.Value) -> list[ir.Value]:
@@ -55,27 +63,38 @@ def row_addresses(typing: Any, base: Any, table: Any, rows: Any) -> Any:
 
 
 @with_constants
-def tile_rows(typing: Any, rows: Any, cells: Any, apart: Any) -> Any:
-    """The vectors at row[t * apart] for t < cells, of every row, as a tile."""
-    tile = types.UniTuple(vector, len(rows) * cells.literal_value)
+def tile_rows(typing: Any, rows: Any, cells: Any, apart: Any, vectors: Any) -> Any:
+    """The vectors at row[t * apart] for t < cells, of every row, as a tile of `vectors`."""
+    tile = types.UniTuple(vector, vectors.literal_value * len(rows) * cells.literal_value)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        bases, _, apart = values
+        bases, _, apart, _ = values
         places = [builder.mul(apart, ir.Constant(INT64, t)) for t in range(cells.literal_value)]
-        found = [_load(builder, row, at) for row in _parts(builder, bases) for at in places]
+        found = [
+            _load(builder, row, _behind(builder, place, v))
+            for v in range(vectors.literal_value)
+            for row in _parts(builder, bases)
+            for place in places
+        ]
         return context.make_tuple(builder, tile, found)
 
-    return tile(rows, cells, intp), generate
+    return tile(rows, cells, intp, vectors), generate
 
 
 @with_constants
 def add_rows(typing: Any, rows: Any, cells: Any, apart: Any, tile: Any) -> Any:
     """`row[t * apart] += tile[...]` for the vectors that `tile_rows` would load."""
+    vectors = len(tile) // (len(rows) * cells.literal_value)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         bases, _, apart, tile = values
         places = [builder.mul(apart, ir.Constant(INT64, t)) for t in range(cells.literal_value)]
-        cell_places = ((row, at) for row in _parts(builder, bases) for at in places)
+        cell_places = (
+            (row, _behind(builder, place, v))
+            for v in range(vectors)
+            for row in _parts(builder, bases)
+            for place in places
+        )
         for (row, at), sum in zip(cell_places, _parts(builder, tile), strict=True):
             total = builder.fadd(_load(builder, row, at), sum)
             builder.store(total, pointer_to(builder, row, at, VECTOR)).align = FLOAT
@@ -95,11 +114,15 @@ def slide_multiply(
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         found, weights, place = _parts(builder, values[0]), _parts(builder, values[1]), values[3]
-        for i, row in enumerate(_parts(builder, values[2])):
-            pixel = _load(builder, row, place)
-            for t, at in _meets(cells, down, e):
-                weight = weights[i * cells.literal_value + t]
-                found[at] = add_product(builder, pixel, weight, found[at])
+        of_vector = len(rows) * cells.literal_value
+        flight = len(found) * of_vector // len(weights)
+        for v in range(len(found) // flight):
+            for i, row in enumerate(_parts(builder, values[2])):
+                pixel = _load(builder, row, _behind(builder, place, v))
+                for t, at in _meets(cells, down, e):
+                    weight = weights[v * of_vector + i * cells.literal_value + t]
+                    sum = found[v * flight + at]
+                    found[v * flight + at] = add_product(builder, pixel, weight, sum)
         return context.make_tuple(builder, sums, found)
 
     return sums(sums, w, rows, intp, cells, down, e), generate
@@ -116,11 +139,17 @@ def slide_products(
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         found, deltas, place = _parts(builder, values[0]), _parts(builder, values[1]), values[3]
-        for i, row in enumerate(_parts(builder, values[2])):
-            pixel = _load(builder, row, place)
-            for t, at in _meets(cells, down, e):
-                cell = i * cells.literal_value + t
-                found[cell] = add_product(builder, pixel, deltas[at], found[cell])
+        of_vector = len(rows) * cells.literal_value
+        flight = len(deltas) * of_vector // len(found)
+        for v in range(len(deltas) // flight):
+            for i, row in enumerate(_parts(builder, values[2])):
+                pixel = _load(builder, row, _behind(builder, place, v))
+                for t, at in _meets(cells, down, e):
+                    cell, delta = (
+                        v * of_vector + i * cells.literal_value + t,
+                        deltas[v * flight + at],
+                    )
+                    found[cell] = add_product(builder, pixel, delta, found[cell])
         return context.make_tuple(builder, sums, found)
 
     return sums(sums, dy, rows, intp, cells, down, e), generate
@@ -128,14 +157,21 @@ def slide_products(
 
 @with_constants
 def tile_shift(typing: Any, tile: Any, count: Any, last: Any) -> Any:
-    """The tile without its first `count` vectors; behind, zeros, and in the last place `last`."""
+    """The tile without the first `count` results of each vector of channels.
+
+    Behind the others are zeros, and in the last place the vector of `last`.
+    """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        kept = _parts(builder, values[0])[count.literal_value :]
-        zeros = [constant(0.0)] * (count.literal_value - 1)
-        return context.make_tuple(builder, tile, [*kept, *zeros, values[2]])
+        parts, found = _parts(builder, values[0]), []
+        ends = _parts(builder, values[2])
+        flight = len(parts) // len(ends)
+        for v, end in enumerate(ends):
+            zeros = [constant(0.0)] * (count.literal_value - 1)
+            found += [*parts[v * flight + count.literal_value : (v + 1) * flight], *zeros, end]
+        return context.make_tuple(builder, tile, found)
 
-    return tile(tile, count, vector), generate
+    return tile(tile, count, last), generate
 
 
 @with_constants
