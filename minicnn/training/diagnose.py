@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from ..device import model_device, to_input
+from ..data.dataset import Dataset
+from ..data.loader import Loader
+from ..device import model_device, to_host, to_input
 from ..layers import Layer, no_grad, observe
-from .metrics import Evaluation
+from .metrics import Evaluation, evaluating, preprocess_of
 
 MOST_NAMES = 5  # of classes in a sentence
-LEARNED = 0.5  # an accuracy
-FEW_IMAGES = 20  # of a class, of which none may be recognized by chance
+SAMPLE, BATCH = 200, 100  # test images whose outputs are compared
 CHANCE_WINDOW = 200  # steps over which the mean loss is compared with chance
 CHANCE_TOLERANCE = 0.01
 IN_THE_INPUT = "the input already holds one: expected finite images after preprocessing"
@@ -44,23 +45,35 @@ def first_bad_layer(model: Layer, x: np.ndarray) -> str:
     return found[0] if found else "every layer's output is finite: the loss itself overflowed"
 
 
-def never_predicted(evaluation: Evaluation) -> str | None:
-    """A warning that names the classes that a network never predicts, or None.
+def dead_classes(
+    model: Layer, dataset: Dataset, preprocess: Any, evaluation: Evaluation
+) -> str | None:
+    """A warning that names the classes whose output is the same number for all images, or None.
 
-    It is for a network that has learned the others: early in a training many are missed.
+    dataset: what the evaluation is of. It is for a network that has learned the other classes.
     """
     confusion, classes = evaluation.confusion, evaluation.classes
-    if confusion.ndim == 3 or evaluation.accuracy < LEARNED:
+    if confusion.ndim == 3 or evaluation.accuracy < 2 / len(classes):
         return None
-    missed = (confusion.sum(axis=0) == 0) & (confusion.sum(axis=1) >= FEW_IMAGES)
-    names = [name for name, is_missed in zip(classes, missed, strict=False) if is_missed]
+    never_predicted = confusion.sum(axis=0) == 0
+    if not never_predicted.any():
+        return None
+    sample = dataset[:: max(1, len(dataset) // SAMPLE)]
+    with evaluating(model) as network:
+        batches = [
+            network(to_input(x, model_device(model)))
+            for x, _ in Loader(sample, BATCH, preprocess or preprocess_of(model))
+        ]
+    outputs = np.concatenate([to_host(y[0] if isinstance(y, tuple) else y) for y in batches])
+    is_dead = never_predicted[: outputs.shape[1]] & (outputs == outputs[0]).all(axis=0)
+    names = [name for name, dead in zip(classes, is_dead, strict=False) if dead]
     if not names:
         return None
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return (
-        f"the network never predicts {', '.join(names[:MOST_NAMES])}{more}, though there are such "
-        "images in the test set. If its last layer has a ReLU, the unit of a class may have died: "
-        "try a lower learning rate, at least for that layer"
+        f"the output of {', '.join(names[:MOST_NAMES])}{more} is the same for all images and never "
+        "the largest: this unit of the last layer has died, as behind a ReLU. Try a lower learning "
+        "rate for that layer, larger biases to begin with, or another seed"
     )
 
 

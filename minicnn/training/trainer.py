@@ -24,7 +24,7 @@ from . import checkpoint
 from .averaging import EMA, Average
 from .callbacks import Callback, acts_after_steps
 from .configuration import configuration
-from .diagnose import IN_THE_INPUT, ChanceLevelDetector, first_bad_layer, never_predicted
+from .diagnose import IN_THE_INPUT, ChanceLevelDetector, dead_classes, first_bad_layer
 from .history import History, score
 from .known import is_own
 from .loop import train_epoch
@@ -147,7 +147,9 @@ class Trainer:
             if self.test is not None and not self.history.interrupted:
                 result = self.history.evaluation or self._evaluate(self.test)
                 self.history.evaluation = result
-                self._warn(never_predicted(result) if result else None)
+                if result:
+                    known = self.model, self.test, self.loader.preprocess
+                    self._warn(dead_classes(*known, result))
             self.finished = not self.history.interrupted
             if self.average and self.finished:
                 self.average.exchange(self.model)

@@ -5,52 +5,59 @@ import pytest
 
 from minicnn import layers, training
 from minicnn.data import Dataset
-from minicnn.training.diagnose import never_predicted
-from minicnn.training.metrics import Evaluation
+from minicnn.training.diagnose import dead_classes
+
+LEVELS = ("dark", "medium", "bright")
 
 
-def evaluation(confusion):
-    confusion = np.array(confusion)
-    accuracy = float(confusion.trace() / confusion.sum())
-    return Evaluation(0.0, accuracy, None, confusion, tuple("abcdefgh"[: len(confusion)]))
+def gray_levels(images=240):
+    """2x2 images of three gray levels, each a little different."""
+    labels = np.arange(images) % 3
+    levels = labels - 1 + np.random.default_rng(0).uniform(-0.2, 0.2, images)
+    pixels = np.repeat(levels, 4).reshape(-1, 2, 2, 1).astype(np.float32)
+    return Dataset(pixels, labels, LEVELS)
 
 
-def test_a_class_that_is_never_predicted():
-    sentence = never_predicted(evaluation([[40, 0, 0], [10, 0, 30], [2, 0, 38]]))
-    assert sentence is not None
-    assert "never predicts b, though" in sentence
-
-
-def test_several_classes():
-    confusion = np.diag([900] + [0] * 7)
-    confusion[1:, 0] = 50
-    sentence = never_predicted(evaluation(confusion))
-    assert sentence is not None
-    assert "never predicts b, c, d, e, f and 2 more, though" in sentence
-
-
-@pytest.mark.parametrize(
-    "confusion",
-    [
-        [[40, 0, 0], [10, 1, 30], [2, 0, 38]],  # each is predicted
-        [[40, 0, 0], [10, 0, 5], [2, 0, 38]],  # few images of b
-        [[40, 0, 0], [40, 0, 0], [40, 0, 0]],  # nothing is learned yet
-    ],
-)
-def test_no_warning(confusion):
-    assert never_predicted(evaluation(confusion)) is None
-
-
-def test_fit_names_the_class_whose_unit_has_died():
-    """Of three gray levels; the ReLU at the end gives 0 for the second one."""
-    labels = np.arange(240) % 3
-    images = np.repeat(labels - 1.0, 4).reshape(-1, 2, 2, 1).astype(np.float32)
-    gray = Dataset(images, labels, ("dark", "medium", "bright"))
+def network(medium_weight, medium_bias):
+    """Dark and bright are right; the output of medium is max(0, weight * level + bias)."""
     model = layers.Sequential(
         flatten=layers.Flatten(), linear=layers.Linear(4, 3, activation="relu")
     )
-    model.linear.weight.value[...] = [[-1, 0, 1]]
-    model.linear.bias.value[...] = [0, -1, 0]
-    with pytest.warns(UserWarning, match="never predicts medium") as said:
-        training.fit(model, gray, gray, epochs=1, lr=1e-3, batch_size=60, progress=False)
+    model.linear.weight.value[...] = [[-1, medium_weight / 4, 1]]
+    model.linear.bias.value[...] = [0.1, medium_bias, 0.1]
+    return model
+
+
+def warning_for(model):
+    gray = gray_levels()
+    result = training.evaluate(model, gray, loss=training.SoftmaxCrossEntropy())
+    return dead_classes(model, gray, None, result)
+
+
+def test_a_unit_that_has_died():
+    sentence = warning_for(network(medium_weight=0, medium_bias=-1))
+    assert sentence is not None
+    assert sentence.startswith("the output of medium is the same for all images and never the larg")
+
+
+def test_a_class_that_is_only_never_predicted():
+    """Its output differs from image to image: it may still be learned."""
+    assert warning_for(network(medium_weight=0.1, medium_bias=0)) is None
+
+
+def test_a_network_that_predicts_all_classes():
+    assert warning_for(network(medium_weight=0, medium_bias=1)) is None
+
+
+def test_a_network_that_has_learned_nothing():
+    model = network(medium_weight=0, medium_bias=-1)
+    model.linear.weight.value[...] = 0
+    assert warning_for(model) is None
+
+
+def test_fit_says_it_where_it_was_called():
+    gray = gray_levels()
+    options = {"epochs": 1, "lr": 1e-3, "batch_size": 60, "progress": False}
+    with pytest.warns(UserWarning, match="the output of medium is the same") as said:
+        training.fit(network(medium_weight=0, medium_bias=-1), gray, gray, **options)
     assert said[0].filename == __file__
