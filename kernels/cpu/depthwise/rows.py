@@ -4,9 +4,8 @@ import functools
 from typing import Any, NamedTuple
 
 from ..engine.launch import inline
-from ..engine.simd import INSTRUCTIONS, Address, prefetch_second
+from ..engine.simd import REGISTERS, Address, prefetch_second
 
-REGISTERS = 32 if INSTRUCTIONS in ("avx512", "neon") else 16
 Tile = Any  # vectors in registers
 # As a call, a function would pass the tile through memory.
 always_inline = functools.partial(inline, always=True)

@@ -20,8 +20,8 @@ from ..engine.memory import empty
 from ..engine.rows import fill_zeros
 from ..engine.simd import (
     FLOAT,
-    INSTRUCTIONS,
     LANES,
+    REGISTERS,
     Address,
     Vector,
     add_rows,
@@ -44,7 +44,6 @@ from .patches import always_inline
 CELLS = (3, 5)  # widths of kernels
 MOST_CHANNELS = 4
 MOST_FLOATS = 1 << 19  # of an image of dy: each task has a copy, and a repeated image of x
-REGISTERS = 32 if INSTRUCTIONS in ("avx512", "neon") else 16
 
 
 def kernel_rows_at_once(cells: int) -> int:

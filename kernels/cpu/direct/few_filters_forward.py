@@ -19,6 +19,7 @@ from ..engine.records import Epilogue, Rows
 from ..engine.simd import (
     FLOAT,
     LANES,
+    REGISTERS,
     Address,
     load_part,
     store_part,
@@ -31,7 +32,7 @@ from . import few_filters
 from .few_filters import Scratch, period_of, repeat_pixels
 from .padding import padded
 
-HEIGHTS = (14, 12, 8, 5)  # rows of y at a time; more need more registers
+HEIGHTS = (14, 12, 8, 5) if REGISTERS == 32 else (8, 5)  # rows of y whose sums are in registers
 ROWS = (3, 5)  # of the filters
 
 

@@ -32,7 +32,7 @@ from .arithmetic import (
     sqrt,
 )
 from .hashing import bernoulli_mask, hash_combine
-from .host import COLUMNS, FLOAT, INSTRUCTIONS, LANES, ROWS, VECTORS, WIDTHS
+from .host import COLUMNS, FLOAT, INSTRUCTIONS, LANES, REGISTERS, ROWS, VECTORS, WIDTHS
 from .memory import (
     fence,
     load,
@@ -77,6 +77,7 @@ __all__ = [
     "FLOAT",
     "INSTRUCTIONS",
     "LANES",
+    "REGISTERS",
     "ROWS",
     "VECTORS",
     "WIDTHS",

@@ -34,6 +34,7 @@ def _host() -> str:
 
 INSTRUCTIONS = _host()
 LANES, ROWS = WIDTHS[INSTRUCTIONS]
+REGISTERS = 32 if INSTRUCTIONS in ("avx512", "neon") else 16  # of LANES floats
 FLOAT = 4  # bytes
 VECTORS = 2  # per row of the register tile
 COLUMNS = VECTORS * LANES

@@ -56,7 +56,7 @@ def test_channels_between_others():
     """A slice of the channels of larger images."""
     rng = np.random.default_rng(2)
     x = rng.standard_normal((2, 12, 12, 5), dtype=np.float32)[..., 1:3]
-    w = rng.standard_normal((5, 5, 2, 6), dtype=np.float32)
-    y = np.empty((2, 8, 8, 6), np.float32)
+    w = rng.standard_normal((5, 5, 2, 3), dtype=np.float32)
+    y = np.empty((2, 8, 8, 3), np.float32)
     few_filters_forward.conv2d(x, w, None, window((12, 12), (5, 5), 1, 0, 1), 0, y)
     np.testing.assert_allclose(y, reference.conv2d(x, w), rtol=1e-4, atol=1e-5)
