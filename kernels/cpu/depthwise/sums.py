@@ -109,10 +109,8 @@ def _row_of(
     """
     flight = cells if up > 1 else (cells - 1) // down + 1
     together, behind = vectors * LANES, (vectors - 1) * LANES
-    second, after_second = (
-        flight * (vectors - 1),
-        flight * (vectors - 1) + 1,
-    )  # of the second vector
+    second = flight * (vectors - 1)  # the first sum of the second vector
+    after_second = second + 1
 
     def row_sums(
         line: Line, count: int, taps: TapRecord, sweep: Sweep, y: Output, epilogue: Epilogue

@@ -145,10 +145,8 @@ def slide_products(
             for i, row in enumerate(_parts(builder, values[2])):
                 pixel = _load(builder, row, _behind(builder, place, v))
                 for t, at in _meets(cells, down, e):
-                    cell, delta = (
-                        v * of_vector + i * cells.literal_value + t,
-                        deltas[v * flight + at],
-                    )
+                    cell = v * of_vector + i * cells.literal_value + t
+                    delta = deltas[v * flight + at]
                     found[cell] = add_product(builder, pixel, delta, found[cell])
         return context.make_tuple(builder, sums, found)
 
