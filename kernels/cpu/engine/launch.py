@@ -34,10 +34,9 @@ from numba.extending import intrinsic
 
 from .compiled import compile_cached, stamp
 from .recording import active, current
-from .threads import start
+from .threads import ARGUMENTS, start
 
 _INT = ir.IntType(64)
-_ARGUMENTS = types.void(*[types.intp] * 3)
 MOST_ARGUMENTS = 64
 
 
@@ -193,7 +192,7 @@ class kernel:  # noqa: N801 - a decorator
             co_filename=body.__code__.co_filename, co_firstlineno=body.__code__.co_firstlineno
         )
         entry.__module__, entry.__qualname__ = body.__module__, body.__qualname__
-        compiler = functools.partial(numba.cfunc, _ARGUMENTS, error_model="numpy")
+        compiler = functools.partial(numba.cfunc, ARGUMENTS, error_model="numpy")
         self._compiled = compile_cached(lambda cache: compiler(cache=cache)(entry), entry)
         return self._compiled.address
 

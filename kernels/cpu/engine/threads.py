@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 
 from .compiled import compile_cached
 
-_ARGUMENTS = types.void(*[types.intp] * 3)
+ARGUMENTS = types.void(*[types.intp] * 3)  # of C functions: three integers
 
 
 @intrinsic
@@ -37,11 +37,11 @@ def _run_tasks(entry: int, tasks: int, args: int) -> None:
 
 
 _in_parallel = compile_cached(
-    lambda cache: numba.njit(_ARGUMENTS, parallel=True, nogil=True, cache=cache)(_start_tasks),
+    lambda cache: numba.njit(ARGUMENTS, parallel=True, nogil=True, cache=cache)(_start_tasks),
     _start_tasks,
 )
 _in_turn = compile_cached(
-    lambda cache: numba.njit(_ARGUMENTS, nogil=True, cache=cache)(_run_tasks), _run_tasks
+    lambda cache: numba.njit(ARGUMENTS, nogil=True, cache=cache)(_run_tasks), _run_tasks
 )
 
 
